@@ -1,0 +1,111 @@
+"""Who we are to the vendor: credentials from the environment, and the access token with one refresh at a time."""
+
+import base64
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+
+import anyio
+
+from pipeline.api.wire import Token
+from pipeline.errors import RunStopped, SpecError
+
+REFRESH_AT = 5 / 6  # of the lifetime, counted from before the request
+MAX_REFUSALS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """Either client id and secret, or an API key. Never shown: the repr is masked."""
+
+    client_id: str = ""
+    client_secret: str = field(default="", repr=False)
+    api_key: str = field(default="", repr=False)
+
+    def __repr__(self) -> str:
+        return "Credentials(client credentials)" if self.client_id else "Credentials(API key)"
+
+    @property
+    def basic(self) -> str:
+        """The Basic authorization for the token call."""
+        return "Basic " + base64.b64encode(f"{self.client_id}:{self.client_secret}".encode()).decode()
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Every form in which these credentials could show up in a text."""
+        known = [self.client_id, self.client_secret, self.api_key]
+        known += [self.basic.removeprefix("Basic ")] if self.client_id else []
+        return tuple(text for text in known if text)
+
+
+def credentials_from(environment: Mapping[str, str]) -> tuple[Credentials, str | None]:
+    """Read the credentials; also return a remark when both kinds are set. Raises SpecError when there are none."""
+    values = {key: environment.get(f"PATSNAP_{key}", "").strip() for key in ("CLIENT_ID", "CLIENT_SECRET", "API_KEY")}
+    for key, value in values.items():
+        if not value.isprintable() or " " in value:
+            raise SpecError(
+                f"PATSNAP_{key} holds a space or a control character; set it again without quotes or spaces"
+            )
+    both = bool(values["CLIENT_ID"] and values["CLIENT_SECRET"])
+    if both:
+        remark = "PATSNAP_API_KEY is set too; the client credentials are used" if values["API_KEY"] else None
+        return Credentials(client_id=values["CLIENT_ID"], client_secret=values["CLIENT_SECRET"]), remark
+    if values["API_KEY"]:
+        return Credentials(api_key=values["API_KEY"]), None
+    half = next((key for key in ("CLIENT_ID", "CLIENT_SECRET") if values[key]), None)
+    missing = "PATSNAP_CLIENT_SECRET is" if half == "CLIENT_ID" else "PATSNAP_CLIENT_ID is"
+    raise SpecError(
+        (f"{missing} missing" if half else "no credentials")
+        + ": set PATSNAP_CLIENT_ID and PATSNAP_CLIENT_SECRET, or PATSNAP_API_KEY, in the environment or in an .env file "
+        "beside the job file; or write `base_url: sandbox` to try the job without any"
+    )
+
+
+class Auth:
+    """The bearer of the moment. `fetch` asks the vendor for a token; `clock` is monotonic seconds."""
+
+    def __init__(
+        self, credentials: Credentials, *, fetch: Callable[[], Awaitable[Token]], clock: Callable[[], float]
+    ) -> None:
+        self._credentials = credentials
+        self._fetch = fetch
+        self._clock = clock
+        self._single = anyio.Lock()
+        self._bearer = credentials.api_key
+        self._stale_at = float("inf") if credentials.api_key else float("-inf")
+        self._refusals = 0
+
+    @property
+    def apikey(self) -> str | None:
+        """The `apikey` query parameter: the client id, or None with an API key."""
+        return self._credentials.client_id or None
+
+    async def ready(self) -> None:
+        """Make sure that a fresh token is at hand; of many callers one fetches."""
+        if self._clock() < self._stale_at:
+            return
+        async with self._single:
+            if self._clock() < self._stale_at:
+                return
+            asked_at = self._clock()
+            token = await self._fetch()
+            self._bearer = token.value
+            self._stale_at = asked_at + REFRESH_AT * token.lifetime_s
+
+    @property
+    def bearer(self) -> str:
+        """The token to send right now."""
+        return self._bearer
+
+    def accepted(self) -> None:
+        """Count an answer that did not refuse the token."""
+        self._refusals = 0
+
+    def refused(self, bearer: str, reason: str) -> None:
+        """Drop the token that was refused. Raises RunStopped after three fresh ones in a row, or for an API key."""
+        if bearer != self._bearer or self._clock() >= self._stale_at:
+            return  # someone else has noticed already
+        self._refusals += 1
+        if self._credentials.api_key or self._refusals >= MAX_REFUSALS:
+            which = "PATSNAP_API_KEY" if self._credentials.api_key else "PATSNAP_CLIENT_ID and PATSNAP_CLIENT_SECRET"
+            raise RunStopped(f"the vendor refused the credentials: {reason}. Check {which}", code="credentials")
+        self._stale_at = float("-inf")

@@ -1,0 +1,252 @@
+"""The vendor's endpoints with their rules: permit, token, retry, slow-down, and the errors that are left to the engine."""
+
+import random
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol, TypeVar
+
+import anyio
+from aiolimiter import AsyncLimiter
+
+from pipeline.api import wire
+from pipeline.api.auth import Auth, Credentials
+from pipeline.api.rules import error_for
+from pipeline.api.transport import Headers, Transport
+from pipeline.errors import (
+    CallError,
+    HoldAll,
+    InDoubt,
+    RefreshToken,
+    RunPaused,
+    RunStopped,
+    SlowDown,
+    Stopping,
+    TryAgain,
+)
+from pipeline.guards import Breaker
+from pipeline.limiter import Limiter
+from pipeline.models import UPLOAD_LIFE_S, Choice, Hits, Kind, Task, Upload
+from pipeline.retry import RetryBudget, delay_s
+
+# How far ahead of their permit calls may open a connection (in seconds of calls), and how old it may be when sent on.
+AHEAD_S = 0.5
+STALE_S = 3.0
+MAX_DEFERRALS = 10
+MAX_HOLD_S = 3600.0
+
+_T = TypeVar("_T")
+
+
+class Meter(Protocol):
+    """What one item's calls report to: the journal's intents and budgets stand behind it."""
+
+    async def before(self, kind: Kind, request_id: str) -> None:
+        """Make the call durable before its first byte; raise to forbid it."""
+
+    def sent(self, kind: Kind) -> None:
+        """Count a call whose first byte is about to leave."""
+
+    def not_executed(self, kind: Kind, *, sent: bool) -> None:
+        """Take back what `before` noted: the vendor provably did nothing."""
+
+
+@dataclass(slots=True)
+class Stats:
+    """What this process has asked for; `units` is what the vendor says it billed."""
+
+    sent: dict[Kind, int] = field(default_factory=lambda: dict.fromkeys(Kind, 0))
+    too_fast: dict[Kind, int] = field(default_factory=lambda: dict.fromkeys(Kind, 0))
+    retried: int = 0
+    units: float = 0.0
+
+
+class Client:
+    """The vendor's endpoints. Every method raises CallError by consequence, or Stopping when it was not sent."""
+
+    def __init__(
+        self,
+        transport: Transport,
+        credentials: Credentials,
+        limiters: Mapping[Kind, Limiter],
+        *,
+        on_sent: Callable[[Kind, float], None] | None = None,
+    ) -> None:
+        self.stats = Stats()
+        self.limiters = limiters
+        self._transport = transport
+        self._credentials = credentials
+        self._on_sent = on_sent
+        self._auth = Auth(credentials, fetch=self._fetch_token, clock=_age_clock)
+        self._doors = {
+            kind: anyio.Semaphore(max(4, round(limiter.qps * AHEAD_S))) for kind, limiter in limiters.items()
+        }
+        self._token_pace = AsyncLimiter(1, 1.0)
+        self._budget = RetryBudget()
+        self._breaker = Breaker()
+        self._held_since: float | None = None
+
+    async def upload(self, picture: bytes, file_type: str, meter: Meter) -> Upload:
+        """Make a local picture reachable (P010)."""
+        request = wire.upload_request(picture, file_type)
+        return await self._call(request, lambda answer: wire.read_upload(answer, lifetime_s=UPLOAD_LIFE_S), meter)
+
+    async def search(self, endpoint: str, url: str, params: Mapping[str, object], meter: Meter) -> Hits:
+        """Search one picture (P009 or P060)."""
+        return await self._call(wire.search_request(endpoint, url, params), wire.read_search, meter)
+
+    async def create(
+        self, url: str, choice: Choice, meter: Meter, *, report_lang: str, country: list[str] | None
+    ) -> Task:
+        """Open an infringement task (AI39-1). Sent again only when the vendor provably did not execute it."""
+        request = wire.create_request(url, choice, report_lang=report_lang, country=country)
+        return await self._call(request, wire.read_create, meter)
+
+    def stop(self) -> None:
+        """Send nothing more: calls that wait for their permit get Stopping."""
+        for limiter in self.limiters.values():
+            limiter.close()
+
+    async def _call(self, request: wire.Request, read: Callable[[wire.Answer], _T], meter: Meter) -> _T:
+        attempt, deferrals = 1, 0
+        while True:
+            bearer = ""
+            answer: wire.Answer | None = None
+            request_id = uuid.uuid4().hex
+            try:
+                await self._auth.ready()
+                bearer = self._auth.bearer
+                answer = await self._send(request, request_id, meter)
+                result = read(answer)
+            except Stopping:
+                meter.not_executed(request.kind, sent=False)
+                raise
+            except CallError as error:
+                error.request_id = request_id
+                self._report(request.kind, error, answer, meter)
+                if isinstance(error, TryAgain):
+                    pause_s = self._pause_before_retry(error, attempt)
+                    attempt += 1
+                    await anyio.sleep(pause_s)
+                else:
+                    deferrals += 1
+                    self._defer(request.kind, error, deferrals, bearer)
+            else:
+                self._succeeded(request.kind)
+                return result
+
+    async def _send(self, request: wire.Request, request_id: str, meter: Meter) -> wire.Answer:
+        """One attempt: open a connection, then intent, permit and token, then the bytes."""
+        kind = request.kind
+        door = self._doors[kind]
+        inside = True
+
+        async def leave(headers: Headers) -> None:
+            nonlocal inside
+            connected_at = anyio.current_time()
+            await meter.before(kind, request_id)
+            at = await self.limiters[kind].permit()
+            if at - connected_at > STALE_S:
+                raise error_for(kind, "not_sent", detail="its connection grew old while calls rested", sent=False)
+            inside = False
+            door.release()
+            headers["Authorization"] = f"Bearer {self._auth.bearer}"
+            meter.sent(kind)
+            self.stats.sent[kind] += 1
+            if self._on_sent:
+                self._on_sent(kind, at)
+
+        await door.acquire()
+        try:
+            answer = await self._transport.exchange(
+                request, request_id=request_id, apikey=self._auth.apikey, leave=leave
+            )
+        finally:
+            if inside:
+                door.release()
+        amount = answer.headers.get("x-openapi-amount", "")
+        self.stats.units += float(amount) if amount.replace(".", "", 1).isdigit() else 0.0
+        return answer
+
+    def _succeeded(self, kind: Kind) -> None:
+        self._held_since = None
+        self.limiters[kind].succeeded()
+        self._auth.accepted()
+        self._budget.succeeded()
+        self._breaker.succeeded()
+
+    def _report(self, kind: Kind, error: CallError, answer: wire.Answer | None, meter: Meter) -> None:
+        """Tell everyone who counts what a failed attempt means for them."""
+        if answer is not None:
+            error.correlation_id = answer.headers.get("x-correlation-id")
+            if not isinstance(error, RefreshToken):
+                self._auth.accepted()
+        if not (error.sent and isinstance(error, InDoubt)):
+            meter.not_executed(kind, sent=error.sent)
+        if isinstance(error, TryAgain | InDoubt):
+            rest_s = self._breaker.failed(anyio.current_time(), error.message)
+            for limiter in self.limiters.values():
+                limiter.pause(rest_s)
+        else:
+            self._breaker.succeeded()
+
+    def _pause_before_retry(self, error: TryAgain, attempt: int) -> float:
+        """Seconds to wait before the next attempt; raises `error` when there is none."""
+        pause_s = delay_s(attempt, error, jitter=random.random())  # noqa: S311 - jitter, not cryptography
+        if pause_s is None or not self._budget.take():
+            raise error
+        self.stats.retried += 1
+        return pause_s
+
+    def _defer(self, kind: Kind, error: CallError, deferrals: int, bearer: str) -> None:
+        """Do what a call needs that goes back without an attempt spent; raises `error` if it is no such call."""
+        if deferrals > MAX_DEFERRALS:
+            raise error
+        if isinstance(error, RefreshToken):
+            self._auth.refused(bearer, error.message)
+        elif isinstance(error, SlowDown):
+            self.stats.too_fast[kind] += 1
+            self.limiters[kind].slow_down(retry_after_s=error.retry_after_s)
+        elif isinstance(error, HoldAll):
+            now = anyio.current_time()
+            self._held_since = self._held_since or now
+            if now - self._held_since > MAX_HOLD_S:
+                raise RunPaused(f"no call was accepted for an hour: {error.message}", code=error.code)
+            for limiter in self.limiters.values():
+                limiter.hold()
+        else:
+            raise error
+
+    async def _fetch_token(self) -> wire.Token:
+        """Ask for a token, up to four times. Raises RunPaused when nobody answers, RunStopped when it is refused."""
+        attempt = 1
+        while True:
+            try:
+                async with self._token_pace:
+                    return wire.read_token(await self._ask_token())
+            except TryAgain as error:
+                pause_s = delay_s(attempt, error, jitter=random.random())  # noqa: S311
+                if pause_s is None:
+                    reason = f"no access token after {attempt} attempts: {error.message}"
+                    raise RunPaused(reason, code=error.code) from None
+                attempt += 1
+                await anyio.sleep(pause_s)
+            except (RefreshToken, SlowDown, HoldAll) as error:
+                hint = ". Check PATSNAP_CLIENT_ID and PATSNAP_CLIENT_SECRET" if isinstance(error, RefreshToken) else ""
+                raise RunStopped(f"no access token: {error.message}{hint}", code=error.code) from None
+
+    async def _ask_token(self) -> wire.Answer:
+        async def leave(headers: Headers) -> None:
+            headers["Authorization"] = self._credentials.basic
+            self.stats.sent[Kind.TOKEN] += 1
+
+        return await self._transport.exchange(
+            wire.token_request(), request_id=uuid.uuid4().hex, apikey=None, leave=leave
+        )
+
+
+def _age_clock() -> float:
+    """Seconds that also count while the machine sleeps: a token ages with the lid closed."""
+    boottime = getattr(time, "CLOCK_BOOTTIME", None)
+    return time.clock_gettime(boottime) if boottime is not None else time.monotonic()

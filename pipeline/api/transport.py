@@ -1,0 +1,164 @@
+"""One HTTP exchange over aiohttp: connect, ask leave to send, send, read, and translate what went wrong, once.
+
+"Was it sent?" is answered by aiohttp's trace hook that runs before the first byte is buffered; the exception type cannot
+tell (a wait for a connection and a lost answer both raise TimeoutError). aiohttp awaits that hook, so leave to send is
+asked there, with the connection already open: an intent is made durable and a permit taken at the moment of sending.
+"""
+
+import io
+import ssl
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from types import SimpleNamespace
+from typing import Any
+
+import aiohttp
+import anyio
+from yarl import URL
+
+from pipeline import __version__
+from pipeline.api import wire
+from pipeline.api.rules import error_for
+from pipeline.errors import CallError, PipelineError, RunStopped, SpecError
+from pipeline.models import Kind
+
+CONNECT_S = 5.0
+# Counted from the send. A false timeout of a search costs a repeated search, of a create an item in doubt; the vendor's
+# maximum is 10 s, so creates wait six times that.
+ANSWER_S = {Kind.UPLOAD: 60.0, Kind.SEARCH: 15.0, Kind.CREATE: 60.0, Kind.TOKEN: 15.0}
+# Reuse a connection only long before any server closes it (5 s at the shortest in use): a create that meets the close is
+# in doubt for nothing (reliability.md 2.2: 69 of 600 at the server's edge).
+KEEP_ALIVE_S = 2.0
+_LARGE_BODY = 512 << 10
+
+Headers = Any  # aiohttp's CIMultiDict of the request about to be sent; may still be changed
+
+
+class _Sending:
+    """An exchange under way; travels through aiohttp as its trace context."""
+
+    def __init__(self, leave: Callable[[Headers], Awaitable[None]], answer_s: float) -> None:
+        self.leave = leave
+        self.answer_s = answer_s
+        self.scope = anyio.CancelScope()
+        self.sent = False
+
+
+async def _on_headers(_: object, context: SimpleNamespace, params: aiohttp.TraceRequestHeadersSentParams) -> None:
+    sending: _Sending = context.trace_request_ctx
+    await sending.leave(params.headers)
+    sending.sent = True
+    sending.scope.deadline = anyio.current_time() + sending.answer_s
+
+
+class Transport:
+    """Exchanges requests for answers with one host."""
+
+    def __init__(self, session: aiohttp.ClientSession, *, base_url: str, proxy: str | None = None) -> None:
+        self._session = session
+        self._base = URL(base_url)
+        self._proxy = proxy
+
+    async def exchange(
+        self,
+        request: wire.Request,
+        *,
+        request_id: str,
+        apikey: str | None,
+        leave: Callable[[Headers], Awaitable[None]],
+    ) -> wire.Answer:
+        """Send one request and read its whole answer. `leave` is awaited before the first byte and may raise.
+
+        Raises CallError whose `sent` says whether a byte may have left; nothing is ever sent twice.
+        """
+        kind = request.kind
+        sending = _Sending(leave, ANSWER_S[kind])
+        try:
+            with sending.scope:
+                return await self._exchange(request, request_id, apikey, sending)
+        except PipelineError:
+            raise
+        except (aiohttp.ClientError, OSError, ValueError, EOFError) as exc:
+            # `from None`: aiohttp's errors carry the URL, and the URL carries the apikey (reliability.md, threat 5).
+            raise _translated(kind, exc, sent=sending.sent) from None
+        raise error_for(kind, "no_answer", detail=f"no whole answer in {ANSWER_S[kind]:g} s")
+
+    async def _exchange(
+        self, request: wire.Request, request_id: str, apikey: str | None, sending: _Sending
+    ) -> wire.Answer:
+        query = [*request.query, ("apikey", apikey)] if apikey else list(request.query)
+        headers = {"X-Request-ID": request_id, "Accept": "application/json"}
+        if request.content_type:
+            headers["Content-Type"] = request.content_type
+        large = request.body is not None and len(request.body) > _LARGE_BODY
+        async with self._session.request(
+            request.method,
+            self._base.with_path(request.path).with_query(query),
+            data=io.BytesIO(request.body or b"") if large else request.body,
+            headers=headers,
+            allow_redirects=False,
+            proxy=self._proxy,
+            trace_request_ctx=sending,
+        ) as response:
+            cap = wire.MAX_TOKEN_BYTES if request.kind is Kind.TOKEN else wire.MAX_ANSWER_BYTES
+            body = await _read(response, cap, request.kind)
+            return wire.Answer(response.status, body, request_id, time.time(), response.headers)
+
+
+@asynccontextmanager
+async def open_transport(
+    base_url: str, *, proxy: str | None = None, ca_file: str | None = None
+) -> AsyncIterator[Transport]:
+    """Open the connections to one host; close them at the end. Raises SpecError for an unreadable `ca_file`."""
+    try:
+        tls: ssl.SSLContext | bool = ssl.create_default_context(cafile=ca_file) if ca_file else True
+    except OSError as exc:
+        raise SpecError(f"api.ca_file: cannot read {ca_file}: {exc.strerror or 'no certificates in it'}") from None
+    trace = aiohttp.TraceConfig()
+    trace.on_request_headers_sent.append(_on_headers)
+    session = aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE_S, ssl=tls),
+        timeout=aiohttp.ClientTimeout(total=None, connect=2 * CONNECT_S, sock_connect=CONNECT_S),
+        trust_env=False,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        headers={"User-Agent": f"infringement-pipeline/{__version__}"},
+        trace_configs=[trace],
+    )
+    async with session:
+        _never_resend(session)
+        yield Transport(session, base_url=base_url, proxy=proxy)
+
+
+def _never_resend(session: aiohttp.ClientSession) -> None:
+    """Switch off aiohttp's own resend of GETs: 50 lost answers became 100 paid searches (aiohttp #10790)."""
+    if not hasattr(session, "_retry_connection"):
+        raise RunStopped("this aiohttp may send paid calls twice; install aiohttp>=3.14,<3.15", code="aiohttp")
+    session._retry_connection = False
+
+
+async def _read(response: aiohttp.ClientResponse, cap: int, kind: Kind) -> bytes:
+    """Read a body of at most `cap` decoded bytes: half a megabyte of gzip can hold half a gigabyte."""
+    parts: list[bytes] = []
+    size = 0
+    async for part in response.content.iter_any():
+        size += len(part)
+        if size > cap:
+            response.close()
+            raise error_for(kind, "too_large", detail=f"over {cap:,} bytes")
+        parts.append(part)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def _translated(kind: Kind, exc: Exception, *, sent: bool) -> CallError:
+    """Turn a foreign error into ours; only its class and the host are kept, its text may hold the URL."""
+    name = type(exc).__name__
+    if sent:
+        condition = "malformed" if isinstance(exc, aiohttp.ClientPayloadError | ValueError) else "no_answer"
+        return error_for(kind, condition, detail=name)
+    if isinstance(exc, aiohttp.ClientConnectorCertificateError | aiohttp.ClientConnectorSSLError | ssl.SSLError):
+        return error_for(kind, "certificate", detail=name, sent=False)
+    if isinstance(exc, aiohttp.ClientConnectorError):
+        reason = exc.os_error.strerror or type(exc.os_error).__name__
+        return error_for(kind, "not_sent", detail=f"{exc.host}:{exc.port}: {reason}", sent=False)
+    return error_for(kind, "not_sent", detail=name, sent=False)

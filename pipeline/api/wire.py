@@ -1,0 +1,241 @@
+"""What is said on the wire: requests from values, values from answers. Pure: no I/O, no clock, no aiohttp.
+
+Hits stay the bytes that the vendor sent. An answer is checked as a whole (UTF-8, one value per key, plain numbers) and
+then sliced, never decoded and encoded again.
+"""
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, TypeVar
+
+import msgspec
+
+from pipeline.api.rules import condition_of_code, condition_of_status, error_for
+from pipeline.errors import CallError
+from pipeline.models import Choice, Hits, Kind, Task, Upload
+
+MAX_ANSWER_BYTES = 2 << 20
+MAX_TOKEN_BYTES = 64 << 10
+_REQUIRED = ("patent_id", "patent_pn", "title", "url")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One call, ready for any HTTP client: path and query without the credentials."""
+
+    kind: Kind
+    method: str
+    path: str
+    query: tuple[tuple[str, str], ...] = ()
+    body: bytes | None = None
+    content_type: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back: `at` is when it was complete (epoch seconds), `request_id` the X-Request-ID we sent."""
+
+    status: int
+    body: bytes
+    request_id: str
+    at: float
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+class Token(NamedTuple):
+    """An access token and how long it lives, in seconds."""
+
+    value: str
+    lifetime_s: float
+
+
+def token_request() -> Request:
+    """Ask for an access token; the caller adds the Basic authorization."""
+    return Request(
+        Kind.TOKEN,
+        "POST",
+        "/oauth/token",
+        body=b"grant_type=client_credentials",
+        content_type="application/x-www-form-urlencoded",
+    )
+
+
+def upload_request(picture: bytes, file_type: str) -> Request:
+    """P010: send a local picture (`file_type` is jpeg or png). The file's own name stays with us."""
+    boundary = "picture-" + hashlib.sha256(picture).hexdigest()[:32]
+    suffix = "jpg" if file_type == "jpeg" else "png"
+    head = (
+        f'--{boundary}\r\nContent-Disposition: form-data; name="image"; filename="picture.{suffix}"\r\n'
+        f"Content-Type: image/{file_type}\r\n\r\n"
+    )
+    body = head.encode() + picture + f"\r\n--{boundary}--\r\n".encode()
+    content_type = f"multipart/form-data; boundary={boundary}"
+    return Request(Kind.UPLOAD, "POST", "/image-search/image-upload", body=body, content_type=content_type)
+
+
+def search_request(endpoint: str, url: str, params: Mapping[str, Any]) -> Request:
+    """P009 (`params` into the query) or P060 (`params` into the JSON body)."""
+    if endpoint == "P009":
+        query = (("url", url), *((key, str(value)) for key, value in params.items()))
+        return Request(Kind.SEARCH, "GET", "/image-search/search", query=query)
+    body = msgspec.json.encode({"url": url, **params})
+    return Request(Kind.SEARCH, "POST", "/search/patent/image-single", body=body, content_type="application/json")
+
+
+def create_request(url: str, choice: Choice, *, report_lang: str, country: list[str] | None) -> Request:
+    """AI39-1: open the task; the hits' bytes are spliced in as they came."""
+    tail: dict[str, Any] = {"report_lang": report_lang}
+    if country:
+        tail["country"] = country
+    body = b'{"urls":%b,"patent_messages":%b,%b' % (
+        msgspec.json.encode([url]),
+        choice.array,
+        msgspec.json.encode(tail)[1:],
+    )
+    return Request(
+        Kind.CREATE, "POST", "/ai/infringement-detection-creation", body=body, content_type="application/json"
+    )
+
+
+def read_upload(answer: Answer, *, lifetime_s: float) -> Upload:
+    """The public URL of an uploaded picture. `lifetime_s` counts where the vendor names none."""
+    data, _ = _data(Kind.UPLOAD, answer)
+    url = data.get("url") if isinstance(data, dict) else None
+    if not isinstance(url, str) or not url.isprintable() or not url.startswith(("https://", "http://")):
+        raise error_for(Kind.UPLOAD, "no_data", detail="no url in the answer")
+    assert isinstance(data, dict)
+    named = _number(data.get("expire"))
+    return Upload(url, answer.at + min(named or lifetime_s, lifetime_s))
+
+
+def read_search(answer: Answer) -> Hits:
+    """The hits of a search, as bytes; raises CallError."""
+    data, slice_of_data = _data(Kind.SEARCH, answer)
+    hits = data.get("patent_messages") if isinstance(data, dict) else None
+    if not isinstance(hits, list) or not all(isinstance(hit, dict) for hit in hits):
+        raise error_for(Kind.SEARCH, "no_data", detail="no patent_messages in the answer")
+    assert isinstance(data, dict)
+    array = bytes(_slice(Kind.SEARCH, _HITS, slice_of_data).patent_messages)
+    total = _number(data.get("total_search_result_count"))
+    return Hits(
+        # JSON strings cannot hold raw line breaks, so these stand between tokens, and a record is one line.
+        array=array.replace(b"\r", b" ").replace(b"\n", b" "),
+        scores=tuple(_number(hit.get("score")) for hit in hits),
+        complete=tuple(all(isinstance(hit.get(key), str) and hit[key] for key in _REQUIRED) for hit in hits),
+        total=int(total) if total is not None else len(hits),
+        request_id=answer.request_id,
+        at=answer.at,
+    )
+
+
+def read_create(answer: Answer) -> Task:
+    """The created task; anything less than a task id is in doubt."""
+    data, _ = _data(Kind.CREATE, answer)
+    task_id = data.get("task_id") if isinstance(data, dict) else None
+    if not isinstance(task_id, str) or not 1 <= len(task_id) <= 128 or not task_id.isprintable():
+        raise error_for(Kind.CREATE, "no_task_id")
+    return Task(task_id, answer.at)
+
+
+def read_token(answer: Answer) -> Token:
+    """The access token, from the flat or the older nested shape; `expires_in` may be text."""
+    whole = _strict_json(Kind.TOKEN, answer) if answer.status in (200, 201) else None
+    if not isinstance(whole, dict):
+        raise _refusal(Kind.TOKEN, answer, whole)
+    inner = whole.get("data") if isinstance(whole.get("data"), dict) else whole
+    value, lifetime_s = inner.get("token") or inner.get("access_token"), _number(inner.get("expires_in"))
+    if not isinstance(value, str) or not value.isprintable() or not value:
+        raise _refusal(Kind.TOKEN, answer, whole)
+    return Token(value, lifetime_s if lifetime_s and lifetime_s > 0 else 1799.0)
+
+
+class _Data(msgspec.Struct):
+    patent_messages: msgspec.Raw
+
+
+class _Envelope(msgspec.Struct):
+    data: msgspec.Raw
+
+
+_T = TypeVar("_T")
+_HITS = msgspec.json.Decoder(_Data)
+_ENVELOPE = msgspec.json.Decoder(_Envelope)
+
+
+def _data(kind: Kind, answer: Answer) -> tuple[Any, bytes | msgspec.Raw]:
+    """The envelope's data, decoded and as a slice of the answer; raises the CallError the table asks for."""
+    if not 200 <= answer.status < 300:
+        raise _refusal(kind, answer, _json_or_none(kind, answer))
+    whole = _strict_json(kind, answer)
+    if not isinstance(whole, dict) or not isinstance(whole.get("status"), bool):
+        raise error_for(kind, "malformed", detail="no envelope")
+    if not whole["status"] or whole.get("error_code") not in (0, None, "0"):
+        raise _refusal(kind, answer, whole)
+    if whole.get("data") is None:
+        raise error_for(kind, "no_task_id" if kind is Kind.CREATE else "no_data")
+    return whole["data"], _slice(kind, _ENVELOPE, answer.body).data
+
+
+def _slice(kind: Kind, decoder: msgspec.json.Decoder[_T], raw: bytes | msgspec.Raw) -> _T:
+    try:
+        return decoder.decode(raw)
+    except (msgspec.MsgspecError, RecursionError):
+        raise error_for(kind, "malformed", detail="cannot be sliced") from None
+
+
+def _refusal(kind: Kind, answer: Answer, whole: Any) -> CallError:
+    retry_after_s = _number(answer.headers.get("Retry-After"))
+    code = _number(whole.get("error_code")) if isinstance(whole, dict) else None
+    if code:
+        number = int(code)
+        return error_for(
+            kind,
+            condition_of_code(number),
+            code=str(number),
+            detail=str(whole.get("error_msg") or ""),
+            retry_after_s=retry_after_s,
+        )
+    if 200 <= answer.status < 300:
+        return error_for(kind, "unknown_code", detail=str(whole.get("error_msg") or "") if whole else "no envelope")
+    condition = condition_of_status(answer.status)
+    return error_for(kind, condition, code=f"http_{answer.status}", retry_after_s=retry_after_s)
+
+
+def _json_or_none(kind: Kind, answer: Answer) -> Any:
+    try:
+        return _strict_json(kind, answer)
+    except CallError:
+        return None
+
+
+def _strict_json(kind: Kind, answer: Answer) -> Any:
+    """Decode the whole answer; UTF-8 that is none, a repeated key, NaN or wild nesting is malformed."""
+    try:
+        return json.loads(answer.body.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as exc:
+        reason = "not UTF-8" if isinstance(exc, UnicodeDecodeError) else str(exc).split(":")[0]
+        raise error_for(kind, "malformed", detail=reason) from None
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    built = dict(pairs)
+    if len(built) != len(pairs):
+        raise ValueError("a key is repeated")
+    return built
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON number")
+
+
+def _number(value: Any) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None

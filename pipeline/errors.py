@@ -1,0 +1,118 @@
+"""What can go wrong, by what follows from it.
+
+    PipelineError                 one clear line; `exit_code` is what the command ends with
+    |-- SpecError           2     the job file or the command's words are wrong
+    |-- CallError                 one call to the vendor failed; its class says what happens next
+    |   |-- TryAgain              it may pass by itself: the same call again, counted
+    |   |-- SlowDown              too fast: the limiter slows down, the call goes back without an attempt spent
+    |   |-- HoldAll               the platform is full: every worker waits, the call goes back without an attempt spent
+    |   |-- RefreshToken          the token was refused: fetch a new one, then the same call once more
+    |   |-- ItemRefused           this picture fails, the run goes on
+    |   |-- InDoubt               a create that may have been executed: never sent again by itself
+    |   |-- RunPaused       4     balance, daily limit, budget, vendor down: stop now, `run` again later
+    |   `-- RunStopped      3     credentials, permission, broken contract: a person must look
+    |-- Stopping                  the run is ending, the call was not sent
+    |-- JournalError        5     the journal or the disk cannot be trusted any more
+    `-- RunLocked           6     another process holds this run directory
+
+A failed item is a value (`models.Problem`), not an exception that leaves the engine. Only the last five leave a run.
+"""
+
+from typing import ClassVar
+
+
+class PipelineError(Exception):
+    """Root of all errors of this package; its text is one line a person can act on."""
+
+    exit_code: ClassVar[int] = 70
+
+
+class SpecError(PipelineError):
+    """The job file or the command's words are wrong; `lines` holds every fault, one line each."""
+
+    exit_code = 2
+
+    def __init__(self, *lines: str) -> None:
+        super().__init__("\n".join(lines))
+        self.lines = lines
+
+
+class CallError(PipelineError):
+    """One call to the vendor failed.
+
+    `code` is the vendor's error code, `http_<status>` or a word of ours (`not_sent`, `no_json`, ...). `attempts` and
+    `base_s` say how often such a call may be tried in all and the first backoff in seconds. `sent` is True once a byte
+    may have left. The text never holds a secret, and vendor text in it is cut at 2,000 characters.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str,
+        attempts: int = 1,
+        base_s: float = 1.0,
+        sent: bool = True,
+        retry_after_s: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code
+        self.attempts = attempts
+        self.base_s = base_s
+        self.sent = sent
+        self.retry_after_s = retry_after_s
+        self.request_id: str | None = None
+        self.correlation_id: str | None = None
+
+
+class TryAgain(CallError):
+    """It may pass by itself: the same call again, counted, up to `attempts` in all."""
+
+
+class SlowDown(CallError):
+    """Too many calls in a second: the limiter slows down; no attempt is spent."""
+
+
+class HoldAll(CallError):
+    """The platform's own limit is reached: every worker waits; no attempt is spent."""
+
+
+class RefreshToken(CallError):
+    """The token was refused before the call was executed: refresh once, then the same call again."""
+
+
+class ItemRefused(CallError):
+    """This picture or its request was refused for good; the run goes on."""
+
+
+class InDoubt(CallError):
+    """A create that was sent and whose answer is missing or unclear: it may exist and be paid."""
+
+
+class RunPaused(CallError):
+    """Nothing is wrong with the job, but calls make no sense now; `run` again later."""
+
+    exit_code = 4
+
+
+class RunStopped(CallError):
+    """Every further call would be refused the same way; a person must look first."""
+
+    exit_code = 3
+
+
+class Stopping(PipelineError):
+    """The run is ending and this call was not sent."""
+
+
+class JournalError(PipelineError):
+    """The journal or the disk cannot be trusted any more; no further paid call is made."""
+
+    exit_code = 5
+
+
+class RunLocked(PipelineError):
+    """Another process holds this run directory."""
+
+    exit_code = 6

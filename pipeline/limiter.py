@@ -1,0 +1,128 @@
+"""Paces one kind of call: never more than `qps` in any sliding second, evenly, and close to all of it.
+
+Two rules decide when the next call may go, whichever is later:
+- the grid: one slot every 1/rate seconds, so that calls do not come in bursts;
+- the log: the moment the call `qps` calls ago really went, plus one second and a margin, so that no sliding second holds
+  more than `qps` even when the loop was late (a grid alone lets late calls bunch up; `AsyncLimiter(10, 1)` let 19 calls
+  into one second, `AsyncLimiter(1, 1/qps)` used 0.95 of the limit; both measured).
+A permit is taken with the connection already open, right before the headers go out, so the log is what the wire saw.
+
+When the vendor says that it was too fast the rate falls, and creeps back while all is well (AIMD).
+"""
+
+from collections import deque
+from collections.abc import Callable
+
+import anyio
+
+from pipeline.errors import RunPaused, Stopping
+
+MARGIN_S = 0.004  # a call may travel faster than the one a second before it; 4 ms cost 0.4 % of the limit
+CATCH_UP_S = 0.05  # what a late loop may make up for; longer stalls are lost, not burst
+SLOWER, MUCH_SLOWER, FASTER = 0.9, 0.5, 0.05
+RECOVER_EVERY_S = 10.0
+FLOOR = 1 / 20
+QUOTA_AFTER_S = 600.0
+
+
+class Limiter:
+    """Permits for one kind of call. Times are seconds on the `clock` of the running event loop.
+
+    `qps` is a whole number of calls per second, or a fraction below 1. `sent` counts the permits given.
+    """
+
+    def __init__(self, qps: float, *, clock: Callable[[], float] = anyio.current_time) -> None:
+        self.qps = qps
+        self.rate = qps
+        self.sent = 0
+        self.slowed = 0
+        self._window_s = 1.0 if qps >= 1 else 1.0 / qps
+        self._in_window = max(1, int(qps))
+        self._clock = clock
+        self._turn = anyio.Lock()
+        self._log: deque[float] = deque()
+        self._next_slot = float("-inf")
+        self._paused_until = float("-inf")
+        self._hold_s = 30.0
+        self._slowed_at: deque[float] = deque(maxlen=3)
+        self._clean_since = float("-inf")
+        self._at_floor_since: float | None = None
+        self._closed: Exception | None = None
+
+    def __repr__(self) -> str:
+        return f"Limiter(qps={self.qps:g}, rate={self.rate:.3g}, sent={self.sent})"
+
+    async def permit(self) -> float:
+        """Wait for the turn of one call and log it; return the time. Raises Stopping once the limiter is closed."""
+        async with self._turn:  # first come, first served
+            while True:
+                if self._closed is not None:
+                    raise self._closed
+                now = self._clock()
+                wait_s = self._wait_s(now)
+                if wait_s <= 0:
+                    break
+                await anyio.sleep(min(wait_s, 0.25))  # short naps: a pause or the end may come meanwhile
+            self._next_slot = max(self._next_slot, now - CATCH_UP_S) + 1.0 / self.rate
+            self._log.append(now)
+            self.sent += 1
+            return now
+
+    def _wait_s(self, now: float) -> float:
+        oldest_kept = now - self._window_s - MARGIN_S
+        while self._log and self._log[0] <= oldest_kept:
+            self._log.popleft()
+        full = len(self._log) >= self._in_window
+        free_at = self._log[-self._in_window] + self._window_s + MARGIN_S if full else now
+        return max(self._next_slot, self._paused_until, free_at) - now
+
+    @property
+    def paused_s(self) -> float:
+        """Seconds until calls may go again; 0 when nothing is paused."""
+        return max(0.0, self._paused_until - self._clock())
+
+    def pause(self, seconds: float) -> None:
+        """Let no call of anyone go for so long."""
+        self._paused_until = max(self._paused_until, self._clock() + seconds)
+
+    def hold(self) -> None:
+        """Pause because the platform is full: 30 s, doubled up to 10 minutes while it stays so."""
+        if self.paused_s == 0:
+            self.pause(self._hold_s)
+            self._hold_s = min(600.0, self._hold_s * 2)
+
+    def slow_down(self, *, retry_after_s: float | None = None) -> None:
+        """Go slower after a refusal for speed: x0.9 at most once a second, x0.5 at the third within 5 s.
+
+        Raises RunPaused when the lowest rate is still refused after 10 minutes: it is the quota, not the speed.
+        """
+        now = self._clock()
+        if retry_after_s:
+            self.pause(min(retry_after_s, 300.0))
+        self._clean_since = now
+        if self._slowed_at and now - self._slowed_at[-1] < 1.0:
+            return
+        self.slowed += 1
+        self._slowed_at.append(now)
+        often = len(self._slowed_at) == 3 and now - self._slowed_at[0] <= 5.0
+        self.rate = max(self.qps * FLOOR, self.rate * (MUCH_SLOWER if often else SLOWER))
+        if often:
+            self._slowed_at.clear()
+        if self.rate > self.qps * FLOOR:
+            self._at_floor_since = None
+            return
+        self._at_floor_since = self._at_floor_since or now
+        if now - self._at_floor_since > QUOTA_AFTER_S:
+            raise RunPaused("calls are refused even at the lowest rate; the quota seems used up", code="quota")
+
+    def succeeded(self) -> None:
+        """Count a call that was not refused for speed; the rate recovers by 5 % of the limit every 10 clean seconds."""
+        self._hold_s = 30.0
+        self._at_floor_since = None
+        if self.rate < self.qps and self._clock() - self._clean_since >= RECOVER_EVERY_S:
+            self._clean_since = self._clock()
+            self.rate = min(self.qps, self.rate + FASTER * self.qps)
+
+    def close(self) -> None:
+        """Give no more permits: everyone who waits gets Stopping, unsent."""
+        self._closed = Stopping("the run is ending")

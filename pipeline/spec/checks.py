@@ -1,0 +1,81 @@
+"""Rules for single values of a job: each returns the value or raises ValueError saying what is allowed."""
+
+import re
+import unicodedata
+from typing import Any
+from urllib.parse import urlsplit
+
+from pydantic import BeforeValidator
+
+MAX_ID = 128
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+
+def check_id(value: str) -> str:
+    """Return `value` if it may be an item's id; raise ValueError with the rule."""
+    if not 1 <= len(value) <= MAX_ID:
+        raise ValueError(f"an id has 1 to {MAX_ID} characters")
+    if not value.isprintable() or value != value.strip():
+        raise ValueError("an id is printable text without line breaks, tabs or outer spaces")
+    if unicodedata.normalize("NFC", value) != value:
+        raise ValueError("an id is text in Unicode form NFC")
+    return value
+
+
+def check_picture_url(value: str) -> str:
+    """Return `value` if it may be a picture's URL; raise ValueError with the rule."""
+    if not value.isprintable() or " " in value or len(value) > 4096:
+        raise ValueError("a URL has no spaces or control characters and at most 4,096 characters")
+    try:
+        parts = urlsplit(value)
+        host = parts.hostname
+    except ValueError:
+        raise ValueError("this is no URL") from None
+    if parts.scheme not in ("http", "https") or not host:
+        raise ValueError("a picture's URL starts with https:// or http://")
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("a URL must not hold a user name or password")
+    return value
+
+
+def is_loopback(url: str) -> bool:
+    """Whether a URL's host is this machine."""
+    host = urlsplit(url).hostname or ""
+    return host in _LOOPBACK or bool(re.fullmatch(r"127(\.\d{1,3}){3}", host))
+
+
+def not_yet(what: str) -> BeforeValidator:
+    """Refuse a key that a later version brings, and say so."""
+
+    def refuse(value: Any) -> Any:
+        raise ValueError(f"not yet: {what} comes with a later version")
+
+    return BeforeValidator(refuse)
+
+
+def check_qps(value: int | float) -> int | float:
+    """Return `value` if it may be a QPS; raise ValueError with the rule."""
+    if value <= 0 or value > 1_000_000 or (value > 1 and value != int(value)):
+        raise ValueError("1 to 1000000 whole calls a second, or a fraction below 1 (0.5 = one call in two seconds)")
+    return value
+
+
+def check_base_url(value: str) -> str:
+    """Return the vendor's address without a trailing slash; raise ValueError with the rule."""
+    if value == "sandbox":
+        return value
+    check_picture_url(value)
+    parts = urlsplit(value)
+    if parts.path.strip("/") or parts.query or parts.fragment:
+        raise ValueError("only scheme and host, for example https://connect.patsnap.com")
+    if parts.scheme == "http" and not is_loopback(value):
+        raise ValueError("plain http goes only to this machine's loopback address; write https://")
+    return value.rstrip("/")
+
+
+def check_run_name(value: str) -> str:
+    """Return `value` if it may name a run directory; raise ValueError with the rule."""
+    left = re.sub(r"\{(name|date|week|month)\}", "", value)
+    if not value or not re.fullmatch(r"[A-Za-z0-9._-]*", left) or value.startswith("."):
+        raise ValueError('letters, digits, . _ - and {name}, {date}, {week}, {month}; for example "{name}-{date}"')
+    return value

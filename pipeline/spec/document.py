@@ -1,0 +1,150 @@
+"""YAML text to plain data, with the place of every key and value; refuses what could hurt before it is composed.
+
+The C parser's events are read first: libyaml crashes the process when it composes very deep nesting, and aliases or
+merge keys grow a few hundred bytes into gigabytes (reliability.md, threat 1). Only a text that passes is composed.
+"""
+
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any, NamedTuple
+
+import yaml
+
+MAX_BYTES = 1 << 20
+MAX_NODES = 100_000
+MAX_DEPTH = 20
+Path = tuple[str | int, ...]
+
+
+class Mark(NamedTuple):
+    """A place in the text, counted from 1."""
+
+    line: int
+    column: int
+
+
+class Fault(NamedTuple):
+    """One thing that is wrong, and where: `place` may be None when the fault is in the text as a whole."""
+
+    place: Mark | None
+    text: str
+
+
+@dataclass
+class Document:
+    """Parsed YAML: `data`, the mark of every value and key by path, and scalars as they were written."""
+
+    data: Any = None
+    marks: dict[Path, Mark] = field(default_factory=dict)
+    written: dict[Path, str] = field(default_factory=dict)
+    faults: list[Fault] = field(default_factory=list)
+
+
+def parse(raw: bytes) -> Document:
+    """Parse one YAML document; what is wrong is in `faults`, never raised."""
+    document = Document()
+    if len(raw) > MAX_BYTES:
+        document.faults.append(Fault(None, "the file is larger than 1 MiB; put long lists into a manifest"))
+        return document
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as exc:
+        line = raw.count(b"\n", 0, exc.start) + 1
+        document.faults.append(Fault(Mark(line, 1), "this is not UTF-8 text; save the file as UTF-8"))
+        return document
+    try:
+        document.faults.extend(_dangers(text))
+        if not document.faults:
+            node = yaml.compose(text, Loader=yaml.CSafeLoader)
+            if node is not None:
+                document.data = _build(document, node, ())
+    except yaml.MarkedYAMLError as exc:
+        mark = exc.problem_mark or exc.context_mark
+        place = _mark(mark) if mark else None
+        document.faults.append(Fault(place, f"this is not YAML: {exc.problem or exc.context}"))
+    except yaml.YAMLError as exc:
+        document.faults.append(Fault(None, f"this is not YAML: {str(exc).splitlines()[0]}"))
+    return document
+
+
+def _mark(mark: Any) -> Mark:
+    return Mark(mark.line + 1, mark.column + 1)
+
+
+def _dangers(text: str) -> list[Fault]:
+    depth = nodes = 0
+    for event in yaml.parse(text, Loader=yaml.CSafeLoader):
+        place = _mark(event.start_mark)
+        if isinstance(event, yaml.AliasEvent):
+            return [Fault(place, "aliases (*name) are refused; write the value out")]
+        if getattr(event, "anchor", None) is not None:
+            return [Fault(place, "anchors (&name) are refused; write the value out")]
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            if depth > MAX_DEPTH:
+                return [Fault(place, f"nested deeper than {MAX_DEPTH} levels")]
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        if isinstance(event, yaml.ScalarEvent) and event.value == "<<" and event.implicit[0]:
+            return [Fault(place, "merges (<<) are refused; write the keys out")]
+        if isinstance(event, yaml.NodeEvent):
+            nodes += 1
+            if nodes > MAX_NODES:
+                return [Fault(place, f"more than {MAX_NODES:,} values; put long lists into a manifest")]
+    return []
+
+
+def _build(document: Document, node: yaml.Node, path: Path) -> Any:
+    document.marks.setdefault(path, _mark(node.start_mark))
+    if isinstance(node, yaml.MappingNode):
+        return _build_mapping(document, node, path)
+    if isinstance(node, yaml.SequenceNode):
+        return [_build(document, child, (*path, index)) for index, child in enumerate(node.value)]
+    assert isinstance(node, yaml.ScalarNode)
+    document.written[path] = node.value
+    return _scalar(document, node, path)
+
+
+def _build_mapping(document: Document, node: yaml.MappingNode, path: Path) -> dict[str, Any]:
+    built: dict[str, Any] = {}
+    for key_node, value_node in node.value:
+        place = _mark(key_node.start_mark)
+        if not isinstance(key_node, yaml.ScalarNode):
+            document.faults.append(Fault(place, "a key is plain text"))
+            continue
+        key = key_node.value
+        if key in built:
+            document.faults.append(Fault(place, f"the key {key!r} is here twice; keep one"))
+            continue
+        document.marks[(*path, key)] = place
+        built[key] = _build(document, value_node, (*path, key))
+    return built
+
+
+_CONSTRUCTORS = {
+    "tag:yaml.org,2002:null": yaml.constructor.SafeConstructor.construct_yaml_null,
+    "tag:yaml.org,2002:bool": yaml.constructor.SafeConstructor.construct_yaml_bool,
+    "tag:yaml.org,2002:int": yaml.constructor.SafeConstructor.construct_yaml_int,
+    "tag:yaml.org,2002:float": yaml.constructor.SafeConstructor.construct_yaml_float,
+    "tag:yaml.org,2002:str": yaml.constructor.SafeConstructor.construct_yaml_str,
+}
+
+
+def _scalar(document: Document, node: yaml.ScalarNode, path: Path) -> Any:
+    construct = _CONSTRUCTORS.get(node.tag)
+    if construct is not None:
+        try:
+            return construct(yaml.constructor.SafeConstructor(), node)
+        except (ValueError, OverflowError):
+            document.faults.append(Fault(document.marks[path], f"{node.value!r} cannot be read as a value"))
+            return None
+    if node.tag == "tag:yaml.org,2002:timestamp":
+        return date.min  # no field takes a time: the type check says so and shows the text as written
+    document.faults.append(Fault(document.marks[path], f"the tag {node.tag} is refused; write plain text, quoted"))
+    return None
+
+
+def kind_in_yaml(value: Any) -> str:
+    """Name the kind of value YAML made of a scalar, for people."""
+    names = {bool: "yes/no", int: "a number", float: "a number", date: "a date", dict: "a mapping", list: "a list"}
+    return "nothing" if value is None else names.get(type(value), "text")

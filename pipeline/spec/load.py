@@ -1,0 +1,214 @@
+"""Job file to `JobSpec`: every fault at once, each as `file:line:column: field: what is wrong; what is allowed`."""
+
+import difflib
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
+
+from pipeline.errors import SpecError
+from pipeline.spec.document import Document, Fault, kind_in_yaml, parse
+from pipeline.spec.filters import P009Filters, P060Filters
+from pipeline.spec.model import MAX_INLINE, JobSpec
+
+Loc = tuple[str | int, ...]
+_SECRET_KEY = re.compile(r"secret|passw|token|api_?key|client_?id|credential|authorization", re.IGNORECASE)
+_CREDENTIAL_HINT = (
+    "secrets do not belong in a job file; set PATSNAP_CLIENT_ID and PATSNAP_CLIENT_SECRET, or PATSNAP_API_KEY, "
+    "in the environment or in an .env file beside the job file"
+)
+_PATH_KEYS = ("output.dir", "root", "api.ca_file")
+_ONLY_P060 = {"model", "patent_type", *(set(P060Filters.model_fields) - set(P009Filters.model_fields))}
+_WHOLE = TypeAdapter(JobSpec)
+
+
+def load_job(path: Path, *, overrides: Sequence[str] = (), secrets: Iterable[str] = ()) -> JobSpec:
+    """Read the job file at `path`; `overrides` are `a.b=c` texts, `secrets` values that must not stand in the file.
+
+    Raises SpecError with one line per fault. Relative paths in an override start at the current folder.
+    """
+    try:
+        raw = path.read_bytes()
+    except OSError as exc:
+        hint = "; give the path of a job file (see configs/ for examples)" if isinstance(exc, FileNotFoundError) else ""
+        raise SpecError(f"{path}: cannot read the job file: {exc.strerror}{hint}") from None
+    document = parse(raw)
+    faults = list(document.faults)
+    if not faults and not isinstance(document.data, dict):
+        faults.append(Fault(None, "a job file is a mapping: it starts with `version: 1`, `name:` and `images:`"))
+    if not faults:
+        faults += _secret_faults(document, raw, secrets)
+        faults += [Fault(None, text) for text in _override(document, overrides)]
+    spec: JobSpec | None = None
+    if isinstance(document.data, dict) and (not faults or document.marks):
+        spec, more = _validate(document)
+        faults += [fault for fault in more if not any(fault.place == known.place for known in faults if known.place)]
+    if faults or spec is None:
+        raise SpecError(*(_line(path, fault) for fault in sorted(faults, key=lambda f: f.place or (0, 0))))
+    spec._folder = path.resolve().parent
+    return spec
+
+
+def _line(path: Path, fault: Fault) -> str:
+    place = f":{fault.place.line}:{fault.place.column}" if fault.place else ""
+    return f"{path}{place}: {fault.text}"
+
+
+def _secret_faults(document: Document, raw: bytes, secrets: Iterable[str]) -> list[Fault]:
+    labels = ("labels", "columns")
+    faults = [
+        Fault(mark, f"{_dotted(loc)}: {_CREDENTIAL_HINT}")
+        for loc, mark in document.marks.items()
+        if loc and isinstance(loc[-1], str) and _SECRET_KEY.search(loc[-1]) and not set(labels) & set(loc[:-1])
+    ]
+    text = raw.decode("utf-8-sig")
+    if any(secret in text for secret in secrets if len(secret) >= 8):
+        faults.append(Fault(None, f"the value of a credential stands in this file: {_CREDENTIAL_HINT}"))
+    return faults
+
+
+def _override(document: Document, overrides: Sequence[str]) -> list[str]:
+    faults = []
+    for text in overrides:
+        dotted, equals, written = text.partition("=")
+        loc = tuple(dotted.strip().split("."))
+        if not equals or not all(loc) or _SECRET_KEY.search(dotted):
+            faults.append(f"--set {dotted}: write it as --set api.qps=10 (a key of the job file, never a secret)")
+            continue
+        value = parse(written.encode())
+        faults.extend(f"--set {dotted}: {fault.text}" for fault in value.faults)
+        inner = document.data
+        for part in loc[:-1]:
+            inner = inner.setdefault(part, {}) if isinstance(inner, dict) else None
+        if not isinstance(inner, dict):
+            faults.append(f"--set {dotted}: only keys of mappings can be set")
+            continue
+        inner[loc[-1]] = str(Path(written).resolve()) if dotted in _PATH_KEYS else value.data
+        document.marks.pop(loc, None)
+        document.written[loc] = written
+    return faults
+
+
+def _validate(document: Document) -> tuple[JobSpec | None, list[Fault]]:
+    images = document.data.get("images")
+    if isinstance(images, list) and len(images) > MAX_INLINE:
+        text = (
+            f"images: {len(images):,} entries; at most {MAX_INLINE:,} here, put more into a manifest (.csv or .jsonl)"
+        )
+        return None, [Fault(document.marks.get(("images",)), text)]
+    try:
+        return JobSpec.model_validate(document.data), []
+    except ValidationError as exc:
+        by_field: dict[Loc, list[ErrorDetails]] = {}
+        for error in exc.errors(include_url=False):
+            by_field.setdefault(_field(document.data, error), []).append(error)
+        return None, [_fault(document, loc, errors) for loc, errors in by_field.items()]
+
+
+def _field(data: Any, error: ErrorDetails) -> Loc:
+    """The place in the file an error is about: pydantic's loc without the names of union branches."""
+    if error["type"] == "value_error" and (dotted := re.match(r"Value error, ([a-z_]+(?:\.[a-z_]+)+): ", error["msg"])):
+        return tuple(dotted[1].split("."))
+    kept: list[str | int] = []
+    value = data
+    for index, part in enumerate(error["loc"]):
+        last = index == len(error["loc"]) - 1
+        if isinstance(value, dict) and (part in value or (last and error["type"] == "missing")):
+            value = value.get(part)
+        elif isinstance(value, list) and isinstance(part, int) and part < len(value):
+            value = value[part]
+        else:
+            continue
+        kept.append(part)
+    return tuple(kept)
+
+
+def _fault(document: Document, loc: Loc, errors: list[ErrorDetails]) -> Fault:
+    texts = list(dict.fromkeys(_explain(document, loc, error) for error in errors))
+    mark = document.marks.get(loc)
+    for end in range(len(loc) - 1, -1, -1):
+        mark = mark or (document.marks.get(loc[:end]) if loc not in document.written else None)
+    field = _dotted(loc)
+    source = "--set " if loc in document.written and loc not in document.marks else ""
+    return Fault(mark, f"{source}{field}: {', or '.join(texts)}" if field else ", or ".join(texts))
+
+
+def _explain(document: Document, loc: Loc, error: ErrorDetails) -> str:
+    kind, context, value = error["type"], error.get("ctx", {}), error["input"]
+    match kind:
+        case "missing":
+            return "this key is required"
+        case "extra_forbidden":
+            return _unknown_key(str(loc[-1]), [key for key in _keys_at(loc[:-1]) if key != loc[-1]])
+        case "string_type" if loc in document.written:
+            written = document.written[loc]
+            return f'YAML reads {written} as {kind_in_yaml(value)}; put it in quotes: "{written}"'
+        case "literal_error":
+            return f"{_shown(value)} is not allowed; allowed: {context['expected']}" + _did_you_mean(
+                str(value), re.findall(r"'([^']*)'", str(context["expected"]))
+            )
+        case "union_tag_invalid":
+            return f"endpoint {_shown(context['tag'])} is not allowed; allowed: P009, P060" + (
+                " (P061 is not yet there: it comes with a later version)" if context["tag"] == "P061" else ""
+            )
+        case "string_pattern_mismatch":
+            return f"{_shown(value)} is not allowed; allowed: small letters a-z, digits and -, 1 to 64 characters"
+        case "value_error":
+            return re.sub(r"^([a-z_]+\.)+[a-z_]+: ", "", error["msg"].removeprefix("Value error, "))
+        case _:
+            return f"{_shown(value)}: {_in_words(error['msg'])}"
+
+
+def _in_words(message: str) -> str:
+    message = message.replace("Input should be", "must be").replace("valid dictionary", "mapping (key: value)")
+    message = message.replace("a valid integer", "a whole number").replace(
+        "a valid list", "a list (- one entry a line)"
+    )
+    return message.replace("a valid boolean", "true or false").replace("a valid string", "text")
+
+
+def _shown(value: Any) -> str:
+    text = f"{value!r}" if isinstance(value, str) else str(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _dotted(loc: Loc) -> str:
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in loc).lstrip(".")
+
+
+def _unknown_key(key: str, allowed: list[str]) -> str:
+    if key in _ONLY_P060:
+        return f"{key} belongs to endpoint P060; P009 does not take it"
+    return f"unknown key{_did_you_mean(key, allowed) or '; allowed: ' + ', '.join(allowed)}"
+
+
+def _did_you_mean(word: str, allowed: list[str]) -> str:
+    close = difflib.get_close_matches(word, allowed, n=1, cutoff=0.6)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def _keys_at(loc: Loc) -> list[str]:
+    """The keys a mapping at `loc` may have, over all branches of unions, from the JSON Schema."""
+    schema = _WHOLE.json_schema()
+    nodes = [schema]
+    for part in loc:
+        nodes = [found for node in _branches(nodes, schema) if (found := _child(node, part)) is not None]
+    return sorted({key for node in _branches(nodes, schema) for key in node.get("properties", {})})
+
+
+def _child(node: dict[str, Any], part: str | int) -> dict[str, Any] | None:
+    found = node.get("items") if isinstance(part, int) else node.get("properties", {}).get(part)
+    return found if isinstance(found, dict) else None
+
+
+def _branches(nodes: list[dict[str, Any]], schema: dict[str, Any]) -> list[dict[str, Any]]:
+    plain: list[dict[str, Any]] = []
+    for node in nodes:
+        if "$ref" in node:
+            node = schema["$defs"][node["$ref"].rsplit("/", 1)[-1]]
+        inner = [*node.get("anyOf", []), *node.get("oneOf", [])]
+        plain += _branches(inner, schema) if inner else [node]
+    return plain
