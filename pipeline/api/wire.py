@@ -9,6 +9,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
@@ -145,7 +146,8 @@ def read_token(answer: Answer) -> Token:
     whole = _strict_json(Kind.TOKEN, answer) if answer.status in (200, 201) else None
     if not isinstance(whole, dict):
         raise _refusal(Kind.TOKEN, answer, whole)
-    inner = whole.get("data") if isinstance(whole.get("data"), dict) else whole
+    nested = whole.get("data")
+    inner = nested if isinstance(nested, dict) else whole
     value, lifetime_s = inner.get("token") or inner.get("access_token"), _number(inner.get("expires_in"))
     if not isinstance(value, str) or not value.isprintable() or not value:
         raise _refusal(Kind.TOKEN, answer, whole)
@@ -187,7 +189,7 @@ def _slice(kind: Kind, decoder: msgspec.json.Decoder[_T], raw: bytes | msgspec.R
 
 
 def _refusal(kind: Kind, answer: Answer, whole: Any) -> CallError:
-    retry_after_s = _number(answer.headers.get("Retry-After"))
+    retry_after_s = _retry_after_s(answer)
     code = _number(whole.get("error_code")) if isinstance(whole, dict) else None
     if code:
         number = int(code)
@@ -202,6 +204,15 @@ def _refusal(kind: Kind, answer: Answer, whole: Any) -> CallError:
         return error_for(kind, "unknown_code", detail=str(whole.get("error_msg") or "") if whole else "no envelope")
     condition = condition_of_status(answer.status)
     return error_for(kind, condition, code=f"http_{answer.status}", retry_after_s=retry_after_s)
+
+
+def _retry_after_s(answer: Answer) -> float | None:
+    """Seconds, from either form of Retry-After (RFC 9110 10.2.3)."""
+    text = answer.headers.get("Retry-After", "")
+    try:
+        return float(text) if text.isdigit() else max(0.0, parsedate_to_datetime(text).timestamp() - answer.at)
+    except (ValueError, OverflowError):
+        return None
 
 
 def _json_or_none(kind: Kind, answer: Answer) -> Any:

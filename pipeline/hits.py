@@ -1,0 +1,36 @@
+"""What of the hits goes into the task, and what of them stays in the record."""
+
+import msgspec
+
+from pipeline.models import Choice, Hits
+
+_ARRAY = msgspec.json.Decoder(list[msgspec.Raw])
+
+
+def choose(hits: Hits, *, min_score: float, max_hits: int) -> Choice | None:
+    """Choose the first `max_hits` hits at or above `min_score` (0-1); None when there are none.
+
+    A hit without a score passes only when no score is asked for. An incomplete hit, which AI39-1 would refuse, is left
+    out and counted in `dropped`.
+    """
+    fits = [
+        index for index, score in enumerate(hits.scores) if min_score <= 0 or (score is not None and score >= min_score)
+    ]
+    if not fits:
+        return None
+    chosen = [index for index in fits if hits.complete[index]]
+    dropped = len(fits) - len(chosen)
+    chosen = chosen[:max_hits]
+    return Choice(_pick(hits, chosen), len(chosen), dropped)
+
+
+def kept(hits: Hits, most: int | None) -> bytes:
+    """The hits that stay in the record, as a JSON array; `most` None = all."""
+    return hits.array if most is None else _pick(hits, list(range(min(most, len(hits.scores)))))
+
+
+def _pick(hits: Hits, indexes: list[int]) -> bytes:
+    if len(indexes) == len(hits.scores):
+        return hits.array  # the common case: the vendor's own bytes, uncut
+    raws = _ARRAY.decode(hits.array)
+    return b"[" + b",".join(bytes(raws[index]) for index in indexes) + b"]"

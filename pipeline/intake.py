@@ -1,0 +1,112 @@
+"""Brings the job's items into the journal, in batches, while the first ones are already worked on."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Protocol
+
+import anyio
+
+from pipeline.errors import SpecError
+from pipeline.models import Item
+
+BATCH = 500
+_SHOWN = 10
+
+
+class _Change(Protocol):
+    id: str
+    before: str
+    now: str
+
+
+class _Admitted(Protocol):
+    new: int
+    repeated: int
+
+    @property
+    def changes(self) -> Sequence[_Change]: ...
+
+
+class Admissions(Protocol):
+    """The part of the journal that takes items in."""
+
+    async def admit(self, batch: Sequence[Item], *, generation: int, accept_changes: bool) -> _Admitted: ...
+
+    async def close_admission(self, generation: int, fingerprint: str) -> None: ...
+
+
+class Intake:
+    """Reads `items` once. `new` and `repeated` count as it goes; `done` once all are in."""
+
+    def __init__(
+        self,
+        items: Iterable[Item],
+        journal: Admissions,
+        *,
+        generation: int,
+        fingerprint: str,
+        accept_changes: bool = False,
+    ) -> None:
+        self.generation = generation
+        self.new = 0
+        self.repeated = 0
+        self.done = False
+        self._items = items
+        self._journal = journal
+        self._fingerprint = fingerprint
+        self._accept_changes = accept_changes
+        self._more = anyio.Event()
+        self._ending = False
+
+    def skip(self) -> None:
+        """The journal knows all items of this job already."""
+        self.done = True
+
+    def stop(self) -> None:
+        """Take no more in; the next run reads the rest."""
+        self._ending = True
+
+    async def run(self) -> None:
+        """Admit every item. Raises SpecError when a known item shows another picture now and that was not accepted."""
+        source = iter(self._items)
+        changed: list[_Change] = []
+        try:
+            while not self._ending and (batch := await anyio.to_thread.run_sync(_next_batch, source)):
+                admitted = await self._journal.admit(
+                    batch, generation=self.generation, accept_changes=self._accept_changes
+                )
+                self.new += admitted.new
+                self.repeated += admitted.repeated
+                changed.extend(admitted.changes[: _SHOWN + 1 - len(changed)])
+                self._tell()
+            if changed:
+                raise SpecError(*_differences(changed))
+            if not self._ending:
+                await self._journal.close_admission(self.generation, self._fingerprint)
+        finally:
+            self.done = True
+            self._tell()
+
+    async def more(self) -> None:
+        """Wait until more items are in, or all are."""
+        if not self.done:
+            await self._more.wait()
+
+    def _tell(self) -> None:
+        self._more.set()
+        self._more = anyio.Event()
+
+
+def _next_batch(source: Iterator[Item]) -> list[Item]:
+    return list(islice(source, BATCH))
+
+
+def _differences(changed: list[_Change]) -> list[str]:
+    lines = [f"item {change.id!r}: was {change.before}, is now {change.now}" for change in changed[:_SHOWN]]
+    more = ["... and more"] if len(changed) > _SHOWN else []
+    return [
+        "known items show other pictures now; nothing was sent:",
+        *lines,
+        *more,
+        "start a new run (`run --new`), or accept it for items not yet paid (`run --accept-changes`)",
+    ]

@@ -1,0 +1,71 @@
+"""The three places a run writes to, opened together: the states, the hits under way, and the lines."""
+
+import sqlite3
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.errors import JournalError
+from pipeline.journal.recovery import Recovered, recover
+from pipeline.journal.spool import Spool
+from pipeline.journal.store import Connection, Store, configure
+from pipeline.sink import Sink
+
+JOURNAL, RESULTS, SPOOL = "journal.sqlite", "results.jsonl", "spool"
+
+
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """What the writing thread owns; `recovered` is what it found left over when it opened."""
+
+    store: Store
+    spool: Spool
+    sink: Sink
+    recovered: Recovered
+
+    def close(self) -> None:
+        """Close all three."""
+        self.spool.close()
+        self.sink.close()
+        self.store.close()
+
+
+def connect(path: Path) -> Connection:
+    """Open the journal with the standard library's SQLite; transactions are begun and ended by us alone."""
+    return sqlite3.connect(path, isolation_level=None, timeout=5.0, cached_statements=256)
+
+
+def open_disk(folder: Path, *, now: float, connect: Callable[[Path], Connection] = connect) -> Disk:
+    """Open a run directory's files and make them whole after whatever ended the last run.
+
+    Raises JournalError when they cannot be opened, or are not what was written.
+    """
+    try:
+        store = Store(connect(folder / JOURNAL))
+        (folder / JOURNAL).chmod(0o600)
+        configure(store.do)
+        store.create()
+        sink = Sink(folder / RESULTS)
+        recovered = recover(store, sink, now=now)
+        live = store.do("SELECT segment, count(*) FROM items WHERE segment IS NOT NULL GROUP BY segment").fetchall()
+        return Disk(store, Spool(folder / SPOOL, live), sink, recovered)
+    except sqlite3.Error as exc:
+        raise JournalError(f"{folder / JOURNAL}: the journal cannot be read: {exc}") from exc
+    except OSError as exc:
+        raise JournalError(f"{folder}: cannot be written: {exc.strerror}; check the disk and the permissions") from exc
+
+
+def open_store_read_only(folder: Path) -> Store:
+    """Open a journal only to look at it, also while a run writes. Raises JournalError when there is none."""
+    path = folder / JOURNAL
+    if not path.is_file():
+        raise JournalError(f"{folder}: no run here (no {JOURNAL})")
+    failures: list[str] = []
+    for mode in ("mode=ro", "immutable=1"):  # a folder that cannot be written has no room for SQLite's shared memory
+        try:
+            connection = sqlite3.connect(f"{path.resolve().as_uri()}?{mode}", uri=True, isolation_level=None)
+            connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+            return Store(connection)
+        except sqlite3.Error as exc:
+            failures.append(str(exc))
+    raise JournalError(f"{path}: the journal cannot be read: {failures[0]}")

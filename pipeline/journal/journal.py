@@ -1,0 +1,209 @@
+"""The journal as the engine sees it. What is awaited is durable when it returns; what is not comes with the next group.
+
+intend   awaited before the first byte of a create, with the hits that are paid already
+reserve  awaited before any paid call: budgets hold over the run directory's life, kills included
+settle   awaited before an item counts as done: its line and its state are on disk
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import anyio
+
+from pipeline.errors import RunPaused
+from pipeline.journal.admission import Admitted, admit, close_admission
+from pipeline.journal.disk import Disk
+from pipeline.journal.store import Line, SearchNote, SpoolRef, hits_of, note_of
+from pipeline.journal.writer import Writer
+from pipeline.models import EXPIRY_MARGIN_S, HITS_LIFE_S, Calls, Hits, Item, Kind, Problem, State, Task, Upload, Work
+
+# Calls reserved ahead in one commit. After a kill the unused rest counts as spent, so it shrinks near a budget's end.
+MAX_LEASE = 64
+_BATCH = {State.SEARCHED: 32, State.PENDING: 512}  # searched rows bring their hits along, up to 100 KB each
+
+
+@dataclass(slots=True)
+class Lease:
+    """Calls of one kind: `reserved` durably, `used` of them given out, `sent` really gone."""
+
+    reserved: int
+    used: int
+    sent: int
+
+
+class Journal:
+    """The durable state of one run directory. Every method raises JournalError once writing has failed."""
+
+    def __init__(self, writer: Writer, *, budgets: Mapping[Kind, int | None]) -> None:
+        self.calls: dict[Kind, Lease] = {}
+        self._writer = writer
+        self._budgets = budgets
+        self._leasing = anyio.Lock()
+        self._segments: dict[int, int] = {}
+
+    async def begin(self) -> dict[State, int]:
+        """Read the counts of calls and items; to be called once before any other method."""
+        calls, counts = await self._writer.do(lambda disk, _: (disk.store.calls(), disk.store.counts()))
+        # What was reserved and not given back may have been sent before a kill: it counts as spent.
+        self.calls = {kind: Lease(reserved, reserved, sent) for kind, (reserved, sent) in calls.items()}
+        return counts
+
+    # --- items in ---
+
+    async def admit(self, batch: Sequence[Item], *, generation: int, accept_changes: bool) -> Admitted:
+        """Enter items; durable when it returns."""
+        return await self._writer.do(
+            lambda disk, _: admit(disk.store, batch, generation=generation, accept_changes=accept_changes)
+        )
+
+    async def close_admission(self, generation: int, fingerprint: str) -> None:
+        """Note that every item of the job is in: a start with the same fingerprint reads no source again."""
+
+        def close(disk: Disk, _: object) -> None:
+            close_admission(disk.store, generation)
+            disk.store.set_meta("generation", str(generation))
+            disk.store.set_meta("admitted", fingerprint)
+
+        await self._writer.do(close)
+
+    async def take(self, state: State, *, after: int, generation: int, now: float) -> list[Work]:
+        """Items that wait in `state` beyond `after`, in order; hits too old to be used are dropped."""
+
+        def read(disk: Disk, _: object) -> list[tuple[Work, SpoolRef | None]]:
+            found = []
+            for work, note, ref in disk.store.waiting(state, after=after, limit=_BATCH[state], generation=generation):
+                if ref is not None and note is not None:
+                    array = disk.spool.read(ref)
+                    if array is None or now > note.at + HITS_LIFE_S - EXPIRY_MARGIN_S:
+                        disk.spool.release(ref.segment)
+                        disk.store.forget_hits(work.ord)
+                        ref = None
+                    else:
+                        work.hits = hits_of(note, array)
+                found.append((work, ref))
+            return found
+
+        rows = await self._writer.do(read)
+        self._segments.update({work.ord: ref.segment for work, ref in rows if ref is not None})
+        return [work for work, _ in rows]
+
+    async def take_twins(self, *, after: int, generation: int) -> list[tuple[Work, int]]:
+        """Waiting items that show the same picture as an earlier one, and that one's `ord`."""
+        return await self._writer.do(
+            lambda disk, _: disk.store.twins(after=after, limit=_BATCH[State.SEARCHED], generation=generation)
+        )
+
+    async def standing(self, ord_: int) -> tuple[str, State, bytes | None, Problem | None]:
+        """The id, state, record line and problem of an item."""
+
+        def read(disk: Disk, _: object) -> tuple[str, State, bytes | None, Problem | None]:
+            id_, state, line, problem = disk.store.standing(ord_)
+            return id_, state, disk.sink.read(line) if line else None, problem
+
+        return await self._writer.do(read)
+
+    # --- calls ---
+
+    async def reserve(self, kind: Kind) -> None:
+        """Make one call count against its budget, durably. Raises RunPaused when the budget is used up."""
+        lease = self.calls[kind]
+        while lease.used >= lease.reserved:
+            async with self._leasing:
+                if lease.used >= lease.reserved:
+                    await self._lease_more(kind, lease)
+        lease.used += 1
+
+    def release(self, kind: Kind) -> None:
+        """Give back a reserved call that was not sent."""
+        self.calls[kind].used -= 1
+
+    def sent(self, kind: Kind) -> None:
+        """Count a call that is about to leave."""
+        self.calls[kind].sent += 1
+
+    def note_calls(self) -> None:
+        """Let the counts of sent calls follow to disk with the next group."""
+        counts = {kind: (lease.reserved, lease.sent) for kind, lease in self.calls.items()}
+        self._writer.post(lambda disk, _: _note_calls(disk, counts))
+
+    async def _lease_more(self, kind: Kind, lease: Lease) -> None:
+        cap = self._budgets.get(kind)
+        more = MAX_LEASE
+        if cap is not None:
+            left = cap - lease.reserved
+            if left <= 0:
+                key = f"api.budget.{kind.value}_calls"
+                raise RunPaused(
+                    f"the budget is used up: {key} is {cap:,}; raise it to go on", code="budget", sent=False
+                )
+            more = max(1, min(MAX_LEASE, left // 16))
+        reserved, sent = lease.reserved + more, lease.sent
+        await self._writer.do(lambda disk, _: disk.store.note_calls(kind, reserved=reserved, sent=sent))
+        lease.reserved = reserved
+
+    # --- the way of one item ---
+
+    def uploaded(self, work: Work, upload: Upload, sha256: str) -> None:
+        """Note the URL of an uploaded picture."""
+        self._writer.post(lambda disk, _: disk.store.uploaded(work.ord, upload, sha256))
+
+    async def intend(self, work: Work, hits: Hits, *, request_id: str, at: float) -> None:
+        """Make the intent of a create durable, together with the hits that it rests on."""
+        calls = Calls(work.calls.upload, work.calls.search, work.calls.create + 1)
+        first = work.ord not in self._segments
+
+        def write(disk: Disk, _: object) -> SpoolRef | None:
+            ref = disk.spool.append(hits.array) if first else None
+            paid = (note_of(hits), ref) if ref else None
+            disk.store.intend(work.ord, request_id=request_id, at=at, calls=calls, hits=paid)
+            return ref
+
+        ref = await self._writer.do(write)
+        if ref is not None:
+            self._segments[work.ord] = ref.segment
+
+    def put_back(self, work: Work, hits: Hits | None) -> None:
+        """Let an item wait where it stands: a create that was provably not executed, or a run that is ending."""
+        first = hits is not None and work.ord not in self._segments
+        calls = Calls(work.calls.upload, work.calls.search, work.calls.create)
+
+        def write(disk: Disk, _: object) -> None:
+            paid = (note_of(hits), disk.spool.append(hits.array)) if hits is not None and first else None
+            disk.store.put_back(work.ord, calls=calls, hits=paid)
+
+        self._writer.post(write)
+
+    async def settle(self, work: Work, state: State, line: bytes, task: Task | None) -> None:
+        """Write an item's record; durable, line and state, when it returns."""
+        segment = self._segments.pop(work.ord, None)
+
+        def write(disk: Disk, placed: Line | None) -> None:
+            assert placed is not None
+            disk.store.settle(work.ord, state, line=placed, calls=work.calls, task=task)
+            if segment is not None:
+                disk.spool.release(segment)
+
+        await self._writer.do(write, line=line)
+
+    async def leave_open(self, work: Work, state: State, problem: Problem, hits: Hits | None) -> None:
+        """Note why an item is open; hits that are paid stay with it."""
+        first = hits is not None and work.ord not in self._segments
+
+        def write(disk: Disk, _: object) -> None:
+            paid: tuple[SearchNote, SpoolRef] | None = None
+            if hits is not None and first:
+                paid = (note_of(hits), disk.spool.append(hits.array))
+            disk.store.leave_open(work.ord, state, problem, calls=work.calls, hits=paid)
+
+        await self._writer.do(write)
+
+    async def close(self) -> None:
+        """Give back what was reserved and not used, and close the files."""
+        counts = {kind: (lease.used, lease.sent) for kind, lease in self.calls.items()}
+        await self._writer.do(lambda disk, _: _note_calls(disk, counts))
+        await self._writer.close()
+
+
+def _note_calls(disk: Disk, counts: Mapping[Kind, tuple[int, int]]) -> None:
+    for kind, (reserved, sent) in counts.items():
+        disk.store.note_calls(kind, reserved=reserved, sent=sent)

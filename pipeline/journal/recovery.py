@@ -1,0 +1,91 @@
+"""Makes a run directory whole again after a death of any kind, before the first call of the next run.
+
+In this order: lines of results.jsonl that were written but not committed are adopted when they belong to an item that
+is not settled (they carry the id of a paid task), and cut otherwise; creates without an outcome become in doubt.
+"""
+
+from typing import NamedTuple
+
+import msgspec
+
+from pipeline.journal.store import Line, Store
+from pipeline.models import Calls, Problem, State, Task, iso
+from pipeline.sink import Sink
+
+_STATES = {"tasked": State.TASKED, "no_hits": State.NO_HITS, "searched": State.SEARCH_ONLY}
+
+
+class Recovered(NamedTuple):
+    """What a start found left over."""
+
+    adopted: int
+    cut_bytes: int
+    in_doubt: int
+
+
+class _TaskView(msgspec.Struct):
+    task_id: str
+
+
+class _LineView(msgspec.Struct):
+    """The part of a line that recovery needs."""
+
+    schema: int
+    item: str
+    status: str
+    calls: Calls
+    task: _TaskView | None = None
+
+
+_DECODER = msgspec.json.Decoder(_LineView)
+
+
+def recover(store: Store, sink: Sink, *, now: float) -> Recovered:
+    """Bring journal and results.jsonl to one truth.
+
+    Raises JournalError when results.jsonl was changed by others.
+    """
+    store.do("BEGIN IMMEDIATE")
+    sink.position(last_line(store))
+    adopted = 0
+    for line in sink.tail():
+        if not _adopt(store, sink, line, now=now):
+            break  # what follows a line that is not whole cannot be trusted either
+        adopted += 1
+    in_doubt = 0
+    for ord_, intent, at, calls in store.do(
+        "SELECT ord, intent, intent_at, calls FROM items WHERE state = ?", (int(State.CREATING),)
+    ).fetchall():
+        message = f"the run ended while this create was on its way ({iso(at)}); it may exist at the vendor and be paid"
+        problem = Problem("create", "interrupted", message, "in_doubt", False, request_id=intent)
+        store.leave_open(ord_, State.IN_DOUBT, problem, calls=msgspec.json.decode(calls, type=Calls))
+        in_doubt += 1
+    cut_bytes = sink.cut()  # before the commit: a commit must never know lines that a cut could still remove
+    store.do("COMMIT")
+    return Recovered(adopted, cut_bytes, in_doubt)
+
+
+def last_line(store: Store) -> Line | None:
+    """The last line of results.jsonl that the journal knows."""
+    row = store.do(
+        "SELECT seq, offset, length, crc FROM items WHERE seq IS NOT NULL ORDER BY seq DESC LIMIT 1"
+    ).fetchone()
+    return None if row is None else Line(*row)
+
+
+def _adopt(store: Store, sink: Sink, raw: bytes, *, now: float) -> bool:
+    """Take a line that was written but not committed; False when it is not whole or not of a waiting item."""
+    try:
+        view = _DECODER.decode(raw)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return False
+    found = store.find(view.item)
+    state = _STATES.get(view.status)
+    if found is None or state is None or found[1] >= State.TASKED:
+        return False
+    ord_, before = found
+    task = Task(view.task.task_id, now) if view.task else None
+    if state is State.TASKED and before is not State.CREATING:
+        store.intend(ord_, request_id="adopted", at=now, calls=view.calls, hits=None)
+    store.settle(ord_, state, line=sink.adopt(raw), calls=view.calls, task=task)
+    return True

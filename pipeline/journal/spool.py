@@ -1,0 +1,88 @@
+"""Hits between their search and their settlement: append-only segments, so that a resumed run pays no search twice.
+
+Nothing is synced here: the page cache survives kill -9, and a power loss costs a repeated, counted search. A segment is
+deleted when the last item that has hits in it is settled.
+"""
+
+import os
+import zlib
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+
+from pipeline.journal.store import SpoolRef
+
+SEGMENT_BYTES = 32 << 20
+_CRC_BYTES = 4
+
+
+class Spool:
+    """The segment files of one run directory; used by the writer's thread alone."""
+
+    def __init__(self, folder: Path, live: Iterable[tuple[int, int]] = ()) -> None:
+        """`live` says how many items still have hits in each segment; other segments are deleted."""
+        self._folder = folder
+        self._live = Counter(dict(live))
+        self._fd: int | None = None
+        self._segment = max(self._live, default=0)
+        self._offset = 0
+        for path in folder.glob("*.spool"):
+            if not (path.stem.isdigit() and self._live[int(path.stem)]):
+                path.unlink(missing_ok=True)
+
+    def append(self, array: bytes) -> SpoolRef:
+        """Write hits; return where they lie."""
+        if self._fd is None or self._offset > SEGMENT_BYTES:
+            self._next_segment()
+        assert self._fd is not None
+        data = zlib.crc32(array).to_bytes(_CRC_BYTES, "big") + array
+        ref = SpoolRef(self._segment, self._offset, len(data))
+        _write_all(self._fd, data)
+        self._offset += len(data)
+        self._live[self._segment] += 1
+        return ref
+
+    def read(self, ref: SpoolRef) -> bytes | None:
+        """Read hits back; None when a power loss took them."""
+        try:
+            with self._path(ref.segment).open("rb") as file:
+                file.seek(ref.offset)
+                data = file.read(ref.size)
+        except OSError:
+            return None
+        array = data[_CRC_BYTES:]
+        whole = len(data) == ref.size and zlib.crc32(array).to_bytes(_CRC_BYTES, "big") == data[:_CRC_BYTES]
+        return array if whole else None
+
+    def release(self, segment: int) -> None:
+        """Count one item of a segment as settled; delete the segment with the last."""
+        self._live[segment] -= 1
+        if self._live[segment] <= 0:
+            del self._live[segment]
+            if segment != self._segment or self._fd is None:
+                self._path(segment).unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Close the open segment; delete it when nothing in it is needed."""
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
+            if not self._live[self._segment]:
+                self._path(self._segment).unlink(missing_ok=True)
+
+    def _next_segment(self) -> None:
+        self.close()
+        self._segment += 1
+        self._offset = 0
+        self._folder.mkdir(mode=0o700, exist_ok=True)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0)
+        self._fd = os.open(self._path(self._segment), flags, 0o600)
+
+    def _path(self, segment: int) -> Path:
+        return self._folder / f"{segment:08d}.spool"
+
+
+def _write_all(fd: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]

@@ -1,0 +1,146 @@
+"""One thread writes, in groups: lines and their fdatasync, then one commit of all changes, then the acknowledgements.
+
+A group is what came in while the last one was written, plus a short linger, so the disk is asked a few hundred times a
+second at most, whatever the rate. The first failure is final: it is latched, nobody is acknowledged any more, and every
+later call raises, because after a failed fsync nothing is known about the disk (PostgreSQL's fsync lesson).
+"""
+
+import asyncio
+import contextlib
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from pipeline.errors import JournalError
+from pipeline.journal.disk import Disk
+from pipeline.journal.store import Line
+
+LINGER_S = 0.005
+_T = TypeVar("_T")
+
+
+@dataclass(slots=True)
+class _Operation:
+    """A change that waits for its group; `line` is appended to results.jsonl before the transaction begins."""
+
+    apply: Callable[[Disk, Line | None], Any]
+    line: bytes | None = None
+    waiter: asyncio.Future[Any] | None = None
+    result: Any = None
+
+
+class Writer:
+    """The writing thread. Built and used inside one event loop."""
+
+    def __init__(self, open_disk: Callable[[], Disk], *, linger_s: float = LINGER_S) -> None:
+        """`open_disk` runs in the thread, because a SQLite connection belongs to the thread that opened it."""
+        self._open_disk = open_disk
+        self._linger_s = linger_s
+        self._loop = asyncio.get_running_loop()
+        self._queue: deque[_Operation] = deque()
+        self._wake = threading.Event()
+        self._ending = False
+        self._broken: JournalError | None = None
+        self._opened: asyncio.Future[Any] = self._loop.create_future()
+        self._closed: asyncio.Future[Any] = self._loop.create_future()
+        self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
+
+    async def start(self) -> Disk:
+        """Open the disk in the thread. Raises what `open_disk` raises."""
+        self._thread.start()
+        disk: Disk = await self._opened
+        return disk
+
+    async def do(self, apply: Callable[[Disk, Line | None], _T], *, line: bytes | None = None) -> _T:
+        """Apply a change; return once it is durable. Raises JournalError after any failure."""
+        waiter: asyncio.Future[_T] = self._loop.create_future()
+        self._enqueue(_Operation(apply, line, waiter))
+        return await waiter
+
+    def post(self, apply: Callable[[Disk, Line | None], Any]) -> None:
+        """Apply a change with the next group; nobody waits for it."""
+        self._enqueue(_Operation(apply))
+
+    async def close(self) -> None:
+        """Write what is queued, close the disk and end the thread. Raises JournalError if writing has failed."""
+        self._ending = True
+        self._wake.set()
+        await self._closed
+        self._thread.join()
+        if self._broken is not None:
+            raise self._broken
+
+    def _enqueue(self, operation: _Operation) -> None:
+        if self._broken is not None:
+            raise self._broken
+        if self._ending:
+            raise JournalError("the journal is closed")
+        self._queue.append(operation)
+        self._wake.set()
+
+    def _run(self) -> None:
+        try:
+            disk = self._open_disk()
+        except BaseException as exc:
+            self._tell(self._opened, exc)
+            self._tell(self._closed, None)
+            return
+        self._tell(self._opened, disk)
+        while not (self._ending and not self._queue):
+            self._wake.wait()
+            self._wake.clear()
+            if self._linger_s and not self._ending:
+                time.sleep(self._linger_s)
+            group = [self._queue.popleft() for _ in range(len(self._queue))]
+            if group:
+                self._write(disk, group)
+        try:
+            disk.close()
+        except Exception as exc:
+            self._latch(exc)
+        self._tell(self._closed, None)
+
+    def _write(self, disk: Disk, group: list[_Operation]) -> None:
+        try:
+            if self._broken is not None:
+                raise self._broken
+            lines = [operation.line for operation in group if operation.line is not None]
+            placed = iter(disk.sink.append(lines) if lines else ())
+            disk.store.do("BEGIN IMMEDIATE")
+            for operation in group:
+                operation.result = operation.apply(disk, next(placed) if operation.line is not None else None)
+            disk.store.do("COMMIT")
+        except Exception as exc:
+            self._latch(exc)
+        self._call_soon(self._acknowledge, group)
+
+    def _latch(self, exc: Exception) -> None:
+        if self._broken is None:
+            known = isinstance(exc, JournalError)
+            self._broken = exc if known else JournalError(f"the journal cannot be written: {exc}")  # type: ignore[assignment]
+
+    def _acknowledge(self, group: list[_Operation]) -> None:
+        for operation in group:
+            if operation.waiter is None or operation.waiter.done():
+                continue
+            if self._broken is not None:
+                operation.waiter.set_exception(self._broken)
+            else:
+                operation.waiter.set_result(operation.result)
+
+    def _tell(self, future: asyncio.Future[Any], outcome: Any) -> None:
+        def resolve() -> None:
+            if not future.done():
+                if isinstance(outcome, BaseException):
+                    future.set_exception(outcome)
+                else:
+                    future.set_result(outcome)
+
+        self._call_soon(resolve)
+
+    def _call_soon(self, function: Callable[..., None], *arguments: Any) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is gone: nobody waits any more
+            self._loop.call_soon_threadsafe(function, *arguments)

@@ -1,0 +1,245 @@
+"""The vendor's contract as a web application: authentication, limits, validation, the truth log, and the faults."""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+
+import msgspec
+from aiohttp import BodyPartReader, hdrs, web
+
+from pipeline.sandbox.delivery import Delivery, deliver, respond
+from pipeline.sandbox.envelope import BAD_FILE, BAD_REQUEST, INVALID_PARAMETER, Answer, Refused, failure, success
+from pipeline.sandbox.faults import FaultDice
+from pipeline.sandbox.limits import PAID, Limits
+from pipeline.sandbox.pictures import (
+    HOST,
+    LIFETIME_S,
+    ExpiredPicture,
+    Picture,
+    PictureStore,
+    UnknownPicture,
+    picture_type,
+)
+from pipeline.sandbox.searching import MAX_PICTURE_BYTES, Searcher, load_gallery
+from pipeline.sandbox.settings import SandboxSettings
+from pipeline.sandbox.stats import SandboxStats
+from pipeline.sandbox.tasks import TaskLog, comparisons
+from pipeline.sandbox.tokens import TokenDesk
+from pipeline.sandbox.validate import (
+    Creation,
+    Query,
+    SearchP009,
+    SearchP060,
+    read_body,
+    read_query,
+    refuse_parameters,
+)
+
+STATS = web.AppKey("stats", SandboxStats)
+
+_MAX_BODY_BYTES = 8 * 2**20
+_NO_SUCH_API = 67200101
+
+Work = Callable[[web.Request], Awaitable[Answer]]
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def make_app(settings: SandboxSettings) -> web.Application:
+    """Build the application of one sandbox; its statistics are `app[STATS]`."""
+    settings.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    vendor = _Vendor(settings)
+    app = web.Application(client_max_size=_MAX_BODY_BYTES)
+    app[STATS] = vendor.stats
+    for method, path, endpoint, work in vendor.routes():
+        app.router.add_route(method, path, vendor.served(endpoint, work))
+    app.router.add_get("/pictures/{path:.+}", vendor.show_picture)
+    app.router.add_route("*", "/{path:.*}", vendor.no_such_api)
+    app.on_shutdown.append(vendor.stop_waiting)
+    app.on_cleanup.append(vendor.close)
+    return app
+
+
+class _Vendor:
+    """One account with the vendor, and everything behind it."""
+
+    def __init__(self, settings: SandboxSettings) -> None:
+        self.stats = SandboxStats()
+        self._settings = settings
+        self._clock = settings.clock
+        self._dice = FaultDice(settings.faults)
+        self._latency = random.Random(settings.faults.seed)
+        self._closing = asyncio.Event()
+        self._pictures = PictureStore(
+            settings.folder, gallery=settings.gallery, products=settings.products, clock=settings.clock
+        )
+        self._limits = Limits(qps=settings.qps, daily_limit=settings.daily_limit, balance=settings.balance)
+        self._tokens = TokenDesk(
+            client=(settings.client_id, settings.client_secret),
+            api_key=settings.api_key,
+            lifetime_s=settings.token_lifetime_s,
+            shape=settings.token_shape,
+            clock=settings.clock,
+        )
+        gallery = load_gallery(settings.gallery, settings.cache_dir)
+        self._searcher = Searcher(gallery, self._pictures, clock=settings.clock)
+        self._tasks = TaskLog(settings.folder, clock=settings.clock)
+
+    def routes(self) -> tuple[tuple[str, str, str, Work], ...]:
+        """Method, path, endpoint (the name limits, faults and statistics know) and what it does."""
+        return (
+            ("POST", "/oauth/token", "token", self._token),
+            ("POST", "/image-search/image-upload", "upload", self._upload),
+            ("GET", "/image-search/search", "search", self._search),
+            ("POST", "/search/patent/image-single", "search", self._search_single),
+            ("POST", "/search/patent/image-single/beta", "search", self._search_single),
+            ("POST", "/ai/infringement-detection-creation", "create", self._create),
+            ("POST", "/ai/infringement-detection-query", "query", self._query),
+        )
+
+    def served(self, endpoint: str, work: Work) -> Handler:
+        """Wrap what an endpoint does in everything that stands before and after it."""
+        low_s, high_s = self._settings.latency_range_s
+
+        async def handle(request: web.Request) -> web.StreamResponse:
+            arrived = self.stats.arrived(endpoint)
+            fault = self._dice.next(endpoint)
+            answer = None
+            if fault is None or fault.executed:
+                answer = await self._answer(endpoint, work, request, arrived)
+            if high_s:
+                await asyncio.sleep(self._latency.uniform(low_s, high_s))
+            if fault is not None:
+                self.stats.answered(endpoint, str(fault))
+                return await deliver(Delivery(request, fault, answer, self._settings.faults, self._closing))
+            assert answer is not None
+            self.stats.answered(endpoint, str(answer.code) if answer.code else "ok")
+            return respond(answer)
+
+        return handle
+
+    async def show_picture(self, request: web.Request) -> web.Response:
+        """Serve the picture behind a URL to people who open it: `/pictures/` stands for the host."""
+        headers = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
+        try:
+            data = self._pictures.read(
+                f"https://{HOST}/{request.match_info['path']}?{request.rel_url.raw_query_string}"
+            )
+        except UnknownPicture as exc:
+            return web.Response(status=404, text=str(exc), headers=headers)
+        except ExpiredPicture as exc:
+            return web.Response(status=410, text=str(exc), headers=headers)
+        content_type = "image/png" if picture_type(data) == "png" else "image/jpeg"
+        return web.Response(body=data, content_type=content_type, headers=headers)
+
+    async def no_such_api(self, request: web.Request) -> web.Response:
+        """Answer every other path and method."""
+        self.stats.arrived("redirected" if request.path.startswith("/redirected/") else "unknown")
+        return respond(failure(_NO_SUCH_API))
+
+    async def stop_waiting(self, _: web.Application) -> None:
+        """End the answers that only wait, so that shutting down does not wait for them."""
+        self._closing.set()
+
+    async def close(self, _: web.Application) -> None:
+        """Leave nothing open behind."""
+        self._searcher.close()
+        self._tasks.close()
+
+    async def _answer(self, endpoint: str, work: Work, request: web.Request, arrived: float) -> Answer:
+        try:
+            if endpoint != "token":
+                self._tokens.admit(request.headers.get(hdrs.AUTHORIZATION), request.query.getall("apikey", []))
+                self._limits.admit(endpoint, monotonic_s=arrived, wall_s=self._clock())
+            return await self._executed(endpoint, work, request)
+        except Refused as refusal:
+            return failure(refusal.code, refusal.detail)
+
+    async def _executed(self, endpoint: str, work: Work, request: web.Request) -> Answer:
+        try:
+            answer = await work(request)
+        except web.HTTPRequestEntityTooLarge:
+            self._limits.give_back(endpoint)
+            raise Refused(BAD_REQUEST, "the body is too large") from None
+        except Refused:
+            self._limits.give_back(endpoint)
+            raise
+        units = int(endpoint in PAID)
+        self.stats.executed_call(endpoint, units)
+        return answer._replace(units=units) if units else answer
+
+    async def _token(self, request: web.Request) -> Answer:
+        return self._tokens.issue(
+            request.headers.get(hdrs.AUTHORIZATION), content_type=request.content_type, form=await _text(request)
+        )
+
+    async def _upload(self, request: web.Request) -> Answer:
+        refuse_parameters(request.query)
+        url = await self._searcher.keep(await _image(request))
+        return success(msgspec.json.encode({"url": url, "expire": LIFETIME_S}))
+
+    async def _search(self, request: web.Request) -> Answer:
+        return await self._answer_search(read_query(request.query.items()))
+
+    async def _search_single(self, request: web.Request) -> Answer:
+        refuse_parameters(request.query)
+        return await self._answer_search(read_body(await request.read(), SearchP060))
+
+    async def _answer_search(self, search: SearchP009 | SearchP060) -> Answer:
+        data = await self._searcher.data(search, self._find(search.url))
+        self.stats.searched(search)
+        return success(data)
+
+    async def _create(self, request: web.Request) -> Answer:
+        refuse_parameters(request.query)
+        body = await request.read()
+        creation = read_body(body, Creation)
+        for url in creation.urls:
+            self._find(url)
+        for number, message in enumerate(creation.patent_messages):
+            self._check_hit(message.url, f"patent_messages[{number}].url")
+        task = self._tasks.add(creation, request=body)
+        return success(msgspec.json.encode({"task_id": task.task_id}))
+
+    async def _query(self, request: web.Request) -> Answer:
+        refuse_parameters(request.query)
+        task = self._tasks.find(read_body(await request.read(), Query).task_id)
+        if task is None:
+            raise Refused(INVALID_PARAMETER, "task_id is unknown or older than eight hours")
+        return success(comparisons(task))
+
+    def _find(self, url: str) -> Picture:
+        try:
+            return self._pictures.find(url)
+        except (UnknownPicture, ExpiredPicture) as exc:
+            raise Refused(INVALID_PARAMETER, f"url: {exc}") from None
+
+    def _check_hit(self, url: str, field: str) -> None:
+        try:
+            self._pictures.check(url)
+        except (UnknownPicture, ExpiredPicture) as exc:
+            raise Refused(INVALID_PARAMETER, f"{field}: {exc}") from None
+
+
+async def _text(request: web.Request) -> str:
+    return (await request.read()).decode("utf-8", "replace")
+
+
+async def _image(request: web.Request) -> bytes:
+    """Read the multipart field `image`; Refused when it is missing, too large, or no JPG or PNG."""
+    if request.content_type != "multipart/form-data":
+        raise Refused(INVALID_PARAMETER, "the body must be multipart/form-data with the field image")
+    try:
+        part = await (await request.multipart()).next()
+    except (ValueError, AssertionError):
+        raise Refused(BAD_REQUEST, "the multipart body is broken") from None
+    if not isinstance(part, BodyPartReader) or part.name != "image":
+        raise Refused(INVALID_PARAMETER, "the multipart field image is missing")
+    data = bytearray()
+    while chunk := await part.read_chunk(64 * 1024):
+        data += chunk
+        if len(data) > MAX_PICTURE_BYTES:
+            raise Refused(BAD_FILE, "the picture is larger than 4096 KB")
+    picture = bytes(data)
+    if picture_type(picture) is None:
+        raise Refused(BAD_FILE, "the picture is neither JPG nor PNG")
+    return picture

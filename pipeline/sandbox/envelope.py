@@ -1,0 +1,61 @@
+"""The vendor's answer envelope and its error codes."""
+
+from typing import NamedTuple
+
+import msgspec
+
+# The texts of the vendor's pages, shortened.
+CODE_TEXTS = {
+    67200000: "API call exceeds the total limit set by the platform",
+    67200001: "API call exceeds the total limit set by the platform",
+    67200002: "current call rate exceeds the configured QPS",
+    67200003: "key or secret incorrect, token expired or client disabled",
+    67200004: "no permission for this API",
+    67200005: "insufficient balance",
+    67200006: "client past its activation validity period",
+    67200007: "exceeds the usage limit of the day",
+    67200008: "apikey missing from the query",
+    67200009: "apikey does not match the bearer token",
+    67200012: "request is illegal",
+    67200100: "server busy, response timeout",
+    67200101: "API does not exist",
+    68300004: "invalid parameter",
+    68300005: "search api failure",
+    68300006: "analytic basic access error",
+    68300007: "bad request",
+    68300008: "service error, try again later",
+    68300010: "file does not comply with upload specifications",
+}
+
+INVALID_PARAMETER = 68300004
+BAD_REQUEST = 68300007
+BAD_FILE = 68300010
+
+
+class Refused(Exception):
+    """The vendor says no: one error code, and a detail that names the field but never a secret."""
+
+    def __init__(self, code: int, detail: str = "") -> None:
+        super().__init__(code, detail)
+        self.code = code
+        self.detail = detail
+
+
+class Answer(NamedTuple):
+    """One JSON answer; `code` is 0 on success, `units` what the call was billed."""
+
+    body: bytes
+    code: int = 0
+    units: int = 0
+
+
+def success(data: bytes, *, units: int = 0) -> Answer:
+    """Wrap data that is already JSON."""
+    return Answer(b'{"data":' + data + b',"status":true,"error_code":0,"error_msg":""}', units=units)
+
+
+def failure(code: int, detail: str = "") -> Answer:
+    """Build a business error; an unknown code gets a text of its own."""
+    text = CODE_TEXTS.get(code, "unknown error")
+    message = f"{text}: {detail}" if detail else text
+    return Answer(msgspec.json.encode({"data": None, "status": False, "error_code": code, "error_msg": message}), code)

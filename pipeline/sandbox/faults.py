@@ -1,0 +1,186 @@
+"""Which call goes wrong, and how: scripted by number or drawn at random from a seed.
+
+The text form, as on the command line: `create:lost=0.01,search:67200002=0.02,*:http_502=0.005,create:hang.before@3`.
+`=0.01` is a probability per call, `@3` the third call of that endpoint, `@3-5` the third to the fifth. A kind is
+
+    an error code         a business error in an HTTP 200 envelope
+    http_<status>         an HTML page as a gateway sends it
+    hang                  no answer at all, the connection stays open
+    reset, lost           the connection is reset instead of an answer; `lost` is `reset.after`
+    garbage               an HTTP 200 whose body is not JSON
+    bomb                  a small gzip body that unpacks to `bomb_bytes`
+    redirect              a 307 to /redirected/...
+    truncated, slow, late the right answer: cut in the middle, in drips over `drip_s`, after `late_s`
+    no_data               status:true without data
+
+`.after` means the call was executed first, `.before` that it was not.
+"""
+
+import random
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Self
+
+ENDPOINTS = ("token", "upload", "search", "create", "query")
+
+# kind -> is the call executed first, when the text does not say
+_EXECUTES = {
+    "hang": True,
+    "reset": False,
+    "garbage": True,
+    "bomb": True,
+    "redirect": False,
+    "truncated": True,
+    "slow": True,
+    "late": True,
+    "no_data": True,
+}
+# These distort the answer itself, so there must be one.
+_NEEDS_ANSWER = frozenset({"truncated", "slow", "late", "no_data"})
+_CODE = re.compile(r"[1-9][0-9]{4,9}")
+_STATUS = re.compile(r"http_([1-5][0-9]{2})")
+_ENTRY = re.compile(
+    r"(?P<endpoint>[a-z*]+):(?P<fault>[a-z0-9_.]+)"
+    r"(?:=(?P<rate>[0-9.eE+-]+)|@(?P<first>[0-9]{1,9})(?:-(?P<last>[0-9]{1,9}))?)"
+)
+
+
+class Fault(NamedTuple):
+    """One way to go wrong; `executed` says whether the call takes effect before it does."""
+
+    kind: str
+    executed: bool
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read `lost`, `http_502.after`, `67200100` or the like; ValueError says what is wrong."""
+        if text == "lost":
+            return cls("reset", True)
+        kind, dot, when = text.partition(".")
+        if kind not in _EXECUTES and not _CODE.fullmatch(kind) and not _is_error_status(kind):
+            raise ValueError(
+                f"unknown fault {kind!r}; known: an error code, http_<status>, lost, {', '.join(_EXECUTES)}"
+            )
+        if not dot:
+            return cls(kind, _EXECUTES.get(kind, False))
+        if when not in ("before", "after"):
+            raise ValueError(f"{text!r}: after the dot stands 'before' or 'after'")
+        if when == "before" and kind in _NEEDS_ANSWER:
+            raise ValueError(f"{text!r}: {kind} distorts an answer, so the call is always executed")
+        return cls(kind, when == "after")
+
+    def __str__(self) -> str:
+        if _EXECUTES.get(self.kind, False) == self.executed:
+            return self.kind
+        return f"{self.kind}.{'after' if self.executed else 'before'}"
+
+
+class FaultRule(NamedTuple):
+    """A fault for the calls `first`..`last` of an endpoint (counted from 1), or for any with probability `rate`."""
+
+    endpoint: str
+    fault: Fault
+    rate: float = 0.0
+    first: int = 0
+    last: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FaultPlan:
+    """All faults of one sandbox; the same seed gives the same fault to the same call of an endpoint.
+
+    `late_s` is longer than the vendor's maximum of 10 s and shorter than the client's patience with a create.
+    """
+
+    rules: tuple[FaultRule, ...] = ()
+    seed: int = 0
+    late_s: float = 12.0
+    drip_s: float = 5.0
+    bomb_bytes: int = 256 * 2**20
+
+    @classmethod
+    def parse(cls, text: str, *, seed: int = 0) -> Self:
+        """Read the command line's form; ValueError is one line about the first mistake."""
+        rules = tuple(_rule(entry.strip()) for entry in text.split(",") if entry.strip())
+        for endpoint in ENDPOINTS:
+            if sum(rule.rate for rule in rules if rule.endpoint in (endpoint, "*")) > 1:
+                raise ValueError(f"the probabilities of {endpoint} add up to more than 1")
+        return cls(rules=rules, seed=seed)
+
+    @classmethod
+    def scripted(cls, scripts: Mapping[str, Sequence[str]]) -> Self:
+        """Give the nth call of an endpoint the nth fault of its list; `ok` or an empty text is no fault."""
+        _check_endpoints(scripts)
+        return cls(
+            rules=tuple(
+                FaultRule(endpoint, Fault.parse(text), first=number, last=number)
+                for endpoint, script in scripts.items()
+                for number, text in enumerate(script, start=1)
+                if text not in ("", "ok")
+            )
+        )
+
+
+class FaultDice:
+    """Decides call by call; one sandbox holds one."""
+
+    def __init__(self, plan: FaultPlan) -> None:
+        self._rules = {name: [r for r in plan.rules if r.endpoint in (name, "*")] for name in ENDPOINTS}
+        self._calls = dict.fromkeys(ENDPOINTS, 0)
+        # One generator per endpoint: how the calls of different endpoints interleave must not change the draw.
+        self._random = {name: random.Random(f"{plan.seed}:{name}") for name in ENDPOINTS}
+
+    def next(self, endpoint: str) -> Fault | None:
+        """Return what happens to this call of the endpoint; a scripted fault wins over a random one."""
+        rules = self._rules[endpoint]
+        if not rules:
+            return None
+        self._calls[endpoint] += 1
+        number = self._calls[endpoint]
+        draw = self._random[endpoint].random()
+        for rule in rules:
+            if rule.first <= number <= rule.last:
+                return rule.fault
+        for rule in rules:
+            if draw < rule.rate:
+                return rule.fault
+            draw -= rule.rate
+        return None
+
+
+def _rule(entry: str) -> FaultRule:
+    match = _ENTRY.fullmatch(entry)
+    if match is None:
+        raise ValueError(f"fault {entry!r}: write it as endpoint:kind=probability or endpoint:kind@number")
+    endpoint = match["endpoint"]
+    if endpoint != "*":
+        _check_endpoints([endpoint])
+    fault = Fault.parse(match["fault"])
+    if match["rate"] is not None:
+        return FaultRule(endpoint, fault, rate=_probability(entry, match["rate"]))
+    first, last = int(match["first"]), int(match["last"] or match["first"])
+    if not 1 <= first <= last:
+        raise ValueError(f"fault {entry!r}: calls count from 1, and a range goes upwards")
+    return FaultRule(endpoint, fault, first=first, last=last)
+
+
+def _probability(entry: str, text: str) -> float:
+    try:
+        rate = float(text)
+    except ValueError:
+        rate = -1.0
+    if not 0 <= rate <= 1:
+        raise ValueError(f"fault {entry!r}: a probability lies between 0 and 1")
+    return rate
+
+
+def _check_endpoints(names: Sequence[str] | Mapping[str, object]) -> None:
+    for name in names:
+        if name not in ENDPOINTS:
+            raise ValueError(f"unknown endpoint {name!r}; known: {', '.join(ENDPOINTS)}, *")
+
+
+def _is_error_status(kind: str) -> bool:
+    match = _STATUS.fullmatch(kind)
+    return match is not None and int(match[1]) >= 400

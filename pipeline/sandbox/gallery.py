@@ -1,0 +1,177 @@
+"""The gallery: every drawing is one patent, searched by the likeness of its picture.
+
+Between `features` (picture -> numbers) and `app` (which speaks the vendor's JSON). The index is computed once per
+gallery and kept as a file; without a place to keep it, it is computed anew.
+"""
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.sandbox.features import FEATURE_VERSION, SIZE, NotAPicture, describe
+from pipeline.sandbox.locarno import parse_locarno
+from pipeline.sandbox.patents import Patent, patent_for
+
+_SUFFIXES = (".jpeg", ".jpg", ".png")
+
+
+class Hit(NamedTuple):
+    """One drawing found; `score` is 0..1 with 4 decimals."""
+
+    file: str
+    score: float
+    patent: Patent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What a search asks for; the filters are the vendor's, an empty or absent one lets everything pass.
+
+    Raises LocarnoError when `loc` is not an expression. `assignees` are parts of names, in any case. The windows are
+    yyyyMMdd, both ends included. `limit` and `offset` choose the page, after sorting by `field` (score when None).
+    """
+
+    loc: str | None = None
+    assignees: tuple[str, ...] = ()
+    country: tuple[str, ...] = ()
+    legal_status: tuple[str, ...] = ()
+    simple_legal_status: tuple[str, ...] = ()
+    apply_start_time: int | None = None
+    apply_end_time: int | None = None
+    public_start_time: int | None = None
+    public_end_time: int | None = None
+    patent_type: Literal["D", "U"] | None = None
+    field: Literal["SCORE", "APD", "PBD", "ISD"] | None = None
+    order: Literal["desc", "asc"] = "desc"
+    limit: int = 100
+    offset: int = 0
+
+    def __post_init__(self) -> None:
+        if self.loc:
+            parse_locarno(self.loc)
+
+    def admits(self, patent: Patent) -> bool:
+        """Tell whether a patent passes every filter."""
+        return (
+            self.patent_type != "U"  # the gallery holds designs only
+            and (not self.loc or parse_locarno(self.loc).matches(patent.loc))
+            and (not self.assignees or _names_one_of(self.assignees, patent))
+            and (not self.country or patent.country in self.country)
+            and (not self.legal_status or patent.legal_status in self.legal_status)
+            and (not self.simple_legal_status or patent.simple_legal_status in self.simple_legal_status)
+            and _within(patent.apdt, self.apply_start_time, self.apply_end_time)
+            and _within(patent.pbdt, self.public_start_time, self.public_end_time)
+        )
+
+    def sort_key(self, hit: Hit) -> tuple[float, str]:
+        """Ties go by file name whichever the order, so that pages never overlap."""
+        # A design is issued the day it is published, so ISD sorts as PBD.
+        days = {"APD": hit.patent.apdt, "PBD": hit.patent.pbdt, "ISD": hit.patent.pbdt}
+        value = days.get(self.field or "SCORE", hit.score)
+        return (-value if self.order == "desc" else value), hit.file
+
+
+class Gallery:
+    """All drawings of a folder, ready to be searched; immutable once loaded."""
+
+    def __init__(self, files: Sequence[str], index: NDArray[np.float32]) -> None:
+        self.files = tuple(files)
+        self._index = index
+        self._patents = tuple(patent_for(file) for file in self.files)
+
+    def __repr__(self) -> str:
+        return f"<Gallery of {len(self.files)} drawings>"
+
+    @classmethod
+    def load(cls, folder: Path, cache_dir: Path | None) -> "Gallery":
+        """Index every PNG and JPEG of a folder, or read the index kept in `cache_dir`.
+
+        Raises FileNotFoundError for a folder without drawings and NotAPicture for a drawing that cannot be decoded. A
+        cache that is broken or cannot be written is no error.
+        """
+        drawings = {
+            path.name: path.read_bytes() for path in sorted(folder.iterdir()) if path.suffix.lower() in _SUFFIXES
+        }
+        if not drawings:
+            raise FileNotFoundError(f"no drawings (*.png, *.jpg) in {folder}")
+        kept = cache_dir / f"gallery-{_digest(drawings)}.npy" if cache_dir else None
+        index = _read_index(kept, len(drawings)) if kept else None
+        if index is None:
+            index = _build_index(drawings)
+            if kept:
+                _keep_index(kept, index)
+        return cls(list(drawings), index)
+
+    def search(self, query: NDArray[np.float32], *, wanted: Wanted) -> tuple[int, list[Hit]]:
+        """Return how many patents pass the filters, and the page of hits that was asked for.
+
+        `query` comes from `describe`: a drawing counts with the better of the picture and its mirror image.
+        """
+        cosines = (self._index @ query.T).max(axis=1)
+        # Rounded before sorting: the last bits of a sum differ between processors, the order of hits must not.
+        scores = np.clip(cosines.astype(np.float64), 0.0, 1.0).round(4).tolist()
+        hits = [
+            Hit(file, score, patent)
+            for file, score, patent in zip(self.files, scores, self._patents, strict=True)
+            if wanted.admits(patent)
+        ]
+        hits.sort(key=wanted.sort_key)
+        return len(hits), hits[wanted.offset : wanted.offset + wanted.limit]
+
+
+def _names_one_of(names: tuple[str, ...], patent: Patent) -> bool:
+    owners = f"{patent.current_assignee}\n{patent.original_assignee}".casefold()
+    return any(name.strip().casefold() in owners for name in names)
+
+
+def _within(day: int, start: int | None, end: int | None) -> bool:
+    return (start is None or day >= start) and (end is None or day <= end)
+
+
+def _digest(drawings: dict[str, bytes]) -> str:
+    digest = hashlib.sha256(f"features {FEATURE_VERSION}\n".encode())
+    for name, data in drawings.items():
+        digest.update(f"{name}\n{len(data)}\n{hashlib.sha256(data).hexdigest()}\n".encode())
+    return digest.hexdigest()[:32]
+
+
+def _build_index(drawings: dict[str, bytes]) -> NDArray[np.float32]:
+    index = np.empty((len(drawings), SIZE), np.float32)
+    for row, (name, data) in enumerate(drawings.items()):
+        try:
+            index[row] = describe(data)[0]
+        except NotAPicture as exc:
+            raise NotAPicture(f"{name}: {exc}") from exc
+    return index
+
+
+def _read_index(kept: Path, drawings: int) -> NDArray[np.float32] | None:
+    try:
+        index: NDArray[np.float32] = np.load(kept, allow_pickle=False)
+    except (OSError, ValueError, EOFError):
+        return None
+    if index.shape != (drawings, SIZE) or index.dtype != np.float32 or not np.isfinite(index).all():
+        return None
+    return index
+
+
+def _keep_index(kept: Path, index: NDArray[np.float32]) -> None:
+    # Two processes may build at once: each writes its own file, and the last rename wins with equal bytes.
+    with suppress(OSError):
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=kept.parent, prefix=kept.name, suffix=".part")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                np.save(file, index)
+            os.replace(name, kept)
+        except OSError:
+            Path(name).unlink(missing_ok=True)
+            raise

@@ -1,0 +1,190 @@
+"""Pictures by URL: uploads, the shipped products and the gallery, all on a host that does not exist.
+
+The URLs are signed and stateless, so a sandbox started again on another port with the same folder still resolves them.
+Nothing is ever fetched.
+"""
+
+import hashlib
+import hmac
+import os
+import re
+import secrets
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal, NamedTuple
+from urllib.parse import parse_qs, urlsplit
+
+HOST = "sandbox.invalid"
+LIFETIME_S = 32_400  # nine hours, as the vendor says
+
+_PATH = re.compile(r"/(?P<kind>products|gallery|upload)/(?P<file>[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})")
+_UPLOAD = re.compile(r"(?P<sha>[0-9a-f]{64})\.(?:jpg|png)")
+_EXPIRY = re.compile(r"[0-9]{1,12}")
+_EXTENSIONS = {b"\xff\xd8\xff": "jpg", b"\x89PNG\r\n\x1a\n": "png"}
+
+
+class UnknownPicture(Exception):
+    """No picture of this sandbox has that URL; the text says why."""
+
+
+class ExpiredPicture(Exception):
+    """The URL was good once, but its nine hours are over."""
+
+
+class Picture(NamedTuple):
+    """Where a picture lies, and its content's digest in hex."""
+
+    path: Path
+    sha256: str
+
+
+class _Place(NamedTuple):
+    kind: Literal["products", "gallery", "upload"]
+    file: str
+    expiry: str | None
+    signature: str | None
+
+
+class PictureStore:
+    """Resolves and makes the URLs of one folder.
+
+    `clock` is the wall clock in seconds. Product URLs may carry any query, so that a few shipped pictures can stand
+    for many different URLs.
+    """
+
+    def __init__(self, folder: Path, *, gallery: Path, products: Path, clock: Callable[[], float]) -> None:
+        self._uploads = folder / "uploads"
+        self._uploads.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._folders = {"products": products, "gallery": gallery}
+        self._clock = clock
+        self._key = _signing_key(folder / "signing.key")
+        self._digest = lru_cache(maxsize=4096)(_digest)
+        # A create names the pictures of 100 hits; checking each signature anew was four fifths of its cost.
+        self._verified = lru_cache(maxsize=16_384)(self._verify)
+
+    def save(self, data: bytes) -> str:
+        """Keep a JPG or PNG and return its URL, good for nine hours; UnknownPicture when it is neither."""
+        extension = picture_type(data)
+        if extension is None:
+            raise UnknownPicture("neither JPG nor PNG")
+        digest = hashlib.sha256(data).hexdigest()
+        target = self._uploads / digest
+        if not target.exists():
+            _write_whole(target, data)
+        return self._signed(f"/upload/{digest}.{extension}", int(self._clock()) + LIFETIME_S)
+
+    def find(self, url: str) -> Picture:
+        """Return the picture behind a URL; UnknownPicture or ExpiredPicture when there is none."""
+        place = self._checked(url)
+        path = self._path(place)
+        if path is None:
+            raise UnknownPicture("no such picture")
+        if place.kind == "upload":
+            return Picture(path, path.name)
+        return Picture(path, self._digest(path))
+
+    def read(self, url: str) -> bytes:
+        """Return the bytes behind a URL; UnknownPicture or ExpiredPicture when there are none."""
+        return self.find(url).path.read_bytes()
+
+    def local_file(self, url: str) -> Path | None:
+        """Return where a picture lies, expired or not; None for a URL of anyone else."""
+        try:
+            return self._path(_place(url))
+        except UnknownPicture:
+            return None
+
+    def check(self, url: str) -> None:
+        """Raise as `find` does for a URL of this sandbox that is forged or expired; foreign URLs pass."""
+        if _is_ours(url):
+            self._checked(url)
+
+    def gallery_url(self, file: str, *, until: int) -> str:
+        """Return the URL of a gallery picture, signed until `until` (seconds since the epoch)."""
+        return self._signed(f"/gallery/{file}", until)
+
+    def _checked(self, url: str) -> _Place:
+        place, expiry = self._verified(url)
+        if expiry is not None and self._clock() >= expiry:
+            raise ExpiredPicture("the picture's URL is older than nine hours")
+        return place
+
+    def _verify(self, url: str) -> tuple[_Place, int | None]:
+        """Return the place a URL names and when that ends; the signature must be ours, whatever the time."""
+        place = _place(url)
+        if place.kind == "products" or (place.kind == "gallery" and place.signature is None):
+            return place, None
+        if place.expiry is None or place.signature is None:
+            raise UnknownPicture("the picture's URL is not signed")
+        expected = self._sign(f"/{place.kind}/{place.file}", int(place.expiry))
+        if not hmac.compare_digest(expected.encode(), place.signature.encode()):
+            raise UnknownPicture("the signature of the picture's URL is wrong")
+        return place, int(place.expiry)
+
+    def _path(self, place: _Place) -> Path | None:
+        if place.kind == "upload":
+            match = _UPLOAD.fullmatch(place.file)
+            path = self._uploads / match["sha"] if match else None
+        else:
+            path = self._folders[place.kind] / place.file
+        return path if path is not None and path.is_file() else None
+
+    def _signed(self, path: str, expiry: int) -> str:
+        return f"https://{HOST}{path}?exp={expiry}&sig={self._sign(path, expiry)}"
+
+    def _sign(self, path: str, expiry: int) -> str:
+        return hmac.new(self._key, f"{path}?{expiry}".encode(), hashlib.sha256).hexdigest()[:32]
+
+
+def picture_type(data: bytes) -> str | None:
+    """Return `jpg` or `png` by the first bytes, else None."""
+    return next((extension for magic, extension in _EXTENSIONS.items() if data.startswith(magic)), None)
+
+
+def _is_ours(url: str) -> bool:
+    return url.startswith((f"https://{HOST}/", f"http://{HOST}/"))
+
+
+def _place(url: str) -> _Place:
+    if not _is_ours(url):
+        raise UnknownPicture(f"the sandbox fetches nothing; it knows pictures on https://{HOST}/ and uploaded ones")
+    # Everything that could walk elsewhere (a slash, a dot first, an escape) fails the pattern.
+    parts = urlsplit(url)
+    match = _PATH.fullmatch(parts.path)
+    if match is None:
+        raise UnknownPicture("no such picture")
+    query = parse_qs(parts.query, keep_blank_values=True) if parts.query else {}
+    expiry, signature = query.get("exp", [None])[0], query.get("sig", [None])[0]
+    if expiry is not None and not _EXPIRY.fullmatch(expiry):
+        raise UnknownPicture("the expiry of the picture's URL is not a number")
+    return _Place(match["kind"], match["file"], expiry, signature)  # type: ignore[arg-type]
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _write_whole(target: Path, data: bytes) -> None:
+    """Write so that the name never shows a part of the content."""
+    draft = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
+    draft.replace(target)
+
+
+def _signing_key(path: Path) -> bytes:
+    """Read the folder's key, or make one that only its owner can read."""
+    if not path.exists():
+        draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(secrets.token_hex(32))
+        try:
+            os.link(draft, path)  # unlike a rename it never replaces the key of a sandbox that was faster
+        except FileExistsError:
+            pass
+        finally:
+            draft.unlink()
+    return path.read_bytes()

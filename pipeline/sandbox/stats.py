@@ -1,0 +1,115 @@
+"""What a sandbox saw: the other side of every figure a client reports.
+
+Written by the sandbox's thread, read by any other; every method returns a copy.
+"""
+
+import asyncio
+import time
+from array import array
+from collections import Counter, defaultdict, deque
+
+_TICK_S = 0.005
+_TICKS_KEPT = 20_000  # 100 s
+
+
+class SandboxStats:
+    """Arrivals on `time.monotonic`, what became of them, and how late the sandbox's own loop ran.
+
+    `outcomes[endpoint]` counts `ok`, error codes as text and fault kinds; `executed[endpoint]` the calls that took
+    effect, answered or not; `units` what was billed. Calls of no endpoint count as `unknown`, followed redirects as
+    `redirected`.
+    """
+
+    def __init__(self) -> None:
+        self._arrivals: defaultdict[str, array[float]] = defaultdict(lambda: array("d"))
+        self._outcomes: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        self._executed: Counter[str] = Counter()
+        self._searches: set[int] = set()
+        self._lags: deque[float] = deque(maxlen=_TICKS_KEPT)
+        self._lag_max_s = 0.0
+        self._units = 0
+
+    def arrived(self, endpoint: str) -> float:
+        """Log one arrival and return its time."""
+        now = time.monotonic()
+        self._arrivals[endpoint].append(now)
+        return now
+
+    def answered(self, endpoint: str, outcome: str) -> None:
+        """Count what became of a call."""
+        self._outcomes[endpoint][outcome] += 1
+
+    def executed_call(self, endpoint: str, units: int) -> None:
+        """Count a call that took effect."""
+        self._executed[endpoint] += 1
+        self._units += units
+
+    def searched(self, question: object) -> None:
+        """Remember a search, so that repeated ones can be told from distinct ones."""
+        self._searches.add(hash(question))
+
+    async def watch_loop(self, closing: asyncio.Event) -> None:
+        """Tick every 5 ms until `closing` and keep how late each tick came."""
+        loop = asyncio.get_running_loop()
+        due = loop.time() + _TICK_S
+        while not closing.is_set():
+            await asyncio.sleep(due - loop.time())
+            now = loop.time()
+            lag = now - due
+            self._lags.append(lag)
+            self._lag_max_s = max(self._lag_max_s, lag)
+            due = now + _TICK_S
+
+    def arrivals(self, endpoint: str) -> list[float]:
+        """Return the arrival times of an endpoint's calls on `time.monotonic`, refused ones included."""
+        return self._arrivals[endpoint].tolist() if endpoint in self._arrivals else []
+
+    def calls(self, endpoint: str) -> int:
+        """Return how many calls of an endpoint arrived."""
+        return len(self._arrivals[endpoint]) if endpoint in self._arrivals else 0
+
+    def most_in_a_second(self, endpoint: str) -> int:
+        """Return the largest number of arrivals in any sliding second."""
+        times = self.arrivals(endpoint)
+        most = first = 0
+        for last, at in enumerate(times):
+            while at - times[first] >= 1.0:
+                first += 1
+            most = max(most, last - first + 1)
+        return most
+
+    @property
+    def outcomes(self) -> dict[str, dict[str, int]]:
+        """Endpoint -> outcome -> calls."""
+        return {endpoint: dict(counts) for endpoint, counts in self._outcomes.copy().items()}
+
+    @property
+    def executed(self) -> dict[str, int]:
+        """Endpoint -> calls that took effect."""
+        return dict(self._executed)
+
+    @property
+    def executed_creates(self) -> int:
+        """Tasks created, answered or not."""
+        return self._executed["create"]
+
+    @property
+    def distinct_searches(self) -> int:
+        """Different questions among the executed searches."""
+        return len(self._searches)
+
+    @property
+    def units(self) -> int:
+        """Units billed in all."""
+        return self._units
+
+    @property
+    def lag_max_s(self) -> float:
+        """Worst lateness of the loop so far, in seconds."""
+        return self._lag_max_s
+
+    @property
+    def lag_p99_s(self) -> float:
+        """99th percentile of the loop's lateness over the last 100 s, in seconds."""
+        lags = sorted(self._lags.copy())
+        return lags[int(len(lags) * 0.99)] if lags else 0.0

@@ -1,0 +1,151 @@
+"""The truth log: every creation that was executed, whatever its client believes."""
+
+import hashlib
+import os
+import uuid
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+
+from pipeline.sandbox.validate import Creation, PatentMessage
+
+LIFETIME_S = 28_800  # eight hours, as the vendor says
+
+_FILE = "tasks.jsonl"
+
+
+class LoggedPatent(msgspec.Struct, frozen=True):
+    """A patent of a task; `score` is the search's, 0..1, None when the request had none."""
+
+    patent_id: str
+    patent_pn: str
+    title: str
+    score: float | None = None
+
+
+class LoggedTask(msgspec.Struct, frozen=True):
+    """One executed creation; `request_sha256` is the digest of the request's body."""
+
+    task_id: str
+    at: datetime
+    urls: tuple[str, ...]
+    report_lang: str
+    country: tuple[str, ...]
+    patents: tuple[LoggedPatent, ...]
+    request_sha256: str
+
+    @property
+    def patent_ids(self) -> tuple[str, ...]:
+        """The patents' ids, in the order of the request."""
+        return tuple(patent.patent_id for patent in self.patents)
+
+
+class TaskLog:
+    """Appends to `<folder>/tasks.jsonl`; a task is in the file before anyone can be told its id."""
+
+    def __init__(self, folder: Path, *, clock: Callable[[], float]) -> None:
+        self._path = folder / _FILE
+        self._clock = clock
+        self._file = os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
+        self._end = _cut_torn_line(self._file)
+        # task id -> offset and length of its line; filled at the first look, for most sandboxes are never asked.
+        self._index: dict[str, tuple[int, int]] | None = None
+
+    def add(self, creation: Creation, *, request: bytes) -> LoggedTask:
+        """Execute one creation."""
+        task = LoggedTask(
+            task_id=str(uuid.uuid4()),
+            at=datetime.fromtimestamp(self._clock(), UTC),
+            urls=creation.urls,
+            report_lang=creation.report_lang,
+            country=creation.country or (),
+            patents=tuple(_logged(message) for message in creation.patent_messages),
+            request_sha256=hashlib.sha256(request).hexdigest(),
+        )
+        line = msgspec.json.encode(task) + b"\n"
+        os.write(self._file, line)
+        if self._index is not None:
+            self._index[task.task_id] = self._end, len(line)
+        self._end += len(line)
+        return task
+
+    def find(self, task_id: str) -> LoggedTask | None:
+        """Return a task younger than eight hours, else None."""
+        if self._index is None:
+            self._index = _index(self._path)
+        place = self._index.get(task_id)
+        if place is None:
+            return None
+        task = msgspec.json.decode(os.pread(self._file, place[1], place[0]), type=LoggedTask)
+        return task if self._clock() < task.at.timestamp() + LIFETIME_S else None
+
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self._file)
+
+
+def read_tasks(folder: Path) -> Iterator[LoggedTask]:
+    """Yield what the sandbox of a folder executed, oldest first; a line still being written is left out."""
+    path = folder / _FILE
+    if not path.exists():
+        return
+    with path.open("rb") as lines:
+        for line in lines:
+            if line.endswith(b"\n"):
+                yield msgspec.json.decode(line, type=LoggedTask)
+
+
+def comparisons(task: LoggedTask) -> bytes:
+    """Encode the data of an AI39-2 answer: the search's scores in per cent, and no word of judgement."""
+    return msgspec.json.encode(
+        {
+            "task_id": task.task_id,
+            "user_image": task.urls[0],
+            "loc": [],
+            "country": task.country,
+            "comparisons": [_comparison(patent) for patent in task.patents],
+        }
+    )
+
+
+def _comparison(patent: LoggedPatent) -> dict[str, object]:
+    score = round(100 * (patent.score or 0.0), 1)
+    text = f"Sandbox: the pictures' similarity is {score} of 100; nobody looked at the designs."
+    return {
+        "patent_id": patent.patent_id,
+        "patent_pn": patent.patent_pn,
+        "title": patent.title,
+        "country": patent.patent_pn[:2],
+        "status": "unknown",
+        "score": score,
+        "similar": text,
+        "difference": text,
+        "confusion": text,
+        "risk_desc": text,
+    }
+
+
+def _logged(message: PatentMessage) -> LoggedPatent:
+    return LoggedPatent(message.patent_id, message.patent_pn, message.title, message.score)
+
+
+def _index(path: Path) -> dict[str, tuple[int, int]]:
+    index: dict[str, tuple[int, int]] = {}
+    offset = 0
+    with path.open("rb") as lines:
+        for line in lines:
+            index[msgspec.json.decode(line, type=LoggedTask).task_id] = offset, len(line)
+            offset += len(line)
+    return index
+
+
+def _cut_torn_line(file: int) -> int:
+    """Cut what a killed sandbox left without its newline, and return the file's end."""
+    size = end = os.fstat(file).st_size
+    while end and os.pread(file, 1, end - 1) != b"\n":
+        end -= 1
+    if end != size:
+        os.ftruncate(file, end)
+    return end

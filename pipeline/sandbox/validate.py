@@ -1,0 +1,198 @@
+"""Every parameter of every endpoint as the contract has it; anything else is refused with the field's name.
+
+The tables are the classes: msgspec checks types, ranges and choices and refuses unknown fields.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
+
+import msgspec
+from msgspec import Meta, Struct
+
+from pipeline.sandbox.envelope import BAD_REQUEST, INVALID_PARAMETER, Refused
+from pipeline.sandbox.locarno import LocarnoError, parse_locarno
+
+Text = Annotated[str, Meta(min_length=1, max_length=2000)]
+Url = Annotated[str, Meta(min_length=1, max_length=4096, pattern=r"\Ahttps?://[^\s]+\Z")]
+Day = Annotated[str, Meta(pattern=r"\A[0-9]{8}\Z")]
+DayNumber = Annotated[int, Meta(ge=1000_01_01, le=9999_12_31)]
+Country = Annotated[str, Meta(pattern=r"\A[A-Z]{2}\Z")]
+Countries = Annotated[tuple[Country, ...], Meta(min_length=1, max_length=200)]
+Limit = Annotated[int, Meta(ge=1, le=100)]
+Offset = Annotated[int, Meta(ge=0, le=1000)]
+Flag = Literal[0, 1]
+
+LEGAL_STATUS = frozenset(map(str, (1, 2, 3, 8, 11, 13, 14, 15, 16, 21, 22, 23, 24, 30, 222, 223, 224, 225)))
+SIMPLE_LEGAL_STATUS = frozenset(map(str, (0, 1, 2, 220, 221, 999)))
+
+_DAYS = ("apply_start_time", "apply_end_time", "public_start_time", "public_end_time")
+_MODELS = {"D": (1, 2), "U": (3, 4)}
+
+
+class SearchP009(Struct, frozen=True, forbid_unknown_fields=True):
+    """P009's query parameters. The contract names no default for `limit`; 10 is P060's."""
+
+    # What only P060 can be asked for.
+    model: ClassVar[int] = 0
+    patent_type: ClassVar[None] = None
+    country: ClassVar[None] = None
+    simple_legal_status: ClassVar[None] = None
+
+    url: Url
+    loc: Text | None = None
+    assignees: Text | None = None
+    legal_status: Text | None = None
+    apply_start_time: Day | None = None
+    apply_end_time: Day | None = None
+    public_start_time: Day | None = None
+    public_end_time: Day | None = None
+    limit: Limit = 10
+    offset: Offset = 0
+    field: Literal["APD", "PBD", "ISD"] | None = None
+    order: Literal["desc", "asc"] = "desc"
+
+    def __post_init__(self) -> None:
+        _check_search(self)
+
+
+class SearchP060(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """P060's JSON body."""
+
+    url: Url
+    model: Literal[1, 2, 3, 4]
+    patent_type: Literal["D", "U"]
+    country: Countries | None = None
+    loc: Text | None = None
+    assignees: Text | None = None
+    main_field: Text | None = None
+    legal_status: Text | None = None
+    simple_legal_status: Text | None = None
+    apply_start_time: Day | None = None
+    apply_end_time: Day | None = None
+    public_start_time: Day | None = None
+    public_end_time: Day | None = None
+    limit: Limit = 10
+    offset: Offset = 0
+    field: Literal["SCORE", "APD", "PBD", "ISD"] = "SCORE"
+    order: Literal["desc", "asc"] = "desc"
+    lang: Literal["original", "cn", "en"] = "original"
+    stemming: Flag = 0
+    pre_filter: Flag = 1
+    is_https: Flag = 1
+    include_machine_translation: bool = False
+    return_img_id: bool = False
+
+    def __post_init__(self) -> None:
+        _check_search(self)
+        _check_codes("simple_legal_status", self.simple_legal_status, SIMPLE_LEGAL_STATUS)
+        if self.model not in _MODELS[self.patent_type]:
+            raise ValueError(f"model {self.model} does not go with patent_type {self.patent_type}")
+
+
+class PatentMessage(Struct, frozen=True):
+    """A hit as AI39-1 takes it; fields it does not know pass."""
+
+    patent_id: Text
+    patent_pn: Text
+    title: Text
+    url: Url
+    score: float | None = None
+    apno: str | None = None
+    apdt: DayNumber | None = None
+    pbdt: DayNumber | None = None
+    inventor: str | None = None
+    current_assignee: str | None = None
+    original_assignee: str | None = None
+    loc_match: Flag | None = None
+
+
+class Creation(Struct, frozen=True, forbid_unknown_fields=True):
+    """AI39-1's JSON body."""
+
+    urls: Annotated[tuple[Url, ...], Meta(min_length=1, max_length=100)]
+    patent_messages: Annotated[tuple[PatentMessage, ...], Meta(min_length=1, max_length=100)]
+    report_lang: Literal["cn", "en"]
+    country: Countries | None = None
+
+
+class Query(Struct, frozen=True, forbid_unknown_fields=True):
+    """AI39-2's JSON body."""
+
+    task_id: Text
+
+
+Body = TypeVar("Body", SearchP060, Creation, Query)
+
+_DECODERS: dict[type[Any], msgspec.json.Decoder[Any]] = {
+    kind: msgspec.json.Decoder(kind) for kind in (SearchP060, Creation, Query)
+}
+
+
+def read_body(body: bytes, kind: type[Body]) -> Body:
+    """Read a JSON body; Refused names the field that is wrong."""
+    try:
+        request: Body = _DECODERS[kind].decode(body)
+    except msgspec.ValidationError as exc:
+        raise Refused(INVALID_PARAMETER, _named(exc)) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise Refused(BAD_REQUEST, "the body is not JSON") from None
+    return request
+
+
+def read_query(pairs: Iterable[tuple[str, str]]) -> SearchP009:
+    """Read P009's query, `apikey` left aside; Refused names the parameter that is wrong."""
+    values: dict[str, str] = {}
+    for name, value in pairs:
+        if name == "apikey":
+            continue
+        if name in values:
+            raise Refused(INVALID_PARAMETER, f"{name} is given twice")
+        values[name] = value
+    try:
+        return msgspec.convert(values, SearchP009, strict=False)
+    except msgspec.ValidationError as exc:
+        raise Refused(INVALID_PARAMETER, _named(exc)) from None
+
+
+def refuse_parameters(names: Iterable[str]) -> None:
+    """Refuse query parameters other than `apikey` on an endpoint that takes a body."""
+    for name in names:
+        if name != "apikey":
+            raise Refused(INVALID_PARAMETER, f"unknown query parameter {name[:64]}")
+
+
+def _check_search(search: SearchP009 | SearchP060) -> None:
+    """Check what a type cannot say: calendar days, windows, code lists, Locarno."""
+    for name in _DAYS:
+        _check_day(name, getattr(search, name))
+    for start, end in (_DAYS[:2], _DAYS[2:]):
+        first, last = getattr(search, start), getattr(search, end)
+        if first is not None and last is not None and first > last:
+            raise ValueError(f"{start} is after {end}")
+    _check_codes("legal_status", search.legal_status, LEGAL_STATUS)
+    if search.loc is not None:
+        try:
+            parse_locarno(search.loc)
+        except LocarnoError as exc:
+            raise ValueError(f"loc: {exc}") from None
+
+
+def _check_day(name: str, day: str | None) -> None:
+    if day is None:
+        return
+    try:
+        datetime.strptime(day, "%Y%m%d")
+    except ValueError:
+        raise ValueError(f"{name} is not a day as yyyyMMdd") from None
+
+
+def _check_codes(name: str, codes: str | None, known: frozenset[str]) -> None:
+    for code in codes.split(",") if codes is not None else ():
+        if code.strip() not in known:
+            raise ValueError(f"{name}: codes joined by commas, known are {', '.join(sorted(known, key=int))}")
+
+
+def _named(error: msgspec.ValidationError) -> str:
+    # msgspec appends the path of the object even when the text names the field already.
+    return str(error).removesuffix(" - at `$`").replace("`", "'").replace("'$.", "'")[:300]

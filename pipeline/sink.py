@@ -1,0 +1,92 @@
+"""results.jsonl: append-only, never rewritten, torn-proof.
+
+The journal says where each line lies. What lies beyond the last line it knows was written by a run that died before its
+commit; `tail` reads it so that recovery can adopt whole lines (they carry paid task ids), and `cut` removes the rest.
+"""
+
+import os
+import zlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from pipeline.errors import JournalError
+from pipeline.journal.store import Line
+
+_CHUNK = 1 << 20
+
+
+class Sink:
+    """The lines of one results.jsonl; used by the writer's thread alone."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
+        self._fd = os.open(path, flags, 0o600)
+        self._next = 0
+        self._end = 0
+
+    def position(self, last: Line | None) -> None:
+        """Continue after the last line that the journal knows. Raises JournalError if that line is not there."""
+        self._next = last.seq + 1 if last else 0
+        self._end = last.offset + last.length if last else 0
+        size = os.fstat(self._fd).st_size
+        if size < self._end:
+            lost = f"it ends at byte {size:,}, the journal knows {self._end:,}"
+            raise JournalError(
+                f"{self.path} was shortened ({lost}); put the whole file back, or start with `run --new`"
+            )
+        if last and zlib.crc32(os.pread(self._fd, last.length, last.offset)) != last.crc:
+            raise JournalError(
+                f"{self.path} was changed: line {last.seq + 1} is not what was written; "
+                "put the original file back, or start with `run --new`"
+            )
+
+    def append(self, lines: Sequence[bytes]) -> list[Line]:
+        """Write whole lines and make them durable; return where they lie."""
+        placed: list[Line] = []
+        for line in lines:
+            placed.append(Line(self._next, self._end, len(line), zlib.crc32(line)))
+            self._next += 1
+            self._end += len(line)
+        view = memoryview(b"".join(lines))
+        while view:
+            view = view[os.write(self._fd, view) :]
+        _sync_data(self._fd)
+        return placed
+
+    def tail(self) -> Iterator[bytes]:
+        """Yield the whole lines beyond the last known one."""
+        offset = self._end
+        rest = b""
+        while chunk := os.pread(self._fd, _CHUNK, offset):
+            offset += len(chunk)
+            *lines, rest = (rest + chunk).split(b"\n")
+            for line in lines:
+                yield line + b"\n"
+
+    def adopt(self, line: bytes) -> Line:
+        """Take the next line of the tail as written."""
+        placed = Line(self._next, self._end, len(line), zlib.crc32(line))
+        self._next += 1
+        self._end += len(line)
+        return placed
+
+    def cut(self) -> int:
+        """Remove what lies beyond the last known line; return how many bytes that were."""
+        extra = os.fstat(self._fd).st_size - self._end
+        if extra > 0:
+            os.ftruncate(self._fd, self._end)
+        os.fsync(self._fd)
+        return max(0, extra)
+
+    def read(self, line: Line) -> bytes:
+        """Read one line back."""
+        return os.pread(self._fd, line.length, line.offset)
+
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self._fd)
+
+
+def _sync_data(fd: int) -> None:
+    getattr(os, "fdatasync", os.fsync)(fd)

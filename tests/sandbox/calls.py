@@ -1,0 +1,87 @@
+"""Calls as a client makes them, one connection each."""
+
+import io
+from base64 import b64encode
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import aiohttp
+import msgspec
+
+from pipeline.sandbox.server import SandboxServer
+
+PRODUCT = "https://sandbox.invalid/products/bag-0.jpg"
+KEY = {"Authorization": "Bearer sandbox-key"}
+SEARCH = "/image-search/search"
+SINGLE = "/search/patent/image-single"
+UPLOAD = "/image-search/image-upload"
+CREATE = "/ai/infringement-detection-creation"
+QUERY = "/ai/infringement-detection-query"
+
+
+class Reply(NamedTuple):
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def envelope(self) -> Any:
+        return msgspec.json.decode(self.body)
+
+    @property
+    def data(self) -> Any:
+        assert self.envelope["status"] is True, self.envelope
+        return self.envelope["data"]
+
+    @property
+    def code(self) -> int:
+        return self.envelope["error_code"]
+
+
+async def call(server: SandboxServer, method: str, path: str, **options: Any) -> Reply:
+    """Send one call in the API key mode, unless `headers` say otherwise."""
+    options.setdefault("headers", KEY)
+    async with aiohttp.ClientSession() as session:
+        session._retry_connection = False  # aiohttp sends a GET again by itself when its answer is lost
+        async with session.request(method, server.url + path, allow_redirects=False, **options) as response:
+            return Reply(response.status, response.headers, await response.read())
+
+
+async def search(server: SandboxServer, **params: str) -> Reply:
+    return await call(server, "GET", SEARCH, params={"url": PRODUCT, **params})
+
+
+async def single(server: SandboxServer, **fields: Any) -> Reply:
+    return await call(server, "POST", SINGLE, json={"url": PRODUCT, "model": 1, "patent_type": "D", **fields})
+
+
+async def upload(server: SandboxServer, data: bytes, *, field: str = "image") -> Reply:
+    form = aiohttp.FormData()
+    form.add_field(field, io.BytesIO(data), filename="picture", content_type="application/octet-stream")
+    return await call(server, "POST", UPLOAD, data=form)
+
+
+async def create(server: SandboxServer, **fields: Any) -> Reply:
+    return await call(server, "POST", CREATE, json=creation(**fields))
+
+
+async def token(server: SandboxServer, *, secret: str = "sandbox-secret", grant: str = "client_credentials") -> Reply:
+    authorization = basic("sandbox", secret)
+    return await call(
+        server, "POST", "/oauth/token", data={"grant_type": grant}, headers={"Authorization": authorization}
+    )
+
+
+def basic(client_id: str, secret: str) -> str:
+    return f"Basic {b64encode(f'{client_id}:{secret}'.encode()).decode()}"
+
+
+def creation(**fields: Any) -> dict[str, Any]:
+    """A creation that is right, but for `fields`."""
+    return {"urls": [PRODUCT], "patent_messages": [message()], "report_lang": "en", **fields}
+
+
+def message(**fields: Any) -> dict[str, Any]:
+    """A hit that is right, but for `fields`."""
+    url = "https://sandbox.invalid/gallery/bag-0-1.png"
+    return {"patent_id": "p1", "patent_pn": "US1", "title": "Bag", "url": url, "score": 0.9, **fields}

@@ -1,0 +1,69 @@
+"""Fixtures of the sandbox's tests: a small gallery, a clock that tests set, a running server."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.resources import resource
+from pipeline.sandbox.server import SandboxServer
+from pipeline.sandbox.settings import SandboxSettings
+
+NOON = 1_795_262_400.0  # 2026-11-21T12:00:00Z, a full hour
+
+
+class Clock:
+    """A wall clock that stands still unless a test moves it."""
+
+    def __init__(self) -> None:
+        self.now = NOON
+
+    def __call__(self) -> float:
+        return self.now
+
+
+Settings = Callable[..., SandboxSettings]
+Start = Callable[..., SandboxServer]
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture(scope="session")
+def small_gallery(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twelve drawings: indexing all of them is the gallery's test, not ours."""
+    folder = tmp_path_factory.mktemp("gallery")
+    for drawing in sorted(resource("gallery").iterdir())[:12]:
+        shutil.copy(drawing, folder)
+    return folder
+
+
+@pytest.fixture
+def settings(tmp_path: Path, small_gallery: Path, clock: Clock) -> Settings:
+    def make(**changes: Any) -> SandboxSettings:
+        return SandboxSettings(**{"folder": tmp_path / "sandbox", "gallery": small_gallery, "clock": clock, **changes})
+
+    return make
+
+
+@pytest.fixture
+def start(settings: Settings) -> Iterator[Start]:
+    """Start servers that end with the test."""
+    with ExitStack() as running:
+        yield lambda **changes: running.enter_context(SandboxServer(settings(**changes)))
+
+
+@pytest.fixture
+def product() -> bytes:
+    """A shipped product picture."""
+    return (resource("products") / "bag-0.jpg").read_bytes()

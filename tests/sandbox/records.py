@@ -1,0 +1,123 @@
+"""Write `samples/api/<case>/<status>.<json|html>`: successes recorded from the sandbox, failures after the contract.
+
+Run `python -m tests.sandbox.records` after a change of the contract or of the gallery. Clock, signing key, token and
+task id are fixed, so that a second run writes the same bytes.
+"""
+
+import json
+import tempfile
+from pathlib import Path
+
+import anyio
+
+from pipeline.resources import resource
+from pipeline.sandbox.envelope import CODE_TEXTS, failure
+from pipeline.sandbox.server import SandboxServer
+from pipeline.sandbox.settings import SandboxSettings
+
+from .calls import QUERY, Reply, call, create, search, single, token, upload
+from .conftest import NOON
+
+SAMPLES = Path(__file__).parents[2] / "samples"
+
+TOKEN = "sample-token"
+TASK_ID = "80d42f2c-1c57-4a5e-9d0b-5f6f2a1f8f11"
+
+HIT = {
+    "url": "https://sandbox.invalid/gallery/bag-0-1.png",
+    "score": 0.99,
+    "title": "Handbag",
+    "patent_id": "718ead9c-4f3c-4674-8f5a-24e126827269",
+    "patent_pn": "USD0554568S1",
+}
+
+
+def _page(title: str) -> bytes:
+    return f"<html>\r\n<head><title>{title}</title></head>\r\n<body><h1>{title}</h1></body>\r\n</html>\r\n".encode()
+
+
+def _success(data: object) -> bytes:
+    return json.dumps({"data": data, "status": True, "error_code": 0, "error_msg": ""}, ensure_ascii=False).encode()
+
+
+def _hits(*hits: dict[str, object], total: int = 1) -> bytes:
+    return _success({"patent_messages": list(hits), "total_search_result_count": total})
+
+
+_WHOLE = _hits(HIT)
+
+WRITTEN: dict[str, bytes] = {
+    **{f"error_{code}/200.json": failure(code).body for code in CODE_TEXTS},
+    "error_unknown_67209999/200.json": failure(67209999).body,
+    "error_unknown_99999999/200.json": failure(99999999).body,
+    "error_without_data/200.json": b'{"status":false,"error_code":68300008,"error_msg":"service error"}',
+    "create_201/201.json": _success({"task_id": TASK_ID}),
+    "create_no_task_id/200.json": _success({}),
+    "create_task_id_empty/200.json": _success({"task_id": ""}),
+    "create_task_id_number/200.json": _success({"task_id": 17}),
+    "no_data/200.json": b'{"status":true,"error_code":0,"error_msg":""}',
+    "no_status/200.json": b'{"data":{"patent_messages":[],"total_search_result_count":0},"error_code":0}',
+    "gateway_html/502.html": _page("502 Bad Gateway"),
+    "gateway_timeout/504.html": _page("504 Gateway Time-out"),
+    "html_with_200/200.html": _page("Maintenance"),
+    "rate_limited/429.json": failure(67200002).body,
+    "unauthorized/401.json": failure(67200003).body,
+    "forbidden/403.json": failure(67200004).body,
+    "not_found/404.json": failure(67200101).body,
+    "server_error/500.json": failure(68300008).body,
+    "empty/200.json": b"",
+    "truncated/200.json": _WHOLE[: len(_WHOLE) // 2],
+    "duplicate_keys/200.json": _WHOLE.replace(b'"title": "Handbag"', b'"title": "Handbag", "title": "Bag"'),
+    "duplicate_status/200.json": _WHOLE.replace(b'"status": true', b'"status": false, "status": true'),
+    "not_utf8/200.json": _WHOLE.replace(b"Handbag", "Sac à main".encode("latin-1")),
+    "not_a_number/200.json": _WHOLE.replace(b"0.99", b"NaN"),
+    "deep/200.json": _WHOLE.replace(b'"Handbag"', b"[" * 2000 + b"]" * 2000),
+    "hits_pretty_crlf/200.json": json.dumps(json.loads(_WHOLE), indent=1).replace("\n", "\r\n").encode(),
+    "hits_unknown_fields/200.json": _hits(
+        {**HIT, "title": "手提包 Sac à main", "family": {"id": 12345678901234567890}}
+    ),
+    "hits_one_without_title/200.json": _hits({**HIT, "title": None}, HIT, {"patent_id": "p"}, total=3),
+    "hits_score_text/200.json": _hits({**HIT, "score": "0.99"}),
+    "hits_not_a_list/200.json": _success({"patent_messages": {"0": HIT}, "total_search_result_count": 1}),
+}
+
+
+async def record(folder: Path) -> dict[str, bytes]:
+    """Return the successes, each by its file's name."""
+    (folder / "signing.key").write_bytes(b"0" * 64)
+    replies: dict[str, Reply] = {}
+    with SandboxServer(SandboxSettings(folder=folder, clock=lambda: NOON)) as server:
+        hits = replies["p009_ok"] = await search(server, limit="3")
+        replies["p009_hundred"] = await search(server, limit="100")
+        replies["p009_no_hits"] = await search(server, loc="99-99")
+        replies["p060_ok"] = await single(server, limit=3)
+        replies["p060_no_hits"] = await single(server, loc="99-99")
+        replies["upload_ok"] = await upload(server, (resource("products") / "bag-0.jpg").read_bytes())
+        replies["create_ok"] = await create(server, patent_messages=hits.data["patent_messages"], country=["US", "EU"])
+        task_id = replies["create_ok"].data["task_id"]
+        replies["query_ok"] = await call(server, "POST", QUERY, json={"task_id": task_id})
+        replies["token_ok"] = flat = await token(server)
+    with SandboxServer(SandboxSettings(folder=folder, clock=lambda: NOON, token_shape="nested")) as server:
+        replies["token_nested"] = nested = await token(server)
+    fixed = {task_id: TASK_ID, flat.envelope["token"]: TOKEN, nested.data["token"]: TOKEN}
+    return {f"{case}/200.json": _fixed(reply.body, fixed) for case, reply in replies.items()}
+
+
+def _fixed(body: bytes, fixed: dict[str, str]) -> bytes:
+    for drawn, constant in fixed.items():
+        body = body.replace(drawn.encode(), constant.encode())
+    return body
+
+
+def main() -> None:
+    """Write every file."""
+    with tempfile.TemporaryDirectory() as folder:
+        recorded = anyio.run(record, Path(folder))
+    for name, body in {**recorded, **WRITTEN}.items():
+        target = SAMPLES / "api" / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(body)
+
+
+if __name__ == "__main__":
+    main()
