@@ -3,7 +3,9 @@
 A failed item is a value; what leaves `Engine.run` as an exception is a journal that cannot be written, or a bug.
 """
 
+import logging
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, assert_never
@@ -17,6 +19,7 @@ from pipeline.errors import (
     PipelineError,
     RunPaused,
     RunStopped,
+    SpecError,
     Stopping,
 )
 from pipeline.guards import Systemic
@@ -42,6 +45,8 @@ from pipeline.pictures import Picture
 from pipeline.ports import Ledger, Vendor
 from pipeline.record import RecordWriter
 from pipeline.spec.model import JobSpec
+
+_log = logging.getLogger(__name__)
 
 # These say something about one picture; every other refusal, repeated, says that the job is wrong.
 ABOUT_THE_PICTURE = frozenset({"68300010", "picture", "incomplete_hits"})
@@ -143,18 +148,30 @@ def problem_of(stage: str, error: CallError) -> Problem:
     )
 
 
+def _told(work: Work, problem: Problem) -> tuple[str, str, str, str]:
+    return work.item.id, problem.stage, problem.code, problem.message
+
+
 class Engine:
-    """Runs all items of one job. `tally` counts items per state; `ended_by` says what ended the run early."""
+    """Runs all items of one job. `tally` counts the items already in; `ended_by` says what ended the run early."""
 
     def __init__(self, ports: Ports, intake: Intake, records: RecordWriter, *, tally: Mapping[State, int]) -> None:
-        self.tally = {state: tally.get(state, 0) for state in State}
+        self._tally = Counter(tally)
         self.in_flight = 0
         self.ended_by: PipelineError | None = None
         self._ports = ports
         self._intake = intake
         self._records = records
         self._systemic = Systemic()
-        self._intake_ended = False
+
+    def items(self) -> dict[State, int]:
+        """Items per state, those that came in meanwhile included."""
+        return {state: self._tally[state] + self._intake.tally[state] for state in State}
+
+    @property
+    def all_in(self) -> bool:
+        """Whether every item of the job has been read."""
+        return self._intake.done
 
     def stop_intake(self, reason: PipelineError) -> None:
         """Begin no more items; those in flight go on."""
@@ -172,7 +189,7 @@ class Engine:
         begun = 0
         async with anyio.create_task_group() as workers:
             if not self._intake.done:
-                workers.start_soon(self._intake.run)
+                workers.start_soon(self._take_in)
             async for work in self._feed():
                 await room.acquire()
                 if self.ended_by is not None or (limit is not None and begun >= limit):
@@ -183,6 +200,12 @@ class Engine:
                 self._intake.stop()
         if self.ended_by is None and (limit is None or begun < limit):
             await self._settle_twins()
+
+    async def _take_in(self) -> None:
+        try:
+            await self._intake.run()
+        except SpecError as error:  # a manifest that breaks off, say: what is in flight is still finished
+            self.stop_intake(error)
 
     async def _feed(self) -> AsyncIterator[Work]:
         """Waiting items: first those whose hits are paid, then the rest, in the job's order, as they come in."""
@@ -211,8 +234,8 @@ class Engine:
             outcome = await self._outcome(work)
             with anyio.CancelScope(shield=True):
                 after = await self._record(work, outcome)
-            self.tally[before] -= 1
-            self.tally[after if after is not None else before] += 1
+            self._tally[before] -= 1
+            self._tally[after if after is not None else before] += 1
         finally:
             self.in_flight -= 1
             room.release()
@@ -250,9 +273,11 @@ class Engine:
                 await ledger.settle(work, state, line, task)
                 return state
             case Failed(problem):
+                _log.warning("item.failed item=%s stage=%s code=%s %s", *_told(work, problem))
                 await ledger.leave_open(work, State.FAILED, problem, work.hits)
                 return State.FAILED
             case Doubtful(problem):
+                _log.warning("item.in_doubt item=%s stage=%s code=%s %s", *_told(work, problem))
                 await ledger.leave_open(work, State.IN_DOUBT, problem, work.hits)
                 return State.IN_DOUBT
             case PutBack(hits):
@@ -270,12 +295,12 @@ class Engine:
                 id_, state, line, problem = await self._ports.ledger.standing(first_ord)
                 if state in SETTLED and line is not None:
                     await self._ports.ledger.settle(twin, state, self._records.twin(twin, line), None)
-                    self.tally[state] += 1
+                    self._tally[state] += 1
                 elif problem is not None:
                     message = f"shows the same picture as {id_!r}, which is open: {problem.message}"
                     shared = Problem(problem.stage, "same_picture", message, "retry", True)
                     await self._ports.ledger.leave_open(twin, State.FAILED, shared, None)
-                    self.tally[State.FAILED] += 1
+                    self._tally[State.FAILED] += 1
                 else:
                     continue
-                self.tally[State.PENDING] -= 1
+                self._tally[State.PENDING] -= 1

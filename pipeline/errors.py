@@ -13,10 +13,11 @@
     |   |-- RunPaused       4     balance, daily limit, budget, vendor down: stop now, `run` again later
     |   `-- RunStopped      3     credentials, permission, broken contract: a person must look
     |-- Stopping                  the run is ending, the call was not sent
+    |-- Interrupted     130/143   a signal ends the run in good order
     |-- JournalError        5     the journal or the disk cannot be trusted any more
     `-- RunLocked           6     another process holds this run directory
 
-A failed item is a value (`models.Problem`), not an exception that leaves the engine. Only the last five leave a run.
+A failed item is a value (`models.Problem`), not an exception that leaves the engine. Only what stops a run leaves it.
 """
 
 from typing import ClassVar
@@ -109,6 +110,14 @@ class RunStopped(CallError):
 
 class Stopping(PipelineError):
     """The run is ending and this call was not sent."""
+
+
+class Interrupted(PipelineError):
+    """A signal ends the run in good order; `exit_code` is 128 + the signal's number."""
+
+    def __init__(self, message: str, *, signal_number: int) -> None:
+        super().__init__(message)
+        self.exit_code = 128 + signal_number  # type: ignore[misc]  # the one class whose code depends on the case
 
 
 class JournalError(PipelineError):

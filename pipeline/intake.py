@@ -1,5 +1,6 @@
 """Brings the job's items into the journal, in batches, while the first ones are already worked on."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Protocol
@@ -7,21 +8,28 @@ from typing import Protocol
 import anyio
 
 from pipeline.errors import SpecError
-from pipeline.models import Item
+from pipeline.models import Item, State
 
 BATCH = 500
 _SHOWN = 10
 
 
 class _Change(Protocol):
-    id: str
-    before: str
-    now: str
+    @property
+    def id(self) -> str: ...
+    @property
+    def before(self) -> str: ...
+    @property
+    def now(self) -> str: ...
 
 
 class _Admitted(Protocol):
-    new: int
-    repeated: int
+    @property
+    def new(self) -> int: ...
+    @property
+    def failed(self) -> int: ...
+    @property
+    def repeated(self) -> int: ...
 
     @property
     def changes(self) -> Sequence[_Change]: ...
@@ -36,7 +44,7 @@ class Admissions(Protocol):
 
 
 class Intake:
-    """Reads `items` once. `new` and `repeated` count as it goes; `done` once all are in."""
+    """Reads `items` once. `tally` and `repeated` count as it goes; `done` once all are in."""
 
     def __init__(
         self,
@@ -48,7 +56,7 @@ class Intake:
         accept_changes: bool = False,
     ) -> None:
         self.generation = generation
-        self.new = 0
+        self.tally: Counter[State] = Counter()
         self.repeated = 0
         self.done = False
         self._items = items
@@ -75,7 +83,8 @@ class Intake:
                 admitted = await self._journal.admit(
                     batch, generation=self.generation, accept_changes=self._accept_changes
                 )
-                self.new += admitted.new
+                self.tally[State.PENDING] += admitted.new - admitted.failed
+                self.tally[State.FAILED] += admitted.failed
                 self.repeated += admitted.repeated
                 changed.extend(admitted.changes[: _SHOWN + 1 - len(changed)])
                 self._tell()

@@ -62,7 +62,7 @@ def fingerprint(spec: JobSpec) -> str:
 
     Manifests count by their bytes, patterns by the names they match; a picture's own bytes are looked at when sent.
     """
-    digest = hashlib.sha256()
+    digest = hashlib.sha256(b"1" if may_upload(spec) else b"0")
     for entry in spec.images:
         digest.update(msgspec.json.encode(entry.model_dump(mode="json", exclude={"views"})))
         if entry.manifest is not None:
@@ -130,7 +130,7 @@ def _row_item(spec: JobSpec, entry: ImageEntry, row: Row, origin: str) -> Item:
             fault = str(exc)
     if fault:
         message = f"{origin}: {fault}"
-        return Item(item_id, source, False, origin, labels, Problem("read", "bad_row", message, "fail", True))
+        return Item(item_id, source, False, origin, labels, Problem("read", "bad_row", message, "fail", False))
     problem = None if row.url else _cannot_upload(spec)
     return Item(item_id, source, not row.url, origin, labels, problem)
 
@@ -138,7 +138,7 @@ def _row_item(spec: JobSpec, entry: ImageEntry, row: Row, origin: str) -> Item:
 def _cannot_upload(spec: JobSpec) -> Problem | None:
     if may_upload(spec):
         return None
-    return Problem("read", "not_public", f"this local picture was not sent: {PUBLIC_HINT}", "fail", True)
+    return Problem("read", "not_public", f"this local picture was not sent: {PUBLIC_HINT}", "fail", False)
 
 
 def _is_pattern(path: str) -> bool:

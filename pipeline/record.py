@@ -102,8 +102,9 @@ class RecordWriter:
                 assert_never(outcome)
 
     def open(self, work: Work, state: State, problem: Problem) -> bytes:
-        """The line of an open item."""
-        return _encode(self._head(work, state, search=None, task=None, error=problem), _NO_HITS)
+        """The line of an open item, with what is known of its search."""
+        search = self._search(work.hits) if work.hits else None
+        return _encode(self._head(work, state, search=search, task=None, error=problem), _NO_HITS)
 
     def twin(self, work: Work, line: bytes) -> bytes:
         """The line of an item that shows the same picture as a settled one: its hits and task, without a call."""
@@ -126,9 +127,13 @@ class RecordWriter:
 
     def _line(self, work: Work, state: State, hits: Hits, task: TaskPart | None) -> bytes:
         limit = self.spec.output.hits
-        part = SearchPart(
+        head = self._head(work, state, search=self._search(hits), task=task, error=None)
+        return _encode(head, kept(hits, None if limit == "all" else limit))
+
+    def _search(self, hits: Hits) -> SearchPart:
+        return SearchPart(
             endpoint=self.spec.search.endpoint,
-            params=self.search_params(),
+            params=search_params(self.spec),
             request_id=hits.request_id,
             total=hits.total,
             hits=len(hits.scores),
@@ -137,8 +142,6 @@ class RecordWriter:
             at=iso(hits.at),
             expires_at=iso(hits.expires_at),
         )
-        head = self._head(work, state, search=part, task=task, error=None)
-        return _encode(head, kept(hits, None if limit == "all" else limit))
 
     def _head(
         self, work: Work, state: State, *, search: SearchPart | None, task: TaskPart | None, error: Problem | None
@@ -158,10 +161,6 @@ class RecordWriter:
             calls=work.calls,
             error=error,
         )
-
-    def search_params(self) -> dict[str, Any]:
-        """What the search is told beside the picture."""
-        return search_params(self.spec)
 
 
 def search_params(spec: JobSpec) -> dict[str, Any]:

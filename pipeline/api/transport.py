@@ -8,7 +8,7 @@ send is asked there, with the connection open: an intent is made durable and a p
 import io
 import ssl
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from types import SimpleNamespace
 from typing import Any
@@ -53,12 +53,20 @@ async def _on_headers(_: object, context: SimpleNamespace, params: aiohttp.Trace
 
 
 class Transport:
-    """Exchanges requests for answers with one host."""
+    """Exchanges requests for answers with one host; `answer_s` is the patience with an answer, from the send."""
 
-    def __init__(self, session: aiohttp.ClientSession, *, base_url: str, proxy: str | None = None) -> None:
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        *,
+        base_url: str,
+        proxy: str | None = None,
+        answer_s: Mapping[Kind, float] = ANSWER_S,
+    ) -> None:
         self._session = session
         self._base = URL(base_url)
         self._proxy = proxy
+        self._answer_s = answer_s
 
     async def exchange(
         self,
@@ -73,7 +81,7 @@ class Transport:
         Raises CallError whose `sent` says whether a byte may have left; nothing is ever sent twice.
         """
         kind = request.kind
-        sending = _Sending(leave, ANSWER_S[kind])
+        sending = _Sending(leave, self._answer_s[kind])
         try:
             with sending.scope:
                 return await self._exchange(request, request_id, apikey, sending)
@@ -82,7 +90,7 @@ class Transport:
         except (aiohttp.ClientError, OSError, ValueError, EOFError) as exc:
             # `from None`: aiohttp's errors carry the URL, and the URL carries the apikey (found in 5 of 7 kinds).
             raise _translated(kind, exc, sent=sending.sent) from None
-        raise error_for(kind, "no_answer", detail=f"no whole answer in {ANSWER_S[kind]:g} s")
+        raise error_for(kind, "no_answer", detail=f"no whole answer in {sending.answer_s:g} s")
 
     async def _exchange(
         self, request: wire.Request, request_id: str, apikey: str | None, sending: _Sending
@@ -108,7 +116,11 @@ class Transport:
 
 @asynccontextmanager
 async def open_transport(
-    base_url: str, *, proxy: str | None = None, ca_file: str | None = None
+    base_url: str,
+    *,
+    proxy: str | None = None,
+    ca_file: str | None = None,
+    answer_s: Mapping[Kind, float] = ANSWER_S,
 ) -> AsyncIterator[Transport]:
     """Open the connections to one host; close them at the end. Raises SpecError for an unreadable `ca_file`."""
     try:
@@ -127,7 +139,7 @@ async def open_transport(
     )
     async with session:
         _never_resend(session)
-        yield Transport(session, base_url=base_url, proxy=proxy)
+        yield Transport(session, base_url=base_url, proxy=proxy, answer_s=answer_s)
 
 
 def _never_resend(session: aiohttp.ClientSession) -> None:

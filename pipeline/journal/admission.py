@@ -21,9 +21,10 @@ class Change(NamedTuple):
 
 
 class Admitted(NamedTuple):
-    """What a batch brought: new items, rows that repeat one, and known ids with another source."""
+    """What a batch brought: new items (`failed` of them from the start), repeated rows, and ids with another source."""
 
     new: int
+    failed: int
     repeated: int
     changes: tuple[Change, ...]
 
@@ -31,36 +32,43 @@ class Admitted(NamedTuple):
 def admit(store: Store, batch: Sequence[Item], *, generation: int, accept_changes: bool) -> Admitted:
     """Enter a batch of items; known ones are only marked as still listed.
 
-    With `accept_changes` another source replaces the old one as long as nothing was paid for the item.
+    An item that failed before any call is read anew. With `accept_changes` another source replaces the old one as long
+    as nothing was paid for the item.
     """
-    new = repeated = 0
+    new = failed = repeated = 0
     changes: list[Change] = []
     for item in batch:
-        known = store.do(
-            "SELECT ord, source, local, generation, state, calls, origin FROM items WHERE id = ?", (item.id,)
+        row = store.do(
+            "SELECT ord, source, local, origin, generation, state, calls FROM items WHERE id = ?", (item.id,)
         ).fetchone()
+        known = _Known(*row) if row else None
         if known is None:
             _insert(store, item, generation)
             new += 1
-        elif (known[1], bool(known[2])) == (item.source, item.local):
-            repeated += known[3] == generation
-            _still_listed(store, known[0], item, generation)
-        elif known[3] == generation:
-            _insert(store, _clash(item, known[6]), generation)
-            new += 1
-        elif _unpaid(known) and (accept_changes or known[4] == State.FAILED):
-            _replace(store, known[0], item, generation)
+            failed += item.problem is not None
+        elif known.generation == generation:
+            if known.shows(item):
+                repeated += 1
+            else:
+                _insert(store, _clash(item, known.origin), generation)
+                new += 1
+                failed += 1
+        elif known.untouched and (known.state == State.FAILED or (accept_changes and not known.shows(item))):
+            _replace(store, known.ord, item, generation)
+        elif known.shows(item):
+            _still_listed(store, known.ord, item, generation)
         else:
-            changes.append(Change(item.id, known[1], item.source))
-    return Admitted(new, repeated, tuple(changes))
+            changes.append(Change(item.id, known.source, item.source))
+    return Admitted(new, failed, repeated, tuple(changes))
 
 
 def close_admission(store: Store, generation: int) -> None:
-    """Let another item with the same picture be worked on when the one it waited for is not listed any more."""
+    """Let another item with the same picture be worked on when the one it waited for is gone, or shows another now."""
     orphans = store.do(
         "SELECT DISTINCT first.ord FROM items AS first JOIN items AS twin ON twin.same_as = first.ord "
-        "WHERE first.generation < ? AND first.state < 10 AND twin.generation = ?",
-        (generation, generation),
+        "WHERE twin.generation = ?1 AND (first.source <> twin.source OR first.local <> twin.local "
+        "OR (first.generation < ?1 AND (first.state < 10 OR first.state IN (20, 22))))",
+        (generation,),
     ).fetchall()
     for (gone,) in orphans:
         heir = store.do(
@@ -70,26 +78,57 @@ def close_admission(store: Store, generation: int) -> None:
         store.do("UPDATE items SET same_as = ? WHERE same_as = ? AND ord > ?", (heir, gone, heir))
 
 
+class _Known(NamedTuple):
+    ord: int
+    source: str
+    local: int
+    origin: str
+    generation: int
+    state: int
+    calls: str
+
+    def shows(self, item: Item) -> bool:
+        return (self.source, bool(self.local)) == (_storable(item.source), item.local)
+
+    @property
+    def untouched(self) -> bool:
+        """Nothing was ever sent for it."""
+        return self.state in (State.PENDING, State.FAILED) and not any(msgspec.json.decode(self.calls).values())
+
+
 def _insert(store: Store, item: Item, generation: int) -> None:
+    values = _columns(store, item, generation)
+    names = ", ".join(values)
+    marks = ", ".join("?" * len(values))
+    # On a conflict (only a clash whose made-up id is taken too) the first stays: it says the same.
+    store.do(f"INSERT INTO items ({names}) VALUES ({marks}) ON CONFLICT (id) DO NOTHING", tuple(values.values()))  # noqa: S608
+
+
+def _replace(store: Store, ord_: int, item: Item, generation: int) -> None:
+    values = _columns(store, item, generation)
+    names = ", ".join(f"{name} = ?" for name in values)
+    store.do(f"UPDATE items SET {names} WHERE ord = ?", (*values.values(), ord_))  # noqa: S608 - names of ours
+
+
+def _columns(store: Store, item: Item, generation: int) -> dict[str, Any]:
     key = _NO_PICTURE if item.problem else zlib.crc32(item.source.encode("utf-8", "surrogateescape"))
-    same_as = None if item.problem else _first_with(store, item, key)
-    state = State.FAILED if item.problem else State.PENDING
-    store.do(
-        "INSERT INTO items (id, source, local, origin, labels, source_key, same_as, generation, state, problem) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING",
-        (
-            item.id,
-            item.source.encode("utf-8", "replace").decode(),
-            int(item.local),
-            item.origin,
-            msgspec.json.encode(item.labels).decode(),
-            key,
-            same_as,
-            generation,
-            int(state),
-            msgspec.json.encode(item.problem).decode() if item.problem else None,
-        ),
-    )
+    return {
+        "id": item.id,
+        "source": _storable(item.source),
+        "local": int(item.local),
+        "origin": item.origin,
+        "labels": msgspec.json.encode(item.labels).decode(),
+        "source_key": key,
+        "same_as": None if item.problem else _first_with(store, item, key),
+        "generation": generation,
+        "state": int(State.FAILED if item.problem else State.PENDING),
+        "problem": msgspec.json.encode(item.problem).decode() if item.problem else None,
+    }
+
+
+def _storable(text: str) -> str:
+    """Text that SQLite takes: a file name with bytes that are no UTF-8 is shown with question marks."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def _first_with(store: Store, item: Item, key: int) -> int | None:
@@ -104,16 +143,7 @@ def _still_listed(store: Store, ord_: int, item: Item, generation: int) -> None:
     )
 
 
-def _unpaid(known: Sequence[Any]) -> bool:
-    return known[4] in (State.PENDING, State.FAILED) and known[5] in ("{}", '{"upload":0,"search":0,"create":0}')
-
-
-def _replace(store: Store, ord_: int, item: Item, generation: int) -> None:
-    store.do("DELETE FROM items WHERE ord = ?", (ord_,))
-    _insert(store, item, generation)
-
-
 def _clash(item: Item, other: str) -> Item:
     message = f"{item.origin}: the id {item.id!r} is already used by {other} for another picture"
-    problem = Problem("read", "id_twice", message, "fail", True)
+    problem = Problem("read", "id_twice", message, "fail", False)
     return Item(f"{item.origin} {item.id}"[:128], item.source, item.local, item.origin, item.labels, problem)

@@ -13,6 +13,7 @@ import anyio
 from pipeline.errors import RunPaused
 from pipeline.journal.admission import Admitted, admit, close_admission
 from pipeline.journal.disk import Disk
+from pipeline.journal.recovery import doubt_unfinished, requeue_failed
 from pipeline.journal.store import Line, SearchNote, SpoolRef, hits_of, note_of
 from pipeline.journal.writer import Writer
 from pipeline.models import EXPIRY_MARGIN_S, HITS_LIFE_S, Calls, Hits, Item, Kind, Problem, State, Task, Upload, Work
@@ -47,6 +48,23 @@ class Journal:
         # What was reserved and not given back may have been sent before a kill: it counts as spent.
         self.calls = {kind: Lease(reserved, reserved, sent) for kind, (reserved, sent) in calls.items()}
         return counts
+
+    async def recall(self, keys: Sequence[str]) -> dict[str, str | None]:
+        """What was remembered under these keys."""
+        return await self._writer.do(lambda disk, _: {key: disk.store.meta(key) for key in keys})
+
+    async def remember(self, values: Mapping[str, str]) -> None:
+        """Remember these values; durable when it returns."""
+
+        def write(disk: Disk, _: object) -> None:
+            for key, value in values.items():
+                disk.store.set_meta(key, value)
+
+        await self._writer.do(write)
+
+    async def requeue_failed(self) -> int:
+        """Let the items wait again that failed in passing; return how many."""
+        return await self._writer.do(lambda disk, _: requeue_failed(disk.store))
 
     # --- items in ---
 
@@ -196,6 +214,20 @@ class Journal:
             disk.store.leave_open(work.ord, state, problem, calls=work.calls, hits=paid)
 
         await self._writer.do(write)
+
+    async def finish(self, generation: int) -> tuple[dict[State, int], int]:
+        """Put creates without an outcome in doubt; return the items per state, and how many are no longer listed."""
+
+        def read(disk: Disk, _: object) -> tuple[dict[State, int], int]:
+            doubt_unfinished(disk.store)
+            listed = disk.store.counts(generation=generation)
+            return listed, sum(disk.store.counts().values()) - sum(listed.values())
+
+        return await self._writer.do(read)
+
+    async def open_items(self, *, after: int) -> list[tuple[Work, State, Problem]]:
+        """Open items beyond `after`, in order; a batch at a time."""
+        return await self._writer.do(lambda disk, _: disk.store.open_items(after=after, limit=_BATCH[State.PENDING]))
 
     async def close(self) -> None:
         """Give back what was reserved and not used, and close the files."""

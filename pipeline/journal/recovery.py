@@ -52,17 +52,33 @@ def recover(store: Store, sink: Sink, *, now: float) -> Recovered:
         if not _adopt(store, sink, line, now=now):
             break  # what follows a line that is not whole cannot be trusted either
         adopted += 1
-    in_doubt = 0
-    for ord_, intent, at, calls in store.do(
-        "SELECT ord, intent, intent_at, calls FROM items WHERE state = ?", (int(State.CREATING),)
-    ).fetchall():
-        message = f"the run ended while this create was on its way ({iso(at)}); it may exist at the vendor and be paid"
-        problem = Problem("create", "interrupted", message, "in_doubt", False, request_id=intent)
-        store.leave_open(ord_, State.IN_DOUBT, problem, calls=msgspec.json.decode(calls, type=Calls))
-        in_doubt += 1
+    in_doubt = doubt_unfinished(store)
     cut_bytes = sink.cut()  # before the commit: a commit must never know lines that a cut could still remove
     store.do("COMMIT")
     return Recovered(adopted, cut_bytes, in_doubt)
+
+
+def doubt_unfinished(store: Store) -> int:
+    """Put every create without an outcome in doubt; return how many that were."""
+    rows = store.do(
+        "SELECT ord, intent, intent_at, calls FROM items WHERE state = ?", (int(State.CREATING),)
+    ).fetchall()
+    for ord_, intent, at, calls in rows:
+        message = f"the run ended while this create was on its way ({iso(at)}); it may exist at the vendor and be paid"
+        problem = Problem("create", "interrupted", message, "in_doubt", False, request_id=intent)
+        store.leave_open(ord_, State.IN_DOUBT, problem, calls=msgspec.json.decode(calls, type=Calls))
+    return len(rows)
+
+
+def requeue_failed(store: Store) -> int:
+    """Let every item wait again that failed in passing; never one refused for good or in doubt. Return how many."""
+    rows = store.do(
+        "SELECT ord FROM items WHERE state = ? OR (state = ? AND json_extract(problem, '$.retryable'))",
+        (int(State.EXPIRED), int(State.FAILED)),
+    ).fetchall()
+    for (ord_,) in rows:
+        store.requeue(ord_)
+    return len(rows)
 
 
 def last_line(store: Store) -> Line | None:

@@ -34,7 +34,7 @@ _P, _S, _C = State.PENDING, State.SEARCHED, State.CREATING
 _SETTLED = (State.TASKED, State.NO_HITS, State.SEARCH_ONLY)
 _OPEN = (State.FAILED, State.IN_DOUBT, State.EXPIRED)
 LEGAL: frozenset[tuple[State, State]] = frozenset(
-    {(_P, _S), (_P, _C), (_S, _C), (_C, _S), (_C, _C), (_S, _P), (_P, _P), (_S, _S)}
+    {(State.FAILED, State.FAILED), (_P, _S), (_P, _C), (_S, _C), (_C, _S), (_C, _C), (_S, _P), (_P, _P), (_S, _S)}
     | {(old, new) for old in (_P, _S) for new in (*_SETTLED, State.FAILED, State.EXPIRED)}
     | {(_C, State.TASKED), (_C, State.IN_DOUBT), (_C, State.FAILED)}
     | {(old, new) for old in (State.FAILED, State.EXPIRED) for new in (_P, _S)}
@@ -183,6 +183,20 @@ class Store:
         row = self.do("SELECT ord, state FROM items WHERE id = ?", (id_,)).fetchone()
         return None if row is None else (int(row[0]), State(row[1]))
 
+    def open_items(self, *, after: int, limit: int) -> list[tuple[Work, State, Problem]]:
+        """Failed, in doubt and expired rows beyond `after`, in order; their hits without the bytes."""
+        rows = self.do(
+            f"SELECT {_WORK}, state, problem FROM items "  # noqa: S608 - column names of ours
+            "WHERE state >= 20 AND ord > ? ORDER BY ord LIMIT ?",
+            (after, limit),
+        ).fetchall()
+        found = []
+        for row in rows:
+            work, note, _ = _waiting(row)
+            work.hits = hits_of(note, b"[]") if note else None
+            found.append((work, State(row[-2]), _problem(row[-1])))
+        return found
+
     # --- changes of state; each raises JournalError unless it changes its one row legally ---
 
     def uploaded(self, ord_: int, upload: Upload, sha256: str) -> None:
@@ -277,6 +291,26 @@ class Store:
         where = "" if generation is None else f"WHERE generation = {int(generation)}"
         rows = self.do(f"SELECT state, count(*) FROM items {where} GROUP BY state").fetchall()  # noqa: S608
         return {State(state): int(count) for state, count in rows}
+
+    def first_times(self) -> dict[State, float]:
+        """When the oldest paid search without a task, and the oldest living task, came."""
+        searched = self.do(
+            "SELECT min(json_extract(search, '$.at')) FROM items WHERE segment IS NOT NULL AND state < 20"
+        ).fetchone()[0]
+        tasked = self.do(
+            "SELECT min(task_at) FROM items WHERE state = ? AND task_at > unixepoch() - 28800", (int(State.TASKED),)
+        ).fetchone()[0]
+        found = {State.SEARCHED: searched, State.TASKED: tasked}
+        return {state: float(at) for state, at in found.items() if at is not None}
+
+    def left(self) -> dict[str, int]:
+        """What a next run would work on: `pending` (to be searched, `to_upload` of them first) and `searched`."""
+        row = self.do(
+            "SELECT sum(segment IS NULL), sum(segment IS NOT NULL), sum(segment IS NULL AND local AND url IS NULL) "
+            "FROM items WHERE same_as IS NULL AND (state IN (0, 1, 22) "
+            "OR (state = 20 AND json_extract(problem, '$.retryable')))"
+        ).fetchone()
+        return dict(zip(("pending", "searched", "to_upload"), (int(value or 0) for value in row), strict=True))
 
 
 def _split(script: str) -> list[str]:

@@ -25,8 +25,12 @@ _ONLY_P060 = {"model", "patent_type", *(set(P060Filters.model_fields) - set(P009
 _WHOLE = TypeAdapter(JobSpec)
 
 
-def load_job(path: Path, *, overrides: Sequence[str] = (), secrets: Iterable[str] = ()) -> JobSpec:
+def load_job(
+    path: Path, *, overrides: Sequence[str] = (), secrets: Iterable[str] = (), proxy: str | None = None
+) -> JobSpec:
     """Read the job file at `path`; `overrides` are `a.b=c` texts, `secrets` values that must not stand in the file.
+
+    `proxy` counts where the file names none.
 
     Raises SpecError with one line per fault. Relative paths in an override start at the current folder.
     """
@@ -42,6 +46,8 @@ def load_job(path: Path, *, overrides: Sequence[str] = (), secrets: Iterable[str
     if not faults:
         faults += _secret_faults(document, raw, secrets)
         faults += [Fault(None, text) for text in _override(document, overrides)]
+    if proxy and not faults and isinstance(document.data.setdefault("api", {}), dict):
+        document.data["api"].setdefault("proxy", proxy)
     spec: JobSpec | None = None
     if isinstance(document.data, dict) and (not faults or document.marks):
         spec, more = _validate(document)
@@ -50,6 +56,11 @@ def load_job(path: Path, *, overrides: Sequence[str] = (), secrets: Iterable[str
         raise SpecError(*(_line(path, fault) for fault in sorted(faults, key=lambda f: f.place or (0, 0))))
     spec._folder = path.resolve().parent
     return spec
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema of a job file."""
+    return _WHOLE.json_schema()
 
 
 def _line(path: Path, fault: Fault) -> str:

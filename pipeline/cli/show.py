@@ -1,0 +1,133 @@
+"""How a run looks on a terminal, in a log, and at its end."""
+
+import sys
+import time
+from typing import TextIO
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from pipeline.models import OPEN, SETTLED, Kind, State
+from pipeline.progress import Flow, Progress
+from pipeline.summary import RunSummary
+
+PLAIN_EVERY_S = 10.0
+
+
+def duration(seconds: float) -> str:
+    """A time span for people: 45 s, 3 min 20 s, 2 h 05 min."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02} s"
+    return f"{whole // 3600:,} h {whole % 3600 // 60:02} min"
+
+
+def counts(progress: Progress) -> dict[str, int]:
+    """Items in words; they add up to all that are in so far."""
+    items = progress.items
+    words = {state.word.replace("_", " "): items[state] for state in SETTLED if items[state] or state is State.TASKED}
+    open_ = sum(items[state] for state in OPEN)
+    begun = progress.in_flight
+    rest = sum(items.values()) - sum(words.values()) - open_
+    return {**words, "open": open_, "in flight": min(begun, rest), "not started": max(0, rest - begun)}
+
+
+def one_line(progress: Progress) -> str:
+    """The whole picture as one plain line."""
+    parts = [f"{count:,} {word}" for word, count in counts(progress).items()]
+    parts += [f"{kind.value} {_flow(flow)}" for kind, flow in progress.flows.items() if flow.sent]
+    if progress.left_s is not None:
+        parts.append(f"about {duration(progress.left_s)} left, bound by {progress.binds}")
+    if progress.paused_s > 1:
+        parts.append(f"all calls rest for {duration(progress.paused_s)}")
+    if progress.ending:
+        parts.append(f"ending: {progress.ending}")
+    return f"{duration(progress.elapsed_s)}: " + "; ".join(parts)
+
+
+def _flow(flow: Flow) -> str:
+    slowed = f", slowed to {flow.slowed_to_per_s:.1f}" if flow.slowed_to_per_s < flow.limit_per_s else ""
+    budget = f", {flow.spent:,} of {flow.budget:,} spent" if flow.budget is not None else ""
+    return f"{flow.sent:,} calls at {flow.per_s:.1f}/s of {flow.limit_per_s:g}/s{slowed}{budget}"
+
+
+class PlainLines:
+    """A line every ten seconds, for logs and schedulers."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._next = time.monotonic() + PLAIN_EVERY_S
+
+    def update(self, progress: Progress) -> None:
+        """Print a line when it is time."""
+        if time.monotonic() >= self._next:
+            self._next += PLAIN_EVERY_S
+            print(one_line(progress), file=self._stream, flush=True)
+
+
+class LiveTable:
+    """A small table that stays in place, for a terminal."""
+
+    def __init__(self, console: Console) -> None:
+        self._live = Live(console=console, refresh_per_second=4, transient=True)
+
+    def __enter__(self) -> "LiveTable":
+        self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._live.stop()
+
+    def update(self, progress: Progress) -> None:
+        """Draw the run as it is now."""
+        words = Text("  ").join(
+            Text.assemble((f"{count:,}", "bold"), f" {word}") for word, count in counts(progress).items()
+        )
+        calls = Table.grid(padding=(0, 2))
+        for kind, flow in progress.flows.items():
+            if flow.sent or kind is Kind.SEARCH:
+                calls.add_row(Text(kind.value, style="dim"), Text(_flow(flow)))
+        left = "" if progress.left_s is None else f", about {duration(progress.left_s)} left, bound by {progress.binds}"
+        last = Text(f"{duration(progress.elapsed_s)}{left}", style="dim")
+        lines: list[RenderableType] = [words, calls, last]
+        if progress.paused_s > 1:
+            lines.append(Text(f"all calls rest for {duration(progress.paused_s)}", style="yellow"))
+        if progress.ending:
+            lines.append(Text(f"ending: {progress.ending}", style="yellow"))
+        self._live.update(Group(*lines))
+
+
+def show_summary(summary: RunSummary, console: Console) -> None:
+    """The short table at the end, and where to look."""
+    items = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    for word in ("tasked", "no_hits", "searched", "failed", "in_doubt", "expired", "not_started"):
+        if summary.items[word] or word == "tasked":
+            items.add_row(f"{summary.items[word]:,}", word.replace("_", " "))
+    items.add_row(f"{summary.items['all']:,}", "items in all", style="bold")
+    console.print(items)
+    calls = ", ".join(f"{spent.sent:,} {kind}" for kind, spent in summary.calls.items())
+    unknown = sum(spent.unknown for spent in summary.calls.values())
+    more = f" (and up to {unknown:,} that a kill left uncounted)" if unknown else ""
+    who = "the sandbox" if summary.vendor == "sandbox" else summary.vendor
+    console.print(Text(f"calls so far: {calls}{more}; {who} billed {summary.units_billed:g} units"))
+    if summary.vendor == "sandbox":
+        console.print(Text("These results come from the sandbox's drawn gallery, not from a patent database."))
+    for text in (*summary.warnings, *(f"Not looked at: {what}" for what in summary.not_looked_at)):
+        console.print(Text(text))
+    console.print(Text(f"{summary.exit_reason} ({duration(summary.duration_s)})", style="bold"))
+    folder = summary.results.rpartition("/")[0]
+    console.print(Text(f"results: {summary.results}\nlook at: {folder}/report.html"), soft_wrap=True)
+
+
+def stdout_console() -> Console:
+    """A console on stdout for results."""
+    return Console(highlight=False)
+
+
+def stderr_console() -> Console:
+    """A console on stderr; rich decides about colour from the terminal and NO_COLOR."""
+    return Console(file=sys.stderr, highlight=False)

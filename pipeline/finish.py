@@ -1,0 +1,97 @@
+"""What a run leaves for people when it ends, however it ended: open.jsonl, summary.json, report.html."""
+
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline import __version__
+from pipeline.api.client import Client
+from pipeline.engine import Engine
+from pipeline.errors import PipelineError
+from pipeline.journal.disk import RESULTS
+from pipeline.journal.journal import Journal
+from pipeline.models import PAID, iso
+from pipeline.record import RecordWriter
+from pipeline.rundir import OPEN, SUMMARY, plain_line, write_whole
+from pipeline.spec.model import JobSpec
+from pipeline.summary import RunSummary, Spent, calls_per_settled, item_counts, to_json
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """The parts that know how the run went."""
+
+    spec: JobSpec
+    records: RecordWriter
+    engine: Engine
+    client: Client
+    journal: Journal
+    folder: Path
+    started_at: float
+
+
+async def write_open(ending: Ending) -> None:
+    """Write open.jsonl anew: every open item, in the job's order."""
+    lines = []
+    after = 0
+    while batch := await ending.journal.open_items(after=after):
+        lines += [plain_line(ending.records.open(work, state, problem)) for work, state, problem in batch]
+        after = batch[-1][0].ord
+    write_whole(ending.folder / OPEN, lines)
+
+
+async def summarise(ending: Ending, *, generation: int, limited: bool) -> RunSummary:
+    """Add everything up and write summary.json."""
+    counts, removed = await ending.journal.finish(generation)
+    items = item_counts(counts, removed=removed)
+    exit_code, exit_reason = _exit(ending.engine.ended_by, items, limited=limited)
+    stats, now = ending.client.stats, time.time()
+    lives = {kind: ending.journal.calls[kind] for kind in PAID}
+    units = float((await ending.journal.recall(["units"]))["units"] or 0) + stats.units
+    await ending.journal.remember({"units": repr(units)})
+    summary = RunSummary(
+        job=ending.spec.name,
+        run=ending.folder.name,
+        vendor=ending.spec.vendor,
+        tool=__version__,
+        spec_sha256=ending.records.spec_sha256,
+        started_at=iso(ending.started_at),
+        finished_at=iso(now),
+        duration_s=round(now - ending.started_at, 3),
+        exit_code=exit_code,
+        exit_reason=exit_reason,
+        items=items,
+        calls={
+            kind.value: Spent(lease.sent, lease.used - lease.sent, ending.spec.api.budget_of(kind))
+            for kind, lease in lives.items()
+        },
+        calls_this_run={kind.value: stats.sent[kind] for kind in PAID},
+        units_billed=units,
+        calls_per_settled=calls_per_settled(items, {kind: lease.sent for kind, lease in lives.items()}),
+        refused_for_speed=sum(stats.too_fast.values()),
+        retried=stats.retried,
+        not_looked_at=ending.spec.not_looked_at(),
+        warnings=ending.spec.warnings(),
+        results=str(ending.folder / RESULTS),
+    )
+    write_whole(ending.folder / SUMMARY, to_json(summary))
+    return summary
+
+
+def _exit(ended_by: PipelineError | None, items: Mapping[str, int], *, limited: bool) -> tuple[int, str]:
+    if ended_by is not None:
+        return ended_by.exit_code, str(ended_by)
+    if items["open"]:
+        return 1, f"finished; {items['open']:,} items are open, see {OPEN}"
+    if items["not_started"]:
+        rest = f"{items['not_started']:,} items are not started; run again to go on"
+        return (0, f"stopped at --limit; {rest}") if limited else (1, rest)
+    return 0, "all items are settled"
+
+
+def write_report_page(spec: JobSpec, folder: Path, summary: RunSummary) -> None:
+    """Write report.html from the files of a run."""

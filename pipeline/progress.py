@@ -1,0 +1,126 @@
+"""A run as it goes: one frozen picture of it, a few times a second, for whoever wants to show it."""
+
+from collections import deque
+from dataclasses import dataclass
+from typing import Protocol
+
+import anyio
+
+from pipeline.api.client import Client
+from pipeline.engine import Engine
+from pipeline.journal.journal import Journal
+from pipeline.models import PAID, WAITING, Kind, State
+from pipeline.spec.model import JobSpec
+
+EVERY_S = 0.25
+RATE_OVER_S = 5.0
+ANSWER_S = 5.0  # the vendor's normal answer time: what the last items still take
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """Calls of one kind: sent in this run, per second lately, the limit and what it has been slowed to."""
+
+    sent: int
+    per_s: float
+    limit_per_s: float
+    slowed_to_per_s: float
+    spent: int
+    budget: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """The run at one moment. `items` adds up to everything that is in so far; `all_in` once nothing more will come."""
+
+    elapsed_s: float
+    items: dict[State, int]
+    in_flight: int
+    all_in: bool
+    flows: dict[Kind, Flow]
+    units: float
+    paused_s: float
+    left_s: float | None
+    binds: str
+    ending: str | None
+
+
+class Observer(Protocol):
+    """Shows a run to someone."""
+
+    def update(self, progress: Progress) -> None:
+        """Called a few times a second from the run's event loop: be quick, never raise."""
+
+
+class Watch:
+    """Takes the pictures."""
+
+    def __init__(self, spec: JobSpec, engine: Engine, client: Client, journal: Journal) -> None:
+        self._spec = spec
+        self._engine = engine
+        self._client = client
+        self._journal = journal
+        self._began = anyio.current_time()
+        self._recent: dict[Kind, deque[tuple[float, int]]] = {kind: deque() for kind in PAID}
+
+    async def run(self, observer: Observer | None) -> None:
+        """Show the run until cancelled, and let the counts of calls follow to disk once a second."""
+        ticks = 0
+        while True:
+            if observer is not None:
+                observer.update(self.look())
+            if ticks % 4 == 0:
+                self._journal.note_calls()
+            ticks += 1
+            await anyio.sleep(EVERY_S)
+
+    def look(self) -> Progress:
+        """Take one picture."""
+        now = anyio.current_time()
+        flows = {kind: self._flow(kind, now) for kind in PAID}
+        left_s, binds = self._left(flows)
+        ended_by = self._engine.ended_by
+        return Progress(
+            elapsed_s=now - self._began,
+            items=self._engine.items(),
+            in_flight=self._engine.in_flight,
+            all_in=self._engine.all_in,
+            flows=flows,
+            units=self._client.stats.units,
+            paused_s=max(limiter.paused_s for limiter in self._client.limiters.values()),
+            left_s=left_s,
+            binds=binds,
+            ending=str(ended_by) if ended_by else None,
+        )
+
+    def _flow(self, kind: Kind, now: float) -> Flow:
+        sent = self._client.stats.sent[kind]
+        recent = self._recent[kind]
+        recent.append((now, sent))
+        while recent[0][0] < now - RATE_OVER_S:
+            recent.popleft()
+        since, then = recent[0]
+        limiter = self._client.limiters[kind]
+        return Flow(
+            sent=sent,
+            per_s=(sent - then) / (now - since) if now > since else 0.0,
+            limit_per_s=limiter.qps,
+            slowed_to_per_s=limiter.rate,
+            spent=self._journal.calls[kind].used,
+            budget=self._spec.api.budget_of(kind),
+        )
+
+    def _left(self, flows: dict[Kind, Flow]) -> tuple[float | None, str]:
+        """Seconds left and what they wait for; None while nobody can tell."""
+        items = self._engine.items()
+        waiting = sum(items[state] for state in WAITING)
+        if not waiting or not self._engine.all_in:
+            return None, ""
+        kinds = self._spec.kinds(local=flows[Kind.UPLOAD].sent > 0)
+        slowest = min(kinds, key=lambda kind: flows[kind].slowed_to_per_s)
+        rate = flows[slowest].slowed_to_per_s
+        by_limit = waiting / rate + ANSWER_S
+        done_per_s = flows[kinds[-1]].per_s
+        if done_per_s and waiting / done_per_s > 1.5 * by_limit:
+            return waiting / done_per_s, "the vendor's answers"
+        return by_limit, f"the limit of {rate:g} {slowest.value} calls a second"
