@@ -138,7 +138,8 @@ async def _run(job: Job, options: RunOptions, folder: Path, base_url: str) -> Ru
     finally:
         with anyio.CancelScope(shield=True):
             await journal.close()
-    await anyio.to_thread.run_sync(write_report_page, spec, folder, summary)
+    page = functools.partial(write_report_page, spec, folder, summary, hit_picture=_hit_picture(spec, folder))
+    await anyio.to_thread.run_sync(page)
     return summary
 
 
@@ -220,6 +221,23 @@ def _address(spec: JobSpec, folder: Path) -> Iterator[str]:
     settings = SandboxSettings(folder=folder / "sandbox", cache_dir=user_cache_path("infringement-pipeline"))
     with SandboxServer(settings) as server:
         yield server.url
+
+
+def _hit_picture(spec: JobSpec, folder: Path) -> Callable[[str], bytes | None]:
+    """What gives the report the pictures behind URLs: the sandbox's own; a vendor's are left to the browser."""
+    if not spec.sandbox:
+        return lambda _: None
+    from pipeline.sandbox.pictures import PictureStore
+    from pipeline.sandbox.settings import SandboxSettings
+
+    settings = SandboxSettings(folder=folder / "sandbox")
+    store = PictureStore(settings.folder, gallery=settings.gallery, products=settings.products, clock=settings.clock)
+
+    def read(url: str) -> bytes | None:
+        path = store.local_file(url)
+        return path.read_bytes() if path else None
+
+    return read
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -2,21 +2,27 @@
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from pipeline import __version__
 from pipeline.api.client import Client
 from pipeline.engine import Engine
-from pipeline.errors import PipelineError
+from pipeline.errors import ItemRefused, PipelineError
 from pipeline.journal.disk import RESULTS
 from pipeline.journal.journal import Journal
 from pipeline.models import PAID, iso
+from pipeline.pictures import read_picture
 from pipeline.record import RecordWriter
-from pipeline.rundir import OPEN, SUMMARY, plain_line, write_whole
+from pipeline.report import RunView, write_report
+from pipeline.rundir import OPEN, REPORT, SUMMARY, plain_line, write_whole
 from pipeline.spec.model import JobSpec
 from pipeline.summary import RunSummary, Spent, calls_per_settled, item_counts, to_json
+
+REPORTED = 500
+_COUNTED = ("tasked", "no_hits", "searched", "failed", "in_doubt", "expired", "not_started")
 
 _log = logging.getLogger(__name__)
 
@@ -93,5 +99,40 @@ def _exit(ended_by: PipelineError | None, items: Mapping[str, int], *, limited: 
     return 0, "all items are settled"
 
 
-def write_report_page(spec: JobSpec, folder: Path, summary: RunSummary) -> None:
-    """Write report.html from the files of a run."""
+def write_report_page(
+    spec: JobSpec, folder: Path, summary: RunSummary, *, hit_picture: Callable[[str], bytes | None]
+) -> None:
+    """Write report.html; a page that cannot be written is logged and takes nothing from the run."""
+    view = RunView(
+        job=summary.job,
+        vendor=summary.vendor,
+        tool=summary.tool,
+        started_at=summary.started_at,
+        finished_at=summary.finished_at,
+        counts={word: summary.items[word] for word in _COUNTED},
+        calls={kind: spent.sent for kind, spent in summary.calls.items()},
+        units=summary.units_billed,
+        exit_reason=summary.exit_reason,
+        not_looked_at=summary.not_looked_at,
+        search=f"{spec.search.endpoint}, the {spec.search.limit} most similar",
+    )
+
+    def picture(source: str) -> bytes | None:
+        if source.startswith(("https://", "http://")):
+            return hit_picture(source)
+        try:
+            return read_picture(spec.root_path, source).data
+        except ItemRefused:
+            return None
+
+    try:
+        write_report(folder / REPORT, view, _lines(folder), picture=picture, most=REPORTED)
+    except OSError as exc:
+        _log.error("report.failed %s", exc)
+
+
+def _lines(folder: Path) -> Iterator[bytes]:
+    """The first lines of both files: a page of a million pictures would help nobody."""
+    for name in (RESULTS, OPEN):
+        with (folder / name).open("rb") as lines:
+            yield from islice(lines, REPORTED)

@@ -23,6 +23,7 @@ class Breaker:
         self._recent: deque[bool] = deque(maxlen=WINDOW)
         self._ever = False
         self._open_s = 0.0
+        self._rests_until = float("-inf")
         self._failing_since: float | None = None
 
     def succeeded(self) -> None:
@@ -42,12 +43,15 @@ class Breaker:
             self._failing_since = now
         failures = self._recent.count(False)
         half_open = self._open_s > 0
+        if half_open and now < self._rests_until:
+            return 0.0  # a call from before the rest: it says nothing new
         if not half_open and (failures < LEAST or failures * 2 < len(self._recent)):
             return 0.0
         if not self._ever or now - self._failing_since >= GIVE_UP_S:
             raise RunPaused(f"the vendor seems to be down: {reason}", code="vendor_down")
         self._recent.clear()
         self._open_s = min(LONGEST_OPEN_S, self._open_s * 2 or OPEN_S)
+        self._rests_until = now + self._open_s
         return self._open_s
 
 

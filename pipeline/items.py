@@ -99,15 +99,24 @@ def _pictures(spec: JobSpec, entry: ImageEntry, origin: str) -> Iterator[Item]:
     found = False
     for name in _matches(spec, entry.path):
         found = True
-        yield Item(source_id(name), name, True, origin, entry.labels, _cannot_upload(spec))
+        yield _matched(spec, entry, name, origin)
     if not found:
         raise SpecError(f"{origin}.path: no file matches {entry.path} in {spec.root_path}")
+
+
+def _matched(spec: JobSpec, entry: ImageEntry, name: str, origin: str) -> Item:
+    readable = name.encode("utf-8", "backslashreplace").decode()
+    if name == readable:
+        return Item(source_id(name), name, True, origin, entry.labels, _cannot_upload(spec))
+    message = f"{readable}: the name of this file is not UTF-8 text; rename it"
+    problem = Problem("read", "bad_name", message, "fail", False)
+    return Item(source_id(name), readable, True, origin, entry.labels, problem)
 
 
 def _manifest(spec: JobSpec, entry: ImageEntry) -> Iterator[Item]:
     file = manifest_path(spec, entry)
     for row in rows(file, entry):
-        yield _row_item(spec, entry, row, f"{file.name}:{row.line}")
+        yield _row_item(spec, entry, row, f"{entry.manifest}:{row.line}")
 
 
 def _row_item(spec: JobSpec, entry: ImageEntry, row: Row, origin: str) -> Item:

@@ -45,6 +45,7 @@ class Limiter:
         self._paused_until = float("-inf")
         self._hold_s = 30.0
         self._slowed_at: deque[float] = deque(maxlen=3)
+        self._last_slowed = float("-inf")
         self._clean_since = float("-inf")
         self._at_floor_since: float | None = None
         self._closed: Exception | None = None
@@ -107,8 +108,9 @@ class Limiter:
         if retry_after_s:
             self.pause(min(retry_after_s, 300.0))
         self._clean_since = now
-        if self._slowed_at and now - self._slowed_at[-1] < 1.0:
+        if now - self._last_slowed < 1.0:
             return
+        self._last_slowed = now
         self.slowed += 1
         self._slowed_at.append(now)
         often = len(self._slowed_at) == 3 and now - self._slowed_at[0] <= 5.0
@@ -118,7 +120,8 @@ class Limiter:
         if self.rate > self.qps * FLOOR:
             self._at_floor_since = None
             return
-        self._at_floor_since = self._at_floor_since or now
+        if self._at_floor_since is None:
+            self._at_floor_since = now
         if now - self._at_floor_since > QUOTA_AFTER_S:
             raise RunPaused("calls are refused even at the lowest rate; the quota seems used up", code="quota")
 

@@ -35,28 +35,42 @@ def rows(file: Path, entry: ImageEntry) -> Iterator[Row]:
         # surrogateescape: one wrong byte makes one bad row, not an end in the middle of the file
         with file.open(encoding=encoding, errors="surrogateescape", newline="") as lines:
             read = _csv_rows if file.suffix.lower() == ".csv" else _jsonl_rows
-            yield from read(file, lines, entry)
+            yield from read(file, _short_lines(file, lines), entry)
     except OSError as exc:
         raise SpecError(f"{file}: cannot read the manifest: {exc.strerror}") from None
     except UnicodeError:
         raise SpecError(f"{file}: this is not {entry.encoding} text; set `encoding:` beside `manifest:`") from None
 
 
-def _csv_rows(file: Path, lines: TextIO, entry: ImageEntry) -> Iterator[Row]:
+def _short_lines(file: Path, lines: TextIO) -> Iterator[str]:
+    number = 0
+    while line := lines.readline(MAX_LINE):
+        number += 1
+        if len(line) == MAX_LINE:
+            raise SpecError(f"{file}:{number}:1: a line longer than 1 MiB; is this a {file.suffix} file?")
+        yield line
+
+
+def _csv_rows(file: Path, lines: Iterator[str], entry: ImageEntry) -> Iterator[Row]:
     reader = csv.reader(lines, strict=True)
-    header = [name.strip() for name in next(reader, [])]
+    try:
+        header = [name.strip() for name in next(reader, [])]
+    except csv.Error as exc:
+        raise SpecError(f"{file}:1:1: the header is not CSV: {exc}") from None
     columns = entry.columns
-    _check_header(file, header, columns)
+    _check_header(file, header, entry)
     at = {name: index for index, name in enumerate(header)}
     used = (columns.id, columns.url, columns.path)
     labels = columns.labels if columns.labels is not None else [name for name in header if name and name not in used]
     while True:
+        first = reader.line_num + 1
         try:
             cells = next(reader)
         except StopIteration:
             return
         except csv.Error as exc:
-            yield Row(reader.line_num, fault=f"this is not CSV: {exc}")
+            lost = f"; lines {first} to {reader.line_num} are lost with it" if reader.line_num > first else ""
+            yield Row(reader.line_num, fault=f"this is not CSV: {exc}{lost}; check the quotes")
             continue
         if not any(cells):
             continue
@@ -77,7 +91,10 @@ def _csv_rows(file: Path, lines: TextIO, entry: ImageEntry) -> Iterator[Row]:
         )
 
 
-def _check_header(file: Path, header: list[str], columns: Columns) -> None:
+def _check_header(file: Path, header: list[str], entry: ImageEntry) -> None:
+    columns = entry.columns
+    if fault := _undecodable("".join(header), entry):
+        raise SpecError(f"{file}:1:1: {fault}")
     if twice := sorted({name for name in header if name and header.count(name) > 1}):
         raise SpecError(f"{file}:1:1: the column {twice[0]!r} is there twice; rename one")
     if columns.url not in header and columns.path not in header:
@@ -86,24 +103,16 @@ def _check_header(file: Path, header: list[str], columns: Columns) -> None:
             f"{file}:1:1: no column named {columns.url!r} or {columns.path!r}; the columns are {named}. "
             "Say which is which with `columns: {id: ..., url: ...}`"
         )
-    wanted = [columns.id] if columns.id != Columns().id else []
-    for name in [*wanted, *(columns.labels or [])]:
-        if name not in header:
-            raise SpecError(
-                f"{file}:1:1: no column named {name!r}; the columns are {', '.join(map(repr, header[:20]))}"
-            )
+    wanted = [getattr(columns, key) for key in ("id", "url", "path") if key in columns.model_fields_set]
+    if missing := [repr(name) for name in [*wanted, *(columns.labels or [])] if name not in header]:
+        named = ", ".join(map(repr, header[:20]))
+        raise SpecError(f"{file}:1:1: no column named {' or '.join(missing)}; the columns are {named}")
 
 
-def _jsonl_rows(file: Path, lines: TextIO, entry: ImageEntry) -> Iterator[Row]:
-    columns = entry.columns
-    number = 0
-    while line := lines.readline(MAX_LINE):
-        number += 1
-        if len(line) == MAX_LINE:
-            raise SpecError(f"{file}:{number}:1: a line longer than 1 MiB; is this a .jsonl file?")
-        if not line.strip():
-            continue
-        yield _jsonl_row(number, line, columns, entry)
+def _jsonl_rows(file: Path, lines: Iterator[str], entry: ImageEntry) -> Iterator[Row]:
+    for number, line in enumerate(lines, 1):
+        if line.strip():
+            yield _jsonl_row(number, line, entry.columns, entry)
 
 
 def _jsonl_row(number: int, line: str, columns: Columns, entry: ImageEntry) -> Row:
@@ -115,7 +124,9 @@ def _jsonl_row(number: int, line: str, columns: Columns, entry: ImageEntry) -> R
         return Row(number, fault="this is not JSON")
     if not isinstance(cell, dict):
         return Row(number, fault="a row is a JSON object: {...}")
-    named = {key: cell.get(key, "") for key in (columns.id, columns.url, columns.path)}
+    if "\\u" in line and _undecodable(json.dumps(cell, ensure_ascii=False), entry):
+        return Row(number, fault="half a character (a lone surrogate such as \\ud83d); write the character out")
+    named = {key: "" if cell.get(key) is None else cell[key] for key in (columns.id, columns.url, columns.path)}
     if wrong := [key for key, value in named.items() if not isinstance(value, str)]:
         return Row(number, fault=f"{wrong[0]} must be text in quotes")
     nested = cell.get("labels") if isinstance(cell.get("labels"), dict) and columns.labels is None else {}

@@ -27,8 +27,6 @@ class Picture:
 def read_picture(root: Path, source: str) -> Picture:
     """Read a picture inside `root`. Raises ItemRefused saying what to do; nothing is paid then."""
     data = _read_inside(root, source)
-    if len(data) > MAX_BYTES:
-        raise _refused(f"{len(data) / 1024:,.0f} KB; at most 4,096 KB: save it smaller or with stronger compression")
     return Picture(data, _type_of(data), hashlib.sha256(data).hexdigest())
 
 
@@ -40,11 +38,19 @@ def _read_inside(root: Path, source: str) -> bytes:
         # Links inside the root are fine; the resolved path is opened without following another.
         flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
         with open(os.open(path.resolve(strict=True), flags), "rb") as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
                 raise _refused("no regular file")
-            return file.read(MAX_BYTES + 1)
+            data = file.read(MAX_BYTES + 1)
+            if len(data) > MAX_BYTES:
+                raise _refused(
+                    f"{status.st_size / 1024:,.1f} KB; at most 4,096 KB: save it smaller or with stronger compression"
+                )
+            return data
     except OSError as exc:
         raise _refused(f"cannot be read: {exc.strerror}; check the path and the permissions") from None
+    except (RuntimeError, ValueError):  # Python 3.11's words for a link to itself, and for a NUL in a name
+        raise _refused("cannot be read: the path leads nowhere; check the path") from None
 
 
 def _type_of(data: bytes) -> str:
@@ -60,9 +66,11 @@ def _type_of(data: bytes) -> str:
                         f"{width} x {height} pixels; allowed: sides of {MIN_SIDE} and more, 100 million pixels"
                     )
                 image.load()
-                return str(image.format).lower()
+                return "png" if image.format == "PNG" else "jpeg"  # a camera's JPG with a preview calls itself MPO
     except ItemRefused:
         raise
+    except Image.DecompressionBombError:
+        raise _refused("has more than 100 million pixels; save it smaller") from None
     except Exception:  # Pillow raises many kinds for broken files; each means the same here
         raise _refused("no readable JPG or PNG; open it in a picture program and save it again as JPG") from None
 

@@ -3,14 +3,16 @@
 import base64
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from urllib.parse import quote
 
 import anyio
 
 from pipeline.api.wire import Token
-from pipeline.errors import RunStopped, SpecError
+from pipeline.errors import RunPaused, RunStopped, SpecError
 
 REFRESH_AT = 5 / 6  # of the lifetime, counted from before the request
 MAX_REFUSALS = 3
+_SAFE_IN_QUERIES = "!$'()*,/:?@"  # what yarl leaves as it is
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,8 @@ class Credentials:
         """Every form in which these credentials could show up in a text."""
         known = [self.client_id, self.client_secret, self.api_key]
         known += [self.basic.removeprefix("Basic ")] if self.client_id else []
-        return tuple(text for text in known if text)
+        in_urls = [quote(text, safe=safe) for text in known for safe in ("", _SAFE_IN_QUERIES)]
+        return tuple(dict.fromkeys(text for text in known + in_urls if text))
 
 
 def credentials_from(environment: Mapping[str, str]) -> tuple[Credentials, str | None]:
@@ -71,6 +74,7 @@ class Auth:
         self._bearer = credentials.api_key
         self._stale_at = float("inf") if credentials.api_key else float("-inf")
         self._refusals = 0
+        self._failure: RunPaused | RunStopped | None = None
 
     @property
     def apikey(self) -> str | None:
@@ -78,14 +82,20 @@ class Auth:
         return self._credentials.client_id or None
 
     async def ready(self) -> None:
-        """Make sure that a fresh token is at hand; of many callers one fetches."""
+        """Make sure that a fresh token is at hand; of many callers one fetches, and all share how that ends."""
         if self._clock() < self._stale_at:
             return
         async with self._single:
             if self._clock() < self._stale_at:
                 return
+            if self._failure is not None:  # the run is ending: asking once for each caller would only hold it up
+                raise type(self._failure)(self._failure.message, code=self._failure.code, sent=False)
             asked_at = self._clock()
-            token = await self._fetch()
+            try:
+                token = await self._fetch()
+            except (RunPaused, RunStopped) as failure:
+                self._failure = failure
+                raise
             self._bearer = token.value
             self._stale_at = asked_at + REFRESH_AT * token.lifetime_s
 

@@ -119,7 +119,8 @@ def error_for(
     """Build the error that a row of the table asks for; `detail` is the vendor's own text and is cut."""
     row = RULES[condition]
     rule = row.create if kind is Kind.CREATE else row.repeatable
-    said = " ".join(detail.split())[:2000]
+    # JSON can spell half a surrogate pair, which no file takes.
+    said = " ".join(detail.encode("utf-8", "replace").decode().split())[:2000]
     text = f"{row.text} ({code or condition}{': ' + said if said else ''})"
     return rule.error(
         text, code=code or condition, attempts=rule.attempts, base_s=rule.base_s, sent=sent, retry_after_s=retry_after_s

@@ -20,6 +20,7 @@ from pipeline.models import Choice, Hits, Kind, Task, Upload
 
 MAX_ANSWER_BYTES = 2 << 20
 MAX_TOKEN_BYTES = 64 << 10
+_MOST_RESULTS = 2**53  # beyond it a float is no whole number any more, and a record could not hold it
 _REQUIRED = ("patent_id", "patent_pn", "title", "url")
 
 
@@ -121,12 +122,14 @@ def read_search(answer: Answer) -> Hits:
     assert isinstance(data, dict)
     array = bytes(_slice(Kind.SEARCH, _HITS, slice_of_data).patent_messages)
     total = _number(data.get("total_search_result_count"))
+    if total is None or not 0 <= total <= _MOST_RESULTS:
+        total = len(hits)
     return Hits(
         # JSON strings cannot hold raw line breaks, so these stand between tokens, and a record is one line.
         array=array.replace(b"\r", b" ").replace(b"\n", b" "),
         scores=tuple(_number(hit.get("score")) for hit in hits),
         complete=tuple(all(isinstance(hit.get(key), str) and hit[key] for key in _REQUIRED) for hit in hits),
-        total=int(total) if total is not None else len(hits),
+        total=int(total),
         request_id=answer.request_id,
         at=answer.at,
     )
@@ -143,8 +146,9 @@ def read_create(answer: Answer) -> Task:
 
 def read_token(answer: Answer) -> Token:
     """The access token, from the flat or the older nested shape; `expires_in` may be text."""
-    whole = _strict_json(Kind.TOKEN, answer) if answer.status in (200, 201) else None
-    if not isinstance(whole, dict):
+    granted = answer.status in (200, 201)
+    whole = _strict_json(Kind.TOKEN, answer) if granted else _json_or_none(Kind.TOKEN, answer)
+    if not granted or not isinstance(whole, dict):
         raise _refusal(Kind.TOKEN, answer, whole)
     nested = whole.get("data")
     inner = nested if isinstance(nested, dict) else whole
@@ -189,21 +193,35 @@ def _slice(kind: Kind, decoder: msgspec.json.Decoder[_T], raw: bytes | msgspec.R
 
 
 def _refusal(kind: Kind, answer: Answer, whole: Any) -> CallError:
+    """The error for an answer that is no success.
+
+    A create is not executed only where a whole envelope says so: one that names a task as well, or a code outside an
+    envelope, leaves it open, and the same create again might be paid twice.
+    """
     retry_after_s = _retry_after_s(answer)
-    code = _number(whole.get("error_code")) if isinstance(whole, dict) else None
+    envelope = whole if isinstance(whole, dict) else {}
+    code = _number(envelope.get("error_code"))
+    said = envelope.get("error_msg")
+    detail = said if isinstance(said, str) else ""
+    if kind is Kind.CREATE:
+        data = envelope.get("data")
+        if envelope.get("status") is True or (isinstance(data, dict) and data.get("task_id")):
+            return error_for(kind, "malformed", detail="refused and granted in one answer")
+        if envelope.get("status") is not False:
+            code = None
     if code:
         number = int(code)
         return error_for(
             kind,
             condition_of_code(number),
             code=str(number),
-            detail=str(whole.get("error_msg") or ""),
+            detail=detail,
             retry_after_s=retry_after_s,
         )
     if 200 <= answer.status < 300:
-        return error_for(kind, "unknown_code", detail=str(whole.get("error_msg") or "") if whole else "no envelope")
+        return error_for(kind, "unknown_code", detail=detail or "no error text")
     condition = condition_of_status(answer.status)
-    return error_for(kind, condition, code=f"http_{answer.status}", retry_after_s=retry_after_s)
+    return error_for(kind, condition, code=f"http_{answer.status}", detail=detail, retry_after_s=retry_after_s)
 
 
 def _retry_after_s(answer: Answer) -> float | None:

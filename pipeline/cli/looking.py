@@ -6,11 +6,9 @@ from datetime import datetime
 from pathlib import Path
 
 import msgspec
-from rich.table import Table
-from rich.text import Text
 
 from pipeline import app
-from pipeline.cli.show import duration, stdout_console
+from pipeline.cli.show import duration, show_lines, show_rows, stdout_console
 from pipeline.errors import SpecError
 from pipeline.items import check_sources
 from pipeline.plan import Plan, make_plan
@@ -33,35 +31,26 @@ def plan_command(path: Path, overrides: list[str], *, new: bool, as_json: bool) 
 
 def _show_plan(plan: Plan) -> None:
     console = stdout_console()
-    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
-    table.add_row("items", f"{plan.items:,}")
-    for text, count in (
+    counts = [
+        ("items", plan.items),
         ("rows that repeat an item", plan.repeated),
         ("items with another item's picture (searched once)", plan.same_picture),
         ("rows that cannot be used (they become failed items)", plan.bad),
-    ):
-        if count:
-            table.add_row(text, f"{count:,}")
-    for word, count in plan.already.items():
-        table.add_row(f"already {word.replace('_', ' ')}", f"{count:,}")
-    for kind, count in plan.calls.items():
-        table.add_row(f"{kind} calls, at most", f"{count:,}")
+        *((f"already {word.replace('_', ' ')}", count) for word, count in plan.already.items()),
+    ]
+    rows = [(text, f"{count:,}") for text, count in counts if count]
+    rows += [(f"{kind} calls, at most", f"{count:,}") for kind, count in plan.calls.items()]
     if plan.seconds:
-        table.add_row("time, about", f"{duration(plan.seconds)} (bound by {plan.binds})")
-    table.add_row("run directory", plan.run)
-    console.print(table)
-    for text in (*plan.warnings, *(f"Not looked at: {what}" for what in plan.not_looked_at)):
-        console.print(Text(text))
+        rows.append(("time, about", f"{duration(plan.seconds)} (bound by {plan.binds})"))
+    show_rows([*rows, ("run directory", plan.run)], console)
+    show_lines([*plan.warnings, *(f"Not looked at: {what}" for what in plan.not_looked_at)], console)
 
 
 def check_command(path: Path, overrides: list[str]) -> int:
     """Check a job file and that its sources are there."""
     spec = app.load_spec(path, overrides=overrides)
     check_sources(spec)
-    console = stdout_console()
-    for text in spec.warnings():
-        console.print(Text(f"note: {text}"))
-    console.print(Text(f"{path}: no faults found"))
+    show_lines([*(f"note: {text}" for text in spec.warnings()), f"{path}: no faults found"], stdout_console())
     return 0
 
 
@@ -81,19 +70,13 @@ def status_command(path: Path, *, as_json: bool) -> int:
 
 
 def _show_status(status: Status) -> None:
-    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
-    for word, count in status.items.items():
-        if count or word in ("all", "settled", "open", "not_started"):
-            table.add_row(word.replace("_", " "), f"{count:,}")
-    for kind, count in status.calls.items():
-        table.add_row(f"{kind} calls", f"{count:,}")
-    for what, when in status.expires.items():
-        table.add_row(f"{what} expire from", when)
-    table.add_row("now", status.now)
     console = stdout_console()
-    console.print(table)
-    for line in status.open_items:
-        console.print(Text(line))
+    always = ("all", "settled", "open", "not_started")
+    rows = [(word.replace("_", " "), f"{n:,}") for word, n in status.items.items() if n or word in always]
+    rows += [(f"{kind} calls", f"{count:,}") for kind, count in status.calls.items()]
+    rows += [(f"{what} expire from", when) for what, when in status.expires.items()]
+    show_rows([*rows, ("now", status.now)], console)
+    show_lines(status.open_items, console)
 
 
 def schema_command() -> int:

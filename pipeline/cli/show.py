@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections.abc import Iterable
 from typing import TextIO
 
 from rich.console import Console, Group, RenderableType
@@ -103,24 +104,33 @@ class LiveTable:
 
 def show_summary(summary: RunSummary, console: Console) -> None:
     """The short table at the end, and where to look."""
-    items = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
-    for word in ("tasked", "no_hits", "searched", "failed", "in_doubt", "expired", "not_started"):
-        if summary.items[word] or word == "tasked":
-            items.add_row(f"{summary.items[word]:,}", word.replace("_", " "))
-    items.add_row(f"{summary.items['all']:,}", "items in all", style="bold")
-    console.print(items)
+    words = ("tasked", "no_hits", "searched", "failed", "in_doubt", "expired", "not_started", "all")
+    rows = [(word.replace("_", " "), f"{summary.items[word]:,}") for word in words if summary.items[word]]
+    show_rows(rows, console)
     calls = ", ".join(f"{spent.sent:,} {kind}" for kind, spent in summary.calls.items())
     unknown = sum(spent.unknown for spent in summary.calls.values())
-    more = f" (and up to {unknown:,} that a kill left uncounted)" if unknown else ""
+    more = f", and up to {unknown:,} when the process was killed" if unknown else ""
     who = "the sandbox" if summary.vendor == "sandbox" else summary.vendor
-    console.print(Text(f"calls so far: {calls}{more}; {who} billed {summary.units_billed:g} units"))
+    show_lines([f"calls so far: {calls}{more}; {who} billed {summary.units_billed:g} units"], console)
     if summary.vendor == "sandbox":
-        console.print(Text("These results come from the sandbox's drawn gallery, not from a patent database."))
-    for text in (*summary.warnings, *(f"Not looked at: {what}" for what in summary.not_looked_at)):
-        console.print(Text(text))
-    console.print(Text(f"{summary.exit_reason} ({duration(summary.duration_s)})", style="bold"))
+        show_lines(["These results come from the sandbox's drawn gallery, not from a patent database."], console)
+    show_lines([*summary.warnings, *(f"Not looked at: {what}" for what in summary.not_looked_at)], console)
+    console.print(Text(f"{summary.exit_reason} ({duration(summary.duration_s)})", style="bold"), soft_wrap=True)
     folder = summary.results.rpartition("/")[0]
-    console.print(Text(f"results: {summary.results}\nlook at: {folder}/report.html"), soft_wrap=True)
+    show_lines([f"results: {summary.results}", f"look at: {folder}/report.html"], console)
+
+
+def show_rows(rows: Iterable[tuple[str, str]], console: Console) -> None:
+    """Print names and values in two columns."""
+    listed = list(rows)
+    width = max((len(name) for name, _ in listed), default=0)
+    show_lines([f"{name:<{width}}  {value}" for name, value in listed], console)
+
+
+def show_lines(lines: Iterable[str], console: Console) -> None:
+    """Print lines as they are: no markup, no wrapping, no control characters."""
+    for line in lines:
+        console.print(Text("".join(char if char.isprintable() else "?" for char in line)), soft_wrap=True)
 
 
 def stdout_console() -> Console:

@@ -19,7 +19,7 @@ from pipeline.journal.writer import Writer
 from pipeline.models import EXPIRY_MARGIN_S, HITS_LIFE_S, Calls, Hits, Item, Kind, Problem, State, Task, Upload, Work
 
 # Calls reserved ahead in one commit. After a kill the unused rest counts as spent, so it shrinks near a budget's end.
-MAX_LEASE = 64
+MAX_LEASE = 16
 _BATCH = {State.SEARCHED: 32, State.PENDING: 512}  # searched rows bring their hits along, up to 100 KB each
 
 

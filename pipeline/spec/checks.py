@@ -28,11 +28,11 @@ def check_picture_url(value: str) -> str:
         raise ValueError("a URL has no spaces or control characters and at most 4,096 characters")
     try:
         parts = urlsplit(value)
-        host = parts.hostname
+        host, _ = parts.hostname, parts.port
     except ValueError:
         raise ValueError("this is no URL") from None
     if parts.scheme not in ("http", "https") or not host:
-        raise ValueError("a picture's URL starts with https:// or http://")
+        raise ValueError("a URL starts with https:// or http://")
     if parts.username is not None or parts.password is not None:
         raise ValueError("a URL must not hold a user name or password")
     return value
@@ -55,7 +55,7 @@ def not_yet(what: str) -> BeforeValidator:
 
 def check_qps(value: int | float) -> int | float:
     """Return `value` if it may be a QPS; raise ValueError with the rule."""
-    if value <= 0 or value > 1_000_000 or (value > 1 and value != int(value)):
+    if not 0 < value <= 1_000_000 or (value > 1 and value != int(value)):
         raise ValueError("1 to 1000000 whole calls a second, or a fraction below 1 (0.5 = one call in two seconds)")
     return value
 
@@ -70,7 +70,7 @@ def check_base_url(value: str) -> str:
         raise ValueError("only scheme and host, for example https://connect.patsnap.com")
     if parts.scheme == "http" and not is_loopback(value):
         raise ValueError("plain http goes only to this machine's loopback address; write https://")
-    return value.rstrip("/")
+    return f"{parts.scheme}://{parts.netloc}"
 
 
 def check_run_name(value: str) -> str:

@@ -4,6 +4,7 @@ The C parser's events are read first: libyaml crashes the process when it compos
 merge keys grow a few hundred bytes into gigabytes (reliability.md, threat 1). Only a text that passes is composed.
 """
 
+import re
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, NamedTuple
@@ -13,6 +14,8 @@ import yaml
 MAX_BYTES = 1 << 20
 MAX_NODES = 100_000
 MAX_DEPTH = 20
+# What a number looks like to a person; YAML 1.1 also reads 010 as 8, 1:30 as 90 and .nan as a number.
+_PLAIN_NUMBER = re.compile(r"[-+]?(0|[1-9][0-9_]*|[0-9]*\.[0-9]+|[0-9]+\.)([eE][-+]?[0-9]+)?")
 Path = tuple[str | int, ...]
 
 
@@ -32,12 +35,16 @@ class Fault(NamedTuple):
 
 @dataclass
 class Document:
-    """Parsed YAML: `data`, the mark of every value and key by path, and scalars as they were written."""
+    """Parsed YAML: `data`, the mark of every value and key by path, and scalars as they were written.
+
+    `overridden` are the paths whose values come from the command line instead.
+    """
 
     data: Any = None
     marks: dict[Path, Mark] = field(default_factory=dict)
     written: dict[Path, str] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
+    overridden: list[Path] = field(default_factory=list)
 
 
 def parse(raw: bytes) -> Document:
@@ -96,6 +103,8 @@ def _dangers(text: str) -> list[Fault]:
 
 def _build(document: Document, node: yaml.Node, path: Path) -> Any:
     document.marks.setdefault(path, _mark(node.start_mark))
+    if isinstance(node, yaml.CollectionNode) and node.tag not in _PLAIN_COLLECTIONS:
+        document.faults.append(Fault(document.marks[path], f"the tag {node.tag} is refused; leave it out"))
     if isinstance(node, yaml.MappingNode):
         return _build_mapping(document, node, path)
     if isinstance(node, yaml.SequenceNode):
@@ -121,6 +130,7 @@ def _build_mapping(document: Document, node: yaml.MappingNode, path: Path) -> di
     return built
 
 
+_PLAIN_COLLECTIONS = ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq")
 _CONSTRUCTORS = {
     "tag:yaml.org,2002:null": yaml.constructor.SafeConstructor.construct_yaml_null,
     "tag:yaml.org,2002:bool": yaml.constructor.SafeConstructor.construct_yaml_bool,
@@ -134,10 +144,13 @@ def _scalar(document: Document, node: yaml.ScalarNode, path: Path) -> Any:
     construct = _CONSTRUCTORS.get(node.tag)
     if construct is not None:
         try:
-            return construct(yaml.constructor.SafeConstructor(), node)
-        except (ValueError, OverflowError):
+            value = construct(yaml.constructor.SafeConstructor(), node)
+        except (LookupError, ValueError, OverflowError):  # only written tags, such as `!!int ""`, come here
             document.faults.append(Fault(document.marks[path], f"{node.value!r} cannot be read as a value"))
             return None
+        if isinstance(value, bool) or not isinstance(value, int | float) or _PLAIN_NUMBER.fullmatch(node.value):
+            return value
+        return 0j  # no field takes a complex number: as with a date below
     if node.tag == "tag:yaml.org,2002:timestamp":
         return date.min  # no field takes a time: the type check says so and shows the text as written
     document.faults.append(Fault(document.marks[path], f"the tag {node.tag} is refused; write plain text, quoted"))
@@ -146,5 +159,6 @@ def _scalar(document: Document, node: yaml.ScalarNode, path: Path) -> Any:
 
 def kind_in_yaml(value: Any) -> str:
     """Name the kind of value YAML made of a scalar, for people."""
-    names = {bool: "yes/no", int: "a number", float: "a number", date: "a date", dict: "a mapping", list: "a list"}
+    numbers = dict.fromkeys((int, float, complex), "a number")
+    names = {bool: "yes/no", date: "a date", dict: "a mapping", list: "a list", **numbers}
     return "nothing" if value is None else names.get(type(value), "text")

@@ -34,13 +34,15 @@ def _day(value: str) -> str:
 
 def _codes(allowed: frozenset[str]) -> BeforeValidator:
     def join(value: Any) -> Any:
+        if value is None:
+            return None
         codes = value if isinstance(value, list) else str(value).split(",")
-        texts = [str(code).strip() for code in codes]
+        texts = [str(code).strip() for code in codes] or [""]
         if unknown := [text for text in texts if text not in allowed]:
             raise ValueError(f"unknown code {unknown[0]!r}; allowed: {', '.join(sorted(allowed, key=int))}")
         return ",".join(texts)
 
-    return BeforeValidator(join)
+    return BeforeValidator(join, json_schema_input_type=str | int | list[str | int] | None)
 
 
 def _locarno(value: str) -> str:

@@ -3,6 +3,7 @@
 import difflib
 import re
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from pipeline.errors import SpecError
-from pipeline.spec.document import Document, Fault, kind_in_yaml, parse
+from pipeline.spec.document import MAX_BYTES, Document, Fault, kind_in_yaml, parse
 from pipeline.spec.filters import P009Filters, P060Filters
 from pipeline.spec.model import MAX_INLINE, JobSpec
 
@@ -35,25 +36,28 @@ def load_job(
     Raises SpecError with one line per fault. Relative paths in an override start at the current folder.
     """
     try:
-        raw = path.read_bytes()
+        with path.open("rb") as file:
+            raw = file.read(MAX_BYTES + 1)
     except OSError as exc:
         hint = "; give the path of a job file (see configs/ for examples)" if isinstance(exc, FileNotFoundError) else ""
         raise SpecError(f"{path}: cannot read the job file: {exc.strerror}{hint}") from None
     document = parse(raw)
+    secrets = [secret for secret in secrets if len(secret) >= 8]
     faults = list(document.faults)
-    if not faults and not isinstance(document.data, dict):
-        faults.append(Fault(None, "a job file is a mapping: it starts with `version: 1`, `name:` and `images:`"))
-    if not faults:
+    spec: JobSpec | None = None
+    if isinstance(document.data, dict):
         faults += _secret_faults(document, raw, secrets)
         faults += [Fault(None, text) for text in _override(document, overrides)]
-    if proxy and not faults and isinstance(document.data.setdefault("api", {}), dict):
-        document.data["api"].setdefault("proxy", proxy)
-    spec: JobSpec | None = None
-    if isinstance(document.data, dict) and (not faults or document.marks):
+        if proxy and isinstance(document.data.setdefault("api", {}), dict):
+            document.data["api"].setdefault("proxy", proxy)
         spec, more = _validate(document)
-        faults += [fault for fault in more if not any(fault.place == known.place for known in faults if known.place)]
+        known = {fault.place for fault in faults if fault.place}
+        faults += [fault for fault in more if fault.place not in known]
+    elif not faults:
+        faults.append(Fault(None, "a job file is a mapping: it starts with `version: 1`, `name:` and `images:`"))
     if faults or spec is None:
-        raise SpecError(*(_line(path, fault) for fault in sorted(faults, key=lambda f: f.place or (0, 0))))
+        ordered = sorted(faults, key=lambda fault: fault.place or (0, 0))
+        raise SpecError(*(_masked(_line(path, fault), secrets) for fault in ordered))
     spec._folder = path.resolve().parent
     return spec
 
@@ -68,7 +72,13 @@ def _line(path: Path, fault: Fault) -> str:
     return f"{path}{place}: {fault.text}"
 
 
-def _secret_faults(document: Document, raw: bytes, secrets: Iterable[str]) -> list[Fault]:
+def _masked(line: str, secrets: Sequence[str]) -> str:
+    for secret in secrets:
+        line = line.replace(secret, "***")
+    return line
+
+
+def _secret_faults(document: Document, raw: bytes, secrets: Sequence[str]) -> list[Fault]:
     labels = ("labels", "columns")
     faults = [
         Fault(mark, f"{_dotted(loc)}: {_CREDENTIAL_HINT}")
@@ -76,7 +86,7 @@ def _secret_faults(document: Document, raw: bytes, secrets: Iterable[str]) -> li
         if loc and isinstance(loc[-1], str) and _SECRET_KEY.search(loc[-1]) and not set(labels) & set(loc[:-1])
     ]
     text = raw.decode("utf-8-sig")
-    if any(secret in text for secret in secrets if len(secret) >= 8):
+    if any(secret in text for secret in secrets):
         faults.append(Fault(None, f"the value of a credential stands in this file: {_CREDENTIAL_HINT}"))
     return faults
 
@@ -84,22 +94,28 @@ def _secret_faults(document: Document, raw: bytes, secrets: Iterable[str]) -> li
 def _override(document: Document, overrides: Sequence[str]) -> list[str]:
     faults = []
     for text in overrides:
-        dotted, equals, written = text.partition("=")
-        loc = tuple(dotted.strip().split("."))
+        dotted, equals, written = (part.strip() for part in text.partition("="))
+        loc = tuple(dotted.split("."))
         if not equals or not all(loc) or _SECRET_KEY.search(dotted):
-            faults.append(f"--set {dotted}: write it as --set api.qps=10 (a key of the job file, never a secret)")
+            hint = "write it as --set api.qps=10 (a key of the job file, never a secret)"
+            faults.append(f"--set {_printable(dotted)}: {hint}")
             continue
-        value = parse(written.encode())
-        faults.extend(f"--set {dotted}: {fault.text}" for fault in value.faults)
+        value = parse(written.encode("utf-8", "replace"))
+        if value.faults:
+            faults.extend(f"--set {dotted}: {fault.text}; put text in quotes" for fault in value.faults)
+            continue
         inner = document.data
         for part in loc[:-1]:
             inner = inner.setdefault(part, {}) if isinstance(inner, dict) else None
         if not isinstance(inner, dict):
             faults.append(f"--set {dotted}: only keys of mappings can be set")
             continue
-        inner[loc[-1]] = str(Path(written).resolve()) if dotted in _PATH_KEYS else value.data
-        document.marks.pop(loc, None)
+        inner[loc[-1]] = value.data
+        if dotted in _PATH_KEYS and not (value.data is None or isinstance(value.data, dict | list)):
+            inner[loc[-1]] = str(Path(value.data if isinstance(value.data, str) else written).resolve())
+        document.marks = {known: mark for known, mark in document.marks.items() if known[: len(loc)] != loc}
         document.written[loc] = written
+        document.overridden.append(loc)
     return faults
 
 
@@ -139,11 +155,14 @@ def _field(data: Any, error: ErrorDetails) -> Loc:
 
 def _fault(document: Document, loc: Loc, errors: list[ErrorDetails]) -> Fault:
     texts = list(dict.fromkeys(_explain(document, loc, error) for error in errors))
-    mark = document.marks.get(loc)
-    for end in range(len(loc) - 1, -1, -1):
-        mark = mark or (document.marks.get(loc[:end]) if loc not in document.written else None)
+    overridden = any(
+        loc[: len(set_)] == set_ or (loc not in document.marks and set_[: len(loc)] == loc)
+        for set_ in document.overridden
+    )
+    around = (loc[:end] for end in range(len(loc), -1, -1))
+    mark = None if overridden else next((document.marks[part] for part in around if part in document.marks), None)
     field = _dotted(loc)
-    source = "--set " if loc in document.written and loc not in document.marks else ""
+    source = "--set " if overridden else ""
     return Fault(mark, f"{source}{field}: {', or '.join(texts)}" if field else ", or ".join(texts))
 
 
@@ -153,41 +172,50 @@ def _explain(document: Document, loc: Loc, error: ErrorDetails) -> str:
         case "missing":
             return "this key is required"
         case "extra_forbidden":
-            return _unknown_key(str(loc[-1]), [key for key in _keys_at(loc[:-1]) if key != loc[-1]])
+            return _unknown_key(str(loc[-1]), [key for key in _keys_at(_pattern(loc[:-1])) if key != loc[-1]])
         case "string_type" if loc in document.written:
             written = document.written[loc]
             return f'YAML reads {written} as {kind_in_yaml(value)}; put it in quotes: "{written}"'
         case "literal_error":
-            return f"{_shown(value)} is not allowed; allowed: {context['expected']}" + _did_you_mean(
+            return f"{_shown(document, loc, value)} is not allowed; allowed: {context['expected']}" + _did_you_mean(
                 str(value), re.findall(r"'([^']*)'", str(context["expected"]))
             )
         case "union_tag_invalid":
-            return f"endpoint {_shown(context['tag'])} is not allowed; allowed: P009, P060" + (
+            return f"endpoint {context['tag']!r} is not allowed; allowed: P009, P060" + (
                 " (P061 is not yet there: it comes with a later version)" if context["tag"] == "P061" else ""
             )
         case "string_pattern_mismatch":
-            return f"{_shown(value)} is not allowed; allowed: small letters a-z, digits and -, 1 to 64 characters"
+            shown = _shown(document, loc, value)
+            return f"{shown} is not allowed; allowed: small letters a-z, digits and -, 1 to 64 characters"
         case "value_error":
             return re.sub(r"^([a-z_]+\.)+[a-z_]+: ", "", error["msg"].removeprefix("Value error, "))
         case _:
-            return f"{_shown(value)}: {_in_words(error['msg'])}"
+            return f"{_shown(document, loc, value)}: {_in_words(error['msg'])}"
 
 
 def _in_words(message: str) -> str:
-    message = message.replace("Input should be", "must be").replace("valid dictionary", "mapping (key: value)")
+    message = message.replace("Input should be", "must be")
+    message = re.sub(r"valid dictionary( or instance of \w+)?", "mapping (key: value)", message)
     message = message.replace("a valid integer", "a whole number").replace(
         "a valid list", "a list (- one entry a line)"
     )
     return message.replace("a valid boolean", "true or false").replace("a valid string", "text")
 
 
-def _shown(value: Any) -> str:
-    text = f"{value!r}" if isinstance(value, str) else str(value)
+def _shown(document: Document, loc: Loc, value: Any) -> str:
+    """A value as it was written; only the kind of a mapping or list, which may hold secrets."""
+    if value is None or isinstance(value, dict | list):
+        return kind_in_yaml(value)
+    text = f"{value!r}" if isinstance(value, str) else document.written.get(loc, str(value))
     return text if len(text) <= 60 else text[:57] + "..."
 
 
 def _dotted(loc: Loc) -> str:
-    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in loc).lstrip(".")
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{_printable(part)}" for part in loc).lstrip(".")
+
+
+def _printable(text: str) -> str:
+    return text if text.isprintable() else repr(text)
 
 
 def _unknown_key(key: str, allowed: list[str]) -> str:
@@ -201,6 +229,11 @@ def _did_you_mean(word: str, allowed: list[str]) -> str:
     return f"; did you mean {close[0]!r}?" if close else ""
 
 
+def _pattern(loc: Loc) -> Loc:
+    return tuple(0 if isinstance(part, int) else part for part in loc)
+
+
+@lru_cache(maxsize=100)
 def _keys_at(loc: Loc) -> list[str]:
     """The keys a mapping at `loc` may have, over all branches of unions, from the JSON Schema."""
     schema = _WHOLE.json_schema()
