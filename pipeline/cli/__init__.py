@@ -14,7 +14,7 @@ def run(arguments: list[str] | None = None) -> int:
     from pipeline.cli.failures import explain
 
     try:
-        code = app(arguments, standalone_mode=False)
+        code = app(arguments, prog_name="pipeline", standalone_mode=False)
     except BaseException as exc:
         return explain(exc)
     return code if isinstance(code, int) else 0
