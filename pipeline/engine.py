@@ -247,7 +247,9 @@ class Engine:
         except Stopping:
             return PutBack(work.hits)
         except (RunPaused, RunStopped) as error:
-            self.stop_calls(error)
+            # A budget that is used up ends each item at its own next call; what is reserved already still goes.
+            end = self.stop_intake if error.code == "budget" else self.stop_calls
+            end(error)
             return PutBack(work.hits)
         except InDoubt as error:
             return Doubtful(problem_of("create", error))

@@ -1,5 +1,6 @@
 """Brings the job's items into the journal, in batches, while the first ones are already worked on."""
 
+import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
@@ -9,6 +10,8 @@ import anyio
 
 from pipeline.errors import SpecError
 from pipeline.models import Item, State
+
+_log = logging.getLogger(__name__)
 
 BATCH = 500
 _SHOWN = 10
@@ -75,7 +78,10 @@ class Intake:
         self._ending = True
 
     async def run(self) -> None:
-        """Admit every item. Raises SpecError when a known item shows another picture now and that was not accepted."""
+        """Admit every item. Raises SpecError when a known item shows another picture now and that was not accepted.
+
+        Accepted, an item that is already paid keeps the picture that was paid, and the log says so.
+        """
         source = iter(self._items)
         changed: list[_Change] = []
         try:
@@ -86,7 +92,10 @@ class Intake:
                 self.tally[State.PENDING] += admitted.new - admitted.failed
                 self.tally[State.FAILED] += admitted.failed
                 self.repeated += admitted.repeated
-                changed.extend(admitted.changes[: _SHOWN + 1 - len(changed)])
+                if self._accept_changes:
+                    _log_kept(admitted.changes)
+                else:
+                    changed.extend(admitted.changes[: _SHOWN + 1 - len(changed)])
                 self._tell()
             if changed:
                 raise SpecError(*_differences(changed))
@@ -108,6 +117,11 @@ class Intake:
 
 def _next_batch(source: Iterator[Item]) -> list[Item]:
     return list(islice(source, BATCH))
+
+
+def _log_kept(changes: Sequence[_Change]) -> None:
+    for change in changes:
+        _log.warning("item.picture_kept item=%s paid=%s listed=%s", change.id, change.before, change.now)
 
 
 def _differences(changed: list[_Change]) -> list[str]:

@@ -35,7 +35,7 @@ class Sink:
             raise JournalError(
                 f"{self.path} was shortened ({lost}); put the whole file back, or start with `run --new`"
             )
-        if last and zlib.crc32(os.pread(self._fd, last.length, last.offset)) != last.crc:
+        if last and zlib.crc32(self._read_at(last.offset, last.length)) != last.crc:
             raise JournalError(
                 f"{self.path} was changed: line {last.seq + 1} is not what was written; "
                 "put the original file back, or start with `run --new`"
@@ -58,7 +58,7 @@ class Sink:
         """Yield the whole lines beyond the last known one."""
         offset = self._end
         rest = b""
-        while chunk := os.pread(self._fd, _CHUNK, offset):
+        while chunk := self._read_at(offset, _CHUNK):
             offset += len(chunk)
             *lines, rest = (rest + chunk).split(b"\n")
             for line in lines:
@@ -81,7 +81,15 @@ class Sink:
 
     def read(self, line: Line) -> bytes:
         """Read one line back."""
-        return os.pread(self._fd, line.length, line.offset)
+        return self._read_at(line.offset, line.length)
+
+    def _read_at(self, offset: int, size: int) -> bytes:
+        os.lseek(self._fd, offset, os.SEEK_SET)  # O_APPEND: where we read has no bearing on where we write
+        parts = []
+        while size > 0 and (part := os.read(self._fd, size)):
+            parts.append(part)
+            size -= len(part)
+        return b"".join(parts)
 
     def close(self) -> None:
         """Close the file."""

@@ -1,6 +1,7 @@
 """The vendor's endpoints with their rules: permit, token, retry, slow-down; what is left goes to the engine."""
 
 import random
+import re
 import time
 import uuid
 from collections.abc import Callable, Mapping
@@ -17,6 +18,7 @@ from pipeline.errors import (
     CallError,
     HoldAll,
     InDoubt,
+    ItemRefused,
     Reconnect,
     RefreshToken,
     RunPaused,
@@ -39,6 +41,7 @@ STALE_S = 3.0
 INTENT_S = 0.1
 MAX_DEFERRALS = 10
 MAX_HOLD_S = 3600.0
+_AMOUNT = re.compile(r"[0-9]{0,12}\.?[0-9]{0,6}")
 
 _T = TypeVar("_T")
 
@@ -80,6 +83,7 @@ class Client:
         self._budget = RetryBudget()
         self._breaker = Breaker()
         self._held_since: float | None = None
+        self._ending = anyio.Event()
 
     async def upload(self, picture: bytes, file_type: str, meter: Meter) -> Upload:
         """Make a local picture reachable (P010)."""
@@ -98,7 +102,8 @@ class Client:
         return await self._call(request, wire.read_create, meter)
 
     def stop(self) -> None:
-        """Send nothing more: calls that wait for their permit get Stopping."""
+        """Send nothing more: calls that wait, for their permit or to try again, get Stopping."""
+        self._ending.set()
         for limiter in self.limiters.values():
             limiter.close()
 
@@ -110,8 +115,7 @@ class Client:
             request_id = uuid.uuid4().hex
             try:
                 await self._auth.ready()
-                bearer = self._auth.bearer
-                answer = await self._send(request, request_id, meter)
+                answer, bearer = await self._send(request, request_id, meter)
                 result = read(answer)
             except Stopping:
                 meter.not_executed(request.kind, sent=False)
@@ -122,7 +126,7 @@ class Client:
                 if isinstance(error, TryAgain):
                     pause_s = self._pause_before_retry(error, attempt)
                     attempt += 1
-                    await anyio.sleep(pause_s)
+                    await self._rest(pause_s)
                 elif not isinstance(error, Reconnect):
                     deferrals += 1
                     self._defer(request.kind, error, deferrals, bearer)
@@ -130,23 +134,29 @@ class Client:
                 self._succeeded(request.kind)
                 return result
 
-    async def _send(self, request: wire.Request, request_id: str, meter: Meter) -> wire.Answer:
-        """One attempt: open a connection, then intent, permit and token, then the bytes."""
+    async def _send(self, request: wire.Request, request_id: str, meter: Meter) -> tuple[wire.Answer, str]:
+        """One attempt: open a connection, then intent, permit and token, then the bytes. Returns the token used, too."""
         kind = request.kind
         door = self._doors[kind]
         inside = True
+        bearer = ""
 
         async def leave(headers: Headers) -> None:
-            nonlocal inside
-            connected_at = anyio.current_time()
-            async with self._thresholds[kind]:
-                await meter.before(kind, request_id)
-                at = await self.limiters[kind].permit()
-            if at - connected_at > STALE_S:
-                raise Reconnect("its connection grew old while calls rested", code="stale", sent=False)
+            nonlocal inside, bearer
+            at: float | None = None
+            # Given up before the permit is taken: at one call a second all that wait grow old, and permits that fell
+            # to old connections would be lost to everyone.
+            with anyio.CancelScope(deadline=anyio.current_time() + STALE_S):
+                async with self._thresholds[kind]:
+                    with anyio.CancelScope(shield=True):
+                        await meter.before(kind, request_id)
+                    at = await self.limiters[kind].permit()
+            if at is None:
+                raise Reconnect("its connection grew old before its turn", code="stale", sent=False)
             inside = False
             door.release()
-            headers["Authorization"] = f"Bearer {self._auth.bearer}"
+            bearer = self._auth.bearer
+            headers["Authorization"] = f"Bearer {bearer}"
             meter.sent(kind)
             self.stats.sent[kind] += 1
             if self._on_sent:
@@ -161,9 +171,8 @@ class Client:
         finally:
             if inside:
                 door.release()
-        amount = answer.headers.get("x-openapi-amount", "")
-        self.stats.units += float(amount) if amount.replace(".", "", 1).isdigit() else 0.0
-        return answer
+        self.stats.units += _units(answer.headers.get("x-openapi-amount", ""))
+        return answer, bearer
 
     def _succeeded(self, kind: Kind) -> None:
         self._held_since = None
@@ -175,7 +184,9 @@ class Client:
     def _report(self, kind: Kind, error: CallError, answer: wire.Answer | None, meter: Meter) -> None:
         """Tell everyone who counts what a failed attempt means for them."""
         if answer is not None:
-            error.correlation_id = answer.headers.get("x-correlation-id")
+            # Headers may hold bytes that no file takes.
+            correlation_id = answer.headers.get("x-correlation-id", "").encode("utf-8", "replace").decode()
+            error.correlation_id = correlation_id[:128] or None
             if not isinstance(error, RefreshToken):
                 self._auth.accepted()
         if not (error.sent and isinstance(error, InDoubt)):
@@ -222,6 +233,12 @@ class Client:
         else:
             raise error
 
+    async def _rest(self, seconds: float) -> None:
+        """Sleep; raises Stopping as soon as the run ends, for the vendor may ask for minutes."""
+        with anyio.move_on_after(seconds):
+            await self._ending.wait()
+            raise Stopping("the run is ending")
+
     async def _fetch_token(self) -> wire.Token:
         """Ask for a token, up to four times. Raises RunPaused when nobody answers, RunStopped when it is refused."""
         attempt = 1
@@ -235,8 +252,8 @@ class Client:
                     reason = f"no access token after {attempt} attempts: {error.message}"
                     raise RunPaused(reason, code=error.code) from None
                 attempt += 1
-                await anyio.sleep(pause_s)
-            except (RefreshToken, SlowDown, HoldAll) as error:
+                await self._rest(pause_s)
+            except (RefreshToken, SlowDown, HoldAll, ItemRefused) as error:
                 hint = ". Check PATSNAP_CLIENT_ID and PATSNAP_CLIENT_SECRET" if isinstance(error, RefreshToken) else ""
                 raise RunStopped(f"no access token: {error.message}{hint}", code=error.code) from None
 
@@ -248,6 +265,11 @@ class Client:
         return await self._transport.exchange(
             wire.token_request(), request_id=uuid.uuid4().hex, apikey=None, leave=leave
         )
+
+
+def _units(amount: str) -> float:
+    """The units in a header; nonsense counts as none: a paid answer must not be lost to it."""
+    return float(amount) if _AMOUNT.fullmatch(amount) and amount.strip(".") else 0.0
 
 
 def _age_clock() -> float:

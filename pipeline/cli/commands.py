@@ -70,7 +70,7 @@ def plan(spec: Spec, set_: Set = [], new: New = False, json: Json = False) -> in
 
 @app.command(epilog="Example: pipeline check configs/portfolio.yaml")
 def check(spec: Spec, set_: Set = []) -> int:  # noqa: B006
-    """Check a job file and its sources; every fault at once, sends nothing."""
+    """Check a job file and its sources; names every fault at once."""
     from pipeline.cli.looking import check_command
 
     return check_command(spec, set_)
@@ -88,7 +88,7 @@ def status(
 
 @app.command(epilog="Example: pipeline demo")
 def demo(new: New = False, quiet: Quiet = False) -> int:
-    """Run 36 shipped product pictures on the sandbox, and say how often the right design came first."""
+    """Run 36 shipped pictures on the sandbox; needs no credentials."""
     from pipeline.cli.running import demo_command
 
     return demo_command(new=new, quiet=quiet)
@@ -102,7 +102,7 @@ def sandbox(
     faults: Annotated[str, typer.Option(help="For example 'search:http_502=0.01,create:lost=0.01'.")] = "",
     dir_: Annotated[Path, typer.Option("--dir", help="Where uploads and tasks are kept.")] = Path("sandbox"),
 ) -> int:
-    """Serve the vendor's contract on a loopback port, over a real search among drawings."""
+    """Serve the vendor's contract locally, over a real search."""
     from pipeline.cli.serving import sandbox_command
 
     return sandbox_command(port=port, qps=qps, latency_s=latency, faults=faults, folder=dir_)

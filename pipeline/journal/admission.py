@@ -33,32 +33,29 @@ def admit(store: Store, batch: Sequence[Item], *, generation: int, accept_change
     """Enter a batch of items; known ones are only marked as still listed.
 
     An item that failed before any call is read anew. With `accept_changes` another source replaces the old one as long
-    as nothing was paid for the item.
+    as nothing was paid for the item; an item that is paid keeps the picture that was paid.
     """
     new = failed = repeated = 0
     changes: list[Change] = []
     for item in batch:
-        row = store.do(
-            "SELECT ord, source, local, origin, generation, state, calls FROM items WHERE id = ?", (item.id,)
-        ).fetchone()
-        known = _Known(*row) if row else None
+        known = _known(store, item.id)
+        if known is not None and known.generation == generation:
+            if known.shows(item):
+                repeated += 1
+                continue
+            item = _clash(item, known.origin)
+            known = _known(store, item.id)
         if known is None:
             _insert(store, item, generation)
             new += 1
             failed += item.problem is not None
-        elif known.generation == generation:
-            if known.shows(item):
-                repeated += 1
-            else:
-                _insert(store, _clash(item, known.origin), generation)
-                new += 1
-                failed += 1
         elif known.untouched and (known.state == State.FAILED or (accept_changes and not known.shows(item))):
             _replace(store, known.ord, item, generation)
-        elif known.shows(item):
-            _still_listed(store, known.ord, item, generation)
         else:
-            changes.append(Change(item.id, known.source, item.source))
+            if not known.shows(item):
+                changes.append(Change(item.id, known.source, item.source))
+            if accept_changes or known.shows(item):
+                _still_listed(store, known.ord, item, generation)
     return Admitted(new, failed, repeated, tuple(changes))
 
 
@@ -96,21 +93,27 @@ class _Known(NamedTuple):
         return self.state in (State.PENDING, State.FAILED) and not any(msgspec.json.decode(self.calls).values())
 
 
+def _known(store: Store, id_: str) -> _Known | None:
+    row = store.do(
+        "SELECT ord, source, local, origin, generation, state, calls FROM items WHERE id = ?", (id_,)
+    ).fetchone()
+    return _Known(*row) if row else None
+
+
 def _insert(store: Store, item: Item, generation: int) -> None:
     values = _columns(store, item, generation)
     names = ", ".join(values)
     marks = ", ".join("?" * len(values))
-    # On a conflict (only a clash whose made-up id is taken too) the first stays: it says the same.
-    store.do(f"INSERT INTO items ({names}) VALUES ({marks}) ON CONFLICT (id) DO NOTHING", tuple(values.values()))  # noqa: S608
+    store.do(f"INSERT INTO items ({names}) VALUES ({marks})", tuple(values.values()))  # noqa: S608 - names of ours
 
 
 def _replace(store: Store, ord_: int, item: Item, generation: int) -> None:
-    values = _columns(store, item, generation)
+    values = _columns(store, item, generation, ord_)
     names = ", ".join(f"{name} = ?" for name in values)
     store.do(f"UPDATE items SET {names} WHERE ord = ?", (*values.values(), ord_))  # noqa: S608 - names of ours
 
 
-def _columns(store: Store, item: Item, generation: int) -> dict[str, Any]:
+def _columns(store: Store, item: Item, generation: int, ord_: int = 0) -> dict[str, Any]:
     key = _NO_PICTURE if item.problem else zlib.crc32(item.source.encode("utf-8", "surrogateescape"))
     return {
         "id": item.id,
@@ -119,7 +122,7 @@ def _columns(store: Store, item: Item, generation: int) -> dict[str, Any]:
         "origin": item.origin,
         "labels": msgspec.json.encode(item.labels).decode(),
         "source_key": key,
-        "same_as": None if item.problem else _first_with(store, item, key),
+        "same_as": None if item.problem else _first_with(store, item, key, ord_),
         "generation": generation,
         "state": int(State.FAILED if item.problem else State.PENDING),
         "problem": msgspec.json.encode(item.problem).decode() if item.problem else None,
@@ -131,8 +134,11 @@ def _storable(text: str) -> str:
     return text.encode("utf-8", "replace").decode()
 
 
-def _first_with(store: Store, item: Item, key: int) -> int | None:
-    rows = store.do("SELECT ord, source, local FROM items WHERE source_key = ? AND same_as IS NULL", (key,)).fetchall()
+def _first_with(store: Store, item: Item, key: int, but: int) -> int | None:
+    """The item that is worked on for this picture, `but` (the row itself when it is read anew) left aside."""
+    rows = store.do(
+        "SELECT ord, source, local FROM items WHERE source_key = ? AND same_as IS NULL AND ord <> ?", (key, but)
+    ).fetchall()
     return next((int(ord_) for ord_, source, local in rows if (source, bool(local)) == (item.source, item.local)), None)
 
 

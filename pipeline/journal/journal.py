@@ -141,8 +141,13 @@ class Journal:
 
     def note_calls(self) -> None:
         """Let the counts of sent calls follow to disk with the next group."""
-        counts = {kind: (lease.reserved, lease.sent) for kind, lease in self.calls.items()}
-        self._writer.post(lambda disk, _: _note_calls(disk, counts))
+        counts = {kind: lease.sent for kind, lease in self.calls.items()}
+
+        def write(disk: Disk, _: object) -> None:
+            for kind, sent in counts.items():
+                disk.store.note_sent(kind, sent)  # not `reserved`: a larger lease may be on its way to disk already
+
+        self._writer.post(write)
 
     async def _lease_more(self, kind: Kind, lease: Lease) -> None:
         cap = self._budgets.get(kind)
@@ -230,12 +235,14 @@ class Journal:
         return await self._writer.do(lambda disk, _: disk.store.open_items(after=after, limit=_BATCH[State.PENDING]))
 
     async def close(self) -> None:
-        """Give back what was reserved and not used, and close the files."""
+        """Give back what was reserved and not used, and close the files, these also once writing has failed."""
         counts = {kind: (lease.used, lease.sent) for kind, lease in self.calls.items()}
-        await self._writer.do(lambda disk, _: _note_calls(disk, counts))
-        await self._writer.close()
 
+        def write(disk: Disk, _: object) -> None:
+            for kind, (reserved, sent) in counts.items():
+                disk.store.note_calls(kind, reserved=reserved, sent=sent)
 
-def _note_calls(disk: Disk, counts: Mapping[Kind, tuple[int, int]]) -> None:
-    for kind, (reserved, sent) in counts.items():
-        disk.store.note_calls(kind, reserved=reserved, sent=sent)
+        try:
+            await self._writer.do(write)
+        finally:
+            await self._writer.close()

@@ -27,7 +27,7 @@ class Spool:
         self._segment = max(self._live, default=0)
         self._offset = 0
         for path in folder.glob("*.spool"):
-            if not (path.stem.isdigit() and self._live[int(path.stem)]):
+            if path.stem.isdecimal() and not self._live[int(path.stem)]:
                 path.unlink(missing_ok=True)
 
     def append(self, array: bytes) -> SpoolRef:

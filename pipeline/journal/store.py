@@ -284,6 +284,10 @@ class Store:
         """Set both counts of a kind."""
         self.do("UPDATE calls SET reserved = ?, sent = ? WHERE kind = ?", (reserved, sent, kind.value))
 
+    def note_sent(self, kind: Kind, sent: int) -> None:
+        """Set the count of calls known to be sent."""
+        self.do("UPDATE calls SET sent = ? WHERE kind = ?", (sent, kind.value))
+
     # --- reading for people ---
 
     def counts(self, *, generation: int | None = None) -> dict[State, int]:

@@ -16,7 +16,7 @@ from pipeline.spec.filters import P009Filters, P060Filters
 from pipeline.spec.model import MAX_INLINE, JobSpec
 
 Loc = tuple[str | int, ...]
-_SECRET_KEY = re.compile(r"secret|passw|token|api_?key|client_?id|credential|authorization", re.IGNORECASE)
+_SECRET_KEY = re.compile(r"secret|passw|token|api[_-]?key|client[_-]?id|credential|authorization", re.IGNORECASE)
 _CREDENTIAL_HINT = (
     "secrets do not belong in a job file; set PATSNAP_CLIENT_ID and PATSNAP_CLIENT_SECRET, or PATSNAP_API_KEY, "
     "in the environment or in an .env file beside the job file"
@@ -174,7 +174,7 @@ def _explain(document: Document, loc: Loc, error: ErrorDetails) -> str:
         case "extra_forbidden":
             return _unknown_key(str(loc[-1]), [key for key in _keys_at(_pattern(loc[:-1])) if key != loc[-1]])
         case "string_type" if loc in document.written:
-            written = document.written[loc]
+            written = _printable(document.written[loc])
             return f'YAML reads {written} as {kind_in_yaml(value)}; put it in quotes: "{written}"'
         case "literal_error":
             return f"{_shown(document, loc, value)} is not allowed; allowed: {context['expected']}" + _did_you_mean(
@@ -225,8 +225,9 @@ def _unknown_key(key: str, allowed: list[str]) -> str:
 
 
 def _did_you_mean(word: str, allowed: list[str]) -> str:
-    close = difflib.get_close_matches(word, allowed, n=1, cutoff=0.6)
-    return f"; did you mean {close[0]!r}?" if close else ""
+    as_written = {known.lower(): known for known in allowed}
+    close = difflib.get_close_matches(word.lower(), as_written, n=1, cutoff=0.6)
+    return f"; did you mean {as_written[close[0]]!r}?" if close else ""
 
 
 def _pattern(loc: Loc) -> Loc:

@@ -281,7 +281,8 @@ class JobSpec(Strict):
         """Items in flight: enough to fill the QPS while each answer takes up to 10 s."""
         if self.api.max_in_flight is not None:
             return self.api.max_in_flight
-        calls_per_s = sum(self.api.qps_of(kind) for kind in self.kinds(local=True))
+        kinds = self.kinds(local=any(entry.url is None for entry in self.images))
+        calls_per_s = sum(self.api.qps_of(kind) for kind in kinds)
         return max(1, min(2000, round(1.2 * TYPICAL_ANSWER_S * calls_per_s)))
 
     def asked(self) -> dict[str, Any]:

@@ -1,0 +1,251 @@
+"""The commands as a person meets them: what they print, where, and the exit code."""
+
+import json
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from jobs import ACCOUNT, job, lines, pipeline, vendor
+
+from pipeline import cli
+from pipeline.resources import resource
+
+GOOD = """version: 1
+name: good
+images: [{url: "https://sandbox.invalid/gallery/bag-0-1.png"}]
+api: {base_url: sandbox}
+"""
+
+
+def call(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> tuple[int, str, str]:
+    code = cli.run([str(argument) for argument in arguments])
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "good.yaml").write_text(GOOD)
+    return tmp_path
+
+
+def test_run_prints_a_table_that_adds_up_and_where_to_look(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = call(capsys, "run", "good.yaml")
+    assert code == 0
+    assert "tasked  1" in out
+    assert "all     1" in out
+    assert str(folder / "runs/good/report.html") in out
+    assert "sandbox's drawn gallery" in out
+    assert "Not looked at: utility models" in out
+
+
+def test_json_puts_the_summary_alone_on_stdout(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = call(capsys, "run", "good.yaml", "--json", "--quiet")
+    assert code == 0
+    assert json.loads(out)["items"]["tasked"] == 1
+    assert json.loads(out) == json.loads((folder / "runs/good/summary.json").read_text())
+
+
+def test_quiet_says_nothing_when_all_is_settled(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call(capsys, "run", "good.yaml", "--quiet") == (0, "", "")
+
+
+def test_the_demo_runs_from_any_folder_and_says_how_often_it_was_right(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, _ = call(capsys, "demo")
+    assert code == 0
+    assert len(lines(folder / "runs/demo/results.jsonl")) == 36
+    assert "right design first: " in out
+
+
+def test_plan_counts_what_is_left_and_sends_nothing(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with vendor(folder) as server:
+        path = job(folder, url=server.url, pictures=10)
+        before = json.loads(call(capsys, "plan", path, "--json")[1])
+        assert server.stats.calls("search") == 0
+        assert not (folder / "runs").exists()
+        subprocess.run([sys.executable, "-m", "pipeline", "run", path, "--limit", "4"], env={**os.environ, **ACCOUNT})
+        after = json.loads(call(capsys, "plan", path, "--json")[1])
+    assert (before["items"], before["calls"]) == (10, {"upload": 0, "search": 10, "create": 10})
+    assert (after["already"], after["calls"]) == ({"tasked": 4}, {"upload": 0, "search": 6, "create": 6})
+
+
+def test_plan_needs_no_credentials(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = job(folder, url="https://connect.example.com", pictures=3)
+    code, out, _ = call(capsys, "plan", path)
+    assert code == 0
+    assert "search calls, at most  3" in " ".join(out.split(" ")) or "3" in out
+
+
+def test_check_names_every_fault_at_its_place(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "bad.yaml").write_text("version: 1\nname: Bad Name\nimages: [{url: x, id: 1001}]\nserch: {}\n")
+    code, out, err = call(capsys, "check", "bad.yaml")
+    assert code == 2
+    assert out == ""
+    assert [line.partition(": ")[0] for line in err.splitlines()] == [
+        "bad.yaml:2:1",
+        "bad.yaml:3:11",
+        "bad.yaml:3:19",
+        "bad.yaml:4:1",
+    ]
+    assert "did you mean 'search'?" in err
+
+
+def test_check_looks_whether_the_sources_are_there(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "job.yaml").write_text(
+        GOOD.replace('{url: "https://sandbox.invalid/gallery/bag-0-1.png"}', "{path: '*.jpg'}")
+    )
+    code, _, err = call(capsys, "check", "job.yaml")
+    assert code == 2
+    assert "no file matches *.jpg" in err
+
+
+def test_status_shows_a_run_and_its_open_items(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "bad.jpg").write_text("no picture")
+    (folder / "job.yaml").write_text(GOOD.replace("images: [", "images: [{path: bad.jpg}, "))
+    assert call(capsys, "run", "job.yaml", "-q")[0] == 1
+    for target in ("job.yaml", "runs/good"):
+        code, out, _ = call(capsys, "status", target)
+        assert code == 0
+        assert "tasked" in out
+        assert "failed: " in out
+        assert "no readable JPG or PNG" in out
+    status = json.loads(call(capsys, "status", "runs/good", "--json")[1])
+    assert status["items"]["all"] == 2
+    assert status["running"] is False
+
+
+def test_schema_is_the_one_in_configs(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = call(capsys, "schema")
+    assert code == 0
+    assert out == (resource("truth.json").parent.parent / "configs" / "job.schema.json").read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        pytest.param(["run", "nowhere.yaml"], "nowhere.yaml: cannot read the job file", id="no such job"),
+        pytest.param(["run"], "Missing argument 'SPEC'", id="no argument"),
+        pytest.param(["frobnicate"], "No such command 'frobnicate'", id="no such command"),
+        pytest.param(["run", "good.yaml", "--limit", "0"], "--limit", id="bad option"),
+        pytest.param(["run", "good.yaml", "--set", "api.qps=fast"], "--set api.qps", id="bad override"),
+        pytest.param(["status", "nowhere"], "nowhere: no run directory and no job file", id="no such run"),
+        pytest.param(["sandbox", "--faults", "create:nonsense"], "nonsense", id="bad faults"),
+    ],
+)
+def test_bad_usage_is_one_clear_line_and_exit_code_2(
+    folder: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], said: str
+) -> None:
+    code, out, err = call(capsys, *arguments)
+    assert code == 2
+    assert out == ""
+    assert said in err
+    assert len(err.splitlines()) == 1
+
+
+def test_missing_credentials_are_one_clear_line(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, err = call(capsys, "run", job(folder, url="https://connect.example.com", pictures=1))
+    assert code == 2
+    assert len(err.splitlines()) == 1
+    assert "PATSNAP_CLIENT_ID" in err
+    assert "base_url: sandbox" in err
+
+
+def test_a_bug_is_one_line_with_its_details_in_a_private_file(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(folder))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    monkeypatch.setattr("pipeline.app.load", lambda *_, **__: 1 / 0)
+    code, _, err = call(capsys, "run", "good.yaml")
+    [details] = folder.glob("pipeline-bug-*.txt")
+    assert code == 70
+    assert len(err.splitlines()) == 1
+    assert str(details) in err
+    assert "ZeroDivisionError" in details.read_text()
+    assert details.stat().st_mode & 0o077 == 0
+
+
+def test_control_characters_never_reach_the_terminal(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "evil.csv").write_text('id,url\n"\x1b[31mred",ftp://x\n')
+    (folder / "job.yaml").write_text(
+        GOOD.replace('{url: "https://sandbox.invalid/gallery/bag-0-1.png"}', "{manifest: evil.csv}")
+    )
+    call(capsys, "run", "job.yaml")
+    _, out, err = call(capsys, "status", "job.yaml")
+    assert "\x1b" not in out + err
+    assert "\x1b" not in (folder / "runs/good/open.jsonl").read_text()
+
+
+def test_paid_calls_to_a_real_host_are_stated_and_asked_for_on_a_terminal(folder: Path) -> None:
+    """A real pseudo-terminal: the answer is no, so nothing is sent and no run directory is made."""
+    with vendor(folder) as server:
+        path = job(folder, url=server.url, pictures=3)
+        code, said = _on_a_terminal(["run", str(path)], answer="n\n", cwd=folder)
+        assert server.stats.calls("search") == 0
+    assert code == 2
+    assert "at most 6 calls" in said
+    assert "Go on? [y/N]" in said
+
+
+def test_a_run_on_a_terminal_shows_a_live_table_and_ends_with_the_summary(folder: Path) -> None:
+    with vendor(folder, latency_s=0.3) as server:
+        path = job(folder, url=server.url, pictures=6, api={"qps": 4})
+        code, said = _on_a_terminal(["run", str(path)], answer="y\n", cwd=folder)
+    assert code == 0
+    assert "of 4/s" in said
+    assert "all items are settled" in said
+
+
+def _on_a_terminal(arguments: list[str], *, answer: str, cwd: Path) -> tuple[int, str]:
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pipeline", *arguments],
+        cwd=cwd,
+        env={**os.environ, **ACCOUNT, "TERM": "xterm", "COLUMNS": "200"},
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+    )
+    os.close(theirs)
+    os.write(ours, answer.encode())
+    said = b""
+    while True:
+        try:
+            part = os.read(ours, 65536)
+        except OSError:  # Linux says EIO when the other side is gone
+            break
+        if not part:
+            break
+        said += part
+    os.close(ours)
+    return process.wait(timeout=60), said.decode(errors="replace")
+
+
+def test_the_command_line_works_as_a_module_and_keeps_stdout_for_results(folder: Path) -> None:
+    done = pipeline("run", "good.yaml", "--json", cwd=folder)
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["exit_code"] == 0
+
+
+def test_help_loads_nothing_heavy(folder: Path) -> None:
+    """What `--help` imports decides how fast it is: no aiohttp, pydantic, Pillow, numpy or SQLite."""
+    code = (
+        "import sys; from pipeline import cli; cli.run(['--help']); heavy = 'aiohttp pydantic PIL numpy sqlite3 yaml'; "
+        "print([name for name in heavy.split() if name in sys.modules], file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=folder)
+    assert done.stderr.strip() == "[]"
+
+
+def test_the_sandbox_without_numpy_says_what_to_install(folder: Path) -> None:
+    start = "import sys; sys.modules['numpy'] = None; from pipeline import cli; "
+    code = start + "sys.exit(cli.run(['run', 'good.yaml', '-q']))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=folder)
+    assert done.returncode == 2
+    assert done.stderr.strip() == "The sandbox needs numpy: pip install 'infringement-pipeline[sandbox]'"

@@ -1,0 +1,78 @@
+"""What the documents say is true: help text, exit codes, files, configs."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pipeline import cli, errors
+from pipeline.app import load_spec
+from pipeline.items import check_sources
+from pipeline.resources import resource
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+_TEXT = (".py", ".md", ".toml", ".txt", ".yaml", ".json", ".j2", ".csv")
+CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))
+
+
+def test_the_help_text_in_the_readme_is_what_the_program_prints(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("TERMINAL_WIDTH", "80")
+    cli.run(["--help"])
+    assert capsys.readouterr().out.strip() in README
+
+
+def test_the_readme_fits_on_a_few_screens() -> None:
+    assert len(README.splitlines()) <= 150
+
+
+def test_the_job_in_the_readme_is_a_valid_job(tmp_path: Path) -> None:
+    [job] = [block for block in re.findall(r"```yaml\n(.*?)```", README, re.DOTALL) if "version: 1" in block]
+    path = tmp_path / "job.yaml"
+    path.write_text(job)
+    assert load_spec(path).name == "autumn-portfolio"
+
+
+def test_every_file_the_readme_links_to_is_there() -> None:
+    targets = re.findall(r"\]\(([^)#]+)\)", README)
+    assert targets
+    assert [target for target in targets if "://" not in target and not (ROOT / target).exists()] == []
+
+
+def test_every_exit_code_of_the_errors_is_in_the_readme() -> None:
+    codes = {kind.exit_code for kind in vars(errors).values() if isinstance(kind, type) and hasattr(kind, "exit_code")}
+    named = {int(code) for row in re.findall(r"^\| ([\d /]+) \|", README, re.MULTILINE) for code in row.split(" / ")}
+    assert codes <= named
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=[path.name for path in CONFIGS])
+def test_every_config_is_a_valid_job_whose_sources_are_there(path: Path) -> None:
+    spec = load_spec(path)
+    check_sources(spec)
+    assert path.read_text().startswith("# yaml-language-server: $schema=job.schema.json\n")
+    assert spec.name == yaml.safe_load(path.read_text())["name"]
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=[path.name for path in CONFIGS])
+def test_every_config_runs_on_the_sandbox(path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    settings = ["api.base_url=sandbox", "api.qps=500", f"output.dir={tmp_path}"]
+    arguments = ["run", str(path), "--quiet", *(part for setting in settings for part in ("--set", setting))]
+    assert cli.run(arguments) == 0, capsys.readouterr().err
+
+
+def test_the_shipped_demo_is_the_one_in_configs() -> None:
+    assert resource("demo.yaml").read_text() == (ROOT / "configs" / "demo.yaml").read_text()
+
+
+def test_no_file_names_a_registry_host_or_a_path_of_a_machine() -> None:
+    hosts = re.compile(r"pypi\.org|pythonhosted|npmjs|/root/|/home/|index-url", re.IGNORECASE)
+    folders = ("pipeline", "configs", "tests", "samples", "docs")
+    texts = [path for folder in folders for path in (ROOT / folder).rglob("*") if path.suffix in _TEXT]
+    texts += [path for path in ROOT.iterdir() if path.suffix in _TEXT or path.name in ("Makefile", "LICENSE")]
+    texts.append(ROOT / ".ci" / "run")
+    named = [path for path in texts if hosts.search(path.read_text(errors="replace"))]
+    assert [str(path.relative_to(ROOT)) for path in named if path != Path(__file__)] == []
