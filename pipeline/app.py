@@ -20,7 +20,7 @@ import anyio
 from pipeline.api.auth import Credentials, credentials_from
 from pipeline.api.client import Client
 from pipeline.api.transport import open_transport
-from pipeline.engine import Engine, Ports
+from pipeline.engine import Engine
 from pipeline.errors import SpecError
 from pipeline.finish import Ending, summarise, write_open, write_report_page
 from pipeline.intake import Intake
@@ -32,6 +32,7 @@ from pipeline.limiter import Limiter
 from pipeline.masking import hide
 from pipeline.models import PAID, Kind
 from pipeline.pictures import read_picture
+from pipeline.process import Ports
 from pipeline.progress import Observer, Watch
 from pipeline.record import RecordWriter, search_params
 from pipeline.rundir import LOG, SPEC, hold, run_folder, write_whole

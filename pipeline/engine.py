@@ -1,14 +1,13 @@
-"""One item all the way, and many at once. Knows the vendor and the journal only as protocols.
+"""Many items at once, each by `process`, and how each ended.
 
 A failed item is a value; what leaves `Engine.run` as an exception is a journal that cannot be written, or a bug.
 """
 
 import logging
-import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, assert_never
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
+from typing import assert_never
 
 import anyio
 
@@ -23,10 +22,8 @@ from pipeline.errors import (
     Stopping,
 )
 from pipeline.guards import Systemic
-from pipeline.hits import choose
 from pipeline.intake import Intake
 from pipeline.models import (
-    EXPIRY_MARGIN_S,
     SETTLED,
     Doubtful,
     Failed,
@@ -36,15 +33,12 @@ from pipeline.models import (
     Problem,
     PutBack,
     SearchOnly,
-    Settled,
     State,
     Tasked,
     Work,
 )
-from pipeline.pictures import Picture
-from pipeline.ports import Ledger, Vendor
+from pipeline.process import ItemMeter, Ports, problem_of, process_item
 from pipeline.record import RecordWriter
-from pipeline.spec.model import JobSpec
 
 _log = logging.getLogger(__name__)
 
@@ -52,121 +46,26 @@ _log = logging.getLogger(__name__)
 ABOUT_THE_PICTURE = frozenset({"68300010", "picture", "incomplete_hits"})
 
 
-@dataclass(frozen=True, slots=True)
-class Ports:
-    """What an item needs on its way; `read_picture` reads and checks a local picture in a thread."""
-
-    spec: JobSpec
-    params: Mapping[str, Any]
-    vendor: Vendor
-    ledger: Ledger
-    read_picture: Callable[[str], Picture]
-    now: Callable[[], float] = time.time
-
-
-class ItemMeter:
-    """Counts one item's calls, and makes each durable before its first byte."""
-
-    def __init__(self, work: Work, ports: Ports) -> None:
-        self.stage = "read"
-        self._work = work
-        self._ledger = ports.ledger
-        self._now = ports.now
-        self._intended = False
-        self._reserved = False
-
-    async def before(self, kind: Kind, request_id: str) -> None:
-        """Reserve the call; for a create also make the intent durable."""
-        await self._ledger.reserve(kind)
-        self._reserved = True
-        if kind is Kind.CREATE:
-            assert self._work.hits is not None
-            await self._ledger.intend(self._work, self._work.hits, request_id=request_id, at=self._now())
-            self._intended = True
-
-    def sent(self, kind: Kind) -> None:
-        """Count the call: from here on it may be paid."""
-        self._reserved = False
-        self._work.calls.add(kind)
-        self._ledger.sent(kind)
-
-    def not_executed(self, kind: Kind, *, sent: bool) -> None:
-        """Take the intent back, and the reservation too if nothing was sent."""
-        if self._reserved:
-            self._ledger.release(kind)
-            self._reserved = False
-        if self._intended:
-            self._ledger.put_back(self._work, None)
-            self._intended = False
-
-
-async def process_item(work: Work, ports: Ports, meter: ItemMeter) -> Settled:
-    """Take one item all the way: item -> (upload) -> search -> select -> task. Raises what stops it on the way."""
-    spec = ports.spec
-    url = await _reachable(work, ports, meter)
-    meter.stage = "search"
-    if work.hits is None:
-        work.hits = await ports.vendor.search(spec.search.endpoint, url, ports.params, meter)
-    choice = choose(work.hits, min_score=spec.search.min_score, max_hits=spec.task.max_hits)
-    if choice is None:
-        return NoHits(work.hits)
-    if not spec.task.enabled:
-        return SearchOnly(work.hits)
-    meter.stage = "create"
-    if choice.count == 0:
-        raise ItemRefused("no hit has all the fields that a task needs", code="incomplete_hits", sent=False)
-    task = await ports.vendor.create(url, choice, meter, report_lang=spec.task.report_lang, country=spec.task.country)
-    return Tasked(work.hits, choice, task)
-
-
-async def _reachable(work: Work, ports: Ports, meter: ItemMeter) -> str:
-    """The picture's URL at the vendor; a local picture is uploaded unless an earlier upload still lives."""
-    if not work.item.local:
-        return work.item.source
-    if work.upload is None or work.upload.expires_at - EXPIRY_MARGIN_S < ports.now():
-        picture = await anyio.to_thread.run_sync(ports.read_picture, work.item.source)
-        meter.stage = "upload"
-        work.upload = await ports.vendor.upload(picture.data, picture.file_type, meter)
-        work.sha256 = picture.sha256
-        if work.hits is None:
-            ports.ledger.uploaded(work, work.upload, picture.sha256)
-    return work.upload.url
-
-
-def problem_of(stage: str, error: CallError) -> Problem:
-    """What a failed call means for its item."""
-    consequence = "in_doubt" if isinstance(error, InDoubt) else "fail" if isinstance(error, ItemRefused) else "retry"
-    return Problem(
-        stage=stage,
-        code=error.code,
-        message=error.message,
-        consequence=consequence,
-        # What the vendor refused for good stays refused; a file on this machine can be mended and costs nothing.
-        retryable=consequence == "retry" or stage == "read",
-        request_id=error.request_id,
-        correlation_id=error.correlation_id,
-    )
-
-
-def _told(work: Work, problem: Problem) -> tuple[str, str, str, str]:
-    return work.item.id, problem.stage, problem.code, problem.message
-
-
 class Engine:
     """Runs all items of one job. `tally` counts the items already in; `ended_by` says what ended the run early."""
 
     def __init__(self, ports: Ports, intake: Intake, records: RecordWriter, *, tally: Mapping[State, int]) -> None:
         self._tally = Counter(tally)
-        self.in_flight = 0
         self.ended_by: PipelineError | None = None
         self._ports = ports
         self._intake = intake
         self._records = records
         self._systemic = Systemic()
+        self._meters: set[ItemMeter] = set()
 
     def items(self) -> dict[State, int]:
         """Items per state, those that came in meanwhile included."""
         return {state: self._tally[state] + self._intake.tally[state] for state in State}
+
+    @property
+    def in_flight(self) -> int:
+        """Items of which something has been sent and that have not ended yet."""
+        return sum(meter.began for meter in self._meters)
 
     @property
     def all_in(self) -> bool:
@@ -177,6 +76,11 @@ class Engine:
         """Begin no more items; those in flight go on."""
         self.ended_by = self.ended_by or reason
         self._intake.stop()
+
+    def drain(self, reason: PipelineError) -> None:
+        """Begin no more items, and search no more pictures; items whose search is paid go on to their task."""
+        self.stop_intake(reason)
+        self._ports.vendor.stop(Kind.UPLOAD, Kind.SEARCH)
 
     def stop_calls(self, reason: PipelineError) -> None:
         """Send nothing more; answers under way are still waited for and recorded."""
@@ -190,12 +94,13 @@ class Engine:
         async with anyio.create_task_group() as workers:
             if not self._intake.done:
                 workers.start_soon(self._take_in)
-            async for work in self._feed():
-                await room.acquire()
-                if self.ended_by is not None or (limit is not None and begun >= limit):
-                    break
-                begun += 1
-                workers.start_soon(self._carry, work, room)
+            async with aclosing(self._feed()) as feed:
+                async for work in feed:
+                    await room.acquire()
+                    if self.ended_by is not None or (limit is not None and begun >= limit):
+                        break
+                    begun += 1
+                    workers.start_soon(self._carry, work, room)
             if limit is not None and begun >= limit:
                 self._intake.stop()
         if self.ended_by is None and (limit is None or begun < limit):
@@ -207,8 +112,10 @@ class Engine:
         except SpecError as error:  # a manifest that breaks off, say: what is in flight is still finished
             self.stop_intake(error)
 
-    async def _feed(self) -> AsyncIterator[Work]:
+    async def _feed(self) -> AsyncGenerator[Work, None]:
         """Waiting items: first those whose hits are paid, then the rest, in the job's order, as they come in."""
+        while self._tally[State.SEARCHED] and not self._intake.done:
+            await self._intake.more()  # which of the paid ones are still listed is known once all items are in
         for state in (State.SEARCHED, State.PENDING):
             after = 0
             while self.ended_by is None:
@@ -217,7 +124,10 @@ class Engine:
                     state, after=after, generation=self._intake.generation, now=self._ports.now()
                 )
                 for work in batch:
-                    if state is State.PENDING or work.hits is not None:  # hits too old: it comes again as pending
+                    if state is State.SEARCHED and work.hits is None:  # too old: it comes again as pending
+                        self._tally[State.SEARCHED] -= 1
+                        self._tally[State.PENDING] += 1
+                    else:
                         yield work
                 if batch:
                     after = batch[-1].ord
@@ -229,19 +139,19 @@ class Engine:
     async def _carry(self, work: Work, room: anyio.Semaphore) -> None:
         """Process one item and record how it ended. Shielded: what is paid is recorded whatever happens around it."""
         before = State.SEARCHED if work.hits is not None else State.PENDING
-        self.in_flight += 1
+        meter = ItemMeter(work, self._ports)
+        self._meters.add(meter)
         try:
-            outcome = await self._outcome(work)
+            outcome = await self._outcome(work, meter)
             with anyio.CancelScope(shield=True):
                 after = await self._record(work, outcome)
             self._tally[before] -= 1
             self._tally[after if after is not None else before] += 1
         finally:
-            self.in_flight -= 1
+            self._meters.discard(meter)
             room.release()
 
-    async def _outcome(self, work: Work) -> Outcome:
-        meter = ItemMeter(work, self._ports)
+    async def _outcome(self, work: Work, meter: ItemMeter) -> Outcome:
         try:
             settled = await process_item(work, self._ports, meter)
         except Stopping:
@@ -275,11 +185,11 @@ class Engine:
                 await ledger.settle(work, state, line, task)
                 return state
             case Failed(problem):
-                _log.warning("item.failed item=%s stage=%s code=%s %s", *_told(work, problem))
+                _log_open(work, State.FAILED, problem)
                 await ledger.leave_open(work, State.FAILED, problem, work.hits)
                 return State.FAILED
             case Doubtful(problem):
-                _log.warning("item.in_doubt item=%s stage=%s code=%s %s", *_told(work, problem))
+                _log_open(work, State.IN_DOUBT, problem)
                 await ledger.leave_open(work, State.IN_DOUBT, problem, work.hits)
                 return State.IN_DOUBT
             case PutBack(hits):
@@ -306,3 +216,8 @@ class Engine:
                 else:
                     continue
                 self._tally[State.PENDING] -= 1
+
+
+def _log_open(work: Work, state: State, problem: Problem) -> None:
+    told = (work.item.id, problem.stage, problem.code, problem.message)
+    _log.warning(f"item.{state.word} item=%s stage=%s code=%s %s", *told)

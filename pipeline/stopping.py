@@ -14,8 +14,8 @@ _log = logging.getLogger(__name__)
 async def stop_on_signals(engine: Engine, *, drain_s: float, work: anyio.CancelScope) -> None:
     """Wait for signals until cancelled.
 
-    First signal: begin nothing more, finish what is in flight; after `drain_s` send nothing more either. Second signal:
-    cancel `work`; creates whose answer is still out are then in doubt.
+    First signal: begin nothing and search nothing more, let paid searches become tasks; after `drain_s` send nothing.
+    Second signal: cancel `work`; creates whose answer is still out are then in doubt.
     """
     try:
         receiver = anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM)
@@ -32,7 +32,7 @@ async def stop_on_signals(engine: Engine, *, drain_s: float, work: anyio.CancelS
                     f"stopped by {signal.Signals(number).name}; run again to go on", signal_number=number
                 )
                 _log.warning("run.draining signal=%s drain_s=%s", number, drain_s)
-                engine.stop_intake(reason)
+                engine.drain(reason)
                 drains.start_soon(_drain, engine, drain_s, reason)
 
 

@@ -83,7 +83,7 @@ class Client:
         self._budget = RetryBudget()
         self._breaker = Breaker()
         self._held_since: float | None = None
-        self._ending = anyio.Event()
+        self._endings = {kind: anyio.Event() for kind in Kind}
 
     async def upload(self, picture: bytes, file_type: str, meter: Meter) -> Upload:
         """Make a local picture reachable (P010)."""
@@ -101,11 +101,12 @@ class Client:
         request = wire.create_request(url, choice, report_lang=report_lang, country=country)
         return await self._call(request, wire.read_create, meter)
 
-    def stop(self) -> None:
-        """Send nothing more: calls that wait, for their permit or to try again, get Stopping."""
-        self._ending.set()
-        for limiter in self.limiters.values():
-            limiter.close()
+    def stop(self, *kinds: Kind) -> None:
+        """Send nothing more, of these kinds or at all: calls that wait, for a permit or to try again, get Stopping."""
+        for kind in kinds or (*self.limiters, Kind.TOKEN):
+            self._endings[kind].set()
+            if kind in self.limiters:
+                self.limiters[kind].close()
 
     async def _call(self, request: wire.Request, read: Callable[[wire.Answer], _T], meter: Meter) -> _T:
         attempt, deferrals = 1, 0
@@ -126,7 +127,7 @@ class Client:
                 if isinstance(error, TryAgain):
                     pause_s = self._pause_before_retry(error, attempt)
                     attempt += 1
-                    await self._rest(pause_s)
+                    await self._rest(request.kind, pause_s)
                 elif not isinstance(error, Reconnect):
                     deferrals += 1
                     self._defer(request.kind, error, deferrals, bearer)
@@ -135,7 +136,7 @@ class Client:
                 return result
 
     async def _send(self, request: wire.Request, request_id: str, meter: Meter) -> tuple[wire.Answer, str]:
-        """One attempt: open a connection, then intent, permit and token, then the bytes. Returns the token used, too."""
+        """One attempt: open a connection, then intent, permit and token, then the bytes. Returns the token, too."""
         kind = request.kind
         door = self._doors[kind]
         inside = True
@@ -233,10 +234,10 @@ class Client:
         else:
             raise error
 
-    async def _rest(self, seconds: float) -> None:
-        """Sleep; raises Stopping as soon as the run ends, for the vendor may ask for minutes."""
+    async def _rest(self, kind: Kind, seconds: float) -> None:
+        """Sleep; raises Stopping as soon as calls of this kind end, for the vendor may ask for minutes."""
         with anyio.move_on_after(seconds):
-            await self._ending.wait()
+            await self._endings[kind].wait()
             raise Stopping("the run is ending")
 
     async def _fetch_token(self) -> wire.Token:
@@ -252,7 +253,7 @@ class Client:
                     reason = f"no access token after {attempt} attempts: {error.message}"
                     raise RunPaused(reason, code=error.code) from None
                 attempt += 1
-                await self._rest(pause_s)
+                await self._rest(Kind.TOKEN, pause_s)
             except (RefreshToken, SlowDown, HoldAll, ItemRefused) as error:
                 hint = ". Check PATSNAP_CLIENT_ID and PATSNAP_CLIENT_SECRET" if isinstance(error, RefreshToken) else ""
                 raise RunStopped(f"no access token: {error.message}{hint}", code=error.code) from None

@@ -4,6 +4,7 @@ In this order: lines of results.jsonl that were written but not committed are ad
 is not settled (they carry the id of a paid task), and cut otherwise; creates without an outcome become in doubt.
 """
 
+from datetime import datetime
 from typing import NamedTuple
 
 import msgspec
@@ -25,6 +26,7 @@ class Recovered(NamedTuple):
 
 class _TaskView(msgspec.Struct):
     task_id: str
+    at: datetime
 
 
 class _LineView(msgspec.Struct):
@@ -100,7 +102,7 @@ def _adopt(store: Store, sink: Sink, raw: bytes, *, now: float) -> bool:
     if found is None or state is None or found[1] >= State.TASKED:
         return False
     ord_, before = found
-    task = Task(view.task.task_id, now) if view.task else None
+    task = Task(view.task.task_id, view.task.at.timestamp()) if view.task else None
     if state is State.TASKED and before is not State.CREATING:
         store.intend(ord_, request_id="adopted", at=now, calls=view.calls, hits=None)
     store.settle(ord_, state, line=sink.adopt(raw), calls=view.calls, task=task)
