@@ -2,12 +2,13 @@
 
 from typing import TYPE_CHECKING, Any
 
+from pipeline.version import __version__
+
 if TYPE_CHECKING:
     from pipeline.app import RunOptions, run_job
     from pipeline.summary import RunSummary
 
-__version__ = "0.1.0"
-__all__ = ["RunOptions", "RunSummary", "run_job"]
+__all__ = ["RunOptions", "RunSummary", "__version__", "run_job"]
 
 
 def __getattr__(name: str) -> Any:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from pipeline import __version__
 from pipeline.api.client import Client
 from pipeline.engine import Engine
 from pipeline.errors import ItemRefused, PipelineError
@@ -20,6 +19,7 @@ from pipeline.report import RunView, write_report
 from pipeline.rundir import OPEN, REPORT, SUMMARY, plain_line, write_whole
 from pipeline.spec.model import JobSpec
 from pipeline.summary import RunSummary, Spent, calls_per_settled, item_counts, to_json
+from pipeline.version import __version__
 
 REPORTED = 500
 _COUNTED = ("tasked", "no_hits", "searched", "failed", "in_doubt", "expired", "not_started")

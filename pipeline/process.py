@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import anyio
@@ -25,6 +25,8 @@ class Ports:
     ledger: Ledger
     read_picture: Callable[[str], Picture]
     now: Callable[[], float] = time.time
+    # A decoded picture may hold 100 million pixels: only a few at a time.
+    reading: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(4))
 
 
 class ItemMeter:
@@ -89,7 +91,7 @@ async def _reachable(work: Work, ports: Ports, meter: ItemMeter) -> str:
     if not work.item.local:
         return work.item.source
     if work.upload is None or work.upload.expires_at - EXPIRY_MARGIN_S < ports.now():
-        picture = await anyio.to_thread.run_sync(ports.read_picture, work.item.source)
+        picture = await anyio.to_thread.run_sync(ports.read_picture, work.item.source, limiter=ports.reading)
         meter.stage = "upload"
         work.upload = await ports.vendor.upload(picture.data, picture.file_type, meter)
         work.sha256 = picture.sha256

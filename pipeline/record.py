@@ -8,10 +8,10 @@ from typing import Any, assert_never
 
 import msgspec
 
-from pipeline import __version__
 from pipeline.hits import kept
 from pipeline.models import Calls, Hits, NoHits, Problem, SearchOnly, Settled, State, Task, Tasked, Work, iso
 from pipeline.spec.model import JobSpec
+from pipeline.version import __version__
 
 SCHEMA = 1
 

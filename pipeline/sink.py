@@ -8,11 +8,20 @@ import os
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from pipeline.errors import JournalError
-from pipeline.journal.store import Line
 
 _CHUNK = 1 << 20
+
+
+class Line(NamedTuple):
+    """Where a record lies in results.jsonl: its number from 0, offset, length with the line break, and CRC-32."""
+
+    seq: int
+    offset: int
+    length: int
+    crc: int
 
 
 class Sink:

@@ -18,12 +18,11 @@ from pipeline.errors import CallError, InDoubt, Stopping
 from pipeline.intake import Intake
 from pipeline.journal.disk import JOURNAL, RESULTS, Disk, connect, open_disk
 from pipeline.journal.journal import Journal
-from pipeline.journal.store import Connection
+from pipeline.journal.schema import Connection
 from pipeline.journal.writer import Writer
 from pipeline.models import UPLOAD_LIFE_S, Calls, Choice, Hits, Item, Kind, State, Task, Upload, Work
 from pipeline.pictures import Picture
 from pipeline.ports import Meter
-from pipeline.process import Ports
 from pipeline.process import Ports
 from pipeline.record import RecordWriter, search_params
 from pipeline.spec.model import JobSpec
@@ -110,7 +109,9 @@ class FakeVendor:
         return answer
 
 
-def hits(*scores: float | None, complete: Iterable[bool] | None = None, total: int | None = None, at: float = NOW) -> Hits:
+def hits(
+    *scores: float | None, complete: Iterable[bool] | None = None, total: int | None = None, at: float = NOW
+) -> Hits:
     """An answer with these scores; by default two hits."""
     scores = scores or (0.9, 0.5)
     array = msgspec.json.encode([{"patent_id": str(n), "title": "Täsche", "score": s} for n, s in enumerate(scores)])

@@ -238,12 +238,14 @@ class Client:
         """Sleep; raises Stopping as soon as calls of this kind end, for the vendor may ask for minutes."""
         with anyio.move_on_after(seconds):
             await self._endings[kind].wait()
+        if self._endings[kind].is_set():
             raise Stopping("the run is ending")
 
     async def _fetch_token(self) -> wire.Token:
         """Ask for a token, up to four times. Raises RunPaused when nobody answers, RunStopped when it is refused."""
         attempt = 1
         while True:
+            await self._rest(Kind.TOKEN, 0.0)
             try:
                 async with self._token_pace:
                     return wire.read_token(await self._ask_token())
@@ -251,12 +253,12 @@ class Client:
                 pause_s = delay_s(attempt, error, jitter=random.random())  # noqa: S311
                 if pause_s is None:
                     reason = f"no access token after {attempt} attempts: {error.message}"
-                    raise RunPaused(reason, code=error.code) from None
+                    raise RunPaused(reason, code=error.code, sent=False) from None
                 attempt += 1
                 await self._rest(Kind.TOKEN, pause_s)
             except (RefreshToken, SlowDown, HoldAll, ItemRefused) as error:
                 hint = ". Check PATSNAP_CLIENT_ID and PATSNAP_CLIENT_SECRET" if isinstance(error, RefreshToken) else ""
-                raise RunStopped(f"no access token: {error.message}{hint}", code=error.code) from None
+                raise RunStopped(f"no access token: {error.message}{hint}", code=error.code, sent=False) from None
 
     async def _ask_token(self) -> wire.Answer:
         async def leave(headers: Headers) -> None:

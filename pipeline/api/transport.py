@@ -17,11 +17,11 @@ import aiohttp
 import anyio
 from yarl import URL
 
-from pipeline import __version__
 from pipeline.api import wire
 from pipeline.api.rules import error_for
 from pipeline.errors import CallError, PipelineError, RunStopped, SpecError
 from pipeline.models import Kind
+from pipeline.version import __version__
 
 CONNECT_S = 5.0
 # Counted from the send. A false timeout of a search costs a repeated search, of a create an item in doubt; the vendor's

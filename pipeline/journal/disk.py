@@ -7,8 +7,9 @@ from pathlib import Path
 
 from pipeline.errors import JournalError
 from pipeline.journal.recovery import Recovered, recover
+from pipeline.journal.schema import Connection, configure
 from pipeline.journal.spool import Spool
-from pipeline.journal.store import Connection, Store, configure
+from pipeline.journal.store import Store
 from pipeline.sink import Sink
 
 JOURNAL, RESULTS, SPOOL = "journal.sqlite", "results.jsonl", "spool"

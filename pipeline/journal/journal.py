@@ -14,9 +14,10 @@ from pipeline.errors import RunPaused
 from pipeline.journal.admission import Admitted, admit, close_admission
 from pipeline.journal.disk import Disk
 from pipeline.journal.recovery import doubt_unfinished, requeue_failed
-from pipeline.journal.store import Line, SearchNote, SpoolRef, hits_of, note_of
+from pipeline.journal.store import SearchNote, SpoolRef, hits_of, note_of
 from pipeline.journal.writer import Writer
 from pipeline.models import EXPIRY_MARGIN_S, HITS_LIFE_S, Calls, Hits, Item, Kind, Problem, State, Task, Upload, Work
+from pipeline.sink import Line
 
 # Calls reserved ahead in one commit. After a kill the unused rest counts as spent, so it shrinks near a budget's end.
 MAX_LEASE = 16

@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 import msgspec
 
-from pipeline.journal.store import Line, Store
+from pipeline.journal.store import Store
 from pipeline.models import Calls, Problem, State, Task, iso
-from pipeline.sink import Sink
+from pipeline.sink import Line, Sink
 
 _STATES = {"tasked": State.TASKED, "no_hits": State.NO_HITS, "searched": State.SEARCH_ONLY}
 

@@ -5,68 +5,15 @@ JournalError. All that a settled line needs (state, task id, seq, offset, length
 come between its parts: an earlier design with two rows lost lines once in a hundred kills.
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
 import msgspec
 
 from pipeline.errors import JournalError
+from pipeline.journal.schema import LEGAL, VERSION, Connection, statements
 from pipeline.models import PAID, Calls, Hits, Item, Kind, Problem, State, Task, Upload, Work
-
-VERSION = 1
-
-
-class Cursor(Protocol):
-    """What a statement answers with."""
-
-    def fetchone(self) -> Any: ...
-    def fetchall(self) -> Any: ...
-
-
-class Connection(Protocol):
-    """The little of a SQLite connection that is used: stdlib sqlite3 fits, and so does apsw with a VFS of a test."""
-
-    def execute(self, sql: str, parameters: Sequence[Any] = ..., /) -> Cursor: ...
-    def close(self) -> None: ...
-
-
-_P, _S, _C = State.PENDING, State.SEARCHED, State.CREATING
-_SETTLED = (State.TASKED, State.NO_HITS, State.SEARCH_ONLY)
-_OPEN = (State.FAILED, State.IN_DOUBT, State.EXPIRED)
-LEGAL: frozenset[tuple[State, State]] = frozenset(
-    {(State.FAILED, State.FAILED), (_P, _S), (_P, _C), (_S, _C), (_C, _S), (_C, _C), (_S, _P), (_P, _P), (_S, _S)}
-    | {(old, new) for old in (_P, _S) for new in (*_SETTLED, State.FAILED, State.EXPIRED)}
-    | {(_C, State.TASKED), (_C, State.IN_DOUBT), (_C, State.FAILED)}
-    | {(old, new) for old in (State.FAILED, State.EXPIRED) for new in (_P, _S)}
-)
-
-_SCHEMA = """
-CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE calls (kind TEXT PRIMARY KEY, reserved INTEGER NOT NULL, sent INTEGER NOT NULL) WITHOUT ROWID;
-CREATE TABLE legal (old INTEGER, new INTEGER, PRIMARY KEY (old, new)) WITHOUT ROWID;
-CREATE TABLE items (
-  ord INTEGER PRIMARY KEY,
-  id TEXT NOT NULL UNIQUE,
-  source TEXT NOT NULL, local INTEGER NOT NULL, origin TEXT NOT NULL, labels TEXT NOT NULL,
-  source_key INTEGER NOT NULL, same_as INTEGER, generation INTEGER NOT NULL,
-  state INTEGER NOT NULL,
-  url TEXT, url_expires REAL, sha256 TEXT,
-  search TEXT, segment INTEGER, spooled_at INTEGER, spooled INTEGER,
-  attempt INTEGER NOT NULL DEFAULT 0, intent TEXT, intent_at REAL,
-  problem TEXT,
-  task_id TEXT, task_at REAL,
-  seq INTEGER, offset INTEGER, length INTEGER, crc INTEGER,
-  calls TEXT NOT NULL DEFAULT '{}'
-);
-CREATE INDEX by_state ON items (state, ord);
-CREATE INDEX by_twin ON items (same_as) WHERE same_as IS NOT NULL;
-CREATE INDEX by_source ON items (source_key) WHERE same_as IS NULL;
-CREATE UNIQUE INDEX by_seq ON items (seq) WHERE seq IS NOT NULL;
-CREATE INDEX by_segment ON items (segment) WHERE segment IS NOT NULL;
-CREATE TRIGGER legal_changes BEFORE UPDATE OF state ON items
-WHEN NOT EXISTS (SELECT 1 FROM legal WHERE old = OLD.state AND new = NEW.state)
-BEGIN SELECT RAISE(ABORT, 'illegal change of state'); END;
-"""
+from pipeline.sink import Line
 
 _WORK = "ord, id, source, local, origin, labels, calls, url, url_expires, sha256, search, segment, spooled_at, spooled"
 
@@ -77,15 +24,6 @@ class SpoolRef(NamedTuple):
     segment: int
     offset: int
     size: int
-
-
-class Line(NamedTuple):
-    """Where a record lies in results.jsonl: its number from 0, offset, length with the line break, and CRC-32."""
-
-    seq: int
-    offset: int
-    length: int
-    crc: int
 
 
 class SearchNote(msgspec.Struct, frozen=True):
@@ -106,13 +44,6 @@ class Waiting(NamedTuple):
     spool: SpoolRef | None
 
 
-def configure(execute: Callable[[str], Cursor], *, journal_mode: str = "WAL") -> None:
-    """Set what durability rests on: FULL makes every commit survive a power loss (measured: NORMAL lost up to 40)."""
-    execute(f"PRAGMA journal_mode={journal_mode}").fetchall()
-    execute("PRAGMA synchronous=FULL").fetchall()
-    execute("PRAGMA cache_size=-16000").fetchall()
-
-
 class Store:
     """The states of all items."""
 
@@ -128,7 +59,7 @@ class Store:
                 raise JournalError(f"this journal has version {version}; this program reads {VERSION}")
             return
         self.do("BEGIN IMMEDIATE")
-        for statement in _split(_SCHEMA):
+        for statement in statements():
             self.do(statement)
         for old, new in sorted(LEGAL):
             self.do("INSERT INTO legal VALUES (?, ?)", (int(old), int(new)))
@@ -315,13 +246,6 @@ class Store:
             "OR (state = 20 AND json_extract(problem, '$.retryable')))"
         ).fetchone()
         return dict(zip(("pending", "searched", "to_upload"), (int(value or 0) for value in row), strict=True))
-
-
-def _split(script: str) -> list[str]:
-    head, _, trigger = script.partition("CREATE TRIGGER")
-    return [part.strip() for part in head.split(";") if part.strip()] + [
-        "CREATE TRIGGER" + trigger.rstrip().rstrip(";")
-    ]
 
 
 def _pack(calls: Calls) -> str:

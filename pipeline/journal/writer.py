@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from pipeline.errors import JournalError
 from pipeline.journal.disk import Disk
-from pipeline.journal.store import Line
+from pipeline.sink import Line
 
 LINGER_S = 0.005
 _T = TypeVar("_T")
