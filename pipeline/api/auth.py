@@ -46,6 +46,8 @@ def credentials_from(environment: Mapping[str, str]) -> tuple[Credentials, str |
     for key, value in values.items():
         if not value.isprintable() or " " in value:
             raise SpecError(f"PATSNAP_{key} holds a space or a control character; set it again without")
+    if ":" in values["CLIENT_ID"]:
+        raise SpecError("PATSNAP_CLIENT_ID holds a colon, which the vendor's Basic authorization cannot carry")
     both = bool(values["CLIENT_ID"] and values["CLIENT_SECRET"])
     if both:
         remark = "PATSNAP_API_KEY is set too; the client credentials are used" if values["API_KEY"] else None
