@@ -41,7 +41,7 @@ def run_folder(spec: JobSpec, *, now: datetime, new: bool = False) -> Path:
     numbers = [1] if (base / name).exists() else []
     for other in base.glob(f"{name}.*"):
         suffix = other.name.removeprefix(f"{name}.")
-        if suffix.isdigit() and other.is_dir():
+        if suffix.isdecimal() and other.is_dir():
             numbers.append(int(suffix))
     number = max(numbers, default=0) + 1 if new else max(numbers, default=1)
     return base / name if number == 1 else base / f"{name}.{number}"

@@ -5,6 +5,7 @@ from itertools import pairwise
 import anyio
 import pytest
 
+from pipeline.limiter import MARGIN_S
 from pipeline.models import Kind
 
 from .conftest import FakeMeter, Start, client_at, search
@@ -40,7 +41,8 @@ async def test_two_hundred_searches_at_the_limit_lose_none_and_are_hardly_ever_r
                 calls.start_soon(search, client, meter)
     refused = client.stats.too_fast[Kind.SEARCH]
     assert server.stats.executed["search"] == 201
-    assert refused <= 2
+    # 1 %; but a server whose own clock comes late takes calls for closer together than they were sent.
+    assert refused <= (2 if server.stats.lag_p99_s < MARGIN_S else 20)
     assert len(log) == 201 + refused == server.stats.calls("search") == sum(meter.total for meter in meters) + 1
     assert all(earlier <= later for earlier, later in pairwise(log))
     assert most_in_a_second(log) <= 50

@@ -1,0 +1,324 @@
+"""A run directory is made whole after a death of any kind: nothing paid is forgotten, nothing half is kept."""
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from fakes import NOTHING, NOW, assert_index_matches, assert_settled_once, hits, item, job, records, rows, states
+
+from pipeline.errors import JournalError
+from pipeline.hits import choose
+from pipeline.journal.admission import admit
+from pipeline.journal.disk import JOURNAL, RESULTS, connect, open_disk
+from pipeline.journal.recovery import Recovered, last_line, recover, requeue_failed
+from pipeline.journal.store import SpoolRef, Store, note_of
+from pipeline.models import Calls, NoHits, Problem, SearchOnly, State, Task, Tasked, Work
+from pipeline.record import RecordWriter
+from pipeline.sink import Sink
+
+FOUND = hits()
+LATER = NOW + 600
+
+
+class Left(NamedTuple):
+    """A run directory as a death left it: items 1..n on their way, and lines written and not committed."""
+
+    folder: Path
+    writer: RecordWriter
+
+    def line(self, number: int, *, status: State = State.TASKED) -> bytes:
+        work = Work(number, item(number), Calls(0, 1, int(status is State.TASKED)))
+        choice = choose(FOUND, min_score=0, max_hits=100)
+        outcome = {
+            State.TASKED: Tasked(FOUND, choice, Task(f"task-{number}", NOW)),
+            State.NO_HITS: NoHits(NOTHING),
+            State.SEARCH_ONLY: SearchOnly(FOUND),
+        }[status]
+        return self.writer.settled(work, outcome)[1]
+
+    def write(self, *lines: bytes) -> None:
+        with (self.folder / RESULTS).open("ab") as file:
+            file.write(b"".join(lines))
+
+    def open(self) -> Recovered:
+        disk = open_disk(self.folder, now=LATER)
+        disk.close()
+        return disk.recovered
+
+
+def on_their_way(store: Store, *at: State) -> None:
+    """Items 1..n in these states, as the engine brings them there."""
+    admit(store, [item(n) for n in range(1, len(at) + 1)], generation=1, accept_changes=False)
+    for ord_, state in enumerate(at, start=1):
+        paid = (note_of(FOUND), SpoolRef(1, 0, 70))
+        if state is State.SEARCHED:
+            store.put_back(ord_, calls=Calls(0, 1, 0), hits=paid)
+        elif state is State.CREATING:
+            store.intend(ord_, request_id=f"asked-{ord_}", at=NOW, calls=Calls(0, 1, 1), hits=paid)
+
+
+@pytest.fixture
+def left(tmp_path: Path) -> Left:
+    (tmp_path / RESULTS).touch()
+    return Left(tmp_path, RecordWriter(job(tmp_path), "0" * 64))
+
+
+def test_new_directory_needs_no_recovery(left: Left) -> None:
+    assert left.open() == Recovered(0, 0, 0)
+
+
+def test_create_without_an_outcome_is_in_doubt_with_its_request(store: Store, left: Left) -> None:
+    on_their_way(store, State.CREATING, State.PENDING, State.SEARCHED)
+    assert left.open() == Recovered(0, 0, 1)
+    assert states(left.folder) == {"SKU-1": State.IN_DOUBT, "SKU-2": State.PENDING, "SKU-3": State.SEARCHED}
+    ((work, state, problem),) = store.open_items(after=0, limit=9)
+    assert (state, problem.code, problem.request_id, problem.retryable) == (
+        State.IN_DOUBT,
+        "interrupted",
+        "asked-1",
+        False,
+    )
+    assert work.calls == Calls(0, 1, 1)
+    assert "2026-11-21T12:00:00.000Z" in problem.message
+
+
+def test_tasked_line_of_a_create_under_way_is_adopted_with_its_task(store: Store, left: Left) -> None:
+    on_their_way(store, State.CREATING, State.CREATING)
+    left.write(left.line(1))
+    assert left.open() == Recovered(1, 0, 1)
+    assert rows(left.folder, "state, task_id, task_at, calls, segment") == [
+        (10, "task-1", NOW, '{"upload":0,"search":1,"create":1}', None),
+        (21, None, None, '{"upload":0,"search":1,"create":1}', 1),
+    ]
+    assert_index_matches(left.folder)
+
+
+@pytest.mark.parametrize("before", [State.PENDING, State.SEARCHED], ids=lambda state: state.name.lower())
+@pytest.mark.parametrize(
+    "status", [State.NO_HITS, State.SEARCH_ONLY, State.TASKED], ids=lambda state: state.name.lower()
+)
+def test_line_of_an_item_that_waits_is_adopted(before: State, status: State, store: Store, left: Left) -> None:
+    """A tasked line of an item without an intent is one that shares another item's task."""
+    on_their_way(store, before)
+    left.write(left.line(1, status=status))
+    assert left.open() == Recovered(1, 0, 0)
+    assert states(left.folder) == {"SKU-1": status}
+    assert_index_matches(left.folder)
+
+
+def test_lines_are_adopted_in_their_order_after_those_already_known(store: Store, left: Left) -> None:
+    on_their_way(store, State.CREATING, State.PENDING, State.CREATING)
+    left.write(left.line(3))
+    left.open()
+    left.write(left.line(2, status=State.NO_HITS))
+    assert left.open() == Recovered(1, 0, 0)
+    assert [record["item"] for record in records(left.folder)] == ["SKU-3", "SKU-2"]
+    assert_index_matches(left.folder)
+    assert last_line(store).seq == 1
+
+
+NOT_OURS = {
+    "torn": lambda left: left.line(1)[:-9],
+    "not JSON": lambda left: b"hello\n",
+    "empty line": lambda left: b"\n",
+    "no record": lambda left: b'{"schema":1}\n',
+    "unknown item": lambda left: left.line(77),
+    "settled item": lambda left: left.line(2, status=State.NO_HITS),
+    "open line": lambda left: left.line(1).replace(b'"status":"tasked"', b'"status":"failed"'),
+    "zeros": lambda left: bytes(4096),
+    "zeros and a line break": lambda left: bytes(511) + b"\n",
+    "no UTF-8": lambda left: left.line(1).replace(b"SKU-1", b"SKU\xff1"),
+}
+
+
+@pytest.mark.parametrize("kind", NOT_OURS)
+def test_what_is_no_line_of_a_waiting_item_is_cut_with_all_that_follows(kind: str, store: Store, left: Left) -> None:
+    on_their_way(store, State.CREATING, State.PENDING)
+    left.write(left.line(2, status=State.NO_HITS))
+    left.open()
+    before = (left.folder / RESULTS).read_bytes()
+    bad = NOT_OURS[kind](left)
+    left.write(bad, left.line(1))
+    recovered = left.open()
+    assert (recovered.adopted, recovered.cut_bytes) == (0, len(bad) + len(left.line(1)))
+    assert (left.folder / RESULTS).read_bytes() == before
+    assert states(left.folder) == {"SKU-1": State.IN_DOUBT, "SKU-2": State.NO_HITS}
+
+
+def test_second_line_of_the_same_item_is_cut(store: Store, left: Left) -> None:
+    on_their_way(store, State.CREATING)
+    left.write(left.line(1), left.line(1))
+    assert left.open() == Recovered(1, len(left.line(1)), 0)
+    assert_settled_once(left.folder)
+    assert_index_matches(left.folder)
+
+
+def test_recovery_of_what_is_whole_changes_nothing(store: Store, left: Left) -> None:
+    on_their_way(store, State.CREATING, State.CREATING, State.PENDING)
+    left.write(left.line(1), left.line(2)[:50])
+    left.open()
+    rows_before, bytes_before = rows(left.folder, "*"), (left.folder / RESULTS).read_bytes()
+    assert left.open() == Recovered(0, 0, 0)
+    assert (rows(left.folder, "*"), (left.folder / RESULTS).read_bytes()) == (rows_before, bytes_before)
+
+
+class Dies:
+    """A connection whose process dies at the n-th statement: nothing after it reaches the disk."""
+
+    def __init__(self, path: Path, at: int) -> None:
+        self.inner = connect(path)
+        self.left = at
+
+    def execute(self, sql, parameters=(), /):
+        self.left -= 1
+        if self.left == 0:
+            raise KeyboardInterrupt("the process died")
+        return self.inner.execute(sql, parameters)
+
+    def close(self) -> None:
+        self.inner.close()
+
+
+def test_death_at_any_statement_of_the_recovery_loses_nothing(store: Store, left: Left) -> None:
+    """Also between the cut and the commit, and after an adoption that was never committed."""
+    on_their_way(store, State.CREATING, State.CREATING, State.PENDING)
+    left.write(left.line(1), left.line(3, status=State.NO_HITS), left.line(2)[:-1])
+    deaths = 0
+    for at in range(1, 200):
+        dying = Dies(left.folder / JOURNAL, at)
+        sink = Sink(left.folder / RESULTS)
+        try:
+            recover(Store(dying), sink, now=LATER)
+            break
+        except KeyboardInterrupt:
+            deaths += 1
+        finally:
+            dying.close()
+            sink.close()
+    assert deaths >= 9  # BEGIN, COMMIT and all between
+    assert left.open() == Recovered(0, 0, 0)
+    assert states(left.folder) == {"SKU-1": State.TASKED, "SKU-2": State.IN_DOUBT, "SKU-3": State.NO_HITS}
+    assert_index_matches(left.folder)
+    assert_settled_once(left.folder)
+
+
+@pytest.mark.parametrize("harm", ["shortened", "changed"])
+def test_results_changed_by_others_stop_the_start_and_are_left_as_they_are(harm: str, store: Store, left: Left) -> None:
+    on_their_way(store, State.CREATING, State.CREATING)
+    left.write(left.line(1))
+    left.open()
+    data = (left.folder / RESULTS).read_bytes()
+    harmed = data[:-5] if harm == "shortened" else data.replace(b"task-1", b"task-9")
+    (left.folder / RESULTS).write_bytes(harmed)
+    with pytest.raises(JournalError, match=harm):
+        open_disk(left.folder, now=LATER)
+    assert (left.folder / RESULTS).read_bytes() == harmed
+
+
+# --- torn tails: what a power loss may leave of the last group ---
+
+
+class Torn(NamedTuple):
+    """A directory with two lines known and three written and not committed; where the three end in the file."""
+
+    left: Left
+    template: sqlite3.Connection
+    known: bytes
+    tail: bytes
+    ends: list[int]
+
+    def recover(self, tail: bytes) -> tuple[int, bytes, list[State]]:
+        """Lines adopted, the file, and the three items' states, for a tail like this."""
+        path = self.left.folder / RESULTS
+        path.write_bytes(self.known + tail)
+        connection = sqlite3.connect(":memory:", isolation_level=None)
+        self.template.backup(connection)
+        sink = Sink(path)
+        recovered = recover(Store(connection), sink, now=LATER)
+        sink.close()
+        found = connection.execute("SELECT state, crc FROM items WHERE ord > 2 ORDER BY ord").fetchall()
+        connection.close()
+        return recovered.adopted, path.read_bytes(), [State(state) for state, _ in found]
+
+    def assert_adopted(self, tail: bytes, whole: int) -> None:
+        """Exactly the first `whole` lines are adopted, the rest is cut, and its items are in doubt."""
+        adopted, data, after = self.recover(tail)
+        assert adopted == whole
+        assert data == self.known + self.tail[: ([0, *self.ends])[whole]]
+        assert after == [State.TASKED] * whole + [State.IN_DOUBT] * (3 - whole)
+
+
+@pytest.fixture
+def torn(store: Store, left: Left, tmp_path: Path) -> Iterator[Torn]:
+    on_their_way(store, *[State.CREATING] * 5)
+    left.write(left.line(1), left.line(2))
+    with open_store_ready(left) as template:
+        lines = [left.line(number) for number in (3, 4, 5)]
+        ends = [len(b"".join(lines[:count])) for count in (1, 2, 3)]
+        yield Torn(left, template, (left.folder / RESULTS).read_bytes(), b"".join(lines), ends)
+
+
+class open_store_ready:  # noqa: N801 - reads as a function
+    """The journal with lines 1 and 2 known and creates 3 to 5 still under way, in memory to be copied quickly."""
+
+    def __init__(self, left: Left) -> None:
+        self.left = left
+
+    def __enter__(self) -> sqlite3.Connection:
+        self.memory = sqlite3.connect(":memory:", isolation_level=None)
+        disk = connect(self.left.folder / JOURNAL)
+        disk.backup(self.memory)
+        disk.close()
+        sink = Sink(self.left.folder / RESULTS)
+        store = Store(self.memory)
+        sink.position(None)
+        for ord_, line in enumerate(list(sink.tail()), start=1):
+            place = sink.adopt(line)
+            store.settle(ord_, State.TASKED, line=place, calls=Calls(0, 1, 1), task=Task(f"task-{ord_}", NOW))
+        sink.close()
+        return self.memory
+
+    def __exit__(self, *_: object) -> None:
+        self.memory.close()
+
+
+def test_of_a_tail_torn_at_any_byte_the_whole_lines_are_adopted(torn: Torn) -> None:
+    for size in range(len(torn.tail) + 1):
+        torn.assert_adopted(torn.tail[:size], sum(end <= size for end in torn.ends))
+
+
+def test_of_a_tail_that_turns_to_zeros_at_any_byte_the_whole_lines_are_adopted(torn: Torn) -> None:
+    """The file has its full length, but the last pages never reached the disk."""
+    for size in range(0, len(torn.tail), 3):
+        zeros = torn.tail[:size] + bytes(len(torn.tail) - size)
+        torn.assert_adopted(zeros, sum(end <= size for end in torn.ends))
+
+
+@pytest.mark.parametrize("hole", [1, 7, 64, 512])
+def test_of_a_tail_with_a_hole_anywhere_only_the_lines_before_it_are_adopted(hole: int, torn: Torn) -> None:
+    """Pages may reach the disk in any order."""
+    for start in range(0, len(torn.tail) - hole, max(hole // 2, 11)):
+        holed = torn.tail[:start] + bytes(hole) + torn.tail[start + hole :]
+        torn.assert_adopted(holed, sum(end <= start for end in torn.ends))
+
+
+# --- what waits again ---
+
+REASONS = {
+    "failed in passing": (State.FAILED, Problem("search", "67200100", "busy", "retry", True), State.PENDING),
+    "unreadable file": (State.FAILED, Problem("read", "picture", "no JPG", "fail", True), State.PENDING),
+    "refused for good": (State.FAILED, Problem("search", "68300010", "no", "fail", False), State.FAILED),
+    "in doubt": (State.IN_DOUBT, Problem("create", "no_answer", "lost", "in_doubt", False), State.IN_DOUBT),
+    "expired": (State.EXPIRED, Problem("create", "expired", "old", "retry", True), State.PENDING),
+}
+
+
+@pytest.mark.parametrize("reason", REASONS)
+def test_what_may_pass_waits_again_and_nothing_else(reason: str, store: Store, left: Left) -> None:
+    state, problem, after = REASONS[reason]
+    on_their_way(store, State.CREATING if state is State.IN_DOUBT else State.PENDING)
+    store.leave_open(1, state, problem, calls=Calls())
+    assert requeue_failed(store) == (after is State.PENDING)
+    assert states(left.folder) == {"SKU-1": after}

@@ -1,0 +1,300 @@
+"""One thread, in groups: the line on disk, then the commit, then the word that it is done; and a failure is final."""
+
+import asyncio
+import errno
+import functools
+import os
+import sqlite3
+import threading
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from fakes import NOW, assert_index_matches, item, records, states
+
+from pipeline.errors import JournalError
+from pipeline.journal.admission import admit
+from pipeline.journal.disk import Disk, connect, open_disk
+from pipeline.journal.writer import Writer
+from pipeline.models import Calls, State
+from pipeline.sink import Line
+
+pytestmark = pytest.mark.anyio
+
+
+class Watched:
+    """A real connection that tells of every statement before it is executed; the telling may fail or wait."""
+
+    def __init__(self, path: Path, tell: Callable[[str], None]) -> None:
+        self.inner = connect(path)
+        self.tell = tell
+
+    def execute(self, sql: str, parameters: Any = (), /) -> Any:
+        self.tell(sql)
+        return self.inner.execute(sql, parameters)
+
+    def close(self) -> None:
+        self.inner.close()
+
+
+@asynccontextmanager
+async def writing(
+    folder: Path, *, items: int, tell: Callable[[str], None] = lambda sql: None, linger_s: float = 0.0
+) -> AsyncIterator[Writer]:
+    """A writer on a real disk with items in it; statements are told of from then on."""
+    ready = False
+    opening = functools.partial(open_disk, folder, now=NOW)
+    writer = Writer(
+        lambda: opening(connect=lambda path: Watched(path, lambda sql: tell(sql) if ready else None)),
+        linger_s=linger_s,
+    )
+    await writer.start()
+    batch = [item(n) for n in range(1, items + 1)]
+    await writer.do(lambda disk, _: admit(disk.store, batch, generation=1, accept_changes=False))
+    ready = True
+    yield writer
+    with suppress(JournalError):
+        await writer.close()
+
+
+def line_of(number: int) -> bytes:
+    return b'{"item":"SKU-%d"}\n' % number
+
+
+async def settle(writer: Writer, number: int) -> None:
+    def write(disk: Disk, placed: Line | None) -> None:
+        assert placed is not None
+        disk.store.settle(number, State.NO_HITS, line=placed, calls=Calls(0, 1, 0), task=None)
+
+    await writer.do(write, line=line_of(number))
+
+
+async def test_many_items_at_once_share_few_commits(tmp_path: Path) -> None:
+    told: list[str] = []
+    async with (
+        writing(tmp_path, items=200, tell=told.append, linger_s=0.005) as writer,
+        anyio.create_task_group() as many,
+    ):
+        for number in range(1, 201):
+            many.start_soon(settle, writer, number)
+    assert 1 <= told.count("COMMIT") <= 10
+    assert set(states(tmp_path).values()) == {State.NO_HITS}
+    assert_index_matches(tmp_path)
+
+
+async def test_line_is_on_disk_before_the_commit_and_the_commit_before_the_word(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events: list[str] = []
+    sync = os.fdatasync
+
+    def syncing(fd: int) -> None:
+        sync(fd)
+        events.append(f"synced {os.fstat(fd).st_size}")
+
+    async with writing(tmp_path, items=2, tell=lambda sql: events.append(sql.split()[0])) as writer:
+        monkeypatch.setattr(os, "fdatasync", syncing)
+        for number in (1, 2):
+            await settle(writer, number)
+            events.append(f"done {number}")
+    one, both = len(line_of(1)), len(line_of(1) + line_of(2))
+    assert events == [
+        *(f"synced {one}", "BEGIN", "UPDATE", "COMMIT", "done 1"),
+        *(f"synced {both}", "BEGIN", "UPDATE", "COMMIT", "done 2"),
+    ]
+
+
+async def test_nobody_hears_that_an_item_is_done_before_the_commit(tmp_path: Path) -> None:
+    reached, go_on = threading.Event(), threading.Event()
+    done: list[int] = []
+
+    def wait_at_commit(sql: str) -> None:
+        if sql == "COMMIT":
+            reached.set()
+            assert go_on.wait(10)
+
+    async def settling(number: int) -> None:
+        await settle(writer, number)
+        done.append(number)
+
+    async with writing(tmp_path, items=2, tell=wait_at_commit) as writer, anyio.create_task_group() as around:
+        around.start_soon(settling, 1)
+        around.start_soon(settling, 2)
+        assert await anyio.to_thread.run_sync(reached.wait, 10)
+        for _ in range(50):
+            await asyncio.sleep(0)
+        assert done == []
+        assert states(tmp_path)["SKU-1"] is State.PENDING  # another reader sees nothing yet either
+        go_on.set()
+    assert done == [1, 2]
+
+
+async def test_changes_nobody_waits_for_keep_their_order(tmp_path: Path) -> None:
+    async with writing(tmp_path, items=1) as writer:
+        for value in "abc":
+            writer.post(lambda disk, _, value=value: disk.store.set_meta("last", value))
+        assert await writer.do(lambda disk, _: disk.store.meta("last")) == "c"
+
+
+async def test_what_is_queued_is_written_before_the_end(tmp_path: Path) -> None:
+    async with writing(tmp_path, items=1, linger_s=0.005) as writer:
+        writer.post(lambda disk, _: disk.store.set_meta("last", "word"))
+        await writer.close()
+    async with writing(tmp_path, items=0) as again:
+        assert await again.do(lambda disk, _: disk.store.meta("last")) == "word"
+
+
+async def test_closed_writer_takes_nothing_more(tmp_path: Path) -> None:
+    async with writing(tmp_path, items=1) as writer:
+        await writer.close()
+        with pytest.raises(JournalError, match="closed"):
+            await settle(writer, 1)
+        with pytest.raises(JournalError, match="closed"):
+            writer.post(lambda disk, _: None)
+        await writer.close()  # once more does no harm
+
+
+async def test_writer_that_cannot_open_says_why_and_ends(tmp_path: Path) -> None:
+    def failing() -> Disk:
+        raise JournalError("no disk")
+
+    writer = Writer(failing)
+    with pytest.raises(JournalError, match="no disk"):
+        await writer.start()
+    await writer.close()
+    assert not writer._thread.is_alive()
+
+
+async def test_cancelled_caller_does_not_take_its_change_back(tmp_path: Path) -> None:
+    """A create may be on its way because of it."""
+    async with writing(tmp_path, items=1, linger_s=0.005) as writer:
+        with anyio.CancelScope() as scope:
+            scope.cancel()
+            await settle(writer, 1)
+        await writer.do(lambda disk, _: None)
+    assert states(tmp_path) == {"SKU-1": State.NO_HITS}
+
+
+# --- the first failure is final ---
+
+
+def at_statement(start: str, error: Exception) -> Callable[[pytest.MonkeyPatch, list[str]], Callable[[str], None]]:
+    def arm(monkeypatch: pytest.MonkeyPatch, failed: list[str]) -> Callable[[str], None]:
+        def tell(sql: str) -> None:
+            if sql.startswith(start) and not failed:
+                failed.append(sql)
+                raise error
+
+        return tell
+
+    return arm
+
+
+def at_call(name: str, number: int) -> Callable[[pytest.MonkeyPatch, list[str]], Callable[[str], None]]:
+    """The disk fails once and is well again at once: nobody may be fooled by that."""
+
+    def arm(monkeypatch: pytest.MonkeyPatch, failed: list[str]) -> Callable[[str], None]:
+        real = getattr(os, name)
+
+        def fails(*arguments: Any) -> Any:
+            if threading.current_thread().name == "journal" and not failed:
+                failed.append(name)
+                raise OSError(number, os.strerror(number))
+            return real(*arguments)
+
+        monkeypatch.setattr(os, name, fails)
+        return lambda sql: None
+
+    return arm
+
+
+FAILURES = {
+    "no space for the line": at_call("write", errno.ENOSPC),
+    "line not synced": at_call("fdatasync", errno.EIO),
+    "no begin": at_statement("BEGIN", sqlite3.OperationalError("disk I/O error")),
+    "no change": at_statement("UPDATE", sqlite3.OperationalError("database or disk is full")),
+    "refused change": at_statement("UPDATE", JournalError("the journal refused a change")),
+    "no commit": at_statement("COMMIT", sqlite3.OperationalError("disk I/O error")),
+    "bug": at_statement("UPDATE", ZeroDivisionError("oops")),
+}
+
+
+@pytest.mark.parametrize("failure", FAILURES)
+async def test_first_failure_is_final_and_nothing_after_it_is_acknowledged(
+    failure: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failed: list[str] = []
+    done: list[int] = []
+    refused: list[JournalError] = []
+
+    async def settling(number: int) -> None:
+        try:
+            await settle(writer, number)
+        except JournalError as error:
+            refused.append(error)
+        else:
+            done.append(number)
+
+    armed = [lambda sql: None]
+    async with writing(tmp_path, items=6, tell=lambda sql: armed[0](sql), linger_s=0.002) as writer:
+        await settle(writer, 1)
+        armed[0] = FAILURES[failure](monkeypatch, failed)
+        async with anyio.create_task_group() as many:
+            for number in (2, 3, 4):
+                many.start_soon(settling, number)
+        assert len(failed) == 1
+        with pytest.raises(JournalError) as later:
+            await settle(writer, 5)
+        with pytest.raises(JournalError):
+            writer.post(lambda disk, _: None)
+        with pytest.raises(JournalError):
+            await writer.close()
+        assert not writer._thread.is_alive()
+    assert done == []
+    assert {*refused, later.value} == {later.value}, "all of them name the first failure"
+    assert later.value.exit_code == 5
+    assert states(tmp_path) == {"SKU-1": State.NO_HITS} | {f"SKU-{n}": State.PENDING for n in (2, 3, 4, 5, 6)}
+    assert records(tmp_path)[0] == {"item": "SKU-1"}
+
+
+async def test_disk_is_not_asked_again_after_a_failed_sync(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second fdatasync would succeed and mean nothing: the kernel has dropped the pages (PostgreSQL, 2018)."""
+    asked: list[int] = []
+
+    def fails(fd: int) -> None:
+        asked.append(fd)
+        raise OSError(errno.EIO, "Input/output error")
+
+    async with writing(tmp_path, items=3) as writer:
+        monkeypatch.setattr(os, "fdatasync", fails)
+        for number in (1, 2, 3):
+            with pytest.raises(JournalError, match="cannot be written"):
+                await settle(writer, number)
+    assert len(asked) == 1
+    assert set(states(tmp_path).values()) == {State.PENDING}
+
+
+async def test_items_queued_behind_a_failure_are_refused_too(tmp_path: Path) -> None:
+    reached, go_on = threading.Event(), threading.Event()
+
+    def fail_late(sql: str) -> None:
+        if sql == "COMMIT":
+            reached.set()
+            assert go_on.wait(10)
+            raise sqlite3.OperationalError("disk I/O error")
+
+    async with writing(tmp_path, items=2, tell=fail_late) as writer, anyio.create_task_group() as around:
+
+        async def refused(number: int) -> None:
+            with pytest.raises(JournalError, match="disk I/O error"):
+                await settle(writer, number)
+
+        around.start_soon(refused, 1)
+        assert await anyio.to_thread.run_sync(reached.wait, 10)
+        around.start_soon(refused, 2)  # comes while the group that fails is being written
+        await asyncio.sleep(0)
+        go_on.set()
+    assert set(states(tmp_path).values()) == {State.PENDING}
