@@ -175,15 +175,16 @@ async def _prepare(spec: JobSpec, journal: Journal, options: RunOptions) -> Inta
         same = intake(generation=generation)
         same.skip()
         return same
-    begun = {"asked": asked, "admitted": "", "admitting": print_, "generation": str(generation + 1)}
+    changed = generation > 0 and known["admitting"] != print_
+    # While changed sources are read nothing is noted of them: killed meanwhile, the next run must read them all first.
+    begun = {"asked": asked, "admitted": "", "admitting": "" if changed else print_, "generation": str(generation + 1)}
     await journal.remember(begun)
     fresh = intake(generation=generation + 1)
-    if generation and known["admitting"] != print_:
+    if changed:
         try:
             await fresh.run()
         except SpecError:
-            before = {"asked": known["asked"] or asked, "admitting": ""}  # the next run must look at everything again
-            await journal.remember(before)
+            await journal.remember({"asked": known["asked"] or asked})
             raise
         fresh.tally.clear()  # they are in the journal's own counts
     return fresh

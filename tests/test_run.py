@@ -361,3 +361,22 @@ def test_the_umask_of_the_caller_is_left_as_it_was(tmp_path: Path) -> None:
         assert os.umask(0o022) == 0o022
     finally:
         os.umask(before)
+
+
+def test_a_death_while_changed_sources_are_read_sends_nothing_afterwards(tmp_path: Path) -> None:
+    """The journal must not remember changed sources as begun: a known id may show another picture in them."""
+    first, second, third = drawings(3)
+    with vendor(tmp_path) as server:
+        run(job(tmp_path, url=server.url, pictures=[first, second]))
+        path = job(tmp_path, url=server.url, pictures=[first, third, *drawings(9)[4:]])
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("pipeline.intake.Intake.run", _die)
+            with pytest.raises(KeyboardInterrupt):
+                run(path)
+        with pytest.raises(SpecError, match="P0001"):
+            run(path)
+        assert server.stats.calls("search") == 2
+
+
+async def _die(_: object) -> None:
+    raise KeyboardInterrupt
