@@ -1,8 +1,9 @@
 """SQLite: one row per item, and which change of state is legal. Synchronous, one connection, one thread.
 
 Every function here runs inside the writer's transaction and either changes exactly the row it means or raises
-(JournalError, or SQLite's own error where the trigger refuses), which latches the writer. All that a settled line needs (state, task id, seq, offset, length, CRC) is one row, so that no crash can
-come between its parts: an earlier design with two rows lost lines once in a hundred kills.
+(JournalError, or SQLite's own error where the trigger refuses), which latches the writer. All that a settled line needs
+(state, task id, seq, offset, length, CRC) is one row, so that no crash can come between its parts: an earlier design
+with two rows lost lines once in a hundred kills.
 """
 
 from collections.abc import Iterable, Sequence
