@@ -101,7 +101,8 @@ def _problem(status: str, error: ErrorLine) -> ProblemCard:
 
 def _sentence(text: str) -> str:
     text = text or "No reason was given."
-    return text[0].upper() + text[1:] + ("" if text[-1] in ".!?…" else ".")
+    first = text[0] if "." in text.split(" ", 1)[0] else text[0].upper()  # a file's name keeps its letters
+    return first + text[1:] + ("" if text[-1] in ".!?…" else ".")
 
 
 def _hit(hit: HitLine, thumbs: Thumbnails) -> HitCard:
