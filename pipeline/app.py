@@ -30,7 +30,7 @@ from pipeline.journal.journal import Journal
 from pipeline.journal.writer import Writer
 from pipeline.limiter import Limiter
 from pipeline.masking import hide
-from pipeline.models import PAID, Kind
+from pipeline.models import PAID, Kind, iso
 from pipeline.pictures import read_picture
 from pipeline.process import Ports
 from pipeline.progress import Observer, Watch
@@ -45,7 +45,7 @@ from pipeline.summary import RunSummary
 SANDBOX_CREDENTIALS = Credentials(client_id="sandbox", client_secret="sandbox-secret")  # noqa: S106 - it guards nothing
 
 _log = logging.getLogger(__name__)
-_OFFERED = ("asked", "admitted", "admitting", "generation")
+_OFFERED = ("asked", "admitted", "admitting", "generation", "vendor")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ def load(path: Path, *, overrides: Sequence[str] = (), environment: Mapping[str,
     if spec.sandbox:
         return Job(spec, SANDBOX_CREDENTIALS, tuple(spec.warnings()))
     credentials, remark = credentials_from(_environment(path, os.environ if environment is None else environment))
-    hide(credentials.secrets)
+    hide(secret for secret in credentials.secrets if secret not in SANDBOX_CREDENTIALS.secrets)  # these are no secret
     return Job(spec, credentials, tuple(text for text in (remark, *spec.warnings()) if text))
 
 
@@ -121,6 +121,7 @@ async def _run(job: Job, options: RunOptions, folder: Path, base_url: str) -> Ru
     writer = Writer(functools.partial(open_disk, folder, now=started_at))
     recovered = (await writer.start()).recovered
     journal = Journal(writer, budgets={kind: spec.api.budget_of(kind) for kind in PAID})
+    await journal.remember({"started_at": iso(started_at)})
     _log.info("run.started job=%s recovered=%s", spec.name, recovered)
     try:
         intake = await _prepare(spec, journal, options)
@@ -163,9 +164,15 @@ async def _prepare(spec: JobSpec, journal: Journal, options: RunOptions) -> Inta
     sent, because a known id may show another picture now.
     """
     known = await journal.recall(_OFFERED)
+    if known["vendor"] not in (None, spec.host):
+        raise SpecError(
+            f"this run directory belongs to {known['vendor']}, not to {spec.host}: what one has found and paid says "
+            "nothing of the other; nothing was sent. Start a new run (`run --new`)"
+        )
     asked = json.dumps(spec.asked(), sort_keys=True)
     if known["asked"] not in (None, asked) and not options.accept_changes:
         raise SpecError(*_differences(json.loads(known["asked"] or "{}"), spec.asked()))
+    await journal.remember({"vendor": spec.host})
     print_ = await anyio.to_thread.run_sync(fingerprint, spec)
     generation = int(known["generation"] or 0)
     intake = functools.partial(Intake, items(spec), journal, fingerprint=print_, accept_changes=options.accept_changes)

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
+import msgspec
+
 from pipeline.api.client import Client
 from pipeline.engine import Engine
 from pipeline.errors import ItemRefused, PipelineError
@@ -57,7 +59,7 @@ async def summarise(ending: Ending, *, generation: int, limited: bool) -> RunSum
     exit_code, exit_reason = _exit(ending.engine.ended_by, items, limited=limited)
     stats, now = ending.client.stats, time.time()
     lives = {kind: ending.journal.calls[kind] for kind in PAID}
-    units = float((await ending.journal.recall(["units"]))["units"] or 0) + stats.units
+    units = ending.journal.units_before + stats.units
     await ending.journal.remember({"units": repr(units)})
     summary = RunSummary(
         job=ending.spec.name,
@@ -117,22 +119,38 @@ def write_report_page(
         search=f"{spec.search.endpoint}, the {spec.search.limit} most similar",
     )
 
+    searched: dict[str, str | None] = {}
+
     def picture(source: str) -> bytes | None:
         if source.startswith(("https://", "http://")):
             return hit_picture(source)
         try:
-            return read_picture(spec.root_path, source).data
+            now = read_picture(spec.root_path, source)
         except ItemRefused:
             return None
+        # A file that changed since it was searched is another picture: it must not stand beside these hits.
+        return now.data if searched.get(source) in (None, now.sha256) else None
 
     try:
-        write_report(folder / REPORT, view, _lines(folder), picture=picture, most=REPORTED)
+        write_report(folder / REPORT, view, _lines(folder, searched), picture=picture, most=REPORTED)
     except OSError as exc:
         _log.error("report.failed %s", exc)
 
 
-def _lines(folder: Path) -> Iterator[bytes]:
-    """The first lines of both files: a page of a million pictures would help nobody."""
+class _Image(msgspec.Struct):
+    source: str
+    sha256: str | None = None
+
+
+class _Seen(msgspec.Struct):
+    image: _Image
+
+
+def _lines(folder: Path, searched: dict[str, str | None]) -> Iterator[bytes]:
+    """The first lines of both files (a page of a million pictures would help nobody), noting each picture's digest."""
     for name in (RESULTS, OPEN):
         with (folder / name).open("rb") as lines:
-            yield from islice(lines, REPORTED)
+            for line in islice(lines, REPORTED):
+                image = msgspec.json.decode(line, type=_Seen).image
+                searched[image.source] = image.sha256
+                yield line

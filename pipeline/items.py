@@ -49,12 +49,31 @@ def check_sources(spec: JobSpec) -> None:
                 _inside(entry.path, f"images[{index}].path")
                 if _is_pattern(entry.path) and next(_matches(spec, entry.path), None) is None:
                     faults.append(f"images[{index}].path: no file matches {entry.path} in {spec.root_path}")
-            elif entry.manifest is not None:
-                next(rows(manifest_path(spec, entry), entry), None)
+            elif entry.manifest is not None and next(rows(manifest_path(spec, entry), entry), None) is None:
+                faults.append(f"{manifest_path(spec, entry)}: no rows; a job needs at least one picture")
         except SpecError as exc:
             faults.extend(exc.lines)
     if faults:
         raise SpecError(*faults)
+
+
+def faulty_items(spec: JobSpec, *, most: int) -> list[str]:
+    """Read every source through and name what would become a failed item: the first `most`, and how many more."""
+    faults: list[str] = []
+    seen: dict[int, int] = {}
+    more = 0
+    for item in items(spec):
+        fault = item.problem.message if item.problem else ""
+        picture = hash((item.source, item.local))
+        if not fault and seen.setdefault(hash(item.id), picture) != picture:
+            fault = f"{item.origin}: the id {item.id!r} is already used for another picture"
+        if not fault and item.local and not (spec.root_path / item.source).is_file():
+            fault = f"{item.origin}: there is no file {item.source} in {spec.root_path}"
+        if fault and len(faults) < most:
+            faults.append(fault)
+        elif fault:
+            more += 1
+    return [*faults, f"... and {more:,} more"] if more else faults
 
 
 def fingerprint(spec: JobSpec) -> str:

@@ -9,8 +9,10 @@ Everything here is frozen and free of I/O. Times are seconds since the epoch (UT
 """
 
 import enum
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
 import msgspec
 
@@ -107,7 +109,7 @@ class Hits:
 
     `array` is the vendor's own JSON array of hits, byte for byte but for raw line breaks between tokens. `scores[i]` is
     None where the vendor sent none; `complete[i]` is False where one of AI39-1's required fields is missing. `total`
-    counts all results at the vendor, `at` is when the answer came.
+    counts all results at the vendor, `at` is when the answer came; `endpoint` and `params` are what was asked.
     """
 
     array: bytes
@@ -116,6 +118,8 @@ class Hits:
     total: int
     request_id: str
     at: float
+    endpoint: str = ""
+    params: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def expires_at(self) -> float:

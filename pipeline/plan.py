@@ -1,5 +1,6 @@
 """What a run would do and cost, without a single call."""
 
+import time
 from array import array
 from collections.abc import Iterable
 from pathlib import Path
@@ -16,7 +17,7 @@ ANSWER_S = 5.0
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """The items of a job and the calls that are left, at most; `already` counts what the run directory knows."""
+    """The items of a job and the calls that are left, without retries; `already` is what the run directory knows."""
 
     job: str
     vendor: str
@@ -34,7 +35,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def paid_calls(self) -> int:
-        """All calls left, at most."""
+        """All calls left, without retries."""
         return sum(self.calls.values())
 
 
@@ -46,7 +47,7 @@ def make_plan(spec: JobSpec, folder: Path) -> Plan:
     for item in items(spec):
         new = item.problem is None and (store is None or (not unchanged and store.find(item.id) is None))
         seen.add(item.id, item.source, local=item.local, bad=item.problem is not None, new=new)
-    left = store.left() if store is not None else {}
+    left = store.left(now=time.time()) if store is not None else {}
     fresh, fresh_local = seen.new_pictures()
     pending = fresh + left.get("pending", 0)
     calls = {

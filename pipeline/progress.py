@@ -70,7 +70,7 @@ class Watch:
             if observer is not None:
                 observer.update(self.look())
             if ticks % 4 == 0:
-                self._journal.note_calls()
+                self._journal.note_calls(self._client.stats.units)
             ticks += 1
             await anyio.sleep(EVERY_S)
 
@@ -103,7 +103,8 @@ class Watch:
         limiter = self._client.limiters[kind]
         return Flow(
             sent=sent,
-            per_s=(sent - then) / (now - since) if now > since else 0.0,
+            # Whole calls over a broken span look like more than the limit, which the limiter never gives.
+            per_s=min(limiter.qps, (sent - then) / (now - since)) if now > since else 0.0,
             limit_per_s=limiter.qps,
             slowed_to_per_s=limiter.rate,
             spent=self._journal.calls[kind].used,
@@ -114,7 +115,7 @@ class Watch:
         """Seconds left and what they wait for; None while nobody can tell."""
         items = self._engine.items()
         waiting = sum(items[state] for state in WAITING)
-        if not waiting or not self._engine.all_in:
+        if not waiting or not self._engine.all_in or self._engine.ended_by is not None:
             return None, ""
         kinds = self._spec.kinds(local=flows[Kind.UPLOAD].sent > 0)
         slowest = min(kinds, key=lambda kind: flows[kind].slowed_to_per_s)

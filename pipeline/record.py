@@ -132,8 +132,8 @@ class RecordWriter:
 
     def _search(self, hits: Hits) -> SearchPart:
         return SearchPart(
-            endpoint=self.spec.search.endpoint,
-            params=search_params(self.spec),
+            endpoint=hits.endpoint or self.spec.search.endpoint,
+            params=dict(hits.params) if hits.endpoint else search_params(self.spec),
             request_id=hits.request_id,
             total=hits.total,
             hits=len(hits.scores),

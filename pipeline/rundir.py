@@ -24,6 +24,8 @@ SUMMARY, OPEN, SPEC, LOG, REPORT, LOCK = (
     "lock",
 )
 
+LOCK_WAIT_S = 1.0  # `status` holds the lock for a moment to see whether someone runs
+
 
 def run_folder(spec: JobSpec, *, now: datetime, new: bool = False) -> Path:
     """The run directory of a job: the newest of its name, or with `new` the next one.
@@ -55,21 +57,27 @@ def hold(folder: Path) -> Iterator[None]:
     """
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _prove_writable(folder)
-    except OSError as exc:
-        raise JournalError(
-            f"{folder}: the run directory cannot be written: {exc.strerror}; check the disk and the permissions"
-        ) from None
-    lock = FileLock(folder / LOCK, timeout=0, mode=0o600)
-    try:
+        lock = FileLock(folder / LOCK, timeout=LOCK_WAIT_S, mode=0o600)
         lock.acquire()
     except Timeout:
         raise RunLocked(f"{folder} is in use by another process{_holder(folder)}; wait for it, or stop it") from None
+    except OSError as exc:
+        raise _not_writable(folder, exc) from None
     try:
+        try:
+            _prove_writable(folder)
+        except OSError as exc:
+            raise _not_writable(folder, exc) from None
         (folder / LOCK).write_text(json.dumps({"pid": os.getpid(), "host": socket.gethostname()}), encoding="utf-8")
         yield
     finally:
         lock.release()
+
+
+def _not_writable(folder: Path, exc: OSError) -> JournalError:
+    return JournalError(
+        f"{folder}: the run directory cannot be written: {exc.strerror}; check the disk and the permissions"
+    )
 
 
 def _prove_writable(folder: Path) -> None:

@@ -35,7 +35,7 @@ def read_status(folder: Path) -> Status:
         return Status(
             run=str(folder),
             running=running,
-            now="running" if running else _last_end(folder),
+            now="running" if running else _last_end(folder, store.meta("started_at") or ""),
             items=item_counts(store.counts()),
             calls={kind.value: sent for kind, (_, sent) in store.calls().items()},
             expires=_expiries(store.first_times()),
@@ -73,9 +73,11 @@ def _is_running(folder: Path) -> bool:
         return False
 
 
-def _last_end(folder: Path) -> str:
+def _last_end(folder: Path, started_at: str) -> str:
     try:
         summary = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
+        if summary["finished_at"] < started_at:
+            return f"not running; started {started_at} and never came to its end: run it again to go on"
         return f"ended {summary['finished_at']}: {summary['exit_reason']}"
     except (OSError, ValueError, KeyError, TypeError):
         return "not running; it has no summary, so it was killed or never ended: run it again to go on"

@@ -23,8 +23,10 @@ async def stop_on_signals(engine: Engine, *, drain_s: float, work: anyio.CancelS
         return
     async with anyio.create_task_group() as drains:
         with receiver as signals:
+            heard = 0
             async for number in signals:
-                if isinstance(engine.ended_by, Interrupted):
+                heard += 1
+                if heard > 1:
                     _log.warning("run.cut_short signal=%s", number)
                     work.cancel()
                     continue

@@ -1,7 +1,6 @@
 """What a run came to: the counts that add up, what was spent, and why it ended."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import msgspec
 
@@ -73,9 +72,3 @@ def calls_per_settled(items: dict[str, int], calls: dict[Kind, int]) -> dict[str
 def to_json(summary: RunSummary) -> bytes:
     """summary.json, indented for people."""
     return msgspec.json.format(msgspec.json.encode(summary), indent=2) + b"\n"
-
-
-def from_json(raw: bytes) -> dict[str, Any]:
-    """A summary of any version of this program, as plain data."""
-    decoded = msgspec.json.decode(raw)
-    return decoded if isinstance(decoded, dict) else {}

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import ItemRefused, SpecError
-from pipeline.items import check_sources, fingerprint, items, source_id
+from pipeline.items import check_sources, faulty_items, fingerprint, items, source_id
 from pipeline.models import Item
 from pipeline.pictures import read_picture
 from pipeline.spec import JobSpec, load_job
@@ -244,8 +244,25 @@ def test_a_root_that_is_not_there_is_told(job: Job) -> None:
 
 def test_good_sources_are_looked_at_without_a_word(job: Job, tmp_path: Path) -> None:
     (tmp_path / "a.jpg").touch()
-    (tmp_path / "p.csv").write_text("url\n")
+    (tmp_path / "p.csv").write_text("url\nhttps://h/1.jpg\n")
     check_sources(job("{path: '*.jpg'}", "{path: missing.jpg}", "{manifest: p.csv}", "{url: 'https://h/1.jpg'}"))
+
+
+def test_manifest_without_rows_is_a_fault(job: Job, tmp_path: Path) -> None:
+    """A broken export must not look like a finished screening."""
+    (tmp_path / "p.csv").write_text("url\n")
+    with pytest.raises(SpecError, match="no rows"):
+        check_sources(job("{manifest: p.csv}"))
+
+
+def test_check_reads_every_row(job: Job, tmp_path: Path) -> None:
+    rows = "".join(f"{n},ftp://h/{n}\n" for n in range(30))
+    (tmp_path / "p.csv").write_text(f"id,url\nA,https://h/1\nA,https://h/2\n{rows}")
+    faults = faulty_items(job("{manifest: p.csv}", "{path: missing.jpg}"), most=3)
+    assert len(faults) == 4
+    assert "the id 'A' is already used" in faults[0]
+    assert "p.csv:4" in faults[1]
+    assert faults[3] == "... and 29 more"
 
 
 # --- the fingerprint ---

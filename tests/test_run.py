@@ -207,6 +207,26 @@ def test_another_picture_behind_a_known_id_is_refused_before_anything_is_sent(tm
         assert (done.exit_code, done.items["all"]) == (0, 7)
 
 
+def test_a_run_directory_of_the_sandbox_is_refused_for_a_vendor(tmp_path: Path) -> None:
+    """What the sandbox found says nothing of a real database, and its links are dead there."""
+    with vendor(tmp_path) as server:
+        path = job(tmp_path, url="sandbox", pictures=2)
+        run(path)
+        with pytest.raises(SpecError, match=r"belongs to sandbox, not to 127\.0\.0\.1"):
+            run(path, f"api.base_url={server.url}", accept_changes=True)
+        assert server.stats.calls("search") == 0
+
+
+def test_a_record_says_what_was_really_asked(tmp_path: Path) -> None:
+    """A search that is paid already keeps its parameters, though the job was changed and that was accepted."""
+    with vendor(tmp_path) as server:
+        path = job(tmp_path, url=server.url, pictures=2, api={"budget": {"create_calls": 0}})
+        run(path)
+        run(path, "search.limit=1", "api.budget.create_calls=9", accept_changes=True)
+    records = lines(tmp_path / "runs/job/results.jsonl")
+    assert [(record["search"]["params"]["limit"], record["search"]["hits"]) for record in records] == [(3, 3), (3, 3)]
+
+
 def test_new_items_are_added_and_removed_ones_are_kept_and_counted(tmp_path: Path) -> None:
     urls = drawings(6)
     with vendor(tmp_path) as server:

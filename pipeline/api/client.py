@@ -5,7 +5,7 @@ import re
 import time
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 import anyio
@@ -92,7 +92,8 @@ class Client:
 
     async def search(self, endpoint: str, url: str, params: Mapping[str, object], meter: Meter) -> Hits:
         """Search one picture (P009 or P060)."""
-        return await self._call(wire.search_request(endpoint, url, params), wire.read_search, meter)
+        hits = await self._call(wire.search_request(endpoint, url, params), wire.read_search, meter)
+        return replace(hits, endpoint=endpoint, params=params)
 
     async def create(
         self, url: str, choice: Choice, meter: Meter, *, report_lang: str, country: list[str] | None
@@ -147,11 +148,15 @@ class Client:
             at: float | None = None
             # Given up before the permit is taken: at one call a second all that wait grow old, and permits that fell
             # to old connections would be lost to everyone.
-            with anyio.CancelScope(deadline=anyio.current_time() + STALE_S):
-                async with self._thresholds[kind]:
-                    with anyio.CancelScope(shield=True):
-                        await meter.before(kind, request_id)
-                    at = await self.limiters[kind].permit()
+            try:
+                with anyio.CancelScope(deadline=anyio.current_time() + STALE_S):
+                    async with self._thresholds[kind]:
+                        with anyio.CancelScope(shield=True):
+                            await meter.before(kind, request_id)
+                        at = await self.limiters[kind].permit()
+            except anyio.get_cancelled_exc_class():
+                meter.not_executed(kind, sent=False)  # cut short before its first byte: it need not be in doubt
+                raise
             if at is None:
                 raise Reconnect("its connection grew old before its turn", code="stale", sent=False)
             inside = False

@@ -1,10 +1,14 @@
 """The command line: parses, calls `app`, prints. Results go to stdout, everything else to stderr."""
 
+import io
 import sys
 
 
 def main() -> None:
     """Run the command line and exit with design.md's codes."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal that knows no such letter is no reason to die
     sys.exit(run())
 
 

@@ -26,6 +26,9 @@ def explain(exc: BaseException) -> int:
         return USAGE
     if isinstance(exc, BrokenPipeError):
         return 141
+    if isinstance(exc, OSError) and exc.filename is None:
+        say(f"the output cannot be written: {exc.strerror}; what was paid is in the run directory")
+        return 5
     return _bug(exc)
 
 

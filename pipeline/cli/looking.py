@@ -10,11 +10,13 @@ import msgspec
 from pipeline import app
 from pipeline.cli.show import duration, show_lines, show_rows, stdout_console
 from pipeline.errors import SpecError
-from pipeline.items import check_sources
+from pipeline.items import check_sources, faulty_items
 from pipeline.plan import Plan, make_plan
 from pipeline.rundir import run_folder
 from pipeline.spec.load import json_schema
 from pipeline.status import Status, read_status
+
+SHOWN_FAULTS = 20
 
 
 def plan_command(path: Path, overrides: list[str], *, new: bool, as_json: bool) -> int:
@@ -39,7 +41,7 @@ def _show_plan(plan: Plan) -> None:
         *((f"already {word.replace('_', ' ')}", count) for word, count in plan.already.items()),
     ]
     rows = [(text, f"{count:,}") for text, count in counts if count]
-    rows += [(f"{kind} calls, at most", f"{count:,}") for kind, count in plan.calls.items()]
+    rows += [(f"{kind} calls, without retries", f"{count:,}") for kind, count in plan.calls.items()]
     if plan.seconds:
         rows.append(("time, about", f"{duration(plan.seconds)} (bound by {plan.binds})"))
     show_rows([*rows, ("run directory", plan.run)], console)
@@ -50,6 +52,8 @@ def check_command(path: Path, overrides: list[str]) -> int:
     """Check a job file and that its sources are there."""
     spec = app.load_spec(path, overrides=overrides)
     check_sources(spec)
+    if faults := faulty_items(spec, most=SHOWN_FAULTS):
+        raise SpecError(*(f"{path}: {fault}" for fault in faults))
     show_lines([*(f"note: {text}" for text in spec.warnings()), f"{path}: no faults found"], stdout_console())
     return 0
 

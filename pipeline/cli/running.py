@@ -53,8 +53,10 @@ def demo_command(*, new: bool, quiet: bool) -> int:
 
 def _ask(job: app.Job, *, new: bool) -> None:
     plan = make_plan(job.spec, run_folder(job.spec, now=datetime.now().astimezone(), new=new))
+    if not plan.paid_calls:
+        return
     calls = ", ".join(f"{count:,} {kind}" for kind, count in plan.calls.items())
-    say(f"{job.spec.vendor} will be sent at most {plan.paid_calls:,} calls ({calls}), which the account pays for.")
+    say(f"{job.spec.vendor} will be sent {plan.paid_calls:,} calls ({calls}) and retries, which the account pays for.")
     print("Go on? [y/N] ", end="", file=sys.stderr, flush=True)
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):
         raise SpecError("nothing was sent")

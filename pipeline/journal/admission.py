@@ -32,8 +32,9 @@ class Admitted(NamedTuple):
 def admit(store: Store, batch: Sequence[Item], *, generation: int, accept_changes: bool) -> Admitted:
     """Enter a batch of items; known ones are only marked as still listed.
 
-    An item that failed before any call is read anew. With `accept_changes` another source replaces the old one as long
-    as nothing was paid for the item; an item that is paid keeps the picture that was paid.
+    An item that failed before any call is read anew, and so is one that was refused and shows another picture now. With
+    `accept_changes` another source replaces the old one as long as nothing was paid for the item; an item that is paid
+    keeps the picture that was paid.
     """
     new = failed = repeated = 0
     changes: list[Change] = []
@@ -49,7 +50,9 @@ def admit(store: Store, batch: Sequence[Item], *, generation: int, accept_change
             _insert(store, item, generation)
             new += 1
             failed += item.problem is not None
-        elif known.untouched and (known.state == State.FAILED or (accept_changes and not known.shows(item))):
+        elif (known.untouched and known.state == State.FAILED) or (
+            not known.shows(item) and known.unpaid and (accept_changes or known.state == State.FAILED)
+        ):
             _replace(store, known.ord, item, generation)
         else:
             if not known.shows(item):
@@ -83,9 +86,15 @@ class _Known(NamedTuple):
     generation: int
     state: int
     calls: str
+    segment: int | None
 
     def shows(self, item: Item) -> bool:
         return (self.source, bool(self.local)) == (_storable(item.source), item.local)
+
+    @property
+    def unpaid(self) -> bool:
+        """Nothing came of what was sent for it: no hits, no task."""
+        return self.untouched or (self.state == State.FAILED and self.segment is None)
 
     @property
     def untouched(self) -> bool:
@@ -95,7 +104,7 @@ class _Known(NamedTuple):
 
 def _known(store: Store, id_: str) -> _Known | None:
     row = store.do(
-        "SELECT ord, source, local, origin, generation, state, calls FROM items WHERE id = ?", (id_,)
+        "SELECT ord, source, local, origin, generation, state, calls, segment FROM items WHERE id = ?", (id_,)
     ).fetchone()
     return _Known(*row) if row else None
 

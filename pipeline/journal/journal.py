@@ -38,6 +38,7 @@ class Journal:
 
     def __init__(self, writer: Writer, *, budgets: Mapping[Kind, int | None]) -> None:
         self.calls: dict[Kind, Lease] = {}
+        self.units_before = 0.0
         self._writer = writer
         self._budgets = budgets
         self._leasing = anyio.Lock()
@@ -45,7 +46,12 @@ class Journal:
 
     async def begin(self) -> dict[State, int]:
         """Read the counts of calls and items; to be called once before any other method."""
-        calls, counts = await self._writer.do(lambda disk, _: (disk.store.calls(), disk.store.counts()))
+
+        def read(disk: Disk, _: object) -> tuple[dict[Kind, tuple[int, int]], dict[State, int], str | None]:
+            return disk.store.true_calls(), disk.store.counts(), disk.store.meta("units")
+
+        calls, counts, units = await self._writer.do(read)
+        self.units_before = float(units or 0)
         # What was reserved and not given back may have been sent before a kill: it counts as spent.
         self.calls = {kind: Lease(reserved, reserved, sent) for kind, (reserved, sent) in calls.items()}
         return counts
@@ -140,13 +146,15 @@ class Journal:
         """Count a call that is about to leave."""
         self.calls[kind].sent += 1
 
-    def note_calls(self) -> None:
-        """Let the counts of sent calls follow to disk with the next group."""
+    def note_calls(self, units: float) -> None:
+        """Let the counts of sent calls, and the units billed in this run, follow to disk with the next group."""
+        billed = repr(self.units_before + units)
         counts = {kind: lease.sent for kind, lease in self.calls.items()}
 
         def write(disk: Disk, _: object) -> None:
             for kind, sent in counts.items():
                 disk.store.note_sent(kind, sent)  # not `reserved`: a larger lease may be on its way to disk already
+            disk.store.set_meta("units", billed)
 
         self._writer.post(write)
 

@@ -13,7 +13,20 @@ import msgspec
 
 from pipeline.errors import JournalError
 from pipeline.journal.schema import LEGAL, VERSION, Connection, statements
-from pipeline.models import PAID, Calls, Hits, Item, Kind, Problem, State, Task, Upload, Work
+from pipeline.models import (
+    EXPIRY_MARGIN_S,
+    HITS_LIFE_S,
+    PAID,
+    Calls,
+    Hits,
+    Item,
+    Kind,
+    Problem,
+    State,
+    Task,
+    Upload,
+    Work,
+)
 from pipeline.sink import Line
 
 _WORK = "ord, id, source, local, origin, labels, calls, url, url_expires, sha256, search, segment, spooled_at, spooled"
@@ -35,6 +48,8 @@ class SearchNote(msgspec.Struct, frozen=True):
     total: int
     request_id: str
     at: float
+    endpoint: str = ""
+    params: dict[str, Any] = msgspec.field(default_factory=dict)
 
 
 class Waiting(NamedTuple):
@@ -212,6 +227,16 @@ class Store:
         rows = self.do("SELECT kind, reserved, sent FROM calls").fetchall()
         return {Kind(kind): (int(reserved), int(sent)) for kind, reserved, sent in rows}
 
+    def true_calls(self) -> dict[Kind, tuple[int, int]]:
+        """As `calls`; after a kill, what the items themselves know of counts where it is more."""
+        calls = self.calls()
+        if all(reserved == sent for reserved, sent in calls.values()):
+            return calls
+        sums = ", ".join(f"coalesce(sum(json_extract(calls, '$.{kind.value}')), 0)" for kind in PAID)
+        spent = self.do(f"SELECT {sums} FROM items").fetchone()  # noqa: S608 - names of ours
+        known = dict(zip(PAID, spent, strict=True))
+        return {kind: (reserved, max(sent, int(known[kind]))) for kind, (reserved, sent) in calls.items()}
+
     def note_calls(self, kind: Kind, *, reserved: int, sent: int) -> None:
         """Set both counts of a kind."""
         self.do("UPDATE calls SET reserved = ?, sent = ? WHERE kind = ?", (reserved, sent, kind.value))
@@ -239,12 +264,19 @@ class Store:
         found = {State.SEARCHED: searched, State.TASKED: tasked}
         return {state: float(at) for state, at in found.items() if at is not None}
 
-    def left(self) -> dict[str, int]:
-        """What a next run would work on: `pending` (to be searched, `to_upload` of them first) and `searched`."""
+    def left(self, *, now: float) -> dict[str, int]:
+        """What a next run would work on: `pending` (to be searched), `searched`, and `to_upload` of them all.
+
+        Hits and uploads that are too old by `now` count as not there.
+        """
+        usable_since = now - HITS_LIFE_S + EXPIRY_MARGIN_S
         row = self.do(
-            "SELECT sum(segment IS NULL), sum(segment IS NOT NULL), sum(segment IS NULL AND local AND url IS NULL) "
-            "FROM items WHERE same_as IS NULL AND (state IN (0, 1, 22) "
-            "OR (state = 20 AND json_extract(problem, '$.retryable')))"
+            "SELECT sum(NOT paid), sum(paid), sum(local AND NOT reachable) FROM (SELECT local, "
+            "segment IS NOT NULL AND json_extract(search, '$.at') > ?1 AS paid, "
+            "coalesce(url_expires > ?2, 0) AS reachable FROM items "
+            "WHERE same_as IS NULL AND generation = (SELECT max(generation) FROM items) AND (state IN (0, 1, 22) "
+            "OR (state = 20 AND json_extract(problem, '$.retryable'))))",
+            (usable_since, now + EXPIRY_MARGIN_S),
         ).fetchone()
         return dict(zip(("pending", "searched", "to_upload"), (int(value or 0) for value in row), strict=True))
 
@@ -274,9 +306,10 @@ def _waiting(row: Sequence[Any]) -> Waiting:
 
 def note_of(hits: Hits) -> SearchNote:
     """What the journal keeps of hits."""
-    return SearchNote(hits.scores, hits.complete, hits.total, hits.request_id, hits.at)
+    asked = (hits.endpoint, dict(hits.params))
+    return SearchNote(hits.scores, hits.complete, hits.total, hits.request_id, hits.at, *asked)
 
 
 def hits_of(note: SearchNote, array: bytes) -> Hits:
     """The hits again, from the journal's note and the spool's bytes."""
-    return Hits(array, note.scores, note.complete, note.total, note.request_id, note.at)
+    return Hits(array, note.scores, note.complete, note.total, note.request_id, note.at, note.endpoint, note.params)

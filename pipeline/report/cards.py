@@ -1,6 +1,8 @@
 """From a record to what the template shows of it: every text tidied, every link checked."""
 
+import re
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import NamedTuple
 
 from pipeline.report.lines import Entry, ErrorLine, HitLine
@@ -69,7 +71,9 @@ class Card:
 
 def card(entry: Entry, thumbs: Thumbnails) -> Card:
     """Build the card of one item, with its pictures."""
-    item = tidy(entry.item, MAX_ID)
+    # An id made from a hash says nothing to people; the picture's own name does.
+    made_up = re.fullmatch(r"[0-9a-f]{16}", entry.item) is not None
+    item = tidy(PurePosixPath(entry.image.source).name if made_up else entry.item, MAX_ID)
     labels = [(tidy(key, 40), tidy(value, 80)) for key, value in entry.image.labels.items()]
     return Card(
         item=item,

@@ -52,7 +52,7 @@ def next_steps(view: RunView, first_expiry: str) -> list[Step]:
         )
         steps.append(Step(count(doubtful, "item is in doubt", "items are in doubt"), todo))
     if failed := number("failed", 0):
-        todo = "See below what is wrong with each, mend it, and run the same job again."
+        todo = "See below what is wrong with each and what can be done about it."
         steps.append(Step(count(failed, "item failed", "items failed"), todo))
     if expired := number("expired", 0):
         steps.append(Step(count(expired, "item expired", "items expired"), "Run the same job again."))

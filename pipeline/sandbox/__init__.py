@@ -1,4 +1,4 @@
 """The vendor's contract served on this machine, over a real similarity search in a drawn gallery.
 
-numpy is needed here and nowhere else: `pip install infringement-pipeline[sandbox]`.
+numpy is needed here and nowhere else: the extra `sandbox`.
 """

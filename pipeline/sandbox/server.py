@@ -14,7 +14,7 @@ from pipeline.errors import SpecError
 try:
     import numpy  # noqa: F401 - an optional extra: say so before a module deeper down fails to import it
 except ImportError:
-    raise SpecError("The sandbox needs numpy: pip install 'infringement-pipeline[sandbox]'") from None
+    raise SpecError("The sandbox needs numpy: pip install 'numpy>=2,<3'") from None
 
 from pipeline.sandbox.app import STATS, make_app
 from pipeline.sandbox.settings import SandboxSettings

@@ -68,10 +68,15 @@ def parse(raw: bytes) -> Document:
     except yaml.MarkedYAMLError as exc:
         mark = exc.problem_mark or exc.context_mark
         place = _mark(mark) if mark else None
-        document.faults.append(Fault(place, f"this is not YAML: {exc.problem or exc.context}"))
+        document.faults.append(Fault(place, f"this is not YAML: {_reason(exc)}"))
     except yaml.YAMLError as exc:
         document.faults.append(Fault(None, f"this is not YAML: {str(exc).splitlines()[0]}"))
     return document
+
+
+def _reason(exc: yaml.MarkedYAMLError) -> str:
+    reason = str(exc.problem or exc.context)
+    return "a tab here; indent with spaces" if "cannot start any token" in reason else reason
 
 
 def _mark(mark: Any) -> Mark:

@@ -175,6 +175,8 @@ def _explain(document: Document, loc: Loc, error: ErrorDetails) -> str:
             return _unknown_key(str(loc[-1]), [key for key in _keys_at(_pattern(loc[:-1])) if key != loc[-1]])
         case "string_type" if loc in document.written:
             written = _printable(document.written[loc])
+            if re.fullmatch(r"\d{4}-\d{2}-\d{2}", written) and str(loc[-1]).endswith("_time"):
+                return f'write a date as "yyyyMMdd": "{written.replace("-", "")}"'
             return f'YAML reads {written} as {kind_in_yaml(value)}; put it in quotes: "{written}"'
         case "literal_error":
             return f"{_shown(document, loc, value)} is not allowed; allowed: {context['expected']}" + _did_you_mean(
@@ -195,6 +197,8 @@ def _explain(document: Document, loc: Loc, error: ErrorDetails) -> str:
 
 def _in_words(message: str) -> str:
     message = message.replace("Input should be", "must be")
+    if message.startswith("List should have at least 1 item"):
+        return "at least one entry is needed"
     message = re.sub(r"valid dictionary( or instance of \w+)?", "mapping (key: value)", message)
     message = message.replace("a valid integer", "a whole number").replace(
         "a valid list", "a list (- one entry a line)"

@@ -262,6 +262,11 @@ class JobSpec(Strict):
         return "sandbox" if self.sandbox else (urlsplit(self.api.base_url).netloc)
 
     @property
+    def host(self) -> str:
+        """Whose results a run directory holds: the vendor's host without a port, or `sandbox`."""
+        return "sandbox" if self.sandbox else (urlsplit(self.api.base_url).hostname or "")
+
+    @property
     def folder(self) -> Path:
         """The folder that holds the spec; its relative paths start here."""
         return self._folder
@@ -290,6 +295,7 @@ class JobSpec(Strict):
         return {
             "search": self.search.model_dump(mode="json", exclude_none=True),
             "task": self.task.model_dump(mode="json", exclude_none=True),
+            "pictures": {"root": self.root},
         }
 
     def not_looked_at(self) -> list[str]:

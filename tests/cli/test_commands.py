@@ -79,7 +79,7 @@ def test_plan_needs_no_credentials(folder: Path, capsys: pytest.CaptureFixture[s
     path = job(folder, url="https://connect.example.com", pictures=3)
     code, out, _ = call(capsys, "plan", path)
     assert code == 0
-    assert "search calls, at most  3" in " ".join(out.split(" ")) or "3" in out
+    assert "search calls, without retries  3" in out
 
 
 def test_check_names_every_fault_at_its_place(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -189,7 +189,7 @@ def test_paid_calls_to_a_real_host_are_stated_and_asked_for_on_a_terminal(folder
         code, said = _on_a_terminal(["run", str(path)], answer="n\n", cwd=folder)
         assert server.stats.calls("search") == 0
     assert code == 2
-    assert "at most 6 calls" in said
+    assert "will be sent 6 calls" in said
     assert "Go on? [y/N]" in said
 
 
@@ -248,4 +248,4 @@ def test_the_sandbox_without_numpy_says_what_to_install(folder: Path) -> None:
     code = start + "sys.exit(cli.run(['run', 'good.yaml', '-q']))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=folder)
     assert done.returncode == 2
-    assert done.stderr.strip() == "The sandbox needs numpy: pip install 'infringement-pipeline[sandbox]'"
+    assert done.stderr.strip() == "The sandbox needs numpy: pip install 'numpy>=2,<3'"

@@ -117,7 +117,6 @@ PAID = {
         store.put_back(1, calls=Calls(1, 0, 0), hits=None),
     ),
     "settled": lambda store: settle(store, 1),
-    "refused": lambda store: pay(store, 1),
     "in doubt": lambda store: (
         store.intend(1, request_id="r", at=NOW, calls=Calls(0, 1, 1), hits=None),
         store.leave_open(1, State.IN_DOUBT, REFUSED, calls=Calls(0, 1, 1)),
@@ -136,6 +135,16 @@ def test_picture_that_was_paid_for_is_never_replaced(paid: str, accept: bool, st
     assert admitted.changes == (Change("SKU-1", item(1).source, OTHER),)
     # With a yes the item stays in the job as it was paid; without, the whole reading is refused.
     assert (sum(store.counts(generation=2).values()) == 1) is accept
+
+
+def test_refused_item_that_shows_another_picture_now_is_worked_on(store: Store) -> None:
+    """Nothing came of the refused call, so the corrected picture takes its place; what was spent is not forgotten."""
+    enter(store, item(1))
+    pay(store, 1)
+    admitted = enter(store, item(1, source=OTHER), generation=2)
+    assert rows(store, "source, state") == [(OTHER, int(State.PENDING))]
+    assert admitted.changes == ()
+    assert '"search":1' in rows(store, "calls")[0][0]
 
 
 def test_second_item_of_a_picture_waits_for_the_first(store: Store) -> None:

@@ -161,7 +161,7 @@ async def test_counts_that_follow_to_disk_never_shrink_a_lease_that_is_on_its_wa
             around.start_soon(journal.reserve, SEARCH)
             await anyio.sleep(0)
             await anyio.sleep(0)
-            journal.note_calls()
+            journal.note_calls(0.0)
         assert journal.calls[SEARCH].used == 1
         assert await reserved_on_disk(journal) >= 1
 
@@ -169,7 +169,7 @@ async def test_counts_that_follow_to_disk_never_shrink_a_lease_that_is_on_its_wa
 async def test_sent_calls_follow_to_disk(tmp_path: Path) -> None:
     async with open_journal(tmp_path / "run") as journal:
         await spend(journal, SEARCH, 5)
-        journal.note_calls()
+        journal.note_calls(0.0)
         await look(journal, lambda disk: None)
         dead = dead_copy(tmp_path / "run", tmp_path / "dead")
     async with open_journal(dead) as journal:

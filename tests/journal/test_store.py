@@ -257,16 +257,22 @@ def test_without_searches_and_tasks_there_are_no_first_times(store: Store) -> No
     assert store.first_times() == {}
 
 
+FRESH, OLD = f'{{"at": {NOW - 60}}}', f'{{"at": {NOW - 9 * 3600}}}'
+
+
 @pytest.mark.parametrize(
     ("state", "columns", "expected"),
     [
         pytest.param(P, {}, (1, 0, 0), id="pending"),
         pytest.param(P, {"local": 1}, (1, 0, 1), id="local-to-upload"),
-        pytest.param(P, {"local": 1, "url": "https://up.example"}, (1, 0, 0), id="local-uploaded"),
-        pytest.param(S, {"segment": 1}, (0, 1, 0), id="searched"),
+        pytest.param(P, {"local": 1, "url": "u", "url_expires": NOW + 3600}, (1, 0, 0), id="local-uploaded"),
+        pytest.param(P, {"local": 1, "url": "u", "url_expires": NOW + 60}, (1, 0, 1), id="upload-too-old"),
+        pytest.param(S, {"segment": 1, "search": FRESH}, (0, 1, 0), id="searched"),
+        pytest.param(S, {"segment": 1, "search": OLD}, (1, 0, 0), id="hits-too-old"),
+        pytest.param(S, {"segment": 1, "search": FRESH, "local": 1}, (0, 1, 1), id="searched-and-upload-too-old"),
         pytest.param(EXPIRED, {}, (1, 0, 0), id="expired"),
         pytest.param(FAILED, {"problem": PASSING}, (1, 0, 0), id="failed-in-passing"),
-        pytest.param(FAILED, {"problem": PASSING, "segment": 1}, (0, 1, 0), id="failed-with-hits"),
+        pytest.param(FAILED, {"problem": PASSING, "segment": 1, "search": FRESH}, (0, 1, 0), id="failed-with-hits"),
         pytest.param(FAILED, {"problem": REFUSED}, (0, 0, 0), id="refused-for-good"),
         pytest.param(IN_DOUBT, {"problem": REFUSED}, (0, 0, 0), id="in-doubt"),
         pytest.param(TASKED, {}, (0, 0, 0), id="settled"),
@@ -278,12 +284,12 @@ def test_left_is_what_a_next_run_pays_for(
 ) -> None:
     packed = {k: msgspec.json.encode(v).decode() if isinstance(v, Problem) else v for k, v in columns.items()}
     put(store, 1, state, **packed)
-    assert tuple(store.left().values()) == expected
-    assert list(store.left()) == ["pending", "searched", "to_upload"]
+    assert tuple(store.left(now=NOW).values()) == expected
+    assert list(store.left(now=NOW)) == ["pending", "searched", "to_upload"]
 
 
 def test_nothing_is_left_of_an_empty_journal(store: Store) -> None:
-    assert store.left() == {"pending": 0, "searched": 0, "to_upload": 0}
+    assert store.left(now=NOW) == {"pending": 0, "searched": 0, "to_upload": 0}
 
 
 def test_requeued_items_wait_where_their_paid_hits_allow(store: Store) -> None:
