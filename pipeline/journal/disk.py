@@ -1,5 +1,7 @@
 """The three places a run writes to, opened together: the states, the hits under way, and the lines."""
 
+import errno
+import os
 import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -42,18 +44,56 @@ def open_disk(folder: Path, *, now: float, connect: Callable[[Path], Connection]
     Raises JournalError when they cannot be opened, or are not what was written.
     """
     try:
+        _refuse_lost_journal(folder)
         store = Store(connect(folder / JOURNAL))
         (folder / JOURNAL).chmod(0o600)
         configure(store.do)
         store.create()
         sink = Sink(folder / RESULTS)
         recovered = recover(store, sink, now=now)
+        sync_names(folder)
         live = store.do("SELECT segment, count(*) FROM items WHERE segment IS NOT NULL GROUP BY segment").fetchall()
         return Disk(store, Spool(folder / SPOOL, live), sink, recovered)
     except sqlite3.Error as exc:
         raise JournalError(f"{folder / JOURNAL}: the journal cannot be read: {exc}") from exc
     except OSError as exc:
         raise JournalError(f"{folder}: cannot be written: {exc.strerror}; check the disk and the permissions") from exc
+
+
+def _refuse_lost_journal(folder: Path) -> None:
+    """An empty journal would cut all lines off results.jsonl, and forget every task: never start one beside results."""
+    journal, results, log = folder / JOURNAL, folder / RESULTS, folder / f"{JOURNAL}-wal"
+    if journal.is_file() and (journal.stat().st_size or (log.is_file() and log.stat().st_size)):
+        return
+    if results.is_file() and results.stat().st_size:
+        raise JournalError(
+            f"{folder}: {JOURNAL} is gone, and only it can tell what the results are; "
+            "put it back, or start with `run --new`"
+        )
+
+
+def sync_names(folder: Path) -> None:
+    """Make the names of the files durable, and those of the folders up to them: a synced file can still lose its name.
+
+    Done at every start, for the start that made them may have been killed before it came to this.
+    """
+    if not hasattr(os, "O_DIRECTORY"):
+        return
+    _sync_folder(folder)
+    for parent in folder.absolute().parents:
+        try:
+            _sync_folder(parent)
+        except OSError as exc:  # not ours to read, or no folder that can be synced: then we have not made it either
+            if exc.errno not in (errno.EACCES, errno.EPERM, errno.EINVAL, errno.ENOTSUP):
+                raise
+
+
+def _sync_folder(folder: Path) -> None:
+    directory = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
 
 
 def open_store_read_only(folder: Path) -> Store:
