@@ -26,8 +26,9 @@ def explain(exc: BaseException) -> int:
         return USAGE
     if isinstance(exc, BrokenPipeError):
         return 141
-    if isinstance(exc, OSError) and exc.filename is None:
-        say(f"the output cannot be written: {exc.strerror}; what was paid is in the run directory")
+    if isinstance(exc, OSError):
+        what = str(exc.filename) if exc.filename else "the output"
+        say(f"{what}: {exc.strerror or exc}; what was paid is in the journal: mend it and run again")
         return 5
     return _bug(exc)
 

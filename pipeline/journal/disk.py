@@ -53,7 +53,7 @@ def open_disk(folder: Path, *, now: float, connect: Callable[[Path], Connection]
         recovered = recover(store, sink, now=now)
         sync_names(folder)
         live = store.do("SELECT segment, count(*) FROM items WHERE segment IS NOT NULL GROUP BY segment").fetchall()
-        return Disk(store, Spool(folder / SPOOL, live), sink, recovered)
+        return Disk(store, Spool(folder / SPOOL, live, first=int(now * 1000)), sink, recovered)
     except sqlite3.Error as exc:
         raise JournalError(f"{folder / JOURNAL}: the journal cannot be read: {exc}") from exc
     except OSError as exc:

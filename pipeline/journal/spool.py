@@ -19,12 +19,16 @@ _CRC_BYTES = 4
 class Spool:
     """The segment files of one run directory; used by the writer's thread alone."""
 
-    def __init__(self, folder: Path, live: Iterable[tuple[int, int]] = ()) -> None:
-        """`live` says how many items still have hits in each segment; other segments are deleted."""
+    def __init__(self, folder: Path, live: Iterable[tuple[int, int]] = (), *, first: int = 1) -> None:
+        """`live` says how many items still have hits in each segment; other segments are deleted.
+
+        New segments count from `first`, which must never have been used: a power loss can bring a deleted segment back,
+        and another item's hits under a number that is in use again would become somebody's task.
+        """
         self._folder = folder
         self._live = Counter(dict(live))
         self._fd: int | None = None
-        self._segment = max(self._live, default=0)
+        self._segment = max(first - 1, max(self._live, default=0))
         self._offset = 0
         for path in folder.glob("*.spool"):
             if path.stem.isdecimal() and not self._live[int(path.stem)]:

@@ -199,7 +199,7 @@ async def test_intent_is_durable_with_its_hits_when_it_returns(tmp_path: Path) -
         await journal.intend(work_of(1, calls=Calls(0, 1, 0)), hits(), request_id="asked", at=NOW)
         dead = dead_copy(tmp_path / "run", tmp_path / "dead")
     assert rows(dead, "state, intent, attempt, segment, calls") == [
-        (2, "asked", 1, 1, '{"upload":0,"search":1,"create":1}')
+        (2, "asked", 1, int(NOW * 1000), '{"upload":0,"search":1,"create":1}')
     ]
     async with open_journal(dead) as journal:
         assert states(dead) == {"SKU-1": State.IN_DOUBT}
@@ -328,13 +328,13 @@ async def test_hits_too_old_for_a_task_are_forgotten_and_searched_again(
         assert (work.hits is not None) is usable
         pending = await journal.take(State.PENDING, after=0, generation=1, now=now)
         assert [again.calls for again in pending] == ([] if usable else [Calls(0, 1, 0)])
-        assert (dead / "spool" / "00000001.spool").exists() is usable
+        assert (dead / "spool" / f"{int(NOW * 1000)}.spool").exists() is usable
 
 
 @pytest.mark.parametrize("loss", ["no file", "half a file"])
 async def test_hits_that_a_power_loss_took_are_searched_again(loss: str, tmp_path: Path) -> None:
     dead = await paid_and_dead(tmp_path)
-    segment = dead / "spool" / "00000001.spool"
+    segment = dead / "spool" / f"{int(NOW * 1000)}.spool"
     segment.unlink() if loss == "no file" else segment.write_bytes(segment.read_bytes()[:20])
     async with open_journal(dead) as journal:
         (work,) = await journal.take(State.SEARCHED, after=0, generation=1, now=NOW)

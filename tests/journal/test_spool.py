@@ -146,3 +146,14 @@ def test_segment_left_over_from_a_death_is_written_anew_and_not_added_to(folder:
     ref = spool.append(HITS)
     assert (ref, spool.read(ref)) == (SpoolRef(1, 0, 4 + len(HITS)), HITS)
     spool.close()
+
+
+def test_a_segment_that_a_power_loss_brought_back_is_never_taken_for_a_new_one(tmp_path: Path) -> None:
+    """Numbers are not used again: an old segment under a new number's name would hand one item another's hits."""
+    before = Spool(tmp_path, first=1000)
+    ref = before.append(b"[1]")
+    before.release(ref.segment)
+    before.close()
+    after = Spool(tmp_path, first=2000)
+    assert after.append(b"[2]").segment > ref.segment
+    after.close()
