@@ -3,13 +3,20 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test lint build clean
+KILLS ?= 1000
+STATES ?= 50000
+MINUTES ?= 30
+SECONDS ?= 60
+RATE ?= 1000
+
+.PHONY: help demo test lint build kills power-loss soak load clean
 
 help:
 	@echo "make demo   set up and run 36 pictures on the sandbox, no credentials needed"
 	@echo "make test   set up and run the tests"
 	@echo "make lint   ruff and mypy"
 	@echo "make build  the wheel"
+	@echo "make kills KILLS=1000, make power-loss STATES=50000, make soak MINUTES=30, make load RATE=1000: the long proofs, docs/reliability.md"
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -26,7 +33,7 @@ demo: $(VENV)/.demo
 	$(BIN)/pipeline run configs/demo.yaml
 
 test: $(VENV)/.test
-	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
+	$(BIN)/python -m pytest -n auto --dist worksteal --cov --cov-report=term:skip-covered
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .
@@ -35,6 +42,18 @@ lint: $(VENV)/.test
 
 build: $(VENV)/.test
 	$(BIN)/python -m build --wheel
+
+kills: $(VENV)/.test
+	PYTHONPATH=tests $(BIN)/python -m proof kills --kills $(KILLS)
+
+power-loss: $(VENV)/.test
+	PYTHONPATH=tests $(BIN)/python -m proof power-loss --states $(STATES)
+
+soak: $(VENV)/.test
+	PYTHONPATH=tests $(BIN)/python -m proof soak --minutes $(MINUTES)
+
+load: $(VENV)/.test
+	PYTHONPATH=tests $(BIN)/python -m proof load --seconds $(SECONDS) --rate $(RATE)
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

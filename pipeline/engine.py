@@ -5,7 +5,7 @@ A failed item is a value; what leaves `Engine.run` as an exception is a journal 
 
 import logging
 from collections import Counter
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import Mapping
 from contextlib import aclosing
 from typing import assert_never
 
@@ -15,19 +15,22 @@ from pipeline.errors import (
     CallError,
     InDoubt,
     ItemRefused,
+    JournalError,
     PipelineError,
     RunPaused,
     RunStopped,
     SpecError,
     Stopping,
 )
-from pipeline.guards import Systemic
+from pipeline.feed import Feed
+from pipeline.guards import Doubts, Systemic
 from pipeline.intake import Intake
 from pipeline.models import (
     SETTLED,
     Doubtful,
     Failed,
     Kind,
+    Lapsed,
     NoHits,
     Outcome,
     Problem,
@@ -37,7 +40,7 @@ from pipeline.models import (
     Tasked,
     Work,
 )
-from pipeline.process import ItemMeter, Ports, problem_of, process_item
+from pipeline.process import EXPIRED, ItemMeter, Ports, after_doubt, doubtful, problem_of, process_item
 from pipeline.record import RecordWriter
 
 _log = logging.getLogger(__name__)
@@ -56,7 +59,10 @@ class Engine:
         self._intake = intake
         self._records = records
         self._systemic = Systemic()
+        self._doubts = Doubts()
+        self._again: list[int] = []  # items that failed only because the run's retries were used up
         self._meters: set[ItemMeter] = set()
+        self._broken: JournalError | None = None
 
     def items(self) -> dict[State, int]:
         """Items per state, those that came in meanwhile included."""
@@ -87,66 +93,91 @@ class Engine:
         self.stop_intake(reason)
         self._ports.vendor.stop()
 
+    def journal_failed(self, error: JournalError) -> None:
+        """Send nothing more; answers under way are waited for, because the journal keeps what is paid aside."""
+        self._broken = self._broken or error
+        self.stop_calls(error)
+
     async def run(self, *, limit: int | None = None) -> None:
-        """Work on every waiting item (at most `limit`), then let the ones with the same picture share the outcome."""
+        """Work on every waiting item (at most `limit`), then let the ones with the same picture share the outcome.
+
+        Raises JournalError, but only when nothing is under way any more.
+        """
+        begun = await self._pass(limit)
+        if self.ended_by is None and (limit is None or begun < limit):
+            await self._second_pass()
+        if self.ended_by is None and (limit is None or begun < limit):
+            begun += await self._pass(None if limit is None else limit - begun, doubtful=True)
+        if self.ended_by is None and (limit is None or begun < limit):
+            await self._settle_twins()
+
+    async def _second_pass(self) -> None:
+        """Begin once more what was not tried again because the vendor failed too often, if that is over."""
+        again, self._again = self._again, []
+        if not again or not self._ports.vendor.retries_left:
+            return
+        _log.info("run.second_pass items=%s", len(again))
+        searched = await self._ports.ledger.requeue(again)
+        self._tally[State.FAILED] -= len(again)
+        self._tally[State.SEARCHED] += searched
+        self._tally[State.PENDING] += len(again) - searched
+        await self._pass(None)
+
+    async def _pass(self, limit: int | None, *, doubtful: bool = False) -> int:
+        """Work on every waiting item, at most `limit`; return how many were begun.
+
+        With `doubtful`, on those in doubt that may be created once more.
+        """
         room = anyio.Semaphore(self._ports.spec.max_in_flight)
         begun = 0
+        feed = Feed(self._ports.ledger, self._intake, self._tally, now=self._ports.now, ended=self._has_ended)
         async with anyio.create_task_group() as workers:
             if not self._intake.done:
                 workers.start_soon(self._take_in)
-            async with aclosing(self._feed()) as feed:
-                async for work in feed:
-                    await room.acquire()
-                    if self.ended_by is not None or (limit is not None and begun >= limit):
-                        break
-                    begun += 1
-                    workers.start_soon(self._carry, work, room)
+            try:
+                async with aclosing(feed.doubtful() if doubtful else feed.items()) as waiting:
+                    async for work in waiting:
+                        await room.acquire()
+                        if self.ended_by is not None or (limit is not None and begun >= limit):
+                            break
+                        begun += 1
+                        workers.start_soon(self._carry, work, room)
+            except JournalError as error:
+                self.journal_failed(error)
             if limit is not None and begun >= limit:
                 self._intake.stop()
-        if self.ended_by is None and (limit is None or begun < limit):
-            await self._settle_twins()
+        if self._broken is not None:
+            raise self._broken
+        return begun
+
+    def _has_ended(self) -> bool:
+        return self.ended_by is not None
 
     async def _take_in(self) -> None:
         try:
             await self._intake.run()
         except SpecError as error:  # a manifest that breaks off, say: what is in flight is still finished
             self.stop_intake(error)
-
-    async def _feed(self) -> AsyncGenerator[Work, None]:
-        """Waiting items: first those whose hits are paid, then the rest, in the job's order, as they come in."""
-        while self._tally[State.SEARCHED] and not self._intake.done:
-            await self._intake.more()  # which of the paid ones are still listed is known once all items are in
-        for state in (State.SEARCHED, State.PENDING):
-            after = 0
-            while self.ended_by is None:
-                all_in = self._intake.done
-                batch = await self._ports.ledger.take(
-                    state, after=after, generation=self._intake.generation, now=self._ports.now()
-                )
-                for work in batch:
-                    if state is State.SEARCHED and work.hits is None:  # too old: it comes again as pending
-                        self._tally[State.SEARCHED] -= 1
-                        self._tally[State.PENDING] += 1
-                    else:
-                        yield work
-                if batch:
-                    after = batch[-1].ord
-                elif all_in or state is State.SEARCHED:
-                    break
-                else:
-                    await self._intake.more()
+        except JournalError as error:
+            self.journal_failed(error)
 
     async def _carry(self, work: Work, room: anyio.Semaphore) -> None:
         """Process one item and record how it ended. Shielded: what is paid is recorded whatever happens around it."""
         before = State.SEARCHED if work.hits is not None else State.PENDING
+        if work.doubt is not None:
+            before = State.IN_DOUBT
         meter = ItemMeter(work, self._ports)
         self._meters.add(meter)
         try:
             outcome = await self._outcome(work, meter)
+            if work.doubt is not None:
+                outcome = after_doubt(work.doubt, outcome)
             with anyio.CancelScope(shield=True):
                 after = await self._record(work, outcome)
             self._tally[before] -= 1
-            self._tally[after if after is not None else before] += 1
+            self._tally[after] += 1
+        except JournalError as error:
+            self.journal_failed(error)
         finally:
             self._meters.discard(meter)
             room.release()
@@ -157,27 +188,51 @@ class Engine:
         except Stopping:
             return PutBack(work.hits)
         except (RunPaused, RunStopped) as error:
-            # A budget that is used up ends each item at its own next call; what is reserved already still goes.
-            end = self.stop_intake if error.code == "budget" else self.stop_calls
-            end(error)
+            self._end_with(error)
             return PutBack(work.hits)
         except InDoubt as error:
-            return Doubtful(problem_of("create", error))
+            self._watch_doubt(error)
+            return doubtful(error, meter.sent_at)
         except CallError as error:
-            if isinstance(error, ItemRefused) and error.code not in ABOUT_THE_PICTURE:
-                self._watch(error)
-            return Failed(problem_of(meter.stage, error))
+            return self._failed(work, meter.stage, error)
         self._systemic.passed()
+        if isinstance(settled, Tasked):
+            self._doubts.known()
         return settled
 
-    def _watch(self, error: ItemRefused) -> None:
+    def _failed(self, work: Work, stage: str, error: CallError) -> Failed | Lapsed:
+        if error.code == EXPIRED:
+            return Lapsed(problem_of(stage, error))
+        if isinstance(error, ItemRefused):
+            if stage == "create" and error.sent:
+                self._doubts.known()
+            if error.code not in ABOUT_THE_PICTURE:
+                self._watch_refusal(error)
+        if error.over_budget:
+            self._again.append(work.ord)
+        return Failed(problem_of(stage, error))
+
+    def _watch_refusal(self, error: ItemRefused) -> None:
         try:
             self._systemic.refused(error.code, error.message)
         except RunStopped as systemic:
             self.stop_calls(systemic)
 
-    async def _record(self, work: Work, outcome: Outcome) -> State | None:
-        """Make an outcome durable; return the item's new state, None if it waits where it stood."""
+    def _watch_doubt(self, error: InDoubt) -> None:
+        try:
+            self._doubts.doubtful(error.code)
+        except RunStopped as systemic:
+            self.stop_calls(systemic)
+        if error.then is not None:
+            self._end_with(error.then)
+
+    def _end_with(self, error: RunPaused | RunStopped) -> None:
+        # A budget that is used up ends each item at its own next call; what is reserved already still goes.
+        end = self.stop_intake if error.code == "budget" else self.stop_calls
+        end(error)
+
+    async def _record(self, work: Work, outcome: Outcome) -> State:
+        """Make an outcome durable; return the item's new state."""
         ledger = self._ports.ledger
         match outcome:
             case Tasked() | NoHits() | SearchOnly():
@@ -188,13 +243,19 @@ class Engine:
                 _log_open(work, State.FAILED, problem)
                 await ledger.leave_open(work, State.FAILED, problem, work.hits)
                 return State.FAILED
+            case Lapsed(problem):
+                _log_open(work, State.EXPIRED, problem)
+                await ledger.leave_open(work, State.EXPIRED, problem, work.hits)
+                return State.EXPIRED
             case Doubtful(problem):
                 _log_open(work, State.IN_DOUBT, problem)
                 await ledger.leave_open(work, State.IN_DOUBT, problem, work.hits)
                 return State.IN_DOUBT
             case PutBack(hits):
                 ledger.put_back(work, hits)
-                return State.SEARCHED if hits is not None else None
+                if work.doubt is not None:
+                    return State.IN_DOUBT
+                return State.SEARCHED if hits is not None else State.PENDING
             case _:
                 assert_never(outcome)
 

@@ -15,12 +15,15 @@
     |-- Stopping                  the run is ending, the call was not sent
     |-- Interrupted     130/143   a signal ends the run in good order
     |-- JournalError        5     the journal or the disk cannot be trusted any more
-    `-- RunLocked           6     another process holds this run directory
+    |   `-- OtherVersion            the journal is whole, and of another version of this program: no repair helps
+    `-- RunLocked           6     another process holds this run directory, or the account's calls per second
 
 A failed item is a value (`models.Problem`), not an exception that leaves the engine. Only what stops a run leaves it.
 """
 
 from typing import ClassVar
+
+from pipeline.masking import masked
 
 
 class PipelineError(Exception):
@@ -44,7 +47,10 @@ class CallError(PipelineError):
 
     `code` is the vendor's error code, `http_<status>` or a word of ours (`not_sent`, `no_json`, ...). `attempts` and
     `base_s` say how often such a call may be tried in all and the first backoff in seconds. `sent` is True once a byte
-    may have left. The text never holds a secret, and vendor text in it is cut at 2,000 characters.
+    may have left. The text never holds a secret, and vendor text in it is cut at 2,000 characters. `condition` names
+    the row of the error table, empty where none was asked; `over_budget` is True when it was not tried again only
+    because the run's retries were used up; `may_exist` is True for a create that may have been executed, whatever class
+    a job gave to its error.
     """
 
     def __init__(
@@ -57,13 +63,16 @@ class CallError(PipelineError):
         sent: bool = True,
         retry_after_s: float | None = None,
     ) -> None:
-        super().__init__(message)
-        self.message = message
+        self.message = masked(message)
+        super().__init__(self.message)
         self.code = code
         self.attempts = attempts
         self.base_s = base_s
         self.sent = sent
         self.retry_after_s = retry_after_s
+        self.condition = ""
+        self.over_budget = False
+        self.may_exist = False
         self.request_id: str | None = None
         self.correlation_id: str | None = None
 
@@ -93,7 +102,12 @@ class ItemRefused(CallError):
 
 
 class InDoubt(CallError):
-    """A create that was sent and whose answer is missing or unclear: it may exist and be paid."""
+    """A create that was sent and whose answer is missing or unclear: it may exist and be paid.
+
+    `then` is what ends the run once the item is recorded: every further create would end the same way.
+    """
+
+    then: "RunPaused | RunStopped | None" = None
 
 
 class RunPaused(CallError):
@@ -126,7 +140,11 @@ class JournalError(PipelineError):
     exit_code = 5
 
 
+class OtherVersion(JournalError):
+    """The journal was written by another version of this program; it is not damaged."""
+
+
 class RunLocked(PipelineError):
-    """Another process holds this run directory."""
+    """Another process holds this run directory, or the calls per second of its account."""
 
     exit_code = 6

@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from pipeline.api.client import Client
+from pipeline.clock import steady
 from pipeline.engine import Engine
 from pipeline.errors import ItemRefused, PipelineError
 from pipeline.journal.disk import RESULTS
@@ -40,6 +41,7 @@ class Ending:
     journal: Journal
     folder: Path
     started_at: float
+    began: float | None = None  # on the steady clock
 
 
 async def write_open(ending: Ending) -> None:
@@ -56,7 +58,7 @@ async def summarise(ending: Ending, *, generation: int, limited: bool) -> RunSum
     """Add everything up and write summary.json."""
     counts, removed = await ending.journal.finish(generation)
     items = item_counts(counts, removed=removed)
-    exit_code, exit_reason = _exit(ending.engine.ended_by, items, limited=limited)
+    exit_code, exit_reason = exit_of(ending.engine.ended_by, items, limited=limited)
     stats, now = ending.client.stats, time.time()
     lives = {kind: ending.journal.calls[kind] for kind in PAID}
     units = ending.journal.units_before + stats.units
@@ -69,7 +71,7 @@ async def summarise(ending: Ending, *, generation: int, limited: bool) -> RunSum
         spec_sha256=ending.records.spec_sha256,
         started_at=iso(ending.started_at),
         finished_at=iso(now),
-        duration_s=round(now - ending.started_at, 3),
+        duration_s=round(now - ending.started_at if ending.began is None else steady() - ending.began, 3),
         exit_code=exit_code,
         exit_reason=exit_reason,
         items=items,
@@ -90,11 +92,15 @@ async def summarise(ending: Ending, *, generation: int, limited: bool) -> RunSum
     return summary
 
 
-def _exit(ended_by: PipelineError | None, items: Mapping[str, int], *, limited: bool) -> tuple[int, str]:
+def exit_of(ended_by: PipelineError | None, items: Mapping[str, int], *, limited: bool) -> tuple[int, str]:
+    """The exit code and why, in one line."""
     if ended_by is not None:
         return ended_by.exit_code, str(ended_by)
     if items["open"]:
-        return 1, f"finished; {items['open']:,} items are open, see {OPEN}"
+        said = f"finished; {items['open']:,} items are open, see {OPEN}"
+        if items["in_doubt"]:
+            said += f"; decide about the {items['in_doubt']:,} in doubt with `pipeline resolve`"
+        return 1, said
     if items["not_started"]:
         rest = f"{items['not_started']:,} items are not started; run again to go on"
         return (0, f"stopped at --limit; {rest}") if limited else (1, rest)
@@ -105,6 +111,15 @@ def write_report_page(
     spec: JobSpec, folder: Path, summary: RunSummary, *, hit_picture: Callable[[str], bytes | None]
 ) -> None:
     """Write report.html; a page that cannot be written is logged and takes nothing from the run."""
+    try:
+        _write_page(spec, folder, summary, hit_picture=hit_picture)
+    except Exception as exc:  # whatever it is, the run is over and its exit code stands
+        _log.error("report.failed error=%s %s", type(exc).__name__, exc)
+
+
+def _write_page(
+    spec: JobSpec, folder: Path, summary: RunSummary, *, hit_picture: Callable[[str], bytes | None]
+) -> None:
     view = RunView(
         job=summary.job,
         vendor=summary.vendor,
@@ -131,10 +146,7 @@ def write_report_page(
         # A file that changed since it was searched is another picture: it must not stand beside these hits.
         return now.data if searched.get(source) in (None, now.sha256) else None
 
-    try:
-        write_report(folder / REPORT, view, _lines(folder, searched), picture=picture, most=REPORTED)
-    except OSError as exc:
-        _log.error("report.failed %s", exc)
+    write_report(folder / REPORT, view, _lines(folder, searched), picture=picture, most=REPORTED)
 
 
 class _Image(msgspec.Struct):
@@ -150,7 +162,11 @@ def _lines(folder: Path, searched: dict[str, str | None]) -> Iterator[bytes]:
     """The first lines of both files (a page of a million pictures would help nobody), noting each picture's digest."""
     for name in (RESULTS, OPEN):
         with (folder / name).open("rb") as lines:
-            for line in islice(lines, REPORTED):
-                image = msgspec.json.decode(line, type=_Seen).image
-                searched[image.source] = image.sha256
+            for number, line in enumerate(islice(lines, REPORTED), start=1):
+                try:
+                    image = msgspec.json.decode(line, type=_Seen).image
+                except (ValueError, RecursionError) as exc:  # the page counts it and goes on
+                    _log.error("report.line_unreadable file=%s line=%s %s", name, number, exc)
+                else:
+                    searched[image.source] = image.sha256
                 yield line

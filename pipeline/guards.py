@@ -1,6 +1,7 @@
-"""When to stop asking: the vendor seems down (Breaker), or every picture is refused for one reason (Systemic).
+"""When to stop asking: the vendor seems down (Breaker), every picture is refused for one reason (Systemic), too many
+creates end in doubt (Doubts), or the vendor speaks codes that nobody knows (UnknownCodes).
 
-Both are pure counters: the caller reports outcomes, and does what they answer.
+All are pure counters: the caller reports outcomes, and does what they answer.
 """
 
 from collections import Counter, deque
@@ -82,6 +83,64 @@ class Systemic:
         if early or self._row[1] >= self.ROW:
             count = self._codes[code]
             raise RunStopped(
-                f"{count} of the first {self._seen} pictures were refused alike: {message}. Check the job file",
+                f"{count} of the first {self._seen} pictures were refused alike: {message}. "
+                "Check the job file; once it is right, start a new run (`run --new`)",
                 code=code,
+            )
+
+
+class Doubts:
+    """Stops a run whose creates end in doubt: each may be paid, and a person has to look after each.
+
+    That is 20 of the last 100 creates of this process, and at least a quarter of them; or five answers in a row that
+    say success and name no task, for then the vendor's contract is broken.
+    """
+
+    LAST, LEAST, SHARE = 100, 20, 0.25
+    NO_TASK_ID, ROW = "no_task_id", 5
+
+    def __init__(self) -> None:
+        self._doubtful: deque[bool] = deque(maxlen=self.LAST)
+        self._nameless = 0
+
+    def known(self) -> None:
+        """Count a create whose outcome is known: a task, or a refusal."""
+        self._doubtful.append(False)
+        self._nameless = 0
+
+    def doubtful(self, code: str) -> None:
+        """Count a create that ended in doubt. Raises RunStopped when there are too many."""
+        self._doubtful.append(True)
+        self._nameless += code == self.NO_TASK_ID
+        if self._nameless >= self.ROW:
+            raise RunStopped(
+                f"{self._nameless} creates in a row were called a success without a task id; they are in doubt. "
+                "Ask the vendor before you go on",
+                code=code,
+            )
+        count, seen = sum(self._doubtful), len(self._doubtful)
+        if count >= self.LEAST and count >= self.SHARE * seen:
+            raise RunStopped(
+                f"{count} of the last {seen} creates are in doubt (the last one: {code}), and each may be paid; look "
+                "at open.jsonl and the vendor's console before you go on",
+                code="max_in_doubt",
+            )
+
+
+class UnknownCodes:
+    """Stops a run that is answered with undocumented codes: five within a minute."""
+
+    ROW, WITHIN_S = 5, 60.0
+
+    def __init__(self) -> None:
+        self._times: deque[float] = deque(maxlen=self.ROW)
+
+    def seen(self, now: float, message: str) -> None:
+        """Count an unknown code. Raises RunStopped at the fifth in 60 s."""
+        self._times.append(now)
+        if len(self._times) == self.ROW and now - self._times[0] <= self.WITHIN_S:
+            raise RunStopped(
+                f"{self.ROW} answers within a minute had codes that nobody knows: {message}. Ask the vendor, then say "
+                "what follows from them in api.errors",
+                code="unknown_codes",
             )

@@ -1,5 +1,6 @@
 """Brings the job's items into the journal, in batches, while the first ones are already worked on."""
 
+import functools
 import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -32,6 +33,8 @@ class _Admitted(Protocol):
     @property
     def failed(self) -> int: ...
     @property
+    def doubtful(self) -> int: ...
+    @property
     def repeated(self) -> int: ...
 
     @property
@@ -42,6 +45,10 @@ class Admissions(Protocol):
     """The part of the journal that takes items in."""
 
     async def admit(self, batch: Sequence[Item], *, generation: int, accept_changes: bool) -> _Admitted: ...
+
+    async def admit_whole(
+        self, batches: Iterable[Sequence[Item]], *, generation: int, fingerprint: str, accept_changes: bool
+    ) -> Sequence[_Change]: ...
 
     async def close_admission(self, generation: int, fingerprint: str) -> None: ...
 
@@ -89,7 +96,9 @@ class Intake:
                 admitted = await self._journal.admit(
                     batch, generation=self.generation, accept_changes=self._accept_changes
                 )
-                self.tally[State.PENDING] += admitted.new - admitted.failed
+                self.tally[State.PENDING] += admitted.new - admitted.failed - admitted.doubtful
+                if admitted.doubtful:
+                    self.tally[State.IN_DOUBT] += admitted.doubtful
                 self.tally[State.FAILED] += admitted.failed
                 self.repeated += admitted.repeated
                 if self._accept_changes:
@@ -104,6 +113,23 @@ class Intake:
         finally:
             self.done = True
             self._tell()
+
+    async def run_whole(self) -> None:
+        """Admit every item before any is worked on, or none: whatever ends it leaves the journal as it was.
+
+        Raises SpecError as `run` does. The items count in the journal's own counts, not in `tally`.
+        """
+        changed = await self._journal.admit_whole(
+            iter(functools.partial(_next_batch, iter(self._items)), []),
+            generation=self.generation,
+            fingerprint=self._fingerprint,
+            accept_changes=self._accept_changes,
+        )
+        if self._accept_changes:
+            _log_kept(changed)
+        elif changed:
+            raise SpecError(*_differences(changed))
+        self.done = True
 
     async def more(self) -> None:
         """Wait until more items are in, or all are."""
@@ -124,7 +150,7 @@ def _log_kept(changes: Sequence[_Change]) -> None:
         _log.warning("item.picture_kept item=%s paid=%s listed=%s", change.id, change.before, change.now)
 
 
-def _differences(changed: list[_Change]) -> list[str]:
+def _differences(changed: Sequence[_Change]) -> list[str]:
     lines = [f"item {change.id!r}: was {change.before}, is now {change.now}" for change in changed[:_SHOWN]]
     more = ["... and more"] if len(changed) > _SHOWN else []
     return [

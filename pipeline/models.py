@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 
 # Links to uploads and to hits die 9 hours after the answer, tasks after 8 (api-contract.md).
+SANDBOX_HOST = "sandbox.invalid"  # of the pictures that the sandbox knows; nobody can own it (RFC 2606)
 HITS_LIFE_S = 9 * 3600
 UPLOAD_LIFE_S = 9 * 3600
 TASK_LIFE_S = 8 * 3600
@@ -76,6 +77,11 @@ class Problem:
     retryable: bool
     request_id: str | None = None
     correlation_id: str | None = None
+
+
+def earlier(doubt: Problem) -> str:
+    """What is said of a create in doubt once another one was made for the same item."""
+    return f"an earlier create of this item is in doubt too (request {doubt.request_id}): {doubt.message}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +169,10 @@ class Calls(msgspec.Struct):
 
 @dataclass(slots=True)
 class Work:
-    """An item on its way: where it stands in the journal (`ord`), and what is already paid for it."""
+    """An item on its way: where it stands in the journal (`ord`), and what is already paid for it.
+
+    With a `doubt` it was created before, perhaps, and may be created once more.
+    """
 
     ord: int
     item: Item
@@ -171,6 +180,7 @@ class Work:
     upload: Upload | None = None
     sha256: str | None = None
     hits: Hits | None = None
+    doubt: Problem | None = None
 
 
 # --- outcomes: what `process_item` can end with; `match` on them and end with assert_never ---
@@ -214,6 +224,13 @@ class Doubtful:
 
 
 @dataclass(frozen=True, slots=True)
+class Lapsed:
+    """The vendor's links expired before the task could be created, also those of a second search."""
+
+    problem: Problem
+
+
+@dataclass(frozen=True, slots=True)
 class PutBack:
     """The run is stopping: the item waits where it stands, with the hits that are already paid."""
 
@@ -221,4 +238,4 @@ class PutBack:
 
 
 Settled = Tasked | NoHits | SearchOnly
-Outcome = Settled | Failed | Doubtful | PutBack
+Outcome = Settled | Failed | Lapsed | Doubtful | PutBack

@@ -3,21 +3,27 @@
 import time
 from array import array
 from collections.abc import Iterable
+from contextlib import nullcontext
 from pathlib import Path
 
 import msgspec
 
 from pipeline.items import fingerprint, items
-from pipeline.journal.disk import JOURNAL, open_store_read_only
+from pipeline.journal.disk import has_begun, looking
+from pipeline.journal.outlook import left, repeatable
 from pipeline.journal.store import Store
 from pipeline.models import OPEN, SETTLED, Kind, State
+from pipeline.offering import refusal
 from pipeline.spec.model import JobSpec
 
 ANSWER_S = 5.0
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """The items of a job and the calls that are left, without retries; `already` is what the run directory knows."""
+    """The items of a job and the calls that are left, without retries.
+
+    `already` is what the run directory knows, `refused` why `run` would not go on in it.
+    """
 
     job: str
     vendor: str
@@ -32,6 +38,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     binds: str
     not_looked_at: list[str]
     warnings: list[str]
+    refused: list[str]
 
     @property
     def paid_calls(self) -> int:
@@ -40,20 +47,28 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def make_plan(spec: JobSpec, folder: Path) -> Plan:
-    """Read every source once, streamed, and the journal of `folder` if there is one; nothing is written or sent."""
-    store = open_store_read_only(folder) if (folder / JOURNAL).is_file() else None
+    """Read every source once, streamed, and the journal of `folder` if there is one; nothing is written or sent.
+
+    Raises JournalError for a journal that is damaged or gone.
+    """
+    with looking(folder) if has_begun(folder) else nullcontext() as store:
+        return _plan(spec, folder, store)
+
+
+def _plan(spec: JobSpec, folder: Path, store: Store | None) -> Plan:
     unchanged = store is not None and store.meta("admitted") == fingerprint(spec)
     seen = _Seen()
     for item in items(spec):
         new = item.problem is None and (store is None or (not unchanged and store.find(item.id) is None))
         seen.add(item.id, item.source, local=item.local, bad=item.problem is not None, new=new)
-    left = store.left(now=time.time()) if store is not None else {}
+    known = left(store, now=time.time()) if store is not None else {}
+    again = repeatable(store, most=spec.api.duplicates) if store is not None else 0
     fresh, fresh_local = seen.new_pictures()
-    pending = fresh + left.get("pending", 0)
+    pending = fresh + known.get("pending", 0)
     calls = {
-        Kind.UPLOAD: fresh_local + left.get("to_upload", 0),
+        Kind.UPLOAD: fresh_local + known.get("to_upload", 0),
         Kind.SEARCH: pending,
-        Kind.CREATE: pending + left.get("searched", 0) if spec.task.enabled else 0,
+        Kind.CREATE: pending + known.get("searched", 0) + again if spec.task.enabled else 0,
     }
     seconds, binds = _time(spec, calls)
     return Plan(
@@ -70,6 +85,7 @@ def make_plan(spec: JobSpec, folder: Path) -> Plan:
         binds=binds,
         not_looked_at=spec.not_looked_at(),
         warnings=spec.warnings(),
+        refused=refusal(spec, vendor=store.meta("vendor"), asked=store.meta("asked")) if store is not None else [],
     )
 
 

@@ -1,13 +1,18 @@
 """A run as it goes: one frozen picture of it, a few times a second, for whoever wants to show it."""
 
+import logging
 from collections import deque
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 import anyio
 
 from pipeline.api.client import Client
+from pipeline.clock import Clocks, Ticks
 from pipeline.engine import Engine
+from pipeline.errors import JournalError
+from pipeline.journal.emergency import require_room
 from pipeline.journal.journal import Journal
 from pipeline.models import PAID, WAITING, Kind, State
 from pipeline.spec.model import JobSpec
@@ -15,6 +20,8 @@ from pipeline.spec.model import JobSpec
 EVERY_S = 0.25
 RATE_OVER_S = 5.0
 ANSWER_S = 5.0  # the vendor's normal answer time: what the last items still take
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +38,10 @@ class Flow:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """The run at one moment. `items` adds up to everything that is in so far; `all_in` once nothing more will come."""
+    """The run at one moment. `items` adds up to everything that is in so far; `all_in` once nothing more will come.
+
+    `waits_until` is when calls try again that wait for the day's limit (epoch seconds).
+    """
 
     elapsed_s: float
     items: dict[State, int]
@@ -43,6 +53,7 @@ class Progress:
     left_s: float | None
     binds: str
     ending: str | None
+    waits_until: float | None = None
 
 
 class Observer(Protocol):
@@ -55,13 +66,24 @@ class Observer(Protocol):
 class Watch:
     """Takes the pictures."""
 
-    def __init__(self, spec: JobSpec, engine: Engine, client: Client, journal: Journal) -> None:
+    def __init__(
+        self,
+        spec: JobSpec,
+        engine: Engine,
+        client: Client,
+        journal: Journal,
+        *,
+        folder: Path | None = None,
+        clocks: Clocks | None = None,
+    ) -> None:
         self._spec = spec
         self._engine = engine
         self._client = client
         self._journal = journal
         self._began = anyio.current_time()
         self._recent: dict[Kind, deque[tuple[float, int]]] = {kind: deque() for kind in PAID}
+        self._ticks = Ticks(clocks or Clocks())
+        self._folder = folder
 
     async def run(self, observer: Observer | None) -> None:
         """Show the run until cancelled, and let the counts of calls follow to disk once a second."""
@@ -69,10 +91,36 @@ class Watch:
         while True:
             if observer is not None:
                 observer.update(self.look())
+            self.look_at_the_clock()
+            self._mind_the_room()
             if ticks % 4 == 0:
-                self._journal.note_calls(self._client.stats.units)
+                self._note_calls()
             ticks += 1
             await anyio.sleep(EVERY_S)
+
+    def look_at_the_clock(self) -> None:
+        """After a step of the clock or a sleep, let the client take nothing for granted."""
+        jump = self._ticks.look()
+        if jump is not None:
+            _log.warning("clock.jumped step_s=%.1f gap_s=%.1f", jump.step_s, jump.gap_s)
+            self._client.woke()
+
+    def _mind_the_room(self) -> None:
+        """Once all items are in, end the run in good order if the disk will not hold what is left of them."""
+        if self._folder is None or not self._engine.all_in:
+            return
+        items = self._engine.items()
+        try:
+            require_room(self._folder, sum(items[state] for state in WAITING))
+        except JournalError as error:
+            self._engine.drain(error)
+        self._folder = None
+
+    def _note_calls(self) -> None:
+        try:
+            self._journal.note_calls(self._client.stats.units)
+        except JournalError as error:  # what is under way must still be waited for: the engine ends the run
+            self._engine.journal_failed(error)
 
     def look(self) -> Progress:
         """Take one picture."""
@@ -87,10 +135,11 @@ class Watch:
             all_in=self._engine.all_in,
             flows=flows,
             units=self._client.stats.units,
-            paused_s=max(limiter.paused_s for limiter in self._client.limiters.values()),
+            paused_s=self._client.paused_s,
             left_s=left_s,
             binds=binds,
             ending=str(ended_by) if ended_by else None,
+            waits_until=self._client.waits_until,
         )
 
     def _flow(self, kind: Kind, now: float) -> Flow:
@@ -117,10 +166,12 @@ class Watch:
         waiting = sum(items[state] for state in WAITING)
         if not waiting or not self._engine.all_in or self._engine.ended_by is not None:
             return None, ""
+        if self._client.waits_until is not None:
+            return None, ""  # the vendor decides
         kinds = self._spec.kinds(local=flows[Kind.UPLOAD].sent > 0)
         slowest = min(kinds, key=lambda kind: flows[kind].slowed_to_per_s)
         rate = flows[slowest].slowed_to_per_s
-        by_limit = waiting / rate + ANSWER_S
+        by_limit = self._client.paused_s + waiting / rate + ANSWER_S
         done_per_s = flows[kinds[-1]].per_s
         if done_per_s and waiting / done_per_s > 1.5 * by_limit:
             return waiting / done_per_s, "the vendor's answers"

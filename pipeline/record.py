@@ -9,7 +9,7 @@ from typing import Any, assert_never
 import msgspec
 
 from pipeline.hits import kept
-from pipeline.models import Calls, Hits, NoHits, Problem, SearchOnly, Settled, State, Task, Tasked, Work, iso
+from pipeline.models import Calls, Choice, Hits, NoHits, Problem, SearchOnly, Settled, State, Task, Tasked, Work, iso
 from pipeline.spec.model import JobSpec
 from pipeline.version import __version__
 
@@ -52,7 +52,10 @@ class TaskPart(msgspec.Struct, frozen=True):
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One line of results.jsonl or open.jsonl; `error` only in open ones, `same_as` only where a search was shared."""
+    """One line of results.jsonl or open.jsonl; `error` only in open ones, `same_as` only where a search was shared.
+
+    `hits_lost` only where a person found the task at the vendor, and the hits it was made of were gone here.
+    """
 
     schema: int
     job: str
@@ -67,6 +70,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     calls: Calls
     error: Problem | None = None
     same_as: str | None = None
+    hits_lost: bool = False
     hits: msgspec.Raw = msgspec.Raw(b"[]")
 
 
@@ -84,22 +88,22 @@ class RecordWriter:
         """The state, the line and the task of a settled item."""
         match outcome:
             case Tasked(hits, choice, task):
-                part = TaskPart(
-                    task_id=task.task_id,
-                    report_lang=self.spec.task.report_lang,
-                    country=self.spec.task.country,
-                    hits=choice.count,
-                    hits_dropped=choice.dropped,
-                    at=iso(task.at),
-                    expires_at=iso(task.expires_at),
-                )
-                return State.TASKED, self._line(work, State.TASKED, hits, part), task
+                return State.TASKED, self._line(work, State.TASKED, hits, self._task(choice, task)), task
             case NoHits(hits):
                 return State.NO_HITS, self._line(work, State.NO_HITS, hits, None), None
             case SearchOnly(hits):
                 return State.SEARCH_ONLY, self._line(work, State.SEARCH_ONLY, hits, None), None
             case _:
                 assert_never(outcome)
+
+    def resolved(self, work: Work, task: Task, choice: Choice, *, hits_lost: bool) -> bytes:
+        """The line of a task that a person found at the vendor; `work.hits` is what is known of its search."""
+        part = self._task(choice, task)
+        if work.hits is not None and not hits_lost:
+            return self._line(work, State.TASKED, work.hits, part)
+        search = self._search(work.hits) if work.hits else None
+        head = self._head(work, State.TASKED, search=search, task=part, error=None)
+        return _encode(msgspec.structs.replace(head, hits_lost=True), _NO_HITS)
 
     def open(self, work: Work, state: State, problem: Problem) -> bytes:
         """The line of an open item, with what is known of its search."""
@@ -122,6 +126,7 @@ class RecordWriter:
             task=first.task,
             calls=Calls(),
             same_as=first.item,
+            hits_lost=first.hits_lost,
         )
         return _encode(head, bytes(first.hits))
 
@@ -129,6 +134,17 @@ class RecordWriter:
         limit = self.spec.output.hits
         head = self._head(work, state, search=self._search(hits), task=task, error=None)
         return _encode(head, kept(hits, None if limit == "all" else limit))
+
+    def _task(self, choice: Choice, task: Task) -> TaskPart:
+        return TaskPart(
+            task_id=task.task_id,
+            report_lang=self.spec.task.report_lang,
+            country=self.spec.task.country,
+            hits=choice.count,
+            hits_dropped=choice.dropped,
+            at=iso(task.at),
+            expires_at=iso(task.expires_at),
+        )
 
     def _search(self, hits: Hits) -> SearchPart:
         return SearchPart(

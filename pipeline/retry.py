@@ -32,6 +32,11 @@ class RetryBudget:
         """Count a success."""
         self._left = min(self._size, self._left + self._refill)
 
+    @property
+    def refilled(self) -> bool:
+        """Whether at least half of the retries are there again."""
+        return self._left * 2 >= self._size
+
     def take(self) -> bool:
         """Take one retry; False when the bucket is empty."""
         if self._left < 1.0:

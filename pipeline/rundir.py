@@ -13,6 +13,7 @@ import msgspec
 from filelock import FileLock, Timeout
 
 from pipeline.errors import JournalError, RunLocked
+from pipeline.journal.disk import SPOOL
 from pipeline.spec.model import JobSpec
 
 SUMMARY, OPEN, SPEC, LOG, REPORT, LOCK = (
@@ -57,6 +58,7 @@ def hold(folder: Path) -> Iterator[None]:
     """
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _refuse_links(folder)
         lock = FileLock(folder / LOCK, timeout=LOCK_WAIT_S, mode=0o600)
         lock.acquire()
     except Timeout:
@@ -74,6 +76,17 @@ def hold(folder: Path) -> Iterator[None]:
         lock.release()
 
 
+def _refuse_links(folder: Path) -> None:
+    """A link would make a run write somewhere else; so would a device or a pipe."""
+    if folder.is_symlink():
+        raise JournalError(f"{folder} is a link; name the real folder in output.dir, or remove the link")
+    for entry in (*os.scandir(folder), *(os.scandir(folder / SPOOL) if (folder / SPOOL).is_dir() else ())):
+        if not (entry.is_file(follow_symlinks=False) or entry.is_dir(follow_symlinks=False)):
+            raise JournalError(
+                f"{entry.path} is a link or no regular file; a run writes only files of its own: remove it"
+            )
+
+
 def _not_writable(folder: Path, exc: OSError) -> JournalError:
     return JournalError(
         f"{folder}: the run directory cannot be written: {exc.strerror}; check the disk and the permissions"
@@ -83,8 +96,9 @@ def _not_writable(folder: Path, exc: OSError) -> JournalError:
 def _prove_writable(folder: Path) -> None:
     if hasattr(os, "getuid") and folder.stat().st_uid not in (os.getuid(), 0):
         raise PermissionError(1, "it belongs to another user")
-    write_whole(folder / ".probe", b"probe")
-    (folder / ".probe").unlink()
+    probe = folder / f".probe-{os.getpid()}"
+    write_whole(probe, b"probe")
+    probe.unlink()
 
 
 def _holder(folder: Path) -> str:

@@ -3,7 +3,7 @@
 import json
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from pipeline.masking import masked
@@ -16,6 +16,15 @@ class _Masked(logging.Filter):
         return True
 
 
+class _File(logging.FileHandler):
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the name is logging's
+        """Say nothing: a log that cannot be written must not end a run that can still save what is paid."""
+
+    def close(self) -> None:
+        with suppress(OSError):
+            super().close()
+
+
 class _JsonLine(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         event, _, rest = record.getMessage().partition(" ")
@@ -26,7 +35,7 @@ class _JsonLine(logging.Formatter):
 @contextmanager
 def run_log(path: Path) -> Iterator[None]:
     """Write this package's events to `path` while the run lasts."""
-    handler = logging.FileHandler(path, encoding="utf-8")
+    handler = _File(path, encoding="utf-8")
     path.chmod(0o600)
     handler.addFilter(_Masked())
     handler.setFormatter(_JsonLine())

@@ -41,13 +41,12 @@ class Sink:
         size = os.fstat(self._fd).st_size
         if size < self._end:
             lost = f"it ends at byte {size:,}, the journal knows {self._end:,}"
-            raise JournalError(
-                f"{self.path} was shortened ({lost}); put the whole file back, or start with `run --new`"
-            )
+            repair = f"`pipeline repair {self.path.parent}`"
+            raise JournalError(f"{self.path} was shortened ({lost}); put the whole file back, or run {repair}")
         if last and zlib.crc32(self._read_at(last.offset, last.length)) != last.crc:
             raise JournalError(
                 f"{self.path} was changed: line {last.seq + 1} is not what was written; "
-                "put the original file back, or start with `run --new`"
+                f"put the original file back, or run `pipeline repair {self.path.parent}`"
             )
 
     def append(self, lines: Sequence[bytes]) -> list[Line]:

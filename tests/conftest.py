@@ -17,6 +17,7 @@ def own_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     home = tmp_path_factory.mktemp("home")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(home / "cache"))
+        patch.setenv("XDG_STATE_HOME", str(home / "state"))
         for name in ("CLIENT_ID", "CLIENT_SECRET", "API_KEY", "PROXY"):
             patch.delenv(f"PATSNAP_{name}", raising=False)
         yield home

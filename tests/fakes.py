@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from pipeline.api.client import Stats
+from pipeline.api.stats import Stats
 from pipeline.engine import Engine
 from pipeline.errors import CallError, InDoubt, Stopping
 from pipeline.intake import Intake
@@ -75,6 +75,8 @@ class FakeVendor:
         self.chosen[url] = choice
         await self._call(Kind.CREATE, url, meter)
         return Task(self.executed[-1][1], self.now)
+
+    retries_left: bool = True
 
     def stop(self, *kinds: Kind) -> None:
         self.stopped.update(kinds or Kind)

@@ -3,7 +3,7 @@
 import pytest
 
 from pipeline.errors import RunPaused, RunStopped
-from pipeline.guards import Breaker, Systemic
+from pipeline.guards import Breaker, Doubts, Systemic, UnknownCodes
 
 
 def seen(successes: int) -> Breaker:
@@ -126,3 +126,79 @@ def test_the_stop_says_how_many_and_why() -> None:
     with pytest.raises(RunStopped, match="10 of the first 15 pictures were refused alike: no such loc") as stop:
         systemic.refused("a", "no such loc")
     assert stop.value.code == "a"
+
+
+def end(doubts: Doubts, creates: str) -> int | None:
+    """Count creates: `.` known, `?` in doubt, `n` in doubt without a task id; return at which one the run stops."""
+    for number, letter in enumerate(creates, 1):
+        try:
+            if letter == ".":
+                doubts.known()
+            else:
+                doubts.doubtful("no_task_id" if letter == "n" else "no_answer")
+        except RunStopped:
+            return number
+    return None
+
+
+@pytest.mark.parametrize(
+    ("creates", "stops_at"),
+    [
+        pytest.param("?" * 19, None, id="nineteen of nineteen"),
+        pytest.param("?" * 20, 20, id="twenty of twenty"),
+        pytest.param("." * 60 + "?" * 20, 80, id="a quarter"),
+        pytest.param("." * 61 + "?" * 21, 82, id="a quarter again, one later"),
+        pytest.param("....?" * 200, None, id="a fifth, for ever"),
+        pytest.param("...?" * 30, 80, id="one in four, from twenty on"),
+        pytest.param("?" * 19 + "." * 81 + "?" * 19, None, id="the oldest fall out of the last hundred"),
+        pytest.param("." * 5000 + "?" * 25, 5025, id="a quarter of the last hundred after a good day"),
+        pytest.param("n" * 4, None, id="four without a task id"),
+        pytest.param("n" * 5, 5, id="five without a task id"),
+        pytest.param("nnnn.nnnn", None, id="a task between"),
+        pytest.param("nn?nnn", 6, id="a lost answer between says nothing"),
+    ],
+)
+def test_a_run_stops_when_too_many_creates_end_in_doubt(creates: str, stops_at: int | None) -> None:
+    assert end(Doubts(), creates) == stops_at
+
+
+def test_the_stop_for_doubts_says_how_many_and_where_to_look() -> None:
+    doubts = Doubts()
+    end(doubts, "." * 30 + "?" * 19)
+    with pytest.raises(RunStopped, match=r"20 of the last 50 creates are in doubt .*open\.jsonl") as stop:
+        doubts.doubtful("http_502")
+    assert stop.value.code == "max_in_doubt"
+    assert "http_502" in str(stop.value)
+
+
+@pytest.mark.parametrize(
+    ("times", "stops_at"),
+    [
+        pytest.param([0, 1, 2, 3], None, id="four"),
+        pytest.param([0, 1, 2, 3, 60], 5, id="five within 60 s"),
+        pytest.param([0, 1, 2, 3, 60.1], None, id="five in more than 60 s"),
+        pytest.param([0, 50, 100, 101, 102, 103, 104], 6, id="a sliding minute"),
+        pytest.param([n * 16.0 for n in range(100)], None, id="seldom, for long"),
+    ],
+)
+def test_a_run_stops_when_nobody_knows_the_codes(times: list[float], stops_at: int | None) -> None:
+    assert unknown(times) == stops_at
+
+
+def unknown(times: list[float]) -> int | None:
+    """See unknown codes at these times; return at which one the run stops."""
+    guard = UnknownCodes()
+    for number, now in enumerate(times, 1):
+        try:
+            guard.seen(now, "the vendor's service sent an undocumented code (68300099)")
+        except RunStopped:
+            return number
+    return None
+
+
+def test_the_stop_for_unknown_codes_names_the_code_and_the_way_out() -> None:
+    guard = UnknownCodes()
+    for _ in range(4):
+        guard.seen(0.0, "an undocumented code (68300098)")
+    with pytest.raises(RunStopped, match=r"68300099.*api\.errors"):
+        guard.seen(0.0, "an undocumented code (68300099)")

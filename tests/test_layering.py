@@ -58,49 +58,54 @@ def modules(*scopes: str) -> list[str]:
 # Each group may import itself and every group above it, as far as it is named here; no more.
 LAYERS: list[tuple[str, list[str], list[str]]] = [
     ("version", ["version"], []),
-    ("errors", ["errors"], []),
+    ("masking, clock", ["masking", "clock"], []),
+    ("errors", ["errors"], ["masking"]),
     ("models", ["models"], ["errors"]),
     ("ports", ["ports"], ["errors", "models"]),
-    ("spec", ["spec"], ["errors", "models"]),
-    ("retry, limiter, guards", ["retry", "limiter", "guards"], ["errors", "models"]),
+    ("api.rules", ["api.rules"], ["errors", "models"]),  # data, and what a job may overrule
+    ("spec", ["spec"], ["errors", "models", "api.rules"]),
+    ("retry, limiter, guards, gate, quota", ["retry", "limiter", "guards", "gate", "quota"], ["errors", "models"]),
     (
         "manifest, items, pictures, hits, record",
         ["manifest", "items", "pictures", "hits", "record"],
         ["version", "errors", "models", "spec"],
     ),
-    ("api.rules, api.wire", ["api.rules", "api.wire"], ["errors", "models"]),
+    ("api.wire", ["api.wire"], ["errors", "models", "api.rules"]),
     (
         "api.auth, api.transport",
         ["api.auth", "api.transport"],
-        ["version", "errors", "models", "api.rules", "api.wire"],
+        ["version", "masking", "errors", "models", "api.rules", "api.wire"],
     ),
     (
-        "api.client",
-        ["api.client"],
+        "api.client, api.doubt, api.stats, api.tokens",
+        ["api.client", "api.doubt", "api.stats", "api.tokens"],
         [
+            "clock",
             "errors",
             "models",
             "ports",
             "retry",
             "limiter",
             "guards",
+            "gate",
+            "quota",
             "api.rules",
             "api.wire",
             "api.auth",
             "api.transport",
         ],
     ),
-    ("journal, sink", ["journal", "sink"], ["errors", "models", "ports"]),
-    ("intake", ["intake"], ["errors", "models", "ports"]),
+    ("journal, sink", ["journal", "sink"], ["clock", "errors", "models", "ports"]),
+    ("intake, feed", ["intake", "feed"], ["errors", "models", "ports"]),
     (
         "process",
         ["process"],
-        ["errors", "models", "ports", "spec", "hits", "pictures", "record"],
+        ["clock", "errors", "models", "ports", "spec", "hits", "pictures", "record"],
     ),
     (
         "engine",
         ["engine"],
-        ["errors", "models", "ports", "spec", "guards", "hits", "pictures", "record", "intake", "process"],
+        ["errors", "models", "ports", "spec", "guards", "hits", "pictures", "record", "intake", "feed", "process"],
     ),
     ("report", ["report"], ["errors", "models"]),
     ("sandbox", ["sandbox"], ["errors", "models", "resources", "api.wire"]),
@@ -148,7 +153,7 @@ def test_what_is_pure_imports_nothing_that_does_io(module: str) -> None:
     assert [name for name in IMPORTS[module] if within(name, doing)] == []
 
 
-@pytest.mark.parametrize("module", ["pipeline.engine", "pipeline.process", "pipeline.intake"])
+@pytest.mark.parametrize("module", ["pipeline.engine", "pipeline.process", "pipeline.intake", "pipeline.feed"])
 def test_the_engine_knows_the_vendor_and_the_journal_only_as_protocols(module: str) -> None:
     foreign = ["aiohttp", "yaml", "sqlite3", "pipeline.api", "pipeline.journal", "pipeline.sink", "pipeline.sandbox"]
     assert [name for name in IMPORTS[module] if within(name, foreign)] == []

@@ -348,20 +348,6 @@ def test_a_pause_that_the_vendor_asks_for_is_kept_up_to_5_minutes(
     assert limiter.paused_s == paused_s
 
 
-def test_a_full_platform_is_left_alone_for_30_seconds_and_longer_while_it_stays_full(clock: Clock) -> None:
-    limiter = Limiter(100, clock=clock)
-    rests = []
-    for _ in range(7):
-        limiter.hold()
-        limiter.hold()  # the others who were under way say the same
-        rests.append(limiter.paused_s)
-        clock.now += limiter.paused_s
-    assert rests == [30, 60, 120, 240, 480, 600, 600]
-    limiter.succeeded()
-    limiter.hold()
-    assert limiter.paused_s == 30
-
-
 @pytest.mark.parametrize("slow", [lambda limiter: None, Limiter.slow_down], ids=["as it is", "slowed down"])
 def test_a_slower_rate_is_the_rate_that_is_kept(slow: Callable[[Limiter], None]) -> None:
     async def scenario() -> tuple[float, list[float]]:

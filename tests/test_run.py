@@ -273,15 +273,16 @@ def test_a_picture_that_was_mended_is_worked_on_by_the_next_run(tmp_path: Path) 
 
 def test_a_second_process_is_turned_away_with_the_holder_named(tmp_path: Path) -> None:
     with vendor(tmp_path, latency_s=0.5) as server:
-        path = job(tmp_path, url=server.url, pictures=10, api={"qps": 5})
+        path = job(tmp_path, url=server.url, pictures=50, api={"qps": 5})
         process = start("run", path, cwd=tmp_path, **ACCOUNT)
         try:
             _wait_for(tmp_path / "runs/job/results.jsonl")
-            with pytest.raises(RunLocked, match=str(process.pid)):
-                run(path)
+            with pytest.raises(RunLocked, match=str(process.pid)) as refusal:
+                run(path, share=0.5)
         finally:
             process.kill()
             process.communicate()
+    assert str(refusal.value).startswith(f"{tmp_path / 'runs/job'} is in use"), "of the directory, not of the account"
 
 
 def test_a_changed_results_file_stops_the_run_before_anything_is_sent(tmp_path: Path) -> None:
@@ -390,7 +391,7 @@ def test_a_death_while_changed_sources_are_read_sends_nothing_afterwards(tmp_pat
         run(job(tmp_path, url=server.url, pictures=[first, second]))
         path = job(tmp_path, url=server.url, pictures=[first, third, *drawings(9)[4:]])
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("pipeline.intake.Intake.run", _die)
+            patch.setattr("pipeline.intake.Intake.run_whole", _die)
             with pytest.raises(KeyboardInterrupt):
                 run(path)
         with pytest.raises(SpecError, match="P0001"):

@@ -72,7 +72,9 @@ def test_start_goes_on_after_the_last_known_line(tmp_path: Path, written: list[L
 
 def test_results_that_were_shortened_are_refused_with_what_to_do(sink: Sink, written: list[Line]) -> None:
     os.truncate(sink.path, 20)
-    with pytest.raises(JournalError, match=r"results\.jsonl was shortened.*byte 20.*put the whole file back.*--new"):
+    with pytest.raises(
+        JournalError, match=r"results\.jsonl was shortened.*byte 20.*the whole file back.*pipeline repair"
+    ):
         sink.position(written[2])
 
 
@@ -91,7 +93,9 @@ def test_results_whose_last_line_was_changed_are_refused_with_what_to_do(
     data = bytearray(sink.path.read_bytes())
     data[written[2].offset + at] ^= 1
     sink.path.write_bytes(data)
-    with pytest.raises(JournalError, match=r"results\.jsonl was changed: line 3 .*put the original file back.*--new"):
+    with pytest.raises(
+        JournalError, match=r"results\.jsonl was changed: line 3 .*the original file back.*pipeline repair"
+    ):
         sink.position(written[2])
 
 

@@ -9,6 +9,7 @@ import anyio
 
 from pipeline.api.wire import Token
 from pipeline.errors import RunPaused, RunStopped, SpecError
+from pipeline.masking import hide
 
 REFRESH_AT = 5 / 6  # of the lifetime, counted from before the request
 MAX_REFUSALS = 3
@@ -98,8 +99,14 @@ class Auth:
             except (RunPaused, RunStopped) as failure:
                 self._failure = failure
                 raise
+            hide([token.value], passing=True)
             self._bearer = token.value
             self._stale_at = asked_at + REFRESH_AT * token.lifetime_s
+
+    def doubt(self) -> None:
+        """Fetch a new token before the next call: the clock was moved, or the machine slept."""
+        if not self._credentials.api_key:
+            self._stale_at = float("-inf")
 
     @property
     def bearer(self) -> str:

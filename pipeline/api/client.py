@@ -1,19 +1,22 @@
 """The vendor's endpoints with their rules: permit, token, retry, slow-down; what is left goes to the engine."""
 
+import functools
 import random
-import re
-import time
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TypeVar
 
 import anyio
-from aiolimiter import AsyncLimiter
 
 from pipeline.api import wire
 from pipeline.api.auth import Auth, Credentials
+from pipeline.api.doubt import last_word
+from pipeline.api.rules import RULES, UNKNOWN, Table, overruled
+from pipeline.api.stats import Stats, units
+from pipeline.api.tokens import TokenSource
 from pipeline.api.transport import Headers, Transport
+from pipeline.clock import steady
 from pipeline.errors import (
     CallError,
     HoldAll,
@@ -27,10 +30,12 @@ from pipeline.errors import (
     Stopping,
     TryAgain,
 )
-from pipeline.guards import Breaker
+from pipeline.gate import Gate, PauseGate
+from pipeline.guards import Breaker, UnknownCodes
 from pipeline.limiter import Limiter
 from pipeline.models import UPLOAD_LIFE_S, Choice, Hits, Kind, Task, Upload
 from pipeline.ports import Meter
+from pipeline.quota import QuotaGate
 from pipeline.retry import RetryBudget, delay_s
 
 # How far ahead of their permit calls may open a connection (in seconds of calls), and how old it may be when sent on.
@@ -40,24 +45,15 @@ STALE_S = 3.0
 # because each of them is in doubt, for nothing, after a kill.
 INTENT_S = 0.1
 MAX_DEFERRALS = 10
-MAX_HOLD_S = 3600.0
-_AMOUNT = re.compile(r"[0-9]{0,12}\.?[0-9]{0,6}")
 
 _T = TypeVar("_T")
 
 
-@dataclass(slots=True)
-class Stats:
-    """What this process has asked for; `units` is what the vendor says it billed."""
-
-    sent: dict[Kind, int] = field(default_factory=lambda: dict.fromkeys(Kind, 0))
-    too_fast: dict[Kind, int] = field(default_factory=lambda: dict.fromkeys(Kind, 0))
-    retried: int = 0
-    units: float = 0.0
-
-
 class Client:
-    """The vendor's endpoints. Every method raises CallError by consequence, or Stopping when it was not sent."""
+    """The vendor's endpoints. Every method raises CallError by consequence, or Stopping when it was not sent.
+
+    `table` says what follows from which error; `quota` is where calls wait once the day's limit is reached.
+    """
 
     def __init__(
         self,
@@ -66,23 +62,27 @@ class Client:
         limiters: Mapping[Kind, Limiter],
         *,
         on_sent: Callable[[Kind, float], None] | None = None,
+        table: Table = RULES,
+        quota: QuotaGate | None = None,
     ) -> None:
         self.stats = Stats()
         self.limiters = limiters
         self._transport = transport
-        self._credentials = credentials
         self._on_sent = on_sent
-        self._auth = Auth(credentials, fetch=self._fetch_token, clock=_age_clock)
+        tokens = TokenSource(transport, credentials, self.stats.sent, rest=functools.partial(self._rest, Kind.TOKEN))
+        self._auth = Auth(credentials, fetch=tokens.fetch, clock=steady)
         self._doors = {
             kind: anyio.Semaphore(max(4, round(limiter.qps * AHEAD_S))) for kind, limiter in limiters.items()
         }
         self._thresholds = {
             kind: anyio.Semaphore(max(2, round(limiter.qps * INTENT_S))) for kind, limiter in limiters.items()
         }
-        self._token_pace = AsyncLimiter(1, 1.0)
         self._budget = RetryBudget()
         self._breaker = Breaker()
-        self._held_since: float | None = None
+        self._unknown = UnknownCodes()
+        self._table = table
+        self._quota = quota or QuotaGate(None)
+        self._pause = PauseGate()
         self._endings = {kind: anyio.Event() for kind in Kind}
 
     async def upload(self, picture: bytes, file_type: str, meter: Meter) -> Upload:
@@ -102,41 +102,94 @@ class Client:
         request = wire.create_request(url, choice, report_lang=report_lang, country=country)
         return await self._call(request, wire.read_create, meter)
 
+    @property
+    def retries_left(self) -> bool:
+        """Whether at least half of the run's retries are there, so that what gave up for want of them may go again."""
+        return self._budget.refilled
+
+    @property
+    def paused_s(self) -> float:
+        """Seconds for which no call of any kind goes."""
+        return max(self._quota.wait_s, self._pause.wait_s, *(limiter.paused_s for limiter in self.limiters.values()))
+
+    @property
+    def waits_until(self) -> float | None:
+        """When calls that wait for the day's limit try again (epoch seconds); None while they do not wait for it."""
+        return self._quota.until
+
     def stop(self, *kinds: Kind) -> None:
-        """Send nothing more, of these kinds or at all: calls that wait, for a permit or to try again, get Stopping."""
-        for kind in kinds or (*self.limiters, Kind.TOKEN):
+        """Send nothing more, of these kinds or at all: calls that wait, for a permit or to try again, get Stopping.
+
+        While all wait for the day's limit to be lifted they end together: a drain would only wait with them.
+        """
+        for kind in (() if self._quota.closed else kinds) or (*self.limiters, Kind.TOKEN):
             self._endings[kind].set()
             if kind in self.limiters:
                 self.limiters[kind].close()
 
+    def woke(self) -> None:
+        """Take nothing for granted after a sleep or a moved clock: a new token, and no burst."""
+        self._auth.doubt()
+        for limiter in self.limiters.values():
+            limiter.woke()
+
     async def _call(self, request: wire.Request, read: Callable[[wire.Answer], _T], meter: Meter) -> _T:
+        doubted: list[CallError] = []
+        try:
+            return await self._until_answered(request, read, meter, doubted)
+        except (CallError, Stopping) as error:
+            word = last_word(doubted, error)
+            if word is error:
+                raise
+            raise word from error
+
+    async def _until_answered(
+        self, request: wire.Request, read: Callable[[wire.Answer], _T], meter: Meter, doubted: list[CallError]
+    ) -> _T:
+        """Send the call until it is answered or given up; `doubted` gets the attempts that may have been executed."""
         attempt, deferrals = 1, 0
         while True:
             bearer = ""
             answer: wire.Answer | None = None
             request_id = uuid.uuid4().hex
+            probed: list[Gate] = []
             try:
+                await self._turn(request.kind, probed)
                 await self._auth.ready()
-                answer, bearer = await self._send(request, request_id, meter)
+                answer, bearer = await self._send(request, request_id, meter, probed)
                 result = read(answer)
             except Stopping:
                 meter.not_executed(request.kind, sent=False)
                 raise
-            except CallError as error:
+            except CallError as raised:
+                error = overruled(raised, request.kind, self._table)
                 error.request_id = request_id
+                if error.may_exist:
+                    doubted.append(error)
                 self._report(request.kind, error, answer, meter)
                 if isinstance(error, TryAgain):
                     pause_s = self._pause_before_retry(error, attempt)
                     attempt += 1
                     await self._rest(request.kind, pause_s)
-                elif not isinstance(error, Reconnect):
-                    deferrals += 1
+                elif not isinstance(error, Reconnect) and not self._quota.waits_for(error, request.kind):
+                    deferrals += not isinstance(error, HoldAll)  # the gate has its own patience
                     self._defer(request.kind, error, deferrals, bearer)
             else:
                 self._succeeded(request.kind)
                 return result
+            finally:
+                for gate in probed:
+                    gate.done()
 
-    async def _send(self, request: wire.Request, request_id: str, meter: Meter) -> tuple[wire.Answer, str]:
+    async def _turn(self, kind: Kind, probed: list[Gate]) -> None:
+        """Wait while nothing may be sent; `probed` gets the gates that this call passes as their probe."""
+        for gate in (self._quota, self._pause):
+            if await gate.turn(functools.partial(self._rest, kind), kind):
+                probed.append(gate)
+
+    async def _send(
+        self, request: wire.Request, request_id: str, meter: Meter, probed: list[Gate]
+    ) -> tuple[wire.Answer, str]:
         """One attempt: open a connection, then intent, permit and token, then the bytes. Returns the token, too."""
         kind = request.kind
         door = self._doors[kind]
@@ -157,7 +210,7 @@ class Client:
             except anyio.get_cancelled_exc_class():
                 meter.not_executed(kind, sent=False)  # cut short before its first byte: it need not be in doubt
                 raise
-            if at is None:
+            if at is None or any(gate.closed and gate not in probed for gate in (self._quota, self._pause)):
                 raise Reconnect("its connection grew old before its turn", code="stale", sent=False)
             inside = False
             door.release()
@@ -177,15 +230,16 @@ class Client:
         finally:
             if inside:
                 door.release()
-        self.stats.units += _units(answer.headers.get("x-openapi-amount", ""))
+        self.stats.units += units(answer.headers.get("x-openapi-amount", ""))
         return answer, bearer
 
     def _succeeded(self, kind: Kind) -> None:
-        self._held_since = None
         self.limiters[kind].succeeded()
         self._auth.accepted()
         self._budget.succeeded()
         self._breaker.succeeded()
+        self._pause.passed(kind)
+        self._quota.passed(kind)
 
     def _report(self, kind: Kind, error: CallError, answer: wire.Answer | None, meter: Meter) -> None:
         """Tell everyone who counts what a failed attempt means for them."""
@@ -195,12 +249,27 @@ class Client:
             error.correlation_id = correlation_id[:128] or None
             if not isinstance(error, RefreshToken):
                 self._auth.accepted()
-        if not (error.sent and isinstance(error, InDoubt)):
+        if error.may_exist:
+            meter.may_exist()  # its intent stays, also while it waits to be sent again
+        else:
             meter.not_executed(kind, sent=error.sent)
+        if error.condition in UNKNOWN and error.code not in self._table:
+            self._stop_if_unknown(error)
         if isinstance(error, TryAgain | InDoubt):
             self._rest_if_down(error)
         elif answer is not None:
             self._breaker.succeeded()
+            if isinstance(error, ItemRefused):  # refused for what it is, so all else let it pass
+                self._pause.passed(kind)
+                self._quota.passed(kind)
+
+    def _stop_if_unknown(self, error: CallError) -> None:
+        try:
+            self._unknown.seen(anyio.current_time(), error.message)
+        except RunStopped as stop:
+            if not isinstance(error, InDoubt):
+                raise
+            error.then = stop  # what is in doubt must be recorded as such first
 
     def _rest_if_down(self, error: CallError) -> None:
         try:
@@ -209,13 +278,15 @@ class Client:
             if isinstance(error, InDoubt):
                 return  # what is in doubt must be recorded as such; the next failure ends the run
             raise
-        for limiter in self.limiters.values():
-            limiter.pause(rest_s)
+        self._pause.rest(rest_s)
 
     def _pause_before_retry(self, error: TryAgain, attempt: int) -> float:
         """Seconds to wait before the next attempt; raises `error` when there is none."""
         pause_s = delay_s(attempt, error, jitter=random.random())  # noqa: S311 - jitter, not cryptography
-        if pause_s is None or not self._budget.take():
+        if pause_s is None:
+            raise error
+        if not self._budget.take():
+            error.over_budget = True
             raise error
         self.stats.retried += 1
         return pause_s
@@ -228,14 +299,13 @@ class Client:
             self._auth.refused(bearer, error.message)
         elif isinstance(error, SlowDown):
             self.stats.too_fast[kind] += 1
-            self.limiters[kind].slow_down(retry_after_s=error.retry_after_s)
+            try:
+                self.limiters[kind].slow_down(retry_after_s=error.retry_after_s)
+            except RunPaused as quota:
+                if not self._quota.waits_for(quota, kind):
+                    raise
         elif isinstance(error, HoldAll):
-            now = anyio.current_time()
-            self._held_since = self._held_since or now
-            if now - self._held_since > MAX_HOLD_S:
-                raise RunPaused(f"no call was accepted for an hour: {error.message}", code=error.code)
-            for limiter in self.limiters.values():
-                limiter.hold()
+            self._pause.hold(error)
         else:
             raise error
 
@@ -245,42 +315,3 @@ class Client:
             await self._endings[kind].wait()
         if self._endings[kind].is_set():
             raise Stopping("the run is ending")
-
-    async def _fetch_token(self) -> wire.Token:
-        """Ask for a token, up to four times. Raises RunPaused when nobody answers, RunStopped when it is refused."""
-        attempt = 1
-        while True:
-            await self._rest(Kind.TOKEN, 0.0)
-            try:
-                async with self._token_pace:
-                    return wire.read_token(await self._ask_token())
-            except TryAgain as error:
-                pause_s = delay_s(attempt, error, jitter=random.random())  # noqa: S311
-                if pause_s is None:
-                    reason = f"no access token after {attempt} attempts: {error.message}"
-                    raise RunPaused(reason, code=error.code, sent=False) from None
-                attempt += 1
-                await self._rest(Kind.TOKEN, pause_s)
-            except (RefreshToken, SlowDown, HoldAll, ItemRefused) as error:
-                hint = ". Check PATSNAP_CLIENT_ID and PATSNAP_CLIENT_SECRET" if isinstance(error, RefreshToken) else ""
-                raise RunStopped(f"no access token: {error.message}{hint}", code=error.code, sent=False) from None
-
-    async def _ask_token(self) -> wire.Answer:
-        async def leave(headers: Headers) -> None:
-            headers["Authorization"] = self._credentials.basic
-            self.stats.sent[Kind.TOKEN] += 1
-
-        return await self._transport.exchange(
-            wire.token_request(), request_id=uuid.uuid4().hex, apikey=None, leave=leave
-        )
-
-
-def _units(amount: str) -> float:
-    """The units in a header; nonsense counts as none: a paid answer must not be lost to it."""
-    return float(amount) if _AMOUNT.fullmatch(amount) and amount.strip(".") else 0.0
-
-
-def _age_clock() -> float:
-    """Seconds that also count while the machine sleeps: a token ages with the lid closed."""
-    boottime = getattr(time, "CLOCK_BOOTTIME", None)
-    return time.clock_gettime(boottime) if boottime is not None else time.monotonic()

@@ -3,8 +3,11 @@
 Per condition two rules: for calls that may be repeated (P009, P060, P010; each repetition is counted and paid), and
 for AI39-1, which has no idempotency key. Codes that the vendor's gateway refuses count as not executed; everything
 else that was sent and not clearly answered is in doubt (the vendor has not confirmed this split in writing).
+
+A job may overrule rows (`api.errors`): `effective` builds the table that counts, `overruled` looks an error up in it.
 """
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from pipeline.errors import (
@@ -30,11 +33,53 @@ class Rule(NamedTuple):
 
 
 class Condition(NamedTuple):
-    """One row: what it means for people, and the rule per kind of call."""
+    """One row: what it means for people, and the rule per kind of call.
+
+    `ends_run`: a create that ends in doubt this way also ends the run, because all others would end the same way.
+    """
 
     text: str
     repeatable: Rule
     create: Rule
+    ends_run: bool = False
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether a create that met it may have been executed."""
+        return self.create.error is InDoubt
+
+    def rule(self, kind: Kind, *, sent: bool) -> Rule:
+        """The rule for a call; what was not sent cannot be in doubt, so there the rule of other calls counts."""
+        return self.create if kind is Kind.CREATE and (sent or not self.doubtful) else self.repeatable
+
+
+class Override(NamedTuple):
+    """What a job changes in a row; None leaves it. `search` and `create` are words of `CLASSES`."""
+
+    search: str | None = None
+    create: str | None = None
+    attempts: int | None = None
+    base_s: float | None = None
+
+
+Table = Mapping[str, Condition]
+UNKNOWN = ("672", "683", "unknown_code")  # rows that nobody has told us of
+DEFAULT_ATTEMPTS = 4  # of what only a job tries again; most rows have as many
+CLASSES: dict[str, type[CallError]] = {
+    "retry": TryAgain,
+    "slow": SlowDown,
+    "hold": HoldAll,
+    "refresh": RefreshToken,
+    "fail": ItemRefused,
+    "in_doubt": InDoubt,
+    "pause": RunPaused,
+    "stop": RunStopped,
+}
+
+
+# What a job may say of a create that may have been executed. All other classes take it as not executed, and send it
+# again for as long as they last, in this run and in the next.
+OF_DOUBT = ("in_doubt", "fail", "retry")
 
 
 def _both(text: str, rule: Rule) -> Condition:
@@ -79,12 +124,12 @@ RULES: dict[str, Condition] = {
     "http_403": _both("the vendor refused the credentials (HTTP 403)", _AUTH),
     "http_408": Condition("the vendor gave up waiting (HTTP 408)", Rule(TryAgain, 4, 1.0), _DOUBT),
     "http_429": _both("more calls per second than the account allows (HTTP 429)", _SLOW),
-    "http_3xx": Condition("the vendor redirected the call; redirects are never followed", _STOP, _DOUBT),
+    "http_3xx": Condition("the vendor redirected the call; redirects are never followed", _STOP, _DOUBT, True),
     "http_4xx": _both("the vendor refused the request", _FAIL),
     "http_5xx": Condition("the vendor's gateway failed", Rule(TryAgain, 4, 1.0), _DOUBT),
     # --- the way there and back ---
     "not_sent": _both("the vendor could not be reached", Rule(TryAgain, 4, 0.05)),
-    "certificate": _both("the vendor's certificate was not accepted", _STOP),
+    "certificate": Condition("the vendor's certificate was not accepted", _STOP, _DOUBT, True),
     "no_answer": Condition("the answer never came", Rule(TryAgain, 4, 1.0), _DOUBT),
     "malformed": Condition("the answer is not the JSON it should be", Rule(TryAgain, 4, 1.0), _DOUBT),
     "too_large": Condition("the answer is larger than any real one", Rule(TryAgain, 4, 1.0), _DOUBT),
@@ -118,10 +163,69 @@ def error_for(
 ) -> CallError:
     """Build the error that a row of the table asks for; `detail` is the vendor's own text and is cut."""
     row = RULES[condition]
-    rule = row.create if kind is Kind.CREATE else row.repeatable
     # JSON can spell half a surrogate pair, which no file takes.
     said = " ".join(detail.encode("utf-8", "replace").decode().split())[:2000]
     text = f"{row.text} ({code or condition}{': ' + said if said else ''})"
-    return rule.error(
-        text, code=code or condition, attempts=rule.attempts, base_s=rule.base_s, sent=sent, retry_after_s=retry_after_s
+    plain = CallError(text, code=code or condition, sent=sent, retry_after_s=retry_after_s)
+    plain.condition = condition
+    return _ruled(plain, row, kind)
+
+
+def effective(overrides: Mapping[str, Override]) -> Table:
+    """The table with a job's overrides in it, to be built once per run. Raises ValueError on a refused one."""
+    table = dict(RULES)
+    for name, override in overrides.items():
+        row = RULES[row_of(name)]
+        if fault := fault_of(name, override.create):
+            raise ValueError(fault)
+        repeatable = _changed(row.repeatable, override.search, override)
+        table[name] = row._replace(repeatable=repeatable, create=_changed(row.create, override.create, override))
+    return table
+
+
+def fault_of(name: str, create: str | None) -> str | None:
+    """Why `create` may not follow from what `name` says about creates; None when it may."""
+    row = RULES[row_of(name)]
+    if create is None or not row.doubtful or create in OF_DOUBT:
+        return None
+    return f"{create} is not allowed: {row.text}, so the create may have been executed; allowed: {', '.join(OF_DOUBT)}"
+
+
+def overruled(error: CallError, kind: Kind, table: Table) -> CallError:
+    """The error as `table` wants it: the row of its very code, else of its condition; others stay as they are."""
+    name = error.code if error.code in table else error.condition
+    row = table.get(name)
+    return error if not error.condition or row is None or row is RULES.get(name) else _ruled(error, row, kind)
+
+
+def _ruled(plain: CallError, row: Condition, kind: Kind) -> CallError:
+    rule = row.rule(kind, sent=plain.sent)
+    error = rule.error(
+        plain.message,
+        code=plain.code,
+        attempts=rule.attempts,
+        base_s=rule.base_s,
+        sent=plain.sent,
+        retry_after_s=plain.retry_after_s,
     )
+    error.condition = plain.condition
+    by_default = RULES[plain.condition].doubtful  # which no job can change
+    error.may_exist = kind is Kind.CREATE and plain.sent and (by_default or isinstance(error, InDoubt))
+    if isinstance(error, InDoubt) and row.ends_run:
+        error.then = RunStopped(f"{plain.message}; the create that met it is in doubt", code=plain.code)
+    return error
+
+
+def _changed(rule: Rule, word: str | None, override: Override) -> Rule:
+    error = CLASSES[word] if word is not None else rule.error
+    attempts = rule.attempts if override.attempts is None else override.attempts
+    if error is TryAgain and override.attempts is None and rule.error is not TryAgain:
+        attempts = DEFAULT_ATTEMPTS
+    return Rule(error, attempts, rule.base_s if override.base_s is None else override.base_s)
+
+
+def row_of(name: str) -> str:
+    """The row that holds for a code, `http_<status>` or condition, if need be the one of its prefix."""
+    if name in RULES:
+        return name
+    return condition_of_status(int(name[5:])) if name.startswith("http_") else condition_of_code(int(name))

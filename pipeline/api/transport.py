@@ -166,6 +166,8 @@ def _translated(kind: Kind, exc: Exception, *, sent: bool) -> CallError:
     """Turn a foreign error into ours; only its class and the host are kept, its text may hold the URL."""
     name = type(exc).__name__
     if sent:
+        if isinstance(exc, ssl.SSLCertVerificationError):
+            return error_for(kind, "certificate", detail=name)
         condition = "malformed" if isinstance(exc, aiohttp.ClientPayloadError | ValueError) else "no_answer"
         return error_for(kind, condition, detail=name)
     if isinstance(exc, aiohttp.ClientConnectorCertificateError | aiohttp.ClientConnectorSSLError | ssl.SSLError):

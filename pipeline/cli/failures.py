@@ -22,13 +22,17 @@ def explain(exc: BaseException) -> int:
         say("stopped; run again to go on")
         return 130
     if hasattr(exc, "format_message"):  # typer's usage errors
-        say(f"{exc.format_message()} (see `pipeline --help`)")
+        command = getattr(getattr(exc, "ctx", None), "command_path", "pipeline")
+        say(f"{exc.format_message()} (see `{command} --help`)")
         return USAGE
     if isinstance(exc, BrokenPipeError):
         return 141
     if isinstance(exc, OSError):
         what = str(exc.filename) if exc.filename else "the output"
         say(f"{what}: {exc.strerror or exc}; what was paid is in the journal: mend it and run again")
+        return 5
+    if any(kind.__module__ == "sqlite3" for kind in type(exc).__mro__):  # known by its name: `--help` loads no SQLite
+        say(f"the journal cannot be read or written: {exc}; `pipeline status RUN --verify` says whether it is damaged")
         return 5
     return _bug(exc)
 

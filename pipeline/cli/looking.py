@@ -12,9 +12,9 @@ from pipeline.cli.show import duration, show_lines, show_rows, stdout_console
 from pipeline.errors import SpecError
 from pipeline.items import check_sources, faulty_items
 from pipeline.plan import Plan, make_plan
-from pipeline.rundir import run_folder
+from pipeline.rundir import OPEN, run_folder
 from pipeline.spec.load import json_schema
-from pipeline.status import Status, read_status
+from pipeline.status import Status, read_status, verified
 
 SHOWN_FAULTS = 20
 
@@ -45,6 +45,7 @@ def _show_plan(plan: Plan) -> None:
     if plan.seconds:
         rows.append(("time, about", f"{duration(plan.seconds)} (bound by {plan.binds})"))
     show_rows([*rows, ("run directory", plan.run)], console)
+    show_lines([f"`run` would refuse this: {line}" if n == 0 else line for n, line in enumerate(plan.refused)], console)
     show_lines([*plan.warnings, *(f"Not looked at: {what}" for what in plan.not_looked_at)], console)
 
 
@@ -58,8 +59,8 @@ def check_command(path: Path, overrides: list[str]) -> int:
     return 0
 
 
-def status_command(path: Path, *, as_json: bool) -> int:
-    """Show where a run stands."""
+def status_command(path: Path, *, verifying: bool, as_json: bool) -> int:
+    """Show where a run stands; also check every line when `verifying`. Raises JournalError on damage."""
     folder = path
     if path.is_file():
         folder = run_folder(app.load_spec(path), now=datetime.now().astimezone())
@@ -70,6 +71,10 @@ def status_command(path: Path, *, as_json: bool) -> int:
         sys.stdout.write(msgspec.json.format(msgspec.json.encode(status), indent=2).decode() + "\n")
     else:
         _show_status(status)
+    if verifying:
+        said = verified(folder)
+        if not as_json:
+            show_lines([said], stdout_console())
     return 0
 
 
@@ -78,9 +83,12 @@ def _show_status(status: Status) -> None:
     always = ("all", "settled", "open", "not_started")
     rows = [(word.replace("_", " "), f"{n:,}") for word, n in status.items.items() if n or word in always]
     rows += [(f"{kind} calls", f"{count:,}") for kind, count in status.calls.items()]
-    rows += [(f"{what} expire from", when) for what, when in status.expires.items()]
+    for what, when in status.expires.items():
+        rows.append((f"{what} expire from", f"{when}, {status.expiring_within_hour[what]:,} within an hour"))
     show_rows([*rows, ("now", status.now)], console)
     show_lines(status.open_items, console)
+    if status.open_not_shown:
+        show_lines([f"and {status.open_not_shown:,} more; a run that ends lists all of them in {OPEN}"], console)
 
 
 def schema_command() -> int:

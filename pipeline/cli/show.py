@@ -3,6 +3,7 @@
 import sys
 import time
 from collections.abc import Iterable
+from datetime import datetime
 from typing import TextIO
 
 from rich.console import Console, Group, RenderableType
@@ -43,11 +44,21 @@ def one_line(progress: Progress) -> str:
     parts += [f"{kind.value} {_flow(flow)}" for kind, flow in progress.flows.items() if flow.sent]
     if progress.left_s is not None:
         parts.append(f"about {duration(progress.left_s)} left, bound by {progress.binds}")
-    if progress.paused_s > 1:
-        parts.append(f"all calls rest for {duration(progress.paused_s)}")
+    if waits := _waits(progress):
+        parts.append(waits)
     if progress.ending:
         parts.append(f"ending: {progress.ending}")
     return f"{duration(progress.elapsed_s)}: " + "; ".join(parts)
+
+
+def _waits(progress: Progress) -> str:
+    """That no call goes, and until when; empty while calls go."""
+    if progress.waits_until is not None:
+        if progress.paused_s <= 1:
+            return "calls wait for the day's limit to be lifted; one is on its way to see"
+        when = datetime.fromtimestamp(progress.waits_until).astimezone()
+        return f"calls wait for the day's limit to be lifted, until {when:%Y-%m-%d %H:%M %Z}"
+    return f"all calls rest for {duration(progress.paused_s)}" if progress.paused_s > 1 else ""
 
 
 def _flow(flow: Flow) -> str:
@@ -95,8 +106,8 @@ class LiveTable:
         left = "" if progress.left_s is None else f", about {duration(progress.left_s)} left, bound by {progress.binds}"
         last = Text(f"{duration(progress.elapsed_s)}{left}", style="dim")
         lines: list[RenderableType] = [words, calls, last]
-        if progress.paused_s > 1:
-            lines.append(Text(f"all calls rest for {duration(progress.paused_s)}", style="yellow"))
+        if waits := _waits(progress):
+            lines.append(Text(waits, style="yellow"))
         if progress.ending:
             lines.append(Text(f"ending: {progress.ending}", style="yellow"))
         self._live.update(Group(*lines))

@@ -1,15 +1,16 @@
 """How items enter the journal: once each by id, and only one of several that show the same picture is worked on."""
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
 
-from pipeline.journal.store import Store
+from pipeline.journal.recovery import requeue_failed
+from pipeline.journal.store import DOUBT_NEW, Store
 from pipeline.models import Item, Problem, State
 
-_NO_PICTURE = -1  # the source key of rows that name no usable picture: never the first of several
+NO_PICTURE = -1  # the source key of rows that name no usable picture: never the first of several
 
 
 class Change(NamedTuple):
@@ -20,13 +21,25 @@ class Change(NamedTuple):
     now: str
 
 
+class SourceError(Exception):
+    """Reading the sources failed with `error`, which says nothing of the journal."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
 class Admitted(NamedTuple):
-    """What a batch brought: new items (`failed` of them from the start), repeated rows, and ids with another source."""
+    """What a batch brought: new items, repeated rows, and ids with another source.
+
+    Of the new items some are `failed` from the start, and `doubtful` where a damaged journal forgot them.
+    """
 
     new: int
     failed: int
     repeated: int
     changes: tuple[Change, ...]
+    doubtful: int = 0
 
 
 def admit(store: Store, batch: Sequence[Item], *, generation: int, accept_changes: bool) -> Admitted:
@@ -36,7 +49,8 @@ def admit(store: Store, batch: Sequence[Item], *, generation: int, accept_change
     `accept_changes` another source replaces the old one as long as nothing was paid for the item; an item that is paid
     keeps the picture that was paid.
     """
-    new = failed = repeated = 0
+    new = failed = doubtful = repeated = 0
+    forgotten = store.meta(DOUBT_NEW) == "1"
     changes: list[Change] = []
     for item in batch:
         known = _known(store, item.id)
@@ -47,7 +61,7 @@ def admit(store: Store, batch: Sequence[Item], *, generation: int, accept_change
             item = _clash(item, known.origin)
             known = _known(store, item.id)
         if known is None:
-            _insert(store, item, generation)
+            doubtful += _insert(store, item, generation, forgotten=forgotten)
             new += 1
             failed += item.problem is not None
         elif (known.untouched and known.state == State.FAILED) or (
@@ -59,10 +73,60 @@ def admit(store: Store, batch: Sequence[Item], *, generation: int, accept_change
                 changes.append(Change(item.id, known.source, item.source))
             if accept_changes or known.shows(item):
                 _still_listed(store, known.ord, item, generation)
-    return Admitted(new, failed, repeated, tuple(changes))
+    return Admitted(new, failed, repeated, tuple(changes), doubtful)
 
 
-def close_admission(store: Store, generation: int) -> None:
+def told_apart(batches: Iterable[Sequence[Item]]) -> Iterator[Sequence[Item]]:
+    """The same batches, what they raise as a SourceError."""
+    try:
+        yield from batches
+    except Exception as exc:
+        raise SourceError(exc) from exc
+
+
+def admit_whole(
+    store: Store,
+    batches: Iterable[Sequence[Item]],
+    *,
+    generation: int,
+    fingerprint: str,
+    accept_changes: bool,
+    ended: Callable[[], bool],
+) -> list[Change]:
+    """Enter all items of changed sources and close their admission, or leave the journal as it is.
+
+    The latter when known items show other pictures now (they are returned) and that was not accepted, once `ended`, and
+    when `batches` raise. Accepted, the items are returned that keep the picture that was paid.
+    """
+    changes: list[Change] = []
+    store.do("SAVEPOINT whole")
+    entered = False
+    try:
+        requeue_failed(store)
+        for batch in batches:
+            if ended():
+                return []
+            changes += admit(store, batch, generation=generation, accept_changes=accept_changes).changes
+        if accept_changes or not changes:
+            close_admission(store, generation, fingerprint)
+            entered = True
+    finally:
+        if not entered:
+            store.do("ROLLBACK TO whole")
+        store.do("RELEASE whole")
+    return changes
+
+
+def close_admission(store: Store, generation: int, fingerprint: str) -> None:
+    """Note that every item of the job is in: a start with the same fingerprint reads no source again."""
+    _find_heirs(store, generation)
+    store.set_meta(DOUBT_NEW, "")  # what is listed later is new
+    store.set_meta("generation", str(generation))
+    store.set_meta("admitted", fingerprint)
+    store.set_meta("admitting", "")
+
+
+def _find_heirs(store: Store, generation: int) -> None:
     """Let another item with the same picture be worked on when the one it waited for is gone, or shows another now."""
     orphans = store.do(
         "SELECT DISTINCT first.ord FROM items AS first JOIN items AS twin ON twin.same_as = first.ord "
@@ -109,11 +173,18 @@ def _known(store: Store, id_: str) -> _Known | None:
     return _Known(*row) if row else None
 
 
-def _insert(store: Store, item: Item, generation: int) -> None:
+def _insert(store: Store, item: Item, generation: int, *, forgotten: bool) -> bool:
+    """Enter an item; True when it enters in doubt: a damaged journal may have forgotten a create for it."""
     values = _columns(store, item, generation)
+    doubtful = forgotten and item.problem is None and values["same_as"] is None
+    if doubtful:
+        message = "the journal was damaged and repaired: nobody knows whether a task was created for this item"
+        problem = Problem("create", "repaired", message, "in_doubt", False)
+        values |= {"state": int(State.IN_DOUBT), "problem": msgspec.json.encode(problem).decode()}
     names = ", ".join(values)
     marks = ", ".join("?" * len(values))
     store.do(f"INSERT INTO items ({names}) VALUES ({marks})", tuple(values.values()))  # noqa: S608 - names of ours
+    return doubtful
 
 
 def _replace(store: Store, ord_: int, item: Item, generation: int) -> None:
@@ -123,7 +194,7 @@ def _replace(store: Store, ord_: int, item: Item, generation: int) -> None:
 
 
 def _columns(store: Store, item: Item, generation: int, ord_: int = 0) -> dict[str, Any]:
-    key = _NO_PICTURE if item.problem else zlib.crc32(item.source.encode("utf-8", "surrogateescape"))
+    key = NO_PICTURE if item.problem else zlib.crc32(item.source.encode("utf-8", "surrogateescape"))
     return {
         "id": item.id,
         "source": _storable(item.source),

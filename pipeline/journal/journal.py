@@ -5,22 +5,34 @@ reserve  awaited before any paid call: budgets hold over the run directory's lif
 settle   awaited before an item counts as done: its line and its state are on disk
 """
 
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import anyio
 
 from pipeline.errors import RunPaused
-from pipeline.journal.admission import Admitted, admit, close_admission
+from pipeline.journal import chosen, doubts
+from pipeline.journal.admission import (
+    Admitted,
+    Change,
+    SourceError,
+    admit,
+    admit_whole,
+    close_admission,
+    told_apart,
+)
 from pipeline.journal.disk import Disk
 from pipeline.journal.recovery import doubt_unfinished, requeue_failed
-from pipeline.journal.store import SearchNote, SpoolRef, hits_of, note_of
+from pipeline.journal.spool import mark_of
+from pipeline.journal.store import SearchNote, SpoolRef, Store, Waiting, note_of
+from pipeline.journal.taking import with_hits
 from pipeline.journal.writer import Writer
-from pipeline.models import EXPIRY_MARGIN_S, HITS_LIFE_S, Calls, Hits, Item, Kind, Problem, State, Task, Upload, Work
+from pipeline.models import EXPIRY_MARGIN_S, Calls, Hits, Item, Kind, Problem, State, Task, Upload, Work
 from pipeline.sink import Line
 
 # Calls reserved ahead in one commit. After a kill the unused rest counts as spent, so it shrinks near a budget's end.
-MAX_LEASE = 16
+MAX_LEASE = 64
 _BATCH = {State.SEARCHED: 32, State.PENDING: 512}  # searched rows bring their hits along, up to 100 KB each
 
 
@@ -36,11 +48,14 @@ class Lease:
 class Journal:
     """The durable state of one run directory. Every method raises JournalError once writing has failed."""
 
-    def __init__(self, writer: Writer, *, budgets: Mapping[Kind, int | None]) -> None:
+    def __init__(self, writer: Writer, *, budgets: Mapping[Kind, int | None], duplicates: int = 0) -> None:
+        """`duplicates`: how many items in doubt may be created once more over the run directory's life."""
         self.calls: dict[Kind, Lease] = {}
         self.units_before = 0.0
         self._writer = writer
         self._budgets = budgets
+        self._duplicates = duplicates
+        self._risked = False
         self._leasing = anyio.Lock()
         self._segments: dict[int, int] = {}
 
@@ -83,32 +98,74 @@ class Journal:
 
     async def close_admission(self, generation: int, fingerprint: str) -> None:
         """Note that every item of the job is in: a start with the same fingerprint reads no source again."""
+        await self._writer.do(lambda disk, _: close_admission(disk.store, generation, fingerprint))
 
-        def close(disk: Disk, _: object) -> None:
-            close_admission(disk.store, generation)
-            disk.store.set_meta("generation", str(generation))
-            disk.store.set_meta("admitted", fingerprint)
+    async def admit_whole(
+        self, batches: Iterable[Sequence[Item]], *, generation: int, fingerprint: str, accept_changes: bool
+    ) -> list[Change]:
+        """Enter all items of changed sources at once, or none of them: see `admission.admit_whole`.
 
-        await self._writer.do(close)
+        They are read in the writing thread; what that raises is raised here, and leaves the journal as it was.
+        """
+        ended = threading.Event()
+
+        def write(disk: Disk, _: object) -> list[Change] | SourceError:
+            try:
+                return admit_whole(
+                    disk.store,
+                    told_apart(batches),
+                    generation=generation,
+                    fingerprint=fingerprint,
+                    accept_changes=accept_changes,
+                    ended=ended.is_set,
+                )
+            except SourceError as error:  # says nothing of the disk, so it must not latch the writer
+                return error
+
+        try:
+            outcome = await self._writer.do(write)
+        finally:
+            ended.set()  # whoever waited for it was cancelled
+        if isinstance(outcome, SourceError):
+            raise outcome.error from None
+        return outcome
 
     async def take(self, state: State, *, after: int, generation: int, now: float) -> list[Work]:
         """Items that wait in `state` beyond `after`, in order; hits too old to be used are dropped."""
+        return await self._take(
+            lambda store: store.waiting(state, after=after, limit=_BATCH[state], generation=generation), now
+        )
 
-        def read(disk: Disk, _: object) -> list[tuple[Work, SpoolRef | None]]:
-            found = []
-            for work, note, ref in disk.store.waiting(state, after=after, limit=_BATCH[state], generation=generation):
-                if ref is not None and note is not None:
-                    array = disk.spool.read(ref)
-                    if array is None or now > note.at + HITS_LIFE_S - EXPIRY_MARGIN_S:
-                        disk.spool.release(ref.segment)
-                        disk.store.forget_hits(work.ord)
-                        ref = None
-                    else:
-                        work.hits = hits_of(note, array)
-                found.append((work, ref))
-            return found
+    async def expiring(self, state: State, *, generation: int, now: float) -> list[int]:
+        """The numbers of waiting items with something paid that expires, the earliest first: hits, or a live upload."""
+        return await self._writer.do(
+            lambda disk, _: disk.store.expiring(state, generation=generation, after=now + EXPIRY_MARGIN_S)
+        )
 
-        rows = await self._writer.do(read)
+    async def take_these(self, ords: Sequence[int], *, now: float) -> list[Work]:
+        """Those of these items that wait, in this order; hits too old to be used are dropped."""
+        return await self._take(lambda store: store.waiting_among(ords), now)
+
+    async def requeue(self, ords: Sequence[int]) -> int:
+        """Let these failed items wait again; return how many have their hits still."""
+        return await self._writer.do(lambda disk, _: sum(disk.store.requeue(ord_) is State.SEARCHED for ord_ in ords))
+
+    async def take_doubtful(self, *, after: int, generation: int, now: float) -> list[Work]:
+        """Items in doubt beyond `after` that may be created once more: because the job says so, or a person."""
+
+        def find(store: Store) -> list[Waiting]:
+            most = None if self._risked else self._duplicates
+            return doubts.repeatable(store, after=after, generation=generation, most=most)
+
+        return await self._take(find, now)
+
+    async def choose(self, ords: Sequence[int], *, risked: bool) -> None:
+        """Work on these open items alone; `risked` when a person wants those in doubt to be created once more."""
+        self._risked = risked
+        await self._writer.do(lambda disk, _: chosen.choose(disk.store, ords))
+
+    async def _take(self, find: Callable[[Store], list[Waiting]], now: float) -> list[Work]:
+        rows = await self._writer.do(lambda disk, _: with_hits(disk, find(disk.store), now=now))
         self._segments.update({work.ord: ref.segment for work, ref in rows if ref is not None})
         return [work for work, _ in rows]
 
@@ -143,7 +200,8 @@ class Journal:
         self.calls[kind].used -= 1
 
     def sent(self, kind: Kind) -> None:
-        """Count a call that is about to leave."""
+        """Count a call that is about to leave. Raises JournalError once writing has failed: nothing is sent then."""
+        self._writer.check()
         self.calls[kind].sent += 1
 
     def note_calls(self, units: float) -> None:
@@ -165,9 +223,8 @@ class Journal:
             left = cap - lease.reserved
             if left <= 0:
                 key = f"api.budget.{kind.value}_calls"
-                raise RunPaused(
-                    f"the budget is used up: {key} is {cap:,}; raise it to go on", code="budget", sent=False
-                )
+                raise_it = f"raise it in the job file, or with --set {key}=N, then `pipeline run` goes on"
+                raise RunPaused(f"the budget is used up: {key} is {cap:,}; {raise_it}", code="budget", sent=False)
             more = max(1, min(MAX_LEASE, left // 16))
         reserved, sent = lease.reserved + more, lease.sent
         await self._writer.do(lambda disk, _: disk.store.note_calls(kind, reserved=reserved, sent=sent))
@@ -185,10 +242,11 @@ class Journal:
         first = work.ord not in self._segments
 
         def write(disk: Disk, _: object) -> SpoolRef | None:
-            ref = disk.spool.append(hits.array) if first else None
-            paid = (note_of(hits), ref) if ref else None
+            paid = _spool(disk, work, hits) if first else None
+            if work.doubt is not None:
+                doubts.take_up(disk.store, work.ord, work.doubt, at=at, risked=self._risked)
             disk.store.intend(work.ord, request_id=request_id, at=at, calls=calls, hits=paid)
-            return ref
+            return paid[1] if paid else None
 
         ref = await self._writer.do(write)
         if ref is not None:
@@ -200,8 +258,22 @@ class Journal:
         calls = Calls(work.calls.upload, work.calls.search, work.calls.create)
 
         def write(disk: Disk, _: object) -> None:
-            paid = (note_of(hits), disk.spool.append(hits.array)) if hits is not None and first else None
-            disk.store.put_back(work.ord, calls=calls, hits=paid)
+            paid = _spool(disk, work, hits) if hits is not None and first else None
+            if work.doubt is not None:
+                doubts.put_back(disk.store, work.ord, work.doubt, calls=calls, hits=paid)
+            else:
+                disk.store.put_back(work.ord, calls=calls, hits=paid)
+
+        self._writer.post(write)
+
+    def forget(self, work: Work) -> None:
+        """Drop an item's upload and hits, which expired while it was on its way: both are asked for again."""
+        segment = self._segments.pop(work.ord, None)
+
+        def write(disk: Disk, _: object) -> None:
+            disk.store.forget_hits(work.ord)
+            if segment is not None:
+                disk.spool.release(segment)
 
         self._writer.post(write)
 
@@ -224,16 +296,22 @@ class Journal:
         def write(disk: Disk, _: object) -> None:
             paid: tuple[SearchNote, SpoolRef] | None = None
             if hits is not None and first:
-                paid = (note_of(hits), disk.spool.append(hits.array))
+                paid = _spool(disk, work, hits)
             disk.store.leave_open(work.ord, state, problem, calls=work.calls, hits=paid)
+            if work.doubt is not None:
+                doubts.hold(disk.store, work.ord)
 
         await self._writer.do(write)
 
     async def finish(self, generation: int) -> tuple[dict[State, int], int]:
-        """Put creates without an outcome in doubt; return the items per state, and how many are no longer listed."""
+        """Put creates without an outcome in doubt, and back what a person has tried again and was not begun.
+
+        Returns the items per state, and how many are no longer listed.
+        """
 
         def read(disk: Disk, _: object) -> tuple[dict[State, int], int]:
             doubt_unfinished(disk.store)
+            chosen.restore(disk.store)
             listed = disk.store.counts(generation=generation)
             return listed, sum(disk.store.counts().values()) - sum(listed.values())
 
@@ -250,8 +328,14 @@ class Journal:
         def write(disk: Disk, _: object) -> None:
             for kind, (reserved, sent) in counts.items():
                 disk.store.note_calls(kind, reserved=reserved, sent=sent)
+            chosen.restore(disk.store)
 
         try:
             await self._writer.do(write)
         finally:
             await self._writer.close()
+
+
+def _spool(disk: Disk, work: Work, hits: Hits) -> tuple[SearchNote, SpoolRef]:
+    note = note_of(hits)
+    return note, disk.spool.append(hits.array, mark=mark_of(work.ord, note))

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
+from pipeline.errors import JournalError, OtherVersion
 from pipeline.models import State
 
 VERSION = 1
@@ -30,6 +31,8 @@ LEGAL: frozenset[tuple[State, State]] = frozenset(
     | {(old, new) for old in (_P, _S) for new in (*_SETTLED, State.FAILED, State.EXPIRED)}
     | {(_C, State.TASKED), (_C, State.IN_DOUBT), (_C, State.FAILED)}
     | {(old, new) for old in (State.FAILED, State.EXPIRED) for new in (_P, _S)}
+    # A doubt ends by decision alone: a person's, or the job's (api.on_in_doubt), and never straight in a create.
+    | {(State.IN_DOUBT, new) for new in (_P, _S, State.TASKED, State.IN_DOUBT)}
 )
 
 SCHEMA = """
@@ -60,6 +63,17 @@ WHEN NOT EXISTS (SELECT 1 FROM legal WHERE old = OLD.state AND new = NEW.state)
 BEGIN SELECT RAISE(ABORT, 'illegal change of state'); END;
 """
 
+# `risks`: items in doubt that may be created once more because the job says so; `spent` once such a create was sent.
+# `decisions`: what a person decided about an item in doubt; kept for good.
+# `again`: what an item was that a person has tried again, until that run ends (journal/chosen.py).
+LATER = (
+    "CREATE TABLE IF NOT EXISTS risks (ord INTEGER PRIMARY KEY, spent INTEGER NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS decisions (at REAL NOT NULL, ord INTEGER NOT NULL, decision TEXT NOT NULL, "
+    "request_id TEXT, task_id TEXT)",
+    "CREATE TABLE IF NOT EXISTS again (ord INTEGER PRIMARY KEY, state INTEGER NOT NULL, problem TEXT, "
+    "segment INTEGER, spooled_at INTEGER)",
+)
+
 
 def statements() -> list[str]:
     """The schema, one statement each: the trigger holds semicolons of its own."""
@@ -69,8 +83,21 @@ def statements() -> list[str]:
     ]
 
 
+def check_version(found: str | None) -> None:
+    """Raise OtherVersion for a journal that another version of this program wrote, JournalError for no version."""
+    if found is None or not found.isdecimal():
+        raise JournalError(
+            "this journal names no version, so it is damaged; run `pipeline repair` on the run directory"
+        )
+    if found != str(VERSION):
+        use = "a newer" if int(found) > VERSION else "an older"
+        raise OtherVersion(f"this journal has version {found}, and this program reads {VERSION}: use {use} pipeline")
+
+
 def configure(execute: Callable[[str], Cursor], *, journal_mode: str = "WAL") -> None:
     """Set what durability rests on: FULL makes every commit survive a power loss (measured: NORMAL lost up to 40)."""
+    if journal_mode != "WAL":  # a network file system: its locks between processes are not to be relied on either
+        execute("PRAGMA locking_mode=EXCLUSIVE").fetchall()
     execute(f"PRAGMA journal_mode={journal_mode}").fetchall()
     execute("PRAGMA synchronous=FULL").fetchall()
     execute("PRAGMA cache_size=-16000").fetchall()

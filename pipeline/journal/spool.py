@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
-from pipeline.journal.store import SpoolRef
+from pipeline.journal.store import SearchNote, SpoolRef
 
 SEGMENT_BYTES = 32 << 20
 _CRC_BYTES = 4
@@ -19,35 +19,31 @@ _CRC_BYTES = 4
 class Spool:
     """The segment files of one run directory; used by the writer's thread alone."""
 
-    def __init__(self, folder: Path, live: Iterable[tuple[int, int]] = (), *, first: int = 1) -> None:
-        """`live` says how many items still have hits in each segment; other segments are deleted.
-
-        New segments count from `first`, which must never have been used: a power loss can bring a deleted segment back,
-        and another item's hits under a number that is in use again would become somebody's task.
-        """
+    def __init__(self, folder: Path, live: Iterable[tuple[int, int]] = ()) -> None:
+        """`live` says how many items still have hits in each segment; other segments are deleted."""
         self._folder = folder
         self._live = Counter(dict(live))
         self._fd: int | None = None
-        self._segment = max(first - 1, max(self._live, default=0))
+        self._segment = max(self._live, default=0)
         self._offset = 0
         for path in folder.glob("*.spool"):
             if path.stem.isdecimal() and not self._live[int(path.stem)]:
                 path.unlink(missing_ok=True)
 
-    def append(self, array: bytes) -> SpoolRef:
-        """Write hits; return where they lie."""
+    def append(self, array: bytes, *, mark: bytes) -> SpoolRef:
+        """Write hits; return where they lie. `mark` says whose they are: a power loss can bring an old segment back."""
         if self._fd is None or self._offset > SEGMENT_BYTES:
             self._next_segment()
         assert self._fd is not None
-        data = zlib.crc32(array).to_bytes(_CRC_BYTES, "big") + array
+        data = _check(array, mark) + array
         ref = SpoolRef(self._segment, self._offset, len(data))
         _write_all(self._fd, data)
         self._offset += len(data)
         self._live[self._segment] += 1
         return ref
 
-    def read(self, ref: SpoolRef) -> bytes | None:
-        """Read hits back; None when a power loss took them."""
+    def read(self, ref: SpoolRef, *, mark: bytes) -> bytes | None:
+        """Read hits back; None when a power loss took them, or left others there."""
         try:
             with self._path(ref.segment).open("rb") as file:
                 file.seek(ref.offset)
@@ -55,7 +51,7 @@ class Spool:
         except OSError:
             return None
         array = data[_CRC_BYTES:]
-        whole = len(data) == ref.size and zlib.crc32(array).to_bytes(_CRC_BYTES, "big") == data[:_CRC_BYTES]
+        whole = len(data) == ref.size and _check(array, mark) == data[:_CRC_BYTES]
         return array if whole else None
 
     def release(self, segment: int) -> None:
@@ -84,6 +80,15 @@ class Spool:
 
     def _path(self, segment: int) -> Path:
         return self._folder / f"{segment:08d}.spool"
+
+
+def mark_of(ord_: int, note: SearchNote) -> bytes:
+    """Whose hits, and from which search."""
+    return f"{ord_} {note.request_id} {note.at!r}".encode()
+
+
+def _check(array: bytes, mark: bytes) -> bytes:
+    return zlib.crc32(array, zlib.crc32(mark)).to_bytes(_CRC_BYTES, "big")
 
 
 def _write_all(fd: int, data: bytes) -> None:

@@ -12,24 +12,13 @@ from typing import Any, NamedTuple
 import msgspec
 
 from pipeline.errors import JournalError
-from pipeline.journal.schema import LEGAL, VERSION, Connection, statements
-from pipeline.models import (
-    EXPIRY_MARGIN_S,
-    HITS_LIFE_S,
-    PAID,
-    Calls,
-    Hits,
-    Item,
-    Kind,
-    Problem,
-    State,
-    Task,
-    Upload,
-    Work,
-)
+from pipeline.journal.schema import LATER, LEGAL, VERSION, Connection, check_version, statements
+from pipeline.models import PAID, Calls, Hits, Item, Kind, Problem, State, Task, Upload, Work
 from pipeline.sink import Line
 
 _WORK = "ord, id, source, local, origin, labels, calls, url, url_expires, sha256, search, segment, spooled_at, spooled"
+# In `meta`, after a repair of a damaged journal: items that it does not know may have been created.
+DOUBT_NEW = "doubt_new"
 
 
 class SpoolRef(NamedTuple):
@@ -66,22 +55,22 @@ class Store:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self.do = connection.execute
+        self.among = ""  # a condition in SQL: only these items are worked on
 
     def create(self) -> None:
-        """Lay out an empty journal; does nothing on one that exists. Raises JournalError on another version."""
-        if self.do("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-            version = self.meta("version")
-            if version != str(VERSION):
-                raise JournalError(f"this journal has version {version}; this program reads {VERSION}")
-            return
+        """Lay out an empty journal, or what an older one lacks. Raises JournalError on another version."""
+        fresh = not self.do("SELECT count(*) FROM sqlite_master").fetchone()[0]
+        if not fresh:
+            check_version(self.meta("version"))
         self.do("BEGIN IMMEDIATE")
-        for statement in statements():
+        for statement in (*(statements() if fresh else ()), *LATER):
             self.do(statement)
         for old, new in sorted(LEGAL):
-            self.do("INSERT INTO legal VALUES (?, ?)", (int(old), int(new)))
-        for kind in PAID:
-            self.do("INSERT INTO calls VALUES (?, 0, 0)", (kind.value,))
-        self.set_meta("version", str(VERSION))
+            self.do("INSERT OR IGNORE INTO legal VALUES (?, ?)", (int(old), int(new)))
+        if fresh:
+            for kind in PAID:
+                self.do("INSERT INTO calls VALUES (?, 0, 0)", (kind.value,))
+            self.set_meta("version", str(VERSION))
         self.do("COMMIT")
 
     def meta(self, key: str) -> str | None:
@@ -103,10 +92,30 @@ class Store:
         """Rows in `state` beyond `after`, in order; not those that share a picture with an earlier item."""
         rows = self.do(
             f"SELECT {_WORK} FROM items "  # noqa: S608 - column names of ours
-            "WHERE state = ? AND ord > ? AND generation = ? AND same_as IS NULL ORDER BY ord LIMIT ?",
+            f"WHERE state = ? AND ord > ? AND generation = ? AND same_as IS NULL {self.among} ORDER BY ord LIMIT ?",
             (int(state), after, generation, limit),
         ).fetchall()
         return [_waiting(row) for row in rows]
+
+    def expiring(self, state: State, *, generation: int, after: float) -> list[int]:
+        """Waiting items by what expires first: the hits of searched ones, uploads that live beyond `after`."""
+        paid, since = ("json_extract(search, '$.at')", 0.0) if state is State.SEARCHED else ("url_expires", after)
+        where = f"state = ? AND generation = ? AND same_as IS NULL AND {paid} > ? {self.among} ORDER BY {paid}, ord"
+        rows = self.do(f"SELECT ord FROM items WHERE {where}", (int(state), generation, since))  # noqa: S608
+        return [int(ord_) for (ord_,) in rows.fetchall()]
+
+    def waiting_among(self, ords: Sequence[int]) -> list[Waiting]:
+        """Those of these rows that wait, in this order."""
+        rows = self.do(
+            f"SELECT {_WORK} FROM items WHERE state < 2 AND ord IN ({', '.join('?' * len(ords))})",  # noqa: S608
+            tuple(ords),
+        ).fetchall()
+        found = {row[0]: _waiting(row) for row in rows}
+        return [found[ord_] for ord_ in ords if ord_ in found]
+
+    def row(self, ord_: int) -> Waiting:
+        """One item, whatever its state."""
+        return _waiting(self.do(f"SELECT {_WORK} FROM items WHERE ord = ?", (ord_,)).fetchone())  # noqa: S608
 
     def twins(self, *, after: int, limit: int, generation: int) -> list[tuple[Work, int]]:
         """Waiting rows that share a picture with an earlier item, and that item's `ord`."""
@@ -148,9 +157,9 @@ class Store:
 
     def uploaded(self, ord_: int, upload: Upload, sha256: str) -> None:
         """Note the URL of an uploaded picture; the item keeps waiting."""
-        self._change(
-            "url = ?, url_expires = ?, sha256 = ? WHERE ord = ? AND state = ?",
-            (upload.url, upload.expires_at, sha256, ord_, int(State.PENDING)),
+        self.change(
+            "url = ?, url_expires = ?, sha256 = ? WHERE ord = ? AND state IN (?, ?)",
+            (upload.url, upload.expires_at, sha256, ord_, int(State.PENDING), int(State.IN_DOUBT)),
         )
 
     def intend(
@@ -159,7 +168,7 @@ class Store:
         """Note that a create is about to be sent (`calls` counts it already). `hits` is given the first time."""
         if hits is not None:
             self._searched(ord_, hits, State.CREATING)
-        self._change(
+        self.change(
             "state = ?, attempt = attempt + 1, intent = ?, intent_at = ?, calls = ? WHERE ord = ?",
             (int(State.CREATING), request_id, at, _pack(calls), ord_),
         )
@@ -168,14 +177,14 @@ class Store:
         """Let an item wait where it stands: with its hits, or at the start."""
         if hits is not None:
             self._searched(ord_, hits, State.SEARCHED)
-        self._change(
+        self.change(
             "state = CASE state WHEN 2 THEN 1 ELSE state END, calls = ? WHERE ord = ? AND state < 10",
             (_pack(calls), ord_),
         )
 
     def settle(self, ord_: int, state: State, *, line: Line, calls: Calls, task: Task | None) -> None:
         """Index the item's line in results.jsonl, which is already on disk."""
-        self._change(
+        self.change(
             "state = ?, seq = ?, offset = ?, length = ?, crc = ?, calls = ?, task_id = ?, task_at = ?, problem = NULL, "
             "segment = NULL, spooled_at = NULL, spooled = NULL WHERE ord = ?",
             (int(state), *line, _pack(calls), task and task.task_id, task and task.at, ord_),
@@ -192,28 +201,32 @@ class Store:
     ) -> None:
         """Note why an item is open; hits that are paid stay with it."""
         if hits is not None:
-            self._searched(ord_, hits, State.SEARCHED)
+            self._searched(ord_, hits, state if state is State.IN_DOUBT else State.SEARCHED)
         packed = msgspec.json.encode(problem).decode()
-        self._change("state = ?, problem = ?, calls = ? WHERE ord = ?", (int(state), packed, _pack(calls), ord_))
+        self.change("state = ?, problem = ?, calls = ? WHERE ord = ?", (int(state), packed, _pack(calls), ord_))
 
-    def requeue(self, ord_: int) -> None:
-        """Let a failed or expired item wait again, with its hits where it still has them."""
-        self._change("state = iif(segment IS NULL, 0, 1), problem = NULL WHERE ord = ? AND state IN (20, 22)", (ord_,))
+    def requeue(self, ord_: int) -> State:
+        """Let a failed or expired item wait again, with its hits where it still has them; return its new state."""
+        self.change("state = iif(segment IS NULL, 0, 1), problem = NULL WHERE ord = ? AND state IN (20, 22)", (ord_,))
+        return State(self.do("SELECT state FROM items WHERE ord = ?", (ord_,)).fetchone()[0])
 
     def forget_hits(self, ord_: int) -> None:
-        """Drop hits that are too old or lost; they will be searched, and paid, again."""
-        self._change(
-            "state = 0, search = NULL, segment = NULL, spooled_at = NULL, spooled = NULL WHERE ord = ?", (ord_,)
+        """Drop hits that are too old or lost; they will be searched, and paid, again. A doubt stays a doubt."""
+        self.change(
+            "state = iif(state = 21, 21, 0), search = NULL, segment = NULL, spooled_at = NULL, spooled = NULL "
+            "WHERE ord = ?",
+            (ord_,),
         )
 
     def _searched(self, ord_: int, hits: tuple[SearchNote, SpoolRef], state: State) -> None:
         note, ref = hits
-        self._change(
+        self.change(
             "state = ?, search = ?, segment = ?, spooled_at = ?, spooled = ? WHERE ord = ?",
             (int(state), msgspec.json.encode(note).decode(), *ref, ord_),
         )
 
-    def _change(self, assignment: str, parameters: Iterable[Any]) -> None:
+    def change(self, assignment: str, parameters: Iterable[Any]) -> None:
+        """Update the one row that the assignment means."""
         row = self.do(f"UPDATE items SET {assignment} RETURNING ord", tuple(parameters)).fetchall()  # noqa: S608
         if len(row) != 1:
             raise JournalError(
@@ -252,33 +265,6 @@ class Store:
         where = "" if generation is None else f"WHERE generation = {int(generation)}"
         rows = self.do(f"SELECT state, count(*) FROM items {where} GROUP BY state").fetchall()  # noqa: S608
         return {State(state): int(count) for state, count in rows}
-
-    def first_times(self) -> dict[State, float]:
-        """When the oldest paid search without a task, and the oldest living task, came."""
-        searched = self.do(
-            "SELECT min(json_extract(search, '$.at')) FROM items WHERE segment IS NOT NULL AND state < 20"
-        ).fetchone()[0]
-        tasked = self.do(
-            "SELECT min(task_at) FROM items WHERE state = ? AND task_at > unixepoch() - 28800", (int(State.TASKED),)
-        ).fetchone()[0]
-        found = {State.SEARCHED: searched, State.TASKED: tasked}
-        return {state: float(at) for state, at in found.items() if at is not None}
-
-    def left(self, *, now: float) -> dict[str, int]:
-        """What a next run would work on: `pending` (to be searched), `searched`, and `to_upload` of them all.
-
-        Hits and uploads that are too old by `now` count as not there.
-        """
-        usable_since = now - HITS_LIFE_S + EXPIRY_MARGIN_S
-        row = self.do(
-            "SELECT sum(NOT paid), sum(paid), sum(local AND NOT reachable) FROM (SELECT local, "
-            "segment IS NOT NULL AND json_extract(search, '$.at') > ?1 AS paid, "
-            "coalesce(url_expires > ?2, 0) AS reachable FROM items "
-            "WHERE same_as IS NULL AND generation = (SELECT max(generation) FROM items) AND (state IN (0, 1, 22) "
-            "OR (state = 20 AND json_extract(problem, '$.retryable'))))",
-            (usable_since, now + EXPIRY_MARGIN_S),
-        ).fetchone()
-        return dict(zip(("pending", "searched", "to_upload"), (int(value or 0) for value in row), strict=True))
 
 
 def _pack(calls: Calls) -> str:

@@ -2,7 +2,8 @@
 
 A group is what came in while the last one was written, plus a short linger, so the disk is asked a few hundred times a
 second at most, whatever the rate. The first failure is final: it is latched, nobody is acknowledged any more, and every
-later call raises, because after a failed fsync nothing is known about the disk (PostgreSQL's fsync lesson).
+later call raises, because after a failed fsync nothing is known about the disk (PostgreSQL's fsync lesson). Lines of
+that group, and those of answers that still come in, are paid: they go to the emergency file (journal/emergency.py).
 """
 
 import asyncio
@@ -16,6 +17,7 @@ from typing import Any, TypeVar
 
 from pipeline.errors import JournalError
 from pipeline.journal.disk import Disk
+from pipeline.journal.emergency import disk_error
 from pipeline.sink import Line
 
 LINGER_S = 0.005
@@ -70,12 +72,16 @@ class Writer:
         self._wake.set()
         await self._closed
         self._thread.join()
+        self.check()
+
+    def check(self) -> None:
+        """Raise the JournalError that ended the writing, if one did."""
         if self._broken is not None:
             raise self._broken
 
     def _enqueue(self, operation: _Operation) -> None:
-        if self._broken is not None:
-            raise self._broken
+        if operation.line is None:  # a line goes on its way all the same: it is paid
+            self.check()
         if self._ending:
             raise JournalError("the journal is closed")
         self._queue.append(operation)
@@ -98,9 +104,11 @@ class Writer:
             if group:
                 self._write(disk, group)
         try:
-            disk.close()
+            disk.close(clean=self._broken is None)
         except Exception as exc:
             self._latch(exc)
+        if self._broken is not None and (told := disk.emergency.told()):
+            self._broken = JournalError(f"{self._broken}; {told}")
         self._tell(self._closed, None)
 
     def _write(self, disk: Disk, group: list[_Operation]) -> None:
@@ -115,12 +123,12 @@ class Writer:
             disk.store.do("COMMIT")
         except Exception as exc:
             self._latch(exc)
+            disk.emergency.keep([operation.line for operation in group if operation.line is not None])
         self._call_soon(self._acknowledge, group)
 
     def _latch(self, exc: Exception) -> None:
         if self._broken is None:
-            known = isinstance(exc, JournalError)
-            self._broken = exc if known else JournalError(f"the journal cannot be written: {exc}")  # type: ignore[assignment]
+            self._broken = exc if isinstance(exc, JournalError) else disk_error(exc)
 
     def _acknowledge(self, group: list[_Operation]) -> None:
         for operation in group:

@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
-HOST = "sandbox.invalid"
+from pipeline.models import SANDBOX_HOST
+
+HOST = SANDBOX_HOST
 LIFETIME_S = 32_400  # nine hours, as the vendor says
 
 _PATH = re.compile(r"/(?P<kind>products|gallery|upload)/(?P<file>[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})")

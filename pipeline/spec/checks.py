@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from datetime import UTC, time
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -78,4 +79,21 @@ def check_run_name(value: str) -> str:
     left = re.sub(r"\{(name|date|week|month)\}", "", value)
     if not value or not re.fullmatch(r"[A-Za-z0-9._-]*", left) or value.startswith("."):
         raise ValueError('letters, digits, . _ - and {name}, {date}, {week}, {month}; for example "{name}-{date}"')
+    return value
+
+
+def reset_time(value: str) -> time:
+    """Read a time of day such as `00:00+08:00`; without an offset it is UTC. Raises ValueError."""
+    if not re.fullmatch(r"[0-9]{2}:[0-9]{2}(Z|[+-][0-9]{2}:[0-9]{2})?", value):
+        raise ValueError("not a time of day")
+    at = time.fromisoformat(value)
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
+
+
+def check_reset_time(value: str) -> str:
+    """Return `value` if it may be a time of day; raise ValueError with the rule."""
+    try:
+        reset_time(value)
+    except ValueError:
+        raise ValueError('a time of day as "HH:MM", in UTC or with its offset: "00:00+08:00"') from None
     return value

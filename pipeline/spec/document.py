@@ -151,7 +151,7 @@ def _scalar(document: Document, node: yaml.ScalarNode, path: Path) -> Any:
         try:
             value = construct(yaml.constructor.SafeConstructor(), node)
         except (LookupError, ValueError, OverflowError):  # only written tags, such as `!!int ""`, come here
-            document.faults.append(Fault(document.marks[path], f"{node.value!r} cannot be read as a value"))
+            document.faults.append(Fault(document.marks[path], f"{node.value[:60]!r} cannot be read as a value"))
             return None
         if isinstance(value, bool) or not isinstance(value, int | float) or _PLAIN_NUMBER.fullmatch(node.value):
             return value

@@ -11,6 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from pipeline.errors import SpecError
+from pipeline.spec.checks import check_picture_url
 from pipeline.spec.document import MAX_BYTES, Document, Fault, kind_in_yaml, parse
 from pipeline.spec.filters import P009Filters, P060Filters
 from pipeline.spec.model import MAX_INLINE, JobSpec
@@ -21,8 +22,10 @@ _CREDENTIAL_HINT = (
     "secrets do not belong in a job file; set PATSNAP_CLIENT_ID and PATSNAP_CLIENT_SECRET, or PATSNAP_API_KEY, "
     "in the environment or in an .env file beside the job file"
 )
+_LONGEST = 800  # of a line about a fault: what was written may be a megabyte
 _PATH_KEYS = ("output.dir", "root", "api.ca_file")
 _ONLY_P060 = {"model", "patent_type", *(set(P060Filters.model_fields) - set(P009Filters.model_fields))}
+_NAMED = r"[a-z_]+(?:\.[a-z0-9_]+)+"  # a field that a message begins with
 _WHOLE = TypeAdapter(JobSpec)
 
 
@@ -48,8 +51,7 @@ def load_job(
     if isinstance(document.data, dict):
         faults += _secret_faults(document, raw, secrets)
         faults += [Fault(None, text) for text in _override(document, overrides)]
-        if proxy and isinstance(document.data.setdefault("api", {}), dict):
-            document.data["api"].setdefault("proxy", proxy)
+        faults += _take_proxy(document.data, proxy)
         spec, more = _validate(document)
         known = {fault.place for fault in faults if fault.place}
         faults += [fault for fault in more if fault.place not in known]
@@ -62,6 +64,18 @@ def load_job(
     return spec
 
 
+def _take_proxy(data: dict[str, Any], proxy: str | None) -> list[Fault]:
+    """Let the environment's proxy count where the file names none."""
+    api = data.setdefault("api", {}) if proxy else None
+    if proxy is None or not isinstance(api, dict) or "proxy" in api:
+        return []
+    try:
+        api["proxy"] = check_picture_url(proxy)
+    except ValueError as exc:
+        return [Fault(None, f"PATSNAP_PROXY, in the environment or .env: {exc}")]
+    return []
+
+
 def json_schema() -> dict[str, Any]:
     """The JSON Schema of a job file."""
     return _WHOLE.json_schema()
@@ -69,7 +83,8 @@ def json_schema() -> dict[str, Any]:
 
 def _line(path: Path, fault: Fault) -> str:
     place = f":{fault.place.line}:{fault.place.column}" if fault.place else ""
-    return f"{path}{place}: {fault.text}"
+    text = fault.text if len(fault.text) <= _LONGEST else f"{fault.text[:_LONGEST]}..."
+    return f"{path}{place}: {text}"
 
 
 def _masked(line: str, secrets: Sequence[str]) -> str:
@@ -86,7 +101,8 @@ def _secret_faults(document: Document, raw: bytes, secrets: Sequence[str]) -> li
         if loc and isinstance(loc[-1], str) and _SECRET_KEY.search(loc[-1]) and not set(labels) & set(loc[:-1])
     ]
     text = raw.decode("utf-8-sig")
-    if any(secret in text for secret in secrets):
+    texts = (text, *document.written.values(), *(str(loc[-1]) for loc in document.marks if loc))  # also unescaped
+    if any(secret in known for secret in secrets for known in texts):
         faults.append(Fault(None, f"the value of a credential stands in this file: {_CREDENTIAL_HINT}"))
     return faults
 
@@ -137,8 +153,9 @@ def _validate(document: Document) -> tuple[JobSpec | None, list[Fault]]:
 
 def _field(data: Any, error: ErrorDetails) -> Loc:
     """The place in the file an error is about: pydantic's loc without the names of union branches."""
-    if error["type"] == "value_error" and (dotted := re.match(r"Value error, ([a-z_]+(?:\.[a-z_]+)+): ", error["msg"])):
-        return tuple(dotted[1].split("."))
+    named = re.match(rf"Value error, ({_NAMED}): ", error["msg"])
+    if error["type"] == "value_error" and named:
+        return tuple(named[1].split("."))
     kept: list[str | int] = []
     value = data
     for index, part in enumerate(error["loc"]):
@@ -190,7 +207,7 @@ def _explain(document: Document, loc: Loc, error: ErrorDetails) -> str:
             shown = _shown(document, loc, value)
             return f"{shown} is not allowed; allowed: small letters a-z, digits and -, 1 to 64 characters"
         case "value_error":
-            return re.sub(r"^([a-z_]+\.)+[a-z_]+: ", "", error["msg"].removeprefix("Value error, "))
+            return re.sub(rf"^{_NAMED}: ", "", error["msg"].removeprefix("Value error, "))
         case _:
             return f"{_shown(document, loc, value)}: {_in_words(error['msg'])}"
 
@@ -249,7 +266,10 @@ def _keys_at(loc: Loc) -> list[str]:
 
 
 def _child(node: dict[str, Any], part: str | int) -> dict[str, Any] | None:
-    found = node.get("items") if isinstance(part, int) else node.get("properties", {}).get(part)
+    if isinstance(part, int):
+        found = node.get("items")
+    else:
+        found = node.get("properties", {}).get(part, node.get("additionalProperties"))
     return found if isinstance(found, dict) else None
 
 

@@ -17,8 +17,9 @@ from pydantic import (
     model_validator,
 )
 
-from pipeline.models import Kind
-from pipeline.spec.checks import check_base_url, check_id, check_picture_url, check_qps, check_run_name, not_yet
+from pipeline.models import SANDBOX_HOST, Kind
+from pipeline.spec.api import ApiSpec
+from pipeline.spec.checks import check_id, check_picture_url, check_run_name, not_yet
 from pipeline.spec.filters import Countries, P009Filters, P060Filters, Strict
 
 MAX_INLINE = 10_000
@@ -27,7 +28,6 @@ TYPICAL_ANSWER_S = 10  # the vendor's maximum; decides how many items must be in
 
 Id = Annotated[str, AfterValidator(check_id)]
 PictureUrl = Annotated[str, AfterValidator(check_picture_url)]
-Qps = Annotated[int | float, AfterValidator(check_qps)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9-]{1,64}$")]
 Labels = dict[Annotated[str, Field(min_length=1, max_length=64)], Annotated[str, Field(max_length=1000)]]
 
@@ -147,73 +147,6 @@ class TaskSpec(Strict):
         return value
 
 
-class QpsSpec(Strict):
-    """Calls per second, per kind of call."""
-
-    search: Qps = 5
-    create: Qps = 5
-    upload: Qps = 5
-    query: Qps = 5
-
-
-def _each_or_all(value: Any) -> str:
-    return "each" if isinstance(value, dict | QpsSpec) else "all"
-
-
-EachOrAll = Annotated[Annotated[Qps, Tag("all")] | Annotated[QpsSpec, Tag("each")], Discriminator(_each_or_all)]
-
-
-class BudgetSpec(Strict):
-    """Hard caps over the run directory's life, retries included."""
-
-    search_calls: Annotated[int, Field(ge=0)] | None = None
-    create_calls: Annotated[int, Field(ge=0)] | None = None
-    upload_calls: Annotated[int, Field(ge=0)] | None = None
-
-
-class RetryInDoubt(Strict):
-    """[later] Send a create in doubt again, knowing that some will be paid twice."""
-
-    retry: Annotated[int, Field(ge=1, le=1)]
-    max_duplicates: Annotated[int, Field(ge=0)]
-
-
-class ApiSpec(Strict):
-    """Where the vendor is and how hard it may be asked."""
-
-    base_url: Annotated[str, AfterValidator(check_base_url)] = "https://connect.patsnap.com"
-    qps: EachOrAll = 5
-    max_in_flight: Annotated[int, Field(ge=1, le=10_000)] | None = None
-    budget: BudgetSpec = BudgetSpec()
-    on_in_doubt: Literal["hold"] | RetryInDoubt = "hold"
-    drain_s: Annotated[int | float, Field(ge=0, le=3600)] = 60
-    proxy: str | None = None
-    ca_file: str | None = None
-
-    @field_validator("on_in_doubt", mode="before")
-    @classmethod
-    def _retry_later(cls, value: Any) -> Any:
-        if isinstance(value, dict):
-            raise ValueError("not yet: only hold; a create in doubt is kept for a person to decide")
-        return value
-
-    @field_validator("proxy")
-    @classmethod
-    def _proxy_url(cls, value: str | None) -> str | None:
-        if value is not None:
-            check_picture_url(value)
-        return value
-
-    def qps_of(self, kind: Kind) -> float:
-        """Calls per second allowed for a kind of call."""
-        return float(getattr(self.qps, kind.value) if isinstance(self.qps, QpsSpec) else self.qps)
-
-    def budget_of(self, kind: Kind) -> int | None:
-        """Most calls of a kind in the run directory's life; None = no cap."""
-        value: int | None = getattr(self.budget, f"{kind.value}_calls")
-        return value
-
-
 class OutputSpec(Strict):
     """Where the results go."""
 
@@ -309,9 +242,20 @@ class JobSpec(Strict):
 
     def warnings(self) -> list[str]:
         """What is allowed but probably not meant."""
+        return [*self._foreign(), *self._worldwide(), *self.api.warnings()]
+
+    def _foreign(self) -> list[str]:
+        elsewhere = [entry.url for entry in self.images if entry.url and urlsplit(entry.url).hostname != SANDBOX_HOST]
+        if not self.sandbox or not elsewhere:
+            return []
+        many = "1 listed picture" if len(elsewhere) == 1 else f"{len(elsewhere)} listed pictures"
+        return [f"the sandbox fetches no URLs: {many} will fail; try it with local pictures"]
+
+    def _worldwide(self) -> list[str]:
         if self.search.endpoint == "P009" and self.task.enabled and self.task.country:
-            return [
+            worldwide = (
                 "P009 searches worldwide: its hits are not limited to task.country "
                 f"({', '.join(self.task.country)}). P060 can filter by country."
-            ]
+            )
+            return [worldwide]
         return []

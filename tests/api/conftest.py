@@ -58,6 +58,9 @@ class FakeMeter:
         self.log.append("not_executed")
         self.taken_back.append(sent)
 
+    def may_exist(self) -> None:
+        pass
+
     @property
     def total(self) -> int:
         return self.calls.total()

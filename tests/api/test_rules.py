@@ -61,7 +61,7 @@ STATUSES = {
 }
 ON_THE_WAY = {
     "not_sent": Follows(TryAgain, TryAgain, attempts=4, create_attempts=4, base_s=0.05),
-    "certificate": Follows(RunStopped, RunStopped),
+    "certificate": Follows(RunStopped, InDoubt),  # and stops the run; unsent it only stops the run
     "no_answer": Follows(TryAgain, InDoubt, attempts=4),
     "malformed": Follows(TryAgain, InDoubt, attempts=4),
     "too_large": Follows(TryAgain, InDoubt, attempts=4),

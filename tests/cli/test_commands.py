@@ -75,6 +75,28 @@ def test_plan_counts_what_is_left_and_sends_nothing(folder: Path, capsys: pytest
     assert (after["already"], after["calls"]) == ({"tasked": 4}, {"upload": 0, "search": 6, "create": 6})
 
 
+def test_plan_says_that_run_would_refuse_a_job_that_asks_something_else(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(capsys, "run", "good.yaml", "--quiet")[0] == 0
+    (folder / "good.yaml").write_text(GOOD + "search: {endpoint: P009, limit: 7}\n")
+    code, out, _ = call(capsys, "plan", "good.yaml")
+    assert code == 0
+    assert "`run` would refuse this: this run directory was asked something else before" in out
+    assert "search.limit: was 100, is now 7" in out
+    assert call(capsys, "run", "good.yaml")[0] == 2
+    assert "would refuse" not in call(capsys, "plan", "good.yaml", "--new")[1]
+
+
+@pytest.mark.parametrize("command", ["check", "plan"])
+def test_pictures_that_the_sandbox_cannot_see_are_named_beforehand(
+    command: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert "fetches no URLs" not in call(capsys, command, "good.yaml")[1]
+    (folder / "good.yaml").write_text(GOOD.replace("images: [", 'images: [{url: "https://cdn.example.com/1.jpg"}, '))
+    assert "the sandbox fetches no URLs: 1 listed picture will fail" in call(capsys, command, "good.yaml")[1]
+
+
 def test_plan_needs_no_credentials(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = job(folder, url="https://connect.example.com", pictures=3)
     code, out, _ = call(capsys, "plan", path)
@@ -133,6 +155,9 @@ def test_schema_is_the_one_in_configs(capsys: pytest.CaptureFixture[str]) -> Non
         pytest.param(["run"], "Missing argument 'SPEC'", id="no argument"),
         pytest.param(["frobnicate"], "No such command 'frobnicate'", id="no such command"),
         pytest.param(["run", "good.yaml", "--limit", "0"], "--limit", id="bad option"),
+        pytest.param(["run", "good.yaml", "--share", "2"], "--share", id="more than all"),
+        pytest.param(["run", "good.yaml", "--busy", "perhaps"], "--busy", id="neither wait nor exit"),
+        pytest.param(["run", "good.yaml", "--wait-quota"], "api.quota_resets_at", id="wait until when"),
         pytest.param(["run", "good.yaml", "--set", "api.qps=fast"], "--set api.qps", id="bad override"),
         pytest.param(["status", "nowhere"], "nowhere: no run directory and no job file", id="no such run"),
         pytest.param(["sandbox", "--faults", "create:nonsense"], "nonsense", id="bad faults"),
@@ -146,6 +171,25 @@ def test_bad_usage_is_one_clear_line_and_exit_code_2(
     assert out == ""
     assert said in err
     assert len(err.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "see"),
+    [
+        (["run"], "(see `pipeline run --help`)"),
+        (["retry", "runs/good", "--frob"], "(see `pipeline retry --help`)"),
+        (["frobnicate"], "(see `pipeline --help`)"),
+    ],
+)
+def test_bad_usage_names_the_help_of_its_command(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], see: str
+) -> None:
+    assert see in call(capsys, *arguments)[2]
+
+
+def test_a_share_of_all_is_allowed_and_the_message_says_so(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "above 0 and at most 1" in call(capsys, "run", "good.yaml", "--share", "1.01")[2]
+    assert call(capsys, "run", "good.yaml", "--share", "1", "-q")[0] == 0
 
 
 def test_missing_credentials_are_one_clear_line(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -19,7 +19,7 @@ OTHER = "https://cdn.example/other.jpg"
 def enter(store: Store, *batch: Item, generation: int = 1, accept: bool = False) -> Admitted:
     """One whole reading of a job that lists these items."""
     admitted = admit(store, batch, generation=generation, accept_changes=accept)
-    close_admission(store, generation)
+    close_admission(store, generation, "print")
     return admitted
 
 

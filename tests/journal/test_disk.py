@@ -4,9 +4,14 @@ import os
 from pathlib import Path
 
 import pytest
+from fakes import item
 
 from pipeline.errors import JournalError
+from pipeline.journal.admission import admit
 from pipeline.journal.disk import JOURNAL, RESULTS, open_disk
+from pipeline.journal.recovery import last_line
+from pipeline.journal.verify import refuse_changed_lines
+from pipeline.models import Calls, State
 
 NOW = 1_795_262_400.0
 
@@ -35,3 +40,39 @@ def test_names_of_new_files_and_of_their_folders_are_synced(tmp_path: Path, monk
     monkeypatch.setattr(os, "fsync", recorded)
     open_disk(folder, now=NOW).close()
     assert {str(folder), str(folder.parent), str(tmp_path)} <= set(synced)
+
+
+def three_lines(folder: Path, *, clean: bool = True) -> Path:
+    """A run directory with three settled items; its results.jsonl."""
+    disk = open_disk(folder, now=NOW)
+    admit(disk.store, [item(n) for n in range(3)], generation=1, accept_changes=False)
+    placed = disk.sink.append([b'{"item":"%d"}\n' % n for n in range(3)])
+    for ord_, line in enumerate(placed, start=1):
+        disk.store.settle(ord_, State.NO_HITS, line=line, calls=Calls(), task=None)
+    disk.close(clean=clean)
+    return folder / RESULTS
+
+
+@pytest.mark.parametrize("clean", [True, False], ids=["ended well", "died"])
+def test_bytes_changed_in_the_middle_are_refused_at_the_next_start_and_left_as_they_are(
+    tmp_path: Path, *, clean: bool
+) -> None:
+    """The last line is whole and the size is right: only reading every line finds it."""
+    results = three_lines(tmp_path, clean=clean)
+    changed = results.read_bytes().replace(b'"1"', b"\n\n{")
+    results.write_bytes(changed)
+    for _ in range(2):
+        with pytest.raises(JournalError, match=r"line 2 is not what was written.*pipeline repair"):
+            open_disk(tmp_path, now=NOW)
+    assert results.read_bytes() == changed
+
+
+def test_results_too_large_to_be_read_at_every_start_are_read_after_a_run_that_died(tmp_path: Path) -> None:
+    results = three_lines(tmp_path)
+    disk = open_disk(tmp_path, now=NOW)
+    results.write_bytes(results.read_bytes().replace(b'"1"', b'"7"'))
+    last = last_line(disk.store)
+    refuse_changed_lines(disk.store, results, last=last, died=False, read_always=10)
+    with pytest.raises(JournalError, match="line 2"):
+        refuse_changed_lines(disk.store, results, last=last, died=True, read_always=10)
+    disk.close()

@@ -23,7 +23,8 @@ from fakes import (
 from pipeline.errors import JournalError, RunPaused
 from pipeline.journal import journal as journal_module
 from pipeline.journal.journal import MAX_LEASE, Journal
-from pipeline.journal.store import SpoolRef
+from pipeline.journal.spool import mark_of
+from pipeline.journal.store import SpoolRef, note_of
 from pipeline.models import EXPIRY_MARGIN_S, HITS_LIFE_S, Calls, Kind, Problem, State, Task, Upload
 
 pytestmark = pytest.mark.anyio
@@ -199,12 +200,12 @@ async def test_intent_is_durable_with_its_hits_when_it_returns(tmp_path: Path) -
         await journal.intend(work_of(1, calls=Calls(0, 1, 0)), hits(), request_id="asked", at=NOW)
         dead = dead_copy(tmp_path / "run", tmp_path / "dead")
     assert rows(dead, "state, intent, attempt, segment, calls") == [
-        (2, "asked", 1, int(NOW * 1000), '{"upload":0,"search":1,"create":1}')
+        (2, "asked", 1, 1, '{"upload":0,"search":1,"create":1}')
     ]
     async with open_journal(dead) as journal:
         assert states(dead) == {"SKU-1": State.IN_DOUBT}
         ref = SpoolRef(*(rows(dead, "segment, spooled_at, spooled")[0]))
-        assert await look(journal, lambda disk: disk.spool.read(ref)) == hits().array
+        assert await look(journal, lambda disk: disk.spool.read(ref, mark=mark_of(1, note_of(hits())))) == hits().array
 
 
 async def test_settled_item_is_durable_line_and_state_when_it_returns(tmp_path: Path) -> None:
@@ -234,13 +235,13 @@ async def test_open_item_is_durable_with_its_reason_and_its_hits_when_it_returns
 
 
 async def test_refused_change_latches_the_journal(tmp_path: Path, broken: AsyncExitStack) -> None:
-    """What is in doubt can never be settled by a late answer."""
+    """What is in doubt can never be settled by a search alone."""
     journal = await broken.enter_async_context(open_journal(tmp_path))
     await admitted(journal, 1)
     await journal.intend(work_of(1), hits(), request_id="asked", at=NOW)
     await journal.leave_open(work_of(1), State.IN_DOUBT, LOST, hits())
     with pytest.raises(JournalError):
-        await journal.settle(work_of(1), State.TASKED, b'{"item":"SKU-1"}\n', Task("t", NOW))
+        await journal.settle(work_of(1), State.NO_HITS, b'{"item":"SKU-1"}\n', None)
     with pytest.raises(JournalError):
         await journal.reserve(SEARCH)
     with pytest.raises(JournalError):
@@ -328,13 +329,13 @@ async def test_hits_too_old_for_a_task_are_forgotten_and_searched_again(
         assert (work.hits is not None) is usable
         pending = await journal.take(State.PENDING, after=0, generation=1, now=now)
         assert [again.calls for again in pending] == ([] if usable else [Calls(0, 1, 0)])
-        assert (dead / "spool" / f"{int(NOW * 1000)}.spool").exists() is usable
+        assert (dead / "spool" / "00000001.spool").exists() is usable
 
 
 @pytest.mark.parametrize("loss", ["no file", "half a file"])
 async def test_hits_that_a_power_loss_took_are_searched_again(loss: str, tmp_path: Path) -> None:
     dead = await paid_and_dead(tmp_path)
-    segment = dead / "spool" / f"{int(NOW * 1000)}.spool"
+    segment = dead / "spool" / "00000001.spool"
     segment.unlink() if loss == "no file" else segment.write_bytes(segment.read_bytes()[:20])
     async with open_journal(dead) as journal:
         (work,) = await journal.take(State.SEARCHED, after=0, generation=1, now=NOW)

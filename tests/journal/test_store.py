@@ -1,7 +1,6 @@
 """Which changes of state are possible, and what one row remembers."""
 
 import sqlite3
-import time
 from itertools import product
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from fakes import NOW, hits, item
 from pipeline.errors import JournalError
 from pipeline.journal.admission import admit
 from pipeline.journal.disk import JOURNAL, RESULTS, connect, open_disk, open_store_read_only
+from pipeline.journal.outlook import left
 from pipeline.journal.schema import LEGAL
 from pipeline.journal.store import SpoolRef, Store, note_of
 from pipeline.models import Calls, Kind, Problem, State, Task, Upload
@@ -30,7 +30,12 @@ PROMISED = {
     NO_HITS: set(),
     SEARCH_ONLY: set(),
     FAILED: {FAILED, P, S},  # FAILED: read anew and still bad
-    IN_DOUBT: set(),  # a person's decision, and no command for it yet
+    IN_DOUBT: {
+        P,
+        S,
+        TASKED,
+        IN_DOUBT,
+    },  # by decision alone; IN_DOUBT: another reason
     EXPIRED: {P, S},
 }
 PAIRS = list(product(State, State))
@@ -95,14 +100,14 @@ CHANGES = {
     "forget_hits": lambda store, ord_: store.forget_hits(ord_),
 }
 FROM = {
-    "uploaded": {P},
+    "uploaded": {P, IN_DOUBT},
     "intend": {P, S, C},
     "put_back": {P, S, C},
-    "settle": {P, S, C},
+    "settle": {P, S, C, IN_DOUBT},
     "fail": {P, S, C, FAILED},
-    "doubt": {C},
+    "doubt": {C, IN_DOUBT},
     "requeue": {FAILED, EXPIRED},
-    "forget_hits": {P, S, FAILED, EXPIRED},
+    "forget_hits": {P, S, FAILED, EXPIRED, IN_DOUBT},
 }
 
 
@@ -129,7 +134,7 @@ def test_change_of_an_item_that_is_not_there_is_refused(change: str, store: Stor
 
 def test_journal_of_another_version_is_refused(store: Store, tmp_path: Path) -> None:
     store.set_meta("version", "2")
-    with pytest.raises(JournalError, match="version 2; this program reads 1"):
+    with pytest.raises(JournalError, match="version 2, and this program reads 1: use a newer pipeline"):
         open_disk(tmp_path, now=NOW)
 
 
@@ -242,21 +247,6 @@ def test_counts_are_per_state_and_per_generation(store: Store) -> None:
     assert store.counts(generation=2) == {P: 1, S: 1, TASKED: 1, FAILED: 1}
 
 
-def test_first_times_are_those_of_the_oldest_paid_search_and_the_oldest_living_task(store: Store) -> None:
-    now = time.time()
-    for number, at in enumerate((now - 100, now - 200), start=1):
-        ord_ = put(store, number)
-        store.put_back(ord_, calls=Calls(), hits=(note_of(hits(at=at)), SpoolRef(1, 0, 70)))
-    for number, at in enumerate((now - 9 * 3600, now - 3600, now - 60), start=3):
-        put(store, number, TASKED, task_at=at)
-    assert store.first_times() == {S: now - 200, TASKED: now - 3600}
-
-
-def test_without_searches_and_tasks_there_are_no_first_times(store: Store) -> None:
-    put(store, 1)
-    assert store.first_times() == {}
-
-
 FRESH, OLD = f'{{"at": {NOW - 60}}}', f'{{"at": {NOW - 9 * 3600}}}'
 
 
@@ -284,12 +274,12 @@ def test_left_is_what_a_next_run_pays_for(
 ) -> None:
     packed = {k: msgspec.json.encode(v).decode() if isinstance(v, Problem) else v for k, v in columns.items()}
     put(store, 1, state, **packed)
-    assert tuple(store.left(now=NOW).values()) == expected
-    assert list(store.left(now=NOW)) == ["pending", "searched", "to_upload"]
+    assert tuple(left(store, now=NOW).values()) == expected
+    assert list(left(store, now=NOW)) == ["pending", "searched", "to_upload"]
 
 
 def test_nothing_is_left_of_an_empty_journal(store: Store) -> None:
-    assert store.left(now=NOW) == {"pending": 0, "searched": 0, "to_upload": 0}
+    assert left(store, now=NOW) == {"pending": 0, "searched": 0, "to_upload": 0}
 
 
 def test_requeued_items_wait_where_their_paid_hits_allow(store: Store) -> None:

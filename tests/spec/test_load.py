@@ -281,6 +281,20 @@ def test_the_proxy_of_the_environment_counts_where_the_file_names_none(load: Loa
     assert named.api.proxy == "http://own.example:1"
 
 
+@pytest.mark.parametrize(
+    ("proxy", "said"),
+    [
+        ("http://me:secret@p.example:1", "a URL must not hold a user name or password"),
+        ("p.example:1", "a URL starts with https:// or http://"),
+    ],
+)
+def test_a_fault_in_the_proxy_of_the_environment_names_the_variable_and_not_a_line(
+    faults: Faults, load: Load, proxy: str, said: str
+) -> None:
+    assert faults(MINIMAL, proxy=proxy) == [f"job.yaml: PATSNAP_PROXY, in the environment or .env: {said}"]
+    assert load(MINIMAL + "api: {proxy: 'http://own.example:1'}\n", proxy=proxy).api.proxy == "http://own.example:1"
+
+
 def test_a_job_is_read_through_a_link_and_its_paths_start_at_the_real_file(tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "real" / "job.yaml").write_text(MINIMAL)

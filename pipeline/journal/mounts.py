@@ -1,0 +1,40 @@
+"""Whether a folder lies on a network file system, where SQLite's write-ahead log is not safe.
+
+The log needs memory shared between processes, which no network file system gives (sqlite.org/wal.html).
+"""
+
+import re
+from collections.abc import Callable
+from pathlib import Path, PurePosixPath
+
+_REMOTE = frozenset(
+    {"9p", "afs", "beegfs", "ceph", "cifs", "coda", "drvfs", "glusterfs", "gpfs", "lustre", "ncpfs", "nfs", "nfs4"}
+    | {"orangefs", "prl_fs", "smb3", "smbfs", "vboxsf", "virtiofs", "vmhgfs"}
+)
+_LOCAL_FUSE = frozenset({"fuse.fuse-overlayfs", "fuse.mergerfs", "fuse.lxcfs"})
+_ESCAPE = re.compile(r"\\([0-7]{3})")
+
+
+def mount_table() -> str:
+    """What is mounted where; empty where the system does not say."""
+    try:
+        return Path("/proc/self/mounts").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+def network_file_system(folder: Path, *, table: Callable[[], str] = mount_table) -> str | None:
+    """The type of the network file system that holds `folder`, or None."""
+    wanted = PurePosixPath(folder.resolve())
+    found, depth = None, -1
+    for line in table().splitlines():
+        fields = line.split(" ")
+        if len(fields) < 3:
+            continue
+        point = PurePosixPath(_ESCAPE.sub(lambda match: chr(int(match[1], 8)), fields[1]))
+        if len(point.parts) >= depth and wanted.is_relative_to(point):  # of two mounts on one point the later counts
+            found, depth = fields[2], len(point.parts)
+    if found is None:
+        return None
+    remote = found in _REMOTE or (found.startswith("fuse.") and found not in _LOCAL_FUSE)
+    return found if remote else None

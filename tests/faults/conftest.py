@@ -1,0 +1,48 @@
+"""Disks that are small, full, broken or read-only, and children that meet them."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from jobs import ACCOUNT
+
+Mount = Callable[..., Path]
+
+
+@pytest.fixture
+def mount(tmp_path: Path) -> Iterator[Mount]:
+    """Mount a tmpfs of so many MB; skips where that is not allowed."""
+    mounted: list[Path] = []
+
+    def do(name: str, *, megabytes: int, options: str = "rw") -> Path:
+        folder = tmp_path / name
+        folder.mkdir(exist_ok=True)
+        command = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m,{options}", "tmpfs", str(folder)]
+        try:
+            done = subprocess.run(command, capture_output=True, text=True)
+        except FileNotFoundError:
+            pytest.skip("there is no mount command here")
+        if done.returncode:
+            pytest.skip(f"a small disk needs the right to mount: {done.stderr.strip()}")
+        mounted.append(folder)
+        return folder
+
+    yield do
+    for folder in mounted:
+        subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def child(code: str, *arguments: str | Path, cwd: Path, **environment: str) -> subprocess.Popen[str]:
+    """A process that runs `code`; the command line in it is `cli.run(sys.argv[1:])`."""
+    return subprocess.Popen(
+        [sys.executable, "-c", f"import os, sys\nfrom pipeline import cli\n{code}", *map(str, arguments)],
+        cwd=cwd,
+        env={**os.environ, **ACCOUNT, **environment},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )

@@ -1,0 +1,222 @@
+"""A disk that fills up or breaks under a run: nothing paid is lost, nothing is paid twice, one clear line, exit 5."""
+
+import json
+import os
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from jobs import ACCOUNT, job, lines, pipeline, start, vendor
+
+from pipeline import RunOptions, RunSummary, run_job
+from pipeline.errors import JournalError
+from pipeline.journal.emergency import BALLAST, BALLAST_BYTES, ballast, require_room
+from pipeline.sandbox.tasks import read_tasks
+
+from .conftest import Mount, child
+
+ITEMS = 40
+# A disk that takes nothing more once so many results are there: files may not grow beyond what the largest has.
+SQUEEZE = """
+import resource, threading, time
+from pathlib import Path
+
+def squeeze(folder, after):
+    results = folder / "results.jsonl"
+    while not results.exists() or results.read_bytes().count(b"\\n") < after:
+        time.sleep(0.002)
+    size = results.stat().st_size
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
+
+folder = Path(sys.argv.pop())
+threading.Thread(target=squeeze, args=(folder, 12), daemon=True).start()
+sys.exit(cli.run(sys.argv[1:]))
+"""
+# fdatasync, and with FSYNC also fsync, fails from the nth call on; every call after the first failure is told.
+BROKEN = """
+import errno
+real, calls = {name: getattr(os, name) for name in ("fdatasync", "fsync")}, []
+
+def failing(name):
+    def call(fd):
+        if name == "fdatasync":
+            calls.append(fd)
+        if len(calls) >= 6 and (name == "fdatasync" or os.environ.get("FSYNC")):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return real[name](fd)
+    return call
+
+for name in real:
+    setattr(os, name, failing(name))
+code = cli.run(sys.argv[1:])
+print("synced", len(calls), file=sys.stderr)
+sys.exit(code)
+"""
+
+
+def go_on(path: Path, *overrides: str) -> RunSummary:
+    return run_job(path, overrides=overrides, options=RunOptions(environment=ACCOUNT))
+
+
+def executed(folder: Path) -> list[str]:
+    return [task.task_id for task in read_tasks(folder / "vendor")]
+
+
+def recorded(run: Path) -> list[str]:
+    """Ids of tasks in every file of the run that holds records."""
+    names = [run / "results.jsonl", *run.glob("emergency-*.jsonl")]
+    whole = [line for name in names for line in name.read_bytes().split(b"\n")[:-1]]
+    return [json.loads(line)["task"]["task_id"] for line in whole]
+
+
+def assert_nothing_paid_is_lost(folder: Path, run: Path, path: Path) -> None:
+    """The next run takes in what was kept, ends, and every task that the vendor made has its one record."""
+    kept = {line["item"] for file in run.glob("emergency-*.jsonl") for line in lines(file)}
+    summary = go_on(path)
+    tasked = [record["task"]["task_id"] for record in lines(run / "results.jsonl")]
+    assert Counter(tasked) == Counter(executed(folder))
+    assert summary.items["tasked"] + summary.items["in_doubt"] == ITEMS
+    assert kept <= {record["item"] for record in lines(run / "results.jsonl")}
+    assert not list(run.glob("emergency-*.jsonl"))
+    # In doubt are at most the creates whose intent was written when the disk failed and that were not sent.
+    assert summary.items["in_doubt"] <= 8
+
+
+def test_a_file_that_may_not_grow_ends_the_run_and_loses_nothing(tmp_path: Path) -> None:
+    run = tmp_path / "runs/job"
+    with vendor(tmp_path, latency_s=0.02) as server:
+        path = job(tmp_path, url=server.url, pictures=ITEMS, api={"qps": 100, "max_in_flight": 6})
+        process = child(SQUEEZE, "run", path, "--quiet", run, cwd=tmp_path)
+        out, said = process.communicate(timeout=60)
+        assert process.returncode == 5, said
+        assert out == ""
+        assert "the journal cannot be written" in said
+        assert len(said.splitlines()) == 1
+        assert set(executed(tmp_path)) <= set(recorded(run))
+        assert_nothing_paid_is_lost(tmp_path, run, path)
+        assert [path for path in run.glob("emergency-*") if path.stat().st_mode & 0o777 != 0o600] == []
+
+
+def test_a_full_disk_gives_back_the_ballast_and_loses_nothing(tmp_path: Path, mount: Mount) -> None:
+    disk = mount("disk", megabytes=120)
+    run = disk / "job"
+    with vendor(tmp_path, latency_s=0.02) as server:
+        path = job(tmp_path, url=server.url, pictures=ITEMS, api={"qps": 60, "max_in_flight": 6})
+        overrides = ["--set", f"output.dir={disk}"]
+        process = start("run", path, *overrides, "--quiet", cwd=tmp_path, **ACCOUNT)
+        _wait(lambda: (run / "results.jsonl").exists() and len(lines(run / "results.jsonl")) > 5)
+        assert (run / BALLAST).stat().st_blocks * 512 >= BALLAST_BYTES
+        fill(disk / "filler")
+        _, said = process.communicate(timeout=60)
+        assert process.returncode == 5, said
+        assert "the disk is full" in said
+        assert "free 80 MB" in said
+        assert len(said.splitlines()) == 1
+        assert not (run / BALLAST).exists()
+        assert set(executed(tmp_path)) <= set(recorded(run))
+        [kept] = run.glob("emergency-*.jsonl")
+        assert kept.stat().st_mode & 0o777 == 0o600
+        assert kept.name in said
+        (disk / "filler").unlink()
+        path.write_text(json.dumps({**json.loads(path.read_text()), "output": {"dir": str(disk)}}))
+        assert_nothing_paid_is_lost(tmp_path, run, path)
+        assert (run / f"{kept.name}.adopted").exists()
+
+
+@pytest.mark.parametrize("fsync", ["", "too"], ids=["fdatasync", "fsync as well"])
+def test_a_sync_that_failed_is_never_tried_again(tmp_path: Path, fsync: str) -> None:
+    run = tmp_path / "runs/job"
+    with vendor(tmp_path, latency_s=0.02) as server:
+        path = job(tmp_path, url=server.url, pictures=ITEMS, api={"qps": 60, "max_in_flight": 6})
+        process = child(BROKEN, "run", path, "--quiet", cwd=tmp_path, FSYNC=fsync)
+        _, said = process.communicate(timeout=60)
+        assert process.returncode == 5, said
+        assert "Traceback" not in said
+        assert "synced 6\n" in said
+        assert "Input/output error" in said
+        told = set(recorded(run)) | {line.rpartition("task_id=")[2].strip("'") for line in said.splitlines()}
+        assert set(executed(tmp_path)) <= told
+        assert ("not recorded: item=" in said) == bool(fsync)
+        assert_nothing_paid_is_lost(tmp_path, run, path)
+
+
+def test_a_job_that_will_not_fit_is_refused_before_anything_is_sent(tmp_path: Path, mount: Mount) -> None:
+    disk = mount("disk", megabytes=40)
+    with vendor(tmp_path) as server:
+        path = job(tmp_path, url=server.url, pictures=3)
+        done = pipeline("run", path, "--set", f"output.dir={disk}", cwd=tmp_path, **ACCOUNT)
+        assert server.stats.calls("search") == server.stats.calls("token") == 0
+    assert done.returncode == 5
+    [line] = [line for line in done.stderr.splitlines() if not line.startswith("note: ")]
+    assert "MB free and this job needs 64 MB" in line
+
+
+def test_room_is_asked_for_the_items_that_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = os.statvfs(tmp_path)
+    small = os.statvfs_result((4096, 4096, 10**6, 100 * 256, 100 * 256, *tuple(real)[5:10]))  # 100 MB are free
+    monkeypatch.setattr(os, "statvfs", lambda _: small)
+    require_room(tmp_path, 9_000)
+    with pytest.raises(JournalError, match=r"free 291 MB more, or set output\.dir to another disk"):
+        require_room(tmp_path, 83_700)
+
+
+def test_a_run_whose_items_turn_out_too_many_ends_in_good_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The count is known only once all sources are read: until then what is begun goes on."""
+
+    def room(folder: Path, items: int) -> None:
+        if items > 1:
+            raise JournalError("too little room")
+
+    monkeypatch.setattr("pipeline.progress.require_room", room)
+    with vendor(tmp_path, latency_s=0.1) as server:
+        summary = go_on(job(tmp_path, url=server.url, pictures=60, api={"qps": 10}))
+    assert (summary.exit_code, summary.exit_reason) == (5, "too little room")
+    assert summary.items["tasked"] == len(executed(tmp_path))
+    assert summary.items["not_started"] == 60 - summary.items["tasked"] > 0
+
+
+def test_the_ballast_is_real_private_and_gone_in_the_end(tmp_path: Path) -> None:
+    with ballast(tmp_path):
+        status = (tmp_path / BALLAST).stat()
+        assert status.st_blocks * 512 >= BALLAST_BYTES
+        assert status.st_mode & 0o777 == 0o600
+    assert not (tmp_path / BALLAST).exists()
+
+
+def test_a_ballast_that_was_left_is_used_again(tmp_path: Path) -> None:
+    (tmp_path / BALLAST).write_bytes(b"x" * 1000)
+    with ballast(tmp_path):
+        assert (tmp_path / BALLAST).stat().st_blocks * 512 >= BALLAST_BYTES
+
+
+def test_no_room_for_the_ballast_is_one_clear_line(tmp_path: Path, mount: Mount) -> None:
+    disk = mount("disk", megabytes=8)
+    with pytest.raises(JournalError, match="cannot set 16 MB aside: No space left on device"), ballast(disk):
+        pass
+    assert list(disk.iterdir()) == []
+
+
+def fill(path: Path) -> None:
+    """Write until the disk is full."""
+    with path.open("wb", buffering=0) as file:
+        try:
+            while True:
+                file.write(b"x" * 65536)
+        except OSError:
+            pass
+        try:
+            while True:
+                file.write(b"x")
+        except OSError:
+            pass
+
+
+def _wait(happened: Callable[[], bool], *, within_s: float = 30.0) -> None:
+    deadline = time.monotonic() + within_s
+    while not happened():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)

@@ -1,0 +1,148 @@
+"""What an emergency kept is taken in by the next start: once, whole, and whenever the start itself dies."""
+
+import os
+import sys
+from pathlib import Path
+
+import anyio
+import msgspec
+import pytest
+from fakes import NOW, admitted, assert_index_matches, hits, open_journal, records, states, work_of
+
+from pipeline.errors import JournalError
+from pipeline.journal import emergency
+from pipeline.journal.disk import open_disk
+from pipeline.journal.emergency import Emergency
+from pipeline.models import Problem, State, Task
+
+
+def line(number: int, status: str = "tasked", **more: object) -> bytes:
+    task = {"task": {"task_id": f"task-{number}", "at": "2026-11-21T12:00:00.000Z"}} if status == "tasked" else {}
+    record = {"schema": 1, "item": f"SKU-{number}", "status": status, "calls": {"upload": 0, "search": 1, "create": 1}}
+    return msgspec.json.encode({**record, **task, **more}) + b"\n"
+
+
+def journal_of_five(folder: Path) -> None:
+    async def fill() -> None:
+        async with open_journal(folder) as journal:
+            await admitted(journal, 1, 2, 3, 4, 5)
+            await journal.settle(work_of(1), State.TASKED, line(1), Task("task-1", NOW))
+
+    anyio.run(fill)
+
+
+def test_kept_lines_are_appended_and_settled_and_the_file_renamed(tmp_path: Path) -> None:
+    journal_of_five(tmp_path)
+    (tmp_path / "emergency-1.jsonl").write_bytes(line(2) + line(3, "no_hits"))
+    (tmp_path / "emergency-2.jsonl").write_bytes(line(4))
+    disk = open_disk(tmp_path, now=NOW)
+    assert disk.recovered.adopted == 3
+    disk.close()
+    assert [record["item"] for record in records(tmp_path)] == ["SKU-1", "SKU-2", "SKU-3", "SKU-4"]
+    assert_index_matches(tmp_path)
+    assert states(tmp_path)["SKU-3"] is State.NO_HITS
+    assert sorted(path.name for path in tmp_path.glob("emergency*")) == [
+        "emergency-1.jsonl.adopted",
+        "emergency-2.jsonl.adopted",
+    ]
+
+
+def test_a_kept_task_ends_a_doubt(tmp_path: Path) -> None:
+    """The file was put back only after a start that had to do without it."""
+
+    async def doubt() -> None:
+        async with open_journal(tmp_path) as journal:
+            problem = Problem("create", "no_answer", "lost", "in_doubt", False)
+            await journal.intend(work_of(2), hits(), request_id="asked", at=NOW)
+            await journal.leave_open(work_of(2), State.IN_DOUBT, problem, None)
+
+    journal_of_five(tmp_path)
+    anyio.run(doubt)
+    (tmp_path / "emergency-1.jsonl").write_bytes(line(2))
+    open_disk(tmp_path, now=NOW).close()
+    assert states(tmp_path)["SKU-2"] is State.TASKED
+    assert_index_matches(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(line(1), id="settled already"),
+        pytest.param(line(9), id="nobody's"),
+        pytest.param(line(2)[:40], id="torn"),
+        pytest.param(b"\xff\xfe\n{}\n[]\n\n", id="no records"),
+        pytest.param(b"", id="empty"),
+    ],
+)
+def test_what_is_no_waiting_items_line_is_passed_over(tmp_path: Path, data: bytes) -> None:
+    journal_of_five(tmp_path)
+    (tmp_path / "emergency-1.jsonl").write_bytes(data + line(5))
+    disk = open_disk(tmp_path, now=NOW)
+    disk.close()
+    assert [record["item"] for record in records(tmp_path)][:1] == ["SKU-1"]
+    assert states(tmp_path)["SKU-5"] is (State.PENDING if data == line(2)[:40] else State.TASKED)
+    assert_index_matches(tmp_path)
+
+
+def test_a_line_that_lost_only_its_line_break_is_taken(tmp_path: Path) -> None:
+    journal_of_five(tmp_path)
+    (tmp_path / "emergency-1.jsonl").write_bytes(line(2).rstrip())
+    open_disk(tmp_path, now=NOW).close()
+    assert_index_matches(tmp_path)
+    assert states(tmp_path)["SKU-2"] is State.TASKED
+
+
+def test_a_start_that_dies_before_the_rename_takes_each_line_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal_of_five(tmp_path)
+    (tmp_path / "emergency-1.jsonl").write_bytes(line(2) + line(3))
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", lambda *_: (_ for _ in ()).throw(OSError(5, "died here")))
+        with pytest.raises(JournalError):
+            open_disk(tmp_path, now=NOW)
+    disk = open_disk(tmp_path, now=NOW)
+    assert disk.recovered.adopted == 0
+    disk.close()
+    assert [record["item"] for record in records(tmp_path)] == ["SKU-1", "SKU-2", "SKU-3"]
+    assert_index_matches(tmp_path)
+
+
+def test_a_line_is_kept_in_a_private_file_that_no_link_can_turn_elsewhere(tmp_path: Path) -> None:
+    kept = Emergency(tmp_path)
+    kept.keep([line(1)])
+    kept.keep([])
+    kept.keep([line(2), line(3)])
+    kept.close()
+    [file] = tmp_path.glob("emergency-*.jsonl")
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert file.read_bytes() == line(1) + line(2) + line(3)
+    assert kept.told() == f"3 paid results are kept in {file.name}, the next run takes them in"
+
+
+def test_when_no_file_can_be_written_the_tasks_go_to_stderr(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    kept = Emergency(tmp_path / "nowhere")
+    kept.keep([line(1), line(2, item="\x1b[31m\u202e"), b"rubbish\n"])
+    said = capsys.readouterr().err
+    assert said.splitlines() == [
+        "not recorded: item='SKU-1' status='tasked' task_id='task-1'",
+        "not recorded: item='\\x1b[31m\\u202e' status='tasked' task_id='task-2'",
+    ]
+    assert "could not be written anywhere" in kept.told()
+
+
+def test_a_closed_stderr_does_not_hide_the_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", None)
+    Emergency(tmp_path / "nowhere").keep([line(1)])
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (OSError(28, os.strerror(28)), "the disk is full (No space left on device); free 80 MB or more"),
+        (OSError(5, os.strerror(5)), "Input/output error; look after the disk, then run again"),
+        (ValueError("odd"), "odd; look after the disk"),
+    ],
+)
+def test_the_failure_is_one_clear_line(error: Exception, said: str) -> None:
+    assert said in str(emergency.disk_error(error))

@@ -1,0 +1,229 @@
+"""Run directories that cannot be trusted: read-only, another's, linked, on a network, or changed by others."""
+
+import json
+import logging
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from fakes import NOW, rows
+from jobs import ACCOUNT, job, lines, pipeline, vendor
+
+from pipeline import RunOptions, RunSummary, run_job
+from pipeline.errors import JournalError
+from pipeline.journal.disk import JOURNAL, open_disk
+from pipeline.journal.mounts import network_file_system
+from pipeline.rundir import hold
+
+from .conftest import Mount
+
+NOBODY = 65534
+
+
+def go_on(path: Path, *overrides: str) -> RunSummary:
+    return run_job(path, overrides=overrides, options=RunOptions(environment=ACCOUNT))
+
+
+# --- who may write here ---
+
+
+def test_a_read_only_disk_is_refused_before_anything_is_sent(tmp_path: Path, mount: Mount) -> None:
+    disk = mount("disk", megabytes=1, options="ro")
+    with vendor(tmp_path) as server:
+        path = job(tmp_path, url=server.url, pictures=2)
+        done = pipeline("run", path, "--set", f"output.dir={disk}", "-q", cwd=tmp_path, **ACCOUNT)
+        assert server.stats.calls("search") == server.stats.calls("token") == 0
+    assert done.returncode == 5
+    [line] = done.stderr.splitlines()
+    assert "Read-only file system; check the disk and the permissions" in line
+
+
+def test_a_folder_without_permission_is_refused_before_anything_is_sent(tmp_path: Path) -> None:
+    folder = tmp_path / "runs" / "job"
+    folder.mkdir(parents=True)
+    folder.chmod(0o500)
+    powerless: list[str] = []
+    if os.getuid() == 0:  # root may write everywhere, unless it gives that up
+        powerless = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"]
+        if shutil.which("setpriv") is None:
+            pytest.skip("root may write everywhere, and there is no setpriv to give that up")
+    with vendor(tmp_path) as server:
+        path = job(tmp_path, url=server.url, pictures=2)
+        command = [*powerless, sys.executable, "-m", "pipeline", "run", str(path), "-q"]
+        done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env={**os.environ, **ACCOUNT})
+        assert server.stats.calls("search") == server.stats.calls("token") == 0
+    assert done.returncode == 5, done.stderr
+    [line] = done.stderr.splitlines()
+    assert "Permission denied; check the disk and the permissions" in line
+
+
+def test_a_folder_of_another_user_is_refused(tmp_path: Path) -> None:
+    if os.getuid() != 0:
+        pytest.skip("only root can give a folder away")
+    (tmp_path / "run").mkdir()
+    os.chown(tmp_path / "run", NOBODY, NOBODY)
+    with pytest.raises(JournalError, match="it belongs to another user"), hold(tmp_path / "run"):
+        pass
+
+
+# --- links ---
+
+
+def test_a_linked_run_directory_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "run").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(JournalError, match="is a link"), hold(tmp_path / "run"):
+        pass
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "name", ["results.jsonl", "journal.sqlite", "journal.sqlite-wal", "run.log.jsonl", "lock", "spool", "open.jsonl"]
+)
+def test_a_linked_file_in_it_is_refused_and_what_it_points_to_is_left_alone(tmp_path: Path, name: str) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    with vendor(tmp_path) as server:
+        path = job(tmp_path, url=server.url, pictures=1)
+        (tmp_path / "runs/job").mkdir(parents=True)
+        (tmp_path / "runs/job" / name).symlink_to(victim)
+        with pytest.raises(JournalError, match="is a link or no regular file"):
+            go_on(path)
+        assert server.stats.calls("search") == 0
+    assert victim.read_text() == "precious"
+
+
+def test_a_pipe_in_it_is_refused_and_does_not_block(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    os.mkfifo(tmp_path / "run" / "run.log.jsonl")
+    with pytest.raises(JournalError, match="no regular file"), hold(tmp_path / "run"):
+        pass
+
+
+# --- network file systems ---
+
+TABLE = """overlay / overlay rw,relatime 0 0
+proc /proc proc rw 0 0
+server:/export /mnt/nfs nfs4 rw 0 0
+//server/share /mnt/with\\040space cifs rw 0 0
+me@host: /data/me/remote fuse.sshfs rw 0 0
+/dev/sda1 /mnt/nfs/local ext4 rw 0 0
+/dev/sdb1 /media/stick fuseblk rw 0 0
+broken line
+"""
+
+
+@pytest.mark.parametrize(
+    ("folder", "found"),
+    [
+        ("/mnt/nfs", "nfs4"),
+        ("/mnt/nfs/jobs/runs", "nfs4"),
+        ("/mnt/nfs/local/runs", None),
+        ("/mnt/nfs2", None),
+        ("/mnt/with space/runs", "cifs"),
+        ("/data/me/remote/a/b", "fuse.sshfs"),
+        ("/media/stick/runs", None),
+        ("/data/me", None),
+    ],
+)
+def test_a_network_file_system_is_known_by_its_mount(folder: str, found: str | None) -> None:
+    assert network_file_system(Path(folder), table=lambda: TABLE) == found
+
+
+def test_of_two_mounts_on_one_point_the_later_counts() -> None:
+    table = "a:/ /data nfs rw 0 0\n/dev/sda1 /data ext4 rw 0 0\n"
+    assert network_file_system(Path("/data/runs"), table=lambda: table) is None
+
+
+def test_no_mount_table_means_a_local_disk() -> None:
+    assert network_file_system(Path("/anywhere"), table=lambda: "") is None
+
+
+def test_on_a_network_file_system_there_is_no_write_ahead_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Also for a journal that had one: a run directory that was copied there."""
+    open_disk(tmp_path, now=NOW).close()
+    with caplog.at_level(logging.WARNING, logger="pipeline"):
+        disk = open_disk(tmp_path, now=NOW, mounts=lambda: f"server:/ {tmp_path} nfs4 rw 0 0\n")
+    try:
+        modes = [disk.store.do(f"PRAGMA {name}").fetchone()[0] for name in ("journal_mode", "locking_mode")]
+        assert modes == ["truncate", "exclusive"]
+        disk.store.set_meta("a", "b")
+        assert not (tmp_path / f"{JOURNAL}-wal").exists()
+        assert not (tmp_path / f"{JOURNAL}-shm").exists()
+        assert "journal.network_file_system type=nfs4" in caplog.text
+    finally:
+        disk.close()
+    back = open_disk(tmp_path, now=NOW)
+    assert back.store.do("PRAGMA journal_mode").fetchone()[0] == "wal"
+    back.close()
+
+
+def test_a_whole_run_works_without_the_write_ahead_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipeline.journal.disk.network_file_system", lambda *_, **__: "nfs4")
+    with vendor(tmp_path) as server:
+        path = job(tmp_path, url=server.url, pictures=6)
+        assert go_on(path).exit_code == 0
+        assert go_on(path).calls_this_run["search"] == 0
+    assert "journal.network_file_system" in (tmp_path / "runs/job/run.log.jsonl").read_text()
+    assert pipeline("status", "runs/job", "--json", cwd=tmp_path).returncode == 0
+
+
+# --- results.jsonl changed by others ---
+
+
+def test_whole_lines_of_nobody_beyond_the_end_are_cut(tmp_path: Path) -> None:
+    results = tmp_path / "runs/job/results.jsonl"
+    with vendor(tmp_path) as server:
+        path = job(tmp_path, url=server.url, pictures=4)
+        go_on(path, "api.qps=999", "output.hits=1")
+        before = results.read_bytes()
+        foreign = {**lines(results)[0], "item": "nobody's"}
+        with results.open("ab") as file:
+            file.write(json.dumps(foreign).encode() + b'\n{"a": 1}\nrubbish\n')
+        summary = go_on(path, "output.hits=1")
+    assert summary.exit_code == 0
+    assert results.read_bytes() == before
+    log = (tmp_path / "runs/job/run.log.jsonl").read_text()
+    assert "adopted=0" in log.splitlines()[-2] or "adopted=0" in log
+
+
+def test_a_line_again_of_an_item_that_is_settled_is_cut(tmp_path: Path) -> None:
+    results = tmp_path / "runs/job/results.jsonl"
+    with vendor(tmp_path) as server:
+        path = job(tmp_path, url=server.url, pictures=3)
+        go_on(path)
+        before = results.read_bytes()
+        results.write_bytes(before + before.splitlines(keepends=True)[0])
+        assert go_on(path).exit_code == 0
+    assert results.read_bytes() == before
+    assert [row[0] for row in rows(tmp_path / "runs/job", "seq")] == [0, 1, 2] or len(lines(results)) == 3
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        pytest.param(lambda data: b'{"a":1}\n' + data, "line 3 is not what was written", id="a line before"),
+        pytest.param(lambda data: data.replace(b'"tasked"', b'"TASKED"'), "is not what was written", id="a word"),
+        pytest.param(lambda data: data[:-20], "shortened", id="the end gone"),
+        pytest.param(lambda _: b"", "shortened", id="emptied"),
+    ],
+)
+def test_foreign_bytes_inside_stop_the_run_before_anything_is_sent(tmp_path: Path, change: object, said: str) -> None:
+    results = tmp_path / "runs/job/results.jsonl"
+    with vendor(tmp_path) as server:
+        path = job(tmp_path, url=server.url, pictures=5)
+        run_job(path, options=RunOptions(environment=ACCOUNT, limit=3))
+        changed = change(results.read_bytes())  # type: ignore[operator]
+        results.write_bytes(changed)
+        done = pipeline("run", path, "-q", cwd=tmp_path, **ACCOUNT)
+        assert server.stats.calls("search") == 3
+    assert done.returncode == 5
+    [line] = done.stderr.splitlines()
+    assert str(results) in line
+    assert said in line
+    assert "file back" in line
+    assert "pipeline repair" in line
+    assert results.read_bytes() == changed  # nothing is mended behind anyone's back

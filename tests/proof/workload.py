@@ -1,0 +1,202 @@
+"""A run of the real engine, journal, writer and sink over a vendor in the same process; everything else is as in a run.
+
+The vendor misbehaves by the picture and the seed. What it executed, what was sent and what the engine was told is done
+goes to a `Diary`, in the order in which it happened.
+"""
+
+import functools
+import random
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+import anyio
+import msgspec
+
+from pipeline.engine import Engine
+from pipeline.errors import InDoubt, ItemRefused, JournalError, Stopping, TryAgain
+from pipeline.intake import Intake
+from pipeline.journal.disk import connect, open_disk
+from pipeline.journal.journal import Journal
+from pipeline.journal.schema import Connection
+from pipeline.journal.writer import Writer
+from pipeline.models import PAID, Choice, Hits, Item, Kind, State, Task, Upload, Work
+from pipeline.pictures import Picture
+from pipeline.ports import Meter
+from pipeline.process import Ports
+from pipeline.record import RecordWriter, search_params
+from pipeline.rundir import OPEN, hold, plain_line, write_whole
+from pipeline.spec.model import JobSpec
+from proof.history import Created
+
+NOW = 1_795_262_400.0
+BUDGET = 5000
+# On a network file system the journal works without a write-ahead log.
+LOCAL, REMOTE = (lambda: "disk / ext4 rw 0 0"), (lambda: "server:/ / nfs4 rw 0 0")
+_TROUBLE = ("", "", "", "", "", "", "", "", "nothing", "bad file", "busy", "lost", "maybe", "refused", "not sent")
+
+
+class Diary(Protocol):
+    """Who is told what happened."""
+
+    def sent(self, kind: Kind) -> None: ...
+    def executed(self, created: Created) -> None: ...
+    def acknowledged(self, id_: str, crc: int) -> None: ...
+    def failed(self) -> None: ...
+
+
+class Vendor:
+    """Answers by the picture: the same seed makes the same trouble; `calm` makes none."""
+
+    def __init__(self, diary: Diary, *, seed: int, name: str, calm: bool = False) -> None:
+        self._diary = diary
+        self._seed = seed
+        self._name = name
+        self._calm = calm
+        self._stopped: set[Kind] = set()
+        self._tasks = 0
+
+    async def upload(self, picture: bytes, file_type: str, meter: Meter) -> Upload:
+        raise NotImplementedError
+
+    async def search(self, endpoint: str, url: str, params: Mapping[str, object], meter: Meter) -> Hits:
+        trouble = self._trouble(url)
+        await self._send(Kind.SEARCH, url, meter)
+        if trouble == "nothing":
+            return Hits(b"[]", (), (), 0, "asked", NOW)
+        if trouble in ("bad file", "busy"):
+            meter.not_executed(Kind.SEARCH, sent=True)
+            raise ItemRefused("no", code="68300010") if trouble == "bad file" else TryAgain("busy", code="67200100")
+        return hits_of(url)
+
+    async def create(
+        self, url: str, choice: Choice, meter: Meter, *, report_lang: str, country: list[str] | None
+    ) -> Task:
+        trouble = self._trouble(url)
+        await self._send(Kind.CREATE, url, meter, sent=trouble != "not sent")
+        if trouble == "refused":
+            meter.not_executed(Kind.CREATE, sent=True)
+            raise ItemRefused("no", code="68300010")
+        if trouble == "maybe":
+            raise InDoubt("no answer", code="no_answer")
+        self._tasks += 1
+        task_id = f"{self._name}-{self._tasks}"
+        hits = tuple(hit["patent_id"] for hit in msgspec.json.decode(choice.array))
+        self._diary.executed(Created(url, task_id, hits))
+        await anyio.sleep(0)
+        if trouble == "lost":
+            raise InDoubt("no answer", code="no_answer")
+        return Task(task_id, NOW)
+
+    def stop(self, *kinds: Kind) -> None:
+        self._stopped.update(kinds or PAID)
+
+    def _trouble(self, url: str) -> str:
+        return "" if self._calm else random.Random(f"{self._seed} {url}").choice(_TROUBLE)
+
+    async def _send(self, kind: Kind, url: str, meter: Meter, *, sent: bool = True) -> None:
+        await meter.before(kind, f"{self._name} {url}")
+        if kind in self._stopped or not sent:
+            meter.not_executed(kind, sent=False)
+            raise Stopping("stopping") if sent else TryAgain("not reached", code="not_sent", sent=False)
+        meter.sent(kind)
+        self._diary.sent(kind)
+        for _ in range(random.Random(f"{kind} {url}").randrange(4)):
+            await anyio.sleep(0)
+
+
+def url_of(number: int) -> str:
+    """The picture of an item."""
+    return f"https://cdn.example/{number}.jpg"
+
+
+def hits_of(url: str) -> Hits:
+    """The hits of a picture: nobody else's, over more than one sector, and as long as those of many others."""
+    number = int(url.rsplit("/", 1)[1].removesuffix(".jpg"))
+    count = 1 + number // 10 % 2
+    array = [{"patent_id": f"{number:04}-{n}", "title": f"{number:04}" * 150, "score": 0.5} for n in range(count)]
+    return Hits(msgspec.json.encode(array), (0.5,) * count, (True,) * count, count, "asked", NOW)
+
+
+class NotingJournal(Journal):
+    """Tells the diary which items the engine was told are done, and that the journal has failed."""
+
+    diary: Diary
+
+    async def reserve(self, kind: Kind) -> None:
+        with self._watched():
+            await super().reserve(kind)
+
+    async def intend(self, work: Work, hits: Hits, **how: Any) -> None:
+        with self._watched():
+            await super().intend(work, hits, **how)
+
+    async def settle(self, work: Work, state: State, line: bytes, task: Task | None) -> None:
+        with self._watched():
+            await super().settle(work, state, line, task)
+        self.diary.acknowledged(work.item.id, zlib.crc32(line))
+
+    @contextmanager
+    def _watched(self) -> Iterator[None]:
+        try:
+            yield
+        except JournalError:
+            self.diary.failed()
+            raise
+
+
+def job(folder: Path, *, in_flight: int) -> JobSpec:
+    """The job; its items come from `items`."""
+    api = {"max_in_flight": in_flight, "budget": {"search_calls": BUDGET, "create_calls": BUDGET}}
+    listed = [{"id": "SKU-0", "url": url_of(0)}]
+    spec = JobSpec.model_validate({"version": 1, "name": "job", "images": listed, "api": api})
+    spec._folder = folder
+    return spec
+
+
+def items(count: int) -> list[Item]:
+    """So many items; each ninth shows the picture of the one before it."""
+    return [Item(f"SKU-{n}", url_of(n - (n % 9 == 8)), False, f"images[{n}]", {}) for n in range(count)]
+
+
+async def run(
+    folder: Path,
+    vendor: Vendor,
+    diary: Diary,
+    *,
+    count: int,
+    limit: int | None = None,
+    connecting: Callable[[Path], Connection] = connect,
+    mounts: Callable[[], str] = LOCAL,
+    in_flight: int = 6,
+) -> None:
+    """One run, from the lock to open.jsonl. Raises what ends a run early, with the journal closed."""
+    spec = job(folder.parent, in_flight=in_flight)
+    with hold(folder):
+        writer = Writer(functools.partial(open_disk, folder, now=NOW, connect=connecting, mounts=mounts), linger_s=0)
+        await writer.start()
+        journal = NotingJournal(writer, budgets=dict.fromkeys(PAID, BUDGET))
+        journal.diary = diary
+        records = RecordWriter(spec, "0" * 64)
+        try:
+            tally = await journal.begin()
+            await journal.requeue_failed()
+            intake = Intake(items(count), journal, generation=1, fingerprint="same")
+            ports = Ports(spec, search_params(spec), vendor, journal, _no_picture, now=lambda: NOW)
+            engine = Engine(ports, intake, records, tally=tally)
+            await engine.run(limit=limit)
+            await journal.finish(1)
+            lines = []
+            after = 0
+            while batch := await journal.open_items(after=after):
+                lines += [plain_line(records.open(work, state, problem)) for work, state, problem in batch]
+                after = batch[-1][0].ord
+            write_whole(folder / OPEN, lines)
+        finally:
+            await journal.close()
+
+
+def _no_picture(source: str) -> Picture:
+    raise NotImplementedError
