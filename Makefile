@@ -9,13 +9,14 @@ MINUTES ?= 30
 SECONDS ?= 60
 RATE ?= 1000
 
-.PHONY: help demo test lint build kills power-loss soak load clean
+.PHONY: help demo test lint build bench pace growth kills power-loss soak load clean
 
 help:
 	@echo "make demo   set up and run 36 pictures on the sandbox, no credentials needed"
 	@echo "make test   set up and run the tests"
 	@echo "make lint   ruff and mypy"
 	@echo "make build  the wheel"
+	@echo "make bench, make pace, make growth: speed, use of the limit, size; docs/performance.md"
 	@echo "make kills KILLS=1000, make power-loss STATES=50000, make soak MINUTES=30, make load RATE=1000: the long proofs, docs/reliability.md"
 
 $(BIN)/python:
@@ -54,6 +55,15 @@ soak: $(VENV)/.test
 
 load: $(VENV)/.test
 	PYTHONPATH=tests $(BIN)/python -m proof load --seconds $(SECONDS) --rate $(RATE)
+
+bench: $(VENV)/.test
+	$(BIN)/python -m tests.bench.compare
+
+pace: $(VENV)/.test
+	$(BIN)/python -m tests.bench.pace
+
+growth: $(VENV)/.test
+	$(BIN)/python -m tests.bench.growth
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -128,7 +128,7 @@ class Engine:
 
         With `doubtful`, on those in doubt that may be created once more.
         """
-        room = anyio.Semaphore(self._ports.spec.max_in_flight)
+        room = anyio.Semaphore(self._ports.spec.max_in_flight, fast_acquire=True)
         begun = 0
         feed = Feed(self._ports.ledger, self._intake, self._tally, now=self._ports.now, ended=self._has_ended)
         async with anyio.create_task_group() as workers:

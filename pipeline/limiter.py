@@ -39,7 +39,7 @@ class Limiter:
         self._window_s = 1.0 if qps >= 1 else 1.0 / qps
         self._in_window = max(1, int(qps))
         self._clock = clock
-        self._turn = anyio.Lock()
+        self._turn = anyio.Lock(fast_acquire=True)
         self._log: deque[float] = deque()
         self._next_slot = float("-inf")
         self._paused_until = float("-inf")
@@ -55,19 +55,28 @@ class Limiter:
 
     async def permit(self) -> float:
         """Wait for the turn of one call and log it; return the time. Raises Stopping once the limiter is closed."""
+        if (at := self.permit_nowait()) is not None:
+            return at
         async with self._turn:  # first come, first served
-            while True:
-                if self._closed is not None:
-                    raise self._closed
-                now = self._clock()
-                wait_s = self._wait_s(now)
-                if wait_s <= 0:
-                    break
+            while (at := self._take()) is None:
+                wait_s = self._wait_s(self._clock())
                 await anyio.sleep(min(wait_s, 0.25))  # short naps: a pause or the end may come meanwhile
-            self._next_slot = max(self._next_slot, now - CATCH_UP_S) + 1.0 / self.rate
-            self._log.append(now)
-            self.sent += 1
-            return now
+            return at
+
+    def permit_nowait(self) -> float | None:
+        """Take the turn of one call if it has come and nobody waits; None otherwise. Raises Stopping as `permit`."""
+        return None if self._turn.locked() else self._take()
+
+    def _take(self) -> float | None:
+        if self._closed is not None:
+            raise self._closed
+        now = self._clock()
+        if self._wait_s(now) > 0:
+            return None
+        self._next_slot = max(self._next_slot, now - CATCH_UP_S) + 1.0 / self.rate
+        self._log.append(now)
+        self.sent += 1
+        return now
 
     async def rested(self) -> None:
         """Wait while calls are paused, without a turn. Raises Stopping once the limiter is closed."""
@@ -87,7 +96,7 @@ class Limiter:
     @property
     def paused_s(self) -> float:
         """Seconds until calls may go again; 0 when nothing is paused."""
-        return max(0.0, self._paused_until - self._clock())
+        return max(0.0, self._paused_until - self._clock()) if self._paused_until > 0 else 0.0
 
     def pause(self, seconds: float) -> None:
         """Let no call of anyone go for so long."""

@@ -82,7 +82,8 @@ class ItemMeter:
         self._reserved = True
         if kind is Kind.CREATE:
             assert self._work.hits is not None
-            await self._ledger.intend(self._work, self._work.hits, request_id=request_id, at=self._clocks.wall())
+            with anyio.CancelScope(shield=True):  # whoever is cancelled here must know whether there is an intent
+                await self._ledger.intend(self._work, self._work.hits, request_id=request_id, at=self._clocks.wall())
             self._intended = True
 
     def sent(self, kind: Kind) -> None:

@@ -189,4 +189,4 @@ def search_params(spec: JobSpec) -> dict[str, Any]:
 
 def _encode(head: Record, hits: bytes) -> bytes:
     """Encode the head and splice the hits in as its last field."""
-    return msgspec.json.encode(head)[:-1] + b',"hits":' + hits + b"}\n"
+    return b"".join((msgspec.json.encode(head)[:-1], b',"hits":', hits, b"}\n"))

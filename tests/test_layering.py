@@ -77,8 +77,8 @@ LAYERS: list[tuple[str, list[str], list[str]]] = [
         ["version", "masking", "errors", "models", "api.rules", "api.wire"],
     ),
     (
-        "api.client, api.doubt, api.stats, api.tokens",
-        ["api.client", "api.doubt", "api.stats", "api.tokens"],
+        "api.client, api.doubt, api.sender, api.stats, api.tokens",
+        ["api.client", "api.doubt", "api.sender", "api.stats", "api.tokens"],
         [
             "clock",
             "errors",

@@ -13,9 +13,10 @@ from pipeline.api import wire
 from pipeline.api.auth import Auth, Credentials
 from pipeline.api.doubt import last_word
 from pipeline.api.rules import RULES, UNKNOWN, Table, overruled
-from pipeline.api.stats import Stats, units
+from pipeline.api.sender import Attempt, Sender
+from pipeline.api.stats import Stats
 from pipeline.api.tokens import TokenSource
-from pipeline.api.transport import Headers, Transport
+from pipeline.api.transport import Transport
 from pipeline.clock import steady
 from pipeline.errors import (
     CallError,
@@ -30,7 +31,7 @@ from pipeline.errors import (
     Stopping,
     TryAgain,
 )
-from pipeline.gate import Gate, PauseGate
+from pipeline.gate import PauseGate
 from pipeline.guards import Breaker, UnknownCodes
 from pipeline.limiter import Limiter
 from pipeline.models import UPLOAD_LIFE_S, Choice, Hits, Kind, Task, Upload
@@ -38,12 +39,6 @@ from pipeline.ports import Meter
 from pipeline.quota import QuotaGate
 from pipeline.retry import RetryBudget, delay_s
 
-# How far ahead of their permit calls may open a connection (in seconds of calls), and how old it may be when sent on.
-AHEAD_S = 0.5
-STALE_S = 3.0
-# How far ahead of their permit calls make their intent durable: long enough to hide a slow disk's fsync (70 ms), short
-# because each of them is in doubt, for nothing, after a kill.
-INTENT_S = 0.1
 MAX_DEFERRALS = 10
 
 _T = TypeVar("_T")
@@ -67,22 +62,16 @@ class Client:
     ) -> None:
         self.stats = Stats()
         self.limiters = limiters
-        self._transport = transport
-        self._on_sent = on_sent
         tokens = TokenSource(transport, credentials, self.stats.sent, rest=functools.partial(self._rest, Kind.TOKEN))
         self._auth = Auth(credentials, fetch=tokens.fetch, clock=steady)
-        self._doors = {
-            kind: anyio.Semaphore(max(4, round(limiter.qps * AHEAD_S))) for kind, limiter in limiters.items()
-        }
-        self._thresholds = {
-            kind: anyio.Semaphore(max(2, round(limiter.qps * INTENT_S))) for kind, limiter in limiters.items()
-        }
         self._budget = RetryBudget()
         self._breaker = Breaker()
         self._unknown = UnknownCodes()
         self._table = table
         self._quota = quota or QuotaGate(None)
         self._pause = PauseGate()
+        self._gates = (self._quota, self._pause)
+        self._sender = Sender(transport, self._auth, limiters, self._gates, stats=self.stats, on_sent=on_sent)
         self._endings = {kind: anyio.Event() for kind in Kind}
 
     async def upload(self, picture: bytes, file_type: str, meter: Meter) -> Upload:
@@ -149,89 +138,41 @@ class Client:
         """Send the call until it is answered or given up; `doubted` gets the attempts that may have been executed."""
         attempt, deferrals = 1, 0
         while True:
-            bearer = ""
-            answer: wire.Answer | None = None
-            request_id = uuid.uuid4().hex
-            probed: list[Gate] = []
+            # A name, not a secret: uuid4 asks the system each time.
+            this = Attempt(request, uuid.UUID(int=random.getrandbits(128), version=4).hex, meter)
             try:
-                await self._turn(request.kind, probed)
+                await self._turn(this)
                 await self._auth.ready()
-                answer, bearer = await self._send(request, request_id, meter, probed)
-                result = read(answer)
+                result = read(await self._sender.send(this))
             except Stopping:
                 meter.not_executed(request.kind, sent=False)
                 raise
             except CallError as raised:
                 error = overruled(raised, request.kind, self._table)
-                error.request_id = request_id
+                error.request_id = this.request_id
                 if error.may_exist:
                     doubted.append(error)
-                self._report(request.kind, error, answer, meter)
+                self._report(request.kind, error, this.answer, meter)
                 if isinstance(error, TryAgain):
                     pause_s = self._pause_before_retry(error, attempt)
                     attempt += 1
                     await self._rest(request.kind, pause_s)
                 elif not isinstance(error, Reconnect) and not self._quota.waits_for(error, request.kind):
                     deferrals += not isinstance(error, HoldAll)  # the gate has its own patience
-                    self._defer(request.kind, error, deferrals, bearer)
+                    self._defer(request.kind, error, deferrals, this.bearer)
             else:
                 self._succeeded(request.kind)
                 return result
             finally:
-                for gate in probed:
+                for gate in this.probed:
                     gate.done()
 
-    async def _turn(self, kind: Kind, probed: list[Gate]) -> None:
-        """Wait while nothing may be sent; `probed` gets the gates that this call passes as their probe."""
-        for gate in (self._quota, self._pause):
-            if await gate.turn(functools.partial(self._rest, kind), kind):
-                probed.append(gate)
-
-    async def _send(
-        self, request: wire.Request, request_id: str, meter: Meter, probed: list[Gate]
-    ) -> tuple[wire.Answer, str]:
-        """One attempt: open a connection, then intent, permit and token, then the bytes. Returns the token, too."""
-        kind = request.kind
-        door = self._doors[kind]
-        inside = True
-        bearer = ""
-
-        async def leave(headers: Headers) -> None:
-            nonlocal inside, bearer
-            at: float | None = None
-            # Given up before the permit is taken: at one call a second all that wait grow old, and permits that fell
-            # to old connections would be lost to everyone.
-            try:
-                with anyio.CancelScope(deadline=anyio.current_time() + STALE_S):
-                    async with self._thresholds[kind]:
-                        with anyio.CancelScope(shield=True):
-                            await meter.before(kind, request_id)
-                        at = await self.limiters[kind].permit()
-            except anyio.get_cancelled_exc_class():
-                meter.not_executed(kind, sent=False)  # cut short before its first byte: it need not be in doubt
-                raise
-            if at is None or any(gate.closed and gate not in probed for gate in (self._quota, self._pause)):
-                raise Reconnect("its connection grew old before its turn", code="stale", sent=False)
-            inside = False
-            door.release()
-            bearer = self._auth.bearer
-            headers["Authorization"] = f"Bearer {bearer}"
-            meter.sent(kind)
-            self.stats.sent[kind] += 1
-            if self._on_sent:
-                self._on_sent(kind, at)
-
-        await self.limiters[kind].rested()
-        await door.acquire()
-        try:
-            answer = await self._transport.exchange(
-                request, request_id=request_id, apikey=self._auth.apikey, leave=leave
-            )
-        finally:
-            if inside:
-                door.release()
-        self.stats.units += units(answer.headers.get("x-openapi-amount", ""))
-        return answer, bearer
+    async def _turn(self, this: Attempt) -> None:
+        """Wait while nothing may be sent, or until this is the one that may probe."""
+        kind = this.request.kind
+        for gate in self._gates:
+            if gate.closed and await gate.turn(functools.partial(self._rest, kind), kind):
+                this.probed.append(gate)
 
     def _succeeded(self, kind: Kind) -> None:
         self.limiters[kind].succeeded()

@@ -95,14 +95,14 @@ class Transport:
     async def _exchange(
         self, request: wire.Request, request_id: str, apikey: str | None, sending: _Sending
     ) -> wire.Answer:
-        query = [*request.query, ("apikey", apikey)] if apikey else list(request.query)
+        query = [*request.query, ("apikey", apikey)] if apikey else request.query
         headers = {"X-Request-ID": request_id, "Accept": "application/json"}
         if request.content_type:
             headers["Content-Type"] = request.content_type
         large = request.body is not None and len(request.body) > _LARGE_BODY
         async with self._session.request(
             request.method,
-            self._base.with_path(request.path).with_query(query),
+            self._base.with_path(request.path).with_query(query) if query else self._base.with_path(request.path),
             data=io.BytesIO(request.body or b"") if large else request.body,
             headers=headers,
             allow_redirects=False,

@@ -7,11 +7,7 @@ settle   awaited before an item counts as done: its line and its state are on di
 
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
-import anyio
-
-from pipeline.errors import RunPaused
 from pipeline.journal import chosen, doubts
 from pipeline.journal.admission import (
     Admitted,
@@ -23,6 +19,7 @@ from pipeline.journal.admission import (
     told_apart,
 )
 from pipeline.journal.disk import Disk
+from pipeline.journal.leases import Lease, Leases
 from pipeline.journal.recovery import doubt_unfinished, requeue_failed
 from pipeline.journal.spool import mark_of
 from pipeline.journal.store import SearchNote, SpoolRef, Store, Waiting, note_of
@@ -31,18 +28,7 @@ from pipeline.journal.writer import Writer
 from pipeline.models import EXPIRY_MARGIN_S, Calls, Hits, Item, Kind, Problem, State, Task, Upload, Work
 from pipeline.sink import Line
 
-# Calls reserved ahead in one commit. After a kill the unused rest counts as spent, so it shrinks near a budget's end.
-MAX_LEASE = 64
 _BATCH = {State.SEARCHED: 32, State.PENDING: 512}  # searched rows bring their hits along, up to 100 KB each
-
-
-@dataclass(slots=True)
-class Lease:
-    """Calls of one kind: `reserved` durably, `used` of them given out, `sent` really gone."""
-
-    reserved: int
-    used: int
-    sent: int
 
 
 class Journal:
@@ -50,13 +36,11 @@ class Journal:
 
     def __init__(self, writer: Writer, *, budgets: Mapping[Kind, int | None], duplicates: int = 0) -> None:
         """`duplicates`: how many items in doubt may be created once more over the run directory's life."""
-        self.calls: dict[Kind, Lease] = {}
         self.units_before = 0.0
         self._writer = writer
-        self._budgets = budgets
+        self._leases = Leases(writer, budgets)
         self._duplicates = duplicates
         self._risked = False
-        self._leasing = anyio.Lock()
         self._segments: dict[int, int] = {}
 
     async def begin(self) -> dict[State, int]:
@@ -67,9 +51,13 @@ class Journal:
 
         calls, counts, units = await self._writer.do(read)
         self.units_before = float(units or 0)
-        # What was reserved and not given back may have been sent before a kill: it counts as spent.
-        self.calls = {kind: Lease(reserved, reserved, sent) for kind, (reserved, sent) in calls.items()}
+        self._leases.begin(calls)
         return counts
+
+    @property
+    def calls(self) -> Mapping[Kind, Lease]:
+        """Per kind, how many calls were reserved, given out and sent over the run directory's life."""
+        return self._leases.calls
 
     async def recall(self, keys: Sequence[str]) -> dict[str, str | None]:
         """What was remembered under these keys."""
@@ -188,12 +176,7 @@ class Journal:
 
     async def reserve(self, kind: Kind) -> None:
         """Make one call count against its budget, durably. Raises RunPaused when the budget is used up."""
-        lease = self.calls[kind]
-        while lease.used >= lease.reserved:
-            async with self._leasing:
-                if lease.used >= lease.reserved:
-                    await self._lease_more(kind, lease)
-        lease.used += 1
+        await self._leases.reserve(kind)
 
     def release(self, kind: Kind) -> None:
         """Give back a reserved call that was not sent."""
@@ -215,20 +198,6 @@ class Journal:
             disk.store.set_meta("units", billed)
 
         self._writer.post(write)
-
-    async def _lease_more(self, kind: Kind, lease: Lease) -> None:
-        cap = self._budgets.get(kind)
-        more = MAX_LEASE
-        if cap is not None:
-            left = cap - lease.reserved
-            if left <= 0:
-                key = f"api.budget.{kind.value}_calls"
-                raise_it = f"raise it in the job file, or with --set {key}=N, then `pipeline run` goes on"
-                raise RunPaused(f"the budget is used up: {key} is {cap:,}; {raise_it}", code="budget", sent=False)
-            more = max(1, min(MAX_LEASE, left // 16))
-        reserved, sent = lease.reserved + more, lease.sent
-        await self._writer.do(lambda disk, _: disk.store.note_calls(kind, reserved=reserved, sent=sent))
-        lease.reserved = reserved
 
     # --- the way of one item ---
 

@@ -166,11 +166,12 @@ class Store:
         self, ord_: int, *, request_id: str, at: float, calls: Calls, hits: tuple[SearchNote, SpoolRef] | None
     ) -> None:
         """Note that a create is about to be sent (`calls` counts it already). `hits` is given the first time."""
+        assignment, paid = "", ()
         if hits is not None:
-            self._searched(ord_, hits, State.CREATING)
+            assignment, paid = "search = ?, segment = ?, spooled_at = ?, spooled = ?, ", _paid(hits)
         self.change(
-            "state = ?, attempt = attempt + 1, intent = ?, intent_at = ?, calls = ? WHERE ord = ?",
-            (int(State.CREATING), request_id, at, _pack(calls), ord_),
+            f"{assignment}state = ?, attempt = attempt + 1, intent = ?, intent_at = ?, calls = ? WHERE ord = ?",
+            (*paid, int(State.CREATING), request_id, at, _pack(calls), ord_),
         )
 
     def put_back(self, ord_: int, *, calls: Calls, hits: tuple[SearchNote, SpoolRef] | None) -> None:
@@ -219,10 +220,9 @@ class Store:
         )
 
     def _searched(self, ord_: int, hits: tuple[SearchNote, SpoolRef], state: State) -> None:
-        note, ref = hits
         self.change(
             "state = ?, search = ?, segment = ?, spooled_at = ?, spooled = ? WHERE ord = ?",
-            (int(state), msgspec.json.encode(note).decode(), *ref, ord_),
+            (int(state), *_paid(hits), ord_),
         )
 
     def change(self, assignment: str, parameters: Iterable[Any]) -> None:
@@ -265,6 +265,11 @@ class Store:
         where = "" if generation is None else f"WHERE generation = {int(generation)}"
         rows = self.do(f"SELECT state, count(*) FROM items {where} GROUP BY state").fetchall()  # noqa: S608
         return {State(state): int(count) for state, count in rows}
+
+
+def _paid(hits: tuple[SearchNote, SpoolRef]) -> tuple[Any, ...]:
+    note, ref = hits
+    return msgspec.json.encode(note).decode(), *ref
 
 
 def _pack(calls: Calls) -> str:

@@ -58,9 +58,13 @@ class Writer:
 
     async def do(self, apply: Callable[[Disk, Line | None], _T], *, line: bytes | None = None) -> _T:
         """Apply a change; return once it is durable. Raises JournalError after any failure."""
+        return await self.submit(apply, line=line)
+
+    def submit(self, apply: Callable[[Disk, Line | None], _T], *, line: bytes | None = None) -> asyncio.Future[_T]:
+        """As `do`, but return what can be awaited."""
         waiter: asyncio.Future[_T] = self._loop.create_future()
         self._enqueue(_Operation(apply, line, waiter))
-        return await waiter
+        return waiter
 
     def post(self, apply: Callable[[Disk, Line | None], Any]) -> None:
         """Apply a change with the next group; nobody waits for it."""
@@ -85,7 +89,8 @@ class Writer:
         if self._ending:
             raise JournalError("the journal is closed")
         self._queue.append(operation)
-        self._wake.set()
+        if not self._wake.is_set():
+            self._wake.set()
 
     def _run(self) -> None:
         try:

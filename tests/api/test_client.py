@@ -592,7 +592,7 @@ async def test_the_patience_with_each_kind_is_as_agreed() -> None:
 @pytest.fixture
 def soon_old(monkeypatch: pytest.MonkeyPatch) -> None:
     """Connections grow old sooner than tests end."""
-    monkeypatch.setattr("pipeline.api.client.STALE_S", 0.6)
+    monkeypatch.setattr("pipeline.api.sender.STALE_S", 0.6)
 
 
 async def test_few_calls_a_second_still_go_out_one_after_another(soon_old: None) -> None:

@@ -88,7 +88,7 @@ FAULTS: dict[str, tuple[Script, Row]] = {
     "too large": (bad.oversized, in_passing(4)),
     "success without data": (then(http(200, b'{"status":true,"error_code":0,"error_msg":""}')), in_passing(2)),
 }
-TABLE = {str(code): (then(http(200, envelope(code))), row) for code, row in CODES.items()} | FAULTS
+TABLE = {str(code): (then(http(200, envelope(code), "Connection: close")), row) for code, row in CODES.items()} | FAULTS
 GOOD = {Kind.SEARCH: answers(http(200, NO_HITS)), Kind.CREATE: answers(http(200, CREATED))}
 CASES = [
     pytest.param(met, call, often, id=f"{met}-{call.kind.value}-{often}")

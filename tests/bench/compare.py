@@ -10,6 +10,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 CONTENDERS = ("reference", "pipeline", "peer")
+COLUMNS = {
+    "pictures/s": "per_s",
+    "CPU ms/picture": "cpu_ms",
+    "peak RSS MB": "rss_mb",
+    "start-up s": "start_s",
+    "end s": "end_s",
+}
 
 
 @contextmanager
@@ -61,14 +68,19 @@ def main() -> None:
                 few = given.pictures // 3 if name == "peer" else given.pictures
                 runs[name].append(measure(name, address, few))
     print(f"{given.pictures} pictures, answers of 73 KB, 64 in flight, {given.rounds} rounds in turn; medians [range]")
-    print(f"{'':10}  {'pictures/s':>22}  {'CPU ms/picture':>20}  {'peak RSS MB':>20}  {'start-up s':>18}")
+    print(f"{'':10}" + "".join(f"  {head:>22}" for head in COLUMNS))
     for name, found in runs.items():
-        columns = [spread([run[key] for run in found]) for key in ("per_s", "cpu_ms", "rss_mb", "start_s")]
-        print(f"{name:10}  {columns[0]:>22}  {columns[1]:>20}  {columns[2]:>20}  {columns[3]:>18}")
+        print(f"{name:10}" + "".join(f"  {spread([run[key] for run in found]):>22}" for key in COLUMNS.values()))
     for other in ("reference", "peer"):
         pairs = zip(runs["pipeline"], runs[other], strict=True)
         print(f"pipeline / {other}: {spread([ours['per_s'] / theirs['per_s'] for ours, theirs in pairs])}")
-    print(f"the server's scheduling lag: p99 {lag['lag_p99_ms']:.1f} ms, most {lag['lag_max_ms']:.1f} ms")
+    served = 300 + sum(len(found) * (given.pictures // (3 if name == "peer" else 1)) for name, found in runs.items())
+    could = served / lag["cpu_s"]
+    fastest = max(run["per_s"] for found in runs.values() for run in found)
+    print(
+        f"the server could serve {could:,.0f} pictures/s ({could / fastest:.1f} times the fastest run); its scheduling "
+        f"lag: p99 {lag['lag_p99_ms']:.1f} ms, most {lag['lag_max_ms']:.1f} ms"
+    )
 
 
 if __name__ == "__main__":

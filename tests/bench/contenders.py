@@ -15,8 +15,10 @@ import os
 import resource
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 IN_FLIGHT = 64
 KEY = {"Authorization": "Bearer sandbox-key"}
@@ -24,24 +26,32 @@ _BEGAN = time.monotonic()
 
 
 class Clock:
-    """Marks the first call, then says what the work took."""
+    """Marks the first call and the last record, then says what the work between them took."""
 
     def __init__(self) -> None:
         self._first: float | None = None
         self._cpu = 0.0
+        self._last: tuple[float, float] | None = None
 
     def first_call(self, *_: object) -> None:
         """Called at every call; counts the first."""
         if self._first is None:
             self._first, self._cpu = time.monotonic(), _cpu_s()
 
+    def last_record(self) -> None:
+        """Called once every record is written; what comes after it is counted apart."""
+        self._last = time.monotonic(), _cpu_s()
+
     def report(self) -> dict[str, float]:
-        """Seconds of start-up, work and CPU, and the peak RSS in MB."""
+        """Seconds of start-up, work, end and CPU of the work, and the peak RSS in MB."""
         assert self._first is not None
+        ended = time.monotonic()
+        last, cpu = self._last or (ended, _cpu_s())
         return {
             "start_s": self._first - _BEGAN,
-            "work_s": time.monotonic() - self._first,
-            "cpu_s": _cpu_s() - self._cpu,
+            "work_s": last - self._first,
+            "end_s": ended - last,
+            "cpu_s": cpu - self._cpu,
             "rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
         }
 
@@ -87,35 +97,46 @@ def reference(base_url: str, count: int, folder: Path, clock: Clock) -> None:
 
 
 def peer(base_url: str, count: int, folder: Path, clock: Clock) -> None:
-    """The best peer's design."""
+    """The best peer's design: one loop over requests, at most one started each millisecond, a line per answer."""
     import aiohttp
 
-    save = folder / "peer.jsonl"
+    todo = pictures(count)
+    follow_up: deque[tuple[str, Any]] = deque()  # its queue of requests that are ready to go (again)
+    available, updated = 1e6, time.monotonic()
+    running: set[asyncio.Task[None]] = set()
 
-    async def call(session: aiohttp.ClientSession, url: str) -> None:
-        async with session.get(f"{base_url}/image-search/search", params={"url": url, "limit": "100"}) as response:
-            found = (await response.json())["data"]
-        body = {"urls": [url], "patent_messages": found["patent_messages"], "report_lang": "en"}
+    async def call(session: aiohttp.ClientSession, url: str, hits: Any) -> None:
+        if hits is None:
+            async with session.get(f"{base_url}/image-search/search", params={"url": url, "limit": "100"}) as response:
+                answer = await response.json()
+            follow_up.append((url, answer["data"]["patent_messages"]))
+            return
+        body = {"urls": [url], "patent_messages": hits, "report_lang": "en"}
         async with session.post(f"{base_url}/ai/infringement-detection-creation", json=body) as response:
             answer = await response.json()
-        with save.open("a") as out:
-            out.write(json.dumps({"item": url, "task": answer["data"], "hits": found["patent_messages"]}) + "\n")
+        with (folder / "peer.jsonl").open("a") as out:
+            out.write(json.dumps([body, answer]) + "\n")
 
     async def main() -> None:
-        per_s, available, updated = 1e6, 1e6, time.monotonic()
-        todo, running = pictures(count), set[asyncio.Task[None]]()
+        nonlocal available, updated
+        upcoming: tuple[str, Any] | None = None
         async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), headers=KEY) as session:
-            upcoming: str | None = next(todo, None)
-            while upcoming is not None or running:
+            while True:
+                if upcoming is None and follow_up:
+                    upcoming = follow_up.popleft()
+                elif upcoming is None and (url := next(todo, None)):
+                    upcoming = url, None
                 now = time.monotonic()
-                available, updated = min(per_s, available + (now - updated) * per_s / 60), now
+                available, updated = min(1e6, available + (now - updated) * 1e6 / 60), now
                 if upcoming is not None and available >= 1 and len(running) < IN_FLIGHT:
                     available -= 1
                     clock.first_call()
-                    task = asyncio.create_task(call(session, upcoming))
+                    task = asyncio.create_task(call(session, *upcoming))
                     running.add(task)
                     task.add_done_callback(running.discard)
-                    upcoming = next(todo, None)
+                    upcoming = None
+                if not running and not follow_up and upcoming is None:
+                    return
                 await asyncio.sleep(0.001)
 
     asyncio.run(main())
@@ -124,12 +145,22 @@ def peer(base_url: str, count: int, folder: Path, clock: Clock) -> None:
 def pipeline(base_url: str, count: int, folder: Path, clock: Clock) -> None:
     """This project."""
     from pipeline import RunOptions, run_job
+    from pipeline.models import State
+    from pipeline.progress import Progress
+
+    class AllEnded:
+        """Looks at a run as the live table does, for the moment when all items have ended."""
+
+        def update(self, progress: Progress) -> None:
+            if progress.items[State.TASKED] == count:
+                clock.last_record()
 
     (folder / "list.csv").write_text("url\n" + "\n".join(pictures(count)) + "\n")
     api = {"base_url": base_url, "qps": 1_000_000, "max_in_flight": IN_FLIGHT}
     job = {"version": 1, "name": "bench", "images": [{"manifest": "list.csv"}], "api": api}
     (folder / "job.yaml").write_text(json.dumps(job))
-    options = RunOptions(on_sent=clock.first_call, environment={"PATSNAP_API_KEY": "sandbox-key"})
+    key = {"PATSNAP_API_KEY": "sandbox-key"}
+    options = RunOptions(on_sent=clock.first_call, environment=key, observer=AllEnded())
     summary = run_job(folder / "job.yaml", options=options)
     assert summary.items["tasked"] == count, summary
 

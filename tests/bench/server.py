@@ -1,12 +1,14 @@
 """A vendor that costs next to nothing: canned answers over a raw asyncio protocol, in a process of its own.
 
-It parses no more of HTTP than Content-Length, so it serves several times what any client here asks for (`head_room` in
-`compare` measures that). `latency_s` delays each answer without holding anything but a timer.
+It parses no more of HTTP than Content-Length, so it could serve several times what any client here asks for: it tells
+its CPU seconds at the end, and `compare` makes head-room of them. `latency_s` delays each answer and holds nothing but
+a timer.
 """
 
 import argparse
 import asyncio
 import json
+import resource
 import sys
 import time
 
@@ -83,10 +85,10 @@ class Vendor(asyncio.Protocol):
             self._transport.write(response)
 
 
-async def serve(latency_s: float, size: int) -> None:
+async def serve(latency_s: float, size: int, hits: int) -> None:
     """Serve until the parent closes our stdin; print the port first, the worst delay of a 5 ms timer last."""
     arrivals: list[tuple[str, float]] = []
-    answer = search_answer(size=size)
+    answer = search_answer(hits, size)
     loop = asyncio.get_running_loop()
     server = await loop.create_server(lambda: Vendor(answer, latency_s, arrivals), "127.0.0.1", 0, backlog=4096)
     print(server.sockets[0].getsockname()[1], flush=True)
@@ -97,7 +99,13 @@ async def serve(latency_s: float, size: int) -> None:
         await asyncio.sleep(0.005)
         lags.append(time.monotonic() - before - 0.005)
     lags.sort()
-    print(json.dumps({"lag_p99_ms": lags[int(len(lags) * 0.99)] * 1e3, "lag_max_ms": lags[-1] * 1e3}), flush=True)
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    told = {
+        "lag_p99_ms": lags[int(len(lags) * 0.99)] * 1e3,
+        "lag_max_ms": lags[-1] * 1e3,
+        "cpu_s": used.ru_utime + used.ru_stime,
+    }
+    print(json.dumps(told), flush=True)
     server.close()
 
 
@@ -105,5 +113,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--latency", type=float, default=0.0)
     parser.add_argument("--size", type=int, default=ANSWER_BYTES)
+    parser.add_argument("--hits", type=int, default=HITS)
     given = parser.parse_args()
-    asyncio.run(serve(given.latency, given.size))
+    asyncio.run(serve(given.latency, given.size, given.hits))

@@ -22,7 +22,8 @@ from fakes import (
 
 from pipeline.errors import JournalError, RunPaused
 from pipeline.journal import journal as journal_module
-from pipeline.journal.journal import MAX_LEASE, Journal
+from pipeline.journal.journal import Journal
+from pipeline.journal.leases import FIRST_LEASE, MAX_LEASE
 from pipeline.journal.spool import mark_of
 from pipeline.journal.store import SpoolRef, note_of
 from pipeline.models import EXPIRY_MARGIN_S, HITS_LIFE_S, Calls, Kind, Problem, State, Task, Upload
@@ -174,7 +175,7 @@ async def test_sent_calls_follow_to_disk(tmp_path: Path) -> None:
         await look(journal, lambda disk: None)
         dead = dead_copy(tmp_path / "run", tmp_path / "dead")
     async with open_journal(dead) as journal:
-        assert (journal.calls[SEARCH].sent, journal.calls[SEARCH].used) == (5, MAX_LEASE)
+        assert (journal.calls[SEARCH].sent, journal.calls[SEARCH].used) == (5, FIRST_LEASE)
 
 
 async def test_raised_budget_goes_on(tmp_path: Path) -> None:
