@@ -5,6 +5,7 @@ The sum of the shares of all held slots is at most 1. Nothing needs to be cleane
 system unlocks a dead process's slot, and a slot that is not locked counts for nothing.
 """
 
+import contextlib
 import hashlib
 import json
 import math
@@ -21,6 +22,7 @@ from urllib.parse import urlsplit
 from filelock import FileLock, Timeout
 
 from pipeline.api.auth import Credentials
+from pipeline.clock import steady
 from pipeline.errors import JournalError, RunLocked, SpecError
 from pipeline.limiter import MARGIN_S
 
@@ -35,7 +37,8 @@ Busy = Literal["wait", "exit"]
 class Part:
     """What a process may use of its account: `share` of every QPS.
 
-    `used_before` says that another process may have sent until the moment we came, at `since` (monotonic seconds).
+    `used_before` says that another process may have sent, `since` when none has (seconds of `clock.steady`): since it
+    ended, or, if it died or goes on, since we came.
     """
 
     share: float = 1.0
@@ -84,7 +87,7 @@ def take_part(
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         while True:
-            slot, used_before, full = _try(folder, account, job=job, share=share)
+            slot, last_use, full = _try(folder, account, job=job, share=share)
             if slot is not None:
                 break
             if busy == "exit":
@@ -101,8 +104,10 @@ def take_part(
     if told:
         say("the account is free; going on")
     try:
-        yield Part(share, time.monotonic(), used_before)
+        yield Part(share, last_use or 0.0, last_use is not None)
     finally:
+        with contextlib.suppress(OSError):  # then the next one rests a second for nothing
+            _write_note(Path(slot.lock_file), job=job, share=share, ended=steady())
         slot.release()
 
 
@@ -113,18 +118,17 @@ class _Full(NamedTuple):
     way_out: str
 
 
-def _try(folder: Path, account: str, *, job: str, share: float) -> tuple[FileLock | None, bool, _Full]:
-    """Take a free slot if enough of the account is free; whether the account was used before, and who holds it."""
+def _try(folder: Path, account: str, *, job: str, share: float) -> tuple[FileLock | None, float | None, _Full]:
+    """Take a free slot if enough of the account is free; when it was used last, if ever, and who holds it."""
     with FileLock(folder / f"{account}.lock", timeout=_DOOR_S, mode=0o600):  # one process at a time counts the shares
-        used_before = _slot(folder, account, 0).exists()
-        free, taken, holder = _look(folder, account)
+        free, taken, holder, last_use = _look(folder, account)
         said = f"the calls per second of this account are in use{holder}, {taken:g} of 1 taken"
         full = _Full(said, _way_out(1.0 - taken, share))
         if taken + share > 1.0 + _ROUNDING:
             free.release()
-            return None, True, full
+            return None, last_use, full
         _write_note(Path(free.lock_file), job=job, share=share)
-        return free, used_before, full
+        return free, last_use, full
 
 
 def _way_out(free: float, share: float) -> str:
@@ -136,24 +140,30 @@ def _way_out(free: float, share: float) -> str:
     return f"nothing of it is free: {wait}, or start that one anew with a share too, for example each with --share 0.5"
 
 
-def _look(folder: Path, account: str) -> tuple[FileLock, float, str]:
-    """Go through all slots: hold the first free one, add up the shares of the others, and name one who holds."""
+def _look(folder: Path, account: str) -> tuple[FileLock, float, str, float | None]:
+    """Go through all slots: hold the first free one, add up the shares of the others, name one who holds.
+
+    Also when any of them may have sent last, in seconds of `clock.steady`; None when there was nobody ever.
+    """
     free: FileLock | None = None
-    taken, holder, number = 0.0, "", 0
-    while free is None or _slot(folder, account, number).exists():
+    taken, holder, number, now = 0.0, "", 0, steady()
+    last_use: float | None = None
+    while (known := _slot(folder, account, number).exists()) or free is None:
         lock = FileLock(_slot(folder, account, number), timeout=0, mode=0o600)
         try:
             lock.acquire()
         except Timeout:
             theirs, who = _note(Path(lock.lock_file))
-            taken, holder = taken + theirs, holder or who
+            taken, holder, last_use = taken + theirs, holder or who, now
         else:
+            if known:
+                last_use = max(last_use or 0.0, _ended(Path(lock.lock_file), now))
             if free is None:
                 free = lock
             else:
                 lock.release()
         number += 1
-    return free, taken, holder
+    return free, taken, holder, last_use
 
 
 def _slot(folder: Path, account: str, number: int) -> Path:
@@ -169,8 +179,20 @@ def _note(slot: Path) -> tuple[float, str]:
         return 1.0, ""
 
 
-def _write_note(slot: Path, *, job: str, share: float) -> None:
-    text = json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "job": job, "share": share})
+def _ended(slot: Path, now: float) -> float:
+    """When the process that had a free slot ended; `now` when it did not say so, for it may have died just now."""
+    try:
+        ended = float(json.loads(slot.with_suffix(".json").read_text(encoding="utf-8"))["ended"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return now
+    return (
+        ended if ended <= now else 0.0
+    )  # later than now: the machine was started anew, which takes longer than a second
+
+
+def _write_note(slot: Path, *, job: str, share: float, ended: float | None = None) -> None:
+    note = {"pid": os.getpid(), "host": socket.gethostname(), "job": job, "share": share}
+    text = json.dumps(note if ended is None else note | {"ended": ended})
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0)
     with open(os.open(slot.with_suffix(".json"), flags, 0o600), "w", encoding="utf-8") as file:
         file.write(text)

@@ -4,6 +4,7 @@ Used by the command line and by `from pipeline import run_job`.
 """
 
 import functools
+import gc
 import logging
 import os
 import time
@@ -144,6 +145,7 @@ def run_loaded(job: Job, options: RunOptions) -> RunSummary:
             run_log(folder / LOG),
             _address(job.spec, folder) as url,
         ):
+            gc.freeze()  # what start-up has built lives as long as the run: no need to look at it again and again
             return anyio.run(functools.partial(_run, job, options, folder, url, part))
     except BaseExceptionGroup as group:
         raise _first(group) from None
@@ -191,7 +193,7 @@ def _part(job: Job, options: RunOptions) -> AbstractContextManager[Part]:
 def _limiters(spec: JobSpec, part: Part) -> dict[Kind, Limiter]:
     limiters = {kind: Limiter(part.qps(spec.api.qps_of(kind))) for kind in PAID}
     for limiter in limiters.values():
-        limiter.pause(part.rest_s(limiter.qps, now=time.monotonic()))
+        limiter.pause(part.rest_s(limiter.qps, now=steady()))
     return limiters
 
 

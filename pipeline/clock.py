@@ -4,11 +4,17 @@ A wall clock may be set back or forth while a run goes on, and the machine may s
 the same. `Age` is therefore the larger of what both clocks say, and `Ticks` notices a step or a sleep within a second.
 """
 
+import asyncio
 import time
 from collections.abc import Callable
 from typing import NamedTuple
 
 JUMP_S = 30.0
+
+
+def loop_time() -> float:
+    """Seconds of the running loop's clock, as anyio.current_time says, which costs ten times as much."""
+    return asyncio.get_running_loop().time()
 
 
 def steady() -> float:

@@ -15,6 +15,7 @@ from collections.abc import Callable
 
 import anyio
 
+from pipeline.clock import loop_time
 from pipeline.errors import RunPaused, Stopping
 
 MARGIN_S = 0.004  # a call may travel faster than the one a second before it; 4 ms cost 0.4 % of the limit
@@ -31,7 +32,7 @@ class Limiter:
     `qps` is a whole number of calls per second, or a fraction below 1. `sent` counts the permits given.
     """
 
-    def __init__(self, qps: float, *, clock: Callable[[], float] = anyio.current_time) -> None:
+    def __init__(self, qps: float, *, clock: Callable[[], float] = loop_time) -> None:
         self.qps = qps
         self.rate = qps
         self.sent = 0

@@ -82,9 +82,8 @@ class ItemMeter:
         self._reserved = True
         if kind is Kind.CREATE:
             assert self._work.hits is not None
-            with anyio.CancelScope(shield=True):  # whoever is cancelled here must know whether there is an intent
-                await self._ledger.intend(self._work, self._work.hits, request_id=request_id, at=self._clocks.wall())
-            self._intended = True
+            self._intended = True  # from here on, also for who is cancelled meanwhile: it is on its way to the disk
+            await self._ledger.intend(self._work, self._work.hits, request_id=request_id, at=self._clocks.wall())
 
     def sent(self, kind: Kind) -> None:
         """Count the call: from here on it may be paid. Raises ItemRefused as `before` does, or JournalError."""

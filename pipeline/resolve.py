@@ -12,8 +12,9 @@ from pipeline.errors import SpecError
 from pipeline.hits import choose
 from pipeline.journal import doubts
 from pipeline.journal.disk import Disk
+from pipeline.journal.notes import hits_of
 from pipeline.journal.spool import mark_of
-from pipeline.journal.store import Store, Waiting, hits_of
+from pipeline.journal.store import Store, Waiting
 from pipeline.journal.taking import with_hits
 from pipeline.models import WAITING, Choice, State, Task, Work
 from pipeline.record import RecordWriter

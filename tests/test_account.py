@@ -80,6 +80,34 @@ def test_a_dead_process_frees_its_share_at_once(tmp_path: Path) -> None:
         assert take(tmp_path).used_before
 
 
+def test_after_one_that_ended_well_nobody_rests_longer_than_from_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 500.0
+    monkeypatch.setattr("pipeline.account.steady", lambda: now)
+    assert take(tmp_path).rest_s(5, now=now) == 0.0  # nobody before us
+    now = 500.25
+    assert take(tmp_path).rest_s(5, now=now) == pytest.approx(1.004 - 0.25)
+    now = 502.0
+    assert take(tmp_path).rest_s(5, now=now) == 0.0
+    now = 7.0  # the machine was started anew
+    assert take(tmp_path).rest_s(5, now=now) == 0.0
+
+
+@pytest.mark.parametrize(
+    "note",
+    [None, "", '{"share": 1.0, "pid": 1, "job": "died"}', '{"ended": "x"}'],
+    ids=["none", "empty", "died", "bad"],
+)
+def test_after_one_that_did_not_say_when_it_ended_everyone_rests_a_second(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, note: str | None
+) -> None:
+    monkeypatch.setattr("pipeline.account.steady", lambda: 500.0)
+    take(tmp_path)
+    (tmp_path / "a.0.json").unlink() if note is None else (tmp_path / "a.0.json").write_text(note)
+    assert take(tmp_path).rest_s(5, now=500.0) == pytest.approx(1.004)
+
+
 @pytest.mark.parametrize(
     ("theirs", "ours", "fits"),
     [

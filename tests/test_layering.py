@@ -64,7 +64,11 @@ LAYERS: list[tuple[str, list[str], list[str]]] = [
     ("ports", ["ports"], ["errors", "models"]),
     ("api.rules", ["api.rules"], ["errors", "models"]),  # data, and what a job may overrule
     ("spec", ["spec"], ["errors", "models", "api.rules"]),
-    ("retry, limiter, guards, gate, quota", ["retry", "limiter", "guards", "gate", "quota"], ["errors", "models"]),
+    (
+        "retry, limiter, guards, gate, quota",
+        ["retry", "limiter", "guards", "gate", "quota"],
+        ["clock", "errors", "models"],
+    ),
     (
         "manifest, items, pictures, hits, record",
         ["manifest", "items", "pictures", "hits", "record"],
@@ -74,7 +78,7 @@ LAYERS: list[tuple[str, list[str], list[str]]] = [
     (
         "api.auth, api.transport",
         ["api.auth", "api.transport"],
-        ["version", "masking", "errors", "models", "api.rules", "api.wire"],
+        ["version", "masking", "clock", "errors", "models", "api.rules", "api.wire"],
     ),
     (
         "api.client, api.doubt, api.sender, api.stats, api.tokens",

@@ -38,6 +38,7 @@ def test_every_shipped_product_becomes_an_upload_a_search_a_task_and_a_record(tm
     records = lines(tmp_path / "demo" / "results.jsonl")
     assert summary.exit_code == 0
     assert summary.calls_this_run == {"upload": 36, "search": 36, "create": 36}
+    assert summary.calls_per_settled == {"upload": 1.0, "search": 1.0, "create": 1.0}
     assert len(records) == 36
     assert {record["status"] for record in records} == {"tasked"}
     assert {record["vendor"] for record in records} == {"sandbox"}

@@ -10,6 +10,7 @@ from pipeline.api import wire
 from pipeline.api.auth import Auth
 from pipeline.api.stats import Stats, units
 from pipeline.api.transport import Headers, Transport
+from pipeline.clock import loop_time
 from pipeline.errors import Reconnect
 from pipeline.gate import Gate
 from pipeline.limiter import Limiter
@@ -102,7 +103,7 @@ class Sender:
         """
         kind, meter = attempt.request.kind, attempt.meter
         limiter, threshold = self._limiters[kind], self._thresholds[kind]
-        deadline = anyio.current_time() + STALE_S
+        deadline = loop_time() + STALE_S
         entered = False
         try:
             entered = await _enter(threshold, deadline)

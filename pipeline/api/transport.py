@@ -19,6 +19,7 @@ from yarl import URL
 
 from pipeline.api import wire
 from pipeline.api.rules import error_for
+from pipeline.clock import loop_time
 from pipeline.errors import CallError, PipelineError, RunStopped, SpecError
 from pipeline.models import Kind
 from pipeline.version import __version__
@@ -49,7 +50,7 @@ async def _on_headers(_: object, context: SimpleNamespace, params: aiohttp.Trace
     sending: _Sending = context.trace_request_ctx
     await sending.leave(params.headers)
     sending.sent = True
-    sending.scope.deadline = anyio.current_time() + sending.answer_s
+    sending.scope.deadline = loop_time() + sending.answer_s
 
 
 class Transport:

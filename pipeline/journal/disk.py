@@ -68,14 +68,12 @@ def open_disk(
         (folder / JOURNAL).chmod(0o600)
         configure(store.do, journal_mode=_journal_mode(folder, mounts))
         store.create()
-        died = store.meta(CLEAN) == "0"
-        if died:
+        if store.meta(CLEAN) == "0":
             _check_pages(store)
         store.set_meta(CLEAN, "0")
         sink = Sink(folder / RESULTS)
-        last = last_line(store)
-        sink.position(last)
-        refuse_changed_lines(store, folder / RESULTS, last=last, died=died)
+        sink.position(last_line(store))
+        refuse_changed_lines(store, folder / RESULTS)
         left = left_over(folder)
         kept = [line + b"\n" for path in left for line in path.read_bytes().split(b"\n") if line]
         recovered = recover(store, sink, now=now, kept=kept)

@@ -5,7 +5,8 @@ durable: whatever dies before that leaves it where it was. That it may be create
 sent, once per item and at most `most` times over the run directory's life.
 """
 
-from pipeline.journal.store import SearchNote, SpoolRef, Store, Waiting
+from pipeline.journal.notes import SearchNote, SpoolRef
+from pipeline.journal.store import Store, Waiting
 from pipeline.models import Calls, Problem, State
 
 _BATCH = 32

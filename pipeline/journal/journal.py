@@ -8,25 +8,18 @@ settle   awaited before an item counts as done: its line and its state are on di
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from pipeline.journal import chosen, doubts
-from pipeline.journal.admission import (
-    Admitted,
-    Change,
-    SourceError,
-    admit,
-    admit_whole,
-    close_admission,
-    told_apart,
-)
+from pipeline.journal import admission, chosen, doubts
+from pipeline.journal.admission import Admitted, Change, SourceError
+from pipeline.journal.batches import Intent, Settlement, intend_all, settle_all
 from pipeline.journal.disk import Disk
 from pipeline.journal.leases import Lease, Leases
+from pipeline.journal.notes import SearchNote, SpoolRef, note_of
 from pipeline.journal.recovery import doubt_unfinished, requeue_failed
 from pipeline.journal.spool import mark_of
-from pipeline.journal.store import SearchNote, SpoolRef, Store, Waiting, note_of
+from pipeline.journal.store import Store, Waiting
 from pipeline.journal.taking import with_hits
 from pipeline.journal.writer import Writer
 from pipeline.models import EXPIRY_MARGIN_S, Calls, Hits, Item, Kind, Problem, State, Task, Upload, Work
-from pipeline.sink import Line
 
 _BATCH = {State.SEARCHED: 32, State.PENDING: 512}  # searched rows bring their hits along, up to 100 KB each
 
@@ -81,12 +74,12 @@ class Journal:
     async def admit(self, batch: Sequence[Item], *, generation: int, accept_changes: bool) -> Admitted:
         """Enter items; durable when it returns."""
         return await self._writer.do(
-            lambda disk, _: admit(disk.store, batch, generation=generation, accept_changes=accept_changes)
+            lambda disk, _: admission.admit(disk.store, batch, generation=generation, accept_changes=accept_changes)
         )
 
     async def close_admission(self, generation: int, fingerprint: str) -> None:
         """Note that every item of the job is in: a start with the same fingerprint reads no source again."""
-        await self._writer.do(lambda disk, _: close_admission(disk.store, generation, fingerprint))
+        await self._writer.do(lambda disk, _: admission.close_admission(disk.store, generation, fingerprint))
 
     async def admit_whole(
         self, batches: Iterable[Sequence[Item]], *, generation: int, fingerprint: str, accept_changes: bool
@@ -99,9 +92,9 @@ class Journal:
 
         def write(disk: Disk, _: object) -> list[Change] | SourceError:
             try:
-                return admit_whole(
+                return admission.admit_whole(
                     disk.store,
-                    told_apart(batches),
+                    admission.told_apart(batches),
                     generation=generation,
                     fingerprint=fingerprint,
                     accept_changes=accept_changes,
@@ -209,6 +202,10 @@ class Journal:
         """Make the intent of a create durable, together with the hits that it rests on."""
         calls = Calls(work.calls.upload, work.calls.search, work.calls.create + 1)
         first = work.ord not in self._segments
+        if first and work.doubt is None:
+            intent = Intent(work.ord, request_id, at, calls, note_of(hits), hits.array)
+            self._segments[work.ord] = (await self._writer.do_all(intend_all, intent)).segment
+            return
 
         def write(disk: Disk, _: object) -> SpoolRef | None:
             paid = _spool(disk, work, hits) if first else None
@@ -248,24 +245,15 @@ class Journal:
 
     async def settle(self, work: Work, state: State, line: bytes, task: Task | None) -> None:
         """Write an item's record; durable, line and state, when it returns."""
-        segment = self._segments.pop(work.ord, None)
-
-        def write(disk: Disk, placed: Line | None) -> None:
-            assert placed is not None
-            disk.store.settle(work.ord, state, line=placed, calls=work.calls, task=task)
-            if segment is not None:
-                disk.spool.release(segment)
-
-        await self._writer.do(write, line=line)
+        settlement = Settlement(work.ord, state, work.calls, task, self._segments.pop(work.ord, None))
+        await self._writer.do_all(settle_all, settlement, line=line)
 
     async def leave_open(self, work: Work, state: State, problem: Problem, hits: Hits | None) -> None:
         """Note why an item is open; hits that are paid stay with it."""
         first = hits is not None and work.ord not in self._segments
 
         def write(disk: Disk, _: object) -> None:
-            paid: tuple[SearchNote, SpoolRef] | None = None
-            if hits is not None and first:
-                paid = _spool(disk, work, hits)
+            paid = _spool(disk, work, hits) if hits is not None and first else None
             disk.store.leave_open(work.ord, state, problem, calls=work.calls, hits=paid)
             if work.doubt is not None:
                 doubts.hold(disk.store, work.ord)

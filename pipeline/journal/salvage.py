@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from pipeline.journal.store import SearchNote
+from pipeline.journal.notes import SearchNote
 from pipeline.models import Calls, Problem, State
 
 COLUMNS = (

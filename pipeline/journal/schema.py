@@ -100,4 +100,4 @@ def configure(execute: Callable[[str], Cursor], *, journal_mode: str = "WAL") ->
         execute("PRAGMA locking_mode=EXCLUSIVE").fetchall()
     execute(f"PRAGMA journal_mode={journal_mode}").fetchall()
     execute("PRAGMA synchronous=FULL").fetchall()
-    execute("PRAGMA cache_size=-16000").fetchall()
+    execute("PRAGMA cache_size=-4000").fetchall()

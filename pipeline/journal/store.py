@@ -6,39 +6,23 @@ Every function here runs inside the writer's transaction and either changes exac
 with two rows lost lines once in a hundred kills.
 """
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
 
 from pipeline.errors import JournalError
+from pipeline.journal.notes import SearchNote, SpoolRef, hits_of
 from pipeline.journal.schema import LATER, LEGAL, VERSION, Connection, check_version, statements
-from pipeline.models import PAID, Calls, Hits, Item, Kind, Problem, State, Task, Upload, Work
+from pipeline.models import PAID, Calls, Item, Kind, Problem, State, Task, Upload, Work
 from pipeline.sink import Line
 
 _WORK = "ord, id, source, local, origin, labels, calls, url, url_expires, sha256, search, segment, spooled_at, spooled"
+# What an intent changes; see `Store._change_all`.
+_INTEND = f"state = {int(State.CREATING)}, attempt = attempt + 1, intent = $1, intent_at = $2, calls = $3"
 # In `meta`, after a repair of a damaged journal: items that it does not know may have been created.
 DOUBT_NEW = "doubt_new"
-
-
-class SpoolRef(NamedTuple):
-    """Where hits lie in the spool: segment number, offset and size in bytes."""
-
-    segment: int
-    offset: int
-    size: int
-
-
-class SearchNote(msgspec.Struct, frozen=True):
-    """What the journal keeps of a search beside its hits."""
-
-    scores: tuple[float | None, ...]
-    complete: tuple[bool, ...]
-    total: int
-    request_id: str
-    at: float
-    endpoint: str = ""
-    params: dict[str, Any] = msgspec.field(default_factory=dict)
 
 
 class Waiting(NamedTuple):
@@ -166,13 +150,14 @@ class Store:
         self, ord_: int, *, request_id: str, at: float, calls: Calls, hits: tuple[SearchNote, SpoolRef] | None
     ) -> None:
         """Note that a create is about to be sent (`calls` counts it already). `hits` is given the first time."""
-        assignment, paid = "", ()
         if hits is not None:
-            assignment, paid = "search = ?, segment = ?, spooled_at = ?, spooled = ?, ", _paid(hits)
-        self.change(
-            f"{assignment}state = ?, attempt = attempt + 1, intent = ?, intent_at = ?, calls = ? WHERE ord = ?",
-            (*paid, int(State.CREATING), request_id, at, _pack(calls), ord_),
-        )
+            return self.intend_all([(ord_, request_id, at, calls, hits)])
+        return self._change_all(_INTEND, [(ord_, request_id, at, _pack(calls))])
+
+    def intend_all(self, intents: Sequence[tuple[int, str, float, Calls, tuple[SearchNote, SpoolRef]]]) -> None:
+        """As `intend`, for many items that bring their hits."""
+        rows = [(ord_, asked, at, _pack(calls), *_paid(hits)) for ord_, asked, at, calls, hits in intents]
+        self._change_all(f"{_INTEND}, search = $4, segment = $5, spooled_at = $6, spooled = $7", rows)
 
     def put_back(self, ord_: int, *, calls: Calls, hits: tuple[SearchNote, SpoolRef] | None) -> None:
         """Let an item wait where it stands: with its hits, or at the start."""
@@ -185,10 +170,18 @@ class Store:
 
     def settle(self, ord_: int, state: State, *, line: Line, calls: Calls, task: Task | None) -> None:
         """Index the item's line in results.jsonl, which is already on disk."""
-        self.change(
-            "state = ?, seq = ?, offset = ?, length = ?, crc = ?, calls = ?, task_id = ?, task_at = ?, problem = NULL, "
-            "segment = NULL, spooled_at = NULL, spooled = NULL WHERE ord = ?",
-            (int(state), *line, _pack(calls), task and task.task_id, task and task.at, ord_),
+        self.settle_all([(ord_, state, line, calls, task)])
+
+    def settle_all(self, settled: Sequence[tuple[int, State, Line, Calls, Task | None]]) -> None:
+        """As `settle`, for many items."""
+        rows = [
+            (ord_, int(state), *line, _pack(calls), task and task.task_id, task and task.at)
+            for ord_, state, line, calls, task in settled
+        ]
+        self._change_all(
+            "state = $1, seq = $2, offset = $3, length = $4, crc = $5, calls = $6, task_id = $7, task_at = $8, "
+            "problem = NULL, segment = NULL, spooled_at = NULL, spooled = NULL",
+            rows,
         )
 
     def leave_open(
@@ -232,6 +225,17 @@ class Store:
             raise JournalError(
                 f"the journal refused a change: {assignment.split(' ')[0]} of item {list(parameters)[-1]}"
             )
+
+    def _change_all(self, assignment: str, rows: Sequence[tuple[Any, ...]]) -> None:
+        """Update a row for each of `rows` in one statement: its ord first, then what the assignment calls $1 and on."""
+        values = re.sub(r"\$(\d)", r"json_extract(given.value, '$[\1]')", assignment)
+        self.do(
+            f"UPDATE items SET {values} FROM json_each(?) AS given "  # noqa: S608 - SQL of ours
+            "WHERE ord = json_extract(given.value, '$[0]')",
+            (msgspec.json.encode(rows).decode(),),
+        )
+        if self.do("SELECT changes()").fetchone()[0] != len(rows):
+            raise JournalError(f"the journal refused a change of one of the items {[row[0] for row in rows][:20]}")
 
     # --- calls ---
 
@@ -293,14 +297,3 @@ def _waiting(row: Sequence[Any]) -> Waiting:
     if search is None or where[0] is None:
         return Waiting(work, None, None)
     return Waiting(work, msgspec.json.decode(search, type=SearchNote), SpoolRef(*where))
-
-
-def note_of(hits: Hits) -> SearchNote:
-    """What the journal keeps of hits."""
-    asked = (hits.endpoint, dict(hits.params))
-    return SearchNote(hits.scores, hits.complete, hits.total, hits.request_id, hits.at, *asked)
-
-
-def hits_of(note: SearchNote, array: bytes) -> Hits:
-    """The hits again, from the journal's note and the spool's bytes."""
-    return Hits(array, note.scores, note.complete, note.total, note.request_id, note.at, note.endpoint, note.params)

@@ -4,8 +4,9 @@ from collections.abc import Iterable
 
 from pipeline.clock import from_the_future
 from pipeline.journal.disk import Disk
+from pipeline.journal.notes import SearchNote, SpoolRef, hits_of
 from pipeline.journal.spool import mark_of
-from pipeline.journal.store import SearchNote, SpoolRef, Waiting, hits_of
+from pipeline.journal.store import Waiting
 from pipeline.models import EXPIRY_MARGIN_S, HITS_LIFE_S, Work
 
 

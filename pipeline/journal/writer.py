@@ -1,9 +1,10 @@
 """One thread writes, in groups: lines and their fdatasync, then one commit of all changes, then the acknowledgements.
 
-A group is what came in while the last one was written, plus a short linger, so the disk is asked a few hundred times a
-second at most, whatever the rate. The first failure is final: it is latched, nobody is acknowledged any more, and every
-later call raises, because after a failed fsync nothing is known about the disk (PostgreSQL's fsync lesson). Lines of
-that group, and those of answers that still come in, are paid: they go to the emergency file (journal/emergency.py).
+A group is what came in while the last one was written: a slow disk makes large groups by itself, and to wait for more
+than that cost a fifth of the throughput (5 ms, measured). The first failure is final: it is latched, nobody is
+acknowledged any more, and every later call raises, because after a failed fsync nothing is known about the disk
+(PostgreSQL's fsync lesson). Lines of that group, and those of answers that still come in, are paid: they go to the
+emergency file (journal/emergency.py).
 """
 
 import asyncio
@@ -11,7 +12,7 @@ import contextlib
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -20,7 +21,7 @@ from pipeline.journal.disk import Disk
 from pipeline.journal.emergency import disk_error
 from pipeline.sink import Line
 
-LINGER_S = 0.005
+_A = TypeVar("_A")
 _T = TypeVar("_T")
 
 
@@ -28,17 +29,24 @@ _T = TypeVar("_T")
 class _Operation:
     """A change that waits for its group; `line` is appended to results.jsonl before the transaction begins."""
 
-    apply: Callable[[Disk, Line | None], Any]
+    apply: Callable[[Disk, Line | None], Any] | None
     line: bytes | None = None
     waiter: asyncio.Future[Any] | None = None
     result: Any = None
+    # Instead of `apply`: what takes many of a group at once, and what it is given of this one.
+    apply_all: Callable[[Disk, Sequence[Any], Sequence[Line | None]], Sequence[Any]] | None = None
+    argument: Any = None
+    placed: Line | None = None
 
 
 class Writer:
     """The writing thread. Built and used inside one event loop."""
 
-    def __init__(self, open_disk: Callable[[], Disk], *, linger_s: float = LINGER_S) -> None:
-        """`open_disk` runs in the thread, because a SQLite connection belongs to the thread that opened it."""
+    def __init__(self, open_disk: Callable[[], Disk], *, linger_s: float = 0.0) -> None:
+        """Wait `linger_s` for more in each group.
+
+        `open_disk` runs in the thread, because a SQLite connection belongs to the thread that opened it.
+        """
         self._open_disk = open_disk
         self._linger_s = linger_s
         self._loop = asyncio.get_running_loop()
@@ -65,6 +73,18 @@ class Writer:
         waiter: asyncio.Future[_T] = self._loop.create_future()
         self._enqueue(_Operation(apply, line, waiter))
         return waiter
+
+    async def do_all(
+        self,
+        apply_all: Callable[[Disk, Sequence[_A], Sequence[Line | None]], Sequence[_T]],
+        argument: _A,
+        *,
+        line: bytes | None = None,
+    ) -> _T:
+        """As `do`, but the group's changes of this kind are applied at once; `apply_all` returns a result for each."""
+        waiter: asyncio.Future[_T] = self._loop.create_future()
+        self._enqueue(_Operation(None, line, waiter, apply_all=apply_all, argument=argument))
+        return await waiter
 
     def post(self, apply: Callable[[Disk, Line | None], Any]) -> None:
         """Apply a change with the next group; nobody waits for it."""
@@ -124,7 +144,8 @@ class Writer:
             placed = iter(disk.sink.append(lines) if lines else ())
             disk.store.do("BEGIN IMMEDIATE")
             for operation in group:
-                operation.result = operation.apply(disk, next(placed) if operation.line is not None else None)
+                operation.placed = next(placed) if operation.line is not None else None
+            _apply(disk, group)
             disk.store.do("COMMIT")
         except Exception as exc:
             self._latch(exc)
@@ -157,3 +178,23 @@ class Writer:
     def _call_soon(self, function: Callable[..., None], *arguments: Any) -> None:
         with contextlib.suppress(RuntimeError):  # the loop is gone: nobody waits any more
             self._loop.call_soon_threadsafe(function, *arguments)
+
+
+def _apply(disk: Disk, group: list[_Operation]) -> None:
+    """Apply a group's changes: those of a kind together, but none before or after a single change that was between."""
+    together: dict[Any, list[_Operation]] = {}
+    for operation in group:
+        if operation.apply is None:
+            together.setdefault(operation.apply_all, []).append(operation)
+            continue
+        _apply_together(disk, together)
+        operation.result = operation.apply(disk, operation.placed)
+    _apply_together(disk, together)
+
+
+def _apply_together(disk: Disk, together: dict[Any, list[_Operation]]) -> None:
+    for apply_all, operations in together.items():
+        given = [operation.argument for operation in operations], [operation.placed for operation in operations]
+        for operation, result in zip(operations, apply_all(disk, *given), strict=True):
+            operation.result = result
+    together.clear()

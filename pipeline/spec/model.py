@@ -3,6 +3,7 @@
 Sizes: `qps` in calls per second, times in seconds. Paths stay as written; `load` makes them absolute.
 """
 
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 from urllib.parse import urlsplit
@@ -189,7 +190,7 @@ class JobSpec(Strict):
         """Whether the job runs on the embedded sandbox."""
         return self.api.base_url == "sandbox"
 
-    @property
+    @cached_property
     def vendor(self) -> str:
         """Who answered, as records name it: the host, or `sandbox`."""
         return "sandbox" if self.sandbox else (urlsplit(self.api.base_url).netloc)

@@ -33,6 +33,7 @@ def vendor(*options: str) -> Iterator[tuple[str, dict[str, float]]]:
     finally:
         process.stdin.close()
         lag.update(json.loads(process.stdout.readline() or "{}"))
+        process.stdout.close()
         process.wait(timeout=10)
 
 

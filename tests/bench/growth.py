@@ -17,7 +17,7 @@ import zlib
 from pathlib import Path
 
 from tests.bench.compare import vendor
-from tests.bench.contenders import Clock, pictures
+from tests.bench.contenders import Clock, peak_rss_mb, pictures
 
 SMALL = ("--size", "3000", "--hits", "10")
 MILLION = 1_000_000
@@ -44,16 +44,12 @@ def run(job: Path, stop_at_first: bool) -> None:
 
     def note(*_: object) -> None:
         if stop_at_first:
-            print(json.dumps({"first_call_s": time.monotonic() - began, "rss_mb": _rss_mb()}), flush=True)
+            print(json.dumps({"first_call_s": time.monotonic() - began, "rss_mb": peak_rss_mb()}), flush=True)
             os.kill(os.getpid(), signal.SIGKILL)
         clock.first_call()
 
     run_job(job, options=RunOptions(on_sent=note, environment=KEY))
     print(json.dumps(clock.report()))
-
-
-def _rss_mb() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def measure(job: Path, *, stop_at_first: bool = False) -> dict[str, float]:

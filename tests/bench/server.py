@@ -104,6 +104,7 @@ async def serve(latency_s: float, size: int, hits: int) -> None:
         "lag_p99_ms": lags[int(len(lags) * 0.99)] * 1e3,
         "lag_max_ms": lags[-1] * 1e3,
         "cpu_s": used.ru_utime + used.ru_stime,
+        "pictures": sum(path == "create" for path, _ in arrivals),
     }
     print(json.dumps(told), flush=True)
     server.close()

@@ -9,7 +9,6 @@ from fakes import item
 from pipeline.errors import JournalError
 from pipeline.journal.admission import admit
 from pipeline.journal.disk import JOURNAL, RESULTS, open_disk
-from pipeline.journal.recovery import last_line
 from pipeline.journal.verify import refuse_changed_lines
 from pipeline.models import Calls, State
 
@@ -67,12 +66,12 @@ def test_bytes_changed_in_the_middle_are_refused_at_the_next_start_and_left_as_t
     assert results.read_bytes() == changed
 
 
-def test_results_too_large_to_be_read_at_every_start_are_read_after_a_run_that_died(tmp_path: Path) -> None:
+def test_of_large_results_every_start_checks_the_last_lines(tmp_path: Path) -> None:
     results = three_lines(tmp_path)
     disk = open_disk(tmp_path, now=NOW)
-    results.write_bytes(results.read_bytes().replace(b'"1"', b'"7"'))
-    last = last_line(disk.store)
-    refuse_changed_lines(disk.store, results, last=last, died=False, read_always=10)
+    whole = results.read_bytes()
+    results.write_bytes(whole.replace(b'"1"', b'"7"'))
+    refuse_changed_lines(disk.store, results, most=len(whole) // 3)
     with pytest.raises(JournalError, match="line 2"):
-        refuse_changed_lines(disk.store, results, last=last, died=True, read_always=10)
+        refuse_changed_lines(disk.store, results, most=len(whole) // 3 + 1)
     disk.close()

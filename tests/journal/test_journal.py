@@ -24,8 +24,8 @@ from pipeline.errors import JournalError, RunPaused
 from pipeline.journal import journal as journal_module
 from pipeline.journal.journal import Journal
 from pipeline.journal.leases import FIRST_LEASE, MAX_LEASE
+from pipeline.journal.notes import SpoolRef, note_of
 from pipeline.journal.spool import mark_of
-from pipeline.journal.store import SpoolRef, note_of
 from pipeline.models import EXPIRY_MARGIN_S, HITS_LIFE_S, Calls, Kind, Problem, State, Task, Upload
 
 pytestmark = pytest.mark.anyio

@@ -12,8 +12,9 @@ from pipeline.errors import JournalError
 from pipeline.hits import choose
 from pipeline.journal.admission import admit
 from pipeline.journal.disk import JOURNAL, RESULTS, connect, open_disk
+from pipeline.journal.notes import SpoolRef, note_of
 from pipeline.journal.recovery import Recovered, last_line, recover, requeue_failed
-from pipeline.journal.store import SpoolRef, Store, note_of
+from pipeline.journal.store import Store
 from pipeline.models import Calls, NoHits, Problem, SearchOnly, State, Task, Tasked, Work
 from pipeline.record import RecordWriter
 from pipeline.sink import Sink

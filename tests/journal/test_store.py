@@ -11,9 +11,10 @@ from fakes import NOW, hits, item
 from pipeline.errors import JournalError
 from pipeline.journal.admission import admit
 from pipeline.journal.disk import JOURNAL, RESULTS, connect, open_disk, open_store_read_only
+from pipeline.journal.notes import SpoolRef, note_of
 from pipeline.journal.outlook import left
 from pipeline.journal.schema import LEGAL
-from pipeline.journal.store import SpoolRef, Store, note_of
+from pipeline.journal.store import Store
 from pipeline.models import Calls, Kind, Problem, State, Task, Upload
 from pipeline.sink import Line
 

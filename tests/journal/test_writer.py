@@ -103,8 +103,8 @@ async def test_line_is_on_disk_before_the_commit_and_the_commit_before_the_word(
         until_here = list(events)  # closing notes that it ended well
     one, both = len(line_of(1)), len(line_of(1) + line_of(2))
     assert until_here == [
-        *(f"synced {one}", "BEGIN", "UPDATE", "COMMIT", "done 1"),
-        *(f"synced {both}", "BEGIN", "UPDATE", "COMMIT", "done 2"),
+        *(f"synced {one}", "BEGIN", "UPDATE", "SELECT", "COMMIT", "done 1"),
+        *(f"synced {both}", "BEGIN", "UPDATE", "SELECT", "COMMIT", "done 2"),
     ]
 
 

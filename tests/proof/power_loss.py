@@ -29,8 +29,8 @@ import pytest
 
 from pipeline.errors import JournalError
 from pipeline.journal.disk import Disk, open_disk
+from pipeline.journal.notes import SearchNote, SpoolRef
 from pipeline.journal.spool import mark_of
-from pipeline.journal.store import SearchNote, SpoolRef
 from proof.history import MEMORY, Created, read_history, violations
 from proof.mutants import MUTANTS
 from proof.recorder import recording

@@ -1,0 +1,22 @@
+"""The benchmarks measure what they say: each contender does all of the work, and the counting counts."""
+
+import pytest
+
+from tests.bench.compare import CONTENDERS, measure, vendor
+from tests.bench.pace import early_ms, used, worst_second
+
+
+@pytest.mark.parametrize("name", CONTENDERS)
+def test_a_contender_searches_and_creates_every_picture(name: str) -> None:
+    with vendor("--size", "3000", "--hits", "10") as (address, lag):
+        told = measure(name, address, 40)
+    assert told["per_s"] > 0
+    assert told["rss_mb"] > 10
+    assert lag["pictures"] == 40
+
+
+def test_the_worst_second_is_found_wherever_it_begins() -> None:
+    times = [0.0, 0.5, 1.2, 1.3, 1.4, 2.15, 2.35]
+    assert worst_second(times) == (4, 2)
+    assert early_ms(times, 3) == pytest.approx(100.0)  # 0.5 to 1.4
+    assert used([0.0, 0.1, 0.2], 10) == pytest.approx(1.0)
