@@ -61,7 +61,7 @@ class Sender:
         self._thresholds = {kind: _room(limiter, INTENT_S, 2) for kind, limiter in limiters.items()}
 
     async def send(self, attempt: Attempt) -> wire.Answer:
-        """Send and read the whole answer. Raises CallError whose `sent` is true, or Stopping."""
+        """Send and read the whole answer. Raises CallError, or Stopping when nothing was sent."""
         kind = attempt.request.kind
         await self._limiters[kind].rested()
         door = self._doors[kind]
@@ -89,11 +89,11 @@ class Sender:
             raise Reconnect("its connection grew old before its turn", code="stale", sent=False)
         attempt.bearer = self._auth.bearer
         headers["Authorization"] = f"Bearer {attempt.bearer}"
-        attempt.waiting = False
         attempt.meter.sent(kind)
         self._stats.sent[kind] += 1
         if self._on_sent:
             self._on_sent(kind, at)
+        attempt.waiting = False
 
     async def _permit(self, attempt: Attempt) -> float | None:
         """When the permit came; None when the connection grew old before.

@@ -443,6 +443,25 @@ def test_a_certificate_that_is_refused_after_the_send_is_in_doubt_and_carries_th
     assert isinstance(ended.then, RunStopped)
 
 
+# --- what is refused at the last moment ---
+
+
+def test_calls_that_are_refused_at_the_last_moment_keep_nobody_out() -> None:
+    """Links that expired while the machine slept, say: only so many calls may wait with an open connection."""
+
+    class Refusing(PlainMeter):
+        def sent(self, kind: Kind) -> None:
+            raise ItemRefused("expired meanwhile", code="expired", sent=False)
+
+    async def scenario() -> object:
+        client = client_of(VirtualVendor(lambda *_: None), qps=1)
+        for number in range(10):
+            await outcome(client.search("P009", f"https://cdn.example/{number}.jpg", {}, Refusing()))
+        return await outcome(search(client))
+
+    assert not isinstance(run_virtually(scenario), Exception)
+
+
 # --- the retry budget ---
 
 
