@@ -4,7 +4,6 @@ Used by the command line and by `from pipeline import run_job`.
 """
 
 import functools
-import gc
 import logging
 import os
 import time
@@ -47,6 +46,7 @@ from pipeline.spec import JobSpec, load_job
 from pipeline.spec.as_run import spec_as_run
 from pipeline.stopping import stop_on_signals
 from pipeline.summary import RunSummary
+from pipeline.tuning import tuned
 
 SANDBOX_CREDENTIALS = Credentials(client_id="sandbox", client_secret="sandbox-secret")  # noqa: S106 - it guards nothing
 PUBLIC = ("sandbox", "sandbox-secret", "sandbox-key")  # a sandbox's credentials: words that texts may hold
@@ -144,8 +144,8 @@ def run_loaded(job: Job, options: RunOptions) -> RunSummary:
             _held(job, options) as (folder, part),
             run_log(folder / LOG),
             _address(job.spec, folder) as url,
+            tuned(),
         ):
-            gc.freeze()  # what start-up has built lives as long as the run: no need to look at it again and again
             return anyio.run(functools.partial(_run, job, options, folder, url, part))
     except BaseExceptionGroup as group:
         raise _first(group) from None

@@ -10,6 +10,7 @@ from contextlib import aclosing
 from typing import assert_never
 
 import anyio
+from anyio.abc import TaskGroup
 
 from pipeline.errors import (
     CallError,
@@ -22,7 +23,7 @@ from pipeline.errors import (
     SpecError,
     Stopping,
 )
-from pipeline.feed import Feed
+from pipeline.feed import Feed, Handout
 from pipeline.guards import Doubts, Systemic
 from pipeline.intake import Intake
 from pipeline.models import (
@@ -128,27 +129,29 @@ class Engine:
 
         With `doubtful`, on those in doubt that may be created once more.
         """
-        room = anyio.Semaphore(self._ports.spec.max_in_flight, fast_acquire=True)
-        begun = 0
         feed = Feed(self._ports.ledger, self._intake, self._tally, now=self._ports.now, ended=self._has_ended)
-        async with anyio.create_task_group() as workers:
-            if not self._intake.done:
-                workers.start_soon(self._take_in)
-            try:
-                async with aclosing(feed.doubtful() if doubtful else feed.items()) as waiting:
-                    async for work in waiting:
-                        await room.acquire()
-                        if self.ended_by is not None or (limit is not None and begun >= limit):
-                            break
-                        begun += 1
-                        workers.start_soon(self._carry, work, room)
-            except JournalError as error:
-                self.journal_failed(error)
-            if limit is not None and begun >= limit:
-                self._intake.stop()
+        async with aclosing(feed.doubtful() if doubtful else feed.items()) as items:
+            handout = Handout(items, limit)
+            async with anyio.create_task_group() as workers:
+                if not self._intake.done:
+                    workers.start_soon(self._take_in)
+                workers.start_soon(self._work, handout, workers, self._ports.spec.max_in_flight)
         if self._broken is not None:
             raise self._broken
-        return begun
+        return handout.given
+
+    async def _work(self, handout: Handout, workers: TaskGroup, most: int) -> None:
+        """Carry one item after the other; with the first, call in one more worker until there are `most`."""
+        try:
+            while (work := await handout.next()) is not None and not self._has_ended():
+                if most > 1:
+                    workers.start_soon(self._work, handout, workers, most - 1)
+                    most = 1
+                await self._carry(work)
+        except JournalError as error:
+            self.journal_failed(error)
+        if handout.left:
+            self._intake.stop()
 
     def _has_ended(self) -> bool:
         return self.ended_by is not None
@@ -161,7 +164,7 @@ class Engine:
         except JournalError as error:
             self.journal_failed(error)
 
-    async def _carry(self, work: Work, room: anyio.Semaphore) -> None:
+    async def _carry(self, work: Work) -> None:
         """Process one item and record how it ended. Shielded: what is paid is recorded whatever happens around it."""
         before = State.SEARCHED if work.hits is not None else State.PENDING
         if work.doubt is not None:
@@ -180,7 +183,6 @@ class Engine:
             self.journal_failed(error)
         finally:
             self._meters.discard(meter)
-            room.release()
 
     async def _outcome(self, work: Work, meter: ItemMeter) -> Outcome:
         try:

@@ -1,8 +1,10 @@
 """What is worked on next: what expires first goes first, the rest in the job's order, as it comes in."""
 
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import aclosing
+
+import anyio
 
 from pipeline.intake import Intake
 from pipeline.models import State, Work
@@ -55,8 +57,8 @@ class Feed:
             batch = await self._ledger.take_doubtful(after=after, generation=self._intake.generation, now=self._now())
             if not batch:
                 return
-            for work in batch:
-                after = work.ord
+            after = batch[-1].ord
+            for work in _each(batch):
                 yield work
 
     async def _expiring(self, state: State) -> AsyncGenerator[Work, None]:
@@ -65,7 +67,7 @@ class Feed:
         for start in range(0, len(ords), _TOGETHER):
             if self._ended():
                 return
-            for work in await self._ledger.take_these(ords[start : start + _TOGETHER], now=self._now()):
+            for work in _each(await self._ledger.take_these(ords[start : start + _TOGETHER], now=self._now())):
                 yield work
 
     async def _rest(self) -> AsyncGenerator[Work, None]:
@@ -75,11 +77,39 @@ class Feed:
             batch = await self._ledger.take(
                 State.PENDING, after=after, generation=self._intake.generation, now=self._now()
             )
-            for work in batch:
-                after = work.ord
+            if batch:
+                after = batch[-1].ord
+            elif all_in:
+                return
+            else:
+                await self._intake.more()
+            for work in _each(batch):
                 if work.ord not in self._given:
                     yield work
-            if not batch:
-                if all_in:
-                    return
-                await self._intake.more()
+
+
+def _each(batch: list[Work]) -> Iterator[Work]:
+    """The items of a batch in order, none of them kept: what an item is given on its way would stay as long."""
+    batch.reverse()
+    while batch:
+        yield batch.pop()
+
+
+class Handout:
+    """Items given to whoever is free, at most `limit`; `given` counts, `left` says that there are more than that."""
+
+    def __init__(self, items: AsyncIterator[Work], limit: int | None) -> None:
+        self.given = 0
+        self.left = False
+        self._items = items
+        self._limit = limit
+        self._turn = anyio.Lock(fast_acquire=True)
+
+    async def next(self) -> Work | None:
+        """The next item, as soon as there is one; None when there are no more."""
+        async with self._turn:
+            if self.left or (work := await anext(self._items, None)) is None:
+                return None
+            self.left = self.given == self._limit
+            self.given += not self.left
+            return None if self.left else work

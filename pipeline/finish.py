@@ -97,14 +97,18 @@ def exit_of(ended_by: PipelineError | None, items: Mapping[str, int], *, limited
     if ended_by is not None:
         return ended_by.exit_code, str(ended_by)
     if items["open"]:
-        said = f"finished; {items['open']:,} items are open, see {OPEN}"
+        said = f"finished; {_are(items['open'])} open, see {OPEN}"
         if items["in_doubt"]:
             said += f"; decide about the {items['in_doubt']:,} in doubt with `pipeline resolve`"
         return 1, said
     if items["not_started"]:
-        rest = f"{items['not_started']:,} items are not started; run again to go on"
+        rest = f"{_are(items['not_started'])} not started; run again to go on"
         return (0, f"stopped at --limit; {rest}") if limited else (1, rest)
     return 0, "all items are settled"
+
+
+def _are(count: int) -> str:
+    return "1 item is" if count == 1 else f"{count:,} items are"
 
 
 def write_report_page(

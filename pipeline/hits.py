@@ -13,6 +13,8 @@ def choose(hits: Hits, *, min_score: float, max_hits: int) -> Choice | None:
     A hit without a score passes only when no score is asked for. An incomplete hit, which AI39-1 would refuse, is left
     out and counted in `dropped`.
     """
+    if min_score <= 0 and len(hits.scores) <= max_hits and all(hits.complete) and hits.scores:
+        return Choice(hits.array, len(hits.scores), 0)
     fits = [
         index for index, score in enumerate(hits.scores) if min_score <= 0 or (score is not None and score >= min_score)
     ]

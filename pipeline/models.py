@@ -16,6 +16,8 @@ from typing import Any
 
 import msgspec
 
+from pipeline.checksum import crc32, joined
+
 # Links to uploads and to hits die 9 hours after the answer, tasks after 8 (api-contract.md).
 SANDBOX_HOST = "sandbox.invalid"  # of the pictures that the sandbox knows; nobody can own it (RFC 2606)
 HITS_LIFE_S = 9 * 3600
@@ -27,7 +29,7 @@ EXPIRY_MARGIN_S = 15 * 60
 
 def iso(at: float) -> str:
     """Write a time as `2026-11-21T10:00:00.000Z`."""
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
 class Kind(enum.StrEnum):
@@ -115,7 +117,8 @@ class Hits:
 
     `array` is the vendor's own JSON array of hits, byte for byte but for raw line breaks between tokens. `scores[i]` is
     None where the vendor sent none; `complete[i]` is False where one of AI39-1's required fields is missing. `total`
-    counts all results at the vendor, `at` is when the answer came; `endpoint` and `params` are what was asked.
+    counts all results at the vendor, `at` is when the answer came; `endpoint` and `params` are what was asked. `crc` is
+    the array's CRC-32, taken when it came, so that nobody has to read it through again.
     """
 
     array: bytes
@@ -126,6 +129,10 @@ class Hits:
     at: float
     endpoint: str = ""
     params: Mapping[str, Any] = field(default_factory=dict)
+    crc: int = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "crc", crc32(self.array))
 
     @property
     def expires_at(self) -> float:
@@ -153,6 +160,34 @@ class Task:
     def expires_at(self) -> float:
         """When the vendor forgets the task."""
         return self.at + TASK_LIFE_S
+
+
+_END = b"}\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Spliced:
+    """A record's line in parts, so that its hits need not be copied: what stands before them, and the hits."""
+
+    head: bytes
+    hits: bytes
+    hits_crc: int
+
+    def __bytes__(self) -> bytes:
+        return b"".join(self.parts)
+
+    def __len__(self) -> int:
+        return len(self.head) + len(self.hits) + len(_END)
+
+    @property
+    def parts(self) -> tuple[bytes, bytes, bytes]:
+        """The line's bytes in order."""
+        return self.head, self.hits, _END
+
+    @property
+    def crc(self) -> int:
+        """The CRC-32 of the whole line."""
+        return crc32(_END, joined(crc32(self.head), self.hits_crc, len(self.hits)))
 
 
 class Calls(msgspec.Struct):

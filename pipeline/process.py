@@ -108,8 +108,9 @@ class ItemMeter:
         self._may_exist = True
 
     def _refuse_expired(self, kind: Kind) -> None:
-        if kind is not Kind.UPLOAD and any(age.seconds > HITS_LIFE_S - EXPIRY_MARGIN_S for age in self._ages):
-            raise ItemRefused("the vendor's links expired before they were used", code=EXPIRED, sent=False)
+        for age in self._ages:
+            if kind is not Kind.UPLOAD and age.seconds > HITS_LIFE_S - EXPIRY_MARGIN_S:
+                raise ItemRefused("the vendor's links expired before they were used", code=EXPIRED, sent=False)
 
 
 async def process_item(work: Work, ports: Ports, meter: ItemMeter) -> Settled:

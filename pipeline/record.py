@@ -8,8 +8,23 @@ from typing import Any, assert_never
 
 import msgspec
 
+from pipeline.checksum import crc32
 from pipeline.hits import kept
-from pipeline.models import Calls, Choice, Hits, NoHits, Problem, SearchOnly, Settled, State, Task, Tasked, Work, iso
+from pipeline.models import (
+    Calls,
+    Choice,
+    Hits,
+    NoHits,
+    Problem,
+    SearchOnly,
+    Settled,
+    Spliced,
+    State,
+    Task,
+    Tasked,
+    Work,
+    iso,
+)
 from pipeline.spec.model import JobSpec
 from pipeline.version import __version__
 
@@ -84,7 +99,7 @@ class RecordWriter:
     spec: JobSpec
     spec_sha256: str
 
-    def settled(self, work: Work, outcome: Settled) -> tuple[State, bytes, Task | None]:
+    def settled(self, work: Work, outcome: Settled) -> tuple[State, Spliced, Task | None]:
         """The state, the line and the task of a settled item."""
         match outcome:
             case Tasked(hits, choice, task):
@@ -100,7 +115,7 @@ class RecordWriter:
         """The line of a task that a person found at the vendor; `work.hits` is what is known of its search."""
         part = self._task(choice, task)
         if work.hits is not None and not hits_lost:
-            return self._line(work, State.TASKED, work.hits, part)
+            return bytes(self._line(work, State.TASKED, work.hits, part))
         search = self._search(work.hits) if work.hits else None
         head = self._head(work, State.TASKED, search=search, task=part, error=None)
         return _encode(msgspec.structs.replace(head, hits_lost=True), _NO_HITS)
@@ -130,10 +145,11 @@ class RecordWriter:
         )
         return _encode(head, bytes(first.hits))
 
-    def _line(self, work: Work, state: State, hits: Hits, task: TaskPart | None) -> bytes:
+    def _line(self, work: Work, state: State, hits: Hits, task: TaskPart | None) -> Spliced:
         limit = self.spec.output.hits
         head = self._head(work, state, search=self._search(hits), task=task, error=None)
-        return _encode(head, kept(hits, None if limit == "all" else limit))
+        array = kept(hits, None if limit == "all" else limit)
+        return _spliced(head, array, hits.crc if array is hits.array else crc32(array))
 
     def _task(self, choice: Choice, task: Task) -> TaskPart:
         return TaskPart(
@@ -188,5 +204,9 @@ def search_params(spec: JobSpec) -> dict[str, Any]:
 
 
 def _encode(head: Record, hits: bytes) -> bytes:
-    """Encode the head and splice the hits in as its last field."""
-    return b"".join((msgspec.json.encode(head)[:-1], b',"hits":', hits, b"}\n"))
+    return bytes(_spliced(head, hits, crc32(hits)))
+
+
+def _spliced(head: Record, hits: bytes, hits_crc: int) -> Spliced:
+    """Encode the head; the hits follow as its last field."""
+    return Spliced(b"".join((msgspec.json.encode(head)[:-1], b',"hits":')), hits, hits_crc)

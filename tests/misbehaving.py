@@ -277,6 +277,18 @@ async def slow_drip(caller: Caller) -> None:
         await caller.say(b" ")
 
 
+def stall(status: int, body: bytes) -> Script:
+    """Begin an answer that has no length, so that only a close ends it, and say no more until the client goes."""
+    head = f"HTTP/1.1 {status} Whatever\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n"
+
+    async def script(caller: Caller) -> None:
+        await caller.request()
+        await caller.say(head.encode() + body)
+        await caller.reader.read()
+
+    return script
+
+
 half_body = then(http(200, CREATED[:40], length=len(CREATED)))
 half_chunk = then(
     b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n40\r\n" + CREATED[:40]

@@ -348,6 +348,15 @@ async def test_manifest_that_breaks_off_ends_the_run_and_finishes_what_is_in_fli
     assert list(states(tmp_path).values()) == [State.TASKED] * 3
 
 
+async def test_limit_closes_the_intake_only_once_there_is_more_than_it_allows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a batch of known items at the limit would end it, and the run would say that all items are settled."""
+    monkeypatch.setattr("pipeline.intake.BATCH", 3)
+    await run(tmp_path, FakeVendor(), [*many(3), *many(3), *many(6)[3:]], limit=3)
+    assert list(states(tmp_path).values()) == [State.TASKED] * 3 + [State.PENDING] * 3
+
+
 @pytest.mark.parametrize("limit", [0, 1, 7, 20, 99])
 async def test_limit_begins_so_many_items_and_the_next_run_goes_on(limit: int, tmp_path: Path) -> None:
     vendor = FakeVendor()

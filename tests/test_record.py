@@ -73,7 +73,7 @@ def remote(id_: str = "SKU-1") -> Work:
 
 
 def settled(spec: JobSpec, outcome: Settled, work: Work | None = None) -> bytes:
-    return RecordWriter(spec, "abc").settled(work or remote(), outcome)[1]
+    return bytes(RecordWriter(spec, "abc").settled(work or remote(), outcome)[1])
 
 
 def read(line: bytes) -> dict[str, Any]:
@@ -104,7 +104,7 @@ def test_a_settled_record_has_the_pinned_keys_in_the_pinned_order(
     spec: JobSpec, outcome: Settled, state: State, status: str
 ) -> None:
     found, line, task = RecordWriter(spec, "abc").settled(remote(), outcome)
-    record = read(line)
+    record = read(bytes(line))
     assert list(record) == SETTLED_KEYS
     assert (found, record["schema"], record["status"]) == (state, 1, status)
     assert_parts_pinned(record)

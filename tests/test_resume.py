@@ -120,7 +120,9 @@ def _files(folder: Path) -> Iterator[Path]:
 @contextmanager
 def watched(watch: Watch) -> Iterator[Watch]:
     """Tell `watch` of every call that changes a file: before it, after it, and in the middle of a write."""
-    real = {name: getattr(os, name) for name in ("write", "fdatasync", "fsync", "ftruncate", "unlink", "open")}
+    real = {
+        name: getattr(os, name) for name in ("write", "writev", "fdatasync", "fsync", "ftruncate", "unlink", "open")
+    }
 
     def told(name: str) -> Callable[..., Any]:
         def call(*arguments: Any, **options: Any) -> Any:
@@ -141,7 +143,9 @@ def watched(watch: Watch) -> Iterator[Watch]:
 
     with pytest.MonkeyPatch.context() as patch:
         for name in real:
-            patch.setattr(os, name, write if name == "write" else told(name))
+            patch.setattr(os, name, told(name))
+        patch.setattr(os, "write", write)
+        patch.setattr(os, "writev", lambda fd, parts: write(fd, b"".join(parts)))
         watch.watching = True
         yield watch
         watch.watching = False
@@ -152,9 +156,9 @@ class NotingJournal(Journal):
 
     noted: dict[str, bytes]
 
-    async def settle(self, work: Any, state: State, line: bytes, task: Any) -> None:
+    async def settle(self, work: Any, state: State, line: Any, task: Any) -> None:
         await super().settle(work, state, line, task)
-        self.noted[work.item.id] = line
+        self.noted[work.item.id] = bytes(line)
 
 
 def job(folder: Path, *, in_flight: int = 4) -> JobSpec:

@@ -55,11 +55,23 @@ def test_lines_are_synced_before_anyone_hears_where_they_lie(sink: Sink, monkeyp
     assert sizes == [len(ONE + TWO)]
 
 
-def test_short_writes_are_continued(sink: Sink, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("system", ["with writev", "without"])
+def test_short_writes_are_continued(sink: Sink, system: str, monkeypatch: pytest.MonkeyPatch) -> None:
     write = os.write
     monkeypatch.setattr(os, "write", lambda fd, data: write(fd, data[:5]))
+    if system == "without":
+        monkeypatch.delattr(os, "writev")
+    else:
+        monkeypatch.setattr(os, "writev", lambda fd, parts: write(fd, b"".join(parts)[:7]))
     sink.append([ONE, TWO])
     assert sink.path.read_bytes() == ONE + TWO
+
+
+def test_any_number_of_lines_is_written_in_order(sink: Sink) -> None:
+    """The system takes no more than 1,024 parts at once."""
+    lines = [b'{"item":"%d"}\n' % n for n in range(2_500)]
+    sink.append(lines)
+    assert sink.path.read_bytes() == b"".join(lines)
 
 
 def test_start_goes_on_after_the_last_known_line(tmp_path: Path, written: list[Line]) -> None:

@@ -2,9 +2,7 @@
 
 import functools
 import random
-import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import TypeVar
 
 import anyio
@@ -40,6 +38,7 @@ from pipeline.quota import QuotaGate
 from pipeline.retry import RetryBudget, delay_s
 
 MAX_DEFERRALS = 10
+_UUID_4, _UUID_MASK = 0x4000 << 64 | 0x8000 << 48, ~(0xF000 << 64 | 0xC000 << 48)  # version and variant (RFC 9562)
 
 _T = TypeVar("_T")
 
@@ -81,8 +80,8 @@ class Client:
 
     async def search(self, endpoint: str, url: str, params: Mapping[str, object], meter: Meter) -> Hits:
         """Search one picture (P009 or P060)."""
-        hits = await self._call(wire.search_request(endpoint, url, params), wire.read_search, meter)
-        return replace(hits, endpoint=endpoint, params=params)
+        read = functools.partial(wire.read_search, endpoint=endpoint, params=params)
+        return await self._call(wire.search_request(endpoint, url, params), read, meter)
 
     async def create(
         self, url: str, choice: Choice, meter: Meter, *, report_lang: str, country: list[str] | None
@@ -138,8 +137,7 @@ class Client:
         """Send the call until it is answered or given up; `doubted` gets the attempts that may have been executed."""
         attempt, deferrals = 1, 0
         while True:
-            # A name, not a secret: uuid4 asks the system each time.
-            this = Attempt(request, uuid.UUID(int=random.getrandbits(128), version=4).hex, meter)
+            this = Attempt(request, _request_id(), meter)
             try:
                 await self._turn(this)
                 await self._auth.ready()
@@ -256,3 +254,8 @@ class Client:
             await self._endings[kind].wait()
         if self._endings[kind].is_set():
             raise Stopping("the run is ending")
+
+
+def _request_id() -> str:
+    """A UUID 4 in hexadecimal. A name, not a secret: `uuid.uuid4` asks the system each time."""
+    return f"{random.getrandbits(128) & _UUID_MASK | _UUID_4:032x}"

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from pipeline.journal.disk import Disk
-from pipeline.journal.notes import SearchNote, SpoolRef
+from pipeline.journal.notes import SearchNote
 from pipeline.journal.spool import mark_of
+from pipeline.journal.store import intent_step, settled_step
 from pipeline.models import Calls, State, Task
 from pipeline.sink import Line
 
@@ -23,6 +24,7 @@ class Intent(NamedTuple):
     calls: Calls
     note: SearchNote
     array: bytes
+    crc: int
 
 
 class Settlement(NamedTuple):
@@ -35,26 +37,28 @@ class Settlement(NamedTuple):
     segment: int | None
 
 
-def intend_all(disk: Disk, intents: Sequence[Intent], _: Sequence[Line | None]) -> list[SpoolRef]:
-    """Write hits and intents; return where the hits lie."""
-    refs = disk.spool.append_all([(intent.array, mark_of(intent.ord, intent.note)) for intent in intents])
-    disk.store.intend_all(
-        [
-            (intent.ord, intent.request_id, intent.at, intent.calls, (intent.note, ref))
-            for intent, ref in zip(intents, refs, strict=True)
-        ]
-    )
-    return refs
+def advance(disk: Disk, changes: Sequence[Intent | Settlement], lines: Sequence[Line | None]) -> list[int | None]:
+    """Write the hits of intents, then everything in one statement, as the writer wants it (`Writer.do_all`).
 
-
-def settle_all(disk: Disk, settlements: Sequence[Settlement], lines: Sequence[Line | None]) -> list[None]:
-    """Index the lines, which are on disk, and free the hits."""
-    rows = []
-    for settlement, line in zip(settlements, lines, strict=True):
-        assert line is not None
-        rows.append((settlement.ord, settlement.state, line, settlement.calls, settlement.task))
-    disk.store.settle_all(rows)
-    for settlement in settlements:
-        if settlement.segment is not None:
-            disk.spool.release(settlement.segment)
-    return [None] * len(rows)
+    Returns the segments that the hits lie in, None for a settlement. A settlement's line is on disk already; its hits
+    are freed.
+    """
+    bring = [change for change in changes if isinstance(change, Intent)]
+    marked = [(intent.array, intent.crc, mark_of(intent.ord, intent.note)) for intent in bring]
+    refs = iter(disk.spool.append_all(marked) if marked else ())
+    segments: list[int | None] = []
+    steps = []
+    for change, line in zip(changes, lines, strict=True):
+        if isinstance(change, Intent):
+            ref = next(refs)
+            segments.append(ref.segment)
+            steps.append(intent_step(change.ord, change.request_id, change.at, change.calls, (change.note, ref)))
+        else:
+            assert line is not None
+            segments.append(None)
+            steps.append(settled_step(change.ord, change.state, line, change.calls, change.task))
+    disk.store.advance(steps)
+    for change in changes:
+        if isinstance(change, Settlement) and change.segment is not None:
+            disk.spool.release(change.segment)
+    return segments

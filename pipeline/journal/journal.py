@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from pipeline.journal import admission, chosen, doubts
 from pipeline.journal.admission import Admitted, Change, SourceError
-from pipeline.journal.batches import Intent, Settlement, intend_all, settle_all
+from pipeline.journal.batches import Intent, Settlement, advance
 from pipeline.journal.disk import Disk
 from pipeline.journal.leases import Lease, Leases
 from pipeline.journal.notes import SearchNote, SpoolRef, note_of
@@ -19,7 +19,7 @@ from pipeline.journal.spool import mark_of
 from pipeline.journal.store import Store, Waiting
 from pipeline.journal.taking import with_hits
 from pipeline.journal.writer import Writer
-from pipeline.models import EXPIRY_MARGIN_S, Calls, Hits, Item, Kind, Problem, State, Task, Upload, Work
+from pipeline.models import EXPIRY_MARGIN_S, Calls, Hits, Item, Kind, Problem, Spliced, State, Task, Upload, Work
 
 _BATCH = {State.SEARCHED: 32, State.PENDING: 512}  # searched rows bring their hits along, up to 100 KB each
 
@@ -203,8 +203,10 @@ class Journal:
         calls = Calls(work.calls.upload, work.calls.search, work.calls.create + 1)
         first = work.ord not in self._segments
         if first and work.doubt is None:
-            intent = Intent(work.ord, request_id, at, calls, note_of(hits), hits.array)
-            self._segments[work.ord] = (await self._writer.do_all(intend_all, intent)).segment
+            intent = Intent(work.ord, request_id, at, calls, note_of(hits), hits.array, hits.crc)
+            segment = await self._writer.do_all(advance, intent)
+            assert segment is not None
+            self._segments[work.ord] = segment
             return
 
         def write(disk: Disk, _: object) -> SpoolRef | None:
@@ -243,10 +245,10 @@ class Journal:
 
         self._writer.post(write)
 
-    async def settle(self, work: Work, state: State, line: bytes, task: Task | None) -> None:
+    async def settle(self, work: Work, state: State, line: bytes | Spliced, task: Task | None) -> None:
         """Write an item's record; durable, line and state, when it returns."""
         settlement = Settlement(work.ord, state, work.calls, task, self._segments.pop(work.ord, None))
-        await self._writer.do_all(settle_all, settlement, line=line)
+        await self._writer.do_all(advance, settlement, line=line)
 
     async def leave_open(self, work: Work, state: State, problem: Problem, hits: Hits | None) -> None:
         """Note why an item is open; hits that are paid stay with it."""

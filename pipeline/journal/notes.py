@@ -16,7 +16,7 @@ class SpoolRef(NamedTuple):
 
 
 class SearchNote(msgspec.Struct, frozen=True):
-    """What the journal keeps of a search beside its hits."""
+    """What the journal keeps of a search beside its hits. `complete` is empty when all hits are, as they mostly are."""
 
     scores: tuple[float | None, ...]
     complete: tuple[bool, ...]
@@ -30,9 +30,11 @@ class SearchNote(msgspec.Struct, frozen=True):
 def note_of(hits: Hits) -> SearchNote:
     """What the journal keeps of hits."""
     asked = (hits.endpoint, dict(hits.params))
-    return SearchNote(hits.scores, hits.complete, hits.total, hits.request_id, hits.at, *asked)
+    complete = () if all(hits.complete) else hits.complete
+    return SearchNote(hits.scores, complete, hits.total, hits.request_id, hits.at, *asked)
 
 
 def hits_of(note: SearchNote, array: bytes) -> Hits:
     """The hits again, from the journal's note and the spool's bytes."""
-    return Hits(array, note.scores, note.complete, note.total, note.request_id, note.at, note.endpoint, note.params)
+    complete = note.complete or (True,) * len(note.scores)
+    return Hits(array, note.scores, complete, note.total, note.request_id, note.at, note.endpoint, note.params)

@@ -10,8 +10,10 @@ VERSION = 1
 
 
 class Cursor(Protocol):
-    """What a statement answers with."""
+    """What a statement answers with; `rowcount` is how many rows it changed."""
 
+    @property
+    def rowcount(self) -> int: ...
     def fetchone(self) -> Any: ...
     def fetchall(self) -> Any: ...
 

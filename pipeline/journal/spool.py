@@ -5,13 +5,13 @@ deleted when the last item that has hits in it is settled.
 """
 
 import os
-import zlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from pipeline.checksum import crc32, joined
 from pipeline.journal.notes import SearchNote, SpoolRef
-from pipeline.sink import crc32
+from pipeline.sink import write_all
 
 SEGMENT_BYTES = 32 << 20
 _CRC_BYTES = 4
@@ -33,20 +33,20 @@ class Spool:
 
     def append(self, array: bytes, *, mark: bytes) -> SpoolRef:
         """Write hits; return where they lie. `mark` says whose they are: a power loss can bring an old segment back."""
-        return self.append_all([(array, mark)])[0]
+        return self.append_all([(array, crc32(array), mark)])[0]
 
-    def append_all(self, marked: Sequence[tuple[bytes, bytes]]) -> list[SpoolRef]:
-        """As `append`, for many hits, each with its mark, in one write."""
+    def append_all(self, marked: Sequence[tuple[bytes, int, bytes]]) -> list[SpoolRef]:
+        """As `append`, for many hits, each with its CRC-32 and mark, in one write."""
         if self._fd is None or self._offset > SEGMENT_BYTES:
             self._next_segment()
         assert self._fd is not None
         refs: list[SpoolRef] = []
         parts: list[bytes] = []
-        for array, mark in marked:
+        for array, crc, mark in marked:
             refs.append(SpoolRef(self._segment, self._offset, _CRC_BYTES + len(array)))
-            parts += (_check(array, mark), array)
+            parts += (_check(array, crc, mark), array)
             self._offset += _CRC_BYTES + len(array)
-        _write_all(self._fd, b"".join(parts))
+        write_all(self._fd, parts)
         self._live[self._segment] += len(refs)
         return refs
 
@@ -59,7 +59,7 @@ class Spool:
         except OSError:
             return None
         array = data[_CRC_BYTES:]
-        whole = len(data) == ref.size and _check(array, mark) == data[:_CRC_BYTES]
+        whole = len(data) == ref.size and _check(array, crc32(array), mark) == data[:_CRC_BYTES]
         return array if whole else None
 
     def release(self, segment: int) -> None:
@@ -95,11 +95,5 @@ def mark_of(ord_: int, note: SearchNote) -> bytes:
     return f"{ord_} {note.request_id} {note.at!r}".encode()
 
 
-def _check(array: bytes, mark: bytes) -> bytes:
-    return crc32(array, zlib.crc32(mark)).to_bytes(_CRC_BYTES, "big")
-
-
-def _write_all(fd: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(fd, view) :]
+def _check(array: bytes, crc: int, mark: bytes) -> bytes:
+    return joined(crc32(mark), crc, len(array)).to_bytes(_CRC_BYTES, "big")

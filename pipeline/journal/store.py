@@ -1,6 +1,6 @@
 """SQLite: one row per item, and which change of state is legal. Synchronous, one connection, one thread.
 
-Every function here runs inside the writer's transaction and either changes exactly the row it means or raises
+Every function here runs inside the writer's transaction, or is one, and either changes exactly what it means or raises
 (JournalError, or SQLite's own error where the trigger refuses), which latches the writer. All that a settled line needs
 (state, task id, seq, offset, length, CRC) is one row, so that no crash can come between its parts: an earlier design
 with two rows lost lines once in a hundred kills.
@@ -19,8 +19,18 @@ from pipeline.models import PAID, Calls, Item, Kind, Problem, State, Task, Uploa
 from pipeline.sink import Line
 
 _WORK = "ord, id, source, local, origin, labels, calls, url, url_expires, sha256, search, segment, spooled_at, spooled"
-# What an intent changes; see `Store._change_all`.
-_INTEND = f"state = {int(State.CREATING)}, attempt = attempt + 1, intent = $1, intent_at = $2, calls = $3"
+# Many steps at once, as JSON: all of them or, when an item is missing, none. By itself it is its own transaction.
+ADVANCE = re.sub(
+    r"\$(\d+)",
+    r"json_extract(step.value, '$[\1]')",
+    "UPDATE items SET state = $1, calls = $2, seq = $3, offset = $4, length = $5, crc = $6, task_id = $7, "
+    "task_at = $8, segment = $9, spooled_at = $10, spooled = $11, intent = coalesce($12, intent), "
+    "intent_at = coalesce($13, intent_at), search = coalesce($14, search), attempt = attempt + ($3 IS NULL), "
+    "problem = iif($3 IS NULL, problem, NULL) FROM json_each(?1) AS step WHERE ord = $0 AND json_array_length(?1) = "
+    "(SELECT count(DISTINCT known.ord) FROM items AS known JOIN json_each(?1) AS step ON known.ord = $0)",
+)
+# A row's number, what becomes of it, its calls, then up to twelve columns in the order of `ADVANCE`.
+Step = tuple[Any, ...]
 # In `meta`, after a repair of a damaged journal: items that it does not know may have been created.
 DOUBT_NEW = "doubt_new"
 
@@ -151,13 +161,11 @@ class Store:
     ) -> None:
         """Note that a create is about to be sent (`calls` counts it already). `hits` is given the first time."""
         if hits is not None:
-            return self.intend_all([(ord_, request_id, at, calls, hits)])
-        return self._change_all(_INTEND, [(ord_, request_id, at, _pack(calls))])
-
-    def intend_all(self, intents: Sequence[tuple[int, str, float, Calls, tuple[SearchNote, SpoolRef]]]) -> None:
-        """As `intend`, for many items that bring their hits."""
-        rows = [(ord_, asked, at, _pack(calls), *_paid(hits)) for ord_, asked, at, calls, hits in intents]
-        self._change_all(f"{_INTEND}, search = $4, segment = $5, spooled_at = $6, spooled = $7", rows)
+            return self.advance([intent_step(ord_, request_id, at, calls, hits)])
+        return self.change(
+            "state = ?, attempt = attempt + 1, intent = ?, intent_at = ?, calls = ? WHERE ord = ?",
+            (int(State.CREATING), request_id, at, _pack(calls), ord_),
+        )
 
     def put_back(self, ord_: int, *, calls: Calls, hits: tuple[SearchNote, SpoolRef] | None) -> None:
         """Let an item wait where it stands: with its hits, or at the start."""
@@ -170,19 +178,12 @@ class Store:
 
     def settle(self, ord_: int, state: State, *, line: Line, calls: Calls, task: Task | None) -> None:
         """Index the item's line in results.jsonl, which is already on disk."""
-        self.settle_all([(ord_, state, line, calls, task)])
+        self.advance([settled_step(ord_, state, line, calls, task)])
 
-    def settle_all(self, settled: Sequence[tuple[int, State, Line, Calls, Task | None]]) -> None:
-        """As `settle`, for many items."""
-        rows = [
-            (ord_, int(state), *line, _pack(calls), task and task.task_id, task and task.at)
-            for ord_, state, line, calls, task in settled
-        ]
-        self._change_all(
-            "state = $1, seq = $2, offset = $3, length = $4, crc = $5, calls = $6, task_id = $7, task_at = $8, "
-            "problem = NULL, segment = NULL, spooled_at = NULL, spooled = NULL",
-            rows,
-        )
+    def advance(self, steps: Sequence[Step]) -> None:
+        """Take many items a step on, all of them or none, in one statement."""
+        if self.do(ADVANCE, (msgspec.json.encode(steps).decode(),)).rowcount != len(steps):
+            raise JournalError(f"the journal refused a change of one of the items {[step[0] for step in steps][:20]}")
 
     def leave_open(
         self,
@@ -226,17 +227,6 @@ class Store:
                 f"the journal refused a change: {assignment.split(' ')[0]} of item {list(parameters)[-1]}"
             )
 
-    def _change_all(self, assignment: str, rows: Sequence[tuple[Any, ...]]) -> None:
-        """Update a row for each of `rows` in one statement: its ord first, then what the assignment calls $1 and on."""
-        values = re.sub(r"\$(\d)", r"json_extract(given.value, '$[\1]')", assignment)
-        self.do(
-            f"UPDATE items SET {values} FROM json_each(?) AS given "  # noqa: S608 - SQL of ours
-            "WHERE ord = json_extract(given.value, '$[0]')",
-            (msgspec.json.encode(rows).decode(),),
-        )
-        if self.do("SELECT changes()").fetchone()[0] != len(rows):
-            raise JournalError(f"the journal refused a change of one of the items {[row[0] for row in rows][:20]}")
-
     # --- calls ---
 
     def calls(self) -> dict[Kind, tuple[int, int]]:
@@ -269,6 +259,17 @@ class Store:
         where = "" if generation is None else f"WHERE generation = {int(generation)}"
         rows = self.do(f"SELECT state, count(*) FROM items {where} GROUP BY state").fetchall()  # noqa: S608
         return {State(state): int(count) for state, count in rows}
+
+
+def intent_step(ord_: int, request_id: str, at: float, calls: Calls, hits: tuple[SearchNote, SpoolRef]) -> Step:
+    """An item whose hits are paid is about to be created for the first time."""
+    note, ref = hits
+    return (ord_, State.CREATING, calls, None, None, None, None, None, None, *ref, request_id, at, note)
+
+
+def settled_step(ord_: int, state: State, line: Line, calls: Calls, task: Task | None) -> Step:
+    """An item is done, and its line is on disk."""
+    return (ord_, state, calls, *line, task and task.task_id, task and task.at)
 
 
 def _paid(hits: tuple[SearchNote, SpoolRef]) -> tuple[Any, ...]:

@@ -1,6 +1,6 @@
 """The transport over aioresponses: no socket at all, for the shape of a call and the reading of its answer.
 
-aioresponses replaces `ClientSession._request`, so the trace hook that asks for leave never runs here: nothing is
+aioresponses replaces `ClientSession._request`, so the request that asks for leave is never made here: nothing is
 counted, no permit is taken, no Authorization is set. What was sent and how often is proved against real sockets, in
 test_transport.py.
 """
@@ -83,5 +83,5 @@ async def test_an_error_of_aiohttp_becomes_one_of_ours() -> None:
         vendor.post(f"{HOST}/oauth/token", exception=aiohttp.ServerDisconnectedError())
         with pytest.raises(TryAgain) as caught:
             await exchange(token_request())
-    assert (caught.value.code, caught.value.sent) == ("not_sent", False)  # no hook, so nothing was sent
+    assert (caught.value.code, caught.value.sent) == ("not_sent", False)  # nobody asked for leave, so nothing was sent
     assert caught.value.attempts == 4

@@ -56,6 +56,12 @@ AFTER_SENDING: dict[str, tuple[Script, str]] = {
     "hang": (bad.hang, "no_answer"),
     "hang after the headers": (bad.hang_after_headers, "no_answer"),
     "slow drip": (bad.slow_drip, "no_answer"),
+    # The end of our patience closes the connection, which must not pass for the end of the answer.
+    "silent after the headers of an answer without length": (bad.stall(200, b""), "no_answer"),
+    "silent after half an answer without length": (bad.stall(200, CREATED[:40]), "no_answer"),
+    "silent after half a refusal": (bad.stall(400, b'{"error_code":68300008,'), "no_answer"),
+    "silent after half a refused token": (bad.stall(401, b'{"error_code":67200003,'), "no_answer"),
+    "silent after half a refusal for speed": (bad.stall(429, b""), "no_answer"),
     "half a body": (bad.half_body, "malformed"),
     "half a chunk": (bad.half_chunk, "malformed"),
     "a bad chunk": (bad.bad_chunk, ""),

@@ -201,9 +201,18 @@ def test_escapes_in_hits_stay_escapes() -> None:
     assert read_search(answer(text)).array == rb'[{"title":"\u624b \n \ud83d\ude00"}]'
 
 
-def test_a_hit_with_half_a_surrogate_pair_is_malformed() -> None:
+@pytest.mark.parametrize(
+    "hit",
+    [
+        rb'{"title":"\ud800"}',
+        rb'{"patent_id":"1","patent_pn":"US1","title":"\ud800","url":"https://x/1","score":0.5}',
+        rb'{"patent_id":"1","patent_pn":"US1","title":"x","url":"https://x/1","more":{"\udfff":1}}',
+    ],
+    ids=["incomplete", "complete", "in a key of more"],
+)
+def test_a_hit_with_half_a_surrogate_pair_is_malformed(hit: bytes) -> None:
     """No record could hold it as Unicode."""
-    text = rb'{"data":{"patent_messages":[{"title":"\ud800"}]},"status":true}'
+    text = rb'{"data":{"patent_messages":[%b]},"status":true}' % hit
     assert (type(error := error_of(Kind.SEARCH, answer(text))), error.code) == (TryAgain, "malformed")
 
 
@@ -221,6 +230,17 @@ def test_a_score_as_text_counts_and_one_that_is_none_does_not() -> None:
     assert read_search(
         answer(b'{"data":{"patent_messages":[{"score":1e999},{"score":"NaN"},{"score":"inf"}]},"status":true}')
     ).scores == (None, None, None)
+    whole = b'{"patent_id":"1","patent_pn":"US1","title":"x","url":"https://x/1","score":%b}'
+    for score, read in (
+        (b"1e999", None),
+        (b"-1e999", None),
+        (b"1.5", 1.5),
+        (b"1", 1.0),
+        (b"null", None),
+        (b"true", None),
+    ):
+        hits = read_search(answer(b'{"data":{"patent_messages":[%b]},"status":true}' % (whole % score)))
+        assert (hits.scores, hits.complete) == ((read,), (True,))
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,13 @@ import anyio
 import pytest
 from fakes import NOW, admitted, hits, open_journal, rows, states, work_of
 
+from pipeline.checksum import crc32, joined
 from pipeline.errors import JournalError
 from pipeline.journal.disk import open_disk
 from pipeline.journal.journal import Journal
+from pipeline.journal.store import settled_step
 from pipeline.models import Calls, State, Task
-from pipeline.sink import Line, crc32
+from pipeline.sink import Line
 
 pytestmark = pytest.mark.anyio
 
@@ -71,15 +73,39 @@ async def test_one_illegal_settlement_in_a_group_commits_none_of_it(tmp_path: Pa
         "VALUES (1, 'a', 'u', 0, 'o', '{}', 1, 1, 0), (2, 'b', 'v', 0, 'o', '{}', 2, 1, 10)"
     )
     place = [Line(n, n, 1, 0) for n in range(2)]
-    settled = [(n, State.TASKED, place[n - 1], Calls(0, 1, 1), Task(f"t{n}", NOW)) for n in (1, 2)]
-    disk.store.do("BEGIN IMMEDIATE")
+    steps = [settled_step(n, State.TASKED, place[n - 1], Calls(0, 1, 1), Task(f"t{n}", NOW)) for n in (1, 2)]
     with pytest.raises(Exception, match="illegal change of state"):
-        disk.store.settle_all(settled)
-    disk.store.do("ROLLBACK")
+        disk.store.advance(steps)
     assert disk.store.counts() == {State.PENDING: 1, State.TASKED: 1}
     with pytest.raises(JournalError, match="refused a change"):
-        disk.store.settle_all([settled[0], (7, *settled[1][1:])])  # nobody has this number
+        disk.store.advance([steps[0], (7, *steps[1][1:])])  # nobody has this number
+    assert disk.store.counts() == {State.PENDING: 1, State.TASKED: 1}
     disk.close(clean=False)
+
+
+async def test_intents_and_settlements_of_one_group_keep_what_is_not_theirs(tmp_path: Path) -> None:
+    """One statement changes both: an intent must not wipe out a task, nor a settlement what was asked."""
+    async with open_journal(tmp_path) as journal:
+        await admitted(journal, *MANY)
+        for first, second in ((range(1, 21), ()), (range(21, 41), range(1, 21)), ((), range(21, 41))):
+            settling = (_settling(journal, n) for n in second)
+            await at_once(*(_intending(journal, n) for n in first), *settling)
+    found = rows(tmp_path, "ord, state, intent, intent_at, attempt, calls, task_id, task_at, seq, spooled, problem")
+    assert [row[:8] for row in found] == [
+        (n, State.TASKED, f"asked {n}", NOW + n / 8, 1, '{"upload":0,"search":1,"create":1}', f"task {n}", NOW + n)
+        for n in MANY
+    ]
+    assert sorted(row[8] for row in found) == list(range(40))
+    assert {row[9:] for row in found} == {(None, None)}
+    assert len((tmp_path / "results.jsonl").read_bytes().splitlines()) == len(MANY)
+
+
+def _settling(journal: Journal, n: int) -> Callable[[], object]:
+    async def settle() -> None:
+        line = b'{"item":"%d"}\n' % n
+        await journal.settle(work_of(n, calls=Calls(0, 1, 1)), State.TASKED, line, Task(f"task {n}", NOW + n))
+
+    return settle
 
 
 @pytest.mark.parametrize("size", [0, 1, 4095, 4096, 4097, 73_000])
@@ -88,3 +114,4 @@ def test_a_checksum_in_pieces_is_that_of_the_whole(size: int) -> None:
 
     data = bytes(n % 251 for n in range(size))
     assert (crc32(data), crc32(data, 7)) == (zlib.crc32(data), zlib.crc32(data, 7))
+    assert joined(crc32(b"before"), crc32(data), size) == zlib.crc32(b"before" + data)

@@ -37,7 +37,7 @@ class Left(NamedTuple):
             State.NO_HITS: NoHits(NOTHING),
             State.SEARCH_ONLY: SearchOnly(FOUND),
         }[status]
-        return self.writer.settled(work, outcome)[1]
+        return bytes(self.writer.settled(work, outcome)[1])
 
     def write(self, *lines: bytes) -> None:
         with (self.folder / RESULTS).open("ab") as file:

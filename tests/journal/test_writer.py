@@ -6,7 +6,7 @@ import functools
 import os
 import sqlite3
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from fakes import NOW, assert_index_matches, item, records, states
 
 from pipeline.errors import JournalError
 from pipeline.journal.admission import admit
+from pipeline.journal.batches import Settlement, advance
 from pipeline.journal.disk import Disk, connect, open_disk
 from pipeline.journal.writer import Writer
 from pipeline.models import Calls, State
@@ -72,6 +73,10 @@ async def settle(writer: Writer, number: int) -> None:
     await writer.do(write, line=line_of(number))
 
 
+async def settle_at_once(writer: Writer, number: int) -> None:
+    await writer.do_all(advance, Settlement(number, State.NO_HITS, Calls(0, 1, 0), None, None), line=line_of(number))
+
+
 async def test_many_items_at_once_share_few_commits(tmp_path: Path) -> None:
     told: list[str] = []
     async with (
@@ -103,22 +108,47 @@ async def test_line_is_on_disk_before_the_commit_and_the_commit_before_the_word(
         until_here = list(events)  # closing notes that it ended well
     one, both = len(line_of(1)), len(line_of(1) + line_of(2))
     assert until_here == [
-        *(f"synced {one}", "BEGIN", "UPDATE", "SELECT", "COMMIT", "done 1"),
-        *(f"synced {both}", "BEGIN", "UPDATE", "SELECT", "COMMIT", "done 2"),
+        *(f"synced {one}", "BEGIN", "UPDATE", "COMMIT", "done 1"),
+        *(f"synced {both}", "BEGIN", "UPDATE", "COMMIT", "done 2"),
     ]
 
 
-async def test_nobody_hears_that_an_item_is_done_before_the_commit(tmp_path: Path) -> None:
+async def test_group_of_one_kind_is_one_statement_after_its_lines(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A statement by itself is a transaction: durable when it returns, all of it or nothing."""
+    told: list[str] = []
+    sync = os.fdatasync
+
+    def syncing(fd: int) -> None:
+        sync(fd)
+        told.append(f"synced {os.fstat(fd).st_size}")
+
+    async with writing(tmp_path, items=40, tell=lambda sql: told.append(sql.split()[0]), linger_s=0.02) as writer:
+        monkeypatch.setattr(os, "fdatasync", syncing)
+        async with anyio.create_task_group() as many:
+            for number in range(1, 41):
+                many.start_soon(settle_at_once, writer, number)
+        until_here = list(told)
+    assert until_here == [f"synced {sum(len(line_of(n)) for n in range(1, 41))}", "UPDATE"]
+    assert set(states(tmp_path).values()) == {State.NO_HITS}
+    assert_index_matches(tmp_path)
+
+
+@pytest.mark.parametrize(("way", "last"), [(settle, "COMMIT"), (settle_at_once, "UPDATE")])
+async def test_nobody_hears_that_an_item_is_done_before_the_commit(
+    way: Callable[[Writer, int], Awaitable[None]], last: str, tmp_path: Path
+) -> None:
     reached, go_on = threading.Event(), threading.Event()
     done: list[int] = []
 
     def wait_at_commit(sql: str) -> None:
-        if sql == "COMMIT":
+        if sql.startswith(last):
             reached.set()
             assert go_on.wait(10)
 
     async def settling(number: int) -> None:
-        await settle(writer, number)
+        await way(writer, number)
         done.append(number)
 
     async with writing(tmp_path, items=2, tell=wait_at_commit) as writer, anyio.create_task_group() as around:
@@ -213,7 +243,7 @@ def at_call(name: str, number: int) -> Callable[[pytest.MonkeyPatch, list[str]],
 
 
 FAILURES = {
-    "no space for the line": at_call("write", errno.ENOSPC),
+    "no space for the line": at_call("writev", errno.ENOSPC),
     "line not synced": at_call("fdatasync", errno.EIO),
     "no begin": at_statement("BEGIN", sqlite3.OperationalError("disk I/O error")),
     "no change": at_statement("UPDATE", sqlite3.OperationalError("database or disk is full")),
@@ -223,9 +253,13 @@ FAILURES = {
 }
 
 
-@pytest.mark.parametrize("failure", FAILURES)
+@pytest.mark.parametrize(
+    ("way", "failure"),
+    [(settle, failure) for failure in FAILURES]
+    + [(settle_at_once, failure) for failure in FAILURES if failure not in ("no begin", "no commit")],
+)
 async def test_first_failure_is_final_and_nothing_after_it_is_acknowledged(
-    failure: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    way: Callable[[Writer, int], Awaitable[None]], failure: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     failed: list[str] = []
     done: list[int] = []
@@ -233,7 +267,7 @@ async def test_first_failure_is_final_and_nothing_after_it_is_acknowledged(
 
     async def settling(number: int) -> None:
         try:
-            await settle(writer, number)
+            await way(writer, number)
         except JournalError as error:
             refused.append(error)
         else:
@@ -241,14 +275,14 @@ async def test_first_failure_is_final_and_nothing_after_it_is_acknowledged(
 
     armed = [lambda sql: None]
     async with writing(tmp_path, items=6, tell=lambda sql: armed[0](sql), linger_s=0.002) as writer:
-        await settle(writer, 1)
+        await way(writer, 1)
         armed[0] = FAILURES[failure](monkeypatch, failed)
         async with anyio.create_task_group() as many:
             for number in (2, 3, 4):
                 many.start_soon(settling, number)
         assert len(failed) == 1
         with pytest.raises(JournalError) as later:
-            await settle(writer, 5)
+            await way(writer, 5)
         with pytest.raises(JournalError):
             writer.post(lambda disk, _: None)
         with pytest.raises(JournalError):

@@ -75,7 +75,7 @@ def live(job: Path, mutant: str | None) -> None:
 
         async def noting(self: Journal, work: Any, state: Any, line: bytes, task: Any) -> None:
             await settle(self, work, state, line, task)
-            os.write(note, f"{zlib.crc32(line)} {work.item.id}\n".encode())
+            os.write(note, f"{zlib.crc32(bytes(line))} {work.item.id}\n".encode())
 
         patch.setattr(Journal, "settle", noting)
         try:

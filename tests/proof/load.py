@@ -24,6 +24,7 @@ from pipeline.engine import Engine
 from pipeline.intake import Intake
 from pipeline.journal.disk import connect, open_disk
 from pipeline.journal.journal import Journal
+from pipeline.journal.store import ADVANCE
 from pipeline.journal.writer import Writer
 from pipeline.models import PAID, Choice, Hits, Item, Kind, Task
 from pipeline.ports import Meter
@@ -124,7 +125,7 @@ class SlowDisk:
         return self
 
     def execute(self, sql: str, parameters: Any = (), /) -> Any:
-        if sql == "COMMIT":
+        if sql == "COMMIT" or (sql == ADVANCE and not self._connection.in_transaction):
             self._slow()
         return self._connection.execute(sql, parameters)
 

@@ -1,16 +1,19 @@
 """Negative controls: the mistakes that the proofs exist to find. A proof that lets one of them pass is broken."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+import msgspec
 import pytest
 
 from pipeline.journal import disk as disk_module
+from pipeline.journal.batches import Intent
 from pipeline.journal.journal import Journal
 from pipeline.journal.schema import configure
-from pipeline.journal.store import Store
+from pipeline.journal.store import ADVANCE, Step, Store
 from pipeline.journal.writer import Writer
+from pipeline.models import State
 from pipeline.sink import Sink
 
 
@@ -62,7 +65,10 @@ def _early_acknowledgement(patch: pytest.MonkeyPatch) -> None:
         do = disk.store.do
 
         def telling(sql: str, *parameters: Any) -> Any:
-            if sql == "COMMIT":
+            if sql == "COMMIT" or (sql == ADVANCE and not disk.store._connection.in_transaction):
+                for operation in group:
+                    if operation.result is None and isinstance(operation.argument, Intent):
+                        operation.result = disk.spool._segment
                 self._call_soon(self._acknowledge, group)
                 time.sleep(0.002)  # the loop is as fast as it likes to be
             return do(sql, *parameters)
@@ -87,7 +93,7 @@ def _line_after_commit(patch: pytest.MonkeyPatch) -> None:
 
     def noted(self: Sink, lines: Any) -> Any:
         late.extend(lines)
-        return [self.adopt(line) for line in lines]
+        return [self.adopt(bytes(line)) for line in lines]
 
     def committing_first(self: Writer, disk: Any, group: Any) -> None:
         write(self, disk, group)
@@ -111,21 +117,24 @@ def _normal(patch: pytest.MonkeyPatch) -> None:
 
 def _two_commits(patch: pytest.MonkeyPatch) -> None:
     """State and task in one commit, the line's place in the next: the first design, which lost lines now and then."""
-    settle = Store.settle
+    advance = Store.advance
 
-    def twice(self: Store, ord_: int, state: Any, **how: Any) -> None:
-        self.do("UPDATE items SET state = ? WHERE ord = ?", (int(state), ord_))
+    def twice(self: Store, steps: Sequence[Step]) -> None:
+        settled = [step for step in steps if step[1] is not State.CREATING]
+        advance(self, [step for step in steps if step[1] is State.CREATING])
+        within = self._connection.in_transaction
+        self.do("BEGIN IMMEDIATE") if not within else None
+        for ord_, state, _, _, _, _, _, task_id, task_at in settled:
+            changes = "UPDATE items SET state = ?, task_id = ?, task_at = ? WHERE ord = ?"
+            self.do(changes, (int(state), task_id, task_at, ord_))
         self.do("COMMIT")
         self.do("BEGIN IMMEDIATE")
-        with pytest.MonkeyPatch.context() as inner:
-            inner.setattr(self, "change", lambda sql, values: self.do(_without_state(sql), tuple(values)[1:]))
-            settle(self, ord_, state, **how)
+        for ord_, _, calls, seq, offset, length, crc, *_ in settled:
+            values = msgspec.json.encode(calls).decode(), seq, offset, length, crc, ord_
+            self.do("UPDATE items SET calls = ?, seq = ?, offset = ?, length = ?, crc = ? WHERE ord = ?", values)
+        self.do("COMMIT") if not within else None
 
-    patch.setattr(Store, "settle", twice)
-
-
-def _without_state(assignment: str) -> str:
-    return "UPDATE items SET " + assignment.removeprefix("state = ?, ")
+    patch.setattr(Store, "advance", twice)
 
 
 def _no_folder_sync(patch: pytest.MonkeyPatch) -> None:

@@ -35,9 +35,13 @@ class Connection:
 
     def execute(self, sql: str, parameters: Sequence[Any] = (), /) -> Any:
         with _translated():
-            if sql == "COMMIT":
+            if sql == "COMMIT" or (sql.startswith("UPDATE") and not self._inner.in_transaction):
                 _fail_sqlite(self._meddle("commit"))
             return _Rows(self._inner.execute(sql, tuple(parameters)))
+
+    @property
+    def in_transaction(self) -> bool:
+        return self._inner.in_transaction
 
     def close(self) -> None:
         with _translated():
@@ -47,6 +51,7 @@ class Connection:
 class _Rows:
     def __init__(self, cursor: apsw.Cursor) -> None:
         self._cursor = cursor
+        self.rowcount = cursor.connection.changes()
 
     def fetchone(self) -> Any:
         with _translated():
@@ -95,9 +100,10 @@ class _Calls:
         self._real = {
             name: getattr(os, name)
             for name in (
-                "open", "close", "write", "fsync", "fdatasync", "ftruncate", "unlink", "rename", "replace", "mkdir"
+                *("open", "close", "write", "writev", "fsync", "fdatasync"),
+                *("ftruncate", "unlink", "rename", "replace", "mkdir"),
             )
-        }  # fmt: skip
+        }
 
     def install(self, patch: pytest.MonkeyPatch) -> None:
         for name in self._real:
@@ -137,6 +143,9 @@ class _Calls:
             self._noted.add(node)
             self._tape.wrote(node, None, data[:written])  # all our files are appended to
         return written
+
+    def writev(self, fd: int, parts: Sequence[bytes]) -> int:
+        return self.write(fd, b"".join(parts))
 
     def fsync(self, fd: int) -> None:
         self._sync(fd, "fsync")

@@ -22,6 +22,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from pipeline.errors import JournalError
 from pipeline.journal.disk import RESULTS, connect, open_disk
 from pipeline.journal.journal import Journal
+from pipeline.journal.store import ADVANCE
 from pipeline.journal.writer import Writer
 from pipeline.models import (
     EXPIRY_MARGIN_S,
@@ -70,7 +71,7 @@ class Fragile:
         return self
 
     def execute(self, sql: str, parameters: Any = (), /) -> Any:
-        if sql == "COMMIT" and self.left is not None:
+        if sql in ("COMMIT", ADVANCE) and self.left is not None:
             if not self.left.exists():
                 shutil.copytree(self.folder, self.left)
             raise sqlite3.OperationalError("the power is gone")
@@ -189,7 +190,8 @@ class JournalMachine(RuleBasedStateMachine):
     def nothing_is_found(self, data: st.DataObject) -> None:
         work = self._draw(data, searched=True)
         assert work.hits is not None
-        state, line, task = self.records.settled(work, NoHits(work.hits))
+        state, spliced, task = self.records.settled(work, NoHits(work.hits))
+        line = bytes(spliced)
         self._do(self.life.journal.settle(work, state, line, task))
         self._settled(work, state, line)
 
@@ -331,7 +333,8 @@ class JournalMachine(RuleBasedStateMachine):
         assert work.hits is not None
         made = next(created for created in reversed(self.executed) if created.url == work.item.source)
         choice = Choice(work.hits.array, len(made.hits), 0)
-        return self.records.settled(work, Tasked(work.hits, choice, Task(made.task_id, self.now)))
+        state, line, task = self.records.settled(work, Tasked(work.hits, choice, Task(made.task_id, self.now)))
+        return state, bytes(line), task
 
     def _settled(self, work: Work, state: State, line: bytes) -> None:
         known = self.expected[work.item.id]

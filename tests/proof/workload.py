@@ -136,7 +136,7 @@ class NotingJournal(Journal):
     async def settle(self, work: Work, state: State, line: bytes, task: Task | None) -> None:
         with self._watched():
             await super().settle(work, state, line, task)
-        self.diary.acknowledged(work.item.id, zlib.crc32(line))
+        self.diary.acknowledged(work.item.id, zlib.crc32(bytes(line)))
 
     @contextmanager
     def _watched(self) -> Iterator[None]:
