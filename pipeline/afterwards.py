@@ -100,7 +100,7 @@ def _last_summary(place: Place, store: Store, items: dict[str, int]) -> RunSumma
 
     One that an older run left says nothing of the last one, which was killed before it wrote its own.
     """
-    exit_code, exit_reason = exit_of(None, items, limited=False)
+    exit_code, exit_reason = exit_of(None, items, store.open_items(after=0, limit=1), limited=False)
     fresh = _fresh_summary(place, store, items, exit_code, exit_reason)
     try:
         last = msgspec.json.decode((place.folder / SUMMARY).read_bytes(), type=RunSummary)

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -15,7 +15,7 @@ from pipeline.engine import Engine
 from pipeline.errors import ItemRefused, PipelineError
 from pipeline.journal.disk import RESULTS
 from pipeline.journal.journal import Journal
-from pipeline.models import PAID, iso
+from pipeline.models import PAID, Problem, State, Work, iso
 from pipeline.pictures import read_picture
 from pipeline.record import RecordWriter
 from pipeline.report import RunView, write_report
@@ -58,7 +58,9 @@ async def summarise(ending: Ending, *, generation: int, limited: bool) -> RunSum
     """Add everything up and write summary.json."""
     counts, removed = await ending.journal.finish(generation)
     items = item_counts(counts, removed=removed)
-    exit_code, exit_reason = exit_of(ending.engine.ended_by, items, limited=limited)
+    exit_code, exit_reason = exit_of(
+        ending.engine.ended_by, items, await ending.journal.open_items(after=0), limited=limited
+    )
     stats, now = ending.client.stats, time.time()
     lives = {kind: ending.journal.calls[kind] for kind in PAID}
     units = ending.journal.units_before + stats.units
@@ -92,12 +94,21 @@ async def summarise(ending: Ending, *, generation: int, limited: bool) -> RunSum
     return summary
 
 
-def exit_of(ended_by: PipelineError | None, items: Mapping[str, int], *, limited: bool) -> tuple[int, str]:
-    """The exit code and why, in one line."""
+def exit_of(
+    ended_by: PipelineError | None,
+    items: Mapping[str, int],
+    still_open: Sequence[tuple[Work, State, Problem]],
+    *,
+    limited: bool,
+) -> tuple[int, str]:
+    """The exit code and why, in one line; `still_open` begins with the first open item."""
     if ended_by is not None:
         return ended_by.exit_code, str(ended_by)
     if items["open"]:
         said = f"finished; {_are(items['open'])} open, see {OPEN}"
+        for _, _, problem in still_open[:1]:
+            first = "" if items["open"] == 1 else "the first: "
+            said += f"; {first}{problem.message[:200]}; `pipeline status` says what to do"
         if items["in_doubt"]:
             said += f"; decide about the {items['in_doubt']:,} in doubt with `pipeline resolve`"
         return 1, said

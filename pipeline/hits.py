@@ -1,5 +1,7 @@
 """What of the hits goes into the task, and what of them stays in the record."""
 
+from collections.abc import Sequence
+
 import msgspec
 
 from pipeline.models import Choice, Hits
@@ -13,11 +15,9 @@ def choose(hits: Hits, *, min_score: float, max_hits: int) -> Choice | None:
     A hit without a score passes only when no score is asked for. An incomplete hit, which AI39-1 would refuse, is left
     out and counted in `dropped`.
     """
-    if min_score <= 0 and len(hits.scores) <= max_hits and all(hits.complete) and hits.scores:
-        return Choice(hits.array, len(hits.scores), 0)
-    fits = [
-        index for index, score in enumerate(hits.scores) if min_score <= 0 or (score is not None and score >= min_score)
-    ]
+    fits: Sequence[int] = range(len(hits.scores))
+    if min_score > 0:
+        fits = [index for index in fits if (score := hits.scores[index]) is not None and score >= min_score]
     if not fits:
         return None
     chosen = [index for index in fits if hits.complete[index]]

@@ -56,9 +56,9 @@ class Sink:
         placed: list[Line] = []
         parts: list[bytes] = []
         for line in lines:
-            crc = line.crc if isinstance(line, Spliced) else crc32(line)
+            crc, pieces = (line.crc, line.parts) if isinstance(line, Spliced) else (crc32(line), (line,))
             placed.append(Line(self._next, self._end, len(line), crc))
-            parts += line.parts if isinstance(line, Spliced) else (line,)
+            parts += pieces
             self._next += 1
             self._end += len(line)
         write_all(self._fd, parts)

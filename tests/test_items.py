@@ -242,10 +242,13 @@ def test_a_root_that_is_not_there_is_told(job: Job) -> None:
         check_sources(job("{url: 'https://h/1.jpg'}", more="root: nowhere"))
 
 
-def test_good_sources_are_looked_at_without_a_word(job: Job, tmp_path: Path) -> None:
+def test_good_sources_are_looked_at_without_a_word(
+    job: Job, tmp_path: Path, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
     (tmp_path / "a.jpg").touch()
     (tmp_path / "p.csv").write_text("url\nhttps://h/1.jpg\n")
     check_sources(job("{path: '*.jpg'}", "{path: missing.jpg}", "{manifest: p.csv}", "{url: 'https://h/1.jpg'}"))
+    assert (capfd.readouterr(), caplog.records) == (("", ""), [])
 
 
 def test_manifest_without_rows_is_a_fault(job: Job, tmp_path: Path) -> None:

@@ -336,7 +336,9 @@ def test_a_success_at_the_lowest_rate_means_it_is_not_the_quota(clock: Clock) ->
     clock.now = reached + 599.0
     limiter.succeeded()
     clock.now = reached + 620.0
+    slowed = limiter.slowed
     limiter.slow_down()
+    assert limiter.slowed == slowed + 1
 
 
 @pytest.mark.parametrize(("asked_s", "paused_s"), [(None, 0.0), (0.0, 0.0), (12.0, 12.0), (9999.0, 300.0)])

@@ -402,3 +402,18 @@ def test_a_death_while_changed_sources_are_read_sends_nothing_afterwards(tmp_pat
 
 async def _die(_: object) -> None:
     raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_server_that_is_not_there_is_named_in_the_last_line(count: int, tmp_path: Path) -> None:
+    """Too few items to call it down: the run ends, and its one line must still say what is wrong and what to do."""
+    images = [f"{{url: 'https://pictures.example/{number}.jpg'}}" for number in range(count)]
+    path = tmp_path / "job.yaml"
+    api = "{base_url: 'http://127.0.0.1:9'}"  # nobody listens there
+    path.write_text(f"version: 1\nname: job\nimages: [{', '.join(images)}]\napi: {api}\noutput: {{dir: runs}}\n")
+    summary = run(path, environment={"PATSNAP_API_KEY": "a-key"})
+    assert summary.exit_code == 1
+    open_ = "1 item is open, see open.jsonl; " if count == 1 else "2 items are open, see open.jsonl; the first: "
+    why = "the vendor could not be reached (not_sent: 127.0.0.1:9: "
+    assert summary.exit_reason.startswith(f"finished; {open_}{why}")
+    assert summary.exit_reason.endswith("`pipeline status` says what to do")

@@ -2,6 +2,7 @@
 
 import functools
 import random
+import uuid
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
@@ -38,7 +39,6 @@ from pipeline.quota import QuotaGate
 from pipeline.retry import RetryBudget, delay_s
 
 MAX_DEFERRALS = 10
-_UUID_4, _UUID_MASK = 0x4000 << 64 | 0x8000 << 48, ~(0xF000 << 64 | 0xC000 << 48)  # version and variant (RFC 9562)
 
 _T = TypeVar("_T")
 
@@ -137,7 +137,8 @@ class Client:
         """Send the call until it is answered or given up; `doubted` gets the attempts that may have been executed."""
         attempt, deferrals = 1, 0
         while True:
-            this = Attempt(request, _request_id(), meter)
+            # A name, not a secret: uuid4 asks the system each time.
+            this = Attempt(request, uuid.UUID(int=random.getrandbits(128), version=4).hex, meter)
             try:
                 await self._turn(this)
                 await self._auth.ready()
@@ -254,8 +255,3 @@ class Client:
             await self._endings[kind].wait()
         if self._endings[kind].is_set():
             raise Stopping("the run is ending")
-
-
-def _request_id() -> str:
-    """A UUID 4 in hexadecimal. A name, not a secret: `uuid.uuid4` asks the system each time."""
-    return f"{random.getrandbits(128) & _UUID_MASK | _UUID_4:032x}"

@@ -185,8 +185,11 @@ async def open_transport(
 
 
 def _never_resend(session: aiohttp.ClientSession) -> None:
-    """Switch off aiohttp's own resend of GETs: 50 lost answers became 100 paid searches (aiohttp #10790)."""
-    if not hasattr(session, "_retry_connection"):
+    """Switch off aiohttp's own resend of GETs: 50 lost answers became 100 paid searches (aiohttp #10790).
+
+    Raises RunStopped for an aiohttp without that switch, or without the `send` in which leave is asked.
+    """
+    if not hasattr(session, "_retry_connection") or not hasattr(aiohttp.ClientRequest, "send"):
         raise RunStopped("this aiohttp may send paid calls twice; install aiohttp>=3.14,<3.15", code="aiohttp")
     session._retry_connection = False
 

@@ -9,7 +9,6 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
-from types import MappingProxyType
 from typing import Annotated, Any, NamedTuple
 
 import msgspec
@@ -111,7 +110,7 @@ def read_upload(answer: Answer, *, lifetime_s: float) -> Upload:
     return Upload(url, answer.at + min(named or lifetime_s, lifetime_s))
 
 
-def read_search(answer: Answer, *, endpoint: str = "", params: Mapping[str, Any] = MappingProxyType({})) -> Hits:
+def read_search(answer: Answer, *, endpoint: str = "", params: Mapping[str, Any] | None = None) -> Hits:
     """The hits of a search, as bytes, with what was asked; raises CallError."""
     data, array = _data(Kind.SEARCH, answer)
     hits = data.get("patent_messages") if isinstance(data, dict) else None
@@ -131,7 +130,7 @@ def read_search(answer: Answer, *, endpoint: str = "", params: Mapping[str, Any]
         request_id=answer.request_id,
         at=answer.at,
         endpoint=endpoint,
-        params=params,
+        params=params or {},
     )
 
 

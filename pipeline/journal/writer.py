@@ -13,8 +13,10 @@ import contextlib
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from operator import attrgetter
 from typing import Any, TypeVar
 
 from pipeline.errors import JournalError
@@ -153,11 +155,12 @@ class Writer:
             placed = iter(disk.sink.append(lines) if lines else ())
             for operation in group:
                 operation.placed = next(placed) if operation.line is not None else None
-            if {operation.apply_all for operation in group} == {group[0].apply_all} != {None}:
-                _apply_together(disk, {group[0].apply_all: group})  # each call into SQLite gives the lock away
+            runs = [(apply_all, list(run)) for apply_all, run in groupby(group, attrgetter("apply_all"))]
+            if len(runs) == 1 and group[0].apply_all is not None:  # one statement: a transaction by itself
+                _apply(disk, runs)
             else:
                 disk.store.do("BEGIN IMMEDIATE")
-                _apply(disk, group)
+                _apply(disk, runs)
                 disk.store.do("COMMIT")
         except Exception as exc:
             self._latch(exc)
@@ -192,21 +195,14 @@ class Writer:
             self._loop.call_soon_threadsafe(function, *arguments)
 
 
-def _apply(disk: Disk, group: list[_Operation]) -> None:
-    """Apply a group's changes: those of a kind together, but none before or after a single change that was between."""
-    together: dict[Any, list[_Operation]] = {}
-    for operation in group:
-        if operation.apply is None:
-            together.setdefault(operation.apply_all, []).append(operation)
-            continue
-        _apply_together(disk, together)
-        operation.result = operation.apply(disk, operation.placed)
-    _apply_together(disk, together)
-
-
-def _apply_together(disk: Disk, together: dict[Any, list[_Operation]]) -> None:
-    for apply_all, operations in together.items():
-        given = [operation.argument for operation in operations], [operation.placed for operation in operations]
-        for operation, result in zip(operations, apply_all(disk, *given), strict=True):
+def _apply(disk: Disk, runs: Iterable[tuple[Any, Sequence[_Operation]]]) -> None:
+    """Apply changes in their order; neighbours that share an `apply_all` at once."""
+    for apply_all, run in runs:
+        if apply_all is None:
+            results = [operation.apply(disk, operation.placed) for operation in run if operation.apply is not None]
+        else:
+            results = apply_all(
+                disk, [operation.argument for operation in run], [operation.placed for operation in run]
+            )
+        for operation, result in zip(run, results, strict=True):
             operation.result = result
-    together.clear()

@@ -318,6 +318,13 @@ async def test_without_the_switch_against_resending_nothing_starts(monkeypatch: 
     assert caught.value.exit_code == 3
 
 
+async def test_without_the_call_in_which_leave_is_asked_nothing_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(aiohttp.ClientRequest, "send")
+    with pytest.raises(RunStopped, match="twice"):
+        async with open_transport("http://127.0.0.1:1"):
+            raise AssertionError("opened")
+
+
 async def test_the_switch_against_resending_is_set() -> None:
     async with open_transport("http://127.0.0.1:1") as opened:
         assert opened._session._retry_connection is False

@@ -133,7 +133,9 @@ def test_when_no_file_can_be_written_the_tasks_go_to_stderr(tmp_path: Path, caps
 
 def test_a_closed_stderr_does_not_hide_the_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stderr", None)
-    Emergency(tmp_path / "nowhere").keep([line(1)])
+    kept = Emergency(tmp_path / "nowhere")
+    kept.keep([line(1)])
+    assert "could not be written anywhere" in kept.told()
 
 
 @pytest.mark.parametrize(

@@ -77,6 +77,16 @@ async def settle_at_once(writer: Writer, number: int) -> None:
     await writer.do_all(advance, Settlement(number, State.NO_HITS, Calls(0, 1, 0), None, None), line=line_of(number))
 
 
+def tell_of_syncs(monkeypatch: pytest.MonkeyPatch, told: list[str]) -> None:
+    sync = os.fdatasync
+
+    def syncing(fd: int) -> None:
+        sync(fd)
+        told.append(f"synced {os.fstat(fd).st_size}")
+
+    monkeypatch.setattr(os, "fdatasync", syncing)
+
+
 async def test_many_items_at_once_share_few_commits(tmp_path: Path) -> None:
     told: list[str] = []
     async with (
@@ -94,14 +104,8 @@ async def test_line_is_on_disk_before_the_commit_and_the_commit_before_the_word(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     events: list[str] = []
-    sync = os.fdatasync
-
-    def syncing(fd: int) -> None:
-        sync(fd)
-        events.append(f"synced {os.fstat(fd).st_size}")
-
     async with writing(tmp_path, items=2, tell=lambda sql: events.append(sql.split()[0])) as writer:
-        monkeypatch.setattr(os, "fdatasync", syncing)
+        tell_of_syncs(monkeypatch, events)
         for number in (1, 2):
             await settle(writer, number)
             events.append(f"done {number}")
@@ -118,14 +122,8 @@ async def test_group_of_one_kind_is_one_statement_after_its_lines(
 ) -> None:
     """A statement by itself is a transaction: durable when it returns, all of it or nothing."""
     told: list[str] = []
-    sync = os.fdatasync
-
-    def syncing(fd: int) -> None:
-        sync(fd)
-        told.append(f"synced {os.fstat(fd).st_size}")
-
     async with writing(tmp_path, items=40, tell=lambda sql: told.append(sql.split()[0]), linger_s=0.02) as writer:
-        monkeypatch.setattr(os, "fdatasync", syncing)
+        tell_of_syncs(monkeypatch, told)
         async with anyio.create_task_group() as many:
             for number in range(1, 41):
                 many.start_soon(settle_at_once, writer, number)
