@@ -14,7 +14,7 @@ RATE ?= 1000
 help:
 	@echo "make demo   set up and run 36 pictures on the sandbox, no credentials needed"
 	@echo "make test   set up and run the tests"
-	@echo "make lint   ruff and mypy"
+	@echo "make lint   ruff, mypy and the order of imports"
 	@echo "make build  the wheel"
 	@echo "make bench, make pace, make growth: speed, use of the limit, size; docs/performance.md"
 	@echo "make kills KILLS=1000, make power-loss STATES=50000, make soak MINUTES=30, make load RATE=1000: the long proofs, docs/reliability.md"
@@ -40,21 +40,22 @@ lint: $(VENV)/.test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
 
 build: $(VENV)/.test
 	$(BIN)/python -m build --wheel
 
 kills: $(VENV)/.test
-	PYTHONPATH=tests $(BIN)/python -m proof kills --kills $(KILLS)
+	$(BIN)/python -m tests.proof kills --kills $(KILLS)
 
 power-loss: $(VENV)/.test
-	PYTHONPATH=tests $(BIN)/python -m proof power-loss --states $(STATES)
+	$(BIN)/python -m tests.proof power-loss --states $(STATES)
 
 soak: $(VENV)/.test
-	PYTHONPATH=tests $(BIN)/python -m proof soak --minutes $(MINUTES)
+	$(BIN)/python -m tests.proof soak --minutes $(MINUTES)
 
 load: $(VENV)/.test
-	PYTHONPATH=tests $(BIN)/python -m proof load --seconds $(SECONDS) --rate $(RATE)
+	$(BIN)/python -m tests.proof load --seconds $(SECONDS) --rate $(RATE)
 
 bench: $(VENV)/.test
 	$(BIN)/python -m tests.bench.compare

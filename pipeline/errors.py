@@ -23,7 +23,7 @@ A failed item is a value (`models.Problem`), not an exception that leaves the en
 
 from typing import ClassVar
 
-from pipeline.masking import masked
+from pipeline.system.masking import masked
 
 
 class PipelineError(Exception):

@@ -11,12 +11,11 @@ Everything here is frozen and free of I/O. Times are seconds since the epoch (UT
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 
-from pipeline.checksum import crc32, joined
+from pipeline.system.checksum import crc32, joined
 
 # Links to uploads and to hits die 9 hours after the answer, tasks after 8 (api-contract.md).
 SANDBOX_HOST = "sandbox.invalid"  # of the pictures that the sandbox knows; nobody can own it (RFC 2606)
@@ -25,11 +24,6 @@ UPLOAD_LIFE_S = 9 * 3600
 TASK_LIFE_S = 8 * 3600
 # A create is not started on hits that have less than this left: the vendor reads them after it has answered.
 EXPIRY_MARGIN_S = 15 * 60
-
-
-def iso(at: float) -> str:
-    """Write a time as `2026-11-21T10:00:00.000Z`."""
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
 class Kind(enum.StrEnum):

@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pipeline import cli, errors
-from pipeline.app import load_spec
-from pipeline.items import check_sources
-from pipeline.resources import resource
+from pipeline import errors
+from pipeline.cli import main as cli
+from pipeline.run.load import load_spec
+from pipeline.sandbox.resources import resource
+from pipeline.sources.items import check_sources
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -5,7 +5,8 @@ import dataclasses
 import pytest
 
 from pipeline import models
-from pipeline.models import OPEN, PAID, SETTLED, WAITING, Calls, Hits, Kind, State, Task, iso
+from pipeline.models import OPEN, PAID, SETTLED, WAITING, Calls, Hits, Kind, State, Task
+from pipeline.system.clock import iso
 
 
 @pytest.mark.parametrize(

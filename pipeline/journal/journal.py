@@ -8,16 +8,18 @@ settle   awaited before an item counts as done: its line and its state are on di
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from pipeline.journal import admission, chosen, doubts
-from pipeline.journal.admission import Admitted, Change, SourceError
-from pipeline.journal.batches import Intent, Settlement, advance
-from pipeline.journal.disk import Disk
-from pipeline.journal.leases import Lease, Leases
-from pipeline.journal.notes import SearchNote, SpoolRef, note_of
-from pipeline.journal.recovery import doubt_unfinished, requeue_failed
+from pipeline.journal.budget import Lease, Leases
+from pipeline.journal.paid_hits import with_hits
+from pipeline.journal.recovery import doubt_unfinished
 from pipeline.journal.spool import mark_of
-from pipeline.journal.store import Store, Waiting
-from pipeline.journal.taking import with_hits
+from pipeline.journal.sql import admission, doubts
+from pipeline.journal.sql import retry_selection as chosen
+from pipeline.journal.sql.admission import Admitted, Change, SourceError
+from pipeline.journal.sql.changes import requeue_failed
+from pipeline.journal.sql.database import Store, Waiting
+from pipeline.journal.sql.rows import SearchNote, SpoolRef, note_of
+from pipeline.journal.steps import Intent, Settlement, advance
+from pipeline.journal.storage import Disk
 from pipeline.journal.writer import Writer
 from pipeline.models import EXPIRY_MARGIN_S, Calls, Hits, Item, Kind, Problem, Spliced, State, Task, Upload, Work
 

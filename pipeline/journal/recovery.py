@@ -11,10 +11,11 @@ from typing import NamedTuple
 
 import msgspec
 
-from pipeline.journal import chosen
-from pipeline.journal.store import Store
-from pipeline.models import Calls, Problem, State, Task, earlier, iso
-from pipeline.sink import Line, Sink
+from pipeline.journal.results_file import Line, Sink
+from pipeline.journal.sql import retry_selection as chosen
+from pipeline.journal.sql.database import Store
+from pipeline.models import Calls, Problem, State, Task, earlier
+from pipeline.system.clock import iso
 
 _STATES = {"tasked": State.TASKED, "no_hits": State.NO_HITS, "searched": State.SEARCH_ONLY}
 
@@ -76,17 +77,6 @@ def doubt_unfinished(store: Store) -> int:
             message += f"; {earlier(msgspec.json.decode(before, type=Problem))}"
         problem = Problem("create", "interrupted", message, "in_doubt", False, request_id=intent)
         store.leave_open(ord_, State.IN_DOUBT, problem, calls=msgspec.json.decode(calls, type=Calls))
-    return len(rows)
-
-
-def requeue_failed(store: Store) -> int:
-    """Let every item wait again that failed in passing; never one refused for good or in doubt. Return how many."""
-    rows = store.do(
-        "SELECT ord FROM items WHERE state = ? OR (state = ? AND json_extract(problem, '$.retryable'))",
-        (int(State.EXPIRED), int(State.FAILED)),
-    ).fetchall()
-    for (ord_,) in rows:
-        store.requeue(ord_)
     return len(rows)
 
 

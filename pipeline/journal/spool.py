@@ -9,9 +9,9 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from pipeline.checksum import crc32, joined
-from pipeline.journal.notes import SearchNote, SpoolRef
-from pipeline.sink import write_all
+from pipeline.journal.results_file import write_all
+from pipeline.journal.sql.rows import SearchNote, SpoolRef
+from pipeline.system.checksum import crc32, joined
 
 SEGMENT_BYTES = 32 << 20
 _CRC_BYTES = 4

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from pipeline.errors import JournalError
-from pipeline.journal.store import Store
+from pipeline.journal.sql.database import Store
 
 READ_ALWAYS = 64 << 20  # bytes of results.jsonl that every start reads: 0.1 s of records with hits, 0.4 s without
 _BATCH = 1000

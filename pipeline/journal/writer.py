@@ -20,10 +20,10 @@ from operator import attrgetter
 from typing import Any, TypeVar
 
 from pipeline.errors import JournalError
-from pipeline.journal.disk import Disk
 from pipeline.journal.emergency import disk_error
+from pipeline.journal.results_file import Line
+from pipeline.journal.storage import Disk
 from pipeline.models import Spliced
-from pipeline.sink import Line
 
 LINGER_S = 0.002
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from pipeline.resources import resource
 from pipeline.sandbox.faults import FaultPlan
+from pipeline.sandbox.resources import resource
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

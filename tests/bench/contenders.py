@@ -155,7 +155,7 @@ def pipeline(base_url: str, count: int, folder: Path, clock: Clock) -> None:
     """This project."""
     from pipeline import RunOptions, run_job
     from pipeline.models import State
-    from pipeline.progress import Progress
+    from pipeline.run.progress import Progress
 
     class AllEnded:
         """Looks at a run as the live table does, for the moment when all items have ended."""

@@ -8,10 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from jobs import ACCOUNT, job, lines, pipeline, vendor
 
-from pipeline import cli
-from pipeline.resources import resource
+from pipeline.cli import main as cli
+from pipeline.sandbox.resources import resource
+from tests.support.jobs import ACCOUNT, job, lines, pipeline, vendor
 
 GOOD = """version: 1
 name: good
@@ -205,7 +205,7 @@ def test_a_bug_is_one_line_with_its_details_in_a_private_file(
 ) -> None:
     monkeypatch.setenv("TMPDIR", str(folder))
     monkeypatch.setattr("tempfile.tempdir", None)
-    monkeypatch.setattr("pipeline.app.load", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr("pipeline.cli.commands.run.load", lambda *_, **__: 1 / 0)
     code, _, err = call(capsys, "run", "good.yaml")
     [details] = folder.glob("pipeline-bug-*.txt")
     assert code == 70
@@ -280,7 +280,8 @@ def test_the_command_line_works_as_a_module_and_keeps_stdout_for_results(folder:
 def test_help_loads_nothing_heavy(folder: Path) -> None:
     """What `--help` imports decides how fast it is: no aiohttp, pydantic, Pillow, numpy or SQLite."""
     code = (
-        "import sys; from pipeline import cli; cli.run(['--help']); heavy = 'aiohttp pydantic PIL numpy sqlite3 yaml'; "
+        "import sys; from pipeline.cli import main as cli; cli.run(['--help']); "
+        "heavy = 'aiohttp pydantic PIL numpy sqlite3 yaml'; "
         "print([name for name in heavy.split() if name in sys.modules], file=sys.stderr)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=folder)
@@ -288,7 +289,7 @@ def test_help_loads_nothing_heavy(folder: Path) -> None:
 
 
 def test_the_sandbox_without_numpy_says_what_to_install(folder: Path) -> None:
-    start = "import sys; sys.modules['numpy'] = None; from pipeline import cli; "
+    start = "import sys; sys.modules['numpy'] = None; from pipeline.cli import main as cli; "
     code = start + "sys.exit(cli.run(['run', 'good.yaml', '-q']))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=folder)
     assert done.returncode == 2

@@ -5,14 +5,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fakes import assert_index_matches, states
-from jobs import ACCOUNT, FaultPlan, job, vendor
 
-from cli.test_commands import _on_a_terminal
-from pipeline import RunOptions, cli, run_job
-from pipeline.journal.disk import connect
-from pipeline.journal.schema import VERSION
+from pipeline import RunOptions, run_job
+from pipeline.cli import main as cli
+from pipeline.journal.sql.schema import VERSION
+from pipeline.journal.storage import connect
 from pipeline.models import State
+from tests.cli.test_commands import _on_a_terminal
+from tests.support.fakes import assert_index_matches, states
+from tests.support.jobs import ACCOUNT, FaultPlan, job, vendor
 
 ITEMS = 4
 
@@ -88,7 +89,7 @@ def test_an_error_of_sqlite_that_nobody_translates_is_still_no_bug(
     def fail(*_: object, **__: object) -> None:
         raise sqlite3.OperationalError("disk I/O error")
 
-    monkeypatch.setattr("pipeline.app.load_spec", fail)
+    monkeypatch.setattr("pipeline.cli.commands.plan.load_spec", fail)
     code, _, err = ended.command("plan", ended.path)
     assert (code, len(err.splitlines())) == (5, 1)
     assert "disk I/O error" in err

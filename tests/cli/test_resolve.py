@@ -6,16 +6,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes import assert_index_matches, assert_settled_once, rows, states
 from filelock import FileLock
-from jobs import ACCOUNT, FaultPlan, drawings, job, lines, vendor
 
-from pipeline import RunOptions, RunSummary, cli, run_job
+from pipeline import RunOptions, RunSummary, run_job
+from pipeline.cli import main as cli
 from pipeline.errors import SpecError
-from pipeline.journal.disk import connect
+from pipeline.journal.storage import connect
 from pipeline.models import HITS_LIFE_S, State
-from pipeline.resolve import read_decisions
+from pipeline.offline.resolve import read_decisions
 from pipeline.sandbox.server import SandboxServer
+from tests.support.fakes import assert_index_matches, assert_settled_once, rows, states
+from tests.support.jobs import ACCOUNT, FaultPlan, drawings, job, lines, vendor
 
 LOST_TWICE = FaultPlan.scripted({"create": ["lost", "lost", "lost"]})
 TASK = "task-found-at-the-vendor"
@@ -107,7 +108,7 @@ def test_without_its_hits_it_is_searched_again(doubtful: Doubtful) -> None:
 def test_hits_that_are_too_old_for_a_task_are_searched_again(
     doubtful: Doubtful, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipeline.journal.taking.HITS_LIFE_S", HITS_LIFE_S - HITS_LIFE_S)
+    monkeypatch.setattr("pipeline.journal.paid_hits.HITS_LIFE_S", HITS_LIFE_S - HITS_LIFE_S)
     assert "without its hits" in doubtful.resolve("--not-created", doubtful.ids[0])[1]
     assert states(doubtful.run)[doubtful.ids[0]] is State.PENDING
 
@@ -245,7 +246,7 @@ def test_a_death_between_the_line_and_the_commit_keeps_the_decision(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("pipeline.journal.store.Store.settle", die)
+        patch.setattr("pipeline.journal.sql.database.Store.settle", die)
         assert doubtful.resolve("--created", doubtful.ids[0], TASK)[0] == 130
     assert states(doubtful.run)[doubtful.ids[0]] is State.IN_DOUBT
     code, _, err = doubtful.resolve("--created", doubtful.ids[0], TASK)
@@ -283,7 +284,7 @@ def test_a_bug_in_the_report_takes_nothing_from_what_was_decided(
     def bug(*_: object, **__: object) -> None:
         raise ZeroDivisionError("a bug")
 
-    monkeypatch.setattr("pipeline.cli.deciding.write_report_page", bug)
+    monkeypatch.setattr("pipeline.cli.commands.resolve.write_report_page", bug)
     code, out, err = doubtful.resolve("--not-created", doubtful.ids[0])
     assert (code, len(out.splitlines())) == (0, 2)
     assert "could not be written anew (ZeroDivisionError: a bug)" in err

@@ -8,15 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes import assert_index_matches, assert_settled_once, states
-from jobs import ACCOUNT, FaultPlan, drawings, job, lines, vendor
 
-from cli.test_commands import _on_a_terminal
-from pipeline import RunOptions, RunSummary, app, cli, run_job
-from pipeline.journal.disk import connect
+from pipeline import RunOptions, RunSummary, run_job
+from pipeline.cli import main as cli
+from pipeline.cli.commands import run as run_module
+from pipeline.journal.storage import connect
 from pipeline.models import State
-from pipeline.resources import resource
+from pipeline.sandbox.resources import resource
 from pipeline.sandbox.tasks import read_tasks
+from tests.cli.test_commands import _on_a_terminal
+from tests.support.fakes import assert_index_matches, assert_settled_once, states
+from tests.support.jobs import ACCOUNT, FaultPlan, drawings, job, lines, vendor
 
 REFUSED = FaultPlan.scripted({"search": ["68300010", "68300010", "68300004"]})
 
@@ -238,13 +240,13 @@ def test_a_retry_takes_part_waits_for_the_account_and_for_the_day_as_a_run_does(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     taken: list[RunOptions] = []
-    run_loaded = app.run_loaded
+    run_loaded = run_module.run_loaded
 
-    def seen(loaded: app.Job, options: RunOptions) -> RunSummary:
+    def seen(loaded: run_module.Job, options: RunOptions) -> RunSummary:
         taken.append(options)
         return run_loaded(loaded, options)
 
-    monkeypatch.setattr(app, "run_loaded", seen)
+    monkeypatch.setattr(run_module, "run_loaded", seen)
     resets = 'api.quota_resets_at="00:00"'
     with vendor(tmp_path, faults=FaultPlan.scripted({"search": ["68300010"]})) as server:
         run(job(tmp_path, url=server.url, pictures=1))

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from jobs import ACCOUNT
+
+from tests.support.jobs import ACCOUNT
 
 Mount = Callable[..., Path]
 
@@ -38,7 +39,7 @@ def mount(tmp_path: Path) -> Iterator[Mount]:
 def child(code: str, *arguments: str | Path, cwd: Path, **environment: str) -> subprocess.Popen[str]:
     """A process that runs `code`; the command line in it is `cli.run(sys.argv[1:])`."""
     return subprocess.Popen(
-        [sys.executable, "-c", f"import os, sys\nfrom pipeline import cli\n{code}", *map(str, arguments)],
+        [sys.executable, "-c", f"import os, sys\nfrom pipeline.cli import main as cli\n{code}", *map(str, arguments)],
         cwd=cwd,
         env={**os.environ, **ACCOUNT, **environment},
         stdin=subprocess.DEVNULL,

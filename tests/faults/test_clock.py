@@ -10,18 +10,20 @@ from typing import Any
 
 import anyio
 import pytest
-from fakes import NOW, FakeVendor, admitted, hits, job, open_journal, states, url, work_of
-from virtual_time import run_virtually
 
-from pipeline.api.auth import Auth, Credentials
-from pipeline.api.wire import Token
-from pipeline.clock import Age, Clocks, Jump, Ticks, steady
-from pipeline.limiter import CATCH_UP_S, Limiter
+from pipeline.calls.access import Auth, Credentials
+from pipeline.calls.limiter import CATCH_UP_S, Limiter
+from pipeline.endpoints.patsnap.wire import Token
+from pipeline.engine.item import process_item
+from pipeline.engine.meter import ItemMeter
+from pipeline.engine.parts import Ports
 from pipeline.models import EXPIRY_MARGIN_S, HITS_LIFE_S, UPLOAD_LIFE_S, Kind, State, Tasked, Upload
-from pipeline.pictures import Picture
-from pipeline.process import ItemMeter, Ports, process_item
-from pipeline.progress import Watch
-from pipeline.record import search_params
+from pipeline.results.record import search_params
+from pipeline.run.progress import Watch
+from pipeline.sources.pictures import Picture
+from pipeline.system.clock import Age, Clocks, Jump, Ticks, steady
+from tests.support.fakes import NOW, FakeVendor, admitted, hits, job, open_journal, states, url, work_of
+from tests.support.virtual_time import run_virtually
 
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
 OLD_S = HITS_LIFE_S - EXPIRY_MARGIN_S

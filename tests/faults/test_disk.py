@@ -8,14 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from jobs import ACCOUNT, job, lines, pipeline, start, vendor
 
 from pipeline import RunOptions, RunSummary, run_job
 from pipeline.errors import JournalError
 from pipeline.journal.emergency import BALLAST, BALLAST_BYTES, ballast, require_room
 from pipeline.sandbox.tasks import read_tasks
-
-from .conftest import Mount, child
+from tests.faults.conftest import Mount, child
+from tests.support.jobs import ACCOUNT, job, lines, pipeline, start, vendor
 
 ITEMS = 40
 # A disk that takes nothing more once so many results are there: files may not grow beyond what the largest has.
@@ -171,7 +170,7 @@ def test_a_run_whose_items_turn_out_too_many_ends_in_good_order(
         if items > 1:
             raise JournalError("too little room")
 
-    monkeypatch.setattr("pipeline.progress.require_room", room)
+    monkeypatch.setattr("pipeline.run.progress.require_room", room)
     with vendor(tmp_path, latency_s=0.1) as server:
         summary = go_on(job(tmp_path, url=server.url, pictures=60, api={"qps": 10}))
     assert (summary.exit_code, summary.exit_reason) == (5, "too little room")

@@ -7,13 +7,13 @@ from pathlib import Path
 import anyio
 import msgspec
 import pytest
-from fakes import NOW, admitted, assert_index_matches, hits, open_journal, records, states, work_of
 
 from pipeline.errors import JournalError
 from pipeline.journal import emergency
-from pipeline.journal.disk import open_disk
 from pipeline.journal.emergency import Emergency
+from pipeline.journal.storage import open_disk
 from pipeline.models import Problem, State, Task
+from tests.support.fakes import NOW, admitted, assert_index_matches, hits, open_journal, records, states, work_of
 
 
 def line(number: int, status: str = "tasked", **more: object) -> bytes:

@@ -16,15 +16,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
-import misbehaving as bad
 import pytest
-from jobs import job
-from misbehaving import Caller, Misbehaving, Script, Seen, http
-from proof.history import Created, read_history, violations
 
 from pipeline import RunOptions, RunSummary, run_job
-from pipeline.api.transport import ANSWER_S
+from pipeline.calls.transport import ANSWER_S
 from pipeline.models import Kind
+from tests.proof.history import Created, read_history, violations
+from tests.support import misbehaving as bad
+from tests.support.jobs import job
+from tests.support.misbehaving import Caller, Misbehaving, Script, Seen, http
 
 ITEMS = 20
 ALWAYS = tuple(range(4, ITEMS, 5))  # these items' calls always meet the trouble

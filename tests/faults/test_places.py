@@ -9,16 +9,15 @@ import sys
 from pathlib import Path
 
 import pytest
-from fakes import NOW, rows
-from jobs import ACCOUNT, job, lines, pipeline, vendor
 
 from pipeline import RunOptions, RunSummary, run_job
 from pipeline.errors import JournalError
-from pipeline.journal.disk import JOURNAL, open_disk
-from pipeline.journal.mounts import network_file_system
-from pipeline.rundir import hold
-
-from .conftest import Mount
+from pipeline.journal.storage import JOURNAL, open_disk
+from pipeline.run.directory import hold
+from pipeline.system.mounts import network_file_system
+from tests.faults.conftest import Mount
+from tests.support.fakes import NOW, rows
+from tests.support.jobs import ACCOUNT, job, lines, pipeline, vendor
 
 NOBODY = 65534
 
@@ -162,7 +161,7 @@ def test_on_a_network_file_system_there_is_no_write_ahead_log(tmp_path: Path, ca
 
 
 def test_a_whole_run_works_without_the_write_ahead_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeline.journal.disk.network_file_system", lambda *_, **__: "nfs4")
+    monkeypatch.setattr("pipeline.journal.storage.network_file_system", lambda *_, **__: "nfs4")
     with vendor(tmp_path) as server:
         path = job(tmp_path, url=server.url, pictures=6)
         assert go_on(path).exit_code == 0

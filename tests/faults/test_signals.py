@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from jobs import ACCOUNT, job, lines, vendor
 
 from pipeline import RunOptions, run_job
 from pipeline.sandbox.faults import FaultPlan
 from pipeline.sandbox.server import SandboxServer
 from pipeline.sandbox.tasks import read_tasks
-
-from .conftest import child
+from tests.faults.conftest import child
+from tests.support.jobs import ACCOUNT, job, lines, vendor
 
 ITEMS = 14
 LATE_S = 0.8
@@ -40,7 +39,7 @@ os.fdatasync = slow
 SLOW_INTAKE = f"""
 import time
 from pathlib import Path
-from pipeline import intake
+from pipeline.engine import intake
 read, count = intake._next_batch, [0]
 intake.BATCH = 4
 

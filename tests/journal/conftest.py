@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.journal.disk import JOURNAL, connect
-from pipeline.journal.schema import configure
-from pipeline.journal.store import Store
+from pipeline.journal.sql.database import Store
+from pipeline.journal.sql.schema import configure
+from pipeline.journal.storage import JOURNAL, connect
 
 
 @pytest.fixture

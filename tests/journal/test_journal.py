@@ -6,7 +6,15 @@ from pathlib import Path
 
 import anyio
 import pytest
-from fakes import (
+
+from pipeline.errors import JournalError, RunPaused
+from pipeline.journal import journal as journal_module
+from pipeline.journal.budget import FIRST_LEASE, MAX_LEASE
+from pipeline.journal.journal import Journal
+from pipeline.journal.spool import mark_of
+from pipeline.journal.sql.rows import SpoolRef, note_of
+from pipeline.models import EXPIRY_MARGIN_S, HITS_LIFE_S, Calls, Kind, Problem, State, Task, Upload
+from tests.support.fakes import (
     NOW,
     admitted,
     assert_index_matches,
@@ -19,14 +27,6 @@ from fakes import (
     states,
     work_of,
 )
-
-from pipeline.errors import JournalError, RunPaused
-from pipeline.journal import journal as journal_module
-from pipeline.journal.journal import Journal
-from pipeline.journal.leases import FIRST_LEASE, MAX_LEASE
-from pipeline.journal.notes import SpoolRef, note_of
-from pipeline.journal.spool import mark_of
-from pipeline.models import EXPIRY_MARGIN_S, HITS_LIFE_S, Calls, Kind, Problem, State, Task, Upload
 
 pytestmark = pytest.mark.anyio
 

@@ -6,18 +6,30 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from fakes import NOTHING, NOW, assert_index_matches, assert_settled_once, hits, item, job, records, rows, states
 
 from pipeline.errors import JournalError
-from pipeline.hits import choose
-from pipeline.journal.admission import admit
-from pipeline.journal.disk import JOURNAL, RESULTS, connect, open_disk
-from pipeline.journal.notes import SpoolRef, note_of
-from pipeline.journal.recovery import Recovered, last_line, recover, requeue_failed
-from pipeline.journal.store import Store
+from pipeline.journal.recovery import Recovered, last_line, recover
+from pipeline.journal.results_file import Sink
+from pipeline.journal.sql.admission import admit
+from pipeline.journal.sql.changes import requeue_failed
+from pipeline.journal.sql.database import Store
+from pipeline.journal.sql.rows import SpoolRef, note_of
+from pipeline.journal.storage import JOURNAL, RESULTS, connect, open_disk
 from pipeline.models import Calls, NoHits, Problem, SearchOnly, State, Task, Tasked, Work
-from pipeline.record import RecordWriter
-from pipeline.sink import Sink
+from pipeline.results.hits import choose
+from pipeline.results.record import RecordWriter
+from tests.support.fakes import (
+    NOTHING,
+    NOW,
+    assert_index_matches,
+    assert_settled_once,
+    hits,
+    item,
+    job,
+    records,
+    rows,
+    states,
+)
 
 FOUND = hits()
 LATER = NOW + 600

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.journal import spool as spool_module
-from pipeline.journal.notes import SpoolRef
 from pipeline.journal.spool import Spool
+from pipeline.journal.sql.rows import SpoolRef
 
 HITS = b'[{"patent_id":"1"}]'
 MARK = b"1 request 2.0"  # whose hits they are

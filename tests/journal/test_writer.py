@@ -13,15 +13,15 @@ from typing import Any
 
 import anyio
 import pytest
-from fakes import NOW, assert_index_matches, item, records, states
 
 from pipeline.errors import JournalError
-from pipeline.journal.admission import admit
-from pipeline.journal.batches import Settlement, advance
-from pipeline.journal.disk import Disk, connect, open_disk
+from pipeline.journal.results_file import Line
+from pipeline.journal.sql.admission import admit
+from pipeline.journal.steps import Settlement, advance
+from pipeline.journal.storage import Disk, connect, open_disk
 from pipeline.journal.writer import Writer
 from pipeline.models import Calls, State
-from pipeline.sink import Line
+from tests.support.fakes import NOW, assert_index_matches, item, records, states
 
 pytestmark = pytest.mark.anyio
 

@@ -4,7 +4,7 @@ Three of four kills come while items are being settled, one at any moment from t
 job is read, while the directory is recovered, while the report is written. Each life is a process forked from a server
 that has everything imported already. When a job is done its directory is checked as a whole, and the next one begins.
 
-`make kills KILLS=1000` or `python -m proof kills --kills 1000 --seed 7`.
+`make kills KILLS=1000` or `python -m tests.proof kills --kills 1000 --seed 7`.
 """
 
 # ruff: noqa: T201 - a command prints its figures
@@ -31,13 +31,13 @@ import pytest
 from pipeline import RunOptions, run_job
 from pipeline.errors import JournalError, PipelineError
 from pipeline.journal.journal import Journal
-from pipeline.resources import resource
 from pipeline.sandbox.faults import FaultPlan
+from pipeline.sandbox.resources import resource
 from pipeline.sandbox.server import SandboxServer
 from pipeline.sandbox.settings import SandboxSettings
 from pipeline.sandbox.tasks import read_tasks
-from proof.history import Created, History, read_history, violations
-from proof.mutants import MUTANTS
+from tests.proof.history import Created, History, read_history, violations
+from tests.proof.mutants import MUTANTS
 
 ACCOUNT = {"PATSNAP_CLIENT_ID": "sandbox", "PATSNAP_CLIENT_SECRET": "sandbox-secret"}
 # 5 % of the creates and 4 % of the searches go wrong: too fast, never executed, answer lost, a file it does not take.
@@ -55,7 +55,7 @@ _FORKS = multiprocessing.get_context("forkserver")
 
 def warm_up() -> None:
     """Start the process that lives are forked from, with everything imported."""
-    _FORKS.set_forkserver_preload(["proof.kills"])
+    _FORKS.set_forkserver_preload(["tests.proof.kills"])
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", os.pathsep.join(sys.path))  # it looks nowhere else for what it is to import
         forkserver.ensure_running()

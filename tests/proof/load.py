@@ -1,7 +1,7 @@
 """A steady load on a disk whose every sync takes 5 ms more: how fast items settle, how long barriers take, and memory.
 
-`make load` or `python -m proof load --seconds 60 --rate 1000 --sync-ms 5`. The vendor is one that answers at once, so
-what is measured is ours: the engine, the journal, and the lines.
+`make load` or `python -m tests.proof load --seconds 60 --rate 1000 --sync-ms 5`. The vendor is one that answers at
+once, so what is measured is ours: the engine, the journal, and the lines.
 """
 
 # ruff: noqa: T201 - a command prints its figures
@@ -20,18 +20,18 @@ from typing import Any
 import anyio
 import pytest
 
-from pipeline.engine import Engine
-from pipeline.intake import Intake
-from pipeline.journal.disk import connect, open_disk
+from pipeline.engine.engine import Engine
+from pipeline.engine.intake import Intake
+from pipeline.engine.parts import Ports
 from pipeline.journal.journal import Journal
-from pipeline.journal.store import ADVANCE
+from pipeline.journal.sql.database import ADVANCE
+from pipeline.journal.storage import connect, open_disk
 from pipeline.journal.writer import Writer
 from pipeline.models import PAID, Choice, Hits, Item, Kind, Task
 from pipeline.ports import Meter
-from pipeline.process import Ports
-from pipeline.record import RecordWriter, search_params
-from pipeline.rundir import hold
-from proof.workload import LOCAL, hits_of, job, url_of
+from pipeline.results.record import RecordWriter, search_params
+from pipeline.run.directory import hold
+from tests.proof.workload import LOCAL, hits_of, job, url_of
 
 IN_FLIGHT = 200
 

@@ -7,14 +7,14 @@ from typing import Any, NamedTuple
 import msgspec
 import pytest
 
-from pipeline.journal import disk as disk_module
-from pipeline.journal.batches import Intent
+from pipeline.journal import storage as disk_module
 from pipeline.journal.journal import Journal
-from pipeline.journal.schema import configure
-from pipeline.journal.store import ADVANCE, Step, Store
+from pipeline.journal.results_file import Sink
+from pipeline.journal.sql.database import ADVANCE, Step, Store
+from pipeline.journal.sql.schema import configure
+from pipeline.journal.steps import Intent
 from pipeline.journal.writer import Writer
 from pipeline.models import State
-from pipeline.sink import Sink
 
 
 class Mutant(NamedTuple):
@@ -83,7 +83,7 @@ def _early_acknowledgement(patch: pytest.MonkeyPatch) -> None:
 
 
 def _line_not_synced(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr("pipeline.sink._sync_data", lambda fd: None)
+    patch.setattr("pipeline.journal.results_file._sync_data", lambda fd: None)
 
 
 def _line_after_commit(patch: pytest.MonkeyPatch) -> None:

@@ -28,14 +28,14 @@ import msgspec
 import pytest
 
 from pipeline.errors import JournalError
-from pipeline.journal.disk import Disk, open_disk
-from pipeline.journal.notes import SearchNote, SpoolRef
 from pipeline.journal.spool import mark_of
-from proof.history import MEMORY, Created, read_history, violations
-from proof.mutants import MUTANTS
-from proof.recorder import recording
-from proof.tape import Acknowledged, Event, Executed, Names, Sent, Sync, Tape, Truncate, Write
-from proof.workload import LOCAL, NOW, REMOTE, Vendor, hits_of, run
+from pipeline.journal.sql.rows import SearchNote, SpoolRef
+from pipeline.journal.storage import Disk, open_disk
+from tests.proof.history import MEMORY, Created, read_history, violations
+from tests.proof.mutants import MUTANTS
+from tests.proof.recorder import recording
+from tests.proof.tape import Acknowledged, Event, Executed, Names, Sent, Sync, Tape, Truncate, Write
+from tests.proof.workload import LOCAL, NOW, REMOTE, Vendor, hits_of, run
 
 SECTOR = 512
 COUNT = 40

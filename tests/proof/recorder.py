@@ -17,7 +17,7 @@ from typing import Any
 import apsw
 import pytest
 
-from proof.tape import Tape
+from tests.proof.tape import Tape
 
 Meddle = Callable[[str], str]
 _numbers = itertools.count()

@@ -1,6 +1,6 @@
 """The long run: a steady load with faults, a kill every minute, short tokens and quota pauses; is everything flat?
 
-`make soak` or `python -m proof soak --minutes 30 --rate 200`. One job lives through all of it. The last third of
+`make soak` or `python -m tests.proof soak --minutes 30 --rate 200`. One job lives through all of it. The last third of
 the time goes without kills, so that memory and open files have time to grow if they do.
 """
 
@@ -23,8 +23,8 @@ from typing import NamedTuple
 from pipeline.sandbox.faults import FaultPlan
 from pipeline.sandbox.server import SandboxServer
 from pipeline.sandbox.settings import SandboxSettings
-from proof.history import IN_DOUBT, violations
-from proof.kills import ACKNOWLEDGED, CACHE, Jobs, live, warm_up
+from tests.proof.history import IN_DOUBT, violations
+from tests.proof.kills import ACKNOWLEDGED, CACHE, Jobs, live, warm_up
 
 # 2 % of the calls. None says "too fast": that would slow the run down, as it must, and the load were not steady.
 FAULTS = (

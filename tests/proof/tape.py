@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pipeline.models import Kind
-from proof.history import Created
+from tests.proof.history import Created
 
 
 class Write(NamedTuple):

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from proof.kills import Campaign
-from proof.mutants import MUTANTS
+from tests.proof.kills import Campaign
+from tests.proof.mutants import MUTANTS
 
 KILLS = int(os.environ.get("PROOF_KILLS", "100"))
 SEED = int(os.environ.get("PROOF_SEED", "7"))

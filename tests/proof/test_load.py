@@ -10,8 +10,8 @@ from pathlib import Path
 
 import anyio
 
-from proof.load import load
-from proof.power_loss import fast_folder
+from tests.proof.load import load
+from tests.proof.power_loss import fast_folder
 
 
 def test_on_a_slow_disk_many_items_share_a_sync(tmp_path: Path) -> None:

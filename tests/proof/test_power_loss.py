@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.journal.spool import Spool
-from proof.mutants import MUTANTS
-from proof.power_loss import Campaign, fast_folder
+from tests.proof.mutants import MUTANTS
+from tests.proof.power_loss import Campaign, fast_folder
 
 STATES = int(os.environ.get("PROOF_STATES", "1000"))
 SEED = int(os.environ.get("PROOF_SEED", "1"))

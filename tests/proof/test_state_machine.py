@@ -20,9 +20,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from pipeline.errors import JournalError
-from pipeline.journal.disk import RESULTS, connect, open_disk
 from pipeline.journal.journal import Journal
-from pipeline.journal.store import ADVANCE
+from pipeline.journal.sql.database import ADVANCE
+from pipeline.journal.storage import RESULTS, connect, open_disk
 from pipeline.journal.writer import Writer
 from pipeline.models import (
     EXPIRY_MARGIN_S,
@@ -38,10 +38,10 @@ from pipeline.models import (
     Tasked,
     Work,
 )
-from pipeline.record import RecordWriter
-from proof.history import Created, read_history, violations
-from proof.power_loss import fast_folder
-from proof.workload import LOCAL, NOW, hits_of, items, job
+from pipeline.results.record import RecordWriter
+from tests.proof.history import Created, read_history, violations
+from tests.proof.power_loss import fast_folder
+from tests.proof.workload import LOCAL, NOW, hits_of, items, job
 
 BUDGET = 10_000
 EXAMPLES, STEPS = (500, 60) if os.environ.get("PROOF_FULL") else (150, 50)

@@ -11,13 +11,13 @@ import msgspec
 import pytest
 
 from pipeline.errors import JournalError
-from pipeline.journal.disk import RESULTS, open_disk
 from pipeline.journal.recovery import Recovered
-from proof.history import History, read_history, violations
-from proof.power_loss import RUN, World, fast_folder
-from proof.recorder import recording
-from proof.tape import Tape, Write
-from proof.workload import LOCAL, NOW, Vendor, run
+from pipeline.journal.storage import RESULTS, open_disk
+from tests.proof.history import History, read_history, violations
+from tests.proof.power_loss import RUN, World, fast_folder
+from tests.proof.recorder import recording
+from tests.proof.tape import Tape, Write
+from tests.proof.workload import LOCAL, NOW, Vendor, run
 
 TAIL = 4096
 FLIPS = 500

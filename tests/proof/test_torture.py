@@ -14,11 +14,11 @@ import pytest
 
 from pipeline.errors import JournalError
 from pipeline.models import Kind
-from proof.history import read_history, violations
-from proof.power_loss import RUN, fast_folder
-from proof.recorder import recording
-from proof.tape import Acknowledged, Executed, Failed, Sent, Tape
-from proof.workload import Vendor, run
+from tests.proof.history import read_history, violations
+from tests.proof.power_loss import RUN, fast_folder
+from tests.proof.recorder import recording
+from tests.proof.tape import Acknowledged, Executed, Failed, Sent, Tape
+from tests.proof.workload import Vendor, run
 
 COUNT = 30
 SEED = 5

@@ -15,21 +15,21 @@ from typing import Any, Protocol
 import anyio
 import msgspec
 
-from pipeline.engine import Engine
+from pipeline.engine.engine import Engine
+from pipeline.engine.intake import Intake
+from pipeline.engine.parts import Ports
 from pipeline.errors import InDoubt, ItemRefused, JournalError, Stopping, TryAgain
-from pipeline.intake import Intake
-from pipeline.journal.disk import connect, open_disk
+from pipeline.job.schema import JobSpec
 from pipeline.journal.journal import Journal
-from pipeline.journal.schema import Connection
+from pipeline.journal.sql.schema import Connection
+from pipeline.journal.storage import connect, open_disk
 from pipeline.journal.writer import Writer
 from pipeline.models import PAID, Choice, Hits, Item, Kind, State, Task, Upload, Work
-from pipeline.pictures import Picture
 from pipeline.ports import Meter
-from pipeline.process import Ports
-from pipeline.record import RecordWriter, search_params
-from pipeline.rundir import OPEN, hold, plain_line, write_whole
-from pipeline.spec.model import JobSpec
-from proof.history import Created
+from pipeline.results.record import RecordWriter, search_params
+from pipeline.run.directory import OPEN, hold, plain_line, write_whole
+from pipeline.sources.pictures import Picture
+from tests.proof.history import Created
 
 NOW = 1_795_262_400.0
 BUDGET = 5000

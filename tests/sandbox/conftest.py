@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.resources import resource
+from pipeline.sandbox.resources import resource
 from pipeline.sandbox.server import SandboxServer
 from pipeline.sandbox.settings import SandboxSettings
 

@@ -10,13 +10,12 @@ from pathlib import Path
 
 import anyio
 
-from pipeline.resources import resource
 from pipeline.sandbox.envelope import CODE_TEXTS, failure
+from pipeline.sandbox.resources import resource
 from pipeline.sandbox.server import SandboxServer
 from pipeline.sandbox.settings import SandboxSettings
-
-from .calls import QUERY, Reply, call, create, search, single, token, upload
-from .conftest import NOON
+from tests.sandbox.conftest import NOON
+from tests.support.sandbox_calls import QUERY, Reply, call, create, search, single, token, upload
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 

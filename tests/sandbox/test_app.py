@@ -4,13 +4,13 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from pipeline.resources import resource
 from pipeline.sandbox.faults import FaultPlan
 from pipeline.sandbox.pictures import LIFETIME_S
+from pipeline.sandbox.resources import resource
 from pipeline.sandbox.server import SandboxServer
 from pipeline.sandbox.tasks import read_tasks
-
-from .calls import (
+from tests.sandbox.conftest import NOON, Clock, Settings, Start
+from tests.support.sandbox_calls import (
     CREATE,
     KEY,
     PRODUCT,
@@ -28,7 +28,6 @@ from .calls import (
     token,
     upload,
 )
-from .conftest import NOON, Clock, Settings, Start
 
 pytestmark = pytest.mark.anyio
 

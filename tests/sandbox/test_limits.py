@@ -4,8 +4,7 @@ import pytest
 
 from pipeline.sandbox.envelope import Refused
 from pipeline.sandbox.limits import Limits
-
-from .conftest import NOON
+from tests.sandbox.conftest import NOON
 
 
 def limits(*, qps: float | None = None, daily_limit: int | None = None, balance: int | None = None) -> Limits:

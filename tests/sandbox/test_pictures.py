@@ -4,10 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.resources import resource
 from pipeline.sandbox.pictures import LIFETIME_S, ExpiredPicture, PictureStore, UnknownPicture
-
-from .conftest import NOON, Clock
+from pipeline.sandbox.resources import resource
+from tests.sandbox.conftest import NOON, Clock
 
 
 def store(folder: Path, clock: Clock) -> PictureStore:

@@ -5,8 +5,7 @@ from typing import Any
 import pytest
 
 from pipeline.sandbox.envelope import CODE_TEXTS
-
-from .records import SAMPLES, WRITTEN, record
+from tests.sandbox.records import SAMPLES, WRITTEN, record
 
 API = SAMPLES / "api"
 

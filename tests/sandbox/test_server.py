@@ -14,9 +14,8 @@ from pipeline.errors import SpecError
 from pipeline.sandbox.faults import FaultPlan
 from pipeline.sandbox.server import SandboxServer
 from pipeline.sandbox.tasks import read_tasks
-
-from .calls import KEY, PRODUCT, SEARCH, call, create, creation, search, single
-from .conftest import Settings, Start
+from tests.sandbox.conftest import Settings, Start
+from tests.support.sandbox_calls import KEY, PRODUCT, SEARCH, call, create, creation, search, single
 
 
 def scripted(**scripts: list[str]) -> FaultPlan:

@@ -8,9 +8,8 @@ import pytest
 
 from pipeline.sandbox.tasks import LIFETIME_S, TaskLog, comparisons, read_tasks
 from pipeline.sandbox.validate import Creation
-
-from .calls import PRODUCT, creation, message
-from .conftest import NOON, Clock
+from tests.sandbox.conftest import NOON, Clock
+from tests.support.sandbox_calls import PRODUCT, creation, message
 
 
 @contextmanager

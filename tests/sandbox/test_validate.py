@@ -5,8 +5,7 @@ import pytest
 
 from pipeline.sandbox.envelope import Refused
 from pipeline.sandbox.validate import Creation, SearchP060, read_body, read_query
-
-from .calls import PRODUCT, creation, message
+from tests.support.sandbox_calls import PRODUCT, creation, message
 
 
 def refusal_of_query(**params: str) -> Refused:

@@ -7,8 +7,8 @@ import msgspec
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from pipeline.api import wire
-from pipeline.api.rules import RULES
+from pipeline.endpoints.consequences import RULES
+from pipeline.endpoints.patsnap import wire
 from pipeline.errors import (
     CallError,
     HoldAll,
@@ -20,8 +20,8 @@ from pipeline.errors import (
     SlowDown,
     TryAgain,
 )
-from pipeline.hits import choose
 from pipeline.models import Hits, Kind, Task, Upload
+from pipeline.results.hits import choose
 
 FUZZ = settings(
     max_examples=1250,

@@ -14,9 +14,9 @@ from typing import Any
 from urllib.parse import quote, quote_plus
 
 import pytest
-from jobs import FaultPlan, job, vendor
 
-from pipeline.masking import hide, masked
+from pipeline.system.masking import hide, masked
+from tests.support.jobs import FaultPlan, job, vendor
 
 CLIENT_ID = 'canary-id/+&="é'
 CLIENT_SECRET = 'canary-secret%"\\?é'
@@ -63,7 +63,7 @@ def assert_silent(done: subprocess.CompletedProcess[str], *folders: Path) -> Non
 def run(*arguments: str | Path, cwd: Path, code: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
     temporary = cwd / "tmp"
     temporary.mkdir(exist_ok=True)
-    start = f"import sys\n{code}\nfrom pipeline import cli\nsys.exit(cli.run(sys.argv[1:]))"
+    start = f"import sys\n{code}\nfrom pipeline.cli import main as cli\nsys.exit(cli.run(sys.argv[1:]))"
     return subprocess.run(
         [sys.executable, "-X", "dev", "-W", "ignore", "-c", start, *map(str, arguments)],
         capture_output=True,
@@ -168,7 +168,7 @@ def test_a_vendor_that_says_everything_back_is_not_repeated(tmp_path: Path, acco
     ids=["secrets in its text", "secrets in its variables", "escaped"],
 )
 def test_a_bug_writes_a_private_file_without_secrets(tmp_path: Path, code: str) -> None:
-    code = f"import pipeline.app\nasync def bug(job, *_): {code}\npipeline.app._run = bug"
+    code = f"import pipeline.run.local\nasync def bug(job, *_): {code}\npipeline.run.local._run = bug"
     with vendor(tmp_path) as server:
         done = run("run", job(tmp_path, url=server.url, pictures=1), cwd=tmp_path, code=code, **ACCOUNT)
     assert done.returncode == 70, done.stderr

@@ -18,7 +18,7 @@ READER = """
 import json, resource, sys, time
 from pathlib import Path
 from pipeline.errors import SpecError
-from pipeline.spec import load_job
+from pipeline.job.load import load_job
 mapped = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
 limit = mapped + int(sys.argv[2])
 resource.setrlimit(resource.RLIMIT_AS, (limit, limit))

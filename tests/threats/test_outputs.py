@@ -6,11 +6,11 @@ import time
 from pathlib import Path
 
 import pytest
-from jobs import ACCOUNT, FaultPlan, drawings, job, lines, pipeline, start, vendor
 
-from pipeline.cli import show
-from pipeline.cli.failures import say
-from pipeline.environment import exposed
+from pipeline.cli import screen as show
+from pipeline.cli.errors import say
+from pipeline.job.environment import exposed
+from tests.support.jobs import ACCOUNT, FaultPlan, drawings, job, lines, pipeline, start, vendor
 
 ESC, BIDI, C1 = "\x1b]0;owned\x07\x1b[2J\x1b[31m", "\u202e\u2066\u200b\ufeff", "\x9b31m\x85"
 FORMULAS = ["=cmd|' /C calc'!A0", "+1+1", "-1", "@SUM(A1)", "\t=1", "\r=1"]

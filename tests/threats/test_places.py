@@ -11,9 +11,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from jobs import ACCOUNT, drawings, job, lines, vendor
 
-from pipeline.resources import resource
+from pipeline.sandbox.resources import resource
+from tests.support.jobs import ACCOUNT, drawings, job, lines, vendor
 
 # Every attempt to reach anything by network, told by the interpreter itself.
 AUDITED = """
@@ -25,7 +25,7 @@ def hook(event, arguments):
         print(json.dumps(["AUDIT", event, str(told)]), file=sys.stderr, flush=True)
 
 sys.addaudithook(hook)
-from pipeline import cli
+from pipeline.cli import main as cli
 sys.exit(cli.run(sys.argv[1:]))
 """
 HOSTS = ["127.0.0.1", "localhost", "0.0.0.0", "0", "127.1", "2130706433", "0x7f000001", "0177.0.0.1", "017700000001"]

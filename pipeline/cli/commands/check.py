@@ -1,0 +1,20 @@
+"""`check`."""
+
+from pathlib import Path
+
+from pipeline.cli.screen import show_lines, stdout_console
+from pipeline.errors import SpecError
+from pipeline.run.load import load_spec
+from pipeline.sources.items import check_sources, faulty_items
+
+SHOWN_FAULTS = 20
+
+
+def check_command(path: Path, overrides: list[str]) -> int:
+    """Check a job file and that its sources are there."""
+    spec = load_spec(path, overrides=overrides)
+    check_sources(spec)
+    if faults := faulty_items(spec, most=SHOWN_FAULTS):
+        raise SpecError(*(f"{path}: {fault}" for fault in faults))
+    show_lines([*(f"note: {text}" for text in spec.warnings()), f"{path}: no faults found"], stdout_console())
+    return 0

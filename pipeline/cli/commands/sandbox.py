@@ -1,0 +1,41 @@
+"""`sandbox`."""
+
+import signal
+import threading
+from pathlib import Path
+
+from pipeline.cli.errors import say
+from pipeline.errors import SpecError
+
+
+def sandbox_command(*, port: int, qps: float | None, latency_s: float, faults: str, folder: Path) -> int:
+    """Serve until SIGINT or SIGTERM."""
+    from platformdirs import user_cache_path
+
+    from pipeline.sandbox.faults import FaultPlan
+    from pipeline.sandbox.server import SandboxServer
+    from pipeline.sandbox.settings import SandboxSettings
+
+    try:
+        settings = SandboxSettings(
+            folder=folder,
+            qps=qps,
+            latency_s=latency_s,
+            faults=FaultPlan.parse(faults),
+            cache_dir=user_cache_path("infringement-pipeline"),
+        )
+    except ValueError as exc:
+        raise SpecError(str(exc)) from None
+    ended = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: ended.set())
+    with SandboxServer(settings, port=port) as server:
+        print(server.url, flush=True)
+        say(
+            "The sandbox is up. In a job file: base_url: "
+            f"{server.url}; credentials: PATSNAP_CLIENT_ID=sandbox PATSNAP_CLIENT_SECRET=sandbox-secret, "
+            "or PATSNAP_API_KEY=sandbox-key. Ctrl-C ends it."
+        )
+        while not ended.wait(0.5):
+            pass
+    return 0

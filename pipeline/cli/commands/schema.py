@@ -1,0 +1,12 @@
+"""`schema`."""
+
+import json
+import sys
+
+from pipeline.job.load import json_schema
+
+
+def schema_command() -> int:
+    """Print the JSON Schema of a job file."""
+    sys.stdout.write(json.dumps(json_schema(), indent=2) + "\n")
+    return 0

@@ -1,0 +1,24 @@
+"""The command line: parses, calls `app`, prints. Results go to stdout, everything else to stderr."""
+
+import io
+import sys
+
+
+def main() -> None:
+    """Run the command line and exit with design.md's codes."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal that knows no such letter is no reason to die
+    sys.exit(run())
+
+
+def run(arguments: list[str] | None = None) -> int:
+    """Run one command; return its exit code. Every expected failure is one clear line, a bug a short one and a log."""
+    from pipeline.cli.errors import explain
+    from pipeline.cli.options import app
+
+    try:
+        code = app(arguments, prog_name="pipeline", standalone_mode=False)
+    except BaseException as exc:
+        return explain(exc)
+    return code if isinstance(code, int) else 0

@@ -1,0 +1,219 @@
+"""The commands and their options; what they do is one call each, in the modules beside this one."""
+
+import enum
+import json as to_json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperCommand
+
+from pipeline.version import __version__
+
+app = typer.Typer(
+    name="pipeline",
+    help="Screen product pictures against design patents: a YAML job in, one record per picture out.",
+    epilog="Start with: pipeline demo",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Spec = Annotated[Path, typer.Argument(metavar="SPEC", help="The job file (YAML).")]
+Run = Annotated[Path, typer.Argument(metavar="RUN", help="A run directory.")]
+Set = Annotated[list[str], typer.Option("--set", metavar="A.B=C", help="Change a key of the job file; repeatable.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no summary.")]
+New = Annotated[bool, typer.Option("--new", help="Start another run directory instead of going on with the last.")]
+
+
+class Busy(enum.StrEnum):
+    """What to do while another process uses the account's calls per second."""
+
+    WAIT = "wait"
+    EXIT = "exit"
+
+
+def _share(value: float) -> float:
+    if not 0 < value <= 1:
+        raise typer.BadParameter("above 0 and at most 1, for example 0.5")
+    return value
+
+
+BusyOption = Annotated[Busy, typer.Option("--busy", help="While another process uses the account: wait, or exit (6).")]
+Share = Annotated[
+    float, typer.Option(metavar="F", callback=_share, help="Take part with this share of every QPS, for example 0.5.")
+]
+WaitQuota = Annotated[
+    bool, typer.Option("--wait-quota", help="Wait for the daily limit to be lifted (api.quota_resets_at).")
+]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"pipeline {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None: ...
+
+
+@app.command(epilog="Example: pipeline run configs/portfolio.yaml --set api.qps=10")
+def run(
+    spec: Spec,
+    new: New = False,
+    set_: Set = [],  # noqa: B006 - typer copies it
+    limit: Annotated[int | None, typer.Option(min=1, metavar="N", help="Begin at most N items.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before paid calls.")] = False,
+    accept_changes: Annotated[
+        bool, typer.Option("--accept-changes", help="Accept another search or picture for items not yet paid.")
+    ] = False,
+    busy: BusyOption = Busy.EXIT,
+    share: Share = 1.0,
+    wait_quota: WaitQuota = False,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> int:
+    """Run a job, or go on with it where it stopped."""
+    from pipeline.cli.commands.run import run_command
+    from pipeline.run.options import RunOptions
+
+    options = RunOptions(
+        new=new, limit=limit, accept_changes=accept_changes, busy=busy.value, share=share, wait_quota=wait_quota
+    )
+    return run_command(spec, set_, options, yes=yes, as_json=json, quiet=quiet)
+
+
+@app.command(epilog="Example: pipeline plan configs/portfolio.yaml")
+def plan(spec: Spec, set_: Set = [], new: New = False, json: Json = False) -> int:  # noqa: B006
+    """Say what a run would do and cost; free, sends nothing."""
+    from pipeline.cli.commands.plan import plan_command
+
+    return plan_command(spec, set_, new=new, as_json=json)
+
+
+@app.command(epilog="Example: pipeline check configs/portfolio.yaml")
+def check(spec: Spec, set_: Set = []) -> int:  # noqa: B006
+    """Check a job file and its sources; names every fault at once."""
+    from pipeline.cli.commands.check import check_command
+
+    return check_command(spec, set_)
+
+
+@app.command(epilog="Example: pipeline status runs/demo")
+def status(
+    run: Annotated[Path, typer.Argument(metavar="RUN|SPEC", help="A run directory or a job file.")],
+    verify: Annotated[bool, typer.Option("--verify", help="Check the journal and every line of the results.")] = False,
+    json: Json = False,
+) -> int:
+    """Show where a run stands, also while it is running."""
+    from pipeline.cli.commands.status import status_command
+
+    return status_command(run, verifying=verify, as_json=json)
+
+
+class _Pairs(TyperCommand):
+    """Lets `--created ID TASK` be repeated: typer has no list of pairs, so each pair travels as one JSON text."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        joined: list[str] = []
+        rest = list(args)
+        while rest:
+            joined.append(rest.pop(0))
+            if joined[-1] == "--created" and len(rest) > 1:
+                joined.append(to_json.dumps([rest.pop(0), rest.pop(0)]))
+        return super().parse_args(ctx, joined)
+
+
+@app.command(cls=_Pairs, epilog="Example: pipeline resolve runs/autumn --created SKU-1 80d4a0c7 --not-created SKU-2")
+def resolve(
+    run: Run,
+    created: Annotated[
+        list[str], typer.Option("--created", metavar="ID TASK", help="The vendor has this task; repeatable.")
+    ] = [],  # noqa: B006
+    not_created: Annotated[
+        list[str], typer.Option("--not-created", metavar="ID", help="The vendor has no task; repeatable.")
+    ] = [],  # noqa: B006
+    retry: Annotated[
+        list[str], typer.Option("--retry", metavar="ID", help="Nobody knows: risk paying twice; repeatable.")
+    ] = [],  # noqa: B006
+    all_: Annotated[
+        str | None, typer.Option("--all", metavar="DECISION", help="not-created or retry, for every item in doubt.")
+    ] = None,
+    from_: Annotated[
+        Path | None, typer.Option("--from", metavar="CSV", help="A file with the columns id, decision, task_id.")
+    ] = None,
+) -> int:
+    """Decide about items in doubt; sends nothing."""
+    from pipeline.cli.commands.resolve import resolve_command
+
+    return resolve_command(run, created=created, not_created=not_created, retry=retry, everything=all_, file=from_)
+
+
+@app.command(epilog="Example: pipeline retry runs/autumn --only failed --code 68300010")
+def retry(
+    run: Run,
+    only: Annotated[str, typer.Option("--only", metavar="STATE", help="failed, in-doubt or expired.")],
+    code: Annotated[str | None, typer.Option(metavar="CODE", help="Only those with this error code.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, metavar="N", help="At most N items.")] = None,
+    set_: Annotated[
+        list[str], typer.Option("--set", metavar="API.B=C", help="Change how the vendor is called; repeatable.")
+    ] = [],  # noqa: B006
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before paid calls.")] = False,
+    busy: BusyOption = Busy.EXIT,
+    share: Share = 1.0,
+    wait_quota: WaitQuota = False,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> int:
+    """Pay for open items once more; names and counts them first."""
+    from pipeline.cli.commands.retry import Wanted, retry_command
+    from pipeline.run.options import RunOptions
+
+    options = RunOptions(busy=busy.value, share=share, wait_quota=wait_quota)
+    return retry_command(run, Wanted(only, code, limit), set_, options, yes=yes, as_json=json, quiet=quiet)
+
+
+@app.command(epilog="Example: pipeline repair runs/autumn")
+def repair(run: Run) -> int:
+    """Rebuild a damaged run directory from its results; sends nothing."""
+    from pipeline.cli.commands.repair import repair_command
+
+    return repair_command(run)
+
+
+@app.command(epilog="Example: pipeline demo")
+def demo(new: New = False, quiet: Quiet = False) -> int:
+    """Run 36 shipped pictures on the sandbox; needs no credentials."""
+    from pipeline.cli.commands.demo import demo_command
+
+    return demo_command(new=new, quiet=quiet)
+
+
+@app.command(epilog="Example: pipeline sandbox --port 8080 --qps 5 --latency 0.5 --faults 'create:lost=0.01'")
+def sandbox(
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes any free port.")] = 8080,
+    qps: Annotated[float | None, typer.Option(help="Calls a second per endpoint; refused beyond.")] = None,
+    latency: Annotated[float, typer.Option(min=0, help="Seconds before each answer.")] = 0.0,
+    faults: Annotated[str, typer.Option(help="For example 'search:http_502=0.01,create:lost=0.01'.")] = "",
+    dir_: Annotated[Path, typer.Option("--dir", help="Where uploads and tasks are kept.")] = Path("sandbox"),
+) -> int:
+    """Serve the vendor's contract locally, over a real search."""
+    from pipeline.cli.commands.sandbox import sandbox_command
+
+    return sandbox_command(port=port, qps=qps, latency_s=latency, faults=faults, folder=dir_)
+
+
+@app.command(epilog="Example: pipeline schema > job.schema.json")
+def schema() -> int:
+    """Print the JSON Schema of a job file, for editors."""
+    from pipeline.cli.commands.schema import schema_command
+
+    return schema_command()

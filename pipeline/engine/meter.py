@@ -1,0 +1,69 @@
+"""The counting of one item's calls, each made durable before its first byte."""
+
+from pipeline.engine.parts import Ports
+from pipeline.errors import ItemRefused
+from pipeline.models import EXPIRY_MARGIN_S, HITS_LIFE_S, Kind, Work
+from pipeline.system.clock import Age, Clocks
+
+EXPIRED = "expired"  # a sleeping machine, or a clock that was moved
+
+
+class ItemMeter:
+    """Counts one item's calls, and makes each durable before its first byte. `began` once anything was sent."""
+
+    def __init__(self, work: Work, ports: Ports) -> None:
+        self.stage = "read"
+        self.began = False
+        self.sent_at: float | None = None  # the last call's
+        self._work = work
+        self._ledger = ports.ledger
+        self._clocks = Clocks(ports.now, ports.steady)
+        self._ages: list[Age] = []
+        self._intended = False
+        self._reserved = False
+        self._may_exist = False
+
+    def rests_on(self, at: float) -> None:
+        """The next calls rest on an upload or a search that was answered `at`: no call rests on one that expires."""
+        self._ages.append(Age(at, self._clocks))
+
+    def starts_anew(self) -> None:
+        """The next calls rest on nothing."""
+        self._ages.clear()
+
+    async def before(self, kind: Kind, request_id: str) -> None:
+        """Reserve the call; for a create also make the intent durable. Raises ItemRefused on expired links."""
+        self._refuse_expired(kind)
+        await self._ledger.reserve(kind)
+        self._reserved = True
+        if kind is Kind.CREATE:
+            assert self._work.hits is not None
+            self._intended = True  # from here on, also for who is cancelled meanwhile: it is on its way to the disk
+            await self._ledger.intend(self._work, self._work.hits, request_id=request_id, at=self._clocks.wall())
+
+    def sent(self, kind: Kind) -> None:
+        """Count the call: from here on it may be paid. Raises ItemRefused as `before` does, or JournalError."""
+        self._refuse_expired(kind)  # the machine may have slept between the intent and the permit
+        self._ledger.sent(kind)
+        self.began = True
+        self.sent_at = self._clocks.wall()
+        self._reserved = False
+        self._work.calls.add(kind)
+
+    def not_executed(self, kind: Kind, *, sent: bool) -> None:
+        """Take the intent back, unless an earlier attempt may exist, and the reservation too if nothing was sent."""
+        if self._reserved:
+            self._ledger.release(kind)
+            self._reserved = False
+        if self._intended and not self._may_exist:
+            self._ledger.put_back(self._work, None)
+            self._intended = False
+
+    def may_exist(self) -> None:
+        """Keep the intent from now on: a kill must find the item in doubt, though its create is sent again."""
+        self._may_exist = True
+
+    def _refuse_expired(self, kind: Kind) -> None:
+        for age in self._ages:
+            if kind is not Kind.UPLOAD and age.seconds > HITS_LIFE_S - EXPIRY_MARGIN_S:
+                raise ItemRefused("the vendor's links expired before they were used", code=EXPIRED, sent=False)

@@ -1,0 +1,79 @@
+"""When to stop a run: every picture is refused for one reason (Systemic), or too many creates end in doubt (Doubts).
+
+Both are pure counters: the caller reports outcomes, and does what they answer.
+"""
+
+from collections import Counter, deque
+
+from pipeline.errors import RunStopped
+
+
+class Systemic:
+    """Stops a run whose pictures are all refused for the same reason: the job is wrong, not the pictures.
+
+    That is 20 items in a row with one code, or half of the first 50 (and at least 10).
+    """
+
+    FIRST, SHARE, ROW = 50, 10, 20
+
+    def __init__(self) -> None:
+        self._codes: Counter[str] = Counter()
+        self._seen = 0
+        self._row: tuple[str, int] = ("", 0)
+
+    def passed(self) -> None:
+        """Count an item that was not refused."""
+        self._seen += 1
+        self._row = ("", 0)
+
+    def refused(self, code: str, message: str) -> None:
+        """Count a refused item. Raises RunStopped when it is systemic."""
+        self._seen += 1
+        self._codes[code] += 1
+        self._row = (code, self._row[1] + 1 if self._row[0] == code else 1)
+        early = self._seen <= self.FIRST and self._codes[code] >= self.SHARE and self._codes[code] * 2 >= self._seen
+        if early or self._row[1] >= self.ROW:
+            count = self._codes[code]
+            raise RunStopped(
+                f"{count} of the first {self._seen} pictures were refused alike: {message}. "
+                "Check the job file; once it is right, start a new run (`run --new`)",
+                code=code,
+            )
+
+
+class Doubts:
+    """Stops a run whose creates end in doubt: each may be paid, and a person has to look after each.
+
+    That is 20 of the last 100 creates of this process, and at least a quarter of them; or five answers in a row that
+    say success and name no task, for then the vendor's contract is broken.
+    """
+
+    LAST, LEAST, SHARE = 100, 20, 0.25
+    NO_TASK_ID, ROW = "no_task_id", 5
+
+    def __init__(self) -> None:
+        self._doubtful: deque[bool] = deque(maxlen=self.LAST)
+        self._nameless = 0
+
+    def known(self) -> None:
+        """Count a create whose outcome is known: a task, or a refusal."""
+        self._doubtful.append(False)
+        self._nameless = 0
+
+    def doubtful(self, code: str) -> None:
+        """Count a create that ended in doubt. Raises RunStopped when there are too many."""
+        self._doubtful.append(True)
+        self._nameless += code == self.NO_TASK_ID
+        if self._nameless >= self.ROW:
+            raise RunStopped(
+                f"{self._nameless} creates in a row were called a success without a task id; they are in doubt. "
+                "Ask the vendor before you go on",
+                code=code,
+            )
+        count, seen = sum(self._doubtful), len(self._doubtful)
+        if count >= self.LEAST and count >= self.SHARE * seen:
+            raise RunStopped(
+                f"{count} of the last {seen} creates are in doubt (the last one: {code}), and each may be paid; look "
+                "at open.jsonl and the vendor's console before you go on",
+                code="max_in_doubt",
+            )

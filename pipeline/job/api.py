@@ -1,0 +1,180 @@
+"""The `api` section of a job: where the vendor is, how hard it may be asked, and what follows from its errors."""
+
+import difflib
+import re
+from collections.abc import Iterator
+from datetime import time
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, field_validator
+
+from pipeline.endpoints.consequences import CLASSES, DEFAULT_ATTEMPTS, RULES, Override, fault_of, row_of
+from pipeline.endpoints.parameters import Strict
+from pipeline.job.checks import check_base_url, check_picture_url, check_qps, check_reset_time, reset_time
+from pipeline.models import Kind
+
+Qps = Annotated[int | float, AfterValidator(check_qps)]
+
+
+class QpsSpec(Strict):
+    """Calls per second, per kind of call."""
+
+    search: Qps = 5
+    create: Qps = 5
+    upload: Qps = 5
+    query: Qps = 5
+
+
+def _each_or_all(value: Any) -> str:
+    return "each" if isinstance(value, dict | QpsSpec) else "all"
+
+
+EachOrAll = Annotated[Annotated[Qps, Tag("all")] | Annotated[QpsSpec, Tag("each")], Discriminator(_each_or_all)]
+
+
+class BudgetSpec(Strict):
+    """Hard caps over the run directory's life, retries included."""
+
+    search_calls: Annotated[int, Field(ge=0)] | None = None
+    create_calls: Annotated[int, Field(ge=0)] | None = None
+    upload_calls: Annotated[int, Field(ge=0)] | None = None
+
+
+class RetryInDoubt(Strict):
+    """Create an item in doubt once more, at most so many over the run directory's life: some are paid twice."""
+
+    retry: Annotated[int, Field(ge=1, le=1)]
+    max_duplicates: Annotated[int, Field(ge=0)]
+
+
+def _hold_or_retry(value: Any) -> str:
+    return "mapping" if isinstance(value, dict | RetryInDoubt) else "word"  # no names of keys
+
+
+def _check_hold(value: Any) -> Any:
+    if value != "hold":
+        raise ValueError("allowed: hold, or {retry: 1, max_duplicates: N}")
+    return value
+
+
+OnInDoubt = Annotated[
+    Annotated[Literal["hold"], BeforeValidator(_check_hold), Tag("word")] | Annotated[RetryInDoubt, Tag("mapping")],
+    Discriminator(_hold_or_retry),
+]
+
+
+def check_condition(value: str) -> str:
+    """Return `value` if it names a row of the error table; raise ValueError with the nearest one."""
+    if value in RULES or re.fullmatch(r"-?[1-9][0-9]{0,11}|http_[345][0-9]{2}", value):
+        return value
+    close = difflib.get_close_matches(value.lower(), RULES, n=1, cutoff=0.6)
+    hint = (
+        f"did you mean {close[0]!r}?"
+        if close
+        else "a code of 1 to 12 digits, http_<status>, or one of "
+        + ", ".join(name for name in RULES if not name[0].isdigit())
+    )
+    raise ValueError(f"no such code or condition; {hint}")
+
+
+_RISKS = {
+    "fail": "a task that exists is recorded as failed, and `retry` would pay for another one",
+    "retry": "it is sent up to {attempts} times, each of them may be paid, and it is in doubt when none is answered",
+}
+
+
+def _likely_slips(name: str) -> Iterator[str]:
+    """Codes that the vendor may send and that nobody knows are allowed, so a slip is only remarked on."""
+    if name in RULES or not name.isdecimal():
+        return
+    if re.fullmatch("[345][0-9]{2}", name):
+        yield f"api.errors.{name}: this is the vendor's code {name}; the HTTP status is written http_{name}"
+    elif len(name) != 8 and (close := difflib.get_close_matches(name, RULES, n=1, cutoff=0.8)):
+        yield f"api.errors.{name}: no code that is known; did you mean {close[0]!r}?"
+
+
+class ErrorSpec(Strict):
+    """What follows from one code or condition; what is left out stays as it is. Uploads are treated as searches.
+
+    For a create that may have been executed only `in_doubt`, `fail` and `retry` are allowed (`fault_of`).
+    """
+
+    search: Literal["retry", "slow", "hold", "refresh", "fail", "pause", "stop"] | None = None
+    create: Literal["retry", "slow", "hold", "refresh", "fail", "in_doubt", "pause", "stop"] | None = None
+    attempts: Annotated[int | None, Field(ge=1, le=10, description="In all, where the class is retry")] = None
+    base_s: Annotated[int | float | None, Field(ge=0, le=600, description="First backoff, where it is retry")] = None
+
+    def warnings(self, name: str) -> Iterator[str]:
+        """What is allowed but can cost money, or does nothing."""
+        yield from _likely_slips(name)
+        row = RULES[row_of(name)]
+        if self.create in _RISKS and row.doubtful:
+            risk = _RISKS[self.create].format(attempts=self.attempts or DEFAULT_ATTEMPTS)
+            yield (
+                f"api.errors.{name}: create: {self.create}: {row.text}, so the create may have been executed; {risk}"
+            )
+        words = [self.search or row.repeatable.error, self.create or row.create.error]
+        if (self.attempts is not None or self.base_s is not None) and not {"retry", CLASSES["retry"]} & set(words):
+            yield f"api.errors.{name}: attempts and base_s say nothing here: only what is tried again has attempts"
+
+
+class ApiSpec(Strict):
+    """Where the vendor is and how hard it may be asked."""
+
+    base_url: Annotated[str, AfterValidator(check_base_url)] = "https://connect.patsnap.com"
+    qps: EachOrAll = 5
+    max_in_flight: Annotated[int, Field(ge=1, le=10_000)] | None = None
+    budget: BudgetSpec = BudgetSpec()
+    on_in_doubt: OnInDoubt = "hold"
+    drain_s: Annotated[int | float, Field(ge=0, le=3600)] = 60
+    proxy: str | None = None
+    ca_file: str | None = None
+    quota_resets_at: Annotated[
+        Annotated[str, AfterValidator(check_reset_time)] | None,
+        Field(description='When the daily limit starts anew, UTC unless it says: "00:00" or "00:00+08:00"'),
+    ] = None
+    errors: dict[Annotated[str, AfterValidator(check_condition)], ErrorSpec] = Field(
+        default_factory=dict, description="Rows of the error table that are other than the default"
+    )
+
+    @field_validator("errors")
+    @classmethod
+    def _never_undo_a_doubt(cls, rows: dict[str, ErrorSpec]) -> dict[str, ErrorSpec]:
+        faults = {name: fault for name, row in rows.items() if (fault := fault_of(name, row.create))}
+        if faults:
+            raise ValueError("; ".join(f"api.errors.{name}.create: {fault}" for name, fault in faults.items()))
+        return rows
+
+    @field_validator("proxy")
+    @classmethod
+    def _proxy_url(cls, value: str | None) -> str | None:
+        if value is not None:
+            check_picture_url(value)
+        return value
+
+    def qps_of(self, kind: Kind) -> float:
+        """Calls per second allowed for a kind of call."""
+        return float(getattr(self.qps, kind.value) if isinstance(self.qps, QpsSpec) else self.qps)
+
+    def budget_of(self, kind: Kind) -> int | None:
+        """Most calls of a kind in the run directory's life; None = no cap."""
+        value: int | None = getattr(self.budget, f"{kind.value}_calls")
+        return value
+
+    @property
+    def quota_reset(self) -> time | None:
+        """When the daily limit starts anew, with its UTC offset."""
+        return None if self.quota_resets_at is None else reset_time(self.quota_resets_at)
+
+    @property
+    def duplicates(self) -> int:
+        """How many items in doubt may be created once more."""
+        return self.on_in_doubt.max_duplicates if isinstance(self.on_in_doubt, RetryInDoubt) else 0
+
+    def overrides(self) -> dict[str, Override]:
+        """The changed rows of the error table."""
+        return {name: Override(**row.model_dump()) for name, row in self.errors.items()}
+
+    def warnings(self) -> list[str]:
+        """What is allowed but probably not meant."""
+        return [text for name, row in self.errors.items() for text in row.warnings(name)]

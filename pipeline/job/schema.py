@@ -1,0 +1,262 @@
+"""The job spec as types: what a user may write, with ranges and defaults. The JSON Schema comes from here.
+
+Sizes: `qps` in calls per second, times in seconds. Paths stay as written; `load` makes them absolute.
+"""
+
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import (
+    AfterValidator,
+    Discriminator,
+    Field,
+    PrivateAttr,
+    Tag,
+    field_validator,
+    model_validator,
+)
+
+from pipeline.endpoints.parameters import Countries, P009Filters, P060Filters, Strict
+from pipeline.job.api import ApiSpec
+from pipeline.job.checks import check_id, check_picture_url, check_run_name, not_yet
+from pipeline.models import SANDBOX_HOST, Kind
+
+MAX_INLINE = 10_000
+TYPICAL_ANSWER_S = 10  # the vendor's maximum; decides how many items must be in flight to use the QPS
+
+
+Id = Annotated[str, AfterValidator(check_id)]
+PictureUrl = Annotated[str, AfterValidator(check_picture_url)]
+Name = Annotated[str, Field(pattern=r"^[a-z0-9-]{1,64}$")]
+Labels = dict[Annotated[str, Field(min_length=1, max_length=64)], Annotated[str, Field(max_length=1000)]]
+
+
+class Columns(Strict):
+    """Which columns of a manifest hold what; by default the columns named id, url, path, and the rest are labels."""
+
+    id: str = "id"
+    url: str = "url"
+    path: str = "path"
+    labels: list[str] | None = None
+
+
+class ImageEntry(Strict):
+    """One entry of `images`: a url, a path (a glob makes many items), or a manifest."""
+
+    id: Id | None = None
+    url: PictureUrl | None = None
+    path: Annotated[str, Field(min_length=1)] | None = None
+    manifest: Annotated[str, Field(min_length=1)] | None = None
+    columns: Columns = Columns()
+    encoding: Literal["utf-8", "gb18030", "gbk", "big5", "shift_jis", "latin-1", "cp1252", "utf-16"] = "utf-8"
+    labels: Labels = Field(default_factory=dict)
+    views: Annotated[list[str] | None, not_yet("views (several pictures of one product, P061)")] = None
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        named = [key for key in ("url", "path", "manifest") if getattr(self, key) is not None]
+        if len(named) != 1:
+            here = f"; here: {', '.join(named)}" if named else ""
+            raise ValueError(f"name exactly one of url, path, manifest{here}")
+        if self.id is not None and self.manifest:
+            raise ValueError("an id belongs to one picture; in a manifest each row has its own")
+        if self.id is not None and self.path and any(c in self.path for c in "*?["):
+            raise ValueError("an id belongs to one picture; this path is a pattern and may name many")
+        if self.manifest and self.manifest.lower().endswith((".xlsx", ".xls")):
+            raise ValueError("not yet: .xlsx manifests come with a later version; save the sheet as .csv")
+        if self.manifest and not self.manifest.lower().endswith((".csv", ".jsonl")):
+            raise ValueError("a manifest is a .csv or .jsonl file")
+        return self
+
+
+class UploadSpec(Strict):
+    """What may happen to local pictures."""
+
+    public: bool = Field(default=False, description="Local pictures are uploaded to a public URL; say true to allow it")
+    fit: Literal[False] = Field(default=False, description="[later] shrink pictures that are too large")
+
+    @field_validator("fit", mode="before")
+    @classmethod
+    def _fit_later(cls, value: Any) -> Any:
+        if value is True:
+            raise ValueError("not yet: shrinking too large pictures comes with a later version")
+        return value
+
+
+class _Search(Strict):
+    limit: Annotated[int, Field(ge=1, le=100, description="Hits asked for")] = 100
+    min_score: Annotated[int | float, Field(ge=0, le=1, description="Hits below it do not reach the task")] = 0.0
+    depth: Annotated[int | None, not_yet("depth (pages beyond the first 100 hits)")] = None
+
+
+class P009Search(_Search):
+    """P009: similar design patents, worldwide."""
+
+    endpoint: Literal["P009"] = "P009"
+    filters: P009Filters = P009Filters()
+    patents: ClassVar[str] = "D"
+
+
+class P060Search(_Search):
+    """P060: similar designs (patent_type D, model 1 or 2) or utility models (U, 3 or 4)."""
+
+    endpoint: Literal["P060"]
+    filters: P060Filters = P060Filters()
+    model: Literal[1, 2, 3, 4] = 1
+    patent_type: Literal["D", "U"] = "D"
+
+    @model_validator(mode="after")
+    def _pairs(self) -> Self:
+        if (self.patent_type == "D") != (self.model in (1, 2)):
+            raise ValueError("model 1 and 2 go with patent_type D (designs), 3 and 4 with U (utility models)")
+        return self
+
+    @property
+    def patents(self) -> str:
+        """`D` (designs) or `U` (utility models)."""
+        return self.patent_type
+
+
+def _endpoint(value: Any) -> Any:
+    return value.get("endpoint", "P009") if isinstance(value, dict) else getattr(value, "endpoint", "P009")
+
+
+SearchSpec = Annotated[
+    Annotated[P009Search, Tag("P009")] | Annotated[P060Search, Tag("P060")],
+    Discriminator(_endpoint),
+]
+
+
+class TaskSpec(Strict):
+    """What becomes of the hits."""
+
+    enabled: bool = True
+    report_lang: Literal["cn", "en"] = "en"
+    country: Countries | None = None
+    max_hits: Annotated[int, Field(ge=1, le=100)] = 100
+    report: Literal["off"] = "off"
+
+    @field_validator("report", mode="before")
+    @classmethod
+    def _report_later(cls, value: Any) -> Any:
+        if value is False:
+            return "off"  # YAML 1.1 reads a bare `off` as false, and design.md writes it bare
+        if value in ("wait", "later"):
+            raise ValueError("not yet: collecting reports comes with a later version; write off")
+        return value
+
+
+class OutputSpec(Strict):
+    """Where the results go."""
+
+    dir: Annotated[str, Field(min_length=1)] = "runs"
+    run: Annotated[str, AfterValidator(check_run_name)] = "{name}"
+    hits: Literal["all"] | Annotated[int, Field(ge=0, le=100)] = "all"
+
+
+class JobSpec(Strict):
+    """A job: the pictures, how they are searched, and what becomes of the hits."""
+
+    version: Literal[1]
+    name: Name
+    root: str = "."
+    images: Annotated[list[ImageEntry], Field(min_length=1, max_length=MAX_INLINE)]
+    upload: UploadSpec = UploadSpec()
+    search: SearchSpec = P009Search()
+    task: TaskSpec = TaskSpec()
+    api: ApiSpec = ApiSpec()
+    output: OutputSpec = OutputSpec()
+
+    _folder: Path = PrivateAttr(default_factory=Path.cwd)
+
+    @model_validator(mode="after")
+    def _most_similar_first(self) -> Self:
+        filters = self.search.filters
+        if self.task.enabled and filters.field not in (None, "SCORE"):
+            raise ValueError(
+                f"search.filters.field: {filters.field} sorts by date, so the first hits would not be the most similar "
+                "ones; drop it, or set task.enabled: false"
+            )
+        if self.task.enabled and filters.order == "asc":
+            raise ValueError(
+                "search.filters.order: asc puts the least similar hits first; drop it, or set task.enabled: false"
+            )
+        return self
+
+    @property
+    def sandbox(self) -> bool:
+        """Whether the job runs on the embedded sandbox."""
+        return self.api.base_url == "sandbox"
+
+    @cached_property
+    def vendor(self) -> str:
+        """Who answered, as records name it: the host, or `sandbox`."""
+        return "sandbox" if self.sandbox else (urlsplit(self.api.base_url).netloc)
+
+    @property
+    def host(self) -> str:
+        """Whose results a run directory holds: the vendor's host without a port, or `sandbox`."""
+        return "sandbox" if self.sandbox else (urlsplit(self.api.base_url).hostname or "")
+
+    @property
+    def folder(self) -> Path:
+        """The folder that holds the spec; its relative paths start here."""
+        return self._folder
+
+    @property
+    def root_path(self) -> Path:
+        """The folder that local pictures may not leave, absolute."""
+        return (self._folder / self.root).resolve()
+
+    def kinds(self, *, local: bool) -> tuple[Kind, ...]:
+        """The paid calls an item visits."""
+        wanted = {Kind.UPLOAD: local, Kind.SEARCH: True, Kind.CREATE: self.task.enabled}
+        return tuple(kind for kind, visits in wanted.items() if visits)
+
+    @property
+    def max_in_flight(self) -> int:
+        """Items in flight: enough to fill the QPS while each answer takes up to 10 s."""
+        if self.api.max_in_flight is not None:
+            return self.api.max_in_flight
+        kinds = self.kinds(local=any(entry.url is None for entry in self.images))
+        calls_per_s = sum(self.api.qps_of(kind) for kind in kinds)
+        return max(1, min(2000, round(1.2 * TYPICAL_ANSWER_S * calls_per_s)))
+
+    def asked(self) -> dict[str, Any]:
+        """What is asked of the vendor: changing it between runs of one run directory needs a yes."""
+        return {
+            "search": self.search.model_dump(mode="json", exclude_none=True),
+            "task": self.task.model_dump(mode="json", exclude_none=True),
+            "pictures": {"root": self.root},
+        }
+
+    def not_looked_at(self) -> list[str]:
+        """What the search leaves out of sight by its filters, one phrase each."""
+        phrases = self.search.filters.not_looked_at()
+        phrases.append("utility models" if self.search.patents == "D" else "designs")
+        phrases.append(f"hits beyond the first {self.search.limit}")
+        if self.search.min_score > 0 and self.task.enabled:
+            phrases.append(f"hits scored below {self.search.min_score:g} (kept in the record, left out of the task)")
+        return phrases
+
+    def warnings(self) -> list[str]:
+        """What is allowed but probably not meant."""
+        return [*self._foreign(), *self._worldwide(), *self.api.warnings()]
+
+    def _foreign(self) -> list[str]:
+        elsewhere = [entry.url for entry in self.images if entry.url and urlsplit(entry.url).hostname != SANDBOX_HOST]
+        if not self.sandbox or not elsewhere:
+            return []
+        many = "1 listed picture" if len(elsewhere) == 1 else f"{len(elsewhere)} listed pictures"
+        return [f"the sandbox fetches no URLs: {many} will fail; try it with local pictures"]
+
+    def _worldwide(self) -> list[str]:
+        if self.search.endpoint == "P009" and self.task.enabled and self.task.country:
+            worldwide = (
+                "P009 searches worldwide: its hits are not limited to task.country "
+                f"({', '.join(self.task.country)}). P060 can filter by country."
+            )
+            return [worldwide]
+        return []

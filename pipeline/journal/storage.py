@@ -1,0 +1,190 @@
+"""The three places a run writes to, opened together: the states, the hits under way, and the lines."""
+
+import contextlib
+import errno
+import logging
+import os
+import sqlite3
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.errors import JournalError
+from pipeline.journal.emergency import Emergency, left_over, retire
+from pipeline.journal.recovery import Recovered, last_line, recover
+from pipeline.journal.results_file import Sink
+from pipeline.journal.spool import Spool
+from pipeline.journal.sql.database import Store
+from pipeline.journal.sql.schema import Connection, check_version, configure
+from pipeline.journal.verify import refuse_changed_lines
+from pipeline.system.mounts import mount_table, network_file_system
+
+JOURNAL, RESULTS, SPOOL = "journal.sqlite", "results.jsonl", "spool"
+REPAIRING = ".repairing"  # there while a repair is under way, and after one that was cut short
+CLEAN = "clean"  # in the journal: "0" while a run is under way, and after one that died
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """What the writing thread owns; `recovered` is what it found left over when it opened."""
+
+    store: Store
+    spool: Spool
+    sink: Sink
+    recovered: Recovered
+    emergency: Emergency
+
+    def close(self, *, clean: bool = True) -> None:
+        """Close them all; `clean` when all that was begun is written."""
+        if clean:
+            self.store.set_meta(CLEAN, "1")
+        self.emergency.close()
+        self.spool.close()
+        self.sink.close()
+        self.store.close()
+
+
+def connect(path: Path) -> Connection:
+    """Open the journal with the standard library's SQLite; transactions are begun and ended by us alone."""
+    return sqlite3.connect(path, isolation_level=None, timeout=5.0, cached_statements=256)
+
+
+def open_disk(
+    folder: Path,
+    *,
+    now: float,
+    connect: Callable[[Path], Connection] = connect,
+    mounts: Callable[[], str] = mount_table,
+) -> Disk:
+    """Open a run directory's files and make them whole after whatever ended the last run.
+
+    Raises JournalError when they cannot be opened, or are not what was written.
+    """
+    try:
+        refuse_lost_journal(folder)
+        store = Store(connect(folder / JOURNAL))
+        (folder / JOURNAL).chmod(0o600)
+        configure(store.do, journal_mode=_journal_mode(folder, mounts))
+        store.create()
+        if store.meta(CLEAN) == "0":
+            _check_pages(store)
+        store.set_meta(CLEAN, "0")
+        sink = Sink(folder / RESULTS)
+        sink.position(last_line(store))
+        refuse_changed_lines(store, folder / RESULTS)
+        left = left_over(folder)
+        kept = [line + b"\n" for path in left for line in path.read_bytes().split(b"\n") if line]
+        recovered = recover(store, sink, now=now, kept=kept)
+        retire(left)
+        sync_names(folder)
+        live = store.do("SELECT segment, count(*) FROM items WHERE segment IS NOT NULL GROUP BY segment").fetchall()
+        return Disk(store, Spool(folder / SPOOL, live), sink, recovered, Emergency(folder))
+    except sqlite3.Error as exc:
+        hint = f"; run `pipeline repair {folder}`" if is_damage(exc) else ""
+        raise JournalError(f"{folder / JOURNAL}: the journal cannot be read: {exc}{hint}") from exc
+    except OSError as exc:
+        raise JournalError(f"{folder}: cannot be written: {exc.strerror}; check the disk and the permissions") from exc
+
+
+def has_begun(folder: Path) -> bool:
+    """Whether there is a journal to look at. Raises JournalError where a run would: it is gone beside its results."""
+    refuse_lost_journal(folder)
+    return (folder / JOURNAL).is_file() and (folder / JOURNAL).stat().st_size > 0
+
+
+def is_damage(exc: Exception) -> bool:
+    """Whether SQLite says that the file is not what it wrote."""
+    return getattr(exc, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
+def refuse_lost_journal(folder: Path) -> None:
+    """An empty journal would cut all lines off results.jsonl, and forget every task: never start one beside results."""
+    journal, results, log = folder / JOURNAL, folder / RESULTS, folder / f"{JOURNAL}-wal"
+    if (folder / REPAIRING).exists():
+        raise JournalError(f"{folder}: a repair of this run was cut short; run `pipeline repair {folder}` again")
+    if journal.is_file() and (journal.stat().st_size or (log.is_file() and log.stat().st_size)):
+        return
+    if (results.is_file() and results.stat().st_size) or list(folder.glob(f"{JOURNAL}.damaged-*")):
+        raise JournalError(f"{folder}: {JOURNAL} is gone, and there are results; run `pipeline repair {folder}`")
+
+
+def _check_pages(store: Store) -> None:
+    """Look through the whole journal: the last run did not close it. Raises sqlite3.DatabaseError on damage."""
+    said = [str(row[0]) for row in store.do("PRAGMA quick_check(3)").fetchall()]
+    if said != ["ok"]:
+        damage = sqlite3.DatabaseError("; ".join(said)[:300])
+        damage.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+        raise damage
+
+
+def sync_names(folder: Path) -> None:
+    """Make the names of the files durable, and those of the folders up to them: a synced file can still lose its name.
+
+    Done at every start, for the start that made them may have been killed before it came to this.
+    """
+    if not hasattr(os, "O_DIRECTORY"):
+        return
+    _sync_folder(folder)
+    for parent in folder.absolute().parents:
+        try:
+            _sync_folder(parent)
+        except OSError as exc:  # not ours to read, or no folder that can be synced: then we have not made it either
+            if exc.errno not in (errno.EACCES, errno.EPERM, errno.EINVAL, errno.ENOTSUP):
+                raise
+
+
+def _sync_folder(folder: Path) -> None:
+    directory = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
+
+
+def _journal_mode(folder: Path, mounts: Callable[[], str]) -> str:
+    remote = network_file_system(folder, table=mounts)
+    if remote is None:
+        return "WAL"
+    _log.warning(
+        "journal.network_file_system type=%s no write-ahead log there: commits take longer, and `status` is read "
+        "without a lock; a local disk is better",
+        remote,
+    )
+    return "TRUNCATE"
+
+
+@contextlib.contextmanager
+def looking(folder: Path) -> Iterator[Store]:
+    """Open a journal only to look at it.
+
+    Raises JournalError when there is none, or it turns out to be damaged or of another version.
+    """
+    store = open_store_read_only(folder)
+    try:
+        check_version(store.meta("version"))
+        yield store
+    except sqlite3.Error as exc:
+        raise JournalError(
+            f"{folder / JOURNAL}: the journal cannot be read: {exc}; is it damaged? `pipeline repair {folder}`"
+        ) from exc
+    finally:
+        store.close()
+
+
+def open_store_read_only(folder: Path) -> Store:
+    """Open a journal only to look at it, also while a run writes. Raises JournalError when there is none."""
+    path = folder / JOURNAL
+    if not path.is_file():
+        lost = f", but {RESULTS}: run `pipeline repair {folder}`" if (folder / RESULTS).is_file() else ""
+        raise JournalError(f"{folder}: no run here (no {JOURNAL}{lost})")
+    failures: list[str] = []
+    for mode in ("mode=ro", "immutable=1"):  # a folder that cannot be written has no room for SQLite's shared memory
+        try:
+            connection = sqlite3.connect(f"{path.resolve().as_uri()}?{mode}", uri=True, isolation_level=None)
+            connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+            return Store(connection)
+        except sqlite3.Error as exc:
+            failures.append(str(exc))
+    raise JournalError(f"{path}: the journal cannot be read: {failures[0]}; is it damaged? `pipeline repair {folder}`")

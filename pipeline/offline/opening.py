@@ -1,0 +1,51 @@
+"""A run directory opened while no run is under way, and its job as it was run."""
+
+import contextlib
+import hashlib
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.errors import SpecError
+from pipeline.job.load import load_job
+from pipeline.job.schema import JobSpec
+from pipeline.journal.storage import JOURNAL, RESULTS, Disk, open_disk
+from pipeline.results.record import RecordWriter
+from pipeline.run.directory import SPEC, hold
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A run directory and the job as it was run there."""
+
+    folder: Path
+    spec: JobSpec
+    records: RecordWriter
+
+
+def find_run(folder: Path) -> Place:
+    """Read the job of a run directory. Raises SpecError when there is no run, or its job cannot be read."""
+    if not (folder / JOURNAL).is_file() and not (folder / RESULTS).is_file():
+        raise SpecError(f"{folder}: no run here (no {JOURNAL}); name a run directory, such as runs/autumn-portfolio")
+    if not (folder / SPEC).is_file():
+        raise SpecError(f"{folder}: no {SPEC} here, which says what was run; run the job once more, then try again")
+    spec = load_job(folder / SPEC)
+    digest = hashlib.sha256((folder / SPEC).read_bytes()).hexdigest()
+    return Place(folder, spec, RecordWriter(spec, digest))
+
+
+@contextlib.contextmanager
+def opened(folder: Path) -> Iterator[Disk]:
+    """Hold a run directory alone and open its files, made whole. Raises RunLocked or JournalError."""
+    with hold(folder):
+        disk = open_disk(folder, now=time.time())
+        clean = False
+        try:
+            yield disk
+            clean = True
+        except SpecError:  # a decision that was refused: nothing was begun
+            clean = True
+            raise
+        finally:
+            disk.close(clean=clean)

@@ -1,0 +1,122 @@
+"""Makes a damaged run directory usable again, and keeps what was damaged beside it. No call is made.
+
+Every step can be repeated: whatever ends a repair in the middle leaves a directory that refuses to run (`.repairing`)
+and asks for another repair.
+"""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from pipeline.errors import JournalError, OtherVersion
+from pipeline.journal.storage import JOURNAL, REPAIRING, RESULTS, looking, sync_names
+from pipeline.journal.verify import verify
+from pipeline.offline.rebuild import Rebuild
+from pipeline.offline.salvage import Salvage
+from pipeline.offline.whole_lines import Damage, copy_lines, is_ours, keep_aside, take_lines
+
+
+def is_whole(folder: Path) -> bool:
+    """Whether nothing needs a repair: the journal is sound, and every line is what was written.
+
+    Raises OtherVersion: a journal of another program is not damaged, and no repair must touch it.
+    """
+    if (folder / REPAIRING).exists() or not (folder / JOURNAL).is_file():
+        return False
+    try:
+        with looking(folder) as store:
+            return (folder / RESULTS).is_file() and verify(store, folder / RESULTS).ok
+    except OtherVersion:
+        raise
+    except JournalError:
+        return False
+
+
+def repair(folder: Path, *, job: str) -> list[str]:
+    """Rebuild the journal of a run directory that is held by nobody else; return what was done, a line each."""
+    number = _next_number(folder)
+    resumed = (folder / REPAIRING).exists()
+    (folder / REPAIRING).touch(mode=0o600)
+    sync_names(folder)
+    aside = _set_aside(folder, number)
+    (folder / RESULTS).touch(mode=0o600)
+    new = folder / f".{JOURNAL}.new"
+    for leftover in (new, Path(f"{new}-journal")):
+        leftover.unlink(missing_ok=True)
+    # A journal that an earlier repair set aside is old news, unless that repair was this one.
+    believed = resumed or (aside is not None and aside.name.endswith(f"-{number}"))
+    old = Salvage(aside, believed=believed) if aside is not None else None
+    try:
+        rebuild = Rebuild(new, old, results=RESULTS)
+        damage = take_lines(folder / RESULTS, is_ours(old, job), rebuild.add_line)
+        rebuild.finish()
+    finally:
+        if old is not None:
+            old.close()
+            Path(f"{aside}-shm").unlink(missing_ok=True)
+    said = list(_replace_results(folder, rebuild, damage, number))
+    rebuild.close()
+    new.replace(folder / JOURNAL)
+    sync_names(folder)
+    (folder / REPAIRING).unlink()
+    return [*said, *_said(rebuild, old, aside)]
+
+
+def _next_number(folder: Path) -> int:
+    return 1 + max((number for name in (JOURNAL, RESULTS) for number, _ in _damaged(folder, name)), default=0)
+
+
+def _damaged(folder: Path, name: str) -> Iterator[tuple[int, Path]]:
+    for path in folder.glob(f"{name}.damaged-*"):
+        if found := re.fullmatch(r".*\.damaged-(\d+)", path.name):
+            yield int(found[1]), path
+
+
+def _set_aside(folder: Path, number: int) -> Path | None:
+    """Move the old journal out of the way, its name first; after a repair that was cut short, the one it had moved."""
+    journal = folder / JOURNAL
+    if journal.is_file():
+        aside = folder / f"{JOURNAL}.damaged-{number}"
+        journal.replace(aside)
+    else:
+        aside = max(_damaged(folder, JOURNAL), default=(0, journal))[1]
+        if aside == journal:
+            return None
+    log = folder / f"{JOURNAL}-wal"
+    if log.is_file():
+        log.replace(f"{aside}-wal")
+    (folder / f"{JOURNAL}-shm").unlink(missing_ok=True)
+    sync_names(folder)
+    return aside
+
+
+def _replace_results(folder: Path, rebuild: Rebuild, damage: Damage, number: int) -> Iterator[str]:
+    """Put a results.jsonl with the valid lines alone in the place of the damaged one."""
+    results = folder / RESULTS
+    kept = rebuild.places()
+    if not damage.bytes:
+        yield f"{RESULTS}: {len(kept):,} lines, all of them whole; left as it is"
+        return
+    new, aside = folder / f".{RESULTS}.new", folder / f"{RESULTS}.damaged-{number}"
+    copy_lines(results, new, iter(kept))
+    keep_aside(results, aside)
+    new.replace(results)
+    sync_names(folder)
+    yield (
+        f"{RESULTS}: {len(kept):,} whole lines kept, {damage.bytes:,} bytes in {damage.places:,} places left out; the "
+        f"old file is {aside.name}"
+    )
+
+
+def _said(rebuild: Rebuild, old: Salvage | None, aside: Path | None) -> Iterator[str]:
+    if aside is None:
+        yield f"{JOURNAL}: written anew from {RESULTS}; there was none"
+    else:
+        yield f"{JOURNAL}: written anew; the old one is {aside.name}"
+    yield "items: " + ", ".join(f"{count:,} {word}" for word, count in rebuild.counts.items() if count)
+    if old is None or not old.sound:
+        missing = f" ({old.unreadable:,} rows or more could not be read)" if old is not None and old.unreadable else ""
+        yield (
+            f"the old journal cannot be trusted{missing}: every item without a line is in doubt, also those that the "
+            "next run lists and this journal does not know"
+        )

@@ -1,0 +1,148 @@
+"""Reads what can be read of a journal that may be damaged, without changing a byte of it."""
+
+import contextlib
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from pipeline.journal.sql.rows import SearchNote
+from pipeline.models import Calls, Problem, State
+
+COLUMNS = (
+    "ord",
+    "id",
+    "source",
+    "local",
+    "origin",
+    "labels",
+    "source_key",
+    "same_as",
+    "generation",
+    "state",
+    "url",
+    "url_expires",
+    "sha256",
+    "search",
+    "segment",
+    "spooled_at",
+    "spooled",
+    "attempt",
+    "intent",
+    "intent_at",
+    "problem",
+    "task_id",
+    "task_at",
+    "seq",
+    "offset",
+    "length",
+    "crc",
+    "calls",
+)
+Row = dict[str, Any]
+_BATCH = 500
+_PARSED: dict[str, Any] = {"labels": dict[str, str], "calls": Calls, "search": SearchNote, "problem": Problem}
+
+
+class Salvage:
+    """An old journal; `sound` when SQLite finds no fault in it, so that what it says is what was written.
+
+    One that is not `believed` may be out of date, and is never sound.
+    """
+
+    def __init__(self, path: Path, *, believed: bool) -> None:
+        self.unreadable = 0
+        self._connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, isolation_level=None)
+        self.sound = believed and self._is_sound()
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._connection.close()
+
+    def table(self, name: str) -> list[tuple[Any, ...]] | None:
+        """The rows of one of the small tables; None when it is not there, or cannot be read."""
+        assert name in ("meta", "calls", "risks", "decisions", "again")
+        try:
+            return self._connection.execute(f"SELECT * FROM {name}").fetchall()  # noqa: S608 - names of ours
+        except sqlite3.Error:
+            return None
+
+    def line_of(self, id_: str) -> tuple[bool, int | None, int | None]:
+        """Whether an item is known, and the length and CRC of its line."""
+        with contextlib.suppress(sqlite3.Error):
+            row = self._connection.execute("SELECT length, crc FROM items WHERE id = ?", (id_,)).fetchone()
+            if row is not None:
+                return True, row[0], row[1]
+        return False, None, None
+
+    @property
+    def last_line(self) -> tuple[str, int] | None:
+        """The item and the CRC of the last line."""
+        with contextlib.suppress(sqlite3.Error):
+            row: tuple[str, int] | None = self._connection.execute(
+                "SELECT id, crc FROM items WHERE seq IS NOT NULL ORDER BY seq DESC LIMIT 1"
+            ).fetchone()
+            return row
+        return None
+
+    def rows(self) -> Iterator[Row]:
+        """Every row that can be read; the others count as `unreadable`."""
+        after = -(2**62)
+        while True:
+            try:
+                batch = self._select("ord > ? ORDER BY ord LIMIT ?", (after, _BATCH))
+            except sqlite3.Error:
+                yield from self._one_by_one(after)
+                return
+            if not batch:
+                return
+            after = batch[-1][0]
+            yield from self._usable(batch)
+
+    def _one_by_one(self, after: int) -> Iterator[Row]:
+        """Past a damaged place, rows are asked for by number."""
+        try:
+            last = int(self._connection.execute("SELECT max(ord) FROM items").fetchone()[0])
+        except (sqlite3.Error, TypeError):
+            self.unreadable += 1
+            return
+        for number in range(max(1, after + 1), last + 1):
+            try:
+                yield from self._usable(self._select("ord = ?", (number,)))
+            except sqlite3.Error:
+                self.unreadable += 1
+
+    def _select(self, where: str, parameters: tuple[int, ...]) -> list[tuple[Any, ...]]:
+        return self._connection.execute(
+            f"SELECT {', '.join(COLUMNS)} FROM items WHERE {where}",  # noqa: S608 - names of ours
+            parameters,
+        ).fetchall()
+
+    def _usable(self, batch: list[tuple[Any, ...]]) -> Iterator[Row]:
+        for values in batch:
+            row = dict(zip(COLUMNS, values, strict=True))
+            if _makes_sense(row):
+                yield row
+            else:
+                self.unreadable += 1
+
+    def _is_sound(self) -> bool:
+        try:
+            said = self._connection.execute("PRAGMA quick_check(3)").fetchall()
+            self._connection.execute("SELECT count(*) FROM items").fetchone()
+        except sqlite3.Error:
+            return False
+        return said == [("ok",)]
+
+
+def _makes_sense(row: Row) -> bool:
+    try:
+        State(row["state"])
+        for name, kind in _PARSED.items():
+            if row[name] is not None:
+                msgspec.json.decode(row[name], type=kind)
+    except (ValueError, TypeError, msgspec.MsgspecError):
+        return False
+    return isinstance(row["id"], str) and isinstance(row["source"], str)

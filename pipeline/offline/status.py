@@ -1,0 +1,136 @@
+"""Where a run stands, read from its journal without disturbing it."""
+
+import json
+import shlex
+import time
+from collections import Counter
+from pathlib import Path
+
+import msgspec
+from filelock import FileLock, Timeout
+
+from pipeline.errors import JournalError
+from pipeline.journal.sql.forecast import expiries
+from pipeline.journal.storage import JOURNAL, RESULTS, looking
+from pipeline.journal.verify import verify
+from pipeline.models import OPEN, Problem, State, Work
+from pipeline.results.summary import item_counts
+from pipeline.run.directory import LOCK, SUMMARY
+from pipeline.system.clock import iso
+
+SHOWN = 20
+
+
+class Status(msgspec.Struct, frozen=True, kw_only=True):
+    """The items and calls of a run directory, what expires first, and the first open items with what to do.
+
+    `open_not_shown` counts the open items beyond those.
+    """
+
+    run: str
+    running: bool
+    now: str
+    items: dict[str, int]
+    calls: dict[str, int]
+    expires: dict[str, str]
+    expiring_within_hour: dict[str, int]
+    open_items: list[str]
+    open_not_shown: int
+
+
+def read_status(folder: Path) -> Status:
+    """Read a run directory. Raises JournalError when there is none."""
+    with looking(folder) as store:
+        running = _is_running(folder)
+        counts = Counter(store.counts())
+        died_with = 0 if running else counts.pop(State.CREATING, 0)
+        counts[State.IN_DOUBT] += died_with
+        ends = expiries(store, now=time.time())
+        open_ = store.open_items(after=0, limit=SHOWN)
+        return Status(
+            run=str(folder),
+            running=running,
+            now="running" if running else _last_end(folder, store.meta("started_at") or "") + _died_with(died_with),
+            items=item_counts(counts),
+            calls={kind.value: sent for kind, (_, sent) in store.true_calls().items()},
+            expires={what: iso(end.first) for what, end in ends.items()},
+            expiring_within_hour={what: end.within_hour for what, end in ends.items()},
+            open_items=[_told(folder, work, state, problem) for work, state, problem in open_],
+            open_not_shown=sum(counts.get(state, 0) for state in OPEN) - len(open_),
+        )
+
+
+def verified(folder: Path) -> str:
+    """Check the journal and every line it knows; say how many. Raises JournalError that names the damaged ones."""
+    with looking(folder) as store:
+        if not (folder / RESULTS).is_file():
+            raise JournalError(f"{folder / RESULTS} is gone; put it back, or run {_repair(folder)}")
+        found = verify(store, folder / RESULTS)
+    if found.journal != "ok":
+        raise JournalError(f"{folder / JOURNAL}: the journal is damaged ({found.journal[:300]}); run {_repair(folder)}")
+    if found.damaged:
+        shown = ", ".join(f"{number:,}" for number in found.damaged[:SHOWN])
+        more = ", ..." if len(found.damaged) > SHOWN else ""
+        raise JournalError(
+            f"{folder / RESULTS}: {len(found.damaged):,} of {found.lines:,} lines are not what was written (line "
+            f"{shown}{more}); put the original file back, or run {_repair(folder)}"
+        )
+    return f"verified: the journal is whole, and so are all {found.lines:,} lines of {RESULTS}"
+
+
+def _repair(folder: Path) -> str:
+    return f"`pipeline repair {shlex.quote(str(folder))}`"
+
+
+def _told(folder: Path, work: Work, state: State, problem: Problem) -> str:
+    word = state.word.replace("_", " ")
+    # The vendor finds a create by its request id, and a person needs the answer to decide.
+    asked = f" (request id {problem.request_id})" if state is State.IN_DOUBT and problem.request_id else ""
+    todo = _todo(folder, work, state, problem)
+    return f"{word}: {work.item.id} ({work.item.source}): {problem.message}{asked}. To do: {todo}"
+
+
+def _todo(folder: Path, work: Work, state: State, problem: Problem) -> str:
+    """What to do about an open item: a command to type, where one helps."""
+    run, item = shlex.quote(str(folder)), shlex.quote(work.item.id)
+    if state is State.IN_DOUBT:
+        resolve = f"pipeline resolve {run}"
+        return (
+            f"ask the vendor, then `{resolve} --created {item} TASK`, `{resolve} --not-created {item}`, or risk paying "
+            f"twice with `{resolve} --retry {item}`"
+        )
+    if problem.stage == "read":
+        return f"mend it ({work.item.origin}), then `pipeline run` the job file"
+    if state is State.EXPIRED or problem.retryable:
+        return "`pipeline run` the job file"
+    retry = f"pipeline retry {run} --only failed --code {shlex.quote(problem.code)}"
+    return f"`pipeline run` leaves it as it is; to pay for it once more: `{retry}`"
+
+
+def _is_running(folder: Path) -> bool:
+    try:
+        lock = FileLock(folder / LOCK, timeout=0, mode=0o600)
+        with lock:
+            return False
+    except Timeout:
+        return True
+    except OSError:
+        return False
+
+
+def _died_with(creates: int) -> str:
+    """That creates were under way when the run died, which its next start notes as in doubt."""
+    if not creates:
+        return ""
+    said = "1 create was under way when the run died; it is" if creates == 1 else ""
+    return f"; {said or f'{creates:,} creates were under way when the run died; they are'} in doubt"
+
+
+def _last_end(folder: Path, started_at: str) -> str:
+    try:
+        summary = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
+        if summary["finished_at"] < started_at:
+            return f"not running; started {started_at} and never came to its end: run it again to go on"
+        return f"ended {summary['finished_at']}: {summary['exit_reason']}"
+    except (OSError, ValueError, KeyError, TypeError):
+        return "not running; it has no summary, so it was killed or never ended: run it again to go on"

@@ -1,0 +1,129 @@
+"""From a record to what the template shows of it: every text tidied, every link checked."""
+
+import re
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import NamedTuple
+
+from pipeline.results.page.entries import Entry, ErrorLine, HitLine
+from pipeline.results.page.text import picture_link, tidy, web_link
+from pipeline.results.page.thumbs import Thumbnails
+from pipeline.results.page.words import STATUSES, Status, beyond, found, task_note, todo_for
+
+MAX_LABELS = 12
+MAX_ID = 128
+MAX_TITLE = 160
+MAX_MESSAGE = 1000
+
+
+class Picture(NamedTuple):
+    """A picture: `src` is a data: URI, an https URL (`remote`), or empty; `link` leads to it on the web."""
+
+    src: str
+    remote: bool
+    link: str
+    alt: str
+
+
+class HitCard(NamedTuple):
+    """A hit; `score` with 4 digits, `percent` for the bar, both empty for a hit without a score."""
+
+    picture: Picture
+    score: str
+    percent: str
+    number: str
+    title: str
+
+
+class TaskCard(NamedTuple):
+    """The task's id and a note on it."""
+
+    id: str
+    note: str
+
+
+class ProblemCard(NamedTuple):
+    """What is wrong with an open item, what to do, and the ids that support asks for."""
+
+    message: str
+    todo: str
+    facts: list[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """One item as the page shows it."""
+
+    item: str
+    status: str
+    words: Status
+    picture: Picture
+    source: str
+    labels: list[tuple[str, str]]
+    more_labels: int
+    found: str
+    beyond: str
+    same_as: str
+    task: TaskCard | None
+    problem: ProblemCard | None
+    hits: list[HitCard]
+
+
+def card(entry: Entry, thumbs: Thumbnails) -> Card:
+    """Build the card of one item, with its pictures."""
+    # An id made from a hash says nothing to people; the picture's own name does.
+    made_up = re.fullmatch(r"[0-9a-f]{16}", entry.item) is not None
+    item = tidy(PurePosixPath(entry.image.source).name if made_up else entry.item, MAX_ID)
+    labels = [(tidy(key, 40), tidy(value, 80)) for key, value in entry.image.labels.items()]
+    return Card(
+        item=item,
+        status=entry.status,
+        words=STATUSES[entry.status],
+        picture=_picture(entry.image.source, thumbs, alt=f"Product picture of {item}"),
+        source=tidy(entry.image.source, 300),
+        labels=labels[:MAX_LABELS],
+        more_labels=max(0, len(labels) - MAX_LABELS),
+        found=found(entry),
+        beyond=beyond(entry.search),
+        same_as=tidy(entry.same_as, MAX_ID),
+        task=TaskCard(tidy(entry.task.task_id, 80), task_note(entry.task)) if entry.task else None,
+        problem=_problem(entry.status, entry.error) if entry.error else None,
+        hits=[_hit(hit, thumbs) for hit in entry.hits],
+    )
+
+
+def _problem(status: str, error: ErrorLine) -> ProblemCard:
+    facts = {
+        "Step": error.stage,
+        "Code": error.code,
+        "Request id": error.request_id,
+        "Correlation id": error.correlation_id,
+    }
+    shown = [(name, tidy(value, 80)) for name, value in facts.items() if value]
+    return ProblemCard(_sentence(tidy(error.message, MAX_MESSAGE)), todo_for(status, error), shown)
+
+
+def _sentence(text: str) -> str:
+    text = text or "No reason was given."
+    first = text[0] if "." in text.split(" ", 1)[0] else text[0].upper()  # a file's name keeps its letters
+    return first + text[1:] + ("" if text[-1] in ".!?…" else ".")
+
+
+def _hit(hit: HitLine, thumbs: Thumbnails) -> HitCard:
+    number = tidy(hit.number, 60) or "no patent number"
+    title = tidy(hit.title, MAX_TITLE) or "no title"
+    score = percent = ""
+    if hit.score is not None:
+        score, percent = f"{hit.score:.4f}", f"{100 * min(max(hit.score, 0.0), 1.0):.1f}"
+    picture = _picture(hit.url, thumbs, alt=f"Drawing of {number}, {title}")
+    return HitCard(picture, score, percent, number, title)
+
+
+def _picture(source: object, thumbs: Thumbnails, *, alt: str) -> Picture:
+    if not isinstance(source, str):
+        return Picture("", False, "", alt)
+    if uri := thumbs.uri(source):
+        # A link to a host that cannot exist (the sandbox's) would only disappoint.
+        return Picture(uri, False, picture_link(source), alt)
+    remote = picture_link(source)
+    return Picture(remote, bool(remote), remote or web_link(source), alt)

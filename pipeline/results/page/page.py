@@ -1,0 +1,123 @@
+"""The page itself: reads the records, fills the template, and puts the file in its place in one step."""
+
+import os
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from pipeline.results.page.cards import card
+from pipeline.results.page.entries import Entries, read_entries
+from pipeline.results.page.text import count, file_link, period, tidy, took
+from pipeline.results.page.thumbs import Thumbnails
+from pipeline.results.page.view import NOT_STARTED, OPEN_WORDS, SETTLED_WORDS, RunView
+from pipeline.results.page.words import STATUSES, Status, calls_made, next_steps
+
+if TYPE_CHECKING:
+    from jinja2 import Template
+
+_TEMPLATE = "report.html.j2"
+_GROUPS = (("Settled", "settled", SETTLED_WORDS), ("Open", "open", OPEN_WORDS), ("Not started", "", (NOT_STARTED,)))
+
+
+class Tally(NamedTuple):
+    """How many items have a status."""
+
+    status: str
+    words: Status
+    number: int
+
+
+class Group(NamedTuple):
+    """Statuses that belong together, and their sum; `anchor` is where they are shown."""
+
+    name: str
+    anchor: str
+    number: int
+    tallies: list[Tally]
+
+
+def write_report(
+    path: Path,
+    view: RunView,
+    records: Iterable[bytes],
+    *,
+    picture: Callable[[str], bytes | None],
+    most: int = 500,
+) -> None:
+    """Write the page of a run to `path` (mode 0600), whole or not at all.
+
+    `records` are lines of results.jsonl, then of open.jsonl. At most `most` items are shown, open ones first; the
+    totals come from `view`, so that no more than `most` lines of each file need to be given. `picture` returns the
+    bytes of a picture that we have, by its source or URL. Raises OSError when the file cannot be written.
+    """
+    entries = read_entries(records, most=most)
+    thumbs = Thumbnails(picture)
+    template = _template()
+    chunks = template.generate(
+        view=view,
+        page=_page(view, entries),
+        open_cards=(card(entry, thumbs) for entry in entries.open),
+        settled_cards=(card(entry, thumbs) for entry in entries.settled),
+    )
+    _put(path, chunks)
+
+
+def _page(view: RunView, entries: Entries) -> dict[str, Any]:
+    """Everything on the page but the items themselves."""
+    shown = len(entries.open) + len(entries.settled)
+    return {
+        "job": tidy(view.job, 128),
+        "vendor": tidy(view.vendor, 200),
+        "tool": tidy(view.tool, 40),
+        "search": tidy(view.search, 300),
+        "period": period(view.started_at, view.finished_at),
+        "took": took(view.started_at, view.finished_at),
+        "exit_reason": tidy(view.exit_reason, 1000),
+        "groups": _groups(view),
+        "calls": calls_made(view.calls),
+        "units": f"{view.units:,.2f}".removesuffix(".00"),
+        "steps": next_steps(view, entries.first_expiry),
+        "not_looked_at": [tidy(phrase, 300) for phrase in view.not_looked_at],
+        "shown": shown,
+        "shown_open": len(entries.open),
+        "shown_settled": len(entries.settled),
+        "cut": shown + entries.unreadable < view.settled + view.open,
+        "unreadable": count(entries.unreadable, "line") if entries.unreadable else "",
+        "results": (tidy(view.results_file, 200), file_link(view.results_file)),
+        "open": (tidy(view.open_file, 200), file_link(view.open_file)),
+        "summary": (tidy(view.summary_file, 200), file_link(view.summary_file)),
+        "spec": (tidy(view.spec_file, 200), file_link(view.spec_file)),
+    }
+
+
+def _groups(view: RunView) -> list[Group]:
+    groups = []
+    for name, anchor, words in _GROUPS:
+        tallies = [Tally(word, STATUSES[word], view.counts.get(word, 0)) for word in words]
+        groups.append(Group(name, anchor, sum(tally.number for tally in tallies), tallies))
+    return groups
+
+
+@lru_cache(maxsize=1)
+def _template() -> "Template":
+    from jinja2 import Environment, StrictUndefined  # heavy, and most commands write no page
+
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    return environment.from_string(files("pipeline.results.page").joinpath(_TEMPLATE).read_text(encoding="utf-8"))
+
+
+def _put(path: Path, chunks: Iterator[str]) -> None:
+    """Write beside the place, then rename: a page that is being looked at is never half a page."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", errors="replace", newline="\n") as file:
+            file.writelines(chunks)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise

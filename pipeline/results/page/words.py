@@ -1,0 +1,136 @@
+"""What the page says in plain words: each status, what to do about it, what to do next.
+
+A page of findings must not console: it says what was found and what was not looked at, never what that means in law.
+"""
+
+from typing import NamedTuple
+
+from pipeline.results.page.entries import Entry, ErrorLine, SearchLine, TaskLine
+from pipeline.results.page.text import count, moment, tidy
+from pipeline.results.page.view import NOT_STARTED, RunView
+
+
+class Status(NamedTuple):
+    """A status: two words for a badge, a few for a list. Its mark in the page is named like the status."""
+
+    label: str
+    meaning: str
+
+
+STATUSES = {
+    "tasked": Status("Task created", "searched, and a task was created from the hits"),
+    "no_hits": Status("No hits at that score", "nothing found at or above the asked score within the filters"),
+    "searched": Status("Searched", "searched; this job creates no tasks"),
+    "failed": Status("Failed", "failed: something went wrong on the way"),
+    "in_doubt": Status("In doubt", "in doubt: a task was asked for, no answer came"),
+    "expired": Status("Expired", "expired: the vendor's links grew too old"),
+    NOT_STARTED: Status("Not started", "the run ended before its turn"),
+}
+_PICTURE_CODES = ("picture", "68300010")
+CALLS = {
+    "upload": ("picture upload", "picture uploads"),
+    "search": ("search", "searches"),
+    "create": ("task creation", "task creations"),
+    "token": ("sign-in", "sign-ins"),
+}
+
+
+class Step(NamedTuple):
+    """One thing to do: what it is about, and what to do."""
+
+    about: str
+    todo: str
+
+
+def next_steps(view: RunView, first_expiry: str) -> list[Step]:
+    """What a person does after this run, most urgent first."""
+    number = view.counts.get
+    steps = []
+    if doubtful := number("in_doubt", 0):
+        todo = (
+            "Ask the vendor whether these tasks exist; they may be paid already, so they are never sent again unasked."
+        )
+        steps.append(Step(count(doubtful, "item is in doubt", "items are in doubt"), todo))
+    if failed := number("failed", 0):
+        todo = "See below what is wrong with each and what can be done about it."
+        steps.append(Step(count(failed, "item failed", "items failed"), todo))
+    if expired := number("expired", 0):
+        steps.append(Step(count(expired, "item expired", "items expired"), "Run the same job again."))
+    if waiting := number(NOT_STARTED, 0):
+        todo = "Run the same job again: it goes on where it stopped, and what is paid is not paid again."
+        steps.append(Step(f"{count(waiting, 'item was', 'items were')} not started", todo))
+    if tasks := number("tasked", 0):
+        steps.append(_tasks_step(tasks, first_expiry, sandbox=view.sandbox))
+    if view.settled:
+        todo = (
+            "Look at each product beside its hits, highest score first. What a likeness means is for a person to judge."
+        )
+        steps.append(Step("Compare", todo))
+    return steps
+
+
+def _tasks_step(tasks: int, first_expiry: str, *, sandbox: bool) -> Step:
+    about = f"{count(tasks, 'item has', 'items have')} a task"
+    if sandbox:
+        return Step(about, "These tasks are practice: they exist in the sandbox and nowhere else.")
+    until = f" The first one expires on {moment(first_expiry)}." if first_expiry else ""
+    return Step(about, f"Fetch the results from the vendor in time: a task lives 8 hours.{until}")
+
+
+def todo_for(status: str, error: ErrorLine) -> str:
+    """What to do about one open item."""
+    if status == "in_doubt":
+        return (
+            "A task may exist and be paid, so it is not sent again unasked. "
+            "Ask the vendor whether it exists, and quote what stands below."
+        )
+    if status == "expired":
+        return "Run the same job again: the item is searched anew."
+    if not error.retryable and error.code in _PICTURE_CODES:
+        return "Running again does not change this. Put a mended picture into the job under a new id."
+    if not error.retryable:
+        return (
+            "Running again does not change this. Check the picture and the job's settings; "
+            "when both are right, ask the vendor and quote what stands below."
+        )
+    if error.stage == "read":
+        return "Mend what is named above, then run the same job again."
+    return "Run the same job again: the item is tried once more."
+
+
+def found(entry: Entry) -> str:
+    """How many hits there are, and how many of them are shown."""
+    search = entry.search
+    if search is None:
+        return ""
+    shown = len(entry.hits)
+    if not search.hits:
+        return STATUSES["no_hits"].meaning.capitalize() + "."
+    if not shown:
+        return f"{count(search.hits, 'hit')}; this job keeps none of them in its results."
+    first = f"The {shown} most alike of {count(search.hits, 'hit')}" if shown < search.hits else count(shown, "hit")
+    if entry.status == "no_hits":
+        return f"{STATUSES['no_hits'].meaning.capitalize()}. Below that score: {first[0].lower()}{first[1:]}."
+    return f"{first}."
+
+
+def beyond(search: SearchLine | None) -> str:
+    """What of the vendor's results was not looked at."""
+    if search is None or not search.truncated:
+        return ""
+    return f"The vendor found {search.total:,} in all; hits beyond the first {search.hits:,} were not looked at."
+
+
+def task_note(task: TaskLine) -> str:
+    """What is in a task, and until when it lives."""
+    parts = [f"{count(task.hits, 'hit')} in it"]
+    if task.hits_dropped:
+        parts.append(f"{task.hits_dropped:,} left out for want of a required field")
+    if task.expires_at:
+        parts.append(f"expires {moment(task.expires_at)}")
+    return ", ".join(parts)
+
+
+def calls_made(calls: dict[str, int]) -> list[str]:
+    """The calls of a run, by kind, in words."""
+    return [count(number, *CALLS.get(kind, (tidy(kind, 40), tidy(kind, 40)))) for kind, number in calls.items()]

@@ -1,0 +1,212 @@
+"""The record: the outcome of one item as one JSONL line. Schema 1: fields may be added, never changed or removed.
+
+The hits are spliced in as the bytes that the vendor sent.
+"""
+
+from dataclasses import dataclass
+from typing import Any, assert_never
+
+import msgspec
+
+from pipeline.job.schema import JobSpec
+from pipeline.models import (
+    Calls,
+    Choice,
+    Hits,
+    NoHits,
+    Problem,
+    SearchOnly,
+    Settled,
+    Spliced,
+    State,
+    Task,
+    Tasked,
+    Work,
+)
+from pipeline.results.hits import kept
+from pipeline.system.checksum import crc32
+from pipeline.system.clock import iso
+from pipeline.version import __version__
+
+SCHEMA = 1
+
+
+class ImagePart(msgspec.Struct, frozen=True):
+    """Which picture: `source` as the user named it, `url` as the vendor saw it, `sha256` of a local file."""
+
+    source: str
+    url: str | None
+    sha256: str | None
+    labels: dict[str, str]
+
+
+class SearchPart(msgspec.Struct, frozen=True):
+    """What was asked and what came: `truncated` when the vendor has more results than it returned."""
+
+    endpoint: str
+    params: dict[str, Any]
+    request_id: str
+    total: int
+    hits: int
+    last_score: float | None
+    truncated: bool
+    at: str
+    expires_at: str
+
+
+class TaskPart(msgspec.Struct, frozen=True):
+    """The infringement task: `hits` in it, `hits_dropped` for want of a required field."""
+
+    task_id: str
+    report_lang: str
+    country: list[str] | None
+    hits: int
+    hits_dropped: int
+    at: str
+    expires_at: str
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One line of results.jsonl or open.jsonl; `error` only in open ones, `same_as` only where a search was shared.
+
+    `hits_lost` only where a person found the task at the vendor, and the hits it was made of were gone here.
+    """
+
+    schema: int
+    job: str
+    item: str
+    status: str
+    vendor: str
+    tool: str
+    spec_sha256: str
+    image: ImagePart
+    search: SearchPart | None
+    task: TaskPart | None
+    calls: Calls
+    error: Problem | None = None
+    same_as: str | None = None
+    hits_lost: bool = False
+    hits: msgspec.Raw = msgspec.Raw(b"[]")
+
+
+_NO_HITS = b"[]"
+
+
+@dataclass(frozen=True, slots=True)
+class RecordWriter:
+    """Writes the lines of one run."""
+
+    spec: JobSpec
+    spec_sha256: str
+
+    def settled(self, work: Work, outcome: Settled) -> tuple[State, Spliced, Task | None]:
+        """The state, the line and the task of a settled item."""
+        match outcome:
+            case Tasked(hits, choice, task):
+                return State.TASKED, self._line(work, State.TASKED, hits, self._task(choice, task)), task
+            case NoHits(hits):
+                return State.NO_HITS, self._line(work, State.NO_HITS, hits, None), None
+            case SearchOnly(hits):
+                return State.SEARCH_ONLY, self._line(work, State.SEARCH_ONLY, hits, None), None
+            case _:
+                assert_never(outcome)
+
+    def resolved(self, work: Work, task: Task, choice: Choice, *, hits_lost: bool) -> bytes:
+        """The line of a task that a person found at the vendor; `work.hits` is what is known of its search."""
+        part = self._task(choice, task)
+        if work.hits is not None and not hits_lost:
+            return bytes(self._line(work, State.TASKED, work.hits, part))
+        search = self._search(work.hits) if work.hits else None
+        head = self._head(work, State.TASKED, search=search, task=part, error=None)
+        return _encode(msgspec.structs.replace(head, hits_lost=True), _NO_HITS)
+
+    def open(self, work: Work, state: State, problem: Problem) -> bytes:
+        """The line of an open item, with what is known of its search."""
+        search = self._search(work.hits) if work.hits else None
+        return _encode(self._head(work, state, search=search, task=None, error=problem), _NO_HITS)
+
+    def twin(self, work: Work, line: bytes) -> bytes:
+        """The line of an item that shows the same picture as a settled one: its hits and task, without a call."""
+        first = msgspec.json.decode(line, type=Record)
+        head = Record(
+            schema=SCHEMA,
+            job=self.spec.name,
+            item=work.item.id,
+            status=first.status,
+            vendor=first.vendor,
+            tool=__version__,
+            spec_sha256=self.spec_sha256,
+            image=ImagePart(work.item.source, first.image.url, first.image.sha256, work.item.labels),
+            search=first.search,
+            task=first.task,
+            calls=Calls(),
+            same_as=first.item,
+            hits_lost=first.hits_lost,
+        )
+        return _encode(head, bytes(first.hits))
+
+    def _line(self, work: Work, state: State, hits: Hits, task: TaskPart | None) -> Spliced:
+        limit = self.spec.output.hits
+        head = self._head(work, state, search=self._search(hits), task=task, error=None)
+        array = kept(hits, None if limit == "all" else limit)
+        return _spliced(head, array, hits.crc if array is hits.array else crc32(array))
+
+    def _task(self, choice: Choice, task: Task) -> TaskPart:
+        return TaskPart(
+            task_id=task.task_id,
+            report_lang=self.spec.task.report_lang,
+            country=self.spec.task.country,
+            hits=choice.count,
+            hits_dropped=choice.dropped,
+            at=iso(task.at),
+            expires_at=iso(task.expires_at),
+        )
+
+    def _search(self, hits: Hits) -> SearchPart:
+        return SearchPart(
+            endpoint=hits.endpoint or self.spec.search.endpoint,
+            params=dict(hits.params) if hits.endpoint else search_params(self.spec),
+            request_id=hits.request_id,
+            total=hits.total,
+            hits=len(hits.scores),
+            last_score=hits.scores[-1] if hits.scores else None,
+            truncated=hits.total > len(hits.scores),
+            at=iso(hits.at),
+            expires_at=iso(hits.expires_at),
+        )
+
+    def _head(
+        self, work: Work, state: State, *, search: SearchPart | None, task: TaskPart | None, error: Problem | None
+    ) -> Record:
+        url = (work.upload.url if work.upload else None) if work.item.local else work.item.source
+        return Record(
+            schema=SCHEMA,
+            job=self.spec.name,
+            item=work.item.id,
+            status=state.word,
+            vendor=self.spec.vendor,
+            tool=__version__,
+            spec_sha256=self.spec_sha256,
+            image=ImagePart(work.item.source, url, work.sha256, work.item.labels),
+            search=search,
+            task=task,
+            calls=work.calls,
+            error=error,
+        )
+
+
+def search_params(spec: JobSpec) -> dict[str, Any]:
+    """The parameters of the search endpoint, as the vendor names them."""
+    params: dict[str, Any] = {"limit": spec.search.limit, **spec.search.filters.asked()}
+    if spec.search.endpoint == "P060":
+        params |= {"model": spec.search.model, "patent_type": spec.search.patent_type}
+    return params
+
+
+def _encode(head: Record, hits: bytes) -> bytes:
+    return bytes(_spliced(head, hits, crc32(hits)))
+
+
+def _spliced(head: Record, hits: bytes, hits_crc: int) -> Spliced:
+    """Encode the head; the hits follow as its last field."""
+    return Spliced(b"".join((msgspec.json.encode(head)[:-1], b',"hits":')), hits, hits_crc)

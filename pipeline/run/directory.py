@@ -1,0 +1,132 @@
+"""A run directory: where it lies, who may write in it, and the files beside the journal."""
+
+import json
+import os
+import re
+import socket
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+from filelock import FileLock, Timeout
+
+from pipeline.errors import JournalError, RunLocked
+from pipeline.job.schema import JobSpec
+from pipeline.journal.storage import SPOOL
+
+SUMMARY, OPEN, SPEC, LOG, REPORT, LOCK = (
+    "summary.json",
+    "open.jsonl",
+    "spec.yaml",
+    "run.log.jsonl",
+    "report.html",
+    "lock",
+)
+
+LOCK_WAIT_S = 1.0  # `status` holds the lock for a moment to see whether someone runs
+
+
+def run_folder(spec: JobSpec, *, now: datetime, new: bool = False) -> Path:
+    """The run directory of a job: the newest of its name, or with `new` the next one.
+
+    Further runs are numbered with a dot (`name.2`), which a job's name cannot hold. Periods follow the local date.
+    """
+    words = {
+        "name": spec.name,
+        "date": f"{now:%Y-%m-%d}",
+        "month": f"{now:%Y-%m}",
+        "week": "{}-W{:02}".format(*now.isocalendar()[:2]),
+    }
+    name = re.sub(r"\{(\w+)\}", lambda match: words[match[1]], spec.output.run)
+    base = (spec.folder / spec.output.dir).resolve()
+    numbers = [1] if (base / name).exists() else []
+    for other in base.glob(f"{name}.*"):
+        suffix = other.name.removeprefix(f"{name}.")
+        if suffix.isdecimal() and other.is_dir():
+            numbers.append(int(suffix))
+    number = max(numbers, default=0) + 1 if new else max(numbers, default=1)
+    return base / name if number == 1 else base / f"{name}.{number}"
+
+
+@contextmanager
+def hold(folder: Path) -> Iterator[None]:
+    """Create the run directory if need be, prove that it can be written, and hold it alone.
+
+    Raises RunLocked when another process holds it, JournalError when it cannot be written.
+    """
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _refuse_links(folder)
+        lock = FileLock(folder / LOCK, timeout=LOCK_WAIT_S, mode=0o600)
+        lock.acquire()
+    except Timeout:
+        raise RunLocked(f"{folder} is in use by another process{_holder(folder)}; wait for it, or stop it") from None
+    except OSError as exc:
+        raise _not_writable(folder, exc) from None
+    try:
+        try:
+            _prove_writable(folder)
+        except OSError as exc:
+            raise _not_writable(folder, exc) from None
+        (folder / LOCK).write_text(json.dumps({"pid": os.getpid(), "host": socket.gethostname()}), encoding="utf-8")
+        yield
+    finally:
+        lock.release()
+
+
+def _refuse_links(folder: Path) -> None:
+    """A link would make a run write somewhere else; so would a device or a pipe."""
+    if folder.is_symlink():
+        raise JournalError(f"{folder} is a link; name the real folder in output.dir, or remove the link")
+    for entry in (*os.scandir(folder), *(os.scandir(folder / SPOOL) if (folder / SPOOL).is_dir() else ())):
+        if not (entry.is_file(follow_symlinks=False) or entry.is_dir(follow_symlinks=False)):
+            raise JournalError(
+                f"{entry.path} is a link or no regular file; a run writes only files of its own: remove it"
+            )
+
+
+def _not_writable(folder: Path, exc: OSError) -> JournalError:
+    return JournalError(
+        f"{folder}: the run directory cannot be written: {exc.strerror}; check the disk and the permissions"
+    )
+
+
+def _prove_writable(folder: Path) -> None:
+    if hasattr(os, "getuid") and folder.stat().st_uid not in (os.getuid(), 0):
+        raise PermissionError(1, "it belongs to another user")
+    probe = folder / f".probe-{os.getpid()}"
+    write_whole(probe, b"probe")
+    probe.unlink()
+
+
+def _holder(folder: Path) -> str:
+    try:
+        holder = json.loads((folder / LOCK).read_text(encoding="utf-8"))
+        return f" (pid {int(holder['pid'])} on {holder['host']!s:.60})"
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+
+
+def write_whole(path: Path, data: bytes | Iterable[bytes]) -> None:
+    """Replace a file as a whole: after a crash it is the old one or the new one, never half of one."""
+    temporary = path.with_name(f".{path.name}.new")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+    with open(os.open(temporary, flags, 0o600), "wb") as file:
+        for part in [data] if isinstance(data, bytes) else data:
+            file.write(part)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+    if hasattr(os, "O_DIRECTORY"):
+        directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
+
+
+def plain_line(line: bytes) -> bytes:
+    """A JSON line in ASCII, for files that people print on terminals."""
+    return json.dumps(msgspec.json.decode(line), separators=(",", ":")).encode() + b"\n"

@@ -1,0 +1,40 @@
+"""The embedded sandbox: its address while a run lasts, and the pictures behind its URLs."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pipeline.job.schema import JobSpec
+
+
+@contextmanager
+def address(spec: JobSpec, folder: Path) -> Iterator[str]:
+    """The vendor's address; for the sandbox, that of one started in a thread of its own for as long as this lasts."""
+    if not spec.sandbox:
+        yield spec.api.base_url
+        return
+    from platformdirs import user_cache_path
+
+    from pipeline.sandbox.server import SandboxServer  # heavy, and only jobs on the sandbox need it
+    from pipeline.sandbox.settings import SandboxSettings
+
+    settings = SandboxSettings(folder=folder / "sandbox", cache_dir=user_cache_path("infringement-pipeline"))
+    with SandboxServer(settings) as server:
+        yield server.url
+
+
+def hit_picture(spec: JobSpec, folder: Path) -> Callable[[str], bytes | None]:
+    """What gives the report the pictures behind URLs: the sandbox's own; a vendor's are left to the browser."""
+    if not spec.sandbox:
+        return lambda _: None
+    from pipeline.sandbox.pictures import PictureStore
+    from pipeline.sandbox.settings import SandboxSettings
+
+    settings = SandboxSettings(folder=folder / "sandbox")
+    store = PictureStore(settings.folder, gallery=settings.gallery, products=settings.products, clock=settings.clock)
+
+    def read(url: str) -> bytes | None:
+        path = store.local_file(url)
+        return path.read_bytes() if path else None
+
+    return read

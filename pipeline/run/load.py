@@ -1,0 +1,63 @@
+"""A job file to a job that can be run: spec, credentials, remarks."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.calls.access import Credentials, credentials_from
+from pipeline.errors import SpecError
+from pipeline.job.environment import exposed, read_environment
+from pipeline.job.load import load_job
+from pipeline.job.schema import JobSpec
+from pipeline.run.begin import job_folder
+from pipeline.run.directory import SPEC
+from pipeline.system.masking import hide
+
+SANDBOX_CREDENTIALS = Credentials(client_id="sandbox", client_secret="sandbox-secret")  # noqa: S106 - it guards nothing
+
+
+PUBLIC = ("sandbox", "sandbox-secret", "sandbox-key")  # a sandbox's credentials: words that texts may hold
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A loaded job, ready to run: its spec, who we are to the vendor, and remarks for the person."""
+
+    spec: JobSpec
+    credentials: Credentials
+    remarks: tuple[str, ...] = ()
+
+
+def load_spec(path: Path, *, overrides: Sequence[str] = (), environment: Mapping[str, str] | None = None) -> JobSpec:
+    """Load a job file only to look at it: no credentials are needed."""
+    found = read_environment(path, os.environ if environment is None else environment)
+    secrets = [found.get(f"PATSNAP_{key}", "") for key in ("CLIENT_ID", "CLIENT_SECRET", "API_KEY")]
+    hide(secret for secret in secrets if secret not in PUBLIC)
+    return load_job(path, overrides=overrides, secrets=secrets, proxy=found.get("PATSNAP_PROXY"))
+
+
+def load(path: Path, *, overrides: Sequence[str] = (), environment: Mapping[str, str] | None = None) -> Job:
+    """Load a job file and the credentials it needs. Raises SpecError; with the sandbox no credential is needed."""
+    spec = load_spec(path, overrides=overrides, environment=environment)
+    if spec.sandbox:
+        return Job(spec, SANDBOX_CREDENTIALS, tuple(spec.warnings()))
+    credentials, remark = credentials_from(read_environment(path, os.environ if environment is None else environment))
+    hide(secret for secret in credentials.secrets if secret not in PUBLIC)
+    return Job(spec, credentials, tuple(text for text in (remark, exposed(path), *spec.warnings()) if text))
+
+
+def load_again(folder: Path, *, overrides: Sequence[str] = (), environment: Mapping[str, str] | None = None) -> Job:
+    """The job of a run directory as it was run, with the credentials that lie beside its job file.
+
+    `overrides` may change how the vendor is called and no more: what is tried again is asked as it was before.
+    """
+    keys = [text.partition("=")[0].strip() for text in overrides]
+    if wrong := [key for key in keys if not key.startswith("api.") or key.startswith("api.base_url")]:
+        only = "only keys of api but base_url can be set here, such as api.qps=10"
+        raise SpecError(*(f"--set {key}: {only}" for key in wrong))
+    home = job_folder(folder)
+    found = read_environment(home / SPEC, os.environ if environment is None else environment)
+    job = load(folder / SPEC, overrides=overrides, environment=found)
+    job.spec._folder = home
+    return job

@@ -1,0 +1,356 @@
+"""Jobs that share an account on one machine never exceed its QPS together: real processes, a strict server."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from pipeline.calls.access import Credentials
+from pipeline.calls.account import Part, account_of, take_part
+from pipeline.errors import JournalError, RunLocked, SpecError
+from pipeline.sandbox.server import SandboxServer
+from tests.support.jobs import ACCOUNT, job, lines, pipeline, start, vendor
+
+QPS = 20
+HOLD = (
+    "import sys, time; from pathlib import Path; from pipeline.calls.account import take_part\n"
+    "with take_part(Path(sys.argv[1]), 'a', job='theirs', share=float(sys.argv[2]), say=print):\n"
+    "    print('held', flush=True); time.sleep(600)"
+)
+
+# Takes permits for searches as a run does, and prints when: the monotonic clock is one for the whole machine.
+SEND = """
+import sys; from pathlib import Path; import anyio
+from pipeline.calls.account import take_part; from pipeline.run.local import _limiters; from pipeline.models import Kind
+from pipeline.job.schema import JobSpec
+spec = JobSpec.model_validate(
+    {"version": 1, "name": "job", "images": [{"url": "https://x.example/1.jpg"}], "api": {"qps": 1}}
+)
+async def send(part):
+    limiter = _limiters(spec, part)[Kind.SEARCH]
+    for _ in range(int(sys.argv[2])):
+        print(await limiter.permit(), flush=True)
+def say(line):
+    print(line, file=sys.stderr, flush=True)
+with take_part(Path(sys.argv[1]), "a", job="sender", busy="wait", say=say) as part:
+    anyio.run(send, part)
+"""
+
+
+@contextmanager
+def holder(folder: Path, share: float) -> Iterator[subprocess.Popen[str]]:
+    """Another process that holds a share."""
+    process = subprocess.Popen([sys.executable, "-c", HOLD, str(folder), str(share)], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "held\n"
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+def take(folder: Path, share: float = 1.0, account: str = "a") -> Part:
+    with take_part(folder, account, job="ours", share=share, say=pytest.fail) as part:
+        return part
+
+
+def test_a_second_process_is_refused_and_told_who_holds_the_account(tmp_path: Path) -> None:
+    with holder(tmp_path, 1.0) as other:
+        with pytest.raises(RunLocked, match=rf"pid {other.pid} \(job theirs\)") as refusal:
+            take(tmp_path)
+        assert refusal.value.exit_code == 6
+        assert "\n" not in str(refusal.value)
+        take(tmp_path, account="b")
+
+
+def test_a_dead_process_frees_its_share_at_once(tmp_path: Path) -> None:
+    with holder(tmp_path, 1.0) as other:
+        other.send_signal(signal.SIGKILL)
+        other.wait()
+        assert take(tmp_path).used_before
+
+
+def test_after_one_that_ended_well_nobody_rests_longer_than_from_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 500.0
+    monkeypatch.setattr("pipeline.calls.account.steady", lambda: now)
+    assert take(tmp_path).rest_s(5, now=now) == 0.0  # nobody before us
+    now = 500.25
+    assert take(tmp_path).rest_s(5, now=now) == pytest.approx(1.004 - 0.25)
+    now = 502.0
+    assert take(tmp_path).rest_s(5, now=now) == 0.0
+    now = 7.0  # the machine was started anew
+    assert take(tmp_path).rest_s(5, now=now) == 0.0
+
+
+@pytest.mark.parametrize(
+    "note",
+    [None, "", '{"share": 1.0, "pid": 1, "job": "died"}', '{"ended": "x"}'],
+    ids=["none", "empty", "died", "bad"],
+)
+def test_after_one_that_did_not_say_when_it_ended_everyone_rests_a_second(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, note: str | None
+) -> None:
+    monkeypatch.setattr("pipeline.calls.account.steady", lambda: 500.0)
+    take(tmp_path)
+    (tmp_path / "a.0.json").unlink() if note is None else (tmp_path / "a.0.json").write_text(note)
+    assert take(tmp_path).rest_s(5, now=500.0) == pytest.approx(1.004)
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours", "fits"),
+    [
+        pytest.param([0.5], 0.5, True, id="two halves"),
+        pytest.param([0.5], 0.6, False, id="more than all"),
+        pytest.param([0.3, 0.3], 0.4, True, id="three parts"),
+        pytest.param([0.3, 0.3], 0.5, False, id="three parts, too many"),
+        pytest.param([0.5], 1.0, False, id="one that wants all"),
+        pytest.param([0.1, 0.2, 0.3, 0.3], 0.1, True, id="fractions that floats cannot add"),
+    ],
+)
+def test_the_shares_of_all_live_processes_add_up_to_one_at_most(
+    tmp_path: Path, theirs: list[float], ours: float, fits: bool
+) -> None:
+    with ExitStack() as others:
+        for share in theirs:
+            others.enter_context(holder(tmp_path, share))
+        if fits:
+            assert take(tmp_path, ours).share == ours
+        else:
+            with pytest.raises(RunLocked, match=f"{sum(theirs):g} of 1 taken"):
+                take(tmp_path, ours)
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours", "said"),
+    [
+        pytest.param(
+            [1.0], 0.5, "nothing of it is free: wait .* start that one anew with a share too", id="one has all"
+        ),
+        pytest.param([0.5, 0.5], 0.5, "nothing of it is free", id="two have all"),
+        pytest.param(
+            [0.5], 1.0, r"0.5 of 1 is free, and 1 was asked for: take less \(--share 0.5\)", id="half is free"
+        ),
+        pytest.param([0.3, 0.3], 0.5, r"0.4 of 1 is free, and 0.5 was asked for", id="some is free"),
+        pytest.param([0.33333], 1.0, r"take less \(--share 0.66\)", id="never more than there is"),
+    ],
+)
+def test_who_is_turned_away_is_told_how_much_is_free_and_what_would_work(
+    tmp_path: Path, theirs: list[float], ours: float, said: str
+) -> None:
+    with ExitStack() as others:
+        for share in theirs:
+            others.enter_context(holder(tmp_path, share))
+        with pytest.raises(RunLocked, match=said) as refusal:
+            take(tmp_path, ours)
+        if advised := re.search(r"--share ([0-9.]+)\)", str(refusal.value)):
+            assert take(tmp_path, float(advised[1])).share == float(advised[1])
+
+
+def test_a_share_of_a_dead_process_between_live_ones_is_free(tmp_path: Path) -> None:
+    with holder(tmp_path, 0.5) as first, holder(tmp_path, 0.5):
+        first.kill()
+        first.wait()
+        assert take(tmp_path, 0.5).used_before
+        with pytest.raises(RunLocked):
+            take(tmp_path, 0.6)
+
+
+def test_a_share_that_cannot_be_read_counts_as_all(tmp_path: Path) -> None:
+    with holder(tmp_path, 0.5):
+        (tmp_path / "a.0.json").write_text('{"share": ')
+        with pytest.raises(RunLocked):
+            take(tmp_path, 0.5)
+
+
+def test_one_that_waits_says_so_once_and_goes_on_when_the_account_is_free(tmp_path: Path) -> None:
+    said: list[str] = []
+    with holder(tmp_path, 1.0) as other:
+
+        def say(line: str) -> None:
+            said.append(line)
+            other.kill()
+
+        with take_part(tmp_path, "a", job="ours", busy="wait", say=say) as part:
+            assert part.used_before
+    assert f"pid {other.pid}" in said[0]
+    assert len(said) == 2
+
+
+def test_the_files_name_nobody_and_are_for_their_owner_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "state" / "accounts"
+    credentials = Credentials(client_id="canary-id", client_secret="canary-secret")
+    take(folder, account=account_of("https://connect.example.com", credentials))
+    files = list(folder.iterdir())
+    assert len(files) == 3
+    assert not [path.name for path in [folder, *files] if path.stat().st_mode & 0o077]
+    assert not [path.name for path in files if "canary" in path.name or "canary" in path.read_text()]
+
+
+def test_an_account_is_an_identity_at_an_address() -> None:
+    first = Credentials(client_id="one", client_secret="x")
+    at = "https://connect.example.com"
+    assert account_of(at, first) == account_of("HTTPS://Connect.Example.com:443", Credentials("one", "another"))
+    others = [
+        account_of("https://other.example.com", first),
+        account_of("https://connect.example.com:8443", first),
+        account_of(at, Credentials(client_id="two", client_secret="x")),
+        account_of(at, Credentials(api_key="one")),
+    ]
+    assert len({account_of(at, first), *others}) == 5
+
+
+def test_a_folder_that_cannot_be_written_is_one_clear_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(JournalError, match="XDG_STATE_HOME"):
+        take(tmp_path / "file" / "accounts")
+
+
+@pytest.mark.parametrize(
+    ("share", "qps", "ours"),
+    [(1.0, 5, 5), (1.0, 0.5, 0.5), (0.5, 5, 2), (0.5, 2, 1), (0.7, 10, 7), (0.29, 100, 29), (0.3, 10, 3)],
+)
+def test_a_share_is_rounded_down_to_whole_calls_a_second(share: float, qps: float, ours: float) -> None:
+    assert Part(share).qps(qps) == ours
+
+
+@pytest.mark.parametrize(("share", "qps"), [(0.5, 1), (0.1, 5), (0.9, 0.5)])
+def test_a_share_of_less_than_one_call_a_second_is_refused(share: float, qps: float) -> None:
+    """Two processes at half a call a second may each send one within the same second."""
+    with pytest.raises(SpecError, match="less than one"):
+        Part(share).qps(qps)
+
+
+@pytest.mark.parametrize(
+    ("part", "qps", "rest_s"),
+    [
+        pytest.param(Part(since=100.0), 5, 0.0, id="nobody before us"),
+        pytest.param(Part(since=100.0, used_before=True), 5, 0.704, id="a second from when we came"),
+        pytest.param(Part(since=100.0, used_before=True), 0.1, 9.704, id="one call in ten seconds"),
+        pytest.param(Part(since=90.0, used_before=True), 5, 0.0, id="that was long ago"),
+    ],
+)
+def test_whoever_comes_after_another_rests_as_if_the_limit_was_used_up_just_then(
+    part: Part, qps: float, rest_s: float
+) -> None:
+    assert part.rest_s(qps, now=100.3) == pytest.approx(rest_s)
+
+
+def sender(folder: Path, count: int) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", SEND, str(folder), str(count)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def test_no_second_holds_more_than_the_limit_across_a_kill_and_a_restart(tmp_path: Path) -> None:
+    """The next process stands ready when one is killed, so that it goes on within a fraction of a second.
+
+    One call a second: a restart that took the limit for unused would be seen at once.
+    """
+    killed = sender(tmp_path, 100_000)
+    assert killed.stdout is not None
+    times = [float(killed.stdout.readline())]
+    waiting = sender(tmp_path, 2)
+    assert waiting.stderr is not None
+    assert f"pid {killed.pid}" in waiting.stderr.readline()
+    times += [float(killed.stdout.readline()) for _ in range(2)]
+    killed.kill()
+    killed.communicate()
+    times += [float(line) for line in waiting.communicate(timeout=60)[0].split()]
+    assert len(times) == 5
+    assert min(later - earlier for earlier, later in pairwise(times)) > 1.0
+
+
+# --- whole runs ---
+
+
+def assert_never_above(server: SandboxServer, qps: int) -> None:
+    """No sliding second holds more arrivals than `qps`, but for how late the server itself was."""
+    window_s = 1.0 - server.stats.lag_max_s
+    for endpoint in ("search", "create"):
+        times = server.stats.arrivals(endpoint)
+        assert len(times) > qps, "too few calls to tell"
+        early = [
+            (first, beyond) for first, beyond in zip(times, times[qps:], strict=False) if beyond - first < window_s
+        ]
+        assert early == [], (endpoint, server.stats.lag_max_s)
+
+
+def two_jobs(tmp_path: Path, url: str, *, pictures: int) -> tuple[Path, Path]:
+    folders = [tmp_path / name for name in ("first", "second")]
+    for folder in folders:
+        folder.mkdir()
+    first, second = (job(folder, url=url, pictures=pictures, api={"qps": QPS}) for folder in folders)
+    return first, second
+
+
+def wait_for_lines(path: Path, count: int) -> None:
+    deadline = time.monotonic() + 60
+    while not path.exists() or path.read_bytes().count(b"\n") < count:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_two_processes_that_take_part_never_exceed_the_limit_together(tmp_path: Path) -> None:
+    with vendor(tmp_path) as server:
+        jobs = two_jobs(tmp_path, server.url, pictures=30)
+        running = [start("run", path, "--share", "0.5", "--quiet", cwd=path.parent, **ACCOUNT) for path in jobs]
+        for process in running:
+            _, said = process.communicate(timeout=120)
+            assert process.returncode == 0, said
+        assert_never_above(server, QPS)
+    assert all(len(lines(path.parent / "runs/job/results.jsonl")) == 30 for path in jobs)
+
+
+def test_a_restart_after_a_kill_never_exceeds_the_limit_with_the_one_before(tmp_path: Path) -> None:
+    """The second process stands ready when the first is killed, so it goes on within a fraction of a second."""
+    with vendor(tmp_path) as server:
+        first, second = two_jobs(tmp_path, server.url, pictures=50)
+        killed = start("run", first, "--quiet", cwd=first.parent, **ACCOUNT)
+        wait_for_lines(first.parent / "runs/job/results.jsonl", 5)
+        waiting = start("run", second, "--quiet", "--busy", "wait", cwd=second.parent, **ACCOUNT)
+        assert waiting.stderr is not None
+        assert f"pid {killed.pid} (job job)" in waiting.stderr.readline()
+        wait_for_lines(first.parent / "runs/job/results.jsonl", 25)
+        killed.kill()
+        killed.communicate()
+        _, said = waiting.communicate(timeout=120)
+        assert waiting.returncode == 0, said
+        assert_never_above(server, QPS)
+
+
+def test_a_second_process_exits_with_6_and_leaves_no_run_directory(tmp_path: Path) -> None:
+    with vendor(tmp_path, latency_s=0.2) as server:
+        first, second = two_jobs(tmp_path, server.url, pictures=200)
+        running = start("run", first, "--quiet", cwd=first.parent, **ACCOUNT)
+        try:
+            wait_for_lines(first.parent / "runs/job/results.jsonl", 1)
+            turned_away = pipeline("run", second, cwd=second.parent, **ACCOUNT)
+        finally:
+            running.kill()
+            running.communicate()
+    assert turned_away.returncode == 6
+    assert f"pid {running.pid} (job job)" in turned_away.stderr
+    assert len(turned_away.stderr.splitlines()) == 1
+    assert not (second.parent / "runs").exists()
+
+
+def test_the_sandbox_is_nobodys_account(tmp_path: Path) -> None:
+    state = Path(os.environ["XDG_STATE_HOME"]) / "infringement-pipeline" / "accounts"
+    before = sorted(state.glob("*")) if state.is_dir() else []
+    (tmp_path / "job.yaml").write_text(
+        'version: 1\nname: job\nimages: [{url: "https://sandbox.invalid/gallery/bag-0-1.png"}]\n'
+        "api: {base_url: sandbox}\n"
+    )
+    assert pipeline("run", "job.yaml", "--quiet", cwd=tmp_path).returncode == 0
+    assert (sorted(state.glob("*")) if state.is_dir() else []) == before

@@ -1,0 +1,94 @@
+"""The transport over aioresponses: no socket at all, for the shape of a call and the reading of its answer.
+
+aioresponses replaces `ClientSession._request`, so the request that asks for leave is never made here: nothing is
+counted, no permit is taken, no Authorization is set. What was sent and how often is proved against real sockets, in
+test_transport.py.
+"""
+
+import re
+from typing import Any
+from unittest.mock import Mock
+
+import aiohttp
+import pytest
+from aioresponses import aioresponses
+
+from pipeline.calls.transport import open_transport
+from pipeline.endpoints.patsnap.wire import (
+    Answer,
+    Request,
+    create_request,
+    read_create,
+    read_search,
+    search_request,
+    token_request,
+)
+from pipeline.errors import CallError, InDoubt, SlowDown, TryAgain
+from tests.calls.conftest import CHOICE
+from tests.endpoints.test_wire import SAMPLES
+
+pytestmark = pytest.mark.anyio
+
+HOST = "https://connect.patsnap.com"
+
+
+class Response(aiohttp.ClientResponse):
+    """What aioresponses 0.7.9 builds lacks an argument that aiohttp 3.14 asks for."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, stream_writer=Mock(output_size=0), **kwargs)
+
+
+async def exchange(request: Request, *, apikey: str | None = None) -> Answer:
+    async def never(headers: object) -> None:
+        raise AssertionError("the hook ran: aioresponses has changed, say so above")
+
+    async with open_transport(HOST) as opened:
+        return await opened.exchange(request, request_id="id-1", apikey=apikey, leave=never)
+
+
+async def test_a_search_is_one_get_with_the_apikey_in_its_query() -> None:
+    body = (SAMPLES / "p009_ok" / "200.json").read_bytes()
+    with aioresponses() as vendor:
+        url = re.compile(rf"{re.escape(HOST)}/image-search/search\?.*")
+        vendor.get(url, body=body, headers={"x-openapi-amount": "1"}, response_class=Response)
+        answer = await exchange(search_request("P009", "https://a.example/1.jpg", {"limit": 3}), apikey="client-1")
+        ((method, called),) = vendor.requests
+        ((call,),) = vendor.requests.values()
+    assert (method, called.path) == ("GET", "/image-search/search")
+    assert dict(called.query) == {"url": "https://a.example/1.jpg", "limit": "3", "apikey": "client-1"}
+    assert call.kwargs["allow_redirects"] is False
+    assert call.kwargs["headers"]["X-Request-ID"] == "id-1"
+    assert len(read_search(answer).scores) == 3
+    assert answer.headers["x-openapi-amount"] == "1"
+
+
+@pytest.mark.parametrize(
+    ("case", "file", "status", "consequence"),
+    [
+        ("error_67200002", "200.json", 200, SlowDown),
+        ("rate_limited", "429.json", 429, SlowDown),
+        ("gateway_html", "502.html", 502, InDoubt),
+        ("create_no_task_id", "200.json", 200, InDoubt),
+    ],
+)
+async def test_a_recorded_answer_keeps_its_status_and_meaning(
+    case: str, file: str, status: int, consequence: type[CallError]
+) -> None:
+    with aioresponses() as vendor:
+        url = f"{HOST}/ai/infringement-detection-creation"
+        body = (SAMPLES / case / file).read_bytes()
+        vendor.post(url, status=status, body=body, headers={"Retry-After": "7"}, response_class=Response)
+        answer = await exchange(create_request("https://a.example/1.jpg", CHOICE, report_lang="en", country=None))
+    assert answer.status == status
+    with pytest.raises(consequence):
+        read_create(answer)
+
+
+async def test_an_error_of_aiohttp_becomes_one_of_ours() -> None:
+    with aioresponses() as vendor:
+        vendor.post(f"{HOST}/oauth/token", exception=aiohttp.ServerDisconnectedError())
+        with pytest.raises(TryAgain) as caught:
+            await exchange(token_request())
+    assert (caught.value.code, caught.value.sent) == ("not_sent", False)  # nobody asked for leave, so nothing was sent
+    assert caught.value.attempts == 4

@@ -1,0 +1,205 @@
+"""When the vendor counts as down, and when a job counts as wrong."""
+
+import pytest
+
+from pipeline.calls.breaker import Breaker, UnknownCodes
+from pipeline.engine.stops import Doubts, Systemic
+from pipeline.errors import RunPaused, RunStopped
+
+
+def seen(successes: int) -> Breaker:
+    breaker = Breaker()
+    for _ in range(successes):
+        breaker.succeeded()
+    return breaker
+
+
+def opened() -> Breaker:
+    """A breaker that opened at second 0."""
+    breaker = seen(1)
+    rests = [breaker.failed(0.0, "down") for _ in range(20)]
+    assert rests == [0.0] * 19 + [30.0]
+    return breaker
+
+
+@pytest.mark.parametrize(
+    ("successes", "failures", "opens"),
+    [
+        pytest.param(1, 19, False, id="too few to tell"),
+        pytest.param(1, 20, True, id="20 of 21"),
+        pytest.param(20, 20, True, id="half"),
+        pytest.param(26, 24, False, id="less than half of the last 50"),
+        pytest.param(25, 25, True, id="half of the last 50"),
+        pytest.param(1000, 24, False, id="after a long time of success"),
+        pytest.param(1000, 25, True, id="half of the last 50 after a long time of success"),
+    ],
+)
+def test_calls_rest_when_half_of_the_last_ones_failed(successes: int, failures: int, opens: bool) -> None:
+    breaker = seen(successes)
+    rests = [breaker.failed(0.0, "down") for _ in range(failures)]
+    assert rests[:-1] == [0.0] * (failures - 1)
+    assert rests[-1] == (30.0 if opens else 0.0)
+
+
+def test_a_vendor_that_never_answered_pauses_the_run_at_once() -> None:
+    breaker = Breaker()
+    for _ in range(19):
+        assert breaker.failed(0.0, "refused") == 0.0
+    with pytest.raises(RunPaused, match="the vendor seems to be down: refused") as pause:
+        breaker.failed(0.0, "refused")
+    assert pause.value.code == "vendor_down"
+
+
+def test_the_rest_doubles_up_to_5_minutes_while_the_probes_fail() -> None:
+    breaker = opened()
+    now, rests = 30.0, []
+    for _ in range(6):
+        rests.append(breaker.failed(now, "down"))
+        now += rests[-1]
+    assert rests == [60.0, 120.0, 240.0, 300.0, 300.0, 300.0]
+
+
+def test_answers_to_calls_from_before_the_rest_do_not_prolong_it() -> None:
+    """A hundred calls are under way when the vendor goes down; they fail together and say one thing."""
+    breaker = opened()
+    assert [breaker.failed(now, "down") for now in (0.0, 0.1, 5.0, 29.9)] == [0.0] * 4
+    assert breaker.failed(30.0, "down") == 60.0
+
+
+def test_one_success_closes_it_again() -> None:
+    breaker = opened()
+    breaker.succeeded()
+    assert [breaker.failed(31.0, "down") for _ in range(19)] == [0.0] * 19
+    assert breaker.failed(31.0, "down") == 30.0
+
+
+def test_half_an_hour_without_a_success_pauses_the_run() -> None:
+    breaker = opened()
+    assert breaker.failed(1799.0, "down") > 0
+    with pytest.raises(RunPaused):
+        breaker.failed(2200.0, "down")
+
+
+def test_half_an_hour_counts_from_the_first_failure_since_a_success() -> None:
+    breaker = opened()
+    breaker.succeeded()
+    for _ in range(20):
+        rest_s = breaker.failed(5000.0, "down")
+    assert rest_s == 30.0
+
+
+def refuse(systemic: Systemic, codes: str) -> int | None:
+    """Count items: `.` passed, any other letter refused with that code; return at which item the run stops."""
+    for number, code in enumerate(codes, 1):
+        if code == ".":
+            systemic.passed()
+            continue
+        try:
+            systemic.refused(code, "a parameter is invalid")
+        except RunStopped:
+            return number
+    return None
+
+
+@pytest.mark.parametrize(
+    ("codes", "stops_at"),
+    [
+        pytest.param("a" * 10, 10, id="the first ten alike"),
+        pytest.param("a" * 9 + "." * 41, None, id="nine of fifty"),
+        pytest.param("a." * 10, 19, id="half of the first ones, from ten on"),
+        pytest.param("." * 25 + "a" * 25, 45, id="twenty in a row come before half of fifty"),
+        pytest.param("..a" * 16 + "..", None, id="a third"),
+        pytest.param("ab" * 12, 19, id="two codes, each half"),
+        pytest.param("abc" * 16, None, id="three codes, none half"),
+        pytest.param("." * 50 + "a" * 19 + "." + "a" * 19, None, id="late, 19 in a row twice"),
+        pytest.param("." * 50 + "a" * 20, 70, id="late, 20 in a row"),
+        pytest.param("." * 50 + "a" * 19 + "b" + "a" * 19, None, id="late, another code between"),
+        pytest.param("." * 50 + "a." * 500, None, id="late, half of them, never in a row"),
+    ],
+)
+def test_a_run_stops_when_its_pictures_are_refused_alike(codes: str, stops_at: int | None) -> None:
+    assert refuse(Systemic(), codes) == stops_at
+
+
+def test_the_stop_says_how_many_and_why() -> None:
+    systemic = Systemic()
+    refuse(systemic, "." * 5 + "a" * 9)
+    with pytest.raises(RunStopped, match="10 of the first 15 pictures were refused alike: no such loc") as stop:
+        systemic.refused("a", "no such loc")
+    assert stop.value.code == "a"
+
+
+def end(doubts: Doubts, creates: str) -> int | None:
+    """Count creates: `.` known, `?` in doubt, `n` in doubt without a task id; return at which one the run stops."""
+    for number, letter in enumerate(creates, 1):
+        try:
+            if letter == ".":
+                doubts.known()
+            else:
+                doubts.doubtful("no_task_id" if letter == "n" else "no_answer")
+        except RunStopped:
+            return number
+    return None
+
+
+@pytest.mark.parametrize(
+    ("creates", "stops_at"),
+    [
+        pytest.param("?" * 19, None, id="nineteen of nineteen"),
+        pytest.param("?" * 20, 20, id="twenty of twenty"),
+        pytest.param("." * 60 + "?" * 20, 80, id="a quarter"),
+        pytest.param("." * 61 + "?" * 21, 82, id="a quarter again, one later"),
+        pytest.param("....?" * 200, None, id="a fifth, for ever"),
+        pytest.param("...?" * 30, 80, id="one in four, from twenty on"),
+        pytest.param("?" * 19 + "." * 81 + "?" * 19, None, id="the oldest fall out of the last hundred"),
+        pytest.param("." * 5000 + "?" * 25, 5025, id="a quarter of the last hundred after a good day"),
+        pytest.param("n" * 4, None, id="four without a task id"),
+        pytest.param("n" * 5, 5, id="five without a task id"),
+        pytest.param("nnnn.nnnn", None, id="a task between"),
+        pytest.param("nn?nnn", 6, id="a lost answer between says nothing"),
+    ],
+)
+def test_a_run_stops_when_too_many_creates_end_in_doubt(creates: str, stops_at: int | None) -> None:
+    assert end(Doubts(), creates) == stops_at
+
+
+def test_the_stop_for_doubts_says_how_many_and_where_to_look() -> None:
+    doubts = Doubts()
+    end(doubts, "." * 30 + "?" * 19)
+    with pytest.raises(RunStopped, match=r"20 of the last 50 creates are in doubt .*open\.jsonl") as stop:
+        doubts.doubtful("http_502")
+    assert stop.value.code == "max_in_doubt"
+    assert "http_502" in str(stop.value)
+
+
+@pytest.mark.parametrize(
+    ("times", "stops_at"),
+    [
+        pytest.param([0, 1, 2, 3], None, id="four"),
+        pytest.param([0, 1, 2, 3, 60], 5, id="five within 60 s"),
+        pytest.param([0, 1, 2, 3, 60.1], None, id="five in more than 60 s"),
+        pytest.param([0, 50, 100, 101, 102, 103, 104], 6, id="a sliding minute"),
+        pytest.param([n * 16.0 for n in range(100)], None, id="seldom, for long"),
+    ],
+)
+def test_a_run_stops_when_nobody_knows_the_codes(times: list[float], stops_at: int | None) -> None:
+    assert unknown(times) == stops_at
+
+
+def unknown(times: list[float]) -> int | None:
+    """See unknown codes at these times; return at which one the run stops."""
+    guard = UnknownCodes()
+    for number, now in enumerate(times, 1):
+        try:
+            guard.seen(now, "the vendor's service sent an undocumented code (68300099)")
+        except RunStopped:
+            return number
+    return None
+
+
+def test_the_stop_for_unknown_codes_names_the_code_and_the_way_out() -> None:
+    guard = UnknownCodes()
+    for _ in range(4):
+        guard.seen(0.0, "an undocumented code (68300098)")
+    with pytest.raises(RunStopped, match=r"68300099.*api\.errors"):
+        guard.seen(0.0, "an undocumented code (68300099)")

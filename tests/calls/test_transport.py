@@ -1,0 +1,465 @@
+"""One exchange against servers that behave badly: what was sent, what was counted, what follows.
+
+Every case runs as a search and as a create, through the client with its real transport; only the patience is shorter.
+"""
+
+import gzip
+import os
+import tracemalloc
+from pathlib import Path
+
+import aiohttp
+import anyio
+import pytest
+
+from pipeline.calls.transport import open_transport
+from pipeline.endpoints.patsnap.wire import Answer, Request, create_request, search_request, upload_request
+from pipeline.errors import (
+    InDoubt,
+    PipelineError,
+    RunPaused,
+    RunStopped,
+    SpecError,
+    TryAgain,
+)
+from pipeline.models import Kind
+from tests.calls.conftest import (
+    CHOICE,
+    CREATE,
+    LATER_S,
+    SEARCH,
+    SOON_S,
+    Call,
+    Certificate,
+    FakeMeter,
+    client_at,
+    create,
+    failure_of,
+    search,
+)
+from tests.support import misbehaving as bad
+from tests.support.misbehaving import CREATED, NO_HITS, Misbehaving, Proxied, Script, Seen, answers, closed_port, http
+
+pytestmark = pytest.mark.anyio
+
+GOOD = {Kind.SEARCH: http(200, NO_HITS), Kind.CREATE: http(200, CREATED)}
+
+# Everything that can happen after a byte has left: the script, and the code of the error.
+AFTER_SENDING: dict[str, tuple[Script, str]] = {
+    "reset before reading": (bad.reset_before_reading, "no_answer"),
+    "reset after the request": (bad.reset_after_request, "no_answer"),
+    "reset in the status line": (bad.reset_after_status, "no_answer"),
+    "reset after the headers": (bad.reset_after_headers, ""),
+    "reset in the body": (bad.reset_mid_body, ""),
+    "closed without an answer": (bad.close_without_answer, "no_answer"),
+    "hang": (bad.hang, "no_answer"),
+    "hang after the headers": (bad.hang_after_headers, "no_answer"),
+    "slow drip": (bad.slow_drip, "no_answer"),
+    # The end of our patience closes the connection, which must not pass for the end of the answer.
+    "silent after the headers of an answer without length": (bad.stall(200, b""), "no_answer"),
+    "silent after half an answer without length": (bad.stall(200, CREATED[:40]), "no_answer"),
+    "silent after half a refusal": (bad.stall(400, b'{"error_code":68300008,'), "no_answer"),
+    "silent after half a refused token": (bad.stall(401, b'{"error_code":67200003,'), "no_answer"),
+    "silent after half a refusal for speed": (bad.stall(429, b""), "no_answer"),
+    "half a body": (bad.half_body, "malformed"),
+    "half a chunk": (bad.half_chunk, "malformed"),
+    "a bad chunk": (bad.bad_chunk, ""),
+    "not HTTP": (bad.not_http, "no_answer"),
+    "a bad status line": (bad.bad_status_line, "no_answer"),
+    "a bad header": (bad.bad_header, "no_answer"),
+    "a header without end": (bad.long_header, "no_answer"),
+    "garbage": (bad.garbage, "malformed"),
+    "a page of HTML": (bad.html_page, "malformed"),
+    "an empty answer": (bad.empty_answer, "malformed"),
+    "HTTP 204": (bad.no_content, "malformed"),
+    "HTTP 502 with a page": (bad.bad_gateway, "http_502"),
+    "a body without end": (bad.oversized, "too_large"),
+    "broken gzip": (bad.broken_gzip, "malformed"),
+    "a gzip bomb": (bad.bomb(64 << 20), "too_large"),
+}
+
+
+@pytest.mark.parametrize("case", AFTER_SENDING)
+async def test_a_lost_or_broken_answer_is_counted_and_classified(case: str, call: Call, no_jitter: None) -> None:
+    """A create is in doubt at once; a search is repeated, each time counted; the server saw what the meter counted."""
+    script, code = AFTER_SENDING[case]
+    meter = FakeMeter()
+    async with Misbehaving(script) as server, client_at(server.url, answer_s=SOON_S) as client:
+        error = await failure_of(client, call, meter)
+    assert type(error) is (InDoubt if call is CREATE else TryAgain)
+    assert error.sent
+    assert error.code == code or not code
+    assert server.arrived == meter.total == client.stats.sent[call.kind] == (1 if call is CREATE else 4)
+    assert meter.taken_back == ([] if call is CREATE else [True] * 4)
+    assert len(set(meter.noted)) == meter.total
+    assert error.request_id == meter.noted[-1]
+
+
+async def test_a_reset_before_anything_was_read_never_loses_count(call: Call, no_jitter: None) -> None:
+    """Whether a byte got out is luck here; what counts is that no arrival goes uncounted."""
+    meter = FakeMeter()
+    async with Misbehaving(bad.reset_at_once) as server, client_at(server.url) as client:
+        error = await failure_of(client, call, meter)
+    assert server.arrived <= meter.total <= server.connections
+    assert type(error) is (InDoubt if call is CREATE and meter.total else TryAgain)
+
+
+async def test_a_refused_connection_is_not_sent_and_tried_again(call: Call, no_jitter: None) -> None:
+    meter = FakeMeter()
+    async with closed_port() as url, client_at(url) as client:
+        error = await failure_of(client, call, meter)
+    assert (type(error), error.code, error.sent) == (TryAgain, "not_sent", False)
+    assert "127.0.0.1" in error.message
+    assert meter.log == ["not_executed"] * 4
+    assert meter.taken_back == [False] * 4
+    assert (client.stats.sent[call.kind], client.stats.retried) == (0, 3)
+
+
+async def test_a_silent_listener_is_in_doubt_only_for_a_create(call: Call, no_jitter: None) -> None:
+    """The connection stands (the kernel accepted it), so the bytes left, and nobody can tell who read them."""
+    meter = FakeMeter()
+    async with Misbehaving(bad.hang) as server, client_at(server.url, answer_s=SOON_S) as client:
+        error = await failure_of(client, call, meter)
+    assert "0.25 s" in error.message
+    assert server.arrived == meter.total
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_a_redirect_is_never_followed(status: int, call: Call) -> None:
+    """A followed 307 sends the body and the Authorization header to whoever it names."""
+    meter = FakeMeter()
+    async with (
+        Misbehaving(answers(GOOD[call.kind])) as elsewhere,
+        Misbehaving(bad.redirect(status, f"{elsewhere.url}/stolen")) as server,
+        client_at(server.url) as client,
+    ):
+        error = await failure_of(client, call, meter)
+    assert type(error) is (InDoubt if call is CREATE else RunStopped)
+    assert (elsewhere.connections, elsewhere.seen) == (0, [])
+    assert server.arrived == meter.total == 1
+
+
+@pytest.mark.parametrize("content_type", ["text/plain", "application/octet-stream", "nonsense", ""])
+async def test_the_content_type_does_not_decide_what_an_answer_is(content_type: str, call: Call) -> None:
+    said = NO_HITS if call is SEARCH else CREATED
+    async with (
+        Misbehaving(answers(http(200, said, content_type=content_type))) as server,
+        client_at(server.url) as client,
+    ):
+        assert await call.make(client)
+
+
+async def test_a_gzip_answer_is_read(call: Call) -> None:
+    said = gzip.compress(NO_HITS if call is SEARCH else CREATED)
+    async with (
+        Misbehaving(answers(http(200, said, "Content-Encoding: gzip"))) as server,
+        client_at(server.url) as client,
+    ):
+        assert await call.make(client)
+
+
+async def test_a_gzip_bomb_costs_no_memory() -> None:
+    """A hundred kilobytes of gzip hold 128 MiB: the cap counts what comes out."""
+    script = bad.bomb(128 << 20)
+    async with Misbehaving(script) as server, client_at(server.url) as client:
+        tracemalloc.start()
+        try:
+            error = await failure_of(client, CREATE)
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+    assert (type(error), error.code) == (InDoubt, "too_large")
+    assert peak < 32 << 20
+
+
+async def test_an_answer_of_two_megabytes_is_read_whole() -> None:
+    """The cap is above any real answer."""
+    hits = b",".join([b'{"title":"' + b"x" * 18_000 + b'"}'] * 100)
+    body = b'{"data":{"patent_messages":[%b]},"status":true}' % hits
+    async with Misbehaving(answers(http(200, body))) as server, client_at(server.url) as client:
+        assert len((await search(client)).scores) == 100
+
+
+async def test_an_unknown_certificate_stops_the_run_before_a_byte_leaves(self_signed: Certificate, call: Call) -> None:
+    meter = FakeMeter()
+    async with (
+        Misbehaving(answers(GOOD[call.kind]), tls=self_signed.server) as server,
+        client_at(server.url) as client,
+    ):
+        error = await failure_of(client, call, meter)
+    assert (type(error), error.code, error.sent) == (RunStopped, "certificate", False)
+    assert (server.arrived, meter.total, meter.noted) == (0, 0, [])
+
+
+async def test_plain_http_behind_an_https_url_is_not_sent(call: Call, no_jitter: None) -> None:
+    """The handshake fails: none of ours has left."""
+
+    async def no_tls(caller: bad.Caller) -> None:
+        await caller.first_byte()
+        await caller.say(http(400, b"speak HTTP"))
+
+    meter = FakeMeter()
+    async with Misbehaving(no_tls) as server, client_at(server.url.replace("http:", "https:")) as client:
+        error = await failure_of(client, call, meter)
+    assert isinstance(error, RunStopped | TryAgain)
+    assert not error.sent
+    assert meter.total == 0
+
+
+async def test_a_ca_file_vouches_for_a_host(self_signed: Certificate, call: Call) -> None:
+    async with (
+        Misbehaving(answers(GOOD[call.kind]), tls=self_signed.server) as server,
+        client_at(server.url, ca_file=str(self_signed.file)) as client,
+    ):
+        assert await call.make(client)
+    assert server.arrived == 1
+
+
+@pytest.mark.parametrize("content", [None, b"", b"no certificate"], ids=["missing", "empty", "nonsense"])
+async def test_an_unreadable_ca_file_is_a_fault_of_the_spec(tmp_path: Path, content: bytes | None) -> None:
+    file = tmp_path / "ca.pem"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(SpecError, match=r"api\.ca_file"):
+        async with open_transport("https://127.0.0.1:1", ca_file=str(file)):
+            raise AssertionError("opened")
+
+
+# --- leave to send ---
+
+
+@pytest.mark.parametrize(
+    "refusal", [RunPaused("the budget is used up", code="budget"), PipelineError("the journal failed")], ids=repr
+)
+async def test_before_may_forbid_a_call_and_then_nothing_is_sent(refusal: PipelineError, call: Call) -> None:
+    meter = FakeMeter(forbid=refusal)
+    async with Misbehaving(answers(GOOD[call.kind])) as server, client_at(server.url) as client:
+        with pytest.raises(type(refusal)) as caught:
+            await call.make(client, meter)
+        assert caught.value is refusal
+        await anyio.sleep(0.05)
+        assert server.arrived == 0
+    assert meter.total == client.stats.sent[call.kind] == 0
+
+
+async def test_before_runs_to_its_end_before_a_byte_reaches_the_server(call: Call) -> None:
+    """An intent that is still on its way to the disk must not be overtaken by its create."""
+    seen_before: list[int] = []
+
+    class SlowMeter(FakeMeter):
+        async def before(self, kind: Kind, request_id: str) -> None:
+            await anyio.sleep(0.15)
+            seen_before.append(server.arrived)
+            await super().before(kind, request_id)
+
+    meter = SlowMeter()
+    async with Misbehaving(answers(GOOD[call.kind])) as server, client_at(server.url) as client:
+        await call.make(client, meter)
+    assert (seen_before, server.arrived) == ([0], 1)
+    assert meter.log == ["before", "sent"]
+
+
+async def test_what_fails_before_leave_was_given_was_not_sent() -> None:
+    async def leave(headers: object) -> None:
+        raise OSError("a disk, not the network")
+
+    request = create_request("https://a.example/1", CHOICE, report_lang="en", country=None)
+    async with Misbehaving(answers(GOOD[Kind.CREATE])) as server, open_transport(server.url) as opened:
+        with pytest.raises(TryAgain) as caught:
+            await opened.exchange(request, request_id="id-1", apikey=None, leave=leave)
+        await anyio.sleep(0.05)
+    assert (caught.value.code, caught.value.sent, server.arrived) == ("not_sent", False, 0)
+
+
+async def test_the_patience_with_an_answer_starts_at_the_send(call: Call) -> None:
+    """Waiting for leave, for a permit or a disk, does not eat into it."""
+
+    class SlowMeter(FakeMeter):
+        async def before(self, kind: Kind, request_id: str) -> None:
+            await anyio.sleep(2 * LATER_S[kind])
+
+    async with Misbehaving(answers(GOOD[call.kind])) as server, client_at(server.url, answer_s=LATER_S) as client:
+        assert await call.make(client, SlowMeter())
+
+
+# --- never twice ---
+
+
+async def test_aiohttp_resends_no_get_whose_answer_was_lost(no_jitter: None) -> None:
+    """aiohttp repeats idempotent calls by itself on a reused connection: 50 lost answers became 100 paid searches."""
+
+    async def one_answer_then_lost(caller: bad.Caller) -> None:
+        await caller.request()
+        await caller.say(http(200, NO_HITS))
+        await caller.request()
+
+    meter = FakeMeter()
+    async with Misbehaving(one_answer_then_lost) as server, client_at(server.url) as client:
+        for _ in range(15):  # fewer losses than make the breaker rest
+            await search(client, meter)
+    assert client.stats.retried == len(meter.taken_back) == 14
+    assert server.arrived == len(server.seen) == meter.total == client.stats.sent[Kind.SEARCH] == 29
+    assert len({seen.headers["x-request-id"] for seen in server.seen}) == 29
+
+
+async def test_without_the_switch_against_resending_nothing_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The switch is private to aiohttp; should a version lose it, no paid call may go out."""
+    original = aiohttp.ClientSession.__init__
+
+    def without(self: aiohttp.ClientSession, *args: object, **kwargs: object) -> None:
+        original(self, *args, **kwargs)  # type: ignore[arg-type]
+        del self._retry_connection
+
+    monkeypatch.setattr(aiohttp.ClientSession, "__init__", without)
+    with pytest.raises(RunStopped, match="twice") as caught:
+        async with open_transport("http://127.0.0.1:1"):
+            raise AssertionError("opened")
+    assert caught.value.exit_code == 3
+
+
+async def test_without_the_call_in_which_leave_is_asked_nothing_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(aiohttp.ClientRequest, "send")
+    with pytest.raises(RunStopped, match="twice"):
+        async with open_transport("http://127.0.0.1:1"):
+            raise AssertionError("opened")
+
+
+async def test_the_switch_against_resending_is_set() -> None:
+    async with open_transport("http://127.0.0.1:1") as opened:
+        assert opened._session._retry_connection is False
+        assert opened._session.trust_env is False
+        assert isinstance(opened._session.cookie_jar, aiohttp.DummyCookieJar)
+
+
+# --- what the server gets ---
+
+
+async def exchange(url: str, request: Request, *, apikey: str | None = None) -> Answer:
+    async def leave(headers: object) -> None:
+        pass
+
+    async with open_transport(url) as opened:
+        return await opened.exchange(request, request_id="id-1", apikey=apikey, leave=leave)
+
+
+async def sent(request: Request, *, apikey: str | None = None) -> Seen:
+    """The one request that a server gets."""
+    async with Misbehaving(answers(http(200, b"{}"))) as server:
+        await exchange(server.url, request, apikey=apikey)
+    (seen,) = server.seen
+    return seen
+
+
+ODD = "https://a.example/a+b%20c/手 Sac à main.jpg?x=1&y=100%25&sig=a%2Bb%3D#part;'\"<>|^`{}\\~"
+
+
+@pytest.mark.parametrize("apikey", [None, "client-1", "odd id+&=%/é"])
+async def test_a_server_reads_the_query_that_was_meant(apikey: str | None) -> None:
+    params = {"limit": 100, "loc": "(01-01 OR 01-02)", "assignees": "Émile & Söhne + 50%"}
+    seen = await sent(search_request("P009", ODD, params), apikey=apikey)
+    expected = [("url", ODD), ("limit", "100"), ("loc", params["loc"]), ("assignees", params["assignees"])]
+    assert seen.query == expected + ([("apikey", apikey)] if apikey else [])
+    assert (seen.method, seen.path) == ("GET", "/image-search/search")
+    assert seen.headers["x-request-id"] == "id-1"
+    assert seen.headers["user-agent"].startswith("infringement-pipeline/")
+    assert "authorization" not in seen.headers  # that is the client's to add, at the moment of sending
+
+
+async def test_a_server_reads_a_create_byte_for_byte() -> None:
+    request = create_request(ODD, CHOICE, report_lang="en", country=["US"])
+    seen = await sent(request, apikey="client-1")
+    assert seen.body == request.body
+    assert CHOICE.array in seen.body
+    assert (seen.headers["content-type"], seen.query) == ("application/json", [("apikey", "client-1")])
+
+
+@pytest.mark.parametrize("size", [100, 600_000, 4_096_000], ids=["small", "large", "largest"])
+async def test_a_picture_travels_whole_and_with_its_length(size: int) -> None:
+    request = upload_request(os.urandom(size), "jpeg")
+    seen = await sent(request)
+    assert seen.body == request.body
+    assert seen.headers["content-length"] == str(len(seen.body))
+    assert "transfer-encoding" not in seen.headers
+    assert seen.headers["content-type"] == request.content_type
+
+
+async def test_cookies_are_neither_kept_nor_sent() -> None:
+    async with (
+        Misbehaving(answers(http(200, NO_HITS, "Set-Cookie: a=b"))) as server,
+        client_at(server.url) as client,
+    ):
+        await search(client)
+        await search(client)
+    assert all("cookie" not in seen.headers for seen in server.seen)
+
+
+# --- proxies ---
+
+
+async def test_a_proxy_that_was_asked_for_is_used(call: Call) -> None:
+    log: list[Proxied] = []
+    meter = FakeMeter()
+    async with (
+        Misbehaving(answers(GOOD[call.kind])) as server,
+        Misbehaving(bad.proxy(log)) as way,
+        client_at(server.url, proxy=way.url) as client,
+    ):
+        await call.make(client, meter)
+    (asked,) = log
+    assert asked.target.startswith(server.url)
+    assert server.arrived == meter.total == 1
+
+
+async def test_through_a_tunnel_only_the_call_itself_counts(self_signed: Certificate, call: Call) -> None:
+    """The CONNECT goes to the proxy, costs nothing and carries no secret."""
+    log: list[Proxied] = []
+    meter = FakeMeter()
+    async with (
+        Misbehaving(answers(GOOD[call.kind]), tls=self_signed.server) as server,
+        Misbehaving(bad.proxy(log)) as way,
+        client_at(server.url, proxy=way.url, ca_file=str(self_signed.file)) as client,
+    ):
+        await call.make(client, meter)
+    assert log == [Proxied("CONNECT", server.url.removeprefix("https://"))]
+    assert server.arrived == meter.total == 1
+
+
+async def test_a_proxy_that_refuses_the_tunnel_means_not_sent(
+    self_signed: Certificate, call: Call, no_jitter: None
+) -> None:
+    meter = FakeMeter()
+    log: list[Proxied] = []
+    async with (
+        Misbehaving(bad.proxy(log, refuse=["CONNECT"])) as way,
+        client_at("https://127.0.0.1:9", proxy=way.url, ca_file=str(self_signed.file)) as client,
+    ):
+        error = await failure_of(client, call, meter)
+    assert (type(error), error.code, error.sent) == (TryAgain, "not_sent", False)
+    assert meter.total == 0
+
+
+async def test_a_create_that_found_no_way_at_first_is_sent_exactly_once(
+    self_signed: Certificate, no_jitter: None
+) -> None:
+    meter = FakeMeter()
+    log: list[Proxied] = []
+    ways = [bad.proxy(log, refuse=["CONNECT"]), bad.reset_before_reading, bad.proxy(log)]
+    async with (
+        Misbehaving(answers(GOOD[Kind.CREATE]), tls=self_signed.server) as server,
+        Misbehaving(*ways) as way,
+        client_at(server.url, proxy=way.url, ca_file=str(self_signed.file)) as client,
+    ):
+        assert (await create(client, meter)).task_id == bad.TASK_ID
+    assert meter.log == ["not_executed", "not_executed", "before", "sent"]
+    assert (server.arrived, meter.total, client.stats.retried) == (1, 1, 2)
+
+
+async def test_proxies_of_the_environment_are_ignored(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Credentials go where the job says, not where a shell happens to point."""
+    async with Misbehaving(answers(GOOD[call.kind])) as server, Misbehaving(bad.hang) as trap:
+        for name in ("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
+            monkeypatch.setenv(name, trap.url)
+        monkeypatch.setenv("no_proxy", "")
+        async with client_at(server.url) as client:
+            await call.make(client)
+    assert (server.arrived, trap.connections) == (1, 0)

@@ -1,0 +1,100 @@
+"""What follows from an error, and what a job may change about it."""
+
+import pytest
+
+from pipeline.endpoints.consequences import CLASSES, RULES, Override, effective, error_for, overruled
+from pipeline.errors import CallError, InDoubt, ItemRefused, RunPaused, RunStopped, TryAgain
+from pipeline.models import Kind
+
+
+def ruled(kind: Kind, condition: str, override: Override, *, under: str = "", code: str = "") -> CallError:
+    """An error as it comes from the wire, under a table with one row changed."""
+    table = effective({under or condition: override})
+    return overruled(error_for(kind, condition, code=code, detail="said", retry_after_s=7.0), kind, table)
+
+
+@pytest.mark.parametrize(
+    ("kind", "condition", "override", "error", "attempts", "base_s"),
+    [
+        pytest.param(Kind.CREATE, "68300008", Override(create="fail"), ItemRefused, 1, 1.0, id="create: fail"),
+        pytest.param(Kind.SEARCH, "68300008", Override(create="fail"), TryAgain, 4, 2.0, id="the other column stays"),
+        pytest.param(Kind.CREATE, "67200100", Override(create="retry"), TryAgain, 4, 1.0, id="create: retry"),
+        pytest.param(Kind.SEARCH, "68300005", Override(attempts=10), TryAgain, 10, 1.0, id="attempts"),
+        pytest.param(Kind.UPLOAD, "68300005", Override(search="fail"), ItemRefused, 3, 1.0, id="upload like search"),
+        pytest.param(Kind.SEARCH, "no_answer", Override(base_s=0.5), TryAgain, 4, 0.5, id="base_s"),
+        pytest.param(Kind.CREATE, "no_answer", Override(base_s=0.5), InDoubt, 1, 0.5, id="a doubt stays a doubt"),
+        pytest.param(Kind.SEARCH, "67200007", Override(search="stop", attempts=2), RunStopped, 2, 1.0, id="stop"),
+        pytest.param(
+            Kind.SEARCH, "67200005", Override(search="retry", attempts=2), TryAgain, 2, 1.0, id="retry with attempts"
+        ),
+    ],
+)
+def test_a_job_may_change_a_row(
+    kind: Kind, condition: str, override: Override, error: type[CallError], attempts: int, base_s: float
+) -> None:
+    found = ruled(kind, condition, override)
+    assert (type(found), found.attempts, found.base_s) == (error, attempts, base_s)
+    assert found.message == error_for(kind, condition, detail="said").message
+    assert (found.code, found.condition, found.sent, found.retry_after_s) == (condition, condition, True, 7.0)
+
+
+@pytest.mark.parametrize(
+    ("condition", "code", "under", "changed"),
+    [
+        pytest.param("683", "68300099", "68300099", True, id="a code without a row gets one"),
+        pytest.param("683", "68300098", "68300099", False, id="another code of that prefix does not"),
+        pytest.param("683", "68300098", "683", True, id="a prefix counts for its codes"),
+        pytest.param("68300008", "68300008", "683", False, id="a row of its own wins over the prefix"),
+        pytest.param("http_5xx", "http_503", "http_503", True, id="one status"),
+        pytest.param("http_5xx", "http_502", "http_503", False, id="another status"),
+        pytest.param("http_5xx", "http_502", "http_5xx", True, id="all of them"),
+    ],
+)
+def test_the_nearest_row_counts(condition: str, code: str, under: str, changed: bool) -> None:
+    found = ruled(Kind.SEARCH, condition, Override(search="stop"), under=under, code=code)
+    assert isinstance(found, RunStopped) is changed
+
+
+def test_what_no_table_knows_stays_as_it_is() -> None:
+    budget = RunPaused("the budget is used up", code="budget", sent=False)
+    assert overruled(budget, Kind.CREATE, effective({"67200005": Override(search="stop")})) is budget
+
+
+@pytest.mark.parametrize("name", [name for name, row in RULES.items() if row.doubtful])
+@pytest.mark.parametrize("word", sorted({*CLASSES} - {"in_doubt", "fail", "retry"}))
+def test_no_table_calls_a_create_not_executed_that_may_have_been(name: str, word: str) -> None:
+    with pytest.raises(ValueError, match="may have been executed"):
+        effective({name: Override(create=word)})
+
+
+def test_the_table_itself_is_never_changed() -> None:
+    before = dict(RULES)
+    effective({"67200005": Override(search="stop", attempts=3), "68300099": Override(create="fail")})
+    assert before == RULES
+
+
+@pytest.mark.parametrize("condition", sorted(RULES))
+def test_a_create_that_was_not_sent_is_never_in_doubt(condition: str) -> None:
+    table = effective({condition: Override(create="in_doubt")})
+    for error in (error_for(Kind.CREATE, condition, sent=False), error_for(Kind.CREATE, condition)):
+        found = overruled(error, Kind.CREATE, table)
+        assert isinstance(found, InDoubt) == error.sent
+
+
+@pytest.mark.parametrize("condition", ["http_3xx", "certificate"])
+def test_a_redirect_or_a_bad_certificate_ends_the_run_and_is_in_doubt_only_if_sent(condition: str) -> None:
+    sent, unsent = error_for(Kind.CREATE, condition), error_for(Kind.CREATE, condition, sent=False)
+    assert isinstance(sent, InDoubt)
+    assert isinstance(sent.then, RunStopped)
+    assert isinstance(unsent, RunStopped)
+    assert isinstance(error_for(Kind.SEARCH, condition), RunStopped)
+
+
+def test_any_other_doubt_lets_the_run_go_on() -> None:
+    ending = {name for name in RULES if getattr(error_for(Kind.CREATE, name), "then", None)}
+    assert ending == {"http_3xx", "certificate"}
+
+
+def test_every_class_of_the_table_has_a_word() -> None:
+    used = {rule.error for row in RULES.values() for rule in (row.repeatable, row.create)}
+    assert used == set(CLASSES.values())

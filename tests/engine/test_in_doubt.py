@@ -1,0 +1,282 @@
+"""Creates whose answer is lost: held, or made once more within `max_duplicates`; nothing else ever makes them again."""
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from pipeline import RunOptions, RunSummary, run_job
+from pipeline.errors import InDoubt, ItemRefused, RunPaused, TryAgain
+from pipeline.journal.sql.schema import LEGAL
+from pipeline.journal.storage import connect
+from pipeline.models import HITS_LIFE_S, SETTLED, Kind, State
+from pipeline.sandbox.tasks import read_tasks
+from tests.support import fakes
+from tests.support.fakes import FakeVendor, Lost, admitted, engine_of, item, look, open_journal, states, url
+from tests.support.jobs import ACCOUNT, FaultPlan, job, lines, vendor
+
+CREATE = Kind.CREATE
+RETRY: dict[str, Any] = {"retry": 1, "max_duplicates": 100}
+LOST_ALWAYS = FaultPlan.parse("create:lost=1")
+
+
+def run(path: Path, *overrides: str, **options: Any) -> RunSummary:
+    return run_job(path, overrides=overrides, options=RunOptions(environment=ACCOUNT, **options))
+
+
+def executed(folder: Path) -> Counter[str]:
+    """How often the vendor really created a task, per picture."""
+    return Counter(task.urls[0] for task in read_tasks(folder / "vendor"))
+
+
+def test_an_item_that_ends_in_doubt_is_created_once_more_in_the_same_run(tmp_path: Path) -> None:
+    with vendor(tmp_path, faults=FaultPlan.scripted({"create": ["ok", "lost", "lost"]})) as server:
+        summary = run(job(tmp_path, url=server.url, pictures=5, api={"on_in_doubt": RETRY}))
+    assert (summary.exit_code, summary.items["tasked"]) == (0, 5)
+    assert summary.calls_this_run == {"upload": 0, "search": 5, "create": 7}
+    assert sorted(executed(tmp_path).values()) == [1, 1, 1, 2, 2]
+    spent = sorted(record["calls"]["create"] for record in lines(tmp_path / "runs/job/results.jsonl"))
+    assert spent == [1, 1, 1, 2, 2]
+
+
+def test_hold_never_creates_again(tmp_path: Path) -> None:
+    with vendor(tmp_path, faults=FaultPlan.scripted({"create": ["lost", "lost"]})) as server:
+        path = job(tmp_path, url=server.url, pictures=3, api={"on_in_doubt": "hold"})
+        first, second = run(path), run(path)
+    assert (first.items["in_doubt"], second.items["in_doubt"]) == (2, 2)
+    assert second.calls_this_run == {"upload": 0, "search": 0, "create": 0}
+
+
+def test_what_a_start_finds_in_doubt_is_created_once_more_with_the_hits_that_are_paid(tmp_path: Path) -> None:
+    with vendor(tmp_path, faults=FaultPlan.scripted({"create": ["lost", "lost"]})) as server:
+        path = job(tmp_path, url=server.url, pictures=3)
+        assert run(path).items["in_doubt"] == 2
+        summary = run(path, "api.on_in_doubt={retry: 1, max_duplicates: 2}")
+    assert (summary.exit_code, summary.items["tasked"]) == (0, 3)
+    assert summary.calls_this_run == {"upload": 0, "search": 0, "create": 2}
+
+
+def test_never_more_than_max_duplicates_over_the_life_of_the_run_directory(tmp_path: Path) -> None:
+    with vendor(tmp_path, faults=LOST_ALWAYS) as server:
+        path = job(tmp_path, url=server.url, pictures=4, api={"on_in_doubt": {"retry": 1, "max_duplicates": 3}})
+        counts = [run(path).calls_this_run["create"], run(path).calls_this_run["create"]]
+        more = run(path, "api.on_in_doubt={retry: 1, max_duplicates: 4}")
+        again = run(path, "api.on_in_doubt={retry: 1, max_duplicates: 9}")
+    assert counts == [4 + 3, 0]
+    assert more.calls_this_run["create"] == 1
+    assert again.calls_this_run["create"] == 0  # each item once
+    assert again.items["in_doubt"] == 4
+    assert sorted(executed(tmp_path).values()) == [2, 2, 2, 2]
+
+
+def test_an_open_line_in_doubt_says_when_why_and_what_to_quote(tmp_path: Path) -> None:
+    with vendor(tmp_path, faults=FaultPlan.scripted({"create": ["67200100"]})) as server:
+        run(job(tmp_path, url=server.url, pictures=1))
+    [record] = lines(tmp_path / "runs/job/open.jsonl")
+    error = record["error"]
+    assert (error["stage"], error["code"], error["consequence"]) == ("create", "67200100", "in_doubt")
+    assert "busy" in error["message"]
+    assert "(sent 20" in error["message"]
+    assert len(error["request_id"]) == 32
+    assert error["correlation_id"]
+
+
+def test_the_line_after_two_doubts_names_both_requests(tmp_path: Path) -> None:
+    with vendor(tmp_path, faults=LOST_ALWAYS) as server:
+        path = job(tmp_path, url=server.url, pictures=1)
+        run(path)
+        [first] = lines(tmp_path / "runs/job/open.jsonl")
+        run(path, "api.on_in_doubt={retry: 1, max_duplicates: 1}")
+    [record] = lines(tmp_path / "runs/job/open.jsonl")
+    assert record["error"]["request_id"] != first["error"]["request_id"]
+    assert first["error"]["request_id"] in record["error"]["message"]
+
+
+async def _run(folder: Path, fake: FakeVendor, *, duplicates: int = 10, images: int = 2, **api: Any) -> None:
+    spec = fakes.job(folder, images=images, api={"max_in_flight": 1, **api})
+    async with open_journal(folder / "run") as journal:
+        journal._duplicates = duplicates
+        engine = await engine_of(spec, journal, fake, [item(n) for n in range(1, images + 1)])
+        await engine.run()
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("then", "said"),
+    [
+        pytest.param(ItemRefused("refused", code="68300004"), "refused", id="refused for good"),
+        pytest.param(TryAgain("not reached", code="not_sent", sent=False), "not reached", id="not sent"),
+        pytest.param(InDoubt("no answer again", code="no_answer"), "no answer again", id="in doubt again"),
+    ],
+)
+async def test_a_second_create_that_comes_to_nothing_leaves_the_first_in_doubt_and_held(
+    tmp_path: Path, then: Any, said: str
+) -> None:
+    """A doubt ends with a task or with a person's decision, never by a later failure."""
+    fake = FakeVendor({(CREATE, url(1)): [Lost(), then]})
+    await _run(tmp_path, fake, images=1)
+    await _run(tmp_path, FakeVendor(), images=1)  # its one retry is spent
+    assert states(tmp_path / "run") == {"SKU-1": State.IN_DOUBT}
+    async with open_journal(tmp_path / "run") as journal:
+        [(_, _, problem)] = await journal.open_items(after=0)
+    assert said in problem.message
+    assert "the answer never came" in problem.message
+    assert problem.retryable is False
+
+
+@pytest.mark.anyio
+async def test_a_run_that_is_paused_before_the_second_create_keeps_the_doubt_and_the_retry(tmp_path: Path) -> None:
+    paused = RunPaused("no balance", code="67200005")
+    await _run(tmp_path, FakeVendor({(CREATE, url(1)): [Lost(), paused]}), images=1)
+    assert states(tmp_path / "run") == {"SKU-1": State.IN_DOUBT}
+    healthy = FakeVendor()
+    await _run(tmp_path, healthy, images=1, duplicates=1)
+    assert states(tmp_path / "run") == {"SKU-1": State.TASKED}
+    assert [kind for kind, _ in healthy.sent] == [CREATE]  # the hits are still there
+
+
+@pytest.mark.anyio
+async def test_hits_that_grew_too_old_are_searched_again_before_the_second_create(tmp_path: Path) -> None:
+    await _run(tmp_path, FakeVendor({(CREATE, url(1)): [Lost()]}), images=1, duplicates=0)
+    later = FakeVendor(now=fakes.NOW + HITS_LIFE_S)
+    await _run(tmp_path, later, images=1)
+    assert states(tmp_path / "run") == {"SKU-1": State.TASKED}
+    assert [kind for kind, _ in later.sent] == [Kind.SEARCH, CREATE]
+
+
+@pytest.mark.anyio
+async def test_a_doubt_whose_new_search_finds_nothing_stays_a_doubt(tmp_path: Path) -> None:
+    await _run(tmp_path, FakeVendor({(CREATE, url(1)): [Lost()]}), images=1, duplicates=0)
+    later = FakeVendor({(Kind.SEARCH, url(1)): [fakes.NOTHING]}, now=fakes.NOW + HITS_LIFE_S)
+    await _run(tmp_path, later, images=1)
+    assert states(tmp_path / "run") == {"SKU-1": State.IN_DOUBT}
+
+
+@pytest.mark.anyio
+async def test_a_kill_during_the_second_create_leaves_it_in_doubt_with_the_retry_spent(tmp_path: Path) -> None:
+    await _run(tmp_path, FakeVendor({(CREATE, url(1)): [Lost()]}), images=1, duplicates=0)
+    spec = fakes.job(tmp_path, images=1)
+
+    async def die(kind: Kind, url_: str) -> None:
+        fakes.dead_copy(tmp_path / "run", tmp_path / "dead")
+
+    async with open_journal(tmp_path / "run") as journal:
+        journal._duplicates = 1
+        await (await engine_of(spec, journal, FakeVendor(answering=die), [item(1)])).run()
+    await _settle_nothing_more(tmp_path / "dead", spec)
+    assert states(tmp_path / "dead") == {"SKU-1": State.IN_DOUBT}
+    async with open_journal(tmp_path / "dead") as journal:
+        [(_, _, problem)] = await journal.open_items(after=0)
+    assert problem.code == "interrupted"
+    assert "an earlier create" in problem.message
+
+
+async def _settle_nothing_more(folder: Path, spec: Any) -> None:
+    fake = FakeVendor()
+    async with open_journal(folder) as journal:
+        journal._duplicates = 10
+        await (await engine_of(spec, journal, fake, [item(1)])).run()
+    assert fake.sent == []
+
+
+@pytest.mark.anyio
+async def test_a_retry_is_reserved_on_disk_before_its_create_is_sent(tmp_path: Path) -> None:
+    seen: list[int] = []
+
+    async def watch(kind: Kind, url_: str) -> None:
+        if kind is CREATE:
+            connection = connect(tmp_path / "run" / "journal.sqlite")
+            seen.append(connection.execute("SELECT count(*) FROM risks WHERE spent").fetchone()[0])
+            connection.close()
+
+    await _run(tmp_path, FakeVendor({(CREATE, url(1)): [Lost()]}, answering=watch), images=1)
+    assert seen == [0, 1]
+
+
+@pytest.mark.anyio
+async def test_an_item_that_is_no_longer_listed_is_not_created_again(tmp_path: Path) -> None:
+    await _run(tmp_path, FakeVendor({(CREATE, url(2)): [Lost()]}), duplicates=0)
+    fake = FakeVendor()
+    async with open_journal(tmp_path / "run") as journal:
+        journal._duplicates = 10
+        await (await engine_of(fakes.job(tmp_path), journal, fake, [item(1)], generation=2)).run()
+    assert fake.sent == []
+    assert states(tmp_path / "run")["SKU-2"] is State.IN_DOUBT
+
+
+def test_a_doubt_may_end_only_in_waiting_or_in_a_task() -> None:
+    """Every change of state that SQL allows from and to a doubt."""
+    assert {new for old, new in LEGAL if old is State.IN_DOUBT} == {
+        State.PENDING,
+        State.SEARCHED,
+        State.TASKED,
+        State.IN_DOUBT,
+    }
+    assert {old for old, new in LEGAL if new is State.IN_DOUBT} == {State.CREATING, State.IN_DOUBT}
+    assert not [pair for pair in LEGAL if pair[0] in SETTLED]
+
+
+@pytest.mark.parametrize("new", [State.CREATING, State.FAILED, State.EXPIRED, State.NO_HITS, State.SEARCH_ONLY])
+def test_sql_refuses_every_other_end_of_a_doubt(tmp_path: Path, new: State) -> None:
+    async def try_it() -> None:
+        async with open_journal(tmp_path / "run") as journal:
+            await admitted(journal, 1)
+            await look(journal, lambda disk: [disk.store.do(f"UPDATE items SET state = {s}") for s in (2, 21)])
+            await look(journal, lambda disk: disk.store.do("UPDATE items SET state = ?", (int(new),)))
+
+    with pytest.raises(Exception, match="illegal change of state"):
+        anyio.run(try_it)
+
+
+def test_a_journal_of_the_first_version_learns_the_new_changes_of_state(tmp_path: Path) -> None:
+    with vendor(tmp_path, faults=FaultPlan.scripted({"create": ["lost"]})) as server:
+        path = job(tmp_path, url=server.url, pictures=1)
+        run(path)
+        journal = connect(tmp_path / "runs/job/journal.sqlite")
+        for sql in ("DROP TABLE risks", "DROP TABLE decisions", "DELETE FROM legal WHERE old = 21"):
+            journal.execute(sql)
+        journal.close()
+        assert run(path, "api.on_in_doubt={retry: 1, max_duplicates: 1}").exit_code == 0
+
+
+# --- what a job may say of a create that may have been executed (api.errors) ---
+
+
+def test_a_create_that_the_job_lets_be_sent_again_is_in_doubt_when_all_answers_are_lost(tmp_path: Path) -> None:
+    with vendor(tmp_path, faults=LOST_ALWAYS) as server:
+        errors = {"no_answer": {"create": "retry", "attempts": 3, "base_s": 0}}
+        path = job(tmp_path, url=server.url, pictures=1, api={"errors": errors})
+        first, second = run(path), run(path)
+    assert (first.items["in_doubt"], first.calls_this_run["create"]) == (1, 3)
+    assert (second.items["in_doubt"], second.calls_this_run["create"]) == (1, 0)
+    [record] = lines(tmp_path / "runs/job/open.jsonl")
+    assert "it was sent 3 times" in record["error"]["message"]
+    assert record["calls"]["create"] == 3
+
+
+def test_a_create_that_is_sent_again_becomes_a_task(tmp_path: Path) -> None:
+    with vendor(tmp_path, faults=FaultPlan.scripted({"create": ["lost"]})) as server:
+        errors = {"no_answer": {"create": "retry", "base_s": 0}}
+        summary = run(job(tmp_path, url=server.url, pictures=1, api={"errors": errors}))
+    assert (summary.exit_code, summary.items["tasked"], summary.calls_this_run["create"]) == (0, 1, 2)
+
+
+def test_a_second_create_may_be_sent_again_too(tmp_path: Path) -> None:
+    """The item is in doubt before; its doubt is taken up once, whatever the number of attempts."""
+    with vendor(tmp_path, faults=FaultPlan.scripted({"create": ["lost", "lost", "ok"]})) as server:
+        path = job(tmp_path, url=server.url, pictures=1)
+        assert run(path).items["in_doubt"] == 1
+        again = ("api.errors={no_answer: {create: retry, base_s: 0}}", "api.on_in_doubt={retry: 1, max_duplicates: 1}")
+        summary = run(path, *again)
+    assert (summary.exit_code, summary.items["tasked"], summary.calls_this_run["create"]) == (0, 1, 2)
+
+
+def test_a_budget_that_ends_before_the_answer_came_leaves_the_item_in_doubt(tmp_path: Path) -> None:
+    with vendor(tmp_path, faults=LOST_ALWAYS) as server:
+        api = {"errors": {"no_answer": {"create": "retry", "base_s": 0}}, "budget": {"create_calls": 2}}
+        path = job(tmp_path, url=server.url, pictures=1, api=api)
+        first, second = run(path), run(path, "api.budget.create_calls=9")
+    assert (first.exit_code, first.items["in_doubt"]) == (4, 1)
+    assert (second.exit_code, second.calls_this_run["create"]) == (1, 0)

@@ -1,0 +1,187 @@
+"""What is worked on first: what is paid and expires soonest; the rest in the job's order."""
+
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from pipeline.errors import TryAgain
+from pipeline.journal.journal import Journal
+from pipeline.models import HITS_LIFE_S, UPLOAD_LIFE_S, Calls, Item, Kind, Problem, State, Task, Upload
+from pipeline.sources.pictures import Picture
+from tests.support.fakes import (
+    NOW,
+    FakeVendor,
+    admitted,
+    engine_of,
+    hits,
+    item,
+    job,
+    look,
+    open_journal,
+    rows,
+    states,
+    url,
+    work_of,
+)
+
+HOUR_S = 3600.0
+
+
+async def searched(journal: Journal, number: int, *, hours_ago: float) -> None:
+    """An item whose search an earlier run paid."""
+    journal.put_back(work_of(number, calls=Calls(search=1)), hits(at=NOW - hours_ago * HOUR_S))
+
+
+def order(vendor: FakeVendor, kind: Kind) -> list[str]:
+    return [where for sent, where in vendor.sent if sent is kind]
+
+
+async def run_all(folder: Path, vendor: FakeVendor, journal: Journal, count: int, **changes: Any) -> None:
+    """Run the items 1 to `count`, one after the other."""
+    spec = job(folder, images=count, upload={"public": True}, api={"max_in_flight": 1})
+    items: list[Item] = [item(number, **changes) for number in range(1, count + 1)]
+    pictures = {one.source: Picture(one.source.encode(), "jpeg", "0" * 64) for one in items}
+    engine = await engine_of(spec, journal, vendor, items, pictures=pictures)
+    with anyio.fail_after(60):
+        await engine.run()
+
+
+@pytest.mark.anyio
+async def test_paid_hits_go_first_the_oldest_before_all_others(tmp_path: Path) -> None:
+    vendor = FakeVendor()
+    async with open_journal(tmp_path / "run") as journal:
+        await admitted(journal, *range(1, 101))
+        for number in range(2, 80):  # more than are taken at once; in another order than the job's
+            await searched(journal, number, hours_ago=(number * 37) % 79 / 10)
+        await run_all(tmp_path, vendor, journal, 100)
+    creates = order(vendor, Kind.CREATE)
+    by_age = sorted(range(2, 80), key=lambda number: -((number * 37) % 79))
+    assert creates[:78] == [url(number) for number in by_age]
+    assert creates[78:] == [url(number) for number in (1, *range(80, 101))]
+    assert len(order(vendor, Kind.SEARCH)) == 22
+
+
+@pytest.mark.anyio
+async def test_among_the_rest_the_upload_that_expires_soonest_goes_first(tmp_path: Path) -> None:
+    """The sixth upload is too old already: it is uploaded again in its turn."""
+    vendor = FakeVendor()
+    left_h = {4: 8.0, 2: 3.0, 7: 0.5, 6: 0.2}
+    async with open_journal(tmp_path / "run") as journal:
+        await admitted(journal, *range(1, 9), local=True)
+        for number, hours in left_h.items():
+            journal.uploaded(work_of(number), Upload(f"https://up.example/{number}", NOW + hours * HOUR_S), "0" * 64)
+        await run_all(tmp_path, vendor, journal, 8, local=True)
+    searches = order(vendor, Kind.SEARCH)
+    assert searches[:3] == [f"https://up.example/{number}" for number in (7, 2, 4)]
+    assert len(searches) == 8
+    assert len(order(vendor, Kind.UPLOAD)) == 5
+    assert set(states(tmp_path / "run").values()) == {State.TASKED}
+
+
+@pytest.mark.anyio
+async def test_hits_that_cannot_make_it_are_searched_again_once_and_counted(tmp_path: Path) -> None:
+    vendor = FakeVendor()
+    async with open_journal(tmp_path / "run") as journal:
+        await admitted(journal, 1, 2)
+        await searched(journal, 1, hours_ago=8.76)  # less than 15 minutes left
+        await searched(journal, 2, hours_ago=8.74)
+        await run_all(tmp_path, vendor, journal, 2)
+    assert order(vendor, Kind.SEARCH) == [url(1)]
+    assert order(vendor, Kind.CREATE) == [url(2), url(1)]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("waits", "state"), [(1, State.TASKED), (9, State.EXPIRED)])
+async def test_hits_that_grow_too_old_while_the_create_waits_are_searched_once_more(
+    tmp_path: Path, waits: int, state: State
+) -> None:
+    """The create waits longer than hits live, once or always; the first wait is on hits that an earlier run paid."""
+    left = waits
+
+    class Slow(FakeVendor):
+        async def create(self, *arguments: Any, **options: Any) -> Task:
+            nonlocal left
+            if left:
+                left -= 1
+                self.now += HITS_LIFE_S
+            return await super().create(*arguments, **options)
+
+    vendor = Slow()
+    async with open_journal(tmp_path / "run") as journal:
+        await admitted(journal, 1)
+        await searched(journal, 1, hours_ago=1.0)
+        await run_all(tmp_path, vendor, journal, 1)
+        assert await look(journal, lambda disk: disk.store.counts()) == {state: 1}
+    assert order(vendor, Kind.SEARCH) == [url(1)]
+    assert len(order(vendor, Kind.CREATE)) == (state is State.TASKED)
+
+
+@pytest.mark.anyio
+async def test_an_expired_item_is_searched_and_created_by_the_next_run(tmp_path: Path) -> None:
+    vendor = FakeVendor()
+    async with open_journal(tmp_path / "run") as journal:
+        await admitted(journal, 1)
+        [work] = await journal.take(State.PENDING, after=0, generation=1, now=NOW)
+        problem = Problem("create", "expired", "the vendor's links expired before they were used", "retry", True)
+        await journal.leave_open(work, State.EXPIRED, problem, hits(at=NOW - UPLOAD_LIFE_S))
+        assert await journal.requeue_failed() == 1
+        await run_all(tmp_path, vendor, journal, 1)
+    assert [kind for kind, _ in vendor.sent] == [Kind.SEARCH, Kind.CREATE]
+    assert rows(tmp_path / "run", "state") == [(State.TASKED,)]
+
+
+# --- the second pass ---
+
+
+def given_up() -> TryAgain:
+    error = TryAgain("the vendor's service failed", code="68300008", attempts=4)
+    error.over_budget = True
+    return error
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("fails", "refilled", "tasked", "searches"),
+    [
+        pytest.param(1, True, 6, 9, id="they pass the second time"),
+        pytest.param(2, True, 3, 9, id="they fail again and stay failed"),
+        pytest.param(1, False, 3, 6, id="there are still too few retries"),
+    ],
+)
+async def test_what_gave_up_for_want_of_retries_gets_one_more_pass_when_they_are_back(
+    tmp_path: Path, fails: int, refilled: bool, tasked: int, searches: int
+) -> None:
+    scripts = {(Kind.SEARCH, url(number)): [given_up() for _ in range(fails)] for number in (1, 3, 5)}
+    vendor = FakeVendor(scripts, retries_left=refilled)
+    async with open_journal(tmp_path / "run") as journal:
+        spec = job(tmp_path, images=6, api={"max_in_flight": 3})
+        engine = await engine_of(spec, journal, vendor, [item(n) for n in range(1, 7)])
+        with anyio.fail_after(60):
+            await engine.run()
+        counted = engine.items()
+    found = list(states(tmp_path / "run").values())
+    assert found.count(State.TASKED) == counted[State.TASKED] == tasked
+    assert found.count(State.FAILED) == counted[State.FAILED] == 6 - tasked
+    assert len(order(vendor, Kind.SEARCH)) == searches
+
+
+@pytest.mark.anyio
+async def test_the_second_pass_of_a_create_searches_nothing_again(tmp_path: Path) -> None:
+    unsent = TryAgain("the vendor could not be reached", code="not_sent", sent=False)
+    unsent.over_budget = True
+    vendor = FakeVendor({(Kind.CREATE, url(1)): [unsent]})
+    async with open_journal(tmp_path / "run") as journal:
+        await (await engine_of(job(tmp_path), journal, vendor, [item(1)])).run()
+    assert vendor.sent == [(Kind.SEARCH, url(1)), (Kind.CREATE, url(1))]
+    assert list(states(tmp_path / "run").values()) == [State.TASKED]
+
+
+@pytest.mark.anyio
+async def test_what_failed_for_another_reason_gets_no_second_pass(tmp_path: Path) -> None:
+    vendor = FakeVendor({(Kind.SEARCH, url(1)): [TryAgain("four times", code="68300008", attempts=4)]})
+    async with open_journal(tmp_path / "run") as journal:
+        await (await engine_of(job(tmp_path), journal, vendor, [item(1)])).run()
+    assert vendor.sent == [(Kind.SEARCH, url(1))]
+    assert list(states(tmp_path / "run").values()) == [State.FAILED]

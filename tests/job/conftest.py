@@ -1,0 +1,43 @@
+"""Fixtures of the spec's tests: a good job to start from, and what is wrong with a bad one."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.errors import SpecError
+from pipeline.job.load import load_job
+from pipeline.job.schema import JobSpec
+
+MINIMAL = "version: 1\nname: autumn\nimages:\n  - url: https://cdn.example.com/1001.jpg\n"
+
+Load = Callable[..., JobSpec]
+Faults = Callable[..., list[str]]
+
+
+@pytest.fixture
+def load(tmp_path: Path) -> Load:
+    """Load a job from a text (or bytes), as a file named job.yaml."""
+
+    def load(text: str | bytes, **more: Any) -> JobSpec:
+        file = tmp_path / "job.yaml"
+        file.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return load_job(file, **more)
+
+    return load
+
+
+@pytest.fixture
+def faults(load: Load, tmp_path: Path) -> Faults:
+    """The lines of the SpecError that a text causes, without the file's folder; each is one printable line."""
+
+    def faults(text: str | bytes, **more: Any) -> list[str]:
+        with pytest.raises(SpecError) as refusal:
+            load(text, **more)
+        lines = [line.removeprefix(f"{tmp_path}/") for line in refusal.value.lines]
+        assert lines
+        assert all(line.startswith("job.yaml:") and line.isprintable() for line in lines), lines
+        return lines
+
+    return faults

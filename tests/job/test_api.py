@@ -1,0 +1,149 @@
+"""The `api` section: what a job may say about errors and the day's limit."""
+
+from datetime import time, timedelta, timezone
+
+import pytest
+
+from pipeline.endpoints.consequences import RULES, Override, condition_of_code, effective, error_for, overruled
+from pipeline.errors import RunStopped
+from pipeline.models import Kind
+from tests.job.conftest import MINIMAL, Faults, Load
+
+
+def test_rows_of_the_error_table_may_be_changed(load: Load) -> None:
+    spec = load(
+        MINIMAL + 'api: {errors: {"68300008": {create: fail}, 67200100: {create: retry, base_s: 0.5}, '
+        "no_answer: {search: fail}, http_503: {attempts: 2}}}"
+    )
+    assert spec.api.overrides() == {
+        "68300008": Override(create="fail"),
+        "67200100": Override(create="retry", base_s=0.5),
+        "no_answer": Override(search="fail"),
+        "http_503": Override(attempts=2),
+    }
+
+
+def test_without_changes_the_table_is_the_default(load: Load) -> None:
+    assert load(MINIMAL).api.overrides() == {}
+
+
+@pytest.mark.parametrize(
+    ("errors", "place", "said"),
+    [
+        pytest.param("{no_anwser: {create: fail}}", "5:16", "did you mean 'no_answer'?", id="condition"),
+        pytest.param("{1234567890123: {create: fail}}", "5:16", "a code of 1 to 12 digits", id="13 digits"),
+        pytest.param("{007: {create: fail}}", "5:16", "a code of 1 to 12 digits", id="no number is sent like this"),
+        pytest.param(
+            "{frob: {create: fail}}", "5:16", "a code of 1 to 12 digits, http_<status>, or one of", id="nonsense"
+        ),
+        pytest.param("{67200100: {create: retri}}", "5:27", "did you mean 'retry'?", id="class"),
+        pytest.param("{67200100: {search: in_doubt}}", "5:27", "'in_doubt' is not allowed", id="no search in doubt"),
+        pytest.param("{67200100: {creat: retry}}", "5:27", "did you mean 'create'?", id="key"),
+        pytest.param("{67200100: {attempts: 11}}", "5:27", "less than or equal to 10", id="attempts"),
+        pytest.param("{67200100: {attempts: 0}}", "5:27", "greater than or equal to 1", id="no attempt"),
+        pytest.param("{67200100: {base_s: -1}}", "5:27", "greater than or equal to 0", id="base_s"),
+    ],
+)
+def test_a_fault_in_the_error_table_is_named_at_its_place(faults: Faults, errors: str, place: str, said: str) -> None:
+    [line] = faults(f"{MINIMAL}api: {{errors: {errors}}}")
+    assert line.startswith(f"job.yaml:{place}: api.errors.")
+    assert said in line
+
+
+@pytest.mark.parametrize(
+    ("errors", "said"),
+    [
+        pytest.param("{67200100: {create: retry}}", "up to 4 times, each of them may be paid", id="an unclear create"),
+        pytest.param("{68300099: {create: retry, attempts: 2}}", "sent up to 2 times", id="a code of ours"),
+        pytest.param("{68300008: {create: fail}}", "recorded as failed", id="a create given up"),
+        pytest.param("{6830008: {search: fail}}", "did you mean '68300008'?", id="a digit is missing"),
+        pytest.param("{503: {search: fail}}", "is written http_503", id="a status is no code"),
+        pytest.param("{99: {search: fail}}", None, id="a code that nobody knows"),
+        pytest.param("{67200007: {attempts: 2}}", "attempts and base_s say nothing here", id="no retry"),
+        pytest.param("{67200100: {create: in_doubt}}", None, id="the default"),
+        pytest.param("{67200100: {search: fail}}", None, id="searches"),
+        pytest.param("{67200012: {create: retry, attempts: 2}}", None, id="refused at the gateway"),
+    ],
+)
+def test_what_can_cost_money_is_warned_about(load: Load, errors: str, said: str | None) -> None:
+    warnings = load(f"{MINIMAL}api: {{errors: {errors}}}").warnings()
+    assert len(warnings) == (said is not None)
+    assert all(said in text and text.startswith("api.errors.") for text in warnings if said)
+
+
+@pytest.mark.parametrize("word", ["slow", "hold", "refresh", "pause", "stop"])
+@pytest.mark.parametrize("name", [*(name for name, row in RULES.items() if row.doubtful), "68300099", "http_503"])
+def test_a_create_that_may_have_been_executed_is_never_called_one_that_was_not(
+    faults: Faults, name: str, word: str
+) -> None:
+    [line] = faults(f'{MINIMAL}api: {{errors: {{"{name}": {{create: {word}}}}}}}')
+    assert f": api.errors.{name}.create: {word} is not allowed: " in line
+    assert line.endswith("so the create may have been executed; allowed: in_doubt, fail, retry")
+
+
+def test_all_rows_that_would_undo_a_doubt_are_named_at_once(faults: Faults) -> None:
+    [line] = faults(f"{MINIMAL}api: {{errors: {{67200100: {{create: slow}}, no_answer: {{create: stop}}}}}}")
+    assert "api.errors.67200100.create: slow is not allowed" in line
+    assert "api.errors.no_answer.create: stop is not allowed" in line
+
+
+@pytest.mark.parametrize("word", ["slow", "hold", "refresh", "pause", "stop"])
+def test_a_create_that_is_refused_at_the_gateway_may_be_called_anything(load: Load, word: str) -> None:
+    assert load(f"{MINIMAL}api: {{errors: {{67200012: {{create: {word}}}}}}}").api.overrides()
+
+
+def test_every_row_can_be_named(load: Load) -> None:
+    rows = ", ".join(f'"{name}": {{search: stop}}' for name in RULES)
+    assert set(load(f"{MINIMAL}api: {{errors: {{{rows}}}}}").api.overrides()) == set(RULES)
+
+
+@pytest.mark.parametrize(
+    ("written", "hours"),
+    [('"00:00+08:00"', 8), ('"23:59-05:00"', -5), ('"00:00"', 0), ('"06:30Z"', 0)],
+)
+def test_the_reset_of_the_quota_has_an_offset(load: Load, written: str, hours: int) -> None:
+    at = load(f"{MINIMAL}api: {{quota_resets_at: {written}}}").api.quota_reset
+    hour, minute = map(int, written[1:6].split(":"))
+    assert at == time(hour, minute, tzinfo=timezone(timedelta(hours=hours)))
+
+
+@pytest.mark.parametrize("written", ['"24:00"', '"midnight"', '"00:00:00"', '"0:00"', '"00:00+25:00"', "12:30"])
+def test_a_time_of_day_that_is_none_is_refused(faults: Faults, written: str) -> None:
+    [line] = faults(f"{MINIMAL}api: {{quota_resets_at: {written}}}")
+    assert "api.quota_resets_at" in line
+    assert "HH:MM" in line or "put it in quotes" in line
+
+
+@pytest.mark.parametrize("code", ["7", "1001", "672001000", "123456789012", "-1"])
+def test_every_code_that_the_vendor_may_send_can_be_named(load: Load, code: str) -> None:
+    """A run that is stopped by unknown codes says that they are to be named here."""
+    table = effective(load(f"{MINIMAL}api: {{errors: {{{code}: {{search: stop}}}}}}").api.overrides())
+    error = error_for(Kind.SEARCH, condition_of_code(int(code)), code=code)
+    assert isinstance(overruled(error, Kind.SEARCH, table), RunStopped)
+
+
+@pytest.mark.parametrize(
+    ("written", "lines"),
+    [
+        ("retry", ["5:7: api.on_in_doubt: allowed: hold, or {retry: 1, max_duplicates: N}"]),
+        ("3", ["5:7: api.on_in_doubt: allowed: hold, or {retry: 1, max_duplicates: N}"]),
+        ("null", ["5:7: api.on_in_doubt: allowed: hold, or {retry: 1, max_duplicates: N}"]),
+        ("[hold]", ["5:7: api.on_in_doubt: allowed: hold, or {retry: 1, max_duplicates: N}"]),
+        ("{retry: 1}", ["5:7: api.on_in_doubt.max_duplicates: this key is required"]),
+        (
+            "{retry: 2, max_duplicates: 3}",
+            ["5:21: api.on_in_doubt.retry: 2: must be less than or equal to 1"],
+        ),
+        (
+            "{retry: 1, max_duplicates: -1}",
+            ["5:31: api.on_in_doubt.max_duplicates: -1: must be greater than or equal to 0"],
+        ),
+        (
+            "{retry: 1, max_duplicates: 3, max: 4}",
+            ["5:50: api.on_in_doubt.max: unknown key; allowed: max_duplicates, retry"],
+        ),
+    ],
+)
+def test_each_fault_about_doubts_is_one_true_line(faults: Faults, written: str, lines: list[str]) -> None:
+    found = [line.removeprefix("job.yaml:") for line in faults(f"{MINIMAL}api: {{on_in_doubt: {written}}}")]
+    assert found == lines

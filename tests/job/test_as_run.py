@@ -1,0 +1,54 @@
+"""The job as run: what a run directory keeps is itself a job, and the same one."""
+
+import hashlib
+
+import pytest
+
+from pipeline.job.as_run import spec_as_run
+from pipeline.job.load import json_schema
+from tests.job.conftest import MINIMAL, Load
+from tests.job.test_schema import P060, WHOLE
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param(MINIMAL, id="minimal"),
+        pytest.param(WHOLE, id="whole"),
+        pytest.param(P060 + "  filters: {country: [US], legal_status: [1, 3]}\n", id="P060"),
+        pytest.param(MINIMAL.replace("- url", "- id: '010'\n    url"), id="an id like a number"),
+        pytest.param(MINIMAL + "    labels: {name: 手提包, when: '12:30:00'}\n", id="labels"),
+        pytest.param(MINIMAL + "api: {qps: {search: 0.1, create: 2}, drain_s: 0.5}\n", id="fractions"),
+    ],
+)
+def test_the_job_as_run_reads_as_the_same_job(load: Load, text: str) -> None:
+    spec = load(text)
+    raw, digest = spec_as_run(spec)
+    assert load(raw).model_dump() == spec.model_dump()
+    assert digest == hashlib.sha256(raw).hexdigest()
+
+
+def test_overrides_are_written_out(load: Load) -> None:
+    raw, _ = spec_as_run(load(MINIMAL, overrides=["api.qps=7", "output.dir=elsewhere"]))
+    assert load(raw) == load(MINIMAL, overrides=["api.qps=7", "output.dir=elsewhere"])
+    assert b"qps: 7\n" in raw
+
+
+def test_the_digest_changes_with_the_job_alone(load: Load) -> None:
+    before = spec_as_run(load(MINIMAL))[1]
+    assert spec_as_run(load(MINIMAL + "# a remark\nsearch: {limit: 100}\n"))[1] == before
+    assert spec_as_run(load(MINIMAL + "search: {limit: 99}\n"))[1] != before
+
+
+def test_the_schema_for_editors_names_every_part_of_a_job() -> None:
+    assert list(json_schema()["properties"]) == [
+        "version",
+        "name",
+        "root",
+        "images",
+        "upload",
+        "search",
+        "task",
+        "api",
+        "output",
+    ]

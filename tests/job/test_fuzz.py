@@ -1,0 +1,96 @@
+"""T12: whatever stands in a job file, the answer is a job or a SpecError with printable lines: never a crash."""
+
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from pipeline.endpoints.parameters import P060Filters
+from pipeline.errors import SpecError
+from pipeline.job.api import ApiSpec, BudgetSpec, QpsSpec
+from pipeline.job.load import load_job
+from pipeline.job.schema import ImageEntry, JobSpec, P060Search, TaskSpec
+from tests.job.conftest import MINIMAL
+
+KEYS = st.sampled_from(
+    sorted(
+        {
+            *JobSpec.model_fields,
+            *ImageEntry.model_fields,
+            *P060Search.model_fields,
+            *P060Filters.model_fields,
+            *TaskSpec.model_fields,
+            *ApiSpec.model_fields,
+            *QpsSpec.model_fields,
+            *BudgetSpec.model_fields,
+            *("public", "fit", "retry", "max_duplicates", "dir", "run", "hits", "token", "each", "all"),
+        }
+    )
+)
+VALUES = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-2, 2**70),
+    st.floats(),
+    st.dates(),
+    st.text(max_size=12),
+    st.sampled_from(["P009", "P060", "P061", "sandbox", "https://h.example/a", "a.csv", "*.jpg", "hold", "US", "off"]),
+)
+TREES = st.recursive(
+    VALUES,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(KEYS | st.text(max_size=6), inner, max_size=5),
+    max_leaves=25,
+)
+MAPPINGS = st.dictionaries(KEYS, TREES, max_size=8)
+PIECES = st.lists(
+    st.sampled_from([*"[]{}:,-?&*!|>%@`#'\"\n \t", "<<: ", "!!int ", "&a ", "*a", "0x", "1:2", "---\n", "name: ", "é"]),
+    max_size=40,
+).map("".join)
+
+
+CPU_S = 1.0  # of the processor's time; tests/threats/test_job_files.py caps the memory of hostile files, too
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("fuzz") / "job.yaml"
+
+
+def answer(file: Path, raw: bytes, overrides: list[str]) -> None:
+    file.write_bytes(raw)
+    before = time.process_time()
+    try:
+        assert isinstance(load_job(file, overrides=overrides), JobSpec)
+    except SpecError as refusal:
+        assert refusal.lines  # noqa: PT017 - either answer is right
+        assert all(line.isprintable() for line in refusal.lines), refusal.lines  # noqa: PT017
+    assert time.process_time() - before < CPU_S
+
+
+def fuzzed(examples: int) -> settings:
+    return settings(
+        max_examples=examples, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+    )
+
+
+@fuzzed(500)
+@given(MAPPINGS, st.booleans())
+def test_any_tree_of_our_keys_is_a_job_or_a_spec_error(file: Path, tree: dict[str, object], complete: bool) -> None:
+    whole = yaml.safe_load(MINIMAL) | tree if complete else tree
+    dumped = yaml.dump(whole, Dumper=yaml.CSafeDumper, allow_unicode=True)
+    answer(file, dumped.encode("utf-8", "replace"), [])
+
+
+@fuzzed(3600)
+@given(st.one_of(PIECES.map(lambda text: text.encode()), PIECES.map(lambda t: (MINIMAL + t).encode()), st.binary()))
+def test_any_text_or_bytes_are_a_job_or_a_spec_error(file: Path, raw: bytes) -> None:
+    answer(file, raw, [])
+
+
+@fuzzed(900)
+@given(st.lists(st.builds("{}={}".format, st.lists(KEYS, max_size=3).map(".".join), PIECES | st.text()), max_size=3))
+def test_any_override_is_taken_or_a_spec_error(file: Path, overrides: list[str]) -> None:
+    answer(file, MINIMAL.encode(), overrides)

@@ -1,0 +1,77 @@
+"""Opening a run directory: never over results whose journal is gone, and with names that survive a power loss."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import JournalError
+from pipeline.journal.sql.admission import admit
+from pipeline.journal.storage import JOURNAL, RESULTS, open_disk
+from pipeline.journal.verify import refuse_changed_lines
+from pipeline.models import Calls, State
+from tests.support.fakes import item
+
+NOW = 1_795_262_400.0
+
+
+@pytest.mark.parametrize("left", [None, b""], ids=["gone", "empty"])
+def test_results_without_their_journal_are_never_cut(tmp_path: Path, left: bytes | None) -> None:
+    (tmp_path / RESULTS).write_bytes(b'{"item":"A"}\n')
+    if left is not None:
+        (tmp_path / JOURNAL).write_bytes(left)
+    with pytest.raises(JournalError, match=r"journal\.sqlite is gone"):
+        open_disk(tmp_path, now=NOW)
+    assert (tmp_path / RESULTS).read_bytes() == b'{"item":"A"}\n'
+
+
+def test_names_of_new_files_and_of_their_folders_are_synced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A power loss takes a new file whose folder was never synced, however well its bytes were."""
+    synced: list[str] = []
+    fsync = os.fsync
+
+    def recorded(descriptor: int) -> None:
+        synced.append(os.readlink(f"/proc/self/fd/{descriptor}"))
+        fsync(descriptor)
+
+    folder = tmp_path / "runs" / "job"
+    folder.mkdir(parents=True)
+    monkeypatch.setattr(os, "fsync", recorded)
+    open_disk(folder, now=NOW).close()
+    assert {str(folder), str(folder.parent), str(tmp_path)} <= set(synced)
+
+
+def three_lines(folder: Path, *, clean: bool = True) -> Path:
+    """A run directory with three settled items; its results.jsonl."""
+    disk = open_disk(folder, now=NOW)
+    admit(disk.store, [item(n) for n in range(3)], generation=1, accept_changes=False)
+    placed = disk.sink.append([b'{"item":"%d"}\n' % n for n in range(3)])
+    for ord_, line in enumerate(placed, start=1):
+        disk.store.settle(ord_, State.NO_HITS, line=line, calls=Calls(), task=None)
+    disk.close(clean=clean)
+    return folder / RESULTS
+
+
+@pytest.mark.parametrize("clean", [True, False], ids=["ended well", "died"])
+def test_bytes_changed_in_the_middle_are_refused_at_the_next_start_and_left_as_they_are(
+    tmp_path: Path, *, clean: bool
+) -> None:
+    """The last line is whole and the size is right: only reading every line finds it."""
+    results = three_lines(tmp_path, clean=clean)
+    changed = results.read_bytes().replace(b'"1"', b"\n\n{")
+    results.write_bytes(changed)
+    for _ in range(2):
+        with pytest.raises(JournalError, match=r"line 2 is not what was written.*pipeline repair"):
+            open_disk(tmp_path, now=NOW)
+    assert results.read_bytes() == changed
+
+
+def test_of_large_results_every_start_checks_the_last_lines(tmp_path: Path) -> None:
+    results = three_lines(tmp_path)
+    disk = open_disk(tmp_path, now=NOW)
+    whole = results.read_bytes()
+    results.write_bytes(whole.replace(b'"1"', b'"7"'))
+    refuse_changed_lines(disk.store, results, most=len(whole) // 3)
+    with pytest.raises(JournalError, match="line 2"):
+        refuse_changed_lines(disk.store, results, most=len(whole) // 3 + 1)
+    disk.close()

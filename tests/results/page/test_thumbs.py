@@ -1,0 +1,96 @@
+import base64
+import io
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from pipeline.errors import PipelineError
+from pipeline.results.page.thumbs import KEPT, SIDE_PX, Thumbnails, thumbnail
+from pipeline.sandbox.resources import resource
+from tests.support.report_records import hit, page, png, record
+
+# The head of a PNG that claims 60,000 x 60,000 pixels.
+_HUGE = png()[:16] + (60_000).to_bytes(4, "big") * 2 + png()[24:]
+
+
+def opened(data: bytes | None) -> Image.Image:
+    assert data is not None
+    return Image.open(io.BytesIO(data))
+
+
+def color(data: bytes | None) -> tuple[int, ...]:
+    pixel = opened(data).convert("RGB").getpixel((2, 2))
+    assert isinstance(pixel, tuple)
+    return pixel
+
+
+def test_a_product_picture_becomes_a_small_jpeg() -> None:
+    small = thumbnail((resource("products") / "bag-0.jpg").read_bytes())
+    assert opened(small).size == (SIDE_PX, SIDE_PX)
+    assert len(small or b"") < 10_000
+
+
+@pytest.mark.parametrize(("size", "small"), [((400, 300), (176, 132)), ((20, 10), (20, 10)), ((4000, 2), (176, 1))])
+def test_sides_keep_their_ratio_and_nothing_grows(size: tuple[int, int], small: tuple[int, int]) -> None:
+    assert opened(thumbnail(png(size=size))).size == small
+
+
+def test_transparent_parts_are_white() -> None:
+    assert color(thumbnail(png(mode="RGBA", color=(255, 0, 0, 0)))) == (255, 255, 255)
+    assert color(thumbnail(png(mode="LA", color=(0, 0)))) == (255, 255, 255)
+
+
+def test_sixteen_bit_gray_is_scaled() -> None:
+    assert color(thumbnail(png(mode="I;16", color=32_768)))[0] in range(120, 136)
+
+
+def test_a_picture_taken_sideways_stands_upright() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    data = io.BytesIO()
+    Image.new("RGB", (400, 200), "blue").save(data, "JPEG", exif=exif)
+    assert opened(thumbnail(data.getvalue())).size == (88, 176)
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"nonsense", png()[:60], _HUGE, b"GIF89a" + bytes(40), b"\xff\xd8\xff\xe0" + bytes(99)]
+)
+def test_what_cannot_be_decoded_is_none(data: bytes) -> None:
+    assert thumbnail(data) is None
+
+
+def test_corrupt_pictures_do_not_break_the_page(tmp_path: Path) -> None:
+    records = [
+        record(source, image={"source": source, "labels": {}}, hits=[hit(url="https://x.example/c")])
+        for source in ("a.jpg", "b.jpg")
+    ]
+    text = page(tmp_path, *records, pictures={"a.jpg": png()[:50], "b.jpg": png(), "https://x.example/c": b"?"})
+    assert text.count("No preview") == 1
+    assert text.count('<img src="data:image/jpeg;base64,') == 1
+    assert text.count('<img src="https://x.example/c"') == 2
+
+
+@pytest.mark.parametrize("error", [OSError("gone"), PipelineError("refused"), ValueError("no path")])
+def test_a_picture_that_cannot_be_had_is_none(error: Exception) -> None:
+    def picture(_: str) -> bytes | None:
+        raise error
+
+    assert Thumbnails(picture).uri("a.jpg") is None
+
+
+def test_a_repeated_picture_is_made_once_and_few_are_kept() -> None:
+    asked: list[str] = []
+
+    def picture(source: str) -> bytes | None:
+        asked.append(source)
+        return png() if source == "gallery" else None
+
+    thumbs = Thumbnails(picture)
+    uri = thumbs.uri("gallery")
+    assert uri == thumbs.uri("gallery")
+    assert asked == ["gallery"]
+    assert opened(base64.b64decode((uri or "").split(",")[1])).format == "JPEG"
+    for number in range(KEPT + 10):
+        thumbs.uri(str(number))
+    assert thumbs.uri.cache_info().currsize == KEPT

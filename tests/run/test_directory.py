@@ -1,0 +1,222 @@
+"""Where a run lies, who holds it, and files that are never half there."""
+
+import json
+import os
+import stat
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import JournalError, RunLocked
+from pipeline.run.directory import LOCK, hold, plain_line, run_folder, write_whole
+from tests.support.fakes import job
+
+NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
+NEW_YEAR = datetime(2027, 1, 1, tzinfo=UTC)  # a Friday: its week is the last of 2026
+
+as_root = hasattr(os, "getuid") and os.getuid() == 0
+
+
+@pytest.mark.parametrize(
+    ("run", "now", "name"),
+    [
+        pytest.param("{name}", NOON, "job", id="name"),
+        pytest.param("{name}-{date}", NOON, "job-2026-11-21", id="date"),
+        pytest.param("{name}-{week}", NOON, "job-2026-W47", id="week"),
+        pytest.param("{name}-{week}", NEW_YEAR, "job-2026-W53", id="week-over-new-year"),
+        pytest.param("{name}-{month}", NOON, "job-2026-11", id="month"),
+        pytest.param("{name}-{month}", NEW_YEAR, "job-2027-01", id="month-over-new-year"),
+        pytest.param("nightly", NOON, "nightly", id="no-word"),
+    ],
+)
+def test_run_is_named_by_its_template_and_period(run: str, now: datetime, name: str, tmp_path: Path) -> None:
+    spec = job(tmp_path, output={"dir": "out", "run": run})
+    assert run_folder(spec, now=now) == tmp_path / "out" / name
+    assert not (tmp_path / "out").exists()
+
+
+def test_same_period_is_the_same_run_and_the_next_one_starts_anew(tmp_path: Path) -> None:
+    spec = job(tmp_path, output={"run": "{name}-{date}"})
+    run_folder(spec, now=NOON).mkdir(parents=True)
+    assert run_folder(spec, now=NOON.replace(hour=23)) == run_folder(spec, now=NOON)
+    assert run_folder(spec, now=NOON.replace(day=22)).name == "job-2026-11-22"
+
+
+@pytest.mark.parametrize(
+    ("there", "current", "new"),
+    [
+        pytest.param([], "job", "job", id="none"),
+        pytest.param(["job"], "job", "job.2", id="first"),
+        pytest.param(["job", "job.2", "job.3"], "job.3", "job.4", id="third"),
+        pytest.param(["job", "job.9", "job.10"], "job.10", "job.11", id="tenth"),
+        pytest.param(["job.2"], "job.2", "job.3", id="first-deleted"),
+        pytest.param(["job", "job.old", "job.2x", "job.²", "job-2", "jobs.7"], "job", "job.2", id="other-folders"),
+    ],
+)
+def test_new_takes_the_next_number_and_without_it_the_newest_goes_on(
+    there: list[str], current: str, new: str, tmp_path: Path
+) -> None:
+    for name in there:
+        (tmp_path / "runs" / name).mkdir(parents=True)
+    assert run_folder(job(tmp_path), now=NOON).name == current
+    assert run_folder(job(tmp_path), now=NOON, new=True).name == new
+
+
+def test_file_with_a_runs_name_is_no_run(tmp_path: Path) -> None:
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "job.7").touch()
+    assert run_folder(job(tmp_path), now=NOON).name == "job"
+
+
+# --- who holds it ---
+
+HOLDER = """
+import sys
+from pathlib import Path
+from pipeline.run.directory import hold
+with hold(Path(sys.argv[1])):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def held_elsewhere(tmp_path: Path):
+    """A run directory that another process holds; its process."""
+    folder = tmp_path / "run"
+    command = [sys.executable, "-c", HOLDER, str(folder)]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+    ) as process:
+        assert process.stdout.readline() == "held\n"
+        yield folder, process
+        process.stdin.close()
+
+
+def test_second_holder_is_refused_and_told_who_holds_it(held_elsewhere) -> None:
+    folder, process = held_elsewhere
+    for _ in range(2):  # asking does not disturb what is written there
+        with (
+            pytest.raises(RunLocked, match=rf"in use by another process \(pid {process.pid} on ") as caught,
+            hold(folder),
+        ):
+            raise AssertionError("two processes hold one run")
+        assert caught.value.exit_code == 6
+
+
+def test_run_whose_holder_was_killed_is_free(held_elsewhere) -> None:
+    folder, process = held_elsewhere
+    process.kill()
+    process.wait()
+    with hold(folder):
+        assert json.loads((folder / LOCK).read_text())["pid"] == os.getpid()
+
+
+def test_run_is_free_again_after_its_holder_ends(tmp_path: Path) -> None:
+    for _ in range(2):
+        with hold(tmp_path / "run"):
+            pass
+    with pytest.raises(ZeroDivisionError), hold(tmp_path / "run"):
+        raise ZeroDivisionError
+    with hold(tmp_path / "run"):
+        pass
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[1]", "no JSON", '{"pid": "x"}'])
+def test_lock_that_does_not_say_who_is_no_obstacle_to_saying_it_is_held(text: str, tmp_path: Path) -> None:
+    with hold(tmp_path):
+        (tmp_path / LOCK).write_text(text)
+        with pytest.raises(RunLocked, match="in use by another process; wait"), hold(tmp_path):
+            pass
+
+
+def test_run_directory_is_only_for_its_owner(tmp_path: Path) -> None:
+    with hold(tmp_path / "a" / "run"):
+        assert stat.S_IMODE((tmp_path / "a" / "run").stat().st_mode) == 0o700
+        assert stat.S_IMODE((tmp_path / "a" / "run" / LOCK).stat().st_mode) == 0o600
+        assert [path.name for path in (tmp_path / "a" / "run").iterdir()] == [LOCK]
+
+
+@pytest.mark.skipif(as_root, reason="nothing is unwritable for root")
+def test_folder_that_cannot_be_written_is_refused_before_anything_is_paid(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    with pytest.raises(JournalError, match=r"cannot be written.*check the disk and the permissions"), hold(tmp_path):
+        pass
+
+
+def test_file_in_the_place_of_the_run_directory_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "run").touch()
+    with pytest.raises(JournalError, match="cannot be written"), hold(tmp_path / "run"):
+        pass
+
+
+@pytest.mark.skipif(not as_root, reason="only root can give a folder away")
+def test_folder_of_another_user_is_refused(tmp_path: Path) -> None:
+    os.chown(tmp_path, 12345, 12345)
+    with pytest.raises(JournalError, match="cannot be written"), hold(tmp_path):
+        pass
+
+
+# --- files that are there as a whole or not at all ---
+
+
+def test_file_is_replaced_as_a_whole(tmp_path: Path) -> None:
+    for data, expected in ((b"old", b"old"), ([b"new", b"er"], b"newer"), (iter([b"x"]), b"x"), ([], b"")):
+        write_whole(tmp_path / "file", data)
+        assert (tmp_path / "file").read_bytes() == expected
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+    assert stat.S_IMODE((tmp_path / "file").stat().st_mode) == 0o600
+
+
+def test_failure_while_writing_leaves_the_old_file(tmp_path: Path) -> None:
+    write_whole(tmp_path / "file", b"old")
+
+    def breaking_off():
+        yield b"half"
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        write_whole(tmp_path / "file", breaking_off())
+    assert (tmp_path / "file").read_bytes() == b"old"
+    write_whole(tmp_path / "file", b"new")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_new_file_is_on_disk_before_it_takes_the_old_ones_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Contents, then name, then the folder's own entry."""
+    write_whole(tmp_path / "file", b"old")
+    events: list[str] = []
+    fsync, replace = os.fsync, os.replace
+
+    def syncing(fd: int) -> None:
+        events.append("folder" if stat.S_ISDIR(os.fstat(fd).st_mode) else f"{os.fstat(fd).st_size} bytes")
+        fsync(fd)
+
+    def replacing(*names: object) -> None:
+        events.append("replace")
+        replace(*names)
+
+    monkeypatch.setattr(os, "fsync", syncing)
+    monkeypatch.setattr(os, "replace", replacing)
+    write_whole(tmp_path / "file", b"newer")
+    assert events == ["5 bytes", "replace", "folder"]
+
+
+def test_link_in_the_place_of_the_new_file_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "victim").write_bytes(b"precious")
+    (tmp_path / ".file.new").symlink_to(tmp_path / "victim")
+    with pytest.raises(OSError, match="symbolic link"):
+        write_whole(tmp_path / "file", b"x")
+    assert (tmp_path / "victim").read_bytes() == b"precious"
+
+
+def test_plain_line_is_ascii_and_says_the_same() -> None:
+    line = '{"item":"Täsche\u202e","n":1}\n'.encode()
+    assert plain_line(line) == b'{"item":"T\\u00e4sche\\u202e","n":1}\n'
+    assert json.loads(plain_line(line)) == json.loads(line)

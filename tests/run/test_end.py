@@ -1,0 +1,60 @@
+"""What a run leaves for people: a page that cannot be written as it should takes nothing from the run."""
+
+import logging
+from pathlib import Path
+
+import pytest
+
+from pipeline import RunOptions, run_job
+from pipeline.job.schema import JobSpec
+from pipeline.results.summary import RunSummary
+from pipeline.run.end import write_report_page
+from pipeline.run.load import load_spec
+from tests.support.jobs import ACCOUNT, job, vendor
+
+
+@pytest.fixture
+def ended(tmp_path: Path) -> tuple[JobSpec, Path, RunSummary]:
+    with vendor(tmp_path) as server:
+        path = job(tmp_path, url=server.url, pictures=3, api={"max_in_flight": 1})
+        summary = run_job(path, options=RunOptions(environment=ACCOUNT))
+    return load_spec(path), tmp_path / "runs/job", summary
+
+
+@pytest.mark.parametrize(
+    "foreign",
+    [
+        pytest.param(b"no JSON at all", id="no JSON"),
+        pytest.param(b"\xff\xfe", id="no UTF-8"),
+        pytest.param(b'{"item": 7}', id="no record"),
+        pytest.param(b"[" * 100_000, id="wildly nested"),
+        pytest.param(b"", id="empty"),
+    ],
+)
+def test_the_page_skips_and_logs_a_line_that_it_cannot_read(
+    ended: tuple[JobSpec, Path, RunSummary], foreign: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    spec, folder, summary = ended
+    one, _, three = (folder / "results.jsonl").read_bytes().splitlines(keepends=True)
+    (folder / "results.jsonl").write_bytes(one + foreign + b"\n" + three)
+    (folder / "report.html").unlink()
+    with caplog.at_level(logging.ERROR):
+        write_report_page(spec, folder, summary, hit_picture=lambda _: None)
+    page = (folder / "report.html").read_text()
+    assert [name in page for name in ("P0000", "P0001", "P0002")] == [True, False, True]
+    assert "report.line_unreadable file=results.jsonl line=2" in caplog.text
+
+
+def test_a_page_that_fails_for_any_reason_is_logged_and_the_run_stands(
+    ended: tuple[JobSpec, Path, RunSummary], caplog: pytest.LogCaptureFixture
+) -> None:
+    spec, folder, summary = ended
+    before = (folder / "report.html").read_bytes()
+
+    def broken(_: str) -> bytes | None:
+        raise RuntimeError("no such picture store")
+
+    with caplog.at_level(logging.ERROR):
+        write_report_page(spec, folder, summary, hit_picture=broken)
+    assert "report.failed error=RuntimeError no such picture store" in caplog.text
+    assert (folder / "report.html").read_bytes() == before

@@ -1,0 +1,74 @@
+"""Jobs and servers for tests of whole runs."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from pipeline.sandbox.faults import FaultPlan
+from pipeline.sandbox.resources import resource
+from pipeline.sandbox.server import SandboxServer
+from pipeline.sandbox.settings import SandboxSettings
+
+ACCOUNT = {"PATSNAP_CLIENT_ID": "sandbox", "PATSNAP_CLIENT_SECRET": "sandbox-secret"}
+
+
+def vendor(folder: Path, **settings: Any) -> SandboxServer:
+    """A vendor of our own on a free port, with its files in `folder`."""
+    cache = Path(os.environ["XDG_CACHE_HOME"]) / "infringement-pipeline"
+    return SandboxServer(SandboxSettings(folder=folder / "vendor", cache_dir=cache, **settings))
+
+
+def drawings(count: int) -> list[str]:
+    """URLs of that many different pictures that the sandbox ships."""
+    names = sorted(path.name for path in resource("gallery").iterdir())
+    return [f"https://sandbox.invalid/gallery/{names[n % len(names)]}?n={n}" for n in range(count)]
+
+
+def job(folder: Path, *, url: str, pictures: list[str] | int = 5, **parts: Any) -> Path:
+    """Write a job with a manifest; `parts` are top-level keys of the job file."""
+    listed = drawings(pictures) if isinstance(pictures, int) else pictures
+    rows = "".join(f"P{n:04},{picture}\n" for n, picture in enumerate(listed))
+    (folder / "list.csv").write_text(f"id,url\n{rows}")
+    api = {"base_url": url, "qps": 1000, **parts.pop("api", {})}
+    spec = {
+        "version": 1,
+        "name": "job",
+        "images": [{"manifest": "list.csv"}],
+        "search": {"limit": 3},
+        "api": api,
+        **parts,
+    }
+    path = folder / "job.yaml"
+    path.write_text(json.dumps(spec))  # JSON is YAML
+    return path
+
+
+def lines(path: Path) -> list[dict[str, Any]]:
+    """The records of a JSONL file."""
+    return [json.loads(line) for line in path.read_bytes().splitlines()]
+
+
+def start(*arguments: str | Path, cwd: Path, **environment: str) -> subprocess.Popen[str]:
+    """Start the command line in a process of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "pipeline", *map(str, arguments)],
+        cwd=cwd,
+        env={**os.environ, **environment},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def pipeline(*arguments: str | Path, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run the command line to its end."""
+    process = start(*arguments, cwd=cwd, **environment)
+    out, err = process.communicate(timeout=120)
+    return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+
+__all__ = ["ACCOUNT", "FaultPlan", "drawings", "job", "lines", "pipeline", "start", "vendor"]

@@ -1,0 +1,90 @@
+"""A client on a transport without a network, in virtual time: every answer takes as long as a test says."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import anyio
+
+from pipeline.calls.access import Credentials
+from pipeline.calls.client import Client
+from pipeline.calls.limiter import Limiter
+from pipeline.calls.transport import Headers
+from pipeline.endpoints.patsnap.wire import Answer, Request
+from pipeline.errors import CallError
+from pipeline.models import PAID, Choice, Hits, Kind, Task
+
+ONE_HIT = Choice(b'[{"patent_id":"1","patent_pn":"US1","title":"x","url":"https://x/1"}]', 1, 0)
+GOOD = {
+    Kind.UPLOAD: {"url": "https://up.example/1.jpg", "expire": 32400},
+    Kind.SEARCH: {"patent_messages": [], "total_search_result_count": 0},
+    Kind.CREATE: {"task_id": "a-task"},
+}
+
+Reply = int | str | CallError | None  # a code, an HTTP status such as "503", an error, or None for a good answer
+
+
+class VirtualVendor:
+    """Stands where the transport stands. `reply` is asked when a call arrives, and answered `latency_s` later."""
+
+    def __init__(self, reply: Callable[[Kind, int], Reply], *, latency_s: float = 0.0) -> None:
+        self.sent: list[tuple[Kind, float]] = []  # when each left, on the loop's clock
+        self.answered: list[tuple[Kind, float, Reply]] = []
+        self._reply = reply
+        self._latency_s = latency_s
+
+    async def exchange(
+        self, request: Request, *, request_id: str, apikey: str | None, leave: Callable[[Headers], Any]
+    ) -> Answer:
+        await leave({})
+        self.sent.append((request.kind, anyio.current_time()))
+        reply = self._reply(request.kind, len(self.sent))
+        await anyio.sleep(self._latency_s)
+        self.answered.append((request.kind, anyio.current_time(), reply))
+        if isinstance(reply, CallError):
+            raise reply
+        if isinstance(reply, str):
+            return Answer(int(reply), b"<html>", request_id, 0.0)
+        whole = {"status": reply is None, "error_code": reply or 0, "error_msg": ""}
+        if reply is None:
+            whole["data"] = GOOD[request.kind]
+        return Answer(200, json.dumps(whole).encode(), request_id, 0.0)
+
+    def times(self, kind: Kind) -> list[float]:
+        """When the calls of a kind left."""
+        return [at for sent, at in self.sent if sent is kind]
+
+
+class PlainMeter:
+    """Counts and allows everything."""
+
+    def __init__(self) -> None:
+        self.calls: list[Kind] = []
+        self.taken_back = 0
+
+    async def before(self, kind: Kind, request_id: str) -> None:
+        pass
+
+    def sent(self, kind: Kind) -> None:
+        self.calls.append(kind)
+
+    def not_executed(self, kind: Kind, *, sent: bool) -> None:
+        self.taken_back += 1
+
+    def may_exist(self) -> None:
+        pass
+
+
+def client_of(vendor: VirtualVendor, *, qps: float = 10, **parts: Any) -> Client:
+    """A client with an API key: no token to fetch."""
+    limiters = {kind: Limiter(qps) for kind in PAID}
+    return Client(vendor, Credentials(api_key="a-key-of-ours"), limiters, **parts)  # type: ignore[arg-type]
+
+
+async def search(client: Client, number: int = 1) -> Hits:
+    return await client.search("P009", f"https://cdn.example/{number}.jpg", {"limit": 3}, PlainMeter())
+
+
+async def create(client: Client, number: int = 1) -> Task:
+    url = f"https://cdn.example/{number}.jpg"
+    return await client.create(url, ONE_HIT, PlainMeter(), report_lang="en", country=None)

@@ -1,0 +1,107 @@
+"""Which part may use which library, and what is pure; the order of the rooms is checked by `make lint`."""
+
+import ast
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "pipeline"
+
+
+def name_of(file: Path) -> str:
+    parts = file.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+FILES = {name_of(file): file for file in sorted(PACKAGE.rglob("*.py"))}
+PACKAGES = {name for name, file in FILES.items() if file.name == "__init__.py"}
+
+
+def imports_of(module: str, source: str) -> set[str]:
+    """Every module that the source of `module` imports, wherever the import stands."""
+    package = module if module in PACKAGES else module.rpartition(".")[0]
+    return {found for node in ast.walk(ast.parse(source)) for found in _imported(node, package)}
+
+
+def _imported(node: ast.AST, package: str) -> Iterator[str]:
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names)
+    elif isinstance(node, ast.ImportFrom):
+        up = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+        base = ".".join([*up, *([node.module] if node.module else [])])
+        for alias in node.names:
+            inner = f"{base}.{alias.name}"
+            yield inner if inner in FILES else base
+    elif isinstance(node, ast.Call) and ast.unparse(node.func) in ("__import__", "importlib.import_module"):
+        assert isinstance(node.args[0], ast.Constant), "a computed import hides from this test"
+        yield str(node.args[0].value)
+
+
+IMPORTS = {name: imports_of(name, file.read_text(encoding="utf-8")) for name, file in FILES.items()}
+
+
+def within(name: str, scopes: Iterable[str]) -> bool:
+    return any(name == scope or name.startswith(f"{scope}.") for scope in scopes)
+
+
+# Who may import a library (`pipeline.` is left out).
+LIBRARIES = {
+    "aiohttp": ["calls.transport", "sandbox"],
+    "yarl": ["calls.transport", "sandbox"],
+    "aiolimiter": ["calls.tokens"],
+    "sqlite3": ["journal", "offline.salvage"],
+    "yaml": ["job"],
+    "dotenv": ["job.environment"],
+    "typer": ["cli"],
+    "rich": ["cli.screen"],
+    "numpy": ["sandbox"],
+    "jinja2": ["results.page"],
+    "orjson": ["endpoints.strict_json"],
+    "zlib_ng": ["system.checksum"],
+}
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_a_library_is_known_to_one_part_alone(library: str) -> None:
+    allowed = [f"pipeline.{name}" for name in LIBRARIES[library]]
+    users = [name for name, found in IMPORTS.items() if any(within(one, [library]) for one in found)]
+    assert users, "nobody uses it any more; mend the table"
+    assert [name for name in users if not within(name, allowed)] == []
+
+
+# A module, or a room whose modules are all pure.
+PURE = ["endpoints", "results.hits", "calls.retry", "calls.breaker", "engine.stops"]
+
+
+@pytest.mark.parametrize("scope", PURE)
+def test_what_is_pure_imports_nothing_that_does_io(scope: str) -> None:
+    doing = ["aiohttp", "anyio", "asyncio", "sqlite3", "yaml", "socket", "ssl", "os", "pathlib", "io", "time", "random"]
+    modules = [name for name in FILES if within(name, [f"pipeline.{scope}"])]
+    assert modules, "it is gone; mend the table"
+    wrong = {name: sorted(one for one in IMPORTS[name] if within(one, doing)) for name in modules}
+    assert {name: found for name, found in wrong.items() if found} == {}
+
+
+def test_a_package_file_imports_nothing() -> None:
+    """An import there costs every command's start, and closes circles. The root alone holds the version."""
+    assert {name: IMPORTS[name] for name in PACKAGES - {"pipeline"} if IMPORTS[name]} == {}
+
+
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        pytest.param("import aiohttp.web", {"aiohttp.web"}, id="plain"),
+        pytest.param("from pipeline import models", {"pipeline.models"}, id="a module of a package"),
+        pytest.param("from pipeline import __version__", {"pipeline"}, id="a name of a package"),
+        pytest.param("from .client import Client", {"pipeline.calls.client"}, id="relative"),
+        pytest.param("from ..errors import X", {"pipeline.errors"}, id="relative, up"),
+        pytest.param("from . import client", {"pipeline.calls.client"}, id="relative module"),
+        pytest.param("if TYPE_CHECKING:\n    import yaml", {"yaml"}, id="for types"),
+        pytest.param("def f():\n    import sqlite3", {"sqlite3"}, id="in a function"),
+        pytest.param("importlib.import_module('yaml')", {"yaml"}, id="by name"),
+    ],
+)
+def test_every_way_to_import_is_seen(source: str, found: set[str]) -> None:
+    assert imports_of("pipeline.calls.transport", source) == found
