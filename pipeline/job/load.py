@@ -60,8 +60,7 @@ def load_job(
     if faults or spec is None:
         ordered = sorted(faults, key=lambda fault: fault.place or (0, 0))
         raise SpecError(*(_masked(_line(path, fault), secrets) for fault in ordered))
-    spec._folder = path.resolve().parent
-    return spec
+    return spec.with_folder(path.resolve().parent)
 
 
 def _take_proxy(data: dict[str, Any], proxy: str | None) -> list[Fault]:

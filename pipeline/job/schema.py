@@ -202,8 +202,14 @@ class JobSpec(Strict):
 
     @property
     def folder(self) -> Path:
-        """The folder that holds the spec; its relative paths start here."""
+        """The folder that relative paths of the job start at: where its file lies."""
         return self._folder
+
+    def with_folder(self, folder: Path) -> Self:
+        """Return the same job with its relative paths starting at `folder`."""
+        placed = self.model_copy()
+        placed._folder = folder
+        return placed
 
     @property
     def root_path(self) -> Path:

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipeline.calls.access import Credentials, credentials_from
@@ -59,5 +59,4 @@ def load_again(folder: Path, *, overrides: Sequence[str] = (), environment: Mapp
     home = job_folder(folder)
     found = read_environment(home / SPEC, os.environ if environment is None else environment)
     job = load(folder / SPEC, overrides=overrides, environment=found)
-    job.spec._folder = home
-    return job
+    return replace(job, spec=job.spec.with_folder(home))

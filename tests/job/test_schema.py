@@ -482,6 +482,14 @@ def test_paths_start_at_the_job_file_wherever_one_stands(
     assert spec.root_path == tmp_path.resolve() / "pictures"
 
 
+def test_a_job_can_be_given_another_folder_and_nothing_else_changes(load: Load, tmp_path: Path) -> None:
+    spec = load(MINIMAL + "root: pictures\n")
+    moved = spec.with_folder(tmp_path / "moved")
+    assert (moved.folder, moved.root_path) == (tmp_path / "moved", tmp_path.resolve() / "moved" / "pictures")
+    assert moved.model_dump() == spec.model_dump()
+    assert spec.folder == tmp_path.resolve()
+
+
 # --- the JSON Schema, for editors ---
 
 

@@ -152,8 +152,7 @@ def job(folder: Path, *, in_flight: int) -> JobSpec:
     api = {"max_in_flight": in_flight, "budget": {"search_calls": BUDGET, "create_calls": BUDGET}}
     listed = [{"id": "SKU-0", "url": url_of(0)}]
     spec = JobSpec.model_validate({"version": 1, "name": "job", "images": listed, "api": api})
-    spec._folder = folder
-    return spec
+    return spec.with_folder(folder)
 
 
 def items(count: int) -> list[Item]:

@@ -177,8 +177,7 @@ def job(folder: Path, *, in_flight: int = 4) -> JobSpec:
             "api": {"max_in_flight": in_flight, "budget": {"search_calls": BUDGET, "create_calls": BUDGET}},
         }
     )
-    spec._folder = folder
-    return spec
+    return spec.with_folder(folder)
 
 
 def picture(source: str) -> Picture:

@@ -138,8 +138,7 @@ def job(folder: Path, *, images: int = 1, **parts: Any) -> JobSpec:
     """A job of so many URLs in `folder`; `parts` are the sections of a job file."""
     listed = [{"id": f"SKU-{n}", "url": url(n)} for n in range(1, images + 1)]
     spec = JobSpec.model_validate({"version": 1, "name": "job", "images": listed, **parts})
-    spec._folder = folder
-    return spec
+    return spec.with_folder(folder)
 
 
 Connect = Callable[[Path], Connection]
