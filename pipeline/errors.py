@@ -21,9 +21,36 @@
 A failed item is a value (`models.Problem`), not an exception that leaves the engine. Only what stops a run leaves it.
 """
 
+from enum import StrEnum
 from typing import ClassVar
 
 from pipeline.system.masking import masked
+
+
+class Code(StrEnum):
+    """Words of ours for why an item is open or a run ended, beside the vendor's codes and the table's conditions.
+
+    Journals, records and summaries hold these values, so they stay as they are.
+    """
+
+    AIOHTTP = "aiohttp"  # the installed aiohttp could send a call twice
+    BAD_NAME = "bad_name"  # a file's name is not UTF-8 text
+    BAD_ROW = "bad_row"  # a manifest's row that names no usable picture
+    BUDGET = "budget"  # the job's cap on a kind of call is reached
+    CREDENTIALS = "credentials"  # the vendor refused every fresh token
+    EXPIRED = "expired"  # the vendor's links grew too old: a sleeping machine, or a clock that was moved
+    ID_TWICE = "id_twice"  # one id for two pictures
+    INCOMPLETE_HITS = "incomplete_hits"  # no hit has all the fields that a task needs
+    INTERRUPTED = "interrupted"  # the process ended while a create was under way
+    MAX_IN_DOUBT = "max_in_doubt"  # too many creates ended in doubt
+    NOT_PUBLIC = "not_public"  # the job does not allow local pictures to be uploaded
+    PICTURE = "picture"  # a local picture that cannot be read or is not allowed
+    QUOTA = "quota"  # calls are refused for their speed even at the lowest rate
+    REPAIRED = "repaired"  # a create of which a repaired journal cannot say how it ended
+    SAME_PICTURE = "same_picture"  # shares the picture of an item that is open
+    STALE = "stale"  # a connection that grew old before its call's turn
+    UNKNOWN_CODES = "unknown_codes"  # too many answers with codes that nobody knows
+    VENDOR_DOWN = "vendor_down"  # most calls fail, and waiting did not help
 
 
 class PipelineError(Exception):

@@ -8,7 +8,7 @@ from urllib.parse import quote
 import anyio
 
 from pipeline.endpoints.patsnap.wire import Token
-from pipeline.errors import RunPaused, RunStopped, SpecError
+from pipeline.errors import Code, RunPaused, RunStopped, SpecError
 from pipeline.system.masking import hide
 
 REFRESH_AT = 5 / 6  # of the lifetime, counted from before the request
@@ -124,5 +124,5 @@ class Auth:
         self._refusals += 1
         if self._credentials.api_key or self._refusals >= MAX_REFUSALS:
             which = "PATSNAP_API_KEY" if self._credentials.api_key else "PATSNAP_CLIENT_ID and PATSNAP_CLIENT_SECRET"
-            raise RunStopped(f"the vendor refused the credentials: {reason}. Check {which}", code="credentials")
+            raise RunStopped(f"the vendor refused the credentials: {reason}. Check {which}", code=Code.CREDENTIALS)
         self._stale_at = float("-inf")

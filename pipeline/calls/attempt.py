@@ -12,7 +12,7 @@ from pipeline.calls.pauses import Gate
 from pipeline.calls.stats import Stats, units
 from pipeline.calls.transport import Headers, Transport
 from pipeline.endpoints.patsnap import wire
-from pipeline.errors import Reconnect
+from pipeline.errors import Code, Reconnect
 from pipeline.models import Kind
 from pipeline.ports import Meter
 from pipeline.system.clock import loop_time
@@ -86,7 +86,7 @@ class Sender:
         kind = attempt.request.kind
         at = await self._permit(attempt)
         if at is None or any(gate.closed and gate not in attempt.probed for gate in self._gates):
-            raise Reconnect("its connection grew old before its turn", code="stale", sent=False)
+            raise Reconnect("its connection grew old before its turn", code=Code.STALE, sent=False)
         attempt.bearer = self._auth.bearer
         headers["Authorization"] = f"Bearer {attempt.bearer}"
         attempt.meter.sent(kind)

@@ -5,7 +5,7 @@ Both are pure counters: the caller reports outcomes, and does what they answer.
 
 from collections import deque
 
-from pipeline.errors import RunPaused, RunStopped
+from pipeline.errors import Code, RunPaused, RunStopped
 
 WINDOW, LEAST = 50, 20
 
@@ -52,7 +52,7 @@ class Breaker:
         if not half_open and (failures < LEAST or failures * 2 < len(self._recent)):
             return 0.0
         if not self._ever or now - self._failing_since >= GIVE_UP_S:
-            raise RunPaused(f"the vendor seems to be down: {reason}", code="vendor_down")
+            raise RunPaused(f"the vendor seems to be down: {reason}", code=Code.VENDOR_DOWN)
         self._recent.clear()
         self._open_s = min(LONGEST_OPEN_S, self._open_s * 2 or OPEN_S)
         self._rests_until = now + self._open_s
@@ -74,5 +74,5 @@ class UnknownCodes:
             raise RunStopped(
                 f"{self.ROW} answers within a minute had codes that nobody knows: {message}. Ask the vendor, then say "
                 "what follows from them in api.errors",
-                code="unknown_codes",
+                code=Code.UNKNOWN_CODES,
             )

@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 import anyio
 
-from pipeline.errors import RunPaused, Stopping
+from pipeline.errors import Code, RunPaused, Stopping
 from pipeline.system.clock import loop_time
 
 MARGIN_S = 0.004  # a call may travel faster than the one a second before it; 4 ms cost 0.4 % of the limit
@@ -128,7 +128,7 @@ class Limiter:
         if self._at_floor_since is None:
             self._at_floor_since = now
         if now - self._at_floor_since > QUOTA_AFTER_S:
-            raise RunPaused("calls are refused even at the lowest rate; the quota seems used up", code="quota")
+            raise RunPaused("calls are refused even at the lowest rate; the quota seems used up", code=Code.QUOTA)
 
     def succeeded(self) -> None:
         """Count a call that was not refused for speed; the rate recovers by 5 % of the limit every 10 clean seconds.

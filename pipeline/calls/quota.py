@@ -7,13 +7,13 @@ from datetime import datetime, timedelta
 from datetime import time as TimeOfDay  # noqa: N812 - `time` is the clock here
 
 from pipeline.calls.pauses import Gate
-from pipeline.errors import CallError, RunPaused
+from pipeline.errors import CallError, Code, RunPaused
 from pipeline.models import Kind
 
 PROBE_EVERY_S = 1800.0
 LATE_S = 3600.0  # resets come late: so long after one, a refusal still means the day before
 DAY_S = 86_400.0
-_DAILY = ("67200007", "quota")  # the vendor's code, and the limiter's word for the same
+_DAILY = ("67200007", Code.QUOTA)  # the vendor's code, and the limiter's word for the same
 
 _log = logging.getLogger(__name__)
 

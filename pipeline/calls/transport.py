@@ -21,7 +21,7 @@ from yarl import URL
 
 from pipeline.endpoints.consequences import error_for
 from pipeline.endpoints.patsnap import wire
-from pipeline.errors import CallError, PipelineError, RunStopped, SpecError
+from pipeline.errors import CallError, Code, PipelineError, RunStopped, SpecError
 from pipeline.models import Kind
 from pipeline.system.clock import loop_time
 from pipeline.version import __version__
@@ -190,7 +190,7 @@ def _never_resend(session: aiohttp.ClientSession) -> None:
     Raises RunStopped for an aiohttp without that switch, or without the `send` in which leave is asked.
     """
     if not hasattr(session, "_retry_connection") or not hasattr(aiohttp.ClientRequest, "send"):
-        raise RunStopped("this aiohttp may send paid calls twice; install aiohttp>=3.14,<3.15", code="aiohttp")
+        raise RunStopped("this aiohttp may send paid calls twice; install aiohttp>=3.14,<3.15", code=Code.AIOHTTP)
     session._retry_connection = False
 
 

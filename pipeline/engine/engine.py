@@ -14,13 +14,14 @@ from anyio.abc import TaskGroup
 
 from pipeline.engine.intake import Intake
 from pipeline.engine.item import process_item
-from pipeline.engine.meter import EXPIRED, ItemMeter
+from pipeline.engine.meter import ItemMeter
 from pipeline.engine.order import Feed, Handout
 from pipeline.engine.outcomes import after_doubt, doubtful, problem_of
 from pipeline.engine.parts import Ports
 from pipeline.engine.stops import Doubts, Systemic
 from pipeline.errors import (
     CallError,
+    Code,
     InDoubt,
     ItemRefused,
     JournalError,
@@ -50,7 +51,7 @@ from pipeline.results.record import RecordWriter
 _log = logging.getLogger(__name__)
 
 # These say something about one picture; every other refusal, repeated, says that the job is wrong.
-ABOUT_THE_PICTURE = frozenset({"68300010", "picture", "incomplete_hits"})
+ABOUT_THE_PICTURE = frozenset({"68300010", Code.PICTURE, Code.INCOMPLETE_HITS})
 
 
 class Engine:
@@ -206,7 +207,7 @@ class Engine:
         return settled
 
     def _failed(self, work: Work, stage: str, error: CallError) -> Failed | Lapsed:
-        if error.code == EXPIRED:
+        if error.code == Code.EXPIRED:
             return Lapsed(problem_of(stage, error))
         if isinstance(error, ItemRefused):
             if stage == "create" and error.sent:
@@ -233,7 +234,7 @@ class Engine:
 
     def _end_with(self, error: RunPaused | RunStopped) -> None:
         # A budget that is used up ends each item at its own next call; what is reserved already still goes.
-        end = self.stop_intake if error.code == "budget" else self.stop_calls
+        end = self.stop_intake if error.code == Code.BUDGET else self.stop_calls
         end(error)
 
     async def _record(self, work: Work, outcome: Outcome) -> State:
@@ -276,7 +277,7 @@ class Engine:
                     self._tally[state] += 1
                 elif problem is not None:
                     message = f"shows the same picture as {id_!r}, which is open: {problem.message}"
-                    shared = Problem(problem.stage, "same_picture", message, "retry", True)
+                    shared = Problem(problem.stage, Code.SAME_PICTURE, message, "retry", True)
                     await self._ports.ledger.leave_open(twin, State.FAILED, shared, None)
                     self._tally[State.FAILED] += 1
                 else:

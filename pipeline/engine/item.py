@@ -2,9 +2,9 @@
 
 import anyio
 
-from pipeline.engine.meter import EXPIRED, ItemMeter
+from pipeline.engine.meter import ItemMeter
 from pipeline.engine.parts import Ports
-from pipeline.errors import ItemRefused
+from pipeline.errors import Code, ItemRefused
 from pipeline.models import EXPIRY_MARGIN_S, UPLOAD_LIFE_S, NoHits, SearchOnly, Settled, Tasked, Upload, Work
 from pipeline.results.hits import choose
 from pipeline.system.clock import from_the_future
@@ -15,7 +15,7 @@ async def process_item(work: Work, ports: Ports, meter: ItemMeter) -> Settled:
     try:
         return await _whole_way(work, ports, meter)
     except ItemRefused as error:
-        if error.code != EXPIRED:
+        if error.code != Code.EXPIRED:
             raise
     meter.starts_anew()
     ports.ledger.forget(work)
@@ -38,7 +38,7 @@ async def _whole_way(work: Work, ports: Ports, meter: ItemMeter) -> Settled:
         return SearchOnly(work.hits)
     meter.stage = "create"
     if choice.count == 0:
-        raise ItemRefused("no hit has all the fields that a task needs", code="incomplete_hits", sent=False)
+        raise ItemRefused("no hit has all the fields that a task needs", code=Code.INCOMPLETE_HITS, sent=False)
     task = await ports.vendor.create(url, choice, meter, report_lang=spec.task.report_lang, country=spec.task.country)
     return Tasked(work.hits, choice, task)
 

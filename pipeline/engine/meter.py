@@ -1,11 +1,9 @@
 """The counting of one item's calls, each made durable before its first byte."""
 
 from pipeline.engine.parts import Ports
-from pipeline.errors import ItemRefused
+from pipeline.errors import Code, ItemRefused
 from pipeline.models import EXPIRY_MARGIN_S, HITS_LIFE_S, Kind, Work
 from pipeline.system.clock import Age, Clocks
-
-EXPIRED = "expired"  # a sleeping machine, or a clock that was moved
 
 
 class ItemMeter:
@@ -66,4 +64,4 @@ class ItemMeter:
     def _refuse_expired(self, kind: Kind) -> None:
         for age in self._ages:
             if kind is not Kind.UPLOAD and age.seconds > HITS_LIFE_S - EXPIRY_MARGIN_S:
-                raise ItemRefused("the vendor's links expired before they were used", code=EXPIRED, sent=False)
+                raise ItemRefused("the vendor's links expired before they were used", code=Code.EXPIRED, sent=False)

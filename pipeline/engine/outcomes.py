@@ -3,8 +3,7 @@
 from dataclasses import replace
 from typing import assert_never
 
-from pipeline.engine.meter import EXPIRED
-from pipeline.errors import CallError, InDoubt, ItemRefused
+from pipeline.errors import CallError, Code, InDoubt, ItemRefused
 from pipeline.models import Doubtful, Failed, Lapsed, NoHits, Outcome, Problem, PutBack, SearchOnly, Tasked, earlier
 from pipeline.system.clock import iso
 
@@ -41,7 +40,7 @@ def problem_of(stage: str, error: CallError) -> Problem:
         message=error.message,
         consequence=consequence,
         # What the vendor refused for good stays refused; a file on this machine can be mended and costs nothing.
-        retryable=consequence == "retry" or stage == "read" or error.code == EXPIRED,
+        retryable=consequence == "retry" or stage == "read" or error.code == Code.EXPIRED,
         request_id=error.request_id,
         correlation_id=error.correlation_id,
     )

@@ -5,7 +5,7 @@ Both are pure counters: the caller reports outcomes, and does what they answer.
 
 from collections import Counter, deque
 
-from pipeline.errors import RunStopped
+from pipeline.errors import Code, RunStopped
 
 
 class Systemic:
@@ -75,5 +75,5 @@ class Doubts:
             raise RunStopped(
                 f"{count} of the last {seen} creates are in doubt (the last one: {code}), and each may be paid; look "
                 "at open.jsonl and the vendor's console before you go on",
-                code="max_in_doubt",
+                code=Code.MAX_IN_DOUBT,
             )

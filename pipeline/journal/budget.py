@@ -9,7 +9,7 @@ import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from pipeline.errors import RunPaused
+from pipeline.errors import Code, RunPaused
 from pipeline.journal.storage import Disk
 from pipeline.journal.writer import Writer
 from pipeline.models import Kind
@@ -84,7 +84,7 @@ class Leases:
     def _refuse(self, kind: Kind) -> None:
         key, cap = f"api.budget.{kind.value}_calls", self._budgets[kind]
         raise_it = f"raise it in the job file, or with --set {key}=N, then `pipeline run` goes on"
-        raise RunPaused(f"the budget is used up: {key} is {cap:,}; {raise_it}", code="budget", sent=False)
+        raise RunPaused(f"the budget is used up: {key} is {cap:,}; {raise_it}", code=Code.BUDGET, sent=False)
 
 
 def _renewed(lease: Lease, coming: asyncio.Future[int]) -> None:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from pipeline.errors import Code
 from pipeline.journal.results_file import Line, Sink
 from pipeline.journal.sql import retry_selection as chosen
 from pipeline.journal.sql.database import Store
@@ -75,7 +76,7 @@ def doubt_unfinished(store: Store) -> int:
         message = f"the run ended while this create was on its way ({iso(at)}); it may exist at the vendor and be paid"
         if before is not None:
             message += f"; {earlier(msgspec.json.decode(before, type=Problem))}"
-        problem = Problem("create", "interrupted", message, "in_doubt", False, request_id=intent)
+        problem = Problem("create", Code.INTERRUPTED, message, "in_doubt", False, request_id=intent)
         store.leave_open(ord_, State.IN_DOUBT, problem, calls=msgspec.json.decode(calls, type=Calls))
     return len(rows)
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from pipeline.errors import Code
 from pipeline.journal.sql.admission import NO_PICTURE
 from pipeline.journal.sql.database import DOUBT_NEW, Store
 from pipeline.journal.sql.schema import configure
@@ -117,7 +118,7 @@ class Rebuild:
             message = f"the run ended while this create was on its way{when}; it may exist and be paid"
         else:
             message = f"the journal was damaged: nobody knows whether a task was created{when}"
-        problem = Problem("create", "repaired", message, "in_doubt", False, request_id=row["intent"])
+        problem = Problem("create", Code.REPAIRED, message, "in_doubt", False, request_id=row["intent"])
         # The task id stays in the message: two items may not have one task, and this one is to be decided about.
         return row | {"state": int(State.IN_DOUBT), "problem": _json(problem), "task_id": None, "task_at": None}
 

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 
 import msgspec
 
-from pipeline.errors import SpecError
+from pipeline.errors import Code, SpecError
 from pipeline.job.checks import check_id, check_picture_url, is_loopback
 from pipeline.job.schema import ImageEntry, JobSpec
 from pipeline.models import Item, Problem
@@ -128,7 +128,7 @@ def _matched(spec: JobSpec, entry: ImageEntry, name: str, origin: str) -> Item:
     if name == readable:
         return Item(source_id(name), name, True, origin, entry.labels, _cannot_upload(spec))
     message = f"{readable}: the name of this file is not UTF-8 text; rename it"
-    problem = Problem("read", "bad_name", message, "fail", False)
+    problem = Problem("read", Code.BAD_NAME, message, "fail", False)
     return Item(source_id(name), readable, True, origin, entry.labels, problem)
 
 
@@ -158,7 +158,7 @@ def _row_item(spec: JobSpec, entry: ImageEntry, row: Row, origin: str) -> Item:
             fault = str(exc)
     if fault:
         message = f"{origin}: {fault}"
-        return Item(item_id, source, False, origin, labels, Problem("read", "bad_row", message, "fail", False))
+        return Item(item_id, source, False, origin, labels, Problem("read", Code.BAD_ROW, message, "fail", False))
     problem = None if row.url else _cannot_upload(spec)
     return Item(item_id, source, not row.url, origin, labels, problem)
 
@@ -166,7 +166,7 @@ def _row_item(spec: JobSpec, entry: ImageEntry, row: Row, origin: str) -> Item:
 def _cannot_upload(spec: JobSpec) -> Problem | None:
     if may_upload(spec):
         return None
-    return Problem("read", "not_public", f"this local picture was not sent: {PUBLIC_HINT}", "fail", False)
+    return Problem("read", Code.NOT_PUBLIC, f"this local picture was not sent: {PUBLIC_HINT}", "fail", False)
 
 
 def _is_pattern(path: str) -> bool:

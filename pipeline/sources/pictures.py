@@ -8,7 +8,7 @@ import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.errors import ItemRefused
+from pipeline.errors import Code, ItemRefused
 
 MAX_BYTES = 4096 << 10  # the vendor's limit for P010
 MAX_PIXELS = 100_000_000
@@ -78,6 +78,6 @@ def _type_of(data: bytes) -> str:
 def _refused(why: str) -> ItemRefused:
     return ItemRefused(
         f"the picture is {why}" if why[0].isdigit() or why[:2] in ("a ", "no") else f"the picture {why}",
-        code="picture",
+        code=Code.PICTURE,
         sent=False,
     )

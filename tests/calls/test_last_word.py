@@ -8,8 +8,7 @@ import pytest
 
 from pipeline.calls.client import Client
 from pipeline.endpoints.consequences import Override, effective
-from pipeline.engine.meter import EXPIRED
-from pipeline.errors import CallError, InDoubt, ItemRefused, RunPaused, RunStopped, Stopping
+from pipeline.errors import CallError, Code, InDoubt, ItemRefused, RunPaused, RunStopped, Stopping
 from pipeline.models import Kind, Task
 from tests.support.virtual_time import run_virtually
 from tests.support.virtual_vendor import ONE_HIT, Reply, VirtualVendor, client_of
@@ -110,7 +109,7 @@ def test_what_is_sent_too_fast_in_between_keeps_its_intent() -> None:
     ("forbidden", "ends_run"),
     [
         pytest.param(RunPaused("the budget is used up", code="budget", sent=False), RunPaused, id="budget"),
-        pytest.param(ItemRefused("the links expired", code=EXPIRED, sent=False), None, id="expired links"),
+        pytest.param(ItemRefused("the links expired", code=Code.EXPIRED, sent=False), None, id="expired links"),
     ],
 )
 def test_an_attempt_that_may_not_be_made_any_more_leaves_the_doubt(

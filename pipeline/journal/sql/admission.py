@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from pipeline.errors import Code
 from pipeline.journal.sql.changes import requeue_failed
 from pipeline.journal.sql.database import DOUBT_NEW, Store
 from pipeline.models import Item, Problem, State
@@ -179,7 +180,7 @@ def _insert(store: Store, item: Item, generation: int, *, forgotten: bool) -> bo
     doubtful = forgotten and item.problem is None and values["same_as"] is None
     if doubtful:
         message = "the journal was damaged and repaired: nobody knows whether a task was created for this item"
-        problem = Problem("create", "repaired", message, "in_doubt", False)
+        problem = Problem("create", Code.REPAIRED, message, "in_doubt", False)
         values |= {"state": int(State.IN_DOUBT), "problem": msgspec.json.encode(problem).decode()}
     names = ", ".join(values)
     marks = ", ".join("?" * len(values))
@@ -231,5 +232,5 @@ def _still_listed(store: Store, ord_: int, item: Item, generation: int) -> None:
 
 def _clash(item: Item, other: str) -> Item:
     message = f"{item.origin}: the id {item.id!r} is already used by {other} for another picture"
-    problem = Problem("read", "id_twice", message, "fail", False)
+    problem = Problem("read", Code.ID_TWICE, message, "fail", False)
     return Item(f"{item.origin} {item.id}"[:128], item.source, item.local, item.origin, item.labels, problem)

@@ -6,6 +6,7 @@ an ordinary run must not pay for what a person asked another one to pay for.
 
 from collections.abc import Sequence
 
+from pipeline.errors import Code
 from pipeline.journal.sql.database import Store
 
 
@@ -18,9 +19,10 @@ def choose(store: Store, ords: Sequence[int]) -> None:
     for ord_ in ords:
         store.do("INSERT INTO chosen VALUES (?)", (ord_,))
     open_ = "state IN (20, 22)"
-    sharing = "state = 20 AND same_as IN (SELECT ord FROM chosen) AND json_extract(problem, '$.code') = 'same_picture'"
+    sharing = "state = 20 AND same_as IN (SELECT ord FROM chosen) AND json_extract(problem, '$.code') = ?"
     rows = store.do(
-        f"SELECT ord FROM items WHERE (ord IN (SELECT ord FROM chosen) AND {open_}) OR ({sharing})"  # noqa: S608
+        f"SELECT ord FROM items WHERE (ord IN (SELECT ord FROM chosen) AND {open_}) OR ({sharing})",  # noqa: S608
+        (Code.SAME_PICTURE,),
     ).fetchall()
     for (ord_,) in rows:
         store.do(

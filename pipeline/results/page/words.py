@@ -5,6 +5,7 @@ A page of findings must not console: it says what was found and what was not loo
 
 from typing import NamedTuple
 
+from pipeline.errors import Code
 from pipeline.results.page.entries import Entry, ErrorLine, SearchLine, TaskLine
 from pipeline.results.page.text import count, moment, tidy
 from pipeline.results.page.view import NOT_STARTED, RunView
@@ -26,7 +27,7 @@ STATUSES = {
     "expired": Status("Expired", "expired: the vendor's links grew too old"),
     NOT_STARTED: Status("Not started", "the run ended before its turn"),
 }
-_PICTURE_CODES = ("picture", "68300010")
+_PICTURE_CODES = (Code.PICTURE, "68300010")
 CALLS = {
     "upload": ("picture upload", "picture uploads"),
     "search": ("search", "searches"),
