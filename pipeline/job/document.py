@@ -16,7 +16,7 @@ MAX_NODES = 100_000
 MAX_DEPTH = 20
 # What a number looks like to a person; YAML 1.1 also reads 010 as 8, 1:30 as 90 and .nan as a number.
 _PLAIN_NUMBER = re.compile(r"[-+]?(0|[1-9][0-9_]*|[0-9]*\.[0-9]+|[0-9]+\.)([eE][-+]?[0-9]+)?")
-Path = tuple[str | int, ...]
+FieldPath = tuple[str | int, ...]
 
 
 class Mark(NamedTuple):
@@ -41,10 +41,10 @@ class Document:
     """
 
     data: Any = None
-    marks: dict[Path, Mark] = field(default_factory=dict)
-    written: dict[Path, str] = field(default_factory=dict)
+    marks: dict[FieldPath, Mark] = field(default_factory=dict)
+    written: dict[FieldPath, str] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
-    overridden: list[Path] = field(default_factory=list)
+    overridden: list[FieldPath] = field(default_factory=list)
 
 
 def parse(raw: bytes) -> Document:
@@ -106,7 +106,7 @@ def _dangers(text: str) -> list[Fault]:
     return []
 
 
-def _build(document: Document, node: yaml.Node, path: Path) -> Any:
+def _build(document: Document, node: yaml.Node, path: FieldPath) -> Any:
     document.marks.setdefault(path, _mark(node.start_mark))
     if isinstance(node, yaml.CollectionNode) and node.tag not in _PLAIN_COLLECTIONS:
         document.faults.append(Fault(document.marks[path], f"the tag {node.tag} is refused; leave it out"))
@@ -119,7 +119,7 @@ def _build(document: Document, node: yaml.Node, path: Path) -> Any:
     return _scalar(document, node, path)
 
 
-def _build_mapping(document: Document, node: yaml.MappingNode, path: Path) -> dict[str, Any]:
+def _build_mapping(document: Document, node: yaml.MappingNode, path: FieldPath) -> dict[str, Any]:
     built: dict[str, Any] = {}
     for key_node, value_node in node.value:
         place = _mark(key_node.start_mark)
@@ -145,7 +145,7 @@ _CONSTRUCTORS = {
 }
 
 
-def _scalar(document: Document, node: yaml.ScalarNode, path: Path) -> Any:
+def _scalar(document: Document, node: yaml.ScalarNode, path: FieldPath) -> Any:
     construct = _CONSTRUCTORS.get(node.tag)
     if construct is not None:
         try:

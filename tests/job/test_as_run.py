@@ -5,7 +5,6 @@ import hashlib
 import pytest
 
 from pipeline.job.as_run import spec_as_run
-from pipeline.job.load import json_schema
 from tests.job.conftest import MINIMAL, Load
 from tests.job.test_schema import P060, WHOLE
 
@@ -38,17 +37,3 @@ def test_the_digest_changes_with_the_job_alone(load: Load) -> None:
     before = spec_as_run(load(MINIMAL))[1]
     assert spec_as_run(load(MINIMAL + "# a remark\nsearch: {limit: 100}\n"))[1] == before
     assert spec_as_run(load(MINIMAL + "search: {limit: 99}\n"))[1] != before
-
-
-def test_the_schema_for_editors_names_every_part_of_a_job() -> None:
-    assert list(json_schema()["properties"]) == [
-        "version",
-        "name",
-        "root",
-        "images",
-        "upload",
-        "search",
-        "task",
-        "api",
-        "output",
-    ]

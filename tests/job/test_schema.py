@@ -267,36 +267,6 @@ def test_an_image_that_cannot_be_meant_is_refused(faults: Faults, image: str, wo
     assert words in line
 
 
-@pytest.mark.parametrize(
-    ("written", "kind"),
-    [
-        ("1001", "a number"),
-        ("010", "a number"),
-        ("0x1F", "a number"),
-        ("1.50", "a number"),
-        ("1e3", None),
-        (".inf", "a number"),
-        ("12:30:00", "a number"),
-        ("yes", "yes/no"),
-        ("NO", "yes/no"),
-        ("2024-01-31", "a date"),
-        ("2024-01-31 10:00:00", "a date"),
-        ("[a]", None),
-    ],
-)
-def test_an_id_that_yaml_reads_as_something_else_must_be_quoted(
-    load: Load, faults: Faults, written: str, kind: str | None
-) -> None:
-    text = "version: 1\nname: a\nimages:\n  - id: {}\n    url: https://h.example/a.jpg\n"
-    if kind:
-        [line] = faults(text.format(written))
-        said = f'YAML reads {written} as {kind}; put it in quotes: "{written}"'
-        assert line == f"job.yaml:4:5: images[0].id: {said}"
-    elif written == "[a]":
-        assert "a list: must be text" in faults(text.format(written))[0]
-    assert load(text.format(f'"{written}"')).images[0].id == written
-
-
 LATER = [
     pytest.param("search: {endpoint: P061}", "search", id="P061"),
     pytest.param("search: {depth: 200}", "search.depth", id="depth"),
@@ -491,6 +461,20 @@ def test_a_job_can_be_given_another_folder_and_nothing_else_changes(load: Load, 
 
 
 # --- the JSON Schema, for editors ---
+
+
+def test_the_schema_for_editors_names_every_part_of_a_job() -> None:
+    assert list(JobSpec.model_json_schema()["properties"]) == [
+        "version",
+        "name",
+        "root",
+        "images",
+        "upload",
+        "search",
+        "task",
+        "api",
+        "output",
+    ]
 
 
 def fits(value: Any, schema: dict[str, Any], whole: dict[str, Any]) -> bool:

@@ -1,0 +1,179 @@
+"""Pydantic's errors about a job in words: which field, what is wrong with it, what is allowed."""
+
+import difflib
+import re
+from functools import lru_cache
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from pipeline.endpoints.parameters import P009Filters, P060Filters
+from pipeline.job.document import Document, Fault, FieldPath, Mark, kind_in_yaml
+from pipeline.job.schema import JobSpec
+
+_ONLY_P060 = {"model", "patent_type", *(set(P060Filters.model_fields) - set(P009Filters.model_fields))}
+_NAMED = r"[a-z_]+(?:\.[a-z0-9_]+)+"  # a field that a message of ours begins with, such as `search.filters.field`
+_LONGEST_VALUE = 60  # characters of a value that a message shows
+
+
+def faults_of(document: Document, refusal: ValidationError) -> list[Fault]:
+    """Put into words why a document was refused: one fault for each field, with its place in the text."""
+    by_field: dict[FieldPath, list[ErrorDetails]] = {}
+    for error in refusal.errors(include_url=False):
+        by_field.setdefault(_field_of(document.data, error), []).append(error)
+    return [_fault(document, field, errors) for field, errors in by_field.items()]
+
+
+def dotted(field: FieldPath) -> str:
+    """Write a field as people do: `images[0].url`."""
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{printable(part)}" for part in field).lstrip(".")
+
+
+def printable(text: str) -> str:
+    """Return `text` itself, or its escaped form where a terminal could take it for more than text."""
+    return text if text.isprintable() else repr(text)
+
+
+def _field_of(data: Any, error: ErrorDetails) -> FieldPath:
+    """Find the field of the file that an error is about.
+
+    1. Our own checks of several fields name theirs at the start of the message.
+    2. Otherwise it is Pydantic's location without the names of union branches, which no file contains.
+    """
+    named = re.match(rf"Value error, ({_NAMED}): ", error["msg"])
+    if error["type"] == "value_error" and named:
+        return tuple(named[1].split("."))
+    kept: list[str | int] = []
+    value = data
+    for index, part in enumerate(error["loc"]):
+        last = index == len(error["loc"]) - 1
+        if isinstance(value, dict) and (part in value or (last and error["type"] == "missing")):
+            value = value.get(part)
+        elif isinstance(value, list) and isinstance(part, int) and part < len(value):
+            value = value[part]
+        else:
+            continue
+        kept.append(part)
+    return tuple(kept)
+
+
+def _fault(document: Document, field: FieldPath, errors: list[ErrorDetails]) -> Fault:
+    """Join the errors about one field; several are the branches of a union, of which one would be enough."""
+    texts = ", or ".join(dict.fromkeys(_explain(document, field, error) for error in errors))
+    if not field:
+        return Fault(_mark_of(document, field), texts)
+    if _is_overridden(document, field):
+        return Fault(None, f"--set {dotted(field)}: {texts}")
+    return Fault(_mark_of(document, field), f"{dotted(field)}: {texts}")
+
+
+def _is_overridden(document: Document, field: FieldPath) -> bool:
+    """Return whether a field's value comes from `--set`: its own, one around it, or one inside it."""
+    return any(
+        field[: len(override)] == override or (field not in document.marks and override[: len(field)] == field)
+        for override in document.overridden
+    )
+
+
+def _mark_of(document: Document, field: FieldPath) -> Mark | None:
+    """Find the place of a field, or of the innermost mapping around it that the text has."""
+    around = (field[:end] for end in range(len(field), -1, -1))
+    return next((document.marks[part] for part in around if part in document.marks), None)
+
+
+def _explain(document: Document, field: FieldPath, error: ErrorDetails) -> str:
+    kind, context, value = error["type"], error.get("ctx", {}), error["input"]
+    match kind:
+        case "missing":
+            return "this key is required"
+        case "extra_forbidden":
+            return _unknown_key(field)
+        case "string_type" if field in document.written:
+            return _not_text(document, field, value)
+        case "literal_error":
+            allowed = re.findall(r"'([^']*)'", str(context["expected"]))
+            meant = _did_you_mean(str(value), allowed)
+            return f"{_shown(document, field, value)} is not allowed; allowed: {context['expected']}{meant}"
+        case "union_tag_invalid":
+            return f"endpoint {context['tag']!r} is not allowed; allowed: P009, P060" + (
+                " (P061 is not yet there: it comes with a later version)" if context["tag"] == "P061" else ""
+            )
+        case "string_pattern_mismatch":
+            shown = _shown(document, field, value)
+            return f"{shown} is not allowed; allowed: small letters a-z, digits and -, 1 to 64 characters"
+        case "value_error":
+            return re.sub(rf"^{_NAMED}: ", "", error["msg"].removeprefix("Value error, "))
+        case _:
+            return f"{_shown(document, field, value)}: {_in_words(error['msg'])}"
+
+
+def _not_text(document: Document, field: FieldPath, value: Any) -> str:
+    written = printable(document.written[field])
+    if re.fullmatch(r"\d{4}-\d{2}-\d{2}", written) and str(field[-1]).endswith("_time"):
+        return f'write a date as "yyyyMMdd": "{written.replace("-", "")}"'
+    return f'YAML reads {written} as {kind_in_yaml(value)}; put it in quotes: "{written}"'
+
+
+def _in_words(message: str) -> str:
+    """Translate Pydantic's message into the words of a person who writes YAML."""
+    message = message.replace("Input should be", "must be")
+    if message.startswith("List should have at least 1 item"):
+        return "at least one entry is needed"
+    message = re.sub(r"valid dictionary( or instance of \w+)?", "mapping (key: value)", message)
+    message = message.replace("a valid integer", "a whole number").replace(
+        "a valid list", "a list (- one entry a line)"
+    )
+    return message.replace("a valid boolean", "true or false").replace("a valid string", "text")
+
+
+def _shown(document: Document, field: FieldPath, value: Any) -> str:
+    """Show a value as it was written; of a mapping or list only its kind, since it may hold secrets."""
+    if value is None or isinstance(value, dict | list):
+        return kind_in_yaml(value)
+    text = f"{value!r}" if isinstance(value, str) else document.written.get(field, str(value))
+    return text if len(text) <= _LONGEST_VALUE else text[: _LONGEST_VALUE - 3] + "..."
+
+
+def _unknown_key(field: FieldPath) -> str:
+    key = str(field[-1])
+    if key in _ONLY_P060:
+        return f"{key} belongs to endpoint P060; P009 does not take it"
+    around = tuple(0 if isinstance(part, int) else part for part in field[:-1])  # all entries of a list are alike
+    allowed = [known for known in _keys_at(around) if known != key]
+    return f"unknown key{_did_you_mean(key, allowed) or '; allowed: ' + ', '.join(allowed)}"
+
+
+def _did_you_mean(word: str, allowed: list[str]) -> str:
+    as_written = {known.lower(): known for known in allowed}
+    close = difflib.get_close_matches(word.lower(), as_written, n=1, cutoff=0.6)
+    return f"; did you mean {as_written[close[0]]!r}?" if close else ""
+
+
+@lru_cache(maxsize=100)
+def _keys_at(field: FieldPath) -> list[str]:
+    """List the keys that the mapping at `field` may have in any branch of a union, from the JSON Schema."""
+    schema = JobSpec.model_json_schema()
+    nodes = [schema]
+    for part in field:
+        nodes = [found for node in _branches(nodes, schema) if (found := _child(node, part)) is not None]
+    return sorted({key for node in _branches(nodes, schema) for key in node.get("properties", {})})
+
+
+def _child(node: dict[str, Any], part: str | int) -> dict[str, Any] | None:
+    if isinstance(part, int):
+        found = node.get("items")
+    else:
+        found = node.get("properties", {}).get(part, node.get("additionalProperties"))
+    return found if isinstance(found, dict) else None
+
+
+def _branches(nodes: list[dict[str, Any]], schema: dict[str, Any]) -> list[dict[str, Any]]:
+    """Replace references by what they name and unions by their branches."""
+    plain: list[dict[str, Any]] = []
+    for node in nodes:
+        if "$ref" in node:
+            node = schema["$defs"][node["$ref"].rsplit("/", 1)[-1]]
+        inner = [*node.get("anyOf", []), *node.get("oneOf", [])]
+        plain += _branches(inner, schema) if inner else [node]
+    return plain
