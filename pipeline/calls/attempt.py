@@ -63,7 +63,7 @@ class Sender:
     async def send(self, attempt: Attempt) -> wire.Answer:
         """Send and read the whole answer. Raises CallError, or Stopping when nothing was sent."""
         kind = attempt.request.kind
-        await self._limiters[kind].rested()
+        await self._limiters[kind].until_unpaused()
         door = self._doors[kind]
         await _enter(door)
 

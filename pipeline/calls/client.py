@@ -115,11 +115,11 @@ class Client:
             if kind in self.limiters:
                 self.limiters[kind].close()
 
-    def woke(self) -> None:
+    def clock_jumped(self) -> None:
         """Take nothing for granted after a sleep or a moved clock: a new token, and no burst."""
         self._auth.doubt()
         for limiter in self.limiters.values():
-            limiter.woke()
+            limiter.start_evenly()
 
     async def _call(self, request: wire.Request, read: Callable[[wire.Answer], _T], meter: Meter) -> _T:
         doubted: list[CallError] = []

@@ -103,7 +103,7 @@ class Watch:
         jump = self._ticks.look()
         if jump is not None:
             _log.warning("clock.jumped step_s=%.1f gap_s=%.1f", jump.step_s, jump.gap_s)
-            self._client.woke()
+            self._client.clock_jumped()
 
     def _mind_the_room(self) -> None:
         """Once all items are in, end the run in good order if the disk will not hold what is left of them."""

@@ -624,7 +624,7 @@ async def test_a_limiter_that_was_slowed_down_far_keeps_its_rate(soon_old: None)
     done = 0
     async with Misbehaving(answers(OK[Kind.SEARCH])) as server, client_at(server.url, qps=500) as client:
         limiter = client.limiters[Kind.SEARCH]
-        limiter.rate = 15.0  # 40 after the first success
+        limiter.adaptive.rate = 15.0  # 40 after the first success
 
         async def one(meter: FakeMeter) -> None:
             nonlocal done

@@ -1,4 +1,4 @@
-"""Pacing, in virtual time: never above the limit, close to all of it, and what pauses, slows and ends it."""
+"""Permits for one kind of call, in virtual time: never above the limit, close to all of it, slower and faster again."""
 
 import random
 from collections.abc import Callable
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.calls.limiter import CATCH_UP_S, MARGIN_S, Limiter
+from pipeline.calls.limiter import CATCH_UP_S, MARGIN_S, AdaptiveRate, Limiter
 from pipeline.errors import RunPaused, Stopping
 from tests.support.virtual_time import run_virtually
 
@@ -160,21 +160,21 @@ def test_a_pause_stops_all_who_wait_and_the_longest_one_counts() -> None:
     assert times[-1] < began + 14
 
 
-def test_resting_waits_for_the_pause_and_takes_no_permit() -> None:
+def test_waiting_until_nothing_is_paused_takes_no_permit() -> None:
     async def scenario() -> None:
         limiter = Limiter(1)
         began = anyio.current_time()
-        await limiter.rested()
+        await limiter.until_unpaused()
         assert anyio.current_time() == began
         limiter.pause(7)
-        await limiter.rested()
+        await limiter.until_unpaused()
         assert anyio.current_time() == pytest.approx(began + 7)
         assert limiter.sent == 0
 
     run_virtually(scenario)
 
 
-@pytest.mark.parametrize("wait", ["permit", "rested"])
+@pytest.mark.parametrize("wait", ["permit", "until_unpaused"])
 def test_closing_wakes_everyone_who_waits_with_stopping(wait: str) -> None:
     async def scenario() -> float:
         limiter = Limiter(1)
@@ -237,108 +237,111 @@ def test_a_crowd_that_gives_up_leaves_the_turn_to_the_next() -> None:
 # --- slower, faster, quota ---
 
 
-def test_a_refusal_for_speed_takes_a_tenth_at_most_once_a_second(clock: Clock) -> None:
-    limiter = Limiter(100, clock=clock)
-    for now, rate in [(0.0, 90.0), (0.0, 90.0), (0.99, 90.0), (1.0, 81.0), (1.5, 81.0)]:
-        clock.now = now
-        limiter.slow_down()
-        assert limiter.rate == pytest.approx(rate)
-    assert limiter.slowed == 2
+def refused_at(rate: AdaptiveRate, *times: float) -> list[float]:
+    """Refuse a call at each of these times; return the rate after each."""
+    rates = []
+    for now in times:
+        rate.refused(now)
+        rates.append(rate.rate)
+    return rates
 
 
-def test_the_third_refusal_within_5_seconds_halves_and_still_only_once_a_second(clock: Clock) -> None:
-    limiter = Limiter(100, clock=clock)
-    for now, rate in [(0.0, 90.0), (2.0, 81.0), (5.0, 40.5), (5.0, 40.5), (5.9, 40.5), (6.0, 36.45)]:
-        clock.now = now
-        limiter.slow_down()
-        assert limiter.rate == pytest.approx(rate)
+def test_a_refusal_for_speed_takes_a_tenth_at_most_once_a_second() -> None:
+    rates = refused_at(AdaptiveRate(100), 0.0, 0.0, 0.99, 1.0, 1.5)
+    assert rates == pytest.approx([90.0, 90.0, 90.0, 81.0, 81.0])
 
 
-def test_three_refusals_in_more_than_5_seconds_do_not_halve(clock: Clock) -> None:
-    limiter = Limiter(100, clock=clock)
-    for now in (0.0, 2.6, 5.2):
-        clock.now = now
-        limiter.slow_down()
-    assert limiter.rate == pytest.approx(72.9)
+def test_the_third_refusal_within_5_seconds_halves_and_still_only_once_a_second() -> None:
+    rates = refused_at(AdaptiveRate(100), 0.0, 2.0, 5.0, 5.0, 5.9, 6.0)
+    assert rates == pytest.approx([90.0, 81.0, 40.5, 40.5, 40.5, 36.45])
 
 
-def test_the_rate_recovers_by_a_twentieth_of_the_limit_every_10_clean_seconds(clock: Clock) -> None:
-    limiter = Limiter(100, clock=clock)
-    limiter.slow_down()
+def test_after_a_halving_two_more_refusals_do_not_halve_again() -> None:
+    rates = refused_at(AdaptiveRate(100), 0.0, 1.0, 2.0, 3.0, 4.0, 5.0)
+    assert rates == pytest.approx([90.0, 81.0, 40.5, 36.45, 32.805, 16.4025])
+
+
+def test_three_refusals_in_more_than_5_seconds_do_not_halve() -> None:
+    assert refused_at(AdaptiveRate(100), 0.0, 2.6, 5.2)[-1] == pytest.approx(72.9)
+
+
+def test_the_rate_recovers_by_a_twentieth_of_the_limit_every_10_clean_seconds() -> None:
+    rate = AdaptiveRate(100)
+    rate.refused(0.0)
     rates = []
     for second in range(1, 42):
-        clock.now = float(second)
-        limiter.succeeded()
-        rates.append(round(limiter.rate, 6))
+        rate.accepted(float(second))
+        rates.append(round(rate.rate, 6))
     assert rates == [90.0] * 9 + [95.0] * 10 + [100.0] * 22
 
 
-def test_a_refusal_starts_the_clean_seconds_anew(clock: Clock) -> None:
-    limiter = Limiter(100, clock=clock)
-    for now in (0.0, 9.0):
-        clock.now = now
-        limiter.slow_down()
-    clock.now = 18.9
-    limiter.succeeded()
-    assert limiter.rate == pytest.approx(81.0)
-    clock.now = 19.0
-    limiter.succeeded()
-    assert limiter.rate == pytest.approx(86.0)
+def test_a_refusal_starts_the_clean_seconds_anew() -> None:
+    rate = AdaptiveRate(100)
+    refused_at(rate, 0.0, 9.0)
+    rate.accepted(18.9)
+    assert rate.rate == pytest.approx(81.0)
+    rate.accepted(19.0)
+    assert rate.rate == pytest.approx(86.0)
 
 
-def slow_to_the_floor(limiter: Limiter, clock: Clock) -> float:
-    for _ in range(100):
-        clock.now += 1.0
-        limiter.slow_down()
-        if limiter.rate <= limiter.qps / 20:
-            return clock.now
-    raise AssertionError(limiter)
+def test_seconds_asleep_are_not_clean_seconds() -> None:
+    rate = AdaptiveRate(100)
+    rate.refused(0.0)
+    rate.start_evenly(3600.0)
+    rate.accepted(3601.0)
+    assert rate.rate == pytest.approx(90.0)
 
 
-def test_the_rate_never_falls_below_a_twentieth_of_the_limit(clock: Clock) -> None:
-    limiter = Limiter(100, clock=clock)
-    slow_to_the_floor(limiter, clock)
-    clock.now += 5
-    limiter.slow_down()
-    assert limiter.rate == 5.0
+def test_above_the_rate_that_was_refused_last_it_feels_its_way() -> None:
+    """By a twentieth of itself, not of the limit: an account that allows a tenth would be overshot by half."""
+    rate = AdaptiveRate(100)
+    rate.rate = 10.0
+    rate.refused(0.0)
+    rates = []
+    for tens in range(1, 5):
+        rate.accepted(10.0 * tens)
+        rates.append(rate.rate)
+    assert rates == pytest.approx([9.45, 9.9225, 10.418625, 10.93955625])
 
 
-def test_10_minutes_of_refusals_at_the_lowest_rate_are_the_quota(clock: Clock) -> None:
-    limiter = Limiter(100, clock=clock)
-    reached = slow_to_the_floor(limiter, clock)
-    clock.now = reached + 600.0
-    limiter.slow_down()
-    clock.now = reached + 601.1
+def slow_to_the_floor(rate: AdaptiveRate, *, now: float = 0.0) -> float:
+    """Refuse one call a second until the rate is a twentieth of 100; return the time of the last refusal."""
+    for second in range(100):
+        rate.refused(now + second)
+        if rate.rate <= 5.0:
+            return now + second
+    raise AssertionError(rate.rate)
+
+
+def test_the_rate_never_falls_below_a_twentieth_of_the_limit() -> None:
+    rate = AdaptiveRate(100)
+    reached = slow_to_the_floor(rate)
+    assert refused_at(rate, reached + 5) == [5.0]
+
+
+def test_10_minutes_of_refusals_at_the_lowest_rate_are_the_quota() -> None:
+    rate = AdaptiveRate(100)
+    reached = slow_to_the_floor(rate)
+    rate.refused(reached + 600.0)
     with pytest.raises(RunPaused) as pause:
-        limiter.slow_down()
+        rate.refused(reached + 601.1)
     assert pause.value.code == "quota"
 
 
-def test_10_minutes_at_the_lowest_rate_count_from_time_zero_too(clock: Clock) -> None:
-    limiter = Limiter(100, clock=clock)
-    clock.now = -100.0
-    while limiter.rate > 5.0:
-        limiter.slow_down()
-        clock.now += 1.0
-    limiter.succeeded()
-    clock.now = 0.0
-    limiter.slow_down()
-    clock.now = 599.0
-    limiter.slow_down()
-    clock.now = 601.0
+def test_10_minutes_at_the_lowest_rate_count_from_time_zero_too() -> None:
+    rate = AdaptiveRate(100)
+    slow_to_the_floor(rate, now=-100.0)
+    rate.accepted(-1.0)
+    refused_at(rate, 0.0, 599.0)
     with pytest.raises(RunPaused):
-        limiter.slow_down()
+        rate.refused(601.0)
 
 
-def test_a_success_at_the_lowest_rate_means_it_is_not_the_quota(clock: Clock) -> None:
-    limiter = Limiter(100, clock=clock)
-    reached = slow_to_the_floor(limiter, clock)
-    clock.now = reached + 599.0
-    limiter.succeeded()
-    clock.now = reached + 620.0
-    slowed = limiter.slowed
-    limiter.slow_down()
-    assert limiter.slowed == slowed + 1
+def test_a_success_at_the_lowest_rate_means_it_is_not_the_quota() -> None:
+    rate = AdaptiveRate(100)
+    reached = slow_to_the_floor(rate)
+    rate.accepted(reached + 599.0)
+    assert refused_at(rate, reached + 620.0) == [5.0]
 
 
 @pytest.mark.parametrize(("asked_s", "paused_s"), [(None, 0.0), (0.0, 0.0), (12.0, 12.0), (9999.0, 300.0)])

@@ -198,7 +198,7 @@ def watch_of(of: Time, client: Any) -> Watch:
 
 def test_a_jump_is_logged_and_the_client_takes_nothing_for_granted(caplog: pytest.LogCaptureFixture) -> None:
     of, woken = Time(), list[int]()
-    watch = watch_of(of, SimpleNamespace(woke=lambda: woken.append(1)))
+    watch = watch_of(of, SimpleNamespace(clock_jumped=lambda: woken.append(1)))
     with caplog.at_level(logging.INFO, logger="pipeline"):
         for _ in range(4):
             of.pass_(0.25)
@@ -276,7 +276,7 @@ def test_no_burst_follows_a_sleep(qps: int) -> None:
                 calls.start_soon(call)
             await anyio.sleep(0.5)
             loop.now += HOUR  # everything due is late by an hour now
-            limiter.woke()
+            limiter.start_evenly()
         return [at for at in sent if at > 1000 + HOUR]
 
     after = run_virtually(run)
@@ -294,7 +294,7 @@ def test_a_limiter_that_was_woken_makes_up_for_nothing() -> None:
     async def permits() -> list[float]:
         await limiter.permit()
         now[0] = HOUR
-        limiter.woke()
+        limiter.start_evenly()
         assert limiter._wait_s(HOUR) == pytest.approx(1 / 1000)
         now[0] = HOUR + 1.0  # and a stall right after
         return [await limiter.permit()]
