@@ -25,6 +25,7 @@ from pipeline.calls.access import Credentials
 from pipeline.calls.limiter import MARGIN_S
 from pipeline.errors import JournalError, RunLocked, SpecError
 from pipeline.system.clock import steady
+from pipeline.system.files import write_whole
 
 POLL_S = 0.25
 _DOOR_S = 30.0
@@ -193,6 +194,4 @@ def _ended(slot: Path, now: float) -> float:
 def _write_note(slot: Path, *, job: str, share: float, ended: float | None = None) -> None:
     note = {"pid": os.getpid(), "host": socket.gethostname(), "job": job, "share": share}
     text = json.dumps(note if ended is None else note | {"ended": ended})
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0)
-    with open(os.open(slot.with_suffix(".json"), flags, 0o600), "w", encoding="utf-8") as file:
-        file.write(text)
+    write_whole(slot.with_suffix(".json"), text.encode(), durable=False)

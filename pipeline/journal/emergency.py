@@ -18,6 +18,7 @@ from pathlib import Path
 import msgspec
 
 from pipeline.errors import JournalError
+from pipeline.system.files import private, write_all
 
 BALLAST = ".ballast"
 BALLAST_BYTES = 16 << 20
@@ -94,7 +95,7 @@ class Emergency:
         if not lines:
             return
         try:
-            self._write(b"".join(lines))
+            self._write(lines)
             self.kept += len(lines)
         except OSError as exc:
             _log.error("emergency.failed %s", exc.strerror)
@@ -116,15 +117,12 @@ class Emergency:
             os.close(self._fd)
             self._fd = None
 
-    def _write(self, data: bytes) -> None:
+    def _write(self, lines: Sequence[bytes]) -> None:
         if self._fd is None:
             stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
             self._name = f"emergency-{stamp}-{os.getpid()}.jsonl"
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0)
-            self._fd = os.open(self._folder / self._name, flags, 0o600)
-        view = memoryview(data)
-        while view:
-            view = view[os.write(self._fd, view) :]
+            self._fd = private(self._folder / self._name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND)
+        write_all(self._fd, lines)
         os.fsync(self._fd)
 
 
@@ -157,8 +155,7 @@ def retire(files: Sequence[Path]) -> None:
 
 def _reserve(path: Path) -> None:
     """Blocks that are really there: a file of zeros alone may be a hole."""
-    flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
-    with open(os.open(path, flags, 0o600), "r+b") as file:
+    with open(private(path, os.O_RDWR | os.O_CREAT), "r+b") as file:
         if hasattr(os, "posix_fallocate"):
             with contextlib.suppress(OSError):  # not every file system can; a disk that is full says so again below
                 os.posix_fallocate(file.fileno(), 0, BALLAST_BYTES)

@@ -12,9 +12,9 @@ from typing import NamedTuple
 from pipeline.errors import JournalError
 from pipeline.models import Spliced
 from pipeline.system.checksum import crc32
+from pipeline.system.files import private, write_all
 
 _CHUNK = 1 << 20
-_AT_ONCE = 512  # parts of a write; Linux takes 1,024
 
 
 class Line(NamedTuple):
@@ -31,8 +31,7 @@ class Sink:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
-        self._fd = os.open(path, flags, 0o600)
+        self._fd = private(path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
         self._next = 0
         self._end = 0
 
@@ -105,18 +104,6 @@ class Sink:
     def close(self) -> None:
         """Close the file."""
         os.close(self._fd)
-
-
-def write_all(fd: int, parts: Sequence[bytes]) -> None:
-    """Write the parts one after the other; most often without a copy of them all, which is a megabyte for a group."""
-    for at in range(0, len(parts), _AT_ONCE):
-        some = parts[at : at + _AT_ONCE]
-        written = os.writev(fd, some) if hasattr(os, "writev") else 0
-        if written == sum(map(len, some)):
-            continue
-        rest = memoryview(b"".join(some))[written:]
-        while rest:
-            rest = rest[os.write(fd, rest) :]
 
 
 def _sync_data(fd: int) -> None:

@@ -9,9 +9,9 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from pipeline.journal.results_file import write_all
 from pipeline.journal.sql.rows import SearchNote, SpoolRef
 from pipeline.system.checksum import crc32, joined
+from pipeline.system.files import private, write_all
 
 SEGMENT_BYTES = 32 << 20
 _CRC_BYTES = 4
@@ -83,8 +83,7 @@ class Spool:
         self._segment += 1
         self._offset = 0
         self._folder.mkdir(mode=0o700, exist_ok=True)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0)
-        self._fd = os.open(self._path(self._segment), flags, 0o600)
+        self._fd = private(self._path(self._segment), os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
 
     def _path(self, segment: int) -> Path:
         return self._folder / f"{segment:08d}.spool"

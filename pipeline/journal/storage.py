@@ -1,9 +1,7 @@
 """The three places a run writes to, opened together: the states, the hits under way, and the lines."""
 
 import contextlib
-import errno
 import logging
-import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -17,6 +15,7 @@ from pipeline.journal.spool import Spool
 from pipeline.journal.sql.database import Store
 from pipeline.journal.sql.schema import Connection, check_version, configure
 from pipeline.journal.verify import refuse_changed_lines
+from pipeline.system.files import sync_names
 from pipeline.system.mounts import mount_table, network_file_system
 
 JOURNAL, RESULTS, SPOOL = "journal.sqlite", "results.jsonl", "spool"
@@ -78,7 +77,7 @@ def open_disk(
         kept = [line + b"\n" for path in left for line in path.read_bytes().split(b"\n") if line]
         recovered = recover(store, sink, now=now, kept=kept)
         retire(left)
-        sync_names(folder)
+        sync_names(folder)  # at every start: the one that made the names may have been killed before it synced them
         live = store.do("SELECT segment, count(*) FROM items WHERE segment IS NOT NULL GROUP BY segment").fetchall()
         return Disk(store, Spool(folder / SPOOL, live), sink, recovered, Emergency(folder))
     except sqlite3.Error as exc:
@@ -117,30 +116,6 @@ def _check_pages(store: Store) -> None:
         damage = sqlite3.DatabaseError("; ".join(said)[:300])
         damage.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
         raise damage
-
-
-def sync_names(folder: Path) -> None:
-    """Make the names of the files durable, and those of the folders up to them: a synced file can still lose its name.
-
-    Done at every start, for the start that made them may have been killed before it came to this.
-    """
-    if not hasattr(os, "O_DIRECTORY"):
-        return
-    _sync_folder(folder)
-    for parent in folder.absolute().parents:
-        try:
-            _sync_folder(parent)
-        except OSError as exc:  # not ours to read, or no folder that can be synced: then we have not made it either
-            if exc.errno not in (errno.EACCES, errno.EPERM, errno.EINVAL, errno.ENOTSUP):
-                raise
-
-
-def _sync_folder(folder: Path) -> None:
-    directory = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
 
 
 def _journal_mode(folder: Path, mounts: Callable[[], str]) -> str:

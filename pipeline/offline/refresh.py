@@ -12,9 +12,10 @@ from pipeline.journal.storage import RESULTS
 from pipeline.models import PAID, State
 from pipeline.offline.opening import Place
 from pipeline.results.summary import RunSummary, Spent, calls_per_settled, item_counts, to_json
-from pipeline.run.directory import OPEN, SUMMARY, plain_line, write_whole
+from pipeline.run.directory import OPEN, SUMMARY
 from pipeline.run.end import exit_of
 from pipeline.system.clock import iso
+from pipeline.system.files import ascii_line, write_whole
 from pipeline.version import __version__
 
 _BATCH = 512
@@ -52,7 +53,7 @@ def _open_lines(place: Place, store: Store) -> Iterator[bytes]:
     after = 0
     while batch := store.open_items(after=after, limit=_BATCH):
         for work, state, problem in batch:
-            yield plain_line(place.records.open(work, state, problem))
+            yield ascii_line(place.records.open(work, state, problem))
         after = batch[-1][0].ord
 
 

@@ -9,11 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pipeline.errors import JournalError, OtherVersion
-from pipeline.journal.storage import JOURNAL, REPAIRING, RESULTS, looking, sync_names
+from pipeline.journal.storage import JOURNAL, REPAIRING, RESULTS, looking
 from pipeline.journal.verify import verify
 from pipeline.offline.rebuild import Rebuild
 from pipeline.offline.salvage import Salvage
-from pipeline.offline.whole_lines import Damage, copy_lines, is_ours, keep_aside, take_lines
+from pipeline.offline.whole_lines import Damage, is_ours, keep_aside, lines_at, take_lines
+from pipeline.system.files import sync_names, write_whole
 
 
 def is_whole(folder: Path) -> bool:
@@ -97,11 +98,9 @@ def _replace_results(folder: Path, rebuild: Rebuild, damage: Damage, number: int
     if not damage.bytes:
         yield f"{RESULTS}: {len(kept):,} lines, all of them whole; left as it is"
         return
-    new, aside = folder / f".{RESULTS}.new", folder / f"{RESULTS}.damaged-{number}"
-    copy_lines(results, new, iter(kept))
+    aside = folder / f"{RESULTS}.damaged-{number}"
     keep_aside(results, aside)
-    new.replace(results)
-    sync_names(folder)
+    write_whole(results, lines_at(results, kept))
     yield (
         f"{RESULTS}: {len(kept):,} whole lines kept, {damage.bytes:,} bytes in {damage.places:,} places left out; the "
         f"old file is {aside.name}"

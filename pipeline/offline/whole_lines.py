@@ -4,7 +4,7 @@ import os
 import shutil
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -125,15 +125,12 @@ def is_ours(old: Salvage | None, job: str) -> Callable[[View, bytes], bool]:
     return accept
 
 
-def copy_lines(path: Path, into: Path, found: Iterator[tuple[int, int]]) -> None:
-    """Write the bytes at these (offset, length) to a new file, durably."""
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
-    with path.open("rb") as old, open(os.open(into, flags, 0o600), "wb") as new:
-        for offset, length in found:
-            old.seek(offset)
-            new.write(old.read(length))
-        new.flush()
-        os.fsync(new.fileno())
+def lines_at(path: Path, places: Iterable[tuple[int, int]]) -> Iterator[bytes]:
+    """Yield the bytes of a file at each (offset, length)."""
+    with path.open("rb") as file:
+        for offset, length in places:
+            file.seek(offset)
+            yield file.read(length)
 
 
 def keep_aside(path: Path, name: Path) -> None:

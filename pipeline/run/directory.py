@@ -4,17 +4,17 @@ import json
 import os
 import re
 import socket
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
-import msgspec
 from filelock import FileLock, Timeout
 
 from pipeline.errors import JournalError, RunLocked
 from pipeline.job.schema import JobSpec
 from pipeline.journal.storage import SPOOL
+from pipeline.system.files import write_whole
 
 SUMMARY, OPEN, SPEC, LOG, REPORT, LOCK = (
     "summary.json",
@@ -107,26 +107,3 @@ def _holder(folder: Path) -> str:
         return f" (pid {int(holder['pid'])} on {holder['host']!s:.60})"
     except (OSError, ValueError, KeyError, TypeError):
         return ""
-
-
-def write_whole(path: Path, data: bytes | Iterable[bytes]) -> None:
-    """Replace a file as a whole: after a crash it is the old one or the new one, never half of one."""
-    temporary = path.with_name(f".{path.name}.new")
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
-    with open(os.open(temporary, flags, 0o600), "wb") as file:
-        for part in [data] if isinstance(data, bytes) else data:
-            file.write(part)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-    if hasattr(os, "O_DIRECTORY"):
-        directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
-
-
-def plain_line(line: bytes) -> bytes:
-    """A JSON line in ASCII, for files that people print on terminals."""
-    return json.dumps(msgspec.json.decode(line), separators=(",", ":")).encode() + b"\n"

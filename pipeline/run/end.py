@@ -20,9 +20,10 @@ from pipeline.results.page.page import write_report
 from pipeline.results.page.view import RunView
 from pipeline.results.record import RecordWriter
 from pipeline.results.summary import RunSummary, Spent, calls_per_settled, item_counts, to_json
-from pipeline.run.directory import OPEN, REPORT, SUMMARY, plain_line, write_whole
+from pipeline.run.directory import OPEN, REPORT, SUMMARY
 from pipeline.sources.pictures import read_picture
 from pipeline.system.clock import iso, steady
+from pipeline.system.files import ascii_line, write_whole
 from pipeline.version import __version__
 
 REPORTED = 500
@@ -50,7 +51,7 @@ async def write_open(ending: Ending) -> None:
     lines = []
     after = 0
     while batch := await ending.journal.open_items(after=after):
-        lines += [plain_line(ending.records.open(work, state, problem)) for work, state, problem in batch]
+        lines += [ascii_line(ending.records.open(work, state, problem)) for work, state, problem in batch]
         after = batch[-1][0].ord
     write_whole(ending.folder / OPEN, lines)
 

@@ -34,7 +34,7 @@ from pipeline.models import PAID, WAITING, Kind
 from pipeline.results.record import RecordWriter, search_params
 from pipeline.results.summary import RunSummary
 from pipeline.run.begin import prepare, prepare_again
-from pipeline.run.directory import LOG, SPEC, hold, run_folder, write_whole
+from pipeline.run.directory import LOG, SPEC, hold, run_folder
 from pipeline.run.embedded_sandbox import address, hit_picture
 from pipeline.run.end import Ending, summarise, write_open, write_report_page
 from pipeline.run.load import Job, load
@@ -45,6 +45,7 @@ from pipeline.sources.items import check_sources
 from pipeline.sources.pictures import read_picture
 from pipeline.system.clock import iso, steady
 from pipeline.system.event_log import run_log
+from pipeline.system.files import write_whole
 from pipeline.system.interpreter import tuned
 
 _log = logging.getLogger(__name__)

@@ -5,8 +5,7 @@ gallery and kept as a file; without a place to keep it, it is computed anew.
 """
 
 import hashlib
-import os
-import tempfile
+import io
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 from pipeline.sandbox.features import FEATURE_VERSION, SIZE, NotAPicture, describe
 from pipeline.sandbox.locarno import parse_locarno
 from pipeline.sandbox.patents import Patent, patent_for
+from pipeline.system.files import write_whole
 
 _SUFFIXES = (".jpeg", ".jpg", ".png")
 
@@ -167,11 +167,6 @@ def _keep_index(kept: Path, index: NDArray[np.float32]) -> None:
     # Two processes may build at once: each writes its own file, and the last rename wins with equal bytes.
     with suppress(OSError):
         kept.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=kept.parent, prefix=kept.name, suffix=".part")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                np.save(file, index)
-            os.replace(name, kept)
-        except OSError:
-            Path(name).unlink(missing_ok=True)
-            raise
+        array = io.BytesIO()
+        np.save(array, index)
+        write_whole(kept, array.getvalue(), durable=False, several_writers=True)

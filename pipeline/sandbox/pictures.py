@@ -16,6 +16,7 @@ from typing import Literal, NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
 from pipeline.models import SANDBOX_HOST
+from pipeline.system.files import private, write_whole
 
 HOST = SANDBOX_HOST
 LIFETIME_S = 32_400  # nine hours, as the vendor says
@@ -73,7 +74,7 @@ class PictureStore:
         digest = hashlib.sha256(data).hexdigest()
         target = self._uploads / digest
         if not target.exists():
-            _write_whole(target, data)
+            write_whole(target, data, durable=False, several_writers=True)
         return self._signed(f"/upload/{digest}.{extension}", int(self._clock()) + LIFETIME_S)
 
     def find(self, url: str) -> Picture:
@@ -167,21 +168,11 @@ def _digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def _write_whole(target: Path, data: bytes) -> None:
-    """Write so that the name never shows a part of the content."""
-    draft = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
-    draft.replace(target)
-
-
 def _signing_key(path: Path) -> bytes:
     """Read the folder's key, or make one that only its owner can read."""
     if not path.exists():
         draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w") as file:
+        with open(private(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL), "w") as file:
             file.write(secrets.token_hex(32))
         try:
             os.link(draft, path)  # unlike a rename it never replaces the key of a sandbox that was faster

@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from pipeline.sandbox.validate import Creation, PatentMessage
+from pipeline.system.files import private
 
 LIFETIME_S = 28_800  # eight hours, as the vendor says
 
@@ -48,7 +49,7 @@ class TaskLog:
     def __init__(self, folder: Path, *, clock: Callable[[], float]) -> None:
         self._path = folder / _FILE
         self._clock = clock
-        self._file = os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
+        self._file = private(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT)
         self._end = _cut_torn_line(self._file)
         # task id -> offset and length of its line; filled at the first look, for most sandboxes are never asked.
         self._index: dict[str, tuple[int, int]] | None = None

@@ -27,8 +27,9 @@ from pipeline.journal.writer import Writer
 from pipeline.models import PAID, Choice, Hits, Item, Kind, State, Task, Upload, Work
 from pipeline.ports import Meter
 from pipeline.results.record import RecordWriter, search_params
-from pipeline.run.directory import OPEN, hold, plain_line, write_whole
+from pipeline.run.directory import OPEN, hold
 from pipeline.sources.pictures import Picture
+from pipeline.system.files import ascii_line, write_whole
 from tests.proof.history import Created
 
 NOW = 1_795_262_400.0
@@ -190,7 +191,7 @@ async def run(
             lines = []
             after = 0
             while batch := await journal.open_items(after=after):
-                lines += [plain_line(records.open(work, state, problem)) for work, state, problem in batch]
+                lines += [ascii_line(records.open(work, state, problem)) for work, state, problem in batch]
                 after = batch[-1][0].ord
             write_whole(folder / OPEN, lines)
         finally:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import JournalError, RunLocked
-from pipeline.run.directory import LOCK, hold, plain_line, run_folder, write_whole
+from pipeline.run.directory import LOCK, hold, run_folder
 from tests.support.fakes import job
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -159,64 +159,3 @@ def test_folder_of_another_user_is_refused(tmp_path: Path) -> None:
     os.chown(tmp_path, 12345, 12345)
     with pytest.raises(JournalError, match="cannot be written"), hold(tmp_path):
         pass
-
-
-# --- files that are there as a whole or not at all ---
-
-
-def test_file_is_replaced_as_a_whole(tmp_path: Path) -> None:
-    for data, expected in ((b"old", b"old"), ([b"new", b"er"], b"newer"), (iter([b"x"]), b"x"), ([], b"")):
-        write_whole(tmp_path / "file", data)
-        assert (tmp_path / "file").read_bytes() == expected
-    assert [path.name for path in tmp_path.iterdir()] == ["file"]
-    assert stat.S_IMODE((tmp_path / "file").stat().st_mode) == 0o600
-
-
-def test_failure_while_writing_leaves_the_old_file(tmp_path: Path) -> None:
-    write_whole(tmp_path / "file", b"old")
-
-    def breaking_off():
-        yield b"half"
-        raise ZeroDivisionError
-
-    with pytest.raises(ZeroDivisionError):
-        write_whole(tmp_path / "file", breaking_off())
-    assert (tmp_path / "file").read_bytes() == b"old"
-    write_whole(tmp_path / "file", b"new")
-    assert [path.name for path in tmp_path.iterdir()] == ["file"]
-
-
-def test_new_file_is_on_disk_before_it_takes_the_old_ones_place(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Contents, then name, then the folder's own entry."""
-    write_whole(tmp_path / "file", b"old")
-    events: list[str] = []
-    fsync, replace = os.fsync, os.replace
-
-    def syncing(fd: int) -> None:
-        events.append("folder" if stat.S_ISDIR(os.fstat(fd).st_mode) else f"{os.fstat(fd).st_size} bytes")
-        fsync(fd)
-
-    def replacing(*names: object) -> None:
-        events.append("replace")
-        replace(*names)
-
-    monkeypatch.setattr(os, "fsync", syncing)
-    monkeypatch.setattr(os, "replace", replacing)
-    write_whole(tmp_path / "file", b"newer")
-    assert events == ["5 bytes", "replace", "folder"]
-
-
-def test_link_in_the_place_of_the_new_file_is_not_followed(tmp_path: Path) -> None:
-    (tmp_path / "victim").write_bytes(b"precious")
-    (tmp_path / ".file.new").symlink_to(tmp_path / "victim")
-    with pytest.raises(OSError, match="symbolic link"):
-        write_whole(tmp_path / "file", b"x")
-    assert (tmp_path / "victim").read_bytes() == b"precious"
-
-
-def test_plain_line_is_ascii_and_says_the_same() -> None:
-    line = '{"item":"Täsche\u202e","n":1}\n'.encode()
-    assert plain_line(line) == b'{"item":"T\\u00e4sche\\u202e","n":1}\n'
-    assert json.loads(plain_line(line)) == json.loads(line)

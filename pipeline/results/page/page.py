@@ -1,8 +1,6 @@
 """The page itself: reads the records, fills the template, and puts the file in its place in one step."""
 
-import os
-import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
@@ -14,6 +12,7 @@ from pipeline.results.page.text import count, file_link, period, tidy, took
 from pipeline.results.page.thumbs import Thumbnails
 from pipeline.results.page.view import NOT_STARTED, OPEN_WORDS, SETTLED_WORDS, RunView
 from pipeline.results.page.words import STATUSES, Status, calls_made, next_steps
+from pipeline.system.files import write_whole
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -62,7 +61,8 @@ def write_report(
         open_cards=(card(entry, thumbs) for entry in entries.open),
         settled_cards=(card(entry, thumbs) for entry in entries.settled),
     )
-    _put(path, chunks)
+    # Text of the vendor may hold halves of surrogate pairs, which UTF-8 cannot say.
+    write_whole(path, (chunk.encode("utf-8", "replace") for chunk in chunks))
 
 
 def _page(view: RunView, entries: Entries) -> dict[str, Any]:
@@ -107,17 +107,3 @@ def _template() -> "Template":
 
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     return environment.from_string(files("pipeline.results.page").joinpath(_TEMPLATE).read_text(encoding="utf-8"))
-
-
-def _put(path: Path, chunks: Iterator[str]) -> None:
-    """Write beside the place, then rename: a page that is being looked at is never half a page."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", errors="replace", newline="\n") as file:
-            file.writelines(chunks)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise

@@ -1,0 +1,91 @@
+"""Files that only their owner can read, and that a crash leaves as they were or as they should be."""
+
+import contextlib
+import errno
+import json
+import os
+import secrets
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import msgspec
+
+_PARTS_AT_ONCE = 512  # of one writev; Linux takes 1,024
+_NOT_SYNCABLE = (errno.EACCES, errno.EPERM, errno.EINVAL, errno.ENOTSUP)
+
+
+def private(path: Path, flags: int) -> int:
+    """Open a file and return its descriptor; a file that is created is readable by its owner alone (mode 0600).
+
+    Raises OSError where `path` is a symbolic link, which could lead to a file of someone else.
+    """
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0), 0o600)
+
+
+def write_whole(
+    path: Path, data: bytes | Iterable[bytes], *, durable: bool = True, several_writers: bool = False
+) -> None:
+    """Replace a file as a whole: after a crash or an error it is the old one or the new one, never half of one.
+
+    `durable` syncs it before it takes its place; without, a power loss may empty the file, as a cache can bear. Say
+    `several_writers` where other processes may write the same file at the same time: the last one wins.
+    """
+    suffix = f"{secrets.token_hex(4)}.new" if several_writers else "new"
+    draft = path.with_name(f".{path.name}.{suffix}")
+    descriptor = private(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    try:
+        with open(descriptor, "wb") as file:
+            for part in [data] if isinstance(data, bytes) else data:
+                file.write(part)
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
+        draft.replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):  # the first error is the one to hear of
+            draft.unlink()
+        raise
+    if durable:
+        sync_folder(path.parent)
+
+
+def write_all(descriptor: int, parts: Sequence[bytes]) -> None:
+    """Write the parts one after the other, also where the system takes less than all of them at once.
+
+    Most often nothing is copied: the parts of a group of records are a megabyte.
+    """
+    for at in range(0, len(parts), _PARTS_AT_ONCE):
+        some = parts[at : at + _PARTS_AT_ONCE]
+        written = os.writev(descriptor, some) if hasattr(os, "writev") else 0
+        if written == sum(map(len, some)):
+            continue
+        rest = memoryview(b"".join(some))[written:]
+        while rest:
+            rest = rest[os.write(descriptor, rest) :]
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable: a synced file can still lose its name. Does nothing on Windows."""
+    if not hasattr(os, "O_DIRECTORY"):
+        return
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sync_names(folder: Path) -> None:
+    """Make the names in a folder durable, and those of the folders that lead to it."""
+    sync_folder(folder)
+    for parent in folder.absolute().parents:
+        try:
+            sync_folder(parent)
+        except OSError as exc:  # a folder that we cannot read or sync is none that we made
+            if exc.errno not in _NOT_SYNCABLE:
+                raise
+
+
+def ascii_line(line: bytes) -> bytes:
+    """Rewrite a JSON line in ASCII, for files that people print on terminals."""
+    return json.dumps(msgspec.json.decode(line), separators=(",", ":")).encode() + b"\n"
