@@ -21,7 +21,7 @@ from pydantic import (
 from pipeline.endpoints.parameters import Countries, P009Filters, P060Filters, Strict
 from pipeline.job.api import ApiSpec
 from pipeline.job.checks import check_id, check_picture_url, check_run_name, not_yet
-from pipeline.models import SANDBOX_HOST, Kind
+from pipeline.models import Kind
 
 MAX_INLINE = 10_000
 TYPICAL_ANSWER_S = 10  # the vendor's maximum; decides how many items must be in flight to use the QPS
@@ -237,32 +237,3 @@ class JobSpec(Strict):
             "task": self.task.model_dump(mode="json", exclude_none=True),
             "pictures": {"root": self.root},
         }
-
-    def not_looked_at(self) -> list[str]:
-        """What the search leaves out of sight by its filters, one phrase each."""
-        phrases = self.search.filters.not_looked_at()
-        phrases.append("utility models" if self.search.patents == "D" else "designs")
-        phrases.append(f"hits beyond the first {self.search.limit}")
-        if self.search.min_score > 0 and self.task.enabled:
-            phrases.append(f"hits scored below {self.search.min_score:g} (kept in the record, left out of the task)")
-        return phrases
-
-    def warnings(self) -> list[str]:
-        """What is allowed but probably not meant."""
-        return [*self._foreign(), *self._worldwide(), *self.api.warnings()]
-
-    def _foreign(self) -> list[str]:
-        elsewhere = [entry.url for entry in self.images if entry.url and urlsplit(entry.url).hostname != SANDBOX_HOST]
-        if not self.sandbox or not elsewhere:
-            return []
-        many = "1 listed picture" if len(elsewhere) == 1 else f"{len(elsewhere)} listed pictures"
-        return [f"the sandbox fetches no URLs: {many} will fail; try it with local pictures"]
-
-    def _worldwide(self) -> list[str]:
-        if self.search.endpoint == "P009" and self.task.enabled and self.task.country:
-            worldwide = (
-                "P009 searches worldwide: its hits are not limited to task.country "
-                f"({', '.join(self.task.country)}). P060 can filter by country."
-            )
-            return [worldwide]
-        return []

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from pipeline.job.outlook import not_looked_at, warnings
 from pipeline.job.schema import JobSpec
 from pipeline.journal.sql.database import Store
 from pipeline.journal.sql.forecast import left, repeatable
@@ -83,8 +84,8 @@ def _plan(spec: JobSpec, folder: Path, store: Store | None) -> Plan:
         calls={kind.value: count for kind, count in calls.items()},
         seconds=seconds,
         binds=binds,
-        not_looked_at=spec.not_looked_at(),
-        warnings=spec.warnings(),
+        not_looked_at=not_looked_at(spec),
+        warnings=warnings(spec),
         refused=refusal(spec, vendor=store.meta("vendor"), asked=store.meta("asked")) if store is not None else [],
     )
 

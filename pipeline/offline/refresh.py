@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from pipeline.job.outlook import not_looked_at, warnings
 from pipeline.journal.sql.database import Store
 from pipeline.journal.storage import RESULTS
 from pipeline.models import PAID, State
@@ -107,7 +108,7 @@ def _fresh_summary(place: Place, store: Store, items: dict[str, int], exit_code:
         calls_per_settled=calls_per_settled(items, {kind: sent for kind, (_, sent) in calls.items()}),
         refused_for_speed=0,
         retried=0,
-        not_looked_at=spec.not_looked_at(),
-        warnings=spec.warnings(),
+        not_looked_at=not_looked_at(spec),
+        warnings=warnings(spec),
         results=str(place.folder / RESULTS),
     )

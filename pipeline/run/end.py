@@ -12,6 +12,7 @@ import msgspec
 from pipeline.calls.client import Client
 from pipeline.engine.engine import Engine
 from pipeline.errors import ItemRefused, PipelineError
+from pipeline.job.outlook import not_looked_at, warnings
 from pipeline.job.schema import JobSpec
 from pipeline.journal.journal import Journal
 from pipeline.journal.storage import RESULTS
@@ -88,8 +89,8 @@ async def summarise(ending: Ending, *, generation: int, limited: bool) -> RunSum
         calls_per_settled=calls_per_settled(items, {kind: lease.sent for kind, lease in lives.items()}),
         refused_for_speed=sum(stats.too_fast.values()),
         retried=stats.retried,
-        not_looked_at=ending.spec.not_looked_at(),
-        warnings=ending.spec.warnings(),
+        not_looked_at=not_looked_at(ending.spec),
+        warnings=warnings(ending.spec),
         results=str(ending.folder / RESULTS),
     )
     write_whole(ending.folder / SUMMARY, to_json(summary))

@@ -9,6 +9,7 @@ from pipeline.calls.access import Credentials, credentials_from
 from pipeline.errors import SpecError
 from pipeline.job.environment import exposed, read_environment
 from pipeline.job.load import load_job
+from pipeline.job.outlook import warnings
 from pipeline.job.schema import JobSpec
 from pipeline.run.begin import job_folder
 from pipeline.run.directory import SPEC
@@ -41,10 +42,10 @@ def load(path: Path, *, overrides: Sequence[str] = (), environment: Mapping[str,
     """Load a job file and the credentials it needs. Raises SpecError; with the sandbox no credential is needed."""
     spec = load_spec(path, overrides=overrides, environment=environment)
     if spec.sandbox:
-        return Job(spec, SANDBOX_CREDENTIALS, tuple(spec.warnings()))
+        return Job(spec, SANDBOX_CREDENTIALS, tuple(warnings(spec)))
     credentials, remark = credentials_from(read_environment(path, os.environ if environment is None else environment))
     hide(secret for secret in credentials.secrets if secret not in PUBLIC)
-    return Job(spec, credentials, tuple(text for text in (remark, exposed(path), *spec.warnings()) if text))
+    return Job(spec, credentials, tuple(text for text in (remark, exposed(path), *warnings(spec)) if text))
 
 
 def load_again(folder: Path, *, overrides: Sequence[str] = (), environment: Mapping[str, str] | None = None) -> Job:

@@ -6,6 +6,7 @@ import pytest
 
 from pipeline.endpoints.consequences import RULES, Override, condition_of_code, effective, error_for, overruled
 from pipeline.errors import RunStopped
+from pipeline.job.outlook import warnings
 from pipeline.models import Kind
 from tests.job.conftest import MINIMAL, Faults, Load
 
@@ -66,9 +67,9 @@ def test_a_fault_in_the_error_table_is_named_at_its_place(faults: Faults, errors
     ],
 )
 def test_what_can_cost_money_is_warned_about(load: Load, errors: str, said: str | None) -> None:
-    warnings = load(f"{MINIMAL}api: {{errors: {errors}}}").warnings()
-    assert len(warnings) == (said is not None)
-    assert all(said in text and text.startswith("api.errors.") for text in warnings if said)
+    remarks = warnings(load(f"{MINIMAL}api: {{errors: {errors}}}"))
+    assert len(remarks) == (said is not None)
+    assert all(said in text and text.startswith("api.errors.") for text in remarks if said)
 
 
 @pytest.mark.parametrize("word", ["slow", "hold", "refresh", "pause", "stop"])

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from pipeline.cli.screen import show_lines, stdout_console
 from pipeline.errors import SpecError
+from pipeline.job.outlook import warnings
 from pipeline.run.load import load_spec
 from pipeline.sources.items import check_sources, faulty_items
 
@@ -16,5 +17,5 @@ def check_command(path: Path, overrides: list[str]) -> int:
     check_sources(spec)
     if faults := faulty_items(spec, most=SHOWN_FAULTS):
         raise SpecError(*(f"{path}: {fault}" for fault in faults))
-    show_lines([*(f"note: {text}" for text in spec.warnings()), f"{path}: no faults found"], stdout_console())
+    show_lines([*(f"note: {text}" for text in warnings(spec)), f"{path}: no faults found"], stdout_console())
     return 0

@@ -1,0 +1,39 @@
+"""Sentences about a job before and after it runs: what its search leaves out, and what is probably not meant."""
+
+from urllib.parse import urlsplit
+
+from pipeline.job.schema import JobSpec
+from pipeline.models import SANDBOX_HOST
+
+
+def not_looked_at(spec: JobSpec) -> list[str]:
+    """List what the search leaves out of sight, one phrase each."""
+    phrases = spec.search.filters.not_looked_at()
+    phrases.append("utility models" if spec.search.patents == "D" else "designs")
+    phrases.append(f"hits beyond the first {spec.search.limit}")
+    if spec.search.min_score > 0 and spec.task.enabled:
+        phrases.append(f"hits scored below {spec.search.min_score:g} (kept in the record, left out of the task)")
+    return phrases
+
+
+def warnings(spec: JobSpec) -> list[str]:
+    """List what the job says that is allowed but probably not meant, one sentence each."""
+    return [*_foreign_pictures(spec), *_worldwide_search(spec), *spec.api.warnings()]
+
+
+def _foreign_pictures(spec: JobSpec) -> list[str]:
+    elsewhere = [entry.url for entry in spec.images if entry.url and urlsplit(entry.url).hostname != SANDBOX_HOST]
+    if not spec.sandbox or not elsewhere:
+        return []
+    many = "1 listed picture" if len(elsewhere) == 1 else f"{len(elsewhere)} listed pictures"
+    return [f"the sandbox fetches no URLs: {many} will fail; try it with local pictures"]
+
+
+def _worldwide_search(spec: JobSpec) -> list[str]:
+    if spec.search.endpoint == "P009" and spec.task.enabled and spec.task.country:
+        worldwide = (
+            "P009 searches worldwide: its hits are not limited to task.country "
+            f"({', '.join(spec.task.country)}). P060 can filter by country."
+        )
+        return [worldwide]
+    return []

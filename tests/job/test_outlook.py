@@ -1,0 +1,75 @@
+"""Sentences about a job: what its search leaves out of sight, and what is allowed but probably not meant."""
+
+import pytest
+
+from pipeline.job.outlook import not_looked_at, warnings
+from tests.job.conftest import MINIMAL, Load
+
+
+def phrases(load: Load, extra: str) -> list[str]:
+    return not_looked_at(load(f"{MINIMAL}{extra}\n"))
+
+
+def test_what_is_never_looked_at_is_said_without_any_filter(load: Load) -> None:
+    assert phrases(load, "") == ["utility models", "hits beyond the first 100"]
+
+
+@pytest.mark.parametrize(
+    ("extra", "phrase"),
+    [
+        ("search: {limit: 10}", "hits beyond the first 10"),
+        ("search: {min_score: 0.85}", "hits scored below 0.85 (kept in the record, left out of the task)"),
+        ("search: {filters: {loc: 06-01}}", "designs outside Locarno 06-01"),
+        ("search: {filters: {assignees: Acme}}", "patents of anyone but Acme"),
+        ("search: {filters: {legal_status: [3, 11]}}", "patents with a legal status other than 3,11"),
+        ("search: {filters: {apply_start_time: '20200101'}}", "applications before 20200101"),
+        ("search: {filters: {apply_end_time: '20200101'}}", "applications after 20200101"),
+        ("search: {filters: {public_start_time: '20200101'}}", "publications before 20200101"),
+        ("search: {filters: {public_end_time: '20200101'}}", "publications after 20200101"),
+        ("search: {filters: {offset: 5}}", "the first 5 hits"),
+        ("search: {endpoint: P060, filters: {country: [US, EU]}}", "patents outside US, EU"),
+        (
+            "search: {endpoint: P060, filters: {simple_legal_status: 1}}",
+            "patents with a simple legal status other than 1",
+        ),
+        ("search: {endpoint: P060, model: 3, patent_type: U}", "designs"),
+    ],
+)
+def test_every_filter_says_what_it_leaves_out_of_sight(load: Load, extra: str, phrase: str) -> None:
+    assert phrase in phrases(load, extra)
+
+
+@pytest.mark.parametrize(
+    "extra",
+    ["search: {filters: {offset: 0}}", "search: {filters: {order: desc}}", "search: {min_score: 0}"],
+)
+def test_what_excludes_nothing_is_not_mentioned(load: Load, extra: str) -> None:
+    assert phrases(load, extra) == phrases(load, "")
+
+
+@pytest.mark.parametrize(
+    ("extra", "warned"),
+    [
+        ("task: {country: [US, EU]}", True),
+        ("", False),
+        ("task: {country: [US], enabled: false}", False),
+        ("search: {endpoint: P060}\ntask: {country: [US]}", False),
+    ],
+)
+def test_countries_of_a_task_do_not_limit_p009_and_it_says_so(load: Load, extra: str, warned: bool) -> None:
+    said = warnings(load(f"{MINIMAL}{extra}\n"))
+    assert bool(said) is warned
+    assert all("worldwide" in line and "US, EU" in line for line in said)
+
+
+@pytest.mark.parametrize(
+    ("images", "said"),
+    [
+        ("[{url: 'https://h.example/a.jpg'}]", ["1 listed picture"]),
+        ("[{url: 'https://h.example/a.jpg'}, {url: 'https://h.example/b.jpg'}]", ["2 listed pictures"]),
+        ("[{path: a.jpg}, {url: 'https://sandbox.invalid/a.jpg'}]", []),
+    ],
+)
+def test_pictures_that_a_sandbox_cannot_fetch_are_warned_about(load: Load, images: str, said: list[str]) -> None:
+    remarks = warnings(load(f"version: 1\nname: a\nimages: {images}\napi: {{base_url: sandbox}}\n"))
+    assert remarks == [f"the sandbox fetches no URLs: {many} will fail; try it with local pictures" for many in said]
