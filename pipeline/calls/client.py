@@ -13,8 +13,7 @@ from pipeline.calls.attempt import Attempt, Sender
 from pipeline.calls.breaker import Breaker, UnknownCodes
 from pipeline.calls.last_word import last_word
 from pipeline.calls.limiter import Limiter
-from pipeline.calls.pauses import PauseGate
-from pipeline.calls.quota import QuotaGate
+from pipeline.calls.pauses import PauseGate, QuotaGate
 from pipeline.calls.retry import RetryBudget, delay_s
 from pipeline.calls.stats import Stats
 from pipeline.calls.tokens import TokenSource
@@ -61,7 +60,8 @@ class Client:
     ) -> None:
         self.stats = Stats()
         self.limiters = limiters
-        tokens = TokenSource(transport, credentials, self.stats.sent, rest=functools.partial(self._rest, Kind.TOKEN))
+        sleep = functools.partial(self._sleep_unless_ending, Kind.TOKEN)
+        tokens = TokenSource(transport, credentials, self.stats.sent, sleep=sleep)
         self._auth = Auth(credentials, fetch=tokens.fetch, clock=steady)
         self._budget = RetryBudget()
         self._breaker = Breaker()
@@ -155,7 +155,7 @@ class Client:
                 if isinstance(error, TryAgain):
                     pause_s = self._pause_before_retry(error, attempt)
                     attempt += 1
-                    await self._rest(request.kind, pause_s)
+                    await self._sleep_unless_ending(request.kind, pause_s)
                 elif not isinstance(error, Reconnect) and not self._quota.waits_for(error, request.kind):
                     deferrals += not isinstance(error, HoldAll)  # the gate has its own patience
                     self._defer(request.kind, error, deferrals, this.bearer)
@@ -170,7 +170,7 @@ class Client:
         """Wait while nothing may be sent, or until this is the one that may probe."""
         kind = this.request.kind
         for gate in self._gates:
-            if gate.closed and await gate.turn(functools.partial(self._rest, kind), kind):
+            if gate.closed and await gate.turn(functools.partial(self._sleep_unless_ending, kind), kind):
                 this.probed.append(gate)
 
     def _succeeded(self, kind: Kind) -> None:
@@ -196,7 +196,7 @@ class Client:
         if error.condition in UNKNOWN and error.code not in self._table:
             self._stop_if_unknown(error)
         if isinstance(error, TryAgain | InDoubt):
-            self._rest_if_down(error)
+            self._pause_if_down(error)
         elif answer is not None:
             self._breaker.succeeded()
             if isinstance(error, ItemRefused):  # refused for what it is, so all else let it pass
@@ -211,14 +211,14 @@ class Client:
                 raise
             error.then = stop  # what is in doubt must be recorded as such first
 
-    def _rest_if_down(self, error: CallError) -> None:
+    def _pause_if_down(self, error: CallError) -> None:
         try:
-            rest_s = self._breaker.failed(anyio.current_time(), error.message)
+            pause_s = self._breaker.failed(anyio.current_time(), error.message)
         except RunPaused:
             if isinstance(error, InDoubt):
                 return  # what is in doubt must be recorded as such; the next failure ends the run
             raise
-        self._pause.rest(rest_s)
+        self._pause.pause(pause_s)
 
     def _pause_before_retry(self, error: TryAgain, attempt: int) -> float:
         """Seconds to wait before the next attempt; raises `error` when there is none."""
@@ -245,11 +245,11 @@ class Client:
                 if not self._quota.waits_for(quota, kind):
                     raise
         elif isinstance(error, HoldAll):
-            self._pause.hold(error)
+            self._pause.pause_all(error)
         else:
             raise error
 
-    async def _rest(self, kind: Kind, seconds: float) -> None:
+    async def _sleep_unless_ending(self, kind: Kind, seconds: float) -> None:
         """Sleep; raises Stopping as soon as calls of this kind end, for the vendor may ask for minutes."""
         with anyio.move_on_after(seconds):
             await self._endings[kind].wait()

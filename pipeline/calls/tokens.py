@@ -15,7 +15,7 @@ from pipeline.models import Kind
 
 
 class TokenSource:
-    """Asks the vendor for tokens. `sent` counts the calls, `rest` sleeps and raises Stopping once the run ends."""
+    """Asks the vendor for tokens. `sent` counts the calls, `sleep` sleeps and raises Stopping once the run ends."""
 
     def __init__(
         self,
@@ -23,19 +23,19 @@ class TokenSource:
         credentials: Credentials,
         sent: MutableMapping[Kind, int],
         *,
-        rest: Callable[[float], Awaitable[None]],
+        sleep: Callable[[float], Awaitable[None]],
     ) -> None:
         self._transport = transport
         self._credentials = credentials
         self._sent = sent
-        self._rest = rest
+        self._sleep = sleep
         self._pace = AsyncLimiter(1, 1.0)
 
     async def fetch(self) -> wire.Token:
         """Ask for a token, up to four times. Raises RunPaused when nobody answers, RunStopped when it is refused."""
         attempt = 1
         while True:
-            await self._rest(0.0)
+            await self._sleep(0.0)
             try:
                 async with self._pace:
                     return wire.read_token(await self._ask())
@@ -45,7 +45,7 @@ class TokenSource:
                     reason = f"no access token after {attempt} attempts: {error.message}"
                     raise RunPaused(reason, code=error.code, sent=False) from None
                 attempt += 1
-                await self._rest(pause_s)
+                await self._sleep(pause_s)
             except (RefreshToken, SlowDown, HoldAll, ItemRefused) as error:
                 hint = ". Check PATSNAP_CLIENT_ID and PATSNAP_CLIENT_SECRET" if isinstance(error, RefreshToken) else ""
                 raise RunStopped(f"no access token: {error.message}{hint}", code=error.code, sent=False) from None

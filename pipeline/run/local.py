@@ -17,7 +17,7 @@ import anyio
 from pipeline.calls.account import Part, account_of, take_part
 from pipeline.calls.client import Client
 from pipeline.calls.limiter import Limiter
-from pipeline.calls.quota import QuotaGate
+from pipeline.calls.pauses import QuotaGate
 from pipeline.calls.transport import open_transport
 from pipeline.endpoints.consequences import effective
 from pipeline.engine.engine import Engine

@@ -169,7 +169,7 @@ async def test_a_full_platform_holds_all_calls(code: int, call: Call) -> None:
 async def test_a_platform_that_stays_full_for_an_hour_pauses_the_run(
     call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipeline.calls.pauses.MAX_HELD_S", -1.0)  # the hour is over
+    monkeypatch.setattr("pipeline.calls.pauses.GIVE_UP_S", -1.0)  # the hour is over
     meter = FakeMeter()
     async with Misbehaving(answers(refused(67200000))) as server, client_at(server.url) as client:
         error = await failure_of(client, call, meter)

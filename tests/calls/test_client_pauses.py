@@ -9,7 +9,7 @@ import anyio
 import pytest
 
 from pipeline.calls.client import Client
-from pipeline.calls.quota import QuotaGate
+from pipeline.calls.pauses import QuotaGate
 from pipeline.calls.transport import _translated
 from pipeline.endpoints.consequences import Override, effective, error_for
 from pipeline.errors import CallError, InDoubt, ItemRefused, RunPaused, RunStopped, Stopping, TryAgain
@@ -192,65 +192,6 @@ def test_calls_wait_until_the_reset_and_then_one_probe_goes_every_30_minutes_unt
 HOUR = 3600.0
 
 
-class Day:
-    """A gate of the quota that resets at ten, and a clock for it that is set by hand."""
-
-    def __init__(self) -> None:
-        self.at = MORNING
-        self.gate = QuotaGate(time(10, 0, tzinfo=UTC), now=lambda: self.at)
-
-    def refused(self, after_s: float, kind: Kind = Kind.SEARCH) -> float:
-        """Refuse a call for the day, so long after nine; return for how long calls wait from then on."""
-        self.at = MORNING + after_s
-        assert self.gate.waits_for(RunPaused("for today", code=str(DAILY)), kind)
-        return self.gate.wait_s
-
-    def passed(self, after_s: float, kind: Kind = Kind.SEARCH) -> bool:
-        self.at = MORNING + after_s
-        return self.gate.passed(kind)
-
-
-@pytest.mark.parametrize(
-    ("after_opening_s", "waits_s"),
-    [(0.0, 1800.0), (HOUR, 1800.0), (HOUR + 1, 23 * HOUR - 1), (9 * HOUR, 15 * HOUR)],
-)
-def test_a_refusal_soon_after_the_reset_means_half_an_hour_and_a_late_one_the_next_reset(
-    after_opening_s: float, waits_s: float
-) -> None:
-    day = Day()
-    assert day.refused(0) == HOUR
-    assert day.passed(HOUR)
-    assert day.refused(HOUR + after_opening_s) == waits_s
-
-
-def test_a_refusal_soon_after_the_gate_was_opened_late_means_half_an_hour() -> None:
-    day = Day()
-    day.refused(0)
-    assert day.refused(HOUR) == 1800
-    assert day.passed(HOUR + 5400)
-    assert day.refused(HOUR + 5400 + 3000) == 1800
-
-
-def test_a_run_that_starts_soon_after_the_reset_does_not_wait_for_the_next_one() -> None:
-    assert Day().refused(HOUR + 600) == 1800
-    assert Day().refused(3 * HOUR) == 22 * HOUR
-
-
-def test_no_probe_is_due_after_the_next_reset() -> None:
-    day = Day()
-    day.refused(0)
-    assert day.refused(25 * HOUR - 600) == 600
-
-
-@pytest.mark.parametrize("kind", [Kind.UPLOAD, Kind.CREATE])
-def test_another_kind_of_call_does_not_say_that_the_limit_is_lifted(kind: Kind) -> None:
-    day = Day()
-    day.refused(0, Kind.SEARCH)
-    assert not day.passed(HOUR + 1, kind)
-    assert day.gate.closed
-    assert day.passed(HOUR + 2, Kind.SEARCH)
-
-
 def test_an_upload_that_passes_at_the_reset_costs_no_day() -> None:
     """Uploads have a limit of their own; the searches' is lifted 20 minutes late."""
 
@@ -271,43 +212,6 @@ def test_an_upload_that_passes_at_the_reset_costs_no_day() -> None:
     assert len([at for at in searches if at > 600]) == 4  # the probe that came too early, and the three that wait
     assert max(searches) < HOUR + 1800 + 60
     assert len(quota.said) == 2
-
-
-def test_where_no_call_of_the_refused_kind_waits_others_go_one_at_a_time_and_open_nothing() -> None:
-    async def scenario() -> tuple[list[bool], bool]:
-        day = Day()
-        day.refused(0, Kind.CREATE)
-        day.at = MORNING + HOUR
-        turns = []
-        for _ in range(2):
-            turns.append(await day.gate.turn(anyio.sleep, Kind.SEARCH))
-            day.gate.passed(Kind.SEARCH)
-            day.gate.done()
-        return turns, day.gate.closed
-
-    assert run_virtually(scenario) == ([True, True], True)
-
-
-@pytest.mark.parametrize("refused", [Kind.CREATE, Kind.UPLOAD, Kind.SEARCH])
-def test_a_call_of_the_kind_that_was_refused_probes_first(refused: Kind) -> None:
-    async def scenario() -> Kind:
-        quota = Quota(lifted_at_s=0, resets_at=time(10, 0, tzinfo=UTC))
-        quota.gate.waits_for(RunPaused("for today", code=str(DAILY)), refused)
-        probes: list[Kind] = []
-
-        async def wait(kind: Kind) -> None:
-            if await quota.gate.turn(anyio.sleep, kind):
-                probes.append(kind)
-
-        async with anyio.create_task_group() as around:
-            for kind in (Kind.SEARCH, Kind.UPLOAD, Kind.CREATE):
-                around.start_soon(wait, kind)
-            await anyio.sleep(HOUR + 60)
-            around.cancel_scope.cancel()
-        [probe] = probes
-        return probe
-
-    assert run_virtually(scenario) is refused
 
 
 def test_the_wait_for_the_quota_counts_as_a_pause() -> None:
