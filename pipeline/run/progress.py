@@ -100,7 +100,7 @@ class Watch:
 
     def look_at_the_clock(self) -> None:
         """After a step of the clock or a sleep, let the client take nothing for granted."""
-        jump = self._ticks.look()
+        jump = self._ticks.tick()
         if jump is not None:
             _log.warning("clock.jumped step_s=%.1f gap_s=%.1f", jump.step_s, jump.gap_s)
             self._client.clock_jumped()

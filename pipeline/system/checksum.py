@@ -1,4 +1,4 @@
-"""CRC-32, the sum of zlib and PNG, by zlib-ng: the same numbers in a fifth of the time (6 us for 73 KB, measured)."""
+"""CRC-32 as zlib and PNG compute it, by zlib-ng: the same numbers in a fifth of the time (6 us for 73 KB, measured)."""
 
 from zlib_ng import zlib_ng
 
@@ -6,10 +6,8 @@ _PIECE = 4096
 
 
 def crc32(data: bytes, value: int = 0) -> int:
-    """The sum of `data`, or of what `value` is the sum of with `data` behind it.
-
-    In pieces small enough to keep the interpreter's lock (below 5 KB): to get it back would take far longer.
-    """
+    """Return the CRC-32 of `data`; after bytes whose CRC-32 is `value`, that of all of them."""
+    # zlib-ng releases the interpreter's lock for more than 5 KB, and to get it back takes far longer than the sum.
     view = memoryview(data)
     for at in range(0, len(view), _PIECE):
         value = zlib_ng.crc32(view[at : at + _PIECE], value)
@@ -17,5 +15,5 @@ def crc32(data: bytes, value: int = 0) -> int:
 
 
 def joined(first: int, second: int, length: int) -> int:
-    """The sum of two texts one after the other, from the sum of each and the length of the second."""
+    """Return the CRC-32 of two byte strings joined, from the CRC-32 of each and the length of the second."""
     return int(zlib_ng.crc32_combine(first, second, length))

@@ -1,7 +1,8 @@
-"""Clocks: durations on one that nobody sets and that counts sleep, expiries on the wall clock, neither trusted alone.
+"""The wall clock, the steady clock, and ages measured by both.
 
-A wall clock may be set back or forth while a run goes on, and the machine may sleep; what the vendor sold us ages all
-the same. `Age` is therefore the larger of what both clocks say, and `Ticks` notices a step or a sleep within a second.
+Expiries are times of the wall clock, which may be set back or forth while a run goes on. The steady clock is set by
+nobody and counts on while the machine sleeps, but it starts anew when the machine does. What the vendor sold us ages
+whatever the clocks do: an `Age` is the larger of what both say, and `Ticks` notices a step or a sleep within a second.
 """
 
 import asyncio
@@ -10,29 +11,29 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-JUMP_S = 30.0
+JUMP_S = 30.0  # a clock that is off by less is put right by time servers, and means nothing
 
 
 def loop_time() -> float:
-    """Seconds of the running loop's clock, as anyio.current_time says, which costs ten times as much."""
+    """Return the seconds of the running loop's clock: anyio.current_time, at a tenth of its cost."""
     return asyncio.get_running_loop().time()
 
 
 def steady() -> float:
-    """Seconds that only grow and that also count while the machine sleeps."""
+    """Return seconds that only grow, also while the machine sleeps; they start anew when the machine does."""
     boottime = getattr(time, "CLOCK_BOOTTIME", None)
     return time.clock_gettime(boottime) if boottime is not None else time.monotonic()
 
 
 class Clocks(NamedTuple):
-    """The wall clock (seconds since the epoch) and the steady one."""
+    """The two clocks, so that a test can bring its own."""
 
-    wall: Callable[[], float] = time.time
-    steady: Callable[[], float] = steady
+    wall: Callable[[], float] = time.time  # seconds since the epoch
+    steady: Callable[[], float] = steady  # seconds since some moment
 
 
 class Age:
-    """How old something is that came `at` (wall time): the larger of what both clocks say from now on."""
+    """The age of something that came `at` (seconds since the epoch), by the clock that says more."""
 
     def __init__(self, at: float, clocks: Clocks) -> None:
         self._at = at
@@ -41,27 +42,27 @@ class Age:
 
     @property
     def seconds(self) -> float:
-        """Its age now; never negative."""
+        """Seconds since it came; never negative."""
         return max(0.0, self._clocks.wall() - self._at, self._clocks.steady() - self._born)
 
 
 class Jump(NamedTuple):
-    """What happened between two ticks: the wall clock was moved by `step_s`, nothing ran for `gap_s`."""
+    """A step of the wall clock, or a sleep of the machine, between two ticks."""
 
-    step_s: float
-    gap_s: float
+    step_s: float  # by which the wall clock was set forth; negative when it was set back
+    gap_s: float  # between the two ticks on the steady clock; long when the machine slept
 
 
 class Ticks:
-    """Looked at a few times a second; `look` says when time was not what it seemed."""
+    """A watch over both clocks; call `tick` a few times a second."""
 
     def __init__(self, clocks: Clocks) -> None:
         self._clocks = clocks
         self._wall = clocks.wall()
         self._steady = clocks.steady()
 
-    def look(self) -> Jump | None:
-        """A step of the wall clock or a sleep of more than 30 s since the last look, or None."""
+    def tick(self) -> Jump | None:
+        """Return the jump if a clock step or a sleep of more than 30 s came since the last tick, else None."""
         wall, now = self._clocks.wall(), self._clocks.steady()
         gap_s = now - self._steady
         step_s = wall - self._wall - gap_s
@@ -70,7 +71,10 @@ class Ticks:
 
 
 def from_the_future(at: float, *, now: float) -> bool:
-    """Whether a stored time lies so far ahead that the clock was set back since: its age is unknown, so it is old."""
+    """Return True if a stored time lies so far ahead that the clock was set back since it was stored.
+
+    Nobody knows how old the thing is then: take it for expired.
+    """
     return at > now + JUMP_S
 
 

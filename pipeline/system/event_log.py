@@ -1,4 +1,4 @@
-"""run.log.jsonl: events of a run, one JSON object a line, in ASCII and without secrets."""
+"""run.log.jsonl: the events of a run, one JSON object a line, in ASCII and without secrets."""
 
 import json
 import logging
@@ -18,7 +18,7 @@ class _Masked(logging.Filter):
 
 class _File(logging.FileHandler):
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the name is logging's
-        """Say nothing: a log that cannot be written must not end a run that can still save what is paid."""
+        """Ignore an error of the log file: it must not end a run that can still save paid results."""
 
     def close(self) -> None:
         with suppress(OSError):
@@ -34,7 +34,7 @@ class _JsonLine(logging.Formatter):
 
 @contextmanager
 def run_log(path: Path) -> Iterator[None]:
-    """Write this package's events to `path` while the run lasts."""
+    """Write this package's events to `path` until the block ends, and nowhere else."""
     handler = _File(path, encoding="utf-8")
     path.chmod(0o600)
     handler.addFilter(_Masked())

@@ -1,7 +1,7 @@
-"""Keeps secrets out of texts: whatever is registered once never shows in a log, on a terminal or in a traceback.
+"""Masking of secrets: a registered secret never shows in a log, on a terminal or in a traceback.
 
-A last line of defence: nothing is meant to put a secret into a text in the first place. Process-wide, because a
-traceback knows nothing of the job it came from.
+This is the last line of defence: no code puts a secret into a text on purpose. The register is one for the process,
+because a traceback does not know which job it came from.
 """
 
 import base64
@@ -11,15 +11,17 @@ from collections.abc import Iterable, Iterator
 from urllib.parse import quote, quote_plus
 
 _MASK = "***"
-_LEAST = 4  # shorter values would mask ordinary words
-_LEFT_IN_URLS = ("", "/", "!$'()*,/:?@", "!$&'()*+,/:;=?@")  # by different programs
+_LEAST = 4  # characters; shorter values would mask parts of ordinary words
+# Characters that different programs leave as they are when they percent-encode.
+_LEFT_IN_URLS = ("", "/", "!$'()*,/:?@", "!$&'()*+,/:;=?@")
 _lasting: set[str] = set()
-_passing: deque[set[str]] = deque(maxlen=8)  # tokens: a run of weeks sees hundreds, the last ones can still be shown
+# Tokens: a run of weeks sees hundreds, and only the last few can still turn up in a text.
+_passing: deque[set[str]] = deque(maxlen=8)
 _longest_first: tuple[str, ...] = ()
 
 
 def hide(secrets: Iterable[str], *, passing: bool = False) -> None:
-    """Register secrets in every form they could take; `passing` ones are forgotten after a few more of them."""
+    """Register secrets in every form they may take in a text; `passing` ones are kept until eight more sets came."""
     global _longest_first
     forms = {form for secret in secrets if len(secret) >= _LEAST for form in _forms(secret)}
     if passing:
@@ -30,7 +32,7 @@ def hide(secrets: Iterable[str], *, passing: bool = False) -> None:
 
 
 def masked(text: str) -> str:
-    """The text with every registered secret replaced."""
+    """Replace every registered secret in a text by `***`."""
     for form in _longest_first:
         text = text.replace(form, _MASK)
     return text
@@ -43,7 +45,7 @@ def _quoted(text: str) -> Iterator[str]:
 
 
 def _forms(secret: str) -> Iterator[str]:
-    """Raw, percent-encoded, as JSON and Python write it within quotes (and once more within others), and base64."""
+    """Yield a secret raw, percent-encoded, in base64, and as JSON and Python quote it, once and twice."""
     yield secret
     for encoded in (*(quote(secret, safe=safe) for safe in _LEFT_IN_URLS), quote_plus(secret)):
         yield encoded

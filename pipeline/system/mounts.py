@@ -1,6 +1,6 @@
-"""Whether a folder lies on a network file system, where SQLite's write-ahead log is not safe.
+"""Network file systems among the mounts: SQLite's write-ahead log must not lie on one.
 
-The log needs memory shared between processes, which no network file system gives (sqlite.org/wal.html).
+The log needs memory that processes share, which no network file system offers (sqlite.org/wal.html).
 """
 
 import re
@@ -16,7 +16,7 @@ _ESCAPE = re.compile(r"\\([0-7]{3})")
 
 
 def mount_table() -> str:
-    """What is mounted where; empty where the system does not say."""
+    """Read the mounts as Linux lists them; empty where the system has no such list."""
     try:
         return Path("/proc/self/mounts").read_text(encoding="utf-8", errors="replace")
     except OSError:
@@ -24,7 +24,7 @@ def mount_table() -> str:
 
 
 def network_file_system(folder: Path, *, table: Callable[[], str] = mount_table) -> str | None:
-    """The type of the network file system that holds `folder`, or None."""
+    """Return the type of the network file system that holds `folder`, None when it is a local one."""
     wanted = PurePosixPath(folder.resolve())
     found, depth = None, -1
     for line in table().splitlines():

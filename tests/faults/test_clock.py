@@ -2,8 +2,6 @@
 
 import asyncio
 import logging
-import os
-import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -21,7 +19,7 @@ from pipeline.models import EXPIRY_MARGIN_S, HITS_LIFE_S, UPLOAD_LIFE_S, Kind, S
 from pipeline.results.record import search_params
 from pipeline.run.progress import Watch
 from pipeline.sources.pictures import Picture
-from pipeline.system.clock import Age, Clocks, Jump, Ticks, steady
+from pipeline.system.clock import Age, Clocks, Ticks
 from tests.support.fakes import NOW, FakeVendor, admitted, hits, job, open_journal, states, url, work_of
 from tests.support.virtual_time import run_virtually
 
@@ -79,9 +77,9 @@ def test_a_step_and_a_sleep_are_noticed_by_the_next_tick_and_only_by_it(
     of = Time()
     ticks = Ticks(of.clocks)
     of.live(happened)
-    assert (ticks.look() is not None) == noticed
+    assert (ticks.tick() is not None) == noticed
     of.pass_(0.25)
-    assert ticks.look() is None
+    assert ticks.tick() is None
 
 
 @pytest.mark.parametrize(("_name", "happened", "_noticed", "usable"), CASES, ids=IDS)
@@ -300,36 +298,3 @@ def test_a_limiter_that_was_woken_makes_up_for_nothing() -> None:
         return [await limiter.permit()]
 
     assert anyio.run(permits) == [HOUR + 1.0]
-
-
-def test_the_steady_clock_counts_sleep_and_is_not_the_wall_clock() -> None:
-    if hasattr(time, "CLOCK_BOOTTIME"):
-        assert abs(steady() - time.clock_gettime(time.CLOCK_BOOTTIME)) < 1.0
-    assert abs(steady() - time.time()) > DAY
-    first = steady()
-    assert steady() >= first
-
-
-def test_summer_time_moves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """All times are UTC: the day the clocks change is 24 hours of 3,600 seconds like any other."""
-    ticks = Ticks(Clocks())
-    before = os.environ.get("TZ")
-    try:
-        for zone in ("UTC", "Europe/Berlin", "America/New_York", "Pacific/Apia"):
-            os.environ["TZ"] = zone
-            time.tzset()
-            assert ticks.look() is None
-    finally:
-        if before is None:
-            del os.environ["TZ"]
-        else:
-            os.environ["TZ"] = before
-        time.tzset()
-
-
-def test_a_jump_says_what_happened() -> None:
-    of = Time()
-    ticks = Ticks(of.clocks)
-    of.pass_(100)
-    of.step(-40)
-    assert ticks.look() == Jump(-40.0, 100.0)

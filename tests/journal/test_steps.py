@@ -13,7 +13,6 @@ from pipeline.journal.results_file import Line
 from pipeline.journal.sql.database import settled_step
 from pipeline.journal.storage import open_disk
 from pipeline.models import Calls, State, Task
-from pipeline.system.checksum import crc32, joined
 from tests.support.fakes import NOW, admitted, hits, open_journal, rows, states, work_of
 
 pytestmark = pytest.mark.anyio
@@ -106,12 +105,3 @@ def _settling(journal: Journal, n: int) -> Callable[[], object]:
         await journal.settle(work_of(n, calls=Calls(0, 1, 1)), State.TASKED, line, Task(f"task {n}", NOW + n))
 
     return settle
-
-
-@pytest.mark.parametrize("size", [0, 1, 4095, 4096, 4097, 73_000])
-def test_a_checksum_in_pieces_is_that_of_the_whole(size: int) -> None:
-    import zlib
-
-    data = bytes(n % 251 for n in range(size))
-    assert (crc32(data), crc32(data, 7)) == (zlib.crc32(data), zlib.crc32(data, 7))
-    assert joined(crc32(b"before"), crc32(data), size) == zlib.crc32(b"before" + data)
