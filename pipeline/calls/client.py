@@ -225,7 +225,7 @@ class Client:
         pause_s = delay_s(attempt, error, jitter=random.random())  # noqa: S311 - jitter, not cryptography
         if pause_s is None:
             raise error
-        if not self._budget.take():
+        if not self._budget.spend():
             error.over_budget = True
             raise error
         self.stats.retried += 1

@@ -9,13 +9,13 @@ from collections.abc import Callable
 
 import anyio
 
+from pipeline.calls.retry import LONGEST_RETRY_AFTER_S
 from pipeline.errors import Code, RunPaused, Stopping
 from pipeline.system.clock import loop_time
 
 MARGIN_S = 0.004  # a call may travel faster than the one a second before it; 4 ms cost 0.4 % of the limit
 CATCH_UP_S = 0.05  # what a late loop may make up for; longer stalls are lost, not burst
 NAP_S = 0.25  # a caller that waits looks again this often: a pause or the end of the run may come meanwhile
-LONGEST_RETRY_AFTER_S = 300.0
 
 SLOWER, MUCH_SLOWER, FASTER = 0.9, 0.5, 0.05
 ONE_REFUSAL_S = 1.0  # refusals within it are one: the calls were sent before the first of them was heard

@@ -1,12 +1,13 @@
-"""Whether a failed call is tried again, and when: a pure decision, and the budget that keeps retries a small share."""
+"""The decision to retry a failed call and when, as a pure function, and the budget that keeps retries few."""
 
 from pipeline.errors import CallError, TryAgain
 
 CAP_S = 20.0
+LONGEST_RETRY_AFTER_S = 300.0
 
 
 def delay_s(attempt: int, error: CallError, *, jitter: float) -> float | None:
-    """Seconds to wait before attempt `attempt + 1`, or None to give up. `attempt` counts from 1.
+    """Return the seconds to wait before attempt `attempt + 1`, or None to give up. `attempt` counts from 1.
 
     `jitter` is uniform in [0, 1): full jitter, so that workers that failed together do not come back together. A
     `retry_after_s` sent by the vendor is the least that is waited.
@@ -14,11 +15,11 @@ def delay_s(attempt: int, error: CallError, *, jitter: float) -> float | None:
     if not isinstance(error, TryAgain) or attempt >= error.attempts:
         return None
     backoff_s = min(CAP_S, error.base_s * 2.0 ** (attempt - 1)) * jitter
-    return max(backoff_s, min(error.retry_after_s or 0.0, 300.0))
+    return max(backoff_s, min(error.retry_after_s or 0.0, LONGEST_RETRY_AFTER_S))
 
 
 class RetryBudget:
-    """A bucket of retries: 50 in a burst, then one for every ten successes, over all workers of a run.
+    """A bucket of retries for all workers of a run: `size` at once, then `refill` of a retry for each success.
 
     A vendor that is down must not be asked four times for each picture; Google SRE caps retries at 10 % of traffic.
     """
@@ -28,17 +29,17 @@ class RetryBudget:
         self._refill = refill
         self._left = size
 
+    @property
+    def refilled(self) -> bool:
+        """Return whether at least half of the retries are there again."""
+        return self._left * 2 >= self._size
+
     def succeeded(self) -> None:
         """Count a success."""
         self._left = min(self._size, self._left + self._refill)
 
-    @property
-    def refilled(self) -> bool:
-        """Whether at least half of the retries are there again."""
-        return self._left * 2 >= self._size
-
-    def take(self) -> bool:
-        """Take one retry; False when the bucket is empty."""
+    def spend(self) -> bool:
+        """Spend one retry; return False when there is none."""
         if self._left < 1.0:
             return False
         self._left -= 1.0

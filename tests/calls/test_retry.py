@@ -51,18 +51,18 @@ def test_nothing_but_a_passing_failure_is_tried_again(kind: type[CallError]) -> 
 
 def test_50_retries_go_in_a_burst_and_then_one_for_ten_successes() -> None:
     budget = RetryBudget()
-    assert [budget.take() for _ in range(51)] == [True] * 50 + [False]
+    assert [budget.spend() for _ in range(51)] == [True] * 50 + [False]
     for _ in range(9):
         budget.succeeded()
-    assert not budget.take()
+    assert not budget.spend()
     budget.succeeded()
     budget.succeeded()  # ten tenths are a hair less than one
-    assert budget.take()
-    assert not budget.take()
+    assert budget.spend()
+    assert not budget.spend()
 
 
 def test_successes_are_not_saved_up_beyond_the_burst() -> None:
     budget = RetryBudget()
     for _ in range(10_000):
         budget.succeeded()
-    assert sum(budget.take() for _ in range(200)) == 50
+    assert sum(budget.spend() for _ in range(200)) == 50
