@@ -1,7 +1,7 @@
 """Job file to `JobSpec`: every fault at once, each as `file:line:column: field: what is wrong; what is allowed`."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from pipeline.errors import SpecError
 from pipeline.job.checks import check_picture_url
 from pipeline.job.document import MAX_BYTES, Document, Fault, parse
+from pipeline.job.environment import PROXY, Environment
 from pipeline.job.faults import dotted, faults_of, printable
 from pipeline.job.schema import MAX_INLINE, JobSpec
 
@@ -18,18 +19,17 @@ _CREDENTIAL_HINT = (
     "secrets do not belong in a job file; set PATSNAP_CLIENT_ID and PATSNAP_CLIENT_SECRET, or PATSNAP_API_KEY, "
     "in the environment or in an .env file beside the job file"
 )
+_NOTHING_SET = Environment()
+_SHORTEST_SECRET = 8  # characters; a shorter one may be any word of an ordinary file
 _LONGEST = 800  # of a line about a fault: what was written may be a megabyte
 _PATH_KEYS = ("output.dir", "root", "api.ca_file")
 
 
-def load_job(
-    path: Path, *, overrides: Sequence[str] = (), secrets: Iterable[str] = (), proxy: str | None = None
-) -> JobSpec:
-    """Read the job file at `path`; `overrides` are `a.b=c` texts, `secrets` values that must not stand in the file.
+def load_job(path: Path, *, overrides: Sequence[str] = (), environment: Environment = _NOTHING_SET) -> JobSpec:
+    """Read the job file at `path`, with `overrides` such as `api.qps=10` in place of what it says.
 
-    `proxy` counts where the file names none.
-
-    Raises SpecError with one line per fault. Relative paths in an override start at the current folder.
+    The environment's secrets must not stand in the file, and its proxy counts where the file names none. Relative paths
+    in an override start at the current folder. Raises SpecError with one line for each fault.
     """
     try:
         with path.open("rb") as file:
@@ -38,13 +38,13 @@ def load_job(
         hint = "; give the path of a job file (see configs/ for examples)" if isinstance(exc, FileNotFoundError) else ""
         raise SpecError(f"{path}: cannot read the job file: {exc.strerror}{hint}") from None
     document = parse(raw)
-    secrets = [secret for secret in secrets if len(secret) >= 8]
+    secrets = [secret for secret in environment.secrets if len(secret) >= _SHORTEST_SECRET]
     faults = list(document.faults)
     spec: JobSpec | None = None
     if isinstance(document.data, dict):
         faults += _secret_faults(document, raw, secrets)
         faults += [Fault(None, text) for text in _override(document, overrides)]
-        faults += _take_proxy(document.data, proxy)
+        faults += _take_proxy(document.data, environment.proxy)
         spec, more = _validate(document)
         known = {fault.place for fault in faults if fault.place}
         faults += [fault for fault in more if fault.place not in known]
@@ -64,7 +64,7 @@ def _take_proxy(data: dict[str, Any], proxy: str | None) -> list[Fault]:
     try:
         api["proxy"] = check_picture_url(proxy)
     except ValueError as exc:
-        return [Fault(None, f"PATSNAP_PROXY, in the environment or .env: {exc}")]
+        return [Fault(None, f"{PROXY}, in the environment or .env: {exc}")]
     return []
 
 

@@ -2,12 +2,12 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.calls.access import Credentials, credentials_from
 from pipeline.errors import SpecError
-from pipeline.job.environment import exposed, read_environment
+from pipeline.job.environment import Environment, read_environment
 from pipeline.job.load import load_job
 from pipeline.job.outlook import warnings
 from pipeline.job.schema import JobSpec
@@ -32,24 +32,17 @@ class Job:
 
 def load_spec(path: Path, *, overrides: Sequence[str] = (), environment: Mapping[str, str] | None = None) -> JobSpec:
     """Load a job file only to look at it: no credentials are needed."""
-    found = read_environment(path, os.environ if environment is None else environment)
-    secrets = [found.get(f"PATSNAP_{key}", "") for key in ("CLIENT_ID", "CLIENT_SECRET", "API_KEY")]
-    hide(secret for secret in secrets if secret not in PUBLIC)
-    return load_job(path, overrides=overrides, secrets=secrets, proxy=found.get("PATSNAP_PROXY"))
+    return load_job(path, overrides=overrides, environment=_environment(path, environment))
 
 
 def load(path: Path, *, overrides: Sequence[str] = (), environment: Mapping[str, str] | None = None) -> Job:
     """Load a job file and the credentials it needs. Raises SpecError; with the sandbox no credential is needed."""
-    spec = load_spec(path, overrides=overrides, environment=environment)
-    if spec.sandbox:
-        return Job(spec, SANDBOX_CREDENTIALS, tuple(warnings(spec)))
-    credentials, remark = credentials_from(read_environment(path, os.environ if environment is None else environment))
-    hide(secret for secret in credentials.secrets if secret not in PUBLIC)
-    return Job(spec, credentials, tuple(text for text in (remark, exposed(path), *warnings(spec)) if text))
+    found = _environment(path, environment)
+    return _job(load_job(path, overrides=overrides, environment=found), found)
 
 
 def load_again(folder: Path, *, overrides: Sequence[str] = (), environment: Mapping[str, str] | None = None) -> Job:
-    """The job of a run directory as it was run, with the credentials that lie beside its job file.
+    """Load the job of a run directory as it was run, with the credentials that lie beside its job file.
 
     `overrides` may change how the vendor is called and no more: what is tried again is asked as it was before.
     """
@@ -58,6 +51,21 @@ def load_again(folder: Path, *, overrides: Sequence[str] = (), environment: Mapp
         only = "only keys of api but base_url can be set here, such as api.qps=10"
         raise SpecError(*(f"--set {key}: {only}" for key in wrong))
     home = job_folder(folder)
-    found = read_environment(home / SPEC, os.environ if environment is None else environment)
-    job = load(folder / SPEC, overrides=overrides, environment=found)
-    return replace(job, spec=job.spec.with_folder(home))
+    found = _environment(home / SPEC, environment)
+    spec = load_job(folder / SPEC, overrides=overrides, environment=found)
+    return _job(spec.with_folder(home), found)
+
+
+def _environment(path: Path, process: Mapping[str, str] | None) -> Environment:
+    """Read the settings for a job file once, and keep their secrets out of every text from here on."""
+    found = read_environment(path, os.environ if process is None else process)
+    hide(secret for secret in found.secrets if secret not in PUBLIC)
+    return found
+
+
+def _job(spec: JobSpec, found: Environment) -> Job:
+    if spec.sandbox:
+        return Job(spec, SANDBOX_CREDENTIALS, tuple(warnings(spec)))
+    credentials, remark = credentials_from(found.values)
+    hide(secret for secret in credentials.secrets if secret not in PUBLIC)
+    return Job(spec, credentials, tuple(text for text in (remark, found.remark, *warnings(spec)) if text))

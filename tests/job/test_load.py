@@ -7,11 +7,21 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import SpecError
+from pipeline.job.environment import CREDENTIALS, PROXY, Environment
 from pipeline.job.load import load_job
 from pipeline.job.schema import JobSpec
 from tests.job.conftest import MINIMAL, Faults, Load
 
 SECRET = "canary-0123456789"
+
+
+def settings(*credentials: str) -> Environment:
+    """An environment with these credentials: client id, client secret, API key."""
+    return Environment(dict(zip(CREDENTIALS, credentials, strict=True)))
+
+
+def proxied(url: str) -> Environment:
+    return Environment({PROXY: url})
 
 
 def test_all_faults_are_told_at_once_in_the_order_of_the_file(faults: Faults) -> None:
@@ -110,13 +120,13 @@ def test_a_key_for_a_secret_is_refused_and_its_value_never_shown(faults: Faults,
     ],
 )
 def test_a_credentials_value_anywhere_in_the_file_is_refused_and_never_shown(faults: Faults, extra: str) -> None:
-    lines = faults(f"{MINIMAL}{extra}\n", secrets=["", "short", SECRET])
+    lines = faults(f"{MINIMAL}{extra}\n", environment=settings("", "short", SECRET))
     assert any("the value of a credential stands in this file" in line for line in lines)
     assert all(SECRET not in line for line in lines)
 
 
 def test_a_short_credential_condemns_no_ordinary_file(load: Load) -> None:
-    assert load(MINIMAL, secrets=["", "autumn", "url"]).name == "autumn"
+    assert load(MINIMAL, environment=settings("", "autumn", "url")).name == "autumn"
 
 
 def test_labels_and_columns_may_be_called_as_they_are_called(load: Load) -> None:
@@ -228,8 +238,8 @@ def test_odd_bytes_on_the_command_line_are_a_fault_not_a_crash(faults: Faults, o
 
 
 def test_the_proxy_of_the_environment_counts_where_the_file_names_none(load: Load) -> None:
-    assert load(MINIMAL, proxy="http://p.example:1").api.proxy == "http://p.example:1"
-    named = load(MINIMAL + "api: {proxy: 'http://own.example:1'}\n", proxy="http://p.example:1")
+    assert load(MINIMAL, environment=proxied("http://p.example:1")).api.proxy == "http://p.example:1"
+    named = load(MINIMAL + "api: {proxy: 'http://own.example:1'}\n", environment=proxied("http://p.example:1"))
     assert named.api.proxy == "http://own.example:1"
 
 
@@ -243,8 +253,13 @@ def test_the_proxy_of_the_environment_counts_where_the_file_names_none(load: Loa
 def test_a_fault_in_the_proxy_of_the_environment_names_the_variable_and_not_a_line(
     faults: Faults, load: Load, proxy: str, said: str
 ) -> None:
-    assert faults(MINIMAL, proxy=proxy) == [f"job.yaml: PATSNAP_PROXY, in the environment or .env: {said}"]
-    assert load(MINIMAL + "api: {proxy: 'http://own.example:1'}\n", proxy=proxy).api.proxy == "http://own.example:1"
+    assert faults(MINIMAL, environment=proxied(proxy)) == [
+        f"job.yaml: PATSNAP_PROXY, in the environment or .env: {said}"
+    ]
+    assert (
+        load(MINIMAL + "api: {proxy: 'http://own.example:1'}\n", environment=proxied(proxy)).api.proxy
+        == "http://own.example:1"
+    )
 
 
 def test_a_job_is_read_through_a_link_and_its_paths_start_at_the_real_file(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.cli import screen as show
 from pipeline.cli.errors import say
-from pipeline.job.environment import exposed
+from pipeline.job.environment import read_environment
 from tests.support.jobs import ACCOUNT, FaultPlan, drawings, job, lines, pipeline, start, vendor
 
 ESC, BIDI, C1 = "\x1b]0;owned\x07\x1b[2J\x1b[31m", "\u202e\u2066\u200b\ufeff", "\x9b31m\x85"
@@ -100,7 +100,7 @@ def test_every_file_of_a_run_is_private_while_it_runs_and_after(tmp_path: Path) 
 def test_an_env_file_that_others_can_open_is_remarked_on(tmp_path: Path, mode: int) -> None:
     (tmp_path / ".env").write_text("PATSNAP_API_KEY=sandbox-key\n")
     (tmp_path / ".env").chmod(mode)
-    remark = exposed(tmp_path / "job.yaml")
+    remark = read_environment(tmp_path / "job.yaml", {}).remark
     assert remark is not None
     assert f"mode {mode:04o}" in remark
     assert f"chmod 600 {tmp_path / '.env'}" in remark
@@ -110,8 +110,8 @@ def test_an_env_file_that_others_can_open_is_remarked_on(tmp_path: Path, mode: i
 def test_an_env_file_of_ones_own_is_not(tmp_path: Path, mode: int) -> None:
     (tmp_path / ".env").write_text("PATSNAP_API_KEY=sandbox-key\n")
     (tmp_path / ".env").chmod(mode)
-    assert exposed(tmp_path / "job.yaml") is None
-    assert exposed(tmp_path / "elsewhere" / "job.yaml") is None
+    assert read_environment(tmp_path / "job.yaml", {}).remark is None
+    assert read_environment(tmp_path / "elsewhere" / "job.yaml", {}).remark is None
 
 
 def test_the_remark_is_one_line_on_stderr_and_the_run_goes_on(tmp_path: Path) -> None:
