@@ -1,97 +1,56 @@
-"""Who we are to the vendor: credentials from the environment, and the access token with one refresh at a time."""
+"""Access to the vendor's endpoints: the bearer that every paid call carries, and the token call that renews it."""
 
-import base64
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
-from urllib.parse import quote
+import random
+import uuid
+from collections.abc import Awaitable, Callable, MutableMapping
 
 import anyio
+from aiolimiter import AsyncLimiter
 
-from pipeline.endpoints.patsnap.wire import Token
-from pipeline.errors import Code, RunPaused, RunStopped, SpecError
+from pipeline.calls.retry import delay_s
+from pipeline.calls.transport import Headers, Transport
+from pipeline.endpoints.patsnap import wire
+from pipeline.endpoints.patsnap.credentials import Credentials
+from pipeline.errors import Code, HoldAll, ItemRefused, RefreshToken, RunPaused, RunStopped, SlowDown, TryAgain
+from pipeline.models import Kind
 from pipeline.system.masking import hide
 
-REFRESH_AT = 5 / 6  # of the lifetime, counted from before the request
+RENEW_AT = 5 / 6  # of a token's lifetime, counted from before it was asked for
 MAX_REFUSALS = 3
-_SAFE_IN_QUERIES = "!$'()*,/:?@"  # what yarl leaves as it is
+_NEVER, _AT_ONCE = float("inf"), float("-inf")
 
 
-@dataclass(frozen=True, slots=True)
-class Credentials:
-    """Either client id and secret, or an API key. Never shown: the repr is masked."""
+class Access:
+    """The bearer of the moment: the API key, or an access token that one caller at a time renews for all.
 
-    client_id: str = ""
-    client_secret: str = field(default="", repr=False)
-    api_key: str = field(default="", repr=False)
-
-    def __repr__(self) -> str:
-        return "Credentials(client credentials)" if self.client_id else "Credentials(API key)"
-
-    @property
-    def basic(self) -> str:
-        """The Basic authorization for the token call."""
-        return "Basic " + base64.b64encode(f"{self.client_id}:{self.client_secret}".encode()).decode()
-
-    @property
-    def secrets(self) -> tuple[str, ...]:
-        """Every form in which these credentials could show up in a text."""
-        known = [self.client_id, self.client_secret, self.api_key]
-        known += [self.basic.removeprefix("Basic ")] if self.client_id else []
-        in_urls = [quote(text, safe=safe) for text in known for safe in ("", _SAFE_IN_QUERIES)]
-        return tuple(dict.fromkeys(text for text in known + in_urls if text))
-
-
-def credentials_from(environment: Mapping[str, str]) -> tuple[Credentials, str | None]:
-    """Read the credentials; also return a remark when both kinds are set. Raises SpecError when there are none."""
-    values = {key: environment.get(f"PATSNAP_{key}", "").strip() for key in ("CLIENT_ID", "CLIENT_SECRET", "API_KEY")}
-    for key, value in values.items():
-        if not value.isprintable() or " " in value:
-            raise SpecError(f"PATSNAP_{key} holds a space or a control character; set it again without")
-    if ":" in values["CLIENT_ID"]:
-        raise SpecError("PATSNAP_CLIENT_ID holds a colon, which the vendor's Basic authorization cannot carry")
-    both = bool(values["CLIENT_ID"] and values["CLIENT_SECRET"])
-    if both:
-        remark = "PATSNAP_API_KEY is set too; the client credentials are used" if values["API_KEY"] else None
-        return Credentials(client_id=values["CLIENT_ID"], client_secret=values["CLIENT_SECRET"]), remark
-    if values["API_KEY"]:
-        return Credentials(api_key=values["API_KEY"]), None
-    half = next((key for key in ("CLIENT_ID", "CLIENT_SECRET") if values[key]), None)
-    missing = "PATSNAP_CLIENT_SECRET is" if half == "CLIENT_ID" else "PATSNAP_CLIENT_ID is"
-    raise SpecError(
-        (f"{missing} missing" if half else "no credentials")
-        + ": set PATSNAP_CLIENT_ID and PATSNAP_CLIENT_SECRET, or PATSNAP_API_KEY, in the environment or in an .env "
-        "file beside the job file; or write `base_url: sandbox` to try the job without any"
-    )
-
-
-class Auth:
-    """The bearer of the moment. `fetch` asks the vendor for a token; `clock` is monotonic seconds."""
+    `fetch` asks the vendor for a token; it raises RunPaused or RunStopped when there is none to be had. `clock` is in
+    monotonic seconds.
+    """
 
     def __init__(
-        self, credentials: Credentials, *, fetch: Callable[[], Awaitable[Token]], clock: Callable[[], float]
+        self, credentials: Credentials, *, fetch: Callable[[], Awaitable[wire.Token]], clock: Callable[[], float]
     ) -> None:
-        self._credentials = credentials
+        self.bearer = credentials.api_key
+        self.apikey = credentials.client_id or None  # the query parameter; None with an API key
+        self._has_key = bool(credentials.api_key)
         self._fetch = fetch
         self._clock = clock
-        self._single = anyio.Lock()
-        self._bearer = credentials.api_key
-        self._stale_at = float("inf") if credentials.api_key else float("-inf")
-        self._refusals = 0
+        self._fetching = anyio.Lock()
+        self._renew_at = _NEVER if self._has_key else _AT_ONCE
+        self._refusals = 0  # fresh tokens in a row
         self._failure: RunPaused | RunStopped | None = None
 
-    @property
-    def apikey(self) -> str | None:
-        """The `apikey` query parameter: the client id, or None with an API key."""
-        return self._credentials.client_id or None
-
     async def ready(self) -> None:
-        """Make sure that a fresh token is at hand; of many callers one fetches, and all share how that ends."""
-        if self._clock() < self._stale_at:
+        """Make sure that `bearer` is fresh. Of many callers one fetches a token; an error of `fetch` reaches them all.
+
+        Raises what `fetch` raised.
+        """
+        if self._clock() < self._renew_at:
             return
-        async with self._single:
-            if self._clock() < self._stale_at:
+        async with self._fetching:
+            if self._clock() < self._renew_at:
                 return
-            if self._failure is not None:  # the run is ending: asking once for each caller would only hold it up
+            if self._failure is not None:  # the run is ending: one more token call for each caller would only delay it
                 raise type(self._failure)(self._failure.message, code=self._failure.code, sent=False)
             asked_at = self._clock()
             try:
@@ -100,29 +59,76 @@ class Auth:
                 self._failure = failure
                 raise
             hide([token.value], passing=True)
-            self._bearer = token.value
-            self._stale_at = asked_at + REFRESH_AT * token.lifetime_s
+            self.bearer = token.value
+            self._renew_at = asked_at + RENEW_AT * token.lifetime_s
 
-    def doubt(self) -> None:
-        """Fetch a new token before the next call: the clock was moved, or the machine slept."""
-        if not self._credentials.api_key:
-            self._stale_at = float("-inf")
-
-    @property
-    def bearer(self) -> str:
-        """The token to send right now."""
-        return self._bearer
+    def renew(self) -> None:
+        """Fetch a new token before the next call: after a sleep or a step of the clock its age is unknown."""
+        if not self._has_key:
+            self._renew_at = _AT_ONCE
 
     def accepted(self) -> None:
-        """Count an answer that did not refuse the token."""
+        """Count an answer that did not refuse the bearer."""
         self._refusals = 0
 
     def refused(self, bearer: str, reason: str) -> None:
-        """Drop the token that was refused. Raises RunStopped after three fresh ones in a row, or for an API key."""
-        if bearer != self._bearer or self._clock() >= self._stale_at:
-            return  # someone else has noticed already
+        """Renew the token if it is `bearer` that was refused; another caller may have renewed it already.
+
+        Raises RunStopped after three fresh tokens in a row, or at once for an API key.
+        """
+        if bearer != self.bearer or self._clock() >= self._renew_at:
+            return
         self._refusals += 1
-        if self._credentials.api_key or self._refusals >= MAX_REFUSALS:
-            which = "PATSNAP_API_KEY" if self._credentials.api_key else "PATSNAP_CLIENT_ID and PATSNAP_CLIENT_SECRET"
+        if self._has_key or self._refusals >= MAX_REFUSALS:
+            which = "PATSNAP_API_KEY" if self._has_key else "PATSNAP_CLIENT_ID and PATSNAP_CLIENT_SECRET"
             raise RunStopped(f"the vendor refused the credentials: {reason}. Check {which}", code=Code.CREDENTIALS)
-        self._stale_at = float("-inf")
+        self._renew_at = _AT_ONCE
+
+
+class TokenSource:
+    """Asks the vendor for access tokens, at most one call a second, apart from the paid calls.
+
+    `sent` counts the calls per kind. `sleep(seconds)` waits, and raises Stopping once the run ends.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        credentials: Credentials,
+        sent: MutableMapping[Kind, int],
+        *,
+        sleep: Callable[[float], Awaitable[None]],
+    ) -> None:
+        self._transport = transport
+        self._credentials = credentials
+        self._sent = sent
+        self._sleep = sleep
+        self._pace = AsyncLimiter(1, 1.0)
+
+    async def fetch(self) -> wire.Token:
+        """Ask for a token, up to four times. Raises RunPaused when nobody answers, RunStopped when it is refused."""
+        attempt = 1
+        while True:
+            await self._sleep(0.0)
+            try:
+                async with self._pace:
+                    return wire.read_token(await self._ask())
+            except TryAgain as error:
+                pause_s = delay_s(attempt, error, jitter=random.random())  # noqa: S311 - jitter, not cryptography
+                if pause_s is None:
+                    reason = f"no access token after {attempt} attempts: {error.message}"
+                    raise RunPaused(reason, code=error.code, sent=False) from None
+                attempt += 1
+                await self._sleep(pause_s)
+            except (RefreshToken, SlowDown, HoldAll, ItemRefused) as error:
+                hint = ". Check PATSNAP_CLIENT_ID and PATSNAP_CLIENT_SECRET" if isinstance(error, RefreshToken) else ""
+                raise RunStopped(f"no access token: {error.message}{hint}", code=error.code, sent=False) from None
+
+    async def _ask(self) -> wire.Answer:
+        async def leave(headers: Headers) -> None:
+            headers["Authorization"] = self._credentials.basic
+            self._sent[Kind.TOKEN] += 1
+
+        return await self._transport.exchange(
+            wire.token_request(), request_id=uuid.uuid4().hex, apikey=None, leave=leave
+        )

@@ -1,8 +1,8 @@
-"""One account, many processes: those of this machine that share a client id (or API key) and an address share its QPS.
+"""One account shared by several processes: those of this machine with the same credentials and address share its QPS.
 
-Each process that takes part holds a slot, a locked file in the user's state folder, with a note of its share beside it.
-The sum of the shares of all held slots is at most 1. Nothing needs to be cleaned up after a death of any kind: the
-system unlocks a dead process's slot, and a slot that is not locked counts for nothing.
+Each process that uses an account holds a slot: a locked file in the user's state folder, with a note of its share
+beside it. The shares of all held slots add up to at most 1. Nothing needs to be cleaned up after a crash: the system
+unlocks the slot of a dead process, and a slot that is not locked counts for nothing.
 """
 
 import contextlib
@@ -21,14 +21,14 @@ from urllib.parse import urlsplit
 
 from filelock import FileLock, Timeout
 
-from pipeline.calls.access import Credentials
 from pipeline.calls.limiter import MARGIN_S
+from pipeline.endpoints.patsnap.credentials import Credentials
 from pipeline.errors import JournalError, RunLocked, SpecError
 from pipeline.system.clock import steady
 from pipeline.system.files import write_whole
 
-POLL_S = 0.25
-_DOOR_S = 30.0
+POLL_S = 0.25  # a process that waits for the account tries again this often
+COUNTING_S = 30.0  # the longest wait for another process that adds up the shares; it takes milliseconds
 _ROUNDING = 1e-9
 
 Busy = Literal["wait", "exit"]
@@ -36,10 +36,12 @@ Busy = Literal["wait", "exit"]
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What a process may use of its account: `share` of every QPS.
+    """The part of an account that this process may use.
 
-    `used_before` says that another process may have sent, `since` when none has (seconds of `clock.steady`): since it
-    ended, or, if it died or goes on, since we came.
+    share        the part of every QPS that is ours: above 0, at most 1
+    since        steady time (seconds of `clock.steady`) after which no other process sent anything: the end of the last
+                 one, or our own start when another one died or goes on beside us
+    used_before  True when another process used the account before, so that `since` counts
     """
 
     share: float = 1.0
@@ -47,9 +49,9 @@ class Part:
     used_before: bool = False
 
     def qps(self, qps: float) -> float:
-        """Our calls per second of the account's. Raises SpecError when that is less than one.
+        """Return our calls per second of the account's `qps`. Raises SpecError when that is less than one.
 
-        Rounded down: fractions of several processes could come together within one second.
+        Rounded down: the fractions of several processes could come together within one second.
         """
         if self.share == 1.0:
             return qps
@@ -60,14 +62,14 @@ class Part:
             )
         return float(ours)
 
-    def rest_s(self, qps: float, *, now: float) -> float:
-        """Seconds to rest before the first call: whoever died before us may have used all of the limit just now."""
+    def quiet_s(self, qps: float, *, now: float) -> float:
+        """Return the seconds to send nothing at the start: the process before may have used up the limit just now."""
         window_s = max(1.0, 1.0 / qps) + MARGIN_S
         return max(0.0, self.since + window_s - now) if self.used_before else 0.0
 
 
 def account_of(base_url: str, credentials: Credentials) -> str:
-    """The name of an account's files: a digest that gives away neither the id nor the key."""
+    """Name an account's files by a digest, which gives away neither the client id nor the API key."""
     parts = urlsplit(base_url.lower())
     host = parts.netloc.removesuffix(":443" if parts.scheme == "https" else ":80")
     who = f"id {credentials.client_id}" if credentials.client_id else f"key {credentials.api_key}"
@@ -75,77 +77,81 @@ def account_of(base_url: str, credentials: Credentials) -> str:
 
 
 @contextmanager
-def take_part(
+def use_account(
     folder: Path, account: str, *, job: str, share: float = 1.0, busy: Busy = "exit", say: Callable[[str], None]
 ) -> Iterator[Part]:
-    """Hold a share of an account for as long as this lasts.
+    """Hold a share of an account until the context ends.
 
-    When too little of it is free, `busy` decides: `exit` raises RunLocked that names the holder, `wait` says so once
-    and goes on when it is free. Raises JournalError when the folder cannot be written.
+    While too little of it is free, `busy` decides: `exit` raises RunLocked, which names a process that uses it; `wait`
+    tells `say` so once and waits. Raises JournalError when the folder cannot be written.
     """
-    slot: FileLock | None = None
-    told = ""
+    waiting = False
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        while True:
-            slot, last_use, full = _try(folder, account, job=job, share=share)
-            if slot is not None:
-                break
+        while (claim := _claim(folder, account, job=job, share=share)).slot is None:
             if busy == "exit":
-                raise RunLocked(f"{full.said}; {full.way_out}")
-            if not told:
-                told = full.said
-                say(f"waiting: {full.said}")
+                raise RunLocked(f"{claim.in_use}; {_way_out(1.0 - claim.found.taken, share)}")
+            if not waiting:
+                waiting = True
+                say(f"waiting: {claim.in_use}")
             time.sleep(POLL_S)
     except OSError as exc:
         raise JournalError(
             f"{folder}: the folder that keeps processes from using an account at once cannot be written: "
             f"{exc.strerror or exc}; check it, or set XDG_STATE_HOME"
         ) from None
-    if told:
+    if waiting:
         say("the account is free; going on")
+    last_use = claim.found.last_use
     try:
         yield Part(share, last_use or 0.0, last_use is not None)
     finally:
-        with contextlib.suppress(OSError):  # then the next one rests a second for nothing
-            _write_note(Path(slot.lock_file), job=job, share=share, ended=steady())
-        slot.release()
+        with contextlib.suppress(OSError):  # without its end in the note, the next process is quiet for nothing
+            _write_note(Path(claim.slot.lock_file), job=job, share=share, ended=steady())
+        claim.slot.release()
 
 
-class _Full(NamedTuple):
-    """Who holds the account, and what to do about it."""
+class _Found(NamedTuple):
+    """The state of all slots of an account.
 
-    said: str
-    way_out: str
-
-
-def _try(folder: Path, account: str, *, job: str, share: float) -> tuple[FileLock | None, float | None, _Full]:
-    """Take a free slot if enough of the account is free; when it was used last, if ever, and who holds it."""
-    with FileLock(folder / f"{account}.lock", timeout=_DOOR_S, mode=0o600):  # one process at a time counts the shares
-        free, taken, holder, last_use = _look(folder, account)
-        said = f"the calls per second of this account are in use{holder}, {taken:g} of 1 taken"
-        full = _Full(said, _way_out(1.0 - taken, share))
-        if taken + share > 1.0 + _ROUNDING:
-            free.release()
-            return None, last_use, full
-        _write_note(Path(free.lock_file), job=job, share=share)
-        return free, last_use, full
-
-
-def _way_out(free: float, share: float) -> str:
-    """What to do when `free` of the account is less than `share`."""
-    wait = "wait for it (--busy wait)"
-    free = math.floor(free * 100 + 1e-6) / 100  # never more than there is, however it is printed
-    if free > 0:
-        return f"{free:g} of 1 is free, and {share:g} was asked for: take less (--share {free:g}), or {wait}"
-    return f"nothing of it is free: {wait}, or start that one anew with a share too, for example each with --share 0.5"
-
-
-def _look(folder: Path, account: str) -> tuple[FileLock, float, str, float | None]:
-    """Go through all slots: hold the first free one, add up the shares of the others, name one who holds.
-
-    Also when any of them may have sent last, in seconds of `clock.steady`; None when there was nobody ever.
+    free      the first free slot, locked by us
+    taken     the shares of all other processes, added up
+    holder    one of these processes in words, with a space before; "" when there is none or its note is unreadable
+    last_use  steady time at which another process may have sent last; None when there never was another one
     """
+
+    free: FileLock
+    taken: float
+    holder: str
+    last_use: float | None
+
+
+class _Claim(NamedTuple):
+    """An attempt to get a slot: the slot, locked by us, or None when too little of the account is free."""
+
+    slot: FileLock | None
+    found: _Found
+
+    @property
+    def in_use(self) -> str:
+        """The refusal in words."""
+        return f"the calls per second of this account are in use{self.found.holder}, {self.found.taken:g} of 1 taken"
+
+
+def _claim(folder: Path, account: str, *, job: str, share: float) -> _Claim:
+    """Lock a free slot and note our share of the account, if enough of it is free."""
+    # One process at a time adds up the shares: two that did it at once would both find enough.
+    with FileLock(folder / f"{account}.lock", timeout=COUNTING_S, mode=0o600):
+        found = _find(folder, account)
+        if found.taken + share > 1.0 + _ROUNDING:
+            found.free.release()
+            return _Claim(None, found)
+        _write_note(Path(found.free.lock_file), job=job, share=share)
+        return _Claim(found.free, found)
+
+
+def _find(folder: Path, account: str) -> _Found:
+    """Look at every slot that exists, and lock the first free one; a new one when none is free."""
     free: FileLock | None = None
     taken, holder, number, now = 0.0, "", 0, steady()
     last_use: float | None = None
@@ -154,7 +160,7 @@ def _look(folder: Path, account: str) -> tuple[FileLock, float, str, float | Non
         try:
             lock.acquire()
         except Timeout:
-            theirs, who = _note(Path(lock.lock_file))
+            theirs, who = _read_note(Path(lock.lock_file))
             taken, holder, last_use = taken + theirs, holder or who, now
         else:
             if known:
@@ -164,15 +170,24 @@ def _look(folder: Path, account: str) -> tuple[FileLock, float, str, float | Non
             else:
                 lock.release()
         number += 1
-    return free, taken, holder, last_use
+    return _Found(free, taken, holder, last_use)
+
+
+def _way_out(free: float, share: float) -> str:
+    """Say what to do when only `free` of an account is free, and that is less than `share`."""
+    wait = "wait for it (--busy wait)"
+    free = math.floor(free * 100 + 1e-6) / 100  # never more than there is, however it is printed
+    if free > 0:
+        return f"{free:g} of 1 is free, and {share:g} was asked for: take less (--share {free:g}), or {wait}"
+    return f"nothing of it is free: {wait}, or start that one anew with a share too, for example each with --share 0.5"
 
 
 def _slot(folder: Path, account: str, number: int) -> Path:
     return folder / f"{account}.{number}.lock"
 
 
-def _note(slot: Path) -> tuple[float, str]:
-    """The share of the process that holds a slot, and who it is; one that cannot be read holds all."""
+def _read_note(slot: Path) -> tuple[float, str]:
+    """Return the share of the process that holds a slot, and who it is; a note that is unreadable counts as all."""
     try:
         note = json.loads(slot.with_suffix(".json").read_text(encoding="utf-8"))
         return float(note["share"]), f" by pid {int(note['pid'])} (job {note['job']!s:.64})"
@@ -181,14 +196,16 @@ def _note(slot: Path) -> tuple[float, str]:
 
 
 def _ended(slot: Path, now: float) -> float:
-    """When the process that had a free slot ended; `now` when it did not say so, for it may have died just now."""
+    """Return the steady time at which the last process in a free slot ended; `now` when its note does not say.
+
+    A process that was killed wrote no end, so it may have sent just now. An end later than now was written before the
+    machine was started again, which takes longer than any window: that counts as long ago.
+    """
     try:
         ended = float(json.loads(slot.with_suffix(".json").read_text(encoding="utf-8"))["ended"])
     except (OSError, ValueError, KeyError, TypeError):
         return now
-    return (
-        ended if ended <= now else 0.0
-    )  # later than now: the machine was started anew, which takes longer than a second
+    return ended if ended <= now else 0.0
 
 
 def _write_note(slot: Path, *, job: str, share: float, ended: float | None = None) -> None:

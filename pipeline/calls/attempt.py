@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import anyio
 
-from pipeline.calls.access import Auth
+from pipeline.calls.access import Access
 from pipeline.calls.limiter import Limiter
 from pipeline.calls.pauses import Gate
 from pipeline.calls.stats import Stats, units
@@ -44,7 +44,7 @@ class Sender:
     def __init__(
         self,
         transport: Transport,
-        auth: Auth,
+        access: Access,
         limiters: Mapping[Kind, Limiter],
         gates: Sequence[Gate],
         *,
@@ -52,7 +52,7 @@ class Sender:
         on_sent: Callable[[Kind, float], None] | None,
     ) -> None:
         self._transport = transport
-        self._auth = auth
+        self._access = access
         self._limiters = limiters
         self._gates = gates
         self._stats = stats
@@ -73,7 +73,7 @@ class Sender:
 
         try:
             attempt.answer = await self._transport.exchange(
-                attempt.request, request_id=attempt.request_id, apikey=self._auth.apikey, leave=leave
+                attempt.request, request_id=attempt.request_id, apikey=self._access.apikey, leave=leave
             )
         finally:
             if attempt.waiting:
@@ -87,7 +87,7 @@ class Sender:
         at = await self._permit(attempt)
         if at is None or any(gate.closed and gate not in attempt.probed for gate in self._gates):
             raise Reconnect("its connection grew old before its turn", code=Code.STALE, sent=False)
-        attempt.bearer = self._auth.bearer
+        attempt.bearer = self._access.bearer
         headers["Authorization"] = f"Bearer {attempt.bearer}"
         attempt.meter.sent(kind)
         self._stats.sent[kind] += 1

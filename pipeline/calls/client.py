@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import anyio
 
-from pipeline.calls.access import Auth, Credentials
+from pipeline.calls.access import Access, TokenSource
 from pipeline.calls.attempt import Attempt, Sender
 from pipeline.calls.breaker import Breaker, UnknownCodes
 from pipeline.calls.last_word import last_word
@@ -16,10 +16,10 @@ from pipeline.calls.limiter import Limiter
 from pipeline.calls.pauses import PauseGate, QuotaGate
 from pipeline.calls.retry import RetryBudget, delay_s
 from pipeline.calls.stats import Stats
-from pipeline.calls.tokens import TokenSource
 from pipeline.calls.transport import Transport
 from pipeline.endpoints.consequences import RULES, UNKNOWN, Table, overruled
 from pipeline.endpoints.patsnap import wire
+from pipeline.endpoints.patsnap.credentials import Credentials
 from pipeline.errors import (
     CallError,
     HoldAll,
@@ -62,7 +62,7 @@ class Client:
         self.limiters = limiters
         sleep = functools.partial(self._sleep_unless_ending, Kind.TOKEN)
         tokens = TokenSource(transport, credentials, self.stats.sent, sleep=sleep)
-        self._auth = Auth(credentials, fetch=tokens.fetch, clock=steady)
+        self._access = Access(credentials, fetch=tokens.fetch, clock=steady)
         self._budget = RetryBudget()
         self._breaker = Breaker()
         self._unknown = UnknownCodes()
@@ -70,7 +70,7 @@ class Client:
         self._quota = quota or QuotaGate(None)
         self._pause = PauseGate()
         self._gates = (self._quota, self._pause)
-        self._sender = Sender(transport, self._auth, limiters, self._gates, stats=self.stats, on_sent=on_sent)
+        self._sender = Sender(transport, self._access, limiters, self._gates, stats=self.stats, on_sent=on_sent)
         self._endings = {kind: anyio.Event() for kind in Kind}
 
     async def upload(self, picture: bytes, file_type: str, meter: Meter) -> Upload:
@@ -117,7 +117,7 @@ class Client:
 
     def clock_jumped(self) -> None:
         """Take nothing for granted after a sleep or a moved clock: a new token, and no burst."""
-        self._auth.doubt()
+        self._access.renew()
         for limiter in self.limiters.values():
             limiter.start_evenly()
 
@@ -141,7 +141,7 @@ class Client:
             this = Attempt(request, uuid.UUID(int=random.getrandbits(128), version=4).hex, meter)
             try:
                 await self._turn(this)
-                await self._auth.ready()
+                await self._access.ready()
                 result = read(await self._sender.send(this))
             except Stopping:
                 meter.not_executed(request.kind, sent=False)
@@ -175,7 +175,7 @@ class Client:
 
     def _succeeded(self, kind: Kind) -> None:
         self.limiters[kind].succeeded()
-        self._auth.accepted()
+        self._access.accepted()
         self._budget.succeeded()
         self._breaker.succeeded()
         self._pause.passed(kind)
@@ -188,7 +188,7 @@ class Client:
             correlation_id = answer.headers.get("x-correlation-id", "").encode("utf-8", "replace").decode()
             error.correlation_id = correlation_id[:128] or None
             if not isinstance(error, RefreshToken):
-                self._auth.accepted()
+                self._access.accepted()
         if error.may_exist:
             meter.may_exist()  # its intent stays, also while it waits to be sent again
         else:
@@ -236,7 +236,7 @@ class Client:
         if deferrals > MAX_DEFERRALS:
             raise error
         if isinstance(error, RefreshToken):
-            self._auth.refused(bearer, error.message)
+            self._access.refused(bearer, error.message)
         elif isinstance(error, SlowDown):
             self.stats.too_fast[kind] += 1
             try:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.calls.access import Credentials, credentials_from
+from pipeline.endpoints.patsnap.credentials import Credentials, credentials_from
 from pipeline.errors import SpecError
 from pipeline.job.environment import Environment, read_environment
 from pipeline.job.load import load_job

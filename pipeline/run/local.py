@@ -14,7 +14,7 @@ from pathlib import Path
 
 import anyio
 
-from pipeline.calls.account import Part, account_of, take_part
+from pipeline.calls.account import Part, account_of, use_account
 from pipeline.calls.client import Client
 from pipeline.calls.limiter import Limiter
 from pipeline.calls.pauses import QuotaGate
@@ -119,13 +119,13 @@ def _part(job: Job, options: RunOptions) -> AbstractContextManager[Part]:
         return nullcontext(Part(options.share))
     folder = user_state_path("infringement-pipeline") / "accounts"
     account = account_of(job.spec.api.base_url, job.credentials)
-    return take_part(folder, account, job=job.spec.name, share=options.share, busy=options.busy, say=options.say)
+    return use_account(folder, account, job=job.spec.name, share=options.share, busy=options.busy, say=options.say)
 
 
 def _limiters(spec: JobSpec, part: Part) -> dict[Kind, Limiter]:
     limiters = {kind: Limiter(part.qps(spec.api.qps_of(kind))) for kind in PAID}
     for limiter in limiters.values():
-        limiter.pause(part.rest_s(limiter.qps, now=steady()))
+        limiter.pause(part.quiet_s(limiter.qps, now=steady()))
     return limiters
 
 

@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from pipeline.calls.access import Credentials
 from pipeline.calls.client import Client
 from pipeline.calls.limiter import Limiter
 from pipeline.calls.transport import ANSWER_S, open_transport
+from pipeline.endpoints.patsnap.credentials import Credentials
 from pipeline.errors import CallError
 from pipeline.models import PAID, Choice, Hits, Kind, Task
 from pipeline.sandbox.resources import resource

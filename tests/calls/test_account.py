@@ -13,24 +13,24 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.calls.access import Credentials
-from pipeline.calls.account import Part, account_of, take_part
+from pipeline.calls.account import Part, account_of, use_account
+from pipeline.endpoints.patsnap.credentials import Credentials
 from pipeline.errors import JournalError, RunLocked, SpecError
 from pipeline.sandbox.server import SandboxServer
 from tests.support.jobs import ACCOUNT, job, lines, pipeline, start, vendor
 
 QPS = 20
 HOLD = (
-    "import sys, time; from pathlib import Path; from pipeline.calls.account import take_part\n"
-    "with take_part(Path(sys.argv[1]), 'a', job='theirs', share=float(sys.argv[2]), say=print):\n"
+    "import sys, time; from pathlib import Path; from pipeline.calls.account import use_account\n"
+    "with use_account(Path(sys.argv[1]), 'a', job='theirs', share=float(sys.argv[2]), say=print):\n"
     "    print('held', flush=True); time.sleep(600)"
 )
 
 # Takes permits for searches as a run does, and prints when: the monotonic clock is one for the whole machine.
 SEND = """
 import sys; from pathlib import Path; import anyio
-from pipeline.calls.account import take_part; from pipeline.run.local import _limiters; from pipeline.models import Kind
-from pipeline.job.schema import JobSpec
+from pipeline.calls.account import use_account; from pipeline.run.local import _limiters
+from pipeline.models import Kind; from pipeline.job.schema import JobSpec
 spec = JobSpec.model_validate(
     {"version": 1, "name": "job", "images": [{"url": "https://x.example/1.jpg"}], "api": {"qps": 1}}
 )
@@ -40,7 +40,7 @@ async def send(part):
         print(await limiter.permit(), flush=True)
 def say(line):
     print(line, file=sys.stderr, flush=True)
-with take_part(Path(sys.argv[1]), "a", job="sender", busy="wait", say=say) as part:
+with use_account(Path(sys.argv[1]), "a", job="sender", busy="wait", say=say) as part:
     anyio.run(send, part)
 """
 
@@ -60,7 +60,7 @@ def holder(folder: Path, share: float) -> Iterator[subprocess.Popen[str]]:
 
 
 def take(folder: Path, share: float = 1.0, account: str = "a") -> Part:
-    with take_part(folder, account, job="ours", share=share, say=pytest.fail) as part:
+    with use_account(folder, account, job="ours", share=share, say=pytest.fail) as part:
         return part
 
 
@@ -85,13 +85,13 @@ def test_after_one_that_ended_well_nobody_rests_longer_than_from_its_end(
 ) -> None:
     now = 500.0
     monkeypatch.setattr("pipeline.calls.account.steady", lambda: now)
-    assert take(tmp_path).rest_s(5, now=now) == 0.0  # nobody before us
+    assert take(tmp_path).quiet_s(5, now=now) == 0.0  # nobody before us
     now = 500.25
-    assert take(tmp_path).rest_s(5, now=now) == pytest.approx(1.004 - 0.25)
+    assert take(tmp_path).quiet_s(5, now=now) == pytest.approx(1.004 - 0.25)
     now = 502.0
-    assert take(tmp_path).rest_s(5, now=now) == 0.0
+    assert take(tmp_path).quiet_s(5, now=now) == 0.0
     now = 7.0  # the machine was started anew
-    assert take(tmp_path).rest_s(5, now=now) == 0.0
+    assert take(tmp_path).quiet_s(5, now=now) == 0.0
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_after_one_that_did_not_say_when_it_ended_everyone_rests_a_second(
     monkeypatch.setattr("pipeline.calls.account.steady", lambda: 500.0)
     take(tmp_path)
     (tmp_path / "a.0.json").unlink() if note is None else (tmp_path / "a.0.json").write_text(note)
-    assert take(tmp_path).rest_s(5, now=500.0) == pytest.approx(1.004)
+    assert take(tmp_path).quiet_s(5, now=500.0) == pytest.approx(1.004)
 
 
 @pytest.mark.parametrize(
@@ -182,7 +182,7 @@ def test_one_that_waits_says_so_once_and_goes_on_when_the_account_is_free(tmp_pa
             said.append(line)
             other.kill()
 
-        with take_part(tmp_path, "a", job="ours", busy="wait", say=say) as part:
+        with use_account(tmp_path, "a", job="ours", busy="wait", say=say) as part:
             assert part.used_before
     assert f"pid {other.pid}" in said[0]
     assert len(said) == 2
@@ -244,7 +244,7 @@ def test_a_share_of_less_than_one_call_a_second_is_refused(share: float, qps: fl
 def test_whoever_comes_after_another_rests_as_if_the_limit_was_used_up_just_then(
     part: Part, qps: float, rest_s: float
 ) -> None:
-    assert part.rest_s(qps, now=100.3) == pytest.approx(rest_s)
+    assert part.quiet_s(qps, now=100.3) == pytest.approx(rest_s)
 
 
 def sender(folder: Path, count: int) -> subprocess.Popen[str]:

@@ -13,10 +13,10 @@ from typing import Any
 import anyio
 import pytest
 
-from pipeline.calls.access import Credentials
 from pipeline.calls.client import Client
 from pipeline.calls.limiter import Limiter
 from pipeline.calls.transport import Headers
+from pipeline.endpoints.patsnap.credentials import Credentials
 from pipeline.endpoints.patsnap.wire import Answer, Request
 from pipeline.errors import CallError, RunPaused, RunStopped, Stopping
 from pipeline.models import PAID, Kind

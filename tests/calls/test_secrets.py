@@ -9,7 +9,7 @@ import anyio
 import pytest
 from yarl import URL
 
-from pipeline.calls.access import Credentials
+from pipeline.endpoints.patsnap.credentials import Credentials
 from pipeline.errors import PipelineError
 from tests.calls.conftest import SEARCH, SOON_S, Call, Certificate, FakeMeter, client_at, create
 from tests.calls.test_transport import AFTER_SENDING

@@ -9,8 +9,9 @@ from typing import Any
 import anyio
 import pytest
 
-from pipeline.calls.access import Auth, Credentials
+from pipeline.calls.access import Access
 from pipeline.calls.limiter import CATCH_UP_S, Limiter
+from pipeline.endpoints.patsnap.credentials import Credentials
 from pipeline.endpoints.patsnap.wire import Token
 from pipeline.engine.item import process_item
 from pipeline.engine.meter import ItemMeter
@@ -227,12 +228,12 @@ async def test_a_token_is_not_trusted_after_a_jump(credentials: Credentials, fet
         asked.append(1)
         return Token(f"token-{len(asked)}", 1800)
 
-    auth = Auth(credentials, fetch=fetch, clock=lambda: 0.0)
-    await auth.ready()
-    await auth.ready()
-    auth.doubt()
-    await auth.ready()
-    await auth.ready()
+    access = Access(credentials, fetch=fetch, clock=lambda: 0.0)
+    await access.ready()
+    await access.ready()
+    access.renew()
+    await access.ready()
+    await access.ready()
     assert len(asked) == fetched
 
 
@@ -244,14 +245,14 @@ def test_a_token_ages_while_the_machine_sleeps() -> None:
         return Token("token", 1800)
 
     async def use() -> None:
-        auth = Auth(Credentials(client_id="id", client_secret="secret"), fetch=fetch, clock=of.clocks.steady)
-        await auth.ready()
+        access = Access(Credentials(client_id="id", client_secret="secret"), fetch=fetch, clock=of.clocks.steady)
+        await access.ready()
         of.pass_(1400)
-        await auth.ready()
+        await access.ready()
         of.step(-DAY)  # nothing to a token
-        await auth.ready()
+        await access.ready()
         of.pass_(10 * HOUR)
-        await auth.ready()
+        await access.ready()
 
     anyio.run(use)
     assert len(asked) == 2

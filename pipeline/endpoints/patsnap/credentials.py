@@ -1,0 +1,58 @@
+"""Credentials for the vendor: client id and secret, or an API key, read from the environment."""
+
+import base64
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from urllib.parse import quote
+
+from pipeline.errors import SpecError
+
+_SAFE_IN_QUERIES = "!$'()*,/:?@"  # the characters that yarl does not quote in a query
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """Either client id and secret, or an API key; the others are "". The repr shows none of them."""
+
+    client_id: str = ""
+    client_secret: str = field(default="", repr=False)
+    api_key: str = field(default="", repr=False)
+
+    def __repr__(self) -> str:
+        return "Credentials(client credentials)" if self.client_id else "Credentials(API key)"
+
+    @property
+    def basic(self) -> str:
+        """The value of the Authorization header of the token call."""
+        return "Basic " + base64.b64encode(f"{self.client_id}:{self.client_secret}".encode()).decode()
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Every form in which these credentials could appear in a text."""
+        known = [self.client_id, self.client_secret, self.api_key]
+        known += [self.basic.removeprefix("Basic ")] if self.client_id else []
+        in_urls = [quote(text, safe=safe) for text in known for safe in ("", _SAFE_IN_QUERIES)]
+        return tuple(dict.fromkeys(text for text in known + in_urls if text))
+
+
+def credentials_from(environment: Mapping[str, str]) -> tuple[Credentials, str | None]:
+    """Read the credentials; also return a remark when both kinds are set. Raises SpecError when there are none."""
+    values = {key: environment.get(f"PATSNAP_{key}", "").strip() for key in ("CLIENT_ID", "CLIENT_SECRET", "API_KEY")}
+    for key, value in values.items():
+        if not value.isprintable() or " " in value:
+            raise SpecError(f"PATSNAP_{key} holds a space or a control character; set it again without")
+    if ":" in values["CLIENT_ID"]:
+        raise SpecError("PATSNAP_CLIENT_ID holds a colon, which the vendor's Basic authorization cannot carry")
+    both = bool(values["CLIENT_ID"] and values["CLIENT_SECRET"])
+    if both:
+        remark = "PATSNAP_API_KEY is set too; the client credentials are used" if values["API_KEY"] else None
+        return Credentials(client_id=values["CLIENT_ID"], client_secret=values["CLIENT_SECRET"]), remark
+    if values["API_KEY"]:
+        return Credentials(api_key=values["API_KEY"]), None
+    half = next((key for key in ("CLIENT_ID", "CLIENT_SECRET") if values[key]), None)
+    missing = "PATSNAP_CLIENT_SECRET is" if half == "CLIENT_ID" else "PATSNAP_CLIENT_ID is"
+    raise SpecError(
+        (f"{missing} missing" if half else "no credentials")
+        + ": set PATSNAP_CLIENT_ID and PATSNAP_CLIENT_SECRET, or PATSNAP_API_KEY, in the environment or in an .env "
+        "file beside the job file; or write `base_url: sandbox` to try the job without any"
+    )
