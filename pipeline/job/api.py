@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag,
 
 from pipeline.endpoints.consequences import CLASSES, DEFAULT_ATTEMPTS, RULES, Override, fault_of, row_of
 from pipeline.endpoints.parameters import Strict
-from pipeline.job.checks import check_base_url, check_picture_url, check_qps, check_reset_time, reset_time
+from pipeline.job.checks import check_base_url, check_picture_url, check_qps, check_reset_time, not_yet, reset_time
 from pipeline.models import Kind
 
 Qps = Annotated[int | float, AfterValidator(check_qps)]
@@ -22,7 +22,7 @@ class QpsSpec(Strict):
     search: Qps = 5
     create: Qps = 5
     upload: Qps = 5
-    query: Qps = 5
+    query: Annotated[None, not_yet("query (the pace of collecting reports)")] = None
 
 
 def _each_or_all(value: Any) -> str:

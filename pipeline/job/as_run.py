@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from typing import Any
 
 import yaml
 
@@ -9,9 +10,20 @@ from pipeline.job.schema import JobSpec
 
 
 def spec_as_run(spec: JobSpec) -> tuple[bytes, str]:
-    """The job with every default and `--set` written out, and the SHA-256 of these bytes."""
+    """Write the job with every default and `--set` written out; return it with the SHA-256 of these bytes."""
     plain = spec.model_dump(mode="json", exclude_none=True)
     body = yaml.safe_dump(plain, allow_unicode=True, sort_keys=False, width=110)
     folder = json.dumps(spec.folder.name)
     raw = f"# As run, every default written out. Relative paths start at the job's folder, {folder}.\n{body}".encode()
     return raw, hashlib.sha256(raw).hexdigest()
+
+
+def drop_old_keys(data: dict[str, Any]) -> None:
+    """Drop from a job as it was run what earlier versions wrote among the defaults and nothing ever read.
+
+    Without this a run directory of such a version could not be looked at any more: these keys are refused today.
+    """
+    api = data.get("api")
+    qps = api.get("qps") if isinstance(api, dict) else None
+    if isinstance(qps, dict):
+        qps.pop("query", None)

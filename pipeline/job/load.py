@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from pipeline.errors import SpecError
+from pipeline.job.as_run import drop_old_keys
 from pipeline.job.checks import check_picture_url
 from pipeline.job.document import MAX_BYTES, Document, Fault, parse
 from pipeline.job.environment import PROXY, Environment
@@ -25,11 +26,14 @@ _LONGEST = 800  # of a line about a fault: what was written may be a megabyte
 _PATH_KEYS = ("output.dir", "root", "api.ca_file")
 
 
-def load_job(path: Path, *, overrides: Sequence[str] = (), environment: Environment = _NOTHING_SET) -> JobSpec:
+def load_job(
+    path: Path, *, overrides: Sequence[str] = (), environment: Environment = _NOTHING_SET, as_run: bool = False
+) -> JobSpec:
     """Read the job file at `path`, with `overrides` such as `api.qps=10` in place of what it says.
 
     The environment's secrets must not stand in the file, and its proxy counts where the file names none. Relative paths
-    in an override start at the current folder. Raises SpecError with one line for each fault.
+    in an override start at the current folder. `as_run` says that a run wrote the file, perhaps of an earlier version.
+    Raises SpecError with one line for each fault.
     """
     try:
         with path.open("rb") as file:
@@ -42,6 +46,8 @@ def load_job(path: Path, *, overrides: Sequence[str] = (), environment: Environm
     faults = list(document.faults)
     spec: JobSpec | None = None
     if isinstance(document.data, dict):
+        if as_run:
+            drop_old_keys(document.data)
         faults += _secret_faults(document, raw, secrets)
         faults += [Fault(None, text) for text in _override(document, overrides)]
         faults += _take_proxy(document.data, environment.proxy)

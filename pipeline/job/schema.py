@@ -17,6 +17,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from pydantic.json_schema import SkipJsonSchema
 
 from pipeline.endpoints.parameters import Countries, P009Filters, P060Filters, Strict
 from pipeline.job.api import ApiSpec
@@ -75,7 +76,7 @@ class UploadSpec(Strict):
     """What may happen to local pictures."""
 
     public: bool = Field(default=False, description="Local pictures are uploaded to a public URL; say true to allow it")
-    fit: Literal[False] = Field(default=False, description="[later] shrink pictures that are too large")
+    fit: Annotated[Literal[False], SkipJsonSchema()] = False
 
     @field_validator("fit", mode="before")
     @classmethod
@@ -88,7 +89,7 @@ class UploadSpec(Strict):
 class _Search(Strict):
     limit: Annotated[int, Field(ge=1, le=100, description="Hits asked for")] = 100
     min_score: Annotated[int | float, Field(ge=0, le=1, description="Hits below it do not reach the task")] = 0.0
-    depth: Annotated[int | None, not_yet("depth (pages beyond the first 100 hits)")] = None
+    depth: Annotated[int | None, not_yet("depth (pages beyond the first 100 hits)"), Field(exclude=True)] = None
 
 
 class P009Search(_Search):
@@ -163,7 +164,7 @@ class JobSpec(Strict):
     name: Name
     root: str = "."
     images: Annotated[list[ImageEntry], Field(min_length=1, max_length=MAX_INLINE)]
-    upload: UploadSpec = UploadSpec()
+    upload: Annotated[UploadSpec, Field(json_schema_extra={"default": {"public": False}})] = UploadSpec()
     search: SearchSpec = P009Search()
     task: TaskSpec = TaskSpec()
     api: ApiSpec = ApiSpec()

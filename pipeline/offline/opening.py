@@ -30,7 +30,7 @@ def find_run(folder: Path) -> Place:
         raise SpecError(f"{folder}: no run here (no {JOURNAL}); name a run directory, such as runs/autumn-portfolio")
     if not (folder / SPEC).is_file():
         raise SpecError(f"{folder}: no {SPEC} here, which says what was run; run the job once more, then try again")
-    spec = load_job(folder / SPEC)
+    spec = load_job(folder / SPEC, as_run=True)
     digest = hashlib.sha256((folder / SPEC).read_bytes()).hexdigest()
     return Place(folder, spec, RecordWriter(spec, digest))
 

@@ -52,7 +52,7 @@ def load_again(folder: Path, *, overrides: Sequence[str] = (), environment: Mapp
         raise SpecError(*(f"--set {key}: {only}" for key in wrong))
     home = job_folder(folder)
     found = _environment(home / SPEC, environment)
-    spec = load_job(folder / SPEC, overrides=overrides, environment=found)
+    spec = load_job(folder / SPEC, overrides=overrides, environment=found, as_run=True)
     return _job(spec.with_folder(home), found)
 
 

@@ -108,7 +108,20 @@ def test_the_reset_of_the_quota_has_an_offset(load: Load, written: str, hours: i
     assert at == time(hour, minute, tzinfo=timezone(timedelta(hours=hours)))
 
 
-@pytest.mark.parametrize("written", ['"24:00"', '"midnight"', '"00:00:00"', '"0:00"', '"00:00+25:00"', "12:30"])
+@pytest.mark.parametrize(
+    "written",
+    [
+        '"24:00"',
+        '"12:60"',
+        '"00:00+24:00"',
+        '"00:00+08:75"',
+        '"midnight"',
+        '"00:00:00"',
+        '"0:00"',
+        '"00:00+25:00"',
+        "12:30",
+    ],
+)
 def test_a_time_of_day_that_is_none_is_refused(faults: Faults, written: str) -> None:
     [line] = faults(f"{MINIMAL}api: {{quota_resets_at: {written}}}")
     assert "api.quota_resets_at" in line

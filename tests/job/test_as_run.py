@@ -5,7 +5,7 @@ import hashlib
 import pytest
 
 from pipeline.job.as_run import spec_as_run
-from tests.job.conftest import MINIMAL, Load
+from tests.job.conftest import MINIMAL, Faults, Load
 from tests.job.test_schema import P060, WHOLE
 
 
@@ -37,3 +37,17 @@ def test_the_digest_changes_with_the_job_alone(load: Load) -> None:
     before = spec_as_run(load(MINIMAL))[1]
     assert spec_as_run(load(MINIMAL + "# a remark\nsearch: {limit: 100}\n"))[1] == before
     assert spec_as_run(load(MINIMAL + "search: {limit: 99}\n"))[1] != before
+
+
+def test_the_job_of_an_earlier_version_is_read_though_it_wrote_a_key_that_is_refused_today(
+    load: Load, faults: Faults
+) -> None:
+    """Version 0.1.0 wrote `query: 5` where a job gave `qps` by kind; its run directories must still open."""
+    written = MINIMAL + "api: {qps: {search: 20, create: 10, upload: 5, query: 5}}\n"
+    assert load(written, as_run=True) == load(MINIMAL + "api: {qps: {search: 20, create: 10}}\n")
+    assert "not yet" in faults(written)[0]
+
+
+@pytest.mark.parametrize("api", ["api: 5", "api: {qps: [query]}", "api: {qps: {query: 5, qery: 5}}", "api: {query: 5}"])
+def test_everything_else_is_refused_in_a_job_as_run_too(faults: Faults, api: str) -> None:
+    assert faults(f"{MINIMAL}{api}\n", as_run=True)

@@ -26,6 +26,11 @@ from tests.job.conftest import MINIMAL, Faults, Load
             "api: {qps: {serach: 1}}", "job.yaml:5:13: api.qps.serach: unknown key; did you mean 'search'?", id="qps"
         ),
         pytest.param(
+            "api: {qps: {qery: 1}}",
+            "job.yaml:5:13: api.qps.qery: unknown key; allowed: create, search, upload",
+            id="near a key that a later version brings",
+        ),
+        pytest.param(
             "api: {budget: {xyz: 1}}",
             "job.yaml:5:16: api.budget.xyz: unknown key; allowed: create_calls, search_calls, upload_calls",
             id="nothing close",

@@ -1,5 +1,6 @@
 """The schema of design.md, key by key: defaults, ranges, what belongs together, what comes later."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -273,6 +274,7 @@ LATER = [
     pytest.param("task: {report: wait}", "task.report", id="report wait"),
     pytest.param("task: {report: later}", "task.report", id="report later"),
     pytest.param("upload: {fit: true}", "upload.fit", id="fit"),
+    pytest.param("api: {qps: {query: 1}}", "api.qps.query", id="the pace of queries"),
 ]
 
 
@@ -478,7 +480,7 @@ def plain(text: str) -> Any:
     "text",
     [
         pytest.param(MINIMAL, id="minimal"),
-        pytest.param(WHOLE, id="whole"),
+        pytest.param(WHOLE.replace(", fit: false", ""), id="whole"),
         pytest.param(P060 + "  filters: {country: [US], stemming: 1}\n", id="P060"),
         *(pytest.param(f"{MINIMAL}{extra}\n", id=name) for name, extra in GOOD),
     ],
@@ -486,6 +488,21 @@ def plain(text: str) -> Any:
 def test_the_json_schema_accepts_the_structure_of_good_jobs(text: str) -> None:
     schema = JobSpec.model_json_schema()
     assert fits(plain(text), schema, schema)
+
+
+@pytest.mark.parametrize("later", ["views", "depth", "fit", "query"])
+def test_no_editor_offers_a_key_that_a_later_version_brings(later: str) -> None:
+    assert f'"{later}":' not in json.dumps(JobSpec.model_json_schema())
+
+
+def test_the_defaults_that_editors_fill_in_are_themselves_allowed() -> None:
+    schema = JobSpec.model_json_schema()
+    for name, section in schema["properties"].items():
+        assert "default" not in section or fits(section["default"], section, schema), name
+
+
+def test_editors_offer_no_other_report_than_off() -> None:
+    assert JobSpec.model_json_schema()["$defs"]["TaskSpec"]["properties"]["report"]["const"] == "off"
 
 
 @pytest.mark.parametrize(
