@@ -12,6 +12,7 @@
     |   |-- InDoubt               a create that may have been executed: never sent again by itself
     |   |-- RunPaused       4     balance, daily limit, budget, vendor down: stop now, `run` again later
     |   `-- RunStopped      3     credentials, permission, broken contract: a person must look
+    |-- GivenUp                   a CallError, and what it means for the run beside its item
     |-- Stopping                  the run is ending, the call was not sent
     |-- Interrupted     130/143   a signal ends the run in good order
     |-- JournalError        5     the journal or the disk cannot be trusted any more
@@ -70,15 +71,30 @@ class SpecError(PipelineError):
 
 
 class CallError(PipelineError):
-    """One call to the vendor failed.
+    """One call to the vendor failed. It never changes, and its text holds no secret.
 
-    `code` is the vendor's error code, `http_<status>` or a word of ours (`not_sent`, `no_json`, ...). `attempts` and
-    `base_s` say how often such a call may be tried in all and the first backoff in seconds. `sent` is True once a byte
-    may have left. The text never holds a secret, and vendor text in it is cut at 2,000 characters. `condition` names
-    the row of the error table, empty where none was asked; `over_budget` is True when it was not tried again only
-    because the run's retries were used up; `may_exist` is True for a create that may have been executed, whatever class
-    a job gave to its error.
+    message         one line; the vendor's own words in it are cut at 2,000 characters
+    code            the vendor's error code, `http_<status>`, a condition of the error table, or a `Code`
+    attempts        how often such a call may be sent in all
+    base_s          the first backoff, in seconds
+    sent            True once a byte may have left
+    retry_after_s   how long the vendor asked to wait; None when it did not ask
+    condition       the row of the error table; "" where none was asked
+    may_exist       True for a create that may have been executed, whatever class a job gave to its error
+    request_id      the X-Request-ID of the attempt; None where no attempt was made
+    correlation_id  the vendor's own id of the answer; None where it sent none
     """
+
+    message: str
+    code: str
+    attempts: int
+    base_s: float
+    sent: bool
+    retry_after_s: float | None
+    condition: str
+    may_exist: bool
+    request_id: str | None
+    correlation_id: str | None
 
     def __init__(
         self,
@@ -89,19 +105,30 @@ class CallError(PipelineError):
         base_s: float = 1.0,
         sent: bool = True,
         retry_after_s: float | None = None,
+        condition: str = "",
+        may_exist: bool = False,
+        request_id: str | None = None,
+        correlation_id: str | None = None,
     ) -> None:
-        self.message = masked(message)
-        super().__init__(self.message)
-        self.code = code
-        self.attempts = attempts
-        self.base_s = base_s
-        self.sent = sent
-        self.retry_after_s = retry_after_s
-        self.condition = ""
-        self.over_budget = False
-        self.may_exist = False
-        self.request_id: str | None = None
-        self.correlation_id: str | None = None
+        message = masked(message)
+        super().__init__(message)
+        self.__dict__.update(
+            message=message,
+            code=code,
+            attempts=attempts,
+            base_s=base_s,
+            sent=sent,
+            retry_after_s=retry_after_s,
+            condition=condition,
+            may_exist=may_exist,
+            request_id=request_id,
+            correlation_id=correlation_id,
+        )
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if not name.startswith("__"):  # Python itself sets __traceback__ and its like while an error is raised
+            raise AttributeError(f"{name}: a CallError never changes")
+        super().__setattr__(name, value)
 
 
 class TryAgain(CallError):
@@ -129,12 +156,7 @@ class ItemRefused(CallError):
 
 
 class InDoubt(CallError):
-    """A create that was sent and whose answer is missing or unclear: it may exist and be paid.
-
-    `then` is what ends the run once the item is recorded: every further create would end the same way.
-    """
-
-    then: "RunPaused | RunStopped | None" = None
+    """A create that was sent and whose answer is missing or unclear: it may exist and be paid."""
 
 
 class RunPaused(CallError):
@@ -147,6 +169,20 @@ class RunStopped(CallError):
     """Every further call would be refused the same way; a person must look first."""
 
     exit_code = 3
+
+
+class GivenUp(PipelineError):
+    """A failed call whose end concerns more than its item.
+
+    error     how the call failed
+    ends_run  ends the run once the item is recorded, because all further calls would fail alike; None: the call was not
+              tried again only because the run's retries were used up
+    """
+
+    def __init__(self, error: CallError, ends_run: RunPaused | RunStopped | None = None) -> None:
+        super().__init__(error.message)
+        self.error = error
+        self.ends_run = ends_run
 
 
 class Stopping(PipelineError):

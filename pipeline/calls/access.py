@@ -9,6 +9,8 @@ from aiolimiter import AsyncLimiter
 
 from pipeline.calls.retry import delay_s
 from pipeline.calls.transport import Headers, Transport
+from pipeline.endpoints.consequences import RULES, consequence
+from pipeline.endpoints.interface import Answer, Refusal
 from pipeline.endpoints.patsnap import wire
 from pipeline.endpoints.patsnap.credentials import Credentials
 from pipeline.errors import Code, HoldAll, ItemRefused, RefreshToken, RunPaused, RunStopped, SlowDown, TryAgain
@@ -112,7 +114,7 @@ class TokenSource:
             await self._sleep(0.0)
             try:
                 async with self._pace:
-                    return wire.read_token(await self._ask())
+                    return await self._once()
             except TryAgain as error:
                 pause_s = delay_s(attempt, error, jitter=random.random())  # noqa: S311 - jitter, not cryptography
                 if pause_s is None:
@@ -124,7 +126,14 @@ class TokenSource:
                 hint = ". Check PATSNAP_CLIENT_ID and PATSNAP_CLIENT_SECRET" if isinstance(error, RefreshToken) else ""
                 raise RunStopped(f"no access token: {error.message}{hint}", code=error.code, sent=False) from None
 
-    async def _ask(self) -> wire.Answer:
+    async def _once(self) -> wire.Token:
+        """Ask for a token once. Raises CallError by the vendor's own table: a job's rows are about its paid calls."""
+        try:
+            return wire.read_token(await self._ask())
+        except Refusal as refusal:
+            raise consequence(refusal, Kind.TOKEN, table=RULES) from None
+
+    async def _ask(self) -> Answer:
         async def leave(headers: Headers) -> None:
             headers["Authorization"] = self._credentials.basic
             self._sent[Kind.TOKEN] += 1

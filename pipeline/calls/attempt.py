@@ -11,7 +11,7 @@ from pipeline.calls.limiter import Limiter
 from pipeline.calls.pauses import Gate
 from pipeline.calls.stats import Stats, units
 from pipeline.calls.transport import Headers, Transport
-from pipeline.endpoints.patsnap import wire
+from pipeline.endpoints.interface import Answer, Request
 from pipeline.errors import Code, Reconnect
 from pipeline.models import Kind
 from pipeline.ports import Meter
@@ -29,13 +29,13 @@ INTENT_S = 0.1
 class Attempt:
     """A call about to be sent: who counts it, the gates it passes as their probe, and the token it left with."""
 
-    request: wire.Request
+    request: Request
     request_id: str
     meter: Meter
     probed: list[Gate] = field(default_factory=list)
     bearer: str = ""
-    answer: wire.Answer | None = None
-    waiting: bool = True
+    answer: Answer | None = None
+    sent: bool = False  # a byte of it may have left
 
 
 class Sender:
@@ -60,8 +60,8 @@ class Sender:
         self._doors = {kind: _room(limiter, AHEAD_S, 4) for kind, limiter in limiters.items()}
         self._thresholds = {kind: _room(limiter, INTENT_S, 2) for kind, limiter in limiters.items()}
 
-    async def send(self, attempt: Attempt) -> wire.Answer:
-        """Send and read the whole answer. Raises CallError, or Stopping when nothing was sent."""
+    async def send(self, attempt: Attempt) -> Answer:
+        """Send and read the whole answer. Raises Refusal, or CallError or Stopping when nothing was sent."""
         kind = attempt.request.kind
         await self._limiters[kind].until_unpaused()
         door = self._doors[kind]
@@ -76,7 +76,7 @@ class Sender:
                 attempt.request, request_id=attempt.request_id, apikey=self._access.apikey, leave=leave
             )
         finally:
-            if attempt.waiting:
+            if not attempt.sent:
                 door.release()
         self._stats.units += units(attempt.answer.headers.get("x-openapi-amount", ""))
         return attempt.answer
@@ -93,7 +93,7 @@ class Sender:
         self._stats.sent[kind] += 1
         if self._on_sent:
             self._on_sent(kind, at)
-        attempt.waiting = False
+        attempt.sent = True
 
     async def _permit(self, attempt: Attempt) -> float | None:
         """When the permit came; None when the connection grew old before.

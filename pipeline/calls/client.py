@@ -17,11 +17,13 @@ from pipeline.calls.pauses import PauseGate, QuotaGate
 from pipeline.calls.retry import RetryBudget, delay_s
 from pipeline.calls.stats import Stats
 from pipeline.calls.transport import Transport
-from pipeline.endpoints.consequences import RULES, UNKNOWN, Table, overruled
+from pipeline.endpoints.consequences import RULES, UNKNOWN, Table, consequence, end_of_run
+from pipeline.endpoints.interface import Answer, Refusal, Request
 from pipeline.endpoints.patsnap import wire
 from pipeline.endpoints.patsnap.credentials import Credentials
 from pipeline.errors import (
     CallError,
+    GivenUp,
     HoldAll,
     InDoubt,
     ItemRefused,
@@ -43,7 +45,8 @@ _T = TypeVar("_T")
 
 
 class Client:
-    """The vendor's endpoints. Every method raises CallError by consequence, or Stopping when it was not sent.
+    """The vendor's endpoints. Every method raises CallError by consequence, GivenUp, or Stopping when it was not
+    sent.
 
     `table` says what follows from which error; `quota` is where calls wait once the day's limit is reached.
     """
@@ -121,18 +124,18 @@ class Client:
         for limiter in self.limiters.values():
             limiter.start_evenly()
 
-    async def _call(self, request: wire.Request, read: Callable[[wire.Answer], _T], meter: Meter) -> _T:
+    async def _call(self, request: Request, read: Callable[[Answer], _T], meter: Meter) -> _T:
         doubted: list[CallError] = []
         try:
             return await self._until_answered(request, read, meter, doubted)
-        except (CallError, Stopping) as error:
-            word = last_word(doubted, error)
-            if word is error:
+        except (CallError, GivenUp, Stopping) as end:
+            word = last_word(doubted, end)
+            if word is end:
                 raise
-            raise word from error
+            raise word from end
 
     async def _until_answered(
-        self, request: wire.Request, read: Callable[[wire.Answer], _T], meter: Meter, doubted: list[CallError]
+        self, request: Request, read: Callable[[Answer], _T], meter: Meter, doubted: list[CallError]
     ) -> _T:
         """Send the call until it is answered or given up; `doubted` gets the attempts that may have been executed."""
         attempt, deferrals = 1, 0
@@ -142,16 +145,18 @@ class Client:
             try:
                 await self._turn(this)
                 await self._access.ready()
-                result = read(await self._sender.send(this))
+                result = await self._once(this, read)
             except Stopping:
                 meter.not_executed(request.kind, sent=False)
                 raise
-            except CallError as raised:
-                error = overruled(raised, request.kind, self._table)
-                error.request_id = this.request_id
+            except CallError as error:
                 if error.may_exist:
                     doubted.append(error)
-                self._report(request.kind, error, this.answer, meter)
+                ends_run = self._report(request.kind, error, this.answer, meter)
+                if isinstance(error, InDoubt):
+                    if ends_run is not None:
+                        raise GivenUp(error, ends_run) from None
+                    raise
                 if isinstance(error, TryAgain):
                     pause_s = self._pause_before_retry(error, attempt)
                     attempt += 1
@@ -165,6 +170,21 @@ class Client:
             finally:
                 for gate in this.probed:
                     gate.done()
+
+    async def _once(self, this: Attempt, read: Callable[[Answer], _T]) -> _T:
+        """Send one attempt and read its answer. Raises CallError as the table says, or Stopping."""
+        try:
+            return read(await self._sender.send(this))
+        except Refusal as refusal:
+            # `from None`: behind a refusal may stand an error of aiohttp, whose text holds the apikey.
+            raise consequence(
+                refusal,
+                this.request.kind,
+                table=self._table,
+                sent=this.sent,
+                request_id=this.request_id,
+                correlation_id=_correlation_id(this.answer),
+            ) from None
 
     async def _turn(self, this: Attempt) -> None:
         """Wait while nothing may be sent, or until this is the one that may probe."""
@@ -181,20 +201,20 @@ class Client:
         self._pause.passed(kind)
         self._quota.passed(kind)
 
-    def _report(self, kind: Kind, error: CallError, answer: wire.Answer | None, meter: Meter) -> None:
-        """Tell everyone who counts what a failed attempt means for them."""
-        if answer is not None:
-            # Headers may hold bytes that no file takes.
-            correlation_id = answer.headers.get("x-correlation-id", "").encode("utf-8", "replace").decode()
-            error.correlation_id = correlation_id[:128] or None
-            if not isinstance(error, RefreshToken):
-                self._access.accepted()
+    def _report(self, kind: Kind, error: CallError, answer: Answer | None, meter: Meter) -> RunStopped | None:
+        """Tell everyone who counts what a failed attempt means for them.
+
+        Return what ends the run once a create in doubt is recorded.
+        """
+        ends_run = end_of_run(error, self._table) if isinstance(error, InDoubt) else None
+        if answer is not None and not isinstance(error, RefreshToken):
+            self._access.accepted()
         if error.may_exist:
             meter.may_exist()  # its intent stays, also while it waits to be sent again
         else:
             meter.not_executed(kind, sent=error.sent)
         if error.condition in UNKNOWN and error.code not in self._table:
-            self._stop_if_unknown(error)
+            ends_run = self._stop_if_unknown(error) or ends_run
         if isinstance(error, TryAgain | InDoubt):
             self._pause_if_down(error)
         elif answer is not None:
@@ -202,14 +222,16 @@ class Client:
             if isinstance(error, ItemRefused):  # refused for what it is, so all else let it pass
                 self._pause.passed(kind)
                 self._quota.passed(kind)
+        return ends_run
 
-    def _stop_if_unknown(self, error: CallError) -> None:
+    def _stop_if_unknown(self, error: CallError) -> RunStopped | None:
         try:
             self._unknown.seen(anyio.current_time(), error.message)
         except RunStopped as stop:
             if not isinstance(error, InDoubt):
                 raise
-            error.then = stop  # what is in doubt must be recorded as such first
+            return stop  # what is in doubt must be recorded as such first
+        return None
 
     def _pause_if_down(self, error: CallError) -> None:
         try:
@@ -226,8 +248,7 @@ class Client:
         if pause_s is None:
             raise error
         if not self._budget.spend():
-            error.over_budget = True
-            raise error
+            raise GivenUp(error)
         self.stats.retried += 1
         return pause_s
 
@@ -255,3 +276,10 @@ class Client:
             await self._endings[kind].wait()
         if self._endings[kind].is_set():
             raise Stopping("the run is ending")
+
+
+def _correlation_id(answer: Answer | None) -> str | None:
+    """Return the vendor's id of an answer, as far as a file takes it."""
+    if answer is None:
+        return None
+    return answer.headers.get("x-correlation-id", "").encode("utf-8", "replace").decode()[:128] or None

@@ -19,9 +19,9 @@ from typing import Any
 import aiohttp
 from yarl import URL
 
-from pipeline.endpoints.consequences import error_for
+from pipeline.endpoints.interface import Answer, Refusal, Request
 from pipeline.endpoints.patsnap import wire
-from pipeline.errors import CallError, Code, PipelineError, RunStopped, SpecError
+from pipeline.errors import Code, PipelineError, RunStopped, SpecError
 from pipeline.models import Kind
 from pipeline.system.clock import loop_time
 from pipeline.version import __version__
@@ -106,18 +106,17 @@ class Transport:
 
     async def exchange(
         self,
-        request: wire.Request,
+        request: Request,
         *,
         request_id: str,
         apikey: str | None,
         leave: Callable[[Headers], Awaitable[None]],
-    ) -> wire.Answer:
+    ) -> Answer:
         """Send one request and read its whole answer. `leave` is awaited before the first byte and may raise.
 
-        Raises CallError whose `sent` says whether a byte may have left; nothing is ever sent twice.
+        Raises Refusal when no whole answer came; nothing is ever sent twice.
         """
-        kind = request.kind
-        sending = _Sending(leave, self._answer_s[kind])
+        sending = _Sending(leave, self._answer_s[request.kind])
         self._under_way[request_id] = sending
         try:
             answer = await self._exchange(request, request_id, apikey)
@@ -126,15 +125,15 @@ class Transport:
         except (aiohttp.ClientError, OSError, ValueError, EOFError) as exc:
             if not sending.overdue:
                 # `from None`: aiohttp's errors carry the URL, and the URL carries the apikey (found in 5 of 7 kinds).
-                raise _translated(kind, exc, sent=sending.sent) from None
+                raise _translated(exc, sent=sending.sent) from None
         else:
             if not sending.overdue:
                 return answer
         finally:
             del self._under_way[request_id]
-        raise error_for(kind, "no_answer", detail=f"no whole answer in {sending.answer_s:g} s")
+        raise Refusal("no_answer", detail=f"no whole answer in {sending.answer_s:g} s")
 
-    async def _exchange(self, request: wire.Request, request_id: str, apikey: str | None) -> wire.Answer:
+    async def _exchange(self, request: Request, request_id: str, apikey: str | None) -> Answer:
         query = [*request.query, ("apikey", apikey)] if apikey else request.query
         headers = {"X-Request-ID": request_id, "Accept": "application/json"}
         if request.content_type:
@@ -149,8 +148,8 @@ class Transport:
             proxy=self._proxy,
         ) as response:
             cap = wire.MAX_TOKEN_BYTES if request.kind is Kind.TOKEN else wire.MAX_ANSWER_BYTES
-            body = await _read(response, cap, request.kind)
-            return wire.Answer(response.status, body, request_id, time.time(), response.headers)
+            body = await _read(response, cap)
+            return Answer(response.status, body, request_id, time.time(), response.headers)
 
 
 @asynccontextmanager
@@ -194,7 +193,7 @@ def _never_resend(session: aiohttp.ClientSession) -> None:
     session._retry_connection = False
 
 
-async def _read(response: aiohttp.ClientResponse, cap: int, kind: Kind) -> bytes:
+async def _read(response: aiohttp.ClientResponse, cap: int) -> bytes:
     """Read a body of at most `cap` decoded bytes: half a megabyte of gzip can hold half a gigabyte."""
     parts: list[bytes] = []
     size = 0
@@ -202,22 +201,22 @@ async def _read(response: aiohttp.ClientResponse, cap: int, kind: Kind) -> bytes
         size += len(part)
         if size > cap:
             response.close()
-            raise error_for(kind, "too_large", detail=f"over {cap:,} bytes")
+            raise Refusal("too_large", detail=f"over {cap:,} bytes")
         parts.append(part)
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
-def _translated(kind: Kind, exc: Exception, *, sent: bool) -> CallError:
-    """Turn a foreign error into ours; only its class and the host are kept, its text may hold the URL."""
+def _translated(exc: Exception, *, sent: bool) -> Refusal:
+    """Turn a foreign error into a refusal; only its class and the host are kept, its text may hold the URL."""
     name = type(exc).__name__
     if sent:
         if isinstance(exc, ssl.SSLCertVerificationError):
-            return error_for(kind, "certificate", detail=name)
+            return Refusal("certificate", detail=name)
         condition = "malformed" if isinstance(exc, aiohttp.ClientPayloadError | ValueError) else "no_answer"
-        return error_for(kind, condition, detail=name)
+        return Refusal(condition, detail=name)
     if isinstance(exc, aiohttp.ClientConnectorCertificateError | aiohttp.ClientConnectorSSLError | ssl.SSLError):
-        return error_for(kind, "certificate", detail=name, sent=False)
+        return Refusal("certificate", detail=name)
     if isinstance(exc, aiohttp.ClientConnectorError):
         reason = exc.os_error.strerror or type(exc.os_error).__name__
-        return error_for(kind, "not_sent", detail=f"{exc.host}:{exc.port}: {reason}", sent=False)
-    return error_for(kind, "not_sent", detail=name, sent=False)
+        return Refusal("not_sent", detail=f"{exc.host}:{exc.port}: {reason}")
+    return Refusal("not_sent", detail=name)

@@ -4,12 +4,14 @@ Per condition two rules: for calls that may be repeated (P009, P060, P010; each 
 for AI39-1, which has no idempotency key. Codes that the vendor's gateway refuses count as not executed; everything
 else that was sent and not clearly answered is in doubt (the vendor has not confirmed this split in writing).
 
-A job may overrule rows (`api.errors`): `effective` builds the table that counts, `overruled` looks an error up in it.
+A job may overrule rows (`api.errors`): `effective` builds the table that counts. `consequence` is the one place that
+makes an error of what was said.
 """
 
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from pipeline.endpoints.interface import Refusal
 from pipeline.errors import (
     CallError,
     HoldAll,
@@ -33,24 +35,26 @@ class Rule(NamedTuple):
 
 
 class Condition(NamedTuple):
-    """One row: what it means for people, and the rule per kind of call.
+    """One row of the table.
 
-    `ends_run`: a create that ends in doubt this way also ends the run, because all others would end the same way.
+    text        what it means, for people
+    repeatable  the rule for calls that may be repeated
+    create      the rule for creates
+    may_exist   a create that met it may have been executed; no job can change that
+    ends_run    a create that ends in doubt this way also ends the run, because all others would end the same way
     """
 
     text: str
     repeatable: Rule
     create: Rule
+    may_exist: bool = False
     ends_run: bool = False
 
-    @property
-    def doubtful(self) -> bool:
-        """Whether a create that met it may have been executed."""
-        return self.create.error is InDoubt
-
     def rule(self, kind: Kind, *, sent: bool) -> Rule:
-        """The rule for a call; what was not sent cannot be in doubt, so there the rule of other calls counts."""
-        return self.create if kind is Kind.CREATE and (sent or not self.doubtful) else self.repeatable
+        """Return the rule for a call. A create that was not sent cannot be in doubt: it may be repeated."""
+        if kind is Kind.CREATE and (sent or self.create.error is not InDoubt):
+            return self.create
+        return self.repeatable
 
 
 class Override(NamedTuple):
@@ -83,10 +87,15 @@ OF_DOUBT = ("in_doubt", "fail", "retry")
 
 
 def _both(text: str, rule: Rule) -> Condition:
+    """Make a row for what says that a create was not executed."""
     return Condition(text, rule, rule)
 
 
-_DOUBT = Rule(InDoubt)
+def _unclear(text: str, repeatable: Rule, *, ends_run: bool = False) -> Condition:
+    """Make a row for what leaves open whether a create was executed."""
+    return Condition(text, repeatable, Rule(InDoubt), may_exist=True, ends_run=ends_run)
+
+
 _STOP = Rule(RunStopped)
 _PAUSE = Rule(RunPaused)
 _FAIL = Rule(ItemRefused)
@@ -107,34 +116,34 @@ RULES: dict[str, Condition] = {
     "67200008": _both("apikey is missing from the query", _STOP),
     "67200009": _both("apikey does not match the token", _AUTH),
     "67200012": _both("the vendor calls the request illegal", _FAIL),
-    "67200100": Condition("the vendor is busy or timed out", Rule(TryAgain, 4, 1.0), _DOUBT),
+    "67200100": _unclear("the vendor is busy or timed out", Rule(TryAgain, 4, 1.0)),
     "67200101": _both("the vendor has no such API", _STOP),
     "68300004": _both("the vendor calls a parameter invalid", _FAIL),
-    "68300005": Condition("the vendor's search failed", Rule(TryAgain, 3, 1.0), _DOUBT),
-    "68300006": Condition("the vendor's analytics could not be reached", Rule(TryAgain, 4, 2.0), _DOUBT),
+    "68300005": _unclear("the vendor's search failed", Rule(TryAgain, 3, 1.0)),
+    "68300006": _unclear("the vendor's analytics could not be reached", Rule(TryAgain, 4, 2.0)),
     "68300007": _both("the vendor calls it a bad request", _FAIL),
-    "68300008": Condition("the vendor's service failed; it says try later", Rule(TryAgain, 4, 2.0), _DOUBT),
+    "68300008": _unclear("the vendor's service failed; it says try later", Rule(TryAgain, 4, 2.0)),
     "68300010": _both("the vendor does not accept this picture file", _FAIL),
     # --- codes nobody has told us of: by prefix, then any ---
-    "672": Condition("the vendor's platform sent an undocumented code", Rule(TryAgain, 2, 1.0), _DOUBT),
-    "683": Condition("the vendor's service sent an undocumented code", Rule(TryAgain, 2, 1.0), _DOUBT),
-    "unknown_code": Condition("the vendor refused with an unknown code", Rule(TryAgain, 2, 1.0), _DOUBT),
+    "672": _unclear("the vendor's platform sent an undocumented code", Rule(TryAgain, 2, 1.0)),
+    "683": _unclear("the vendor's service sent an undocumented code", Rule(TryAgain, 2, 1.0)),
+    "unknown_code": _unclear("the vendor refused with an unknown code", Rule(TryAgain, 2, 1.0)),
     # --- HTTP without an envelope ---
     "http_401": _both("the vendor refused the credentials (HTTP 401)", _AUTH),
     "http_403": _both("the vendor refused the credentials (HTTP 403)", _AUTH),
-    "http_408": Condition("the vendor gave up waiting (HTTP 408)", Rule(TryAgain, 4, 1.0), _DOUBT),
+    "http_408": _unclear("the vendor gave up waiting (HTTP 408)", Rule(TryAgain, 4, 1.0)),
     "http_429": _both("more calls per second than the account allows (HTTP 429)", _SLOW),
-    "http_3xx": Condition("the vendor redirected the call; redirects are never followed", _STOP, _DOUBT, True),
+    "http_3xx": _unclear("the vendor redirected the call; redirects are never followed", _STOP, ends_run=True),
     "http_4xx": _both("the vendor refused the request", _FAIL),
-    "http_5xx": Condition("the vendor's gateway failed", Rule(TryAgain, 4, 1.0), _DOUBT),
+    "http_5xx": _unclear("the vendor's gateway failed", Rule(TryAgain, 4, 1.0)),
     # --- the way there and back ---
     "not_sent": _both("the vendor could not be reached", Rule(TryAgain, 4, 0.05)),
-    "certificate": Condition("the vendor's certificate was not accepted", _STOP, _DOUBT, True),
-    "no_answer": Condition("the answer never came", Rule(TryAgain, 4, 1.0), _DOUBT),
-    "malformed": Condition("the answer is not the JSON it should be", Rule(TryAgain, 4, 1.0), _DOUBT),
-    "too_large": Condition("the answer is larger than any real one", Rule(TryAgain, 4, 1.0), _DOUBT),
-    "no_data": Condition("the vendor says success but sent no data", Rule(TryAgain, 2, 1.0), _DOUBT),
-    "no_task_id": Condition("the vendor says success but sent no task id", Rule(TryAgain, 2, 1.0), _DOUBT),
+    "certificate": _unclear("the vendor's certificate was not accepted", _STOP, ends_run=True),
+    "no_answer": _unclear("the answer never came", Rule(TryAgain, 4, 1.0)),
+    "malformed": _unclear("the answer is not the JSON it should be", Rule(TryAgain, 4, 1.0)),
+    "too_large": _unclear("the answer is larger than any real one", Rule(TryAgain, 4, 1.0)),
+    "no_data": _unclear("the vendor says success but sent no data", Rule(TryAgain, 2, 1.0)),
+    "no_task_id": _unclear("the vendor says success but sent no task id", Rule(TryAgain, 2, 1.0)),
 }
 
 
@@ -152,23 +161,46 @@ def condition_of_code(code: int) -> str:
     return text[:3] if len(text) == 8 and text[:3] in RULES else "unknown_code"
 
 
-def error_for(
+def consequence(
+    refusal: Refusal,
     kind: Kind,
-    condition: str,
     *,
-    code: str = "",
-    detail: str = "",
-    retry_after_s: float | None = None,
+    table: Table,
     sent: bool = True,
+    request_id: str | None = None,
+    correlation_id: str | None = None,
 ) -> CallError:
-    """Build the error that a row of the table asks for; `detail` is the vendor's own text and is cut."""
-    row = RULES[condition]
+    """Make the error that follows from a refusal, by the row of its very code, else of its condition.
+
+    `sent` is True once a byte may have left. The vendor's own words are put on one line and cut.
+    """
+    row = _row(table, refusal.code, refusal.condition)
+    rule = row.rule(kind, sent=sent)
     # JSON can spell half a surrogate pair, which no file takes.
-    said = " ".join(detail.encode("utf-8", "replace").decode().split())[:2000]
-    text = f"{row.text} ({code or condition}{': ' + said if said else ''})"
-    plain = CallError(text, code=code or condition, sent=sent, retry_after_s=retry_after_s)
-    plain.condition = condition
-    return _ruled(plain, row, kind)
+    said = " ".join(refusal.detail.encode("utf-8", "replace").decode().split())[:2000]
+    return rule.error(
+        f"{row.text} ({refusal.code}{': ' + said if said else ''})",
+        code=refusal.code,
+        attempts=rule.attempts,
+        base_s=rule.base_s,
+        sent=sent,
+        retry_after_s=refusal.retry_after_s,
+        condition=refusal.condition,
+        may_exist=kind is Kind.CREATE and sent and (row.may_exist or rule.error is InDoubt),
+        request_id=request_id,
+        correlation_id=correlation_id,
+    )
+
+
+def end_of_run(error: InDoubt, table: Table) -> RunStopped | None:
+    """Return what ends the run once a create in doubt is recorded; None where other creates may end well."""
+    if not _row(table, error.code, error.condition).ends_run:
+        return None
+    return RunStopped(f"{error.message}; the create that met it is in doubt", code=error.code)
+
+
+def _row(table: Table, code: str, condition: str) -> Condition:
+    return table.get(code) or table[condition]
 
 
 def effective(overrides: Mapping[str, Override]) -> Table:
@@ -186,34 +218,9 @@ def effective(overrides: Mapping[str, Override]) -> Table:
 def fault_of(name: str, create: str | None) -> str | None:
     """Why `create` may not follow from what `name` says about creates; None when it may."""
     row = RULES[row_of(name)]
-    if create is None or not row.doubtful or create in OF_DOUBT:
+    if create is None or not row.may_exist or create in OF_DOUBT:
         return None
     return f"{create} is not allowed: {row.text}, so the create may have been executed; allowed: {', '.join(OF_DOUBT)}"
-
-
-def overruled(error: CallError, kind: Kind, table: Table) -> CallError:
-    """The error as `table` wants it: the row of its very code, else of its condition; others stay as they are."""
-    name = error.code if error.code in table else error.condition
-    row = table.get(name)
-    return error if not error.condition or row is None or row is RULES.get(name) else _ruled(error, row, kind)
-
-
-def _ruled(plain: CallError, row: Condition, kind: Kind) -> CallError:
-    rule = row.rule(kind, sent=plain.sent)
-    error = rule.error(
-        plain.message,
-        code=plain.code,
-        attempts=rule.attempts,
-        base_s=rule.base_s,
-        sent=plain.sent,
-        retry_after_s=plain.retry_after_s,
-    )
-    error.condition = plain.condition
-    by_default = RULES[plain.condition].doubtful  # which no job can change
-    error.may_exist = kind is Kind.CREATE and plain.sent and (by_default or isinstance(error, InDoubt))
-    if isinstance(error, InDoubt) and row.ends_run:
-        error.then = RunStopped(f"{plain.message}; the create that met it is in doubt", code=plain.code)
-    return error
 
 
 def _changed(rule: Rule, word: str | None, override: Override) -> Rule:

@@ -22,6 +22,7 @@ from pipeline.engine.stops import Doubts, Systemic
 from pipeline.errors import (
     CallError,
     Code,
+    GivenUp,
     InDoubt,
     ItemRefused,
     JournalError,
@@ -193,20 +194,30 @@ class Engine:
             settled = await process_item(work, self._ports, meter)
         except Stopping:
             return PutBack(work.hits)
-        except (RunPaused, RunStopped) as error:
-            self._end_with(error)
-            return PutBack(work.hits)
-        except InDoubt as error:
-            self._watch_doubt(error)
-            return doubtful(error, meter.sent_at)
+        except GivenUp as given_up:
+            outcome = self._unsettled(work, meter, given_up.error)
+            if given_up.ends_run is not None:
+                self._end_with(given_up.ends_run)
+            else:
+                self._again.append(work.ord)
+            return outcome
         except CallError as error:
-            return self._failed(work, meter.stage, error)
+            return self._unsettled(work, meter, error)
         self._systemic.passed()
         if isinstance(settled, Tasked):
             self._doubts.known()
         return settled
 
-    def _failed(self, work: Work, stage: str, error: CallError) -> Failed | Lapsed:
+    def _unsettled(self, work: Work, meter: ItemMeter, error: CallError) -> Failed | Lapsed | Doubtful | PutBack:
+        if isinstance(error, RunPaused | RunStopped):
+            self._end_with(error)
+            return PutBack(work.hits)
+        if isinstance(error, InDoubt):
+            self._watch_doubt(error)
+            return doubtful(error, meter.sent_at)
+        return self._failed(meter.stage, error)
+
+    def _failed(self, stage: str, error: CallError) -> Failed | Lapsed:
         if error.code == Code.EXPIRED:
             return Lapsed(problem_of(stage, error))
         if isinstance(error, ItemRefused):
@@ -214,8 +225,6 @@ class Engine:
                 self._doubts.known()
             if error.code not in ABOUT_THE_PICTURE:
                 self._watch_refusal(error)
-        if error.over_budget:
-            self._again.append(work.ord)
         return Failed(problem_of(stage, error))
 
     def _watch_refusal(self, error: ItemRefused) -> None:
@@ -229,8 +238,6 @@ class Engine:
             self._doubts.doubtful(error.code)
         except RunStopped as systemic:
             self.stop_calls(systemic)
-        if error.then is not None:
-            self._end_with(error.then)
 
     def _end_with(self, error: RunPaused | RunStopped) -> None:
         # A budget that is used up ends each item at its own next call; what is reserved already still goes.

@@ -20,6 +20,7 @@ class ItemMeter:
         self._intended = False
         self._reserved = False
         self._may_exist = False
+        self._request_id: str | None = None  # of the attempt that is made
 
     def rests_on(self, at: float) -> None:
         """The next calls rest on an upload or a search that was answered `at`: no call rests on one that expires."""
@@ -31,6 +32,7 @@ class ItemMeter:
 
     async def before(self, kind: Kind, request_id: str) -> None:
         """Reserve the call; for a create also make the intent durable. Raises ItemRefused on expired links."""
+        self._request_id = request_id
         self._refuse_expired(kind)
         await self._ledger.reserve(kind)
         self._reserved = True
@@ -64,4 +66,9 @@ class ItemMeter:
     def _refuse_expired(self, kind: Kind) -> None:
         for age in self._ages:
             if kind is not Kind.UPLOAD and age.seconds > HITS_LIFE_S - EXPIRY_MARGIN_S:
-                raise ItemRefused("the vendor's links expired before they were used", code=Code.EXPIRED, sent=False)
+                raise ItemRefused(
+                    "the vendor's links expired before they were used",
+                    code=Code.EXPIRED,
+                    sent=False,
+                    request_id=self._request_id,
+                )

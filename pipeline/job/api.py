@@ -108,7 +108,7 @@ class ErrorSpec(Strict):
         """What is allowed but can cost money, or does nothing."""
         yield from _likely_slips(name)
         row = RULES[row_of(name)]
-        if self.create in _RISKS and row.doubtful:
+        if self.create in _RISKS and row.may_exist:
             risk = _RISKS[self.create].format(attempts=self.attempts or DEFAULT_ATTEMPTS)
             yield (
                 f"api.errors.{name}: create: {self.create}: {row.text}, so the create may have been executed; {risk}"

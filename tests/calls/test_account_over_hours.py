@@ -16,9 +16,9 @@ import pytest
 from pipeline.calls.client import Client
 from pipeline.calls.limiter import Limiter
 from pipeline.calls.transport import Headers
+from pipeline.endpoints.interface import Answer, Request
 from pipeline.endpoints.patsnap.credentials import Credentials
-from pipeline.endpoints.patsnap.wire import Answer, Request
-from pipeline.errors import CallError, RunPaused, RunStopped, Stopping
+from pipeline.errors import CallError, GivenUp, RunPaused, RunStopped, Stopping
 from pipeline.models import PAID, Kind
 from tests.support.virtual_time import run_virtually
 from tests.support.virtual_vendor import GOOD, create, search
@@ -136,7 +136,7 @@ async def loaded(account: Account, *, qps: float, seconds: float, workers: int, 
             except (RunPaused, RunStopped) as error:
                 load.ended.append(error)
                 client.stop()
-            except CallError as error:
+            except (CallError, GivenUp) as error:
                 load.ended.append(error)
 
     async with anyio.create_task_group() as around:

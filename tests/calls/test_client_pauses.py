@@ -11,8 +11,9 @@ import pytest
 from pipeline.calls.client import Client
 from pipeline.calls.pauses import QuotaGate
 from pipeline.calls.transport import _translated
-from pipeline.endpoints.consequences import Override, effective, error_for
-from pipeline.errors import CallError, InDoubt, ItemRefused, RunPaused, RunStopped, Stopping, TryAgain
+from pipeline.endpoints.consequences import Override, effective
+from pipeline.endpoints.interface import Answer
+from pipeline.errors import CallError, GivenUp, InDoubt, ItemRefused, RunPaused, RunStopped, Stopping, TryAgain
 from pipeline.models import Kind
 from tests.support.virtual_time import run_virtually
 from tests.support.virtual_vendor import PlainMeter, Reply, VirtualVendor, client_of, create, search
@@ -24,7 +25,7 @@ MORNING = datetime(2026, 11, 21, 9, 0, tzinfo=UTC).timestamp()
 async def outcome(call: Awaitable[object]) -> object:
     try:
         return await call
-    except (CallError, Stopping) as error:
+    except (CallError, GivenUp, Stopping) as error:
         return error
 
 
@@ -297,8 +298,10 @@ def test_an_unknown_code_of_a_create_is_in_doubt_first_and_then_stops_the_run() 
         return [await outcome(create(client, number)) for number in range(5)]
 
     ended = run_virtually(scenario)
-    assert all(isinstance(how, InDoubt) for how in ended)
-    assert [isinstance(how, InDoubt) and how.then is not None for how in ended] == [False] * 4 + [True]
+    last = ended.pop()
+    assert [type(how) for how in ended] == [InDoubt] * 4
+    assert isinstance(last, GivenUp)
+    assert (type(last.error), type(last.ends_run)) == (InDoubt, RunStopped)
 
 
 def test_a_code_that_the_job_explains_is_not_unknown() -> None:
@@ -308,6 +311,20 @@ def test_a_code_that_the_job_explains_is_not_unknown() -> None:
         return [await outcome(search(client, number)) for number in range(9)]
 
     assert {type(how) for how in run_virtually(scenario)} == {ItemRefused}
+
+
+def test_an_error_of_our_own_is_the_same_under_every_table() -> None:
+    budget = RunPaused("the budget is used up", code="budget", sent=False)
+
+    class Spent(PlainMeter):
+        async def before(self, kind: Kind, request_id: str) -> None:
+            raise budget
+
+    async def scenario() -> object:
+        client = client_of(VirtualVendor(lambda *_: None), table=effective({"67200005": Override(search="stop")}))
+        return await outcome(client.search("P009", "https://cdn.example/1.jpg", {}, Spent()))
+
+    assert run_virtually(scenario) is budget
 
 
 def test_a_create_that_the_job_lets_be_tried_again_is_sent_again() -> None:
@@ -327,23 +344,30 @@ def test_a_redirected_create_is_in_doubt_and_carries_the_stop() -> None:
         return await outcome(create(client_of(VirtualVendor(lambda *_: "307"))))
 
     ended = run_virtually(scenario)
-    assert isinstance(ended, InDoubt)
-    assert isinstance(ended.then, RunStopped)
-    assert "307" in str(ended.then)
+    assert isinstance(ended, GivenUp)
+    assert (type(ended.error), type(ended.ends_run)) == (InDoubt, RunStopped)
+    assert "307" in str(ended.ends_run)
 
 
 def test_a_certificate_that_is_refused_stops_the_run_without_a_doubt() -> None:
     async def scenario() -> object:
-        refused = error_for(Kind.CREATE, "certificate", sent=False)
-        return await outcome(create(client_of(VirtualVendor(lambda *_: refused))))
+        class Unreachable(VirtualVendor):
+            async def exchange(self, *arguments: object, **options: object) -> Answer:
+                raise _translated(ssl.SSLError(1, "expired"), sent=False)
+
+        return await outcome(create(client_of(Unreachable(lambda *_: None))))
 
     assert isinstance(run_virtually(scenario), RunStopped)
 
 
 def test_a_certificate_that_is_refused_after_the_send_is_in_doubt_and_carries_the_stop() -> None:
-    ended = _translated(Kind.CREATE, ssl.SSLCertVerificationError(1, "expired"), sent=True)
-    assert isinstance(ended, InDoubt)
-    assert isinstance(ended.then, RunStopped)
+    async def scenario() -> object:
+        refused = _translated(ssl.SSLCertVerificationError(1, "expired"), sent=True)
+        return await outcome(create(client_of(VirtualVendor(lambda *_: refused))))
+
+    ended = run_virtually(scenario)
+    assert isinstance(ended, GivenUp)
+    assert (type(ended.error), type(ended.ends_run)) == (InDoubt, RunStopped)
 
 
 # --- what is refused at the last moment ---
@@ -375,7 +399,8 @@ def test_what_gives_up_only_for_want_of_retries_says_so() -> None:
         return [await outcome(search(client, number)) for number in range(400)], client
 
     ended, client = run_virtually(scenario)
-    given_up = [how for how in ended if isinstance(how, TryAgain)]
-    assert given_up
-    assert all(error.over_budget for error in given_up)
+    failed = [how for how in ended if isinstance(how, Exception)]
+    assert failed
+    assert all(isinstance(how, GivenUp) and isinstance(how.error, TryAgain) for how in failed)
+    assert all(isinstance(how, GivenUp) and how.ends_run is None for how in failed)
     assert not client.retries_left

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import anyio
 import pytest
 
-from pipeline.errors import CallError, InDoubt, ItemRefused, RunPaused, RunStopped, SlowDown, TryAgain
+from pipeline.errors import CallError, GivenUp, InDoubt, ItemRefused, RunPaused, RunStopped, SlowDown, TryAgain
 from pipeline.models import Kind
 from tests.calls.conftest import API_KEY, CREATE, SEARCH, Call, FakeMeter, client_at
 from tests.support import misbehaving as bad
@@ -115,6 +115,8 @@ def test_what_is_met_ends_as_the_table_says_after_as_many_requests(met: str, cal
             with anyio.fail_after(24 * 3600.0):
                 try:
                     await call.make(client, meter)
+                except GivenUp as given_up:
+                    return given_up.error, meter, server.seen
                 except CallError as error:
                     return error, meter, server.seen
         return None, meter, server.seen

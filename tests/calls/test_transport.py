@@ -13,7 +13,8 @@ import anyio
 import pytest
 
 from pipeline.calls.transport import open_transport
-from pipeline.endpoints.patsnap.wire import Answer, Request, create_request, search_request, upload_request
+from pipeline.endpoints.interface import Answer, Refusal, Request
+from pipeline.endpoints.patsnap.wire import create_request, search_request, upload_request
 from pipeline.errors import (
     InDoubt,
     PipelineError,
@@ -265,10 +266,10 @@ async def test_what_fails_before_leave_was_given_was_not_sent() -> None:
 
     request = create_request("https://a.example/1", CHOICE, report_lang="en", country=None)
     async with Misbehaving(answers(GOOD[Kind.CREATE])) as server, open_transport(server.url) as opened:
-        with pytest.raises(TryAgain) as caught:
+        with pytest.raises(Refusal) as caught:
             await opened.exchange(request, request_id="id-1", apikey=None, leave=leave)
         await anyio.sleep(0.05)
-    assert (caught.value.code, caught.value.sent, server.arrived) == ("not_sent", False, 0)
+    assert (caught.value.condition, server.arrived) == ("not_sent", 0)
 
 
 async def test_the_patience_with_an_answer_starts_at_the_send(call: Call) -> None:

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import pytest
 
-from pipeline.endpoints.consequences import RULES, condition_of_code, condition_of_status, error_for
+from pipeline.endpoints.consequences import RULES, condition_of_code, condition_of_status
 from pipeline.errors import (
     CallError,
     HoldAll,
@@ -17,6 +17,7 @@ from pipeline.errors import (
     TryAgain,
 )
 from pipeline.models import Kind
+from tests.support.refusals import error_for
 
 
 class Follows(NamedTuple):

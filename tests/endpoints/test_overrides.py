@@ -2,15 +2,16 @@
 
 import pytest
 
-from pipeline.endpoints.consequences import CLASSES, RULES, Override, effective, error_for, overruled
-from pipeline.errors import CallError, InDoubt, ItemRefused, RunPaused, RunStopped, TryAgain
+from pipeline.endpoints.consequences import CLASSES, RULES, Override, effective, end_of_run
+from pipeline.errors import CallError, InDoubt, ItemRefused, RunStopped, TryAgain
 from pipeline.models import Kind
+from tests.support.refusals import error_for
 
 
 def ruled(kind: Kind, condition: str, override: Override, *, under: str = "", code: str = "") -> CallError:
-    """An error as it comes from the wire, under a table with one row changed."""
+    """Make an error under a table with one row changed."""
     table = effective({under or condition: override})
-    return overruled(error_for(kind, condition, code=code, detail="said", retry_after_s=7.0), kind, table)
+    return error_for(kind, condition, code=code, detail="said", retry_after_s=7.0, table=table)
 
 
 @pytest.mark.parametrize(
@@ -55,12 +56,7 @@ def test_the_nearest_row_counts(condition: str, code: str, under: str, changed: 
     assert isinstance(found, RunStopped) is changed
 
 
-def test_what_no_table_knows_stays_as_it_is() -> None:
-    budget = RunPaused("the budget is used up", code="budget", sent=False)
-    assert overruled(budget, Kind.CREATE, effective({"67200005": Override(search="stop")})) is budget
-
-
-@pytest.mark.parametrize("name", [name for name, row in RULES.items() if row.doubtful])
+@pytest.mark.parametrize("name", [name for name, row in RULES.items() if row.may_exist])
 @pytest.mark.parametrize("word", sorted({*CLASSES} - {"in_doubt", "fail", "retry"}))
 def test_no_table_calls_a_create_not_executed_that_may_have_been(name: str, word: str) -> None:
     with pytest.raises(ValueError, match="may have been executed"):
@@ -76,25 +72,40 @@ def test_the_table_itself_is_never_changed() -> None:
 @pytest.mark.parametrize("condition", sorted(RULES))
 def test_a_create_that_was_not_sent_is_never_in_doubt(condition: str) -> None:
     table = effective({condition: Override(create="in_doubt")})
-    for error in (error_for(Kind.CREATE, condition, sent=False), error_for(Kind.CREATE, condition)):
-        found = overruled(error, Kind.CREATE, table)
-        assert isinstance(found, InDoubt) == error.sent
+    for sent in (False, True):
+        error = error_for(Kind.CREATE, condition, sent=sent, table=table)
+        assert (isinstance(error, InDoubt), error.may_exist) == (sent, sent)
 
 
 @pytest.mark.parametrize("condition", ["http_3xx", "certificate"])
 def test_a_redirect_or_a_bad_certificate_ends_the_run_and_is_in_doubt_only_if_sent(condition: str) -> None:
     sent, unsent = error_for(Kind.CREATE, condition), error_for(Kind.CREATE, condition, sent=False)
     assert isinstance(sent, InDoubt)
-    assert isinstance(sent.then, RunStopped)
+    assert isinstance(end_of_run(sent, RULES), RunStopped)
     assert isinstance(unsent, RunStopped)
     assert isinstance(error_for(Kind.SEARCH, condition), RunStopped)
 
 
 def test_any_other_doubt_lets_the_run_go_on() -> None:
-    ending = {name for name in RULES if getattr(error_for(Kind.CREATE, name), "then", None)}
+    errors = {name: error_for(Kind.CREATE, name) for name in RULES}
+    ending = {name for name, error in errors.items() if isinstance(error, InDoubt) and end_of_run(error, RULES)}
     assert ending == {"http_3xx", "certificate"}
 
 
 def test_every_class_of_the_table_has_a_word() -> None:
     used = {rule.error for row in RULES.values() for rule in (row.repeatable, row.create)}
     assert used == set(CLASSES.values())
+
+
+@pytest.mark.parametrize("name", sorted(RULES))
+def test_by_default_a_create_is_in_doubt_just_where_it_may_have_been_executed(name: str) -> None:
+    row = RULES[name]
+    assert row.may_exist == (row.create.error is InDoubt)
+
+
+@pytest.mark.parametrize("word", ["fail", "retry"])
+def test_a_job_that_calls_a_doubt_something_else_changes_nothing_about_what_may_exist(word: str) -> None:
+    table = effective({"67200100": Override(create=word)})
+    error = error_for(Kind.CREATE, "67200100", table=table)
+    assert (type(error), error.may_exist) == (CLASSES[word], True)
+    assert not error_for(Kind.SEARCH, "67200100", table=table).may_exist

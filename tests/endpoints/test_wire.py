@@ -13,8 +13,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from yarl import URL
 
+from pipeline.endpoints.interface import Answer
 from pipeline.endpoints.patsnap.wire import (
-    Answer,
     create_request,
     read_create,
     read_search,
@@ -37,6 +37,7 @@ from pipeline.errors import (
 )
 from pipeline.models import UPLOAD_LIFE_S, Choice, Hits, Kind, Task, Upload
 from pipeline.results.hits import choose
+from tests.support.refusals import read_or_error
 
 SAMPLES = Path(__file__).parents[2] / "samples" / "api"
 AT = 1_795_262_400.0
@@ -60,9 +61,9 @@ READERS = {Kind.SEARCH: read_search, Kind.CREATE: read_create, Kind.UPLOAD: read
 
 
 def error_of(kind: Kind, given: Answer) -> CallError:
-    with pytest.raises(CallError) as caught:
-        READERS[kind](given)
-    return caught.value
+    error = read_or_error(kind, READERS[kind], given)
+    assert isinstance(error, CallError)
+    return error
 
 
 # --- every recorded answer ---
@@ -430,10 +431,7 @@ STATUS = st.sampled_from([200, 200, 200, 201, 204, 302, 400, 401, 403, 404, 408,
 
 def outcome(kind: Kind, given: Answer) -> Any:
     """Read, and hold what is promised of every outcome."""
-    try:
-        value = READERS[kind](given)
-    except CallError as error:
-        value = error
+    value = read_or_error(kind, READERS[kind], given)
     if isinstance(value, CallError):
         value.message.encode()
         assert len(value.message) < 2_300

@@ -17,6 +17,7 @@ from pipeline.engine import intake as intake_module
 from pipeline.engine.engine import Engine
 from pipeline.errors import (
     CallError,
+    GivenUp,
     HoldAll,
     InDoubt,
     Interrupted,
@@ -233,6 +234,15 @@ async def test_call_that_fails_leaves_the_item_where_its_consequence_says(ending
     searches_again = [] if kept else [(SEARCH, url(1))]
     assert next_run.sent == ([*searches_again, (CREATE, url(1))] if again else [])
     assert states(tmp_path) == {"SKU-1": State.TASKED if again else state}
+
+
+async def test_a_doubt_that_ends_the_run_is_recorded_first(tmp_path: Path) -> None:
+    end = error(RunStopped)
+    vendor = FakeVendor({(CREATE, url(1)): [GivenUp(error(InDoubt), end)]})
+    engine = await run(tmp_path, vendor, many(9), api={"max_in_flight": 1})
+    assert states(tmp_path)["SKU-1"] is State.IN_DOUBT
+    assert engine.ended_by is end
+    assert vendor.sent == [(SEARCH, url(1)), (CREATE, url(1))]
 
 
 async def test_calls_are_counted_over_all_runs_of_an_item(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import anyio
 import pytest
 
-from pipeline.errors import TryAgain
+from pipeline.errors import GivenUp, TryAgain
 from pipeline.journal.journal import Journal
 from pipeline.models import HITS_LIFE_S, UPLOAD_LIFE_S, Calls, Item, Kind, Problem, State, Task, Upload
 from pipeline.sources.pictures import Picture
@@ -135,10 +135,8 @@ async def test_an_expired_item_is_searched_and_created_by_the_next_run(tmp_path:
 # --- the second pass ---
 
 
-def given_up() -> TryAgain:
-    error = TryAgain("the vendor's service failed", code="68300008", attempts=4)
-    error.over_budget = True
-    return error
+def given_up() -> GivenUp:
+    return GivenUp(TryAgain("the vendor's service failed", code="68300008", attempts=4))
 
 
 @pytest.mark.anyio
@@ -170,8 +168,7 @@ async def test_what_gave_up_for_want_of_retries_gets_one_more_pass_when_they_are
 @pytest.mark.anyio
 async def test_the_second_pass_of_a_create_searches_nothing_again(tmp_path: Path) -> None:
     unsent = TryAgain("the vendor could not be reached", code="not_sent", sent=False)
-    unsent.over_budget = True
-    vendor = FakeVendor({(Kind.CREATE, url(1)): [unsent]})
+    vendor = FakeVendor({(Kind.CREATE, url(1)): [GivenUp(unsent)]})
     async with open_journal(tmp_path / "run") as journal:
         await (await engine_of(job(tmp_path), journal, vendor, [item(1)])).run()
     assert vendor.sent == [(Kind.SEARCH, url(1)), (Kind.CREATE, url(1))]

@@ -4,11 +4,12 @@ from datetime import time, timedelta, timezone
 
 import pytest
 
-from pipeline.endpoints.consequences import RULES, Override, condition_of_code, effective, error_for, overruled
+from pipeline.endpoints.consequences import RULES, Override, condition_of_code, effective
 from pipeline.errors import RunStopped
 from pipeline.job.outlook import warnings
 from pipeline.models import Kind
 from tests.job.conftest import MINIMAL, Faults, Load
+from tests.support.refusals import error_for
 
 
 def test_rows_of_the_error_table_may_be_changed(load: Load) -> None:
@@ -73,7 +74,7 @@ def test_what_can_cost_money_is_warned_about(load: Load, errors: str, said: str 
 
 
 @pytest.mark.parametrize("word", ["slow", "hold", "refresh", "pause", "stop"])
-@pytest.mark.parametrize("name", [*(name for name, row in RULES.items() if row.doubtful), "68300099", "http_503"])
+@pytest.mark.parametrize("name", [*(name for name, row in RULES.items() if row.may_exist), "68300099", "http_503"])
 def test_a_create_that_may_have_been_executed_is_never_called_one_that_was_not(
     faults: Faults, name: str, word: str
 ) -> None:
@@ -132,8 +133,8 @@ def test_a_time_of_day_that_is_none_is_refused(faults: Faults, written: str) -> 
 def test_every_code_that_the_vendor_may_send_can_be_named(load: Load, code: str) -> None:
     """A run that is stopped by unknown codes says that they are to be named here."""
     table = effective(load(f"{MINIMAL}api: {{errors: {{{code}: {{search: stop}}}}}}").api.overrides())
-    error = error_for(Kind.SEARCH, condition_of_code(int(code)), code=code)
-    assert isinstance(overruled(error, Kind.SEARCH, table), RunStopped)
+    error = error_for(Kind.SEARCH, condition_of_code(int(code)), code=code, table=table)
+    assert isinstance(error, RunStopped)
 
 
 @pytest.mark.parametrize(

@@ -46,8 +46,7 @@ def troubled(tmp_path: Path) -> Path:
 
 
 def test_an_item_in_doubt_shows_the_request_id_that_the_vendor_needs(tmp_path: Path) -> None:
-    lost = InDoubt("the answer never came", code="no_answer")
-    lost.request_id = "5f3c"
+    lost = InDoubt("the answer never came", code="no_answer", request_id="5f3c")
     [doubt] = read_status(run(tmp_path, FakeVendor({(CREATE, url(1)): [lost]}), [item(1)])).open_items
     assert "it may exist and be paid (request id 5f3c). To do: ask the vendor" in doubt
 

@@ -16,7 +16,7 @@ from pipeline.calls.stats import Stats
 from pipeline.engine.engine import Engine
 from pipeline.engine.intake import Intake
 from pipeline.engine.parts import Ports
-from pipeline.errors import CallError, InDoubt, Stopping
+from pipeline.errors import CallError, GivenUp, InDoubt, Stopping
 from pipeline.job.schema import JobSpec
 from pipeline.journal.journal import Journal
 from pipeline.journal.sql.schema import Connection
@@ -45,7 +45,7 @@ async def at_once(kind: Kind, url: str) -> None:
 class FakeVendor:
     """Answers well unless `scripts[kind, url]` says otherwise, one entry a call. `executed` is the truth of creates."""
 
-    scripts: Mapping[tuple[Kind, str], Iterable[Hits | CallError | Lost]] = field(default_factory=dict)
+    scripts: Mapping[tuple[Kind, str], Iterable[Hits | CallError | GivenUp | Lost]] = field(default_factory=dict)
     answering: Callable[[Kind, str], Awaitable[None]] = at_once
     run: str = "run"
     now: float = NOW
@@ -85,12 +85,13 @@ class FakeVendor:
         self.under_way += 1
         self.most_under_way = max(self.most_under_way, self.under_way)
         answer = self._answers[kind, url].popleft() if self._answers[kind, url] else None
-        executed = kind is Kind.CREATE and not isinstance(answer, CallError)
+        failure = answer.error if isinstance(answer, GivenUp) else answer
+        executed = kind is Kind.CREATE and not isinstance(failure, CallError)
         try:
             await meter.before(kind, f"{self.run}-{kind}-{url}")
             if kind in self.stopped:
                 raise Stopping("stopping")
-            if isinstance(answer, CallError) and not answer.sent:
+            if isinstance(failure, CallError) and not failure.sent:
                 raise answer
             meter.sent(kind)
             self.sent.append((kind, url))
@@ -100,9 +101,10 @@ class FakeVendor:
                 self.executed.append((url, f"{self.run}-task-{len(self.executed)}"))
             if isinstance(answer, Lost):
                 raise InDoubt("the answer never came", code=answer.code)
-            if isinstance(answer, CallError):
+            if isinstance(failure, CallError):
                 raise answer
-        except (Stopping, CallError) as error:
+        except (Stopping, CallError, GivenUp) as raised:
+            error = raised.error if isinstance(raised, GivenUp) else raised
             if not isinstance(error, InDoubt):
                 meter.not_executed(kind, sent=getattr(error, "sent", False))
             raise

@@ -9,9 +9,8 @@ import anyio
 from pipeline.calls.client import Client
 from pipeline.calls.limiter import Limiter
 from pipeline.calls.transport import Headers
+from pipeline.endpoints.interface import Answer, Refusal, Request
 from pipeline.endpoints.patsnap.credentials import Credentials
-from pipeline.endpoints.patsnap.wire import Answer, Request
-from pipeline.errors import CallError
 from pipeline.models import PAID, Choice, Hits, Kind, Task
 
 ONE_HIT = Choice(b'[{"patent_id":"1","patent_pn":"US1","title":"x","url":"https://x/1"}]', 1, 0)
@@ -21,7 +20,7 @@ GOOD = {
     Kind.CREATE: {"task_id": "a-task"},
 }
 
-Reply = int | str | CallError | None  # a code, an HTTP status such as "503", an error, or None for a good answer
+Reply = int | str | Refusal | None  # a code, an HTTP status such as "503", a refusal, or None for a good answer
 
 
 class VirtualVendor:
@@ -41,7 +40,7 @@ class VirtualVendor:
         reply = self._reply(request.kind, len(self.sent))
         await anyio.sleep(self._latency_s)
         self.answered.append((request.kind, anyio.current_time(), reply))
-        if isinstance(reply, CallError):
+        if isinstance(reply, Refusal):
             raise reply
         if isinstance(reply, str):
             return Answer(int(reply), b"<html>", request_id, 0.0)

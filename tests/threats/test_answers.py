@@ -1,5 +1,6 @@
 """T13: whatever the vendor answers, it is read or classified; a create that is not clearly answered is in doubt."""
 
+import functools
 import json
 from typing import Any
 
@@ -8,6 +9,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from pipeline.endpoints.consequences import RULES
+from pipeline.endpoints.interface import Answer
 from pipeline.endpoints.patsnap import wire
 from pipeline.errors import (
     CallError,
@@ -22,6 +24,7 @@ from pipeline.errors import (
 )
 from pipeline.models import Hits, Kind, Task, Upload
 from pipeline.results.hits import choose
+from tests.support.refusals import read_or_error
 
 FUZZ = settings(
     max_examples=1250,
@@ -118,9 +121,7 @@ RETRY_AFTER = st.sampled_from(
     ["", "1", "-1", "9" * 400, "soon", "Wed, 21 Oct 2026 07:28:00 GMT", "Mon, 99 Foo 0000", "²"]
 )
 ANSWERS = st.builds(
-    lambda status, body, after: wire.Answer(
-        status, body, "asked", 1_795_262_400.0, {"Retry-After": after} if after else {}
-    ),
+    lambda status, body, after: Answer(status, body, "asked", 1_795_262_400.0, {"Retry-After": after} if after else {}),
     STATUSES,
     BODIES,
     RETRY_AFTER,
@@ -144,11 +145,10 @@ def assert_classified(error: CallError, kind: Kind) -> None:
 
 @FUZZ
 @given(ANSWERS)
-def test_a_search_is_read_or_classified(answer: wire.Answer) -> None:
-    try:
-        hits = wire.read_search(answer)
-    except CallError as error:
-        assert_classified(error, Kind.SEARCH)
+def test_a_search_is_read_or_classified(answer: Answer) -> None:
+    hits = read_or_error(Kind.SEARCH, wire.read_search, answer)
+    if isinstance(hits, CallError):
+        assert_classified(hits, Kind.SEARCH)
         return
     assert isinstance(hits, Hits)
     assert b"\n" not in hits.array
@@ -160,7 +160,7 @@ def test_a_search_is_read_or_classified(answer: wire.Answer) -> None:
         assert len(json.loads(request.body or b"")["patent_messages"]) == choice.count
 
 
-def may_be_executed(answer: wire.Answer) -> bool:
+def may_be_executed(answer: Answer) -> bool:
     """Whether a task may stand behind this answer, read here with other means than the program's."""
     try:
         whole = json.loads(answer.body.decode("utf-8"), object_pairs_hook=_once, parse_constant=_once)
@@ -182,19 +182,17 @@ def _once(pairs: Any) -> dict[str, Any]:
 
 @FUZZ
 @given(ANSWERS)
-@example(wire.Answer(200, b'{"data":{"task_id":"t"},"status":true,"error_code":67200002}', "asked", 0.0, {}))
-@example(wire.Answer(200, b'{"data":{"task_id":"t"},"status":false,"error_code":67200002}', "asked", 0.0, {}))
-@example(wire.Answer(200, b'{"data":{},"status":true,"error_code":0}', "asked", 0.0, {}))
-@example(wire.Answer(502, b"<html>", "asked", 0.0, {}))
-@example(wire.Answer(429, b'{"data":{"task_id":"t"},"status":true,"error_code":0}', "asked", 0.0, {}))
-def test_a_create_is_a_task_or_refused_or_in_doubt(answer: wire.Answer) -> None:
-    try:
-        task = wire.read_create(answer)
-    except CallError as error:
-        assert_classified(error, Kind.CREATE)
-        doubtful = isinstance(error, InDoubt)
-        assert doubtful or not may_be_executed(answer), error  # noqa: PT017
-        assert not isinstance(error, TryAgain), error  # noqa: PT017
+@example(Answer(200, b'{"data":{"task_id":"t"},"status":true,"error_code":67200002}', "asked", 0.0, {}))
+@example(Answer(200, b'{"data":{"task_id":"t"},"status":false,"error_code":67200002}', "asked", 0.0, {}))
+@example(Answer(200, b'{"data":{},"status":true,"error_code":0}', "asked", 0.0, {}))
+@example(Answer(502, b"<html>", "asked", 0.0, {}))
+@example(Answer(429, b'{"data":{"task_id":"t"},"status":true,"error_code":0}', "asked", 0.0, {}))
+def test_a_create_is_a_task_or_refused_or_in_doubt(answer: Answer) -> None:
+    task = read_or_error(Kind.CREATE, wire.read_create, answer)
+    if isinstance(task, CallError):
+        assert_classified(task, Kind.CREATE)
+        assert isinstance(task, InDoubt) or not may_be_executed(answer), task
+        assert not isinstance(task, TryAgain), task
         return
     assert isinstance(task, Task)
     assert task.task_id.isprintable()
@@ -203,11 +201,10 @@ def test_a_create_is_a_task_or_refused_or_in_doubt(answer: wire.Answer) -> None:
 
 @FUZZ
 @given(ANSWERS)
-def test_an_upload_is_read_or_classified(answer: wire.Answer) -> None:
-    try:
-        upload = wire.read_upload(answer, lifetime_s=32_400)
-    except CallError as error:
-        assert_classified(error, Kind.UPLOAD)
+def test_an_upload_is_read_or_classified(answer: Answer) -> None:
+    upload = read_or_error(Kind.UPLOAD, functools.partial(wire.read_upload, lifetime_s=32_400), answer)
+    if isinstance(upload, CallError):
+        assert_classified(upload, Kind.UPLOAD)
         return
     assert isinstance(upload, Upload)
     assert upload.url.isprintable()
@@ -217,11 +214,10 @@ def test_an_upload_is_read_or_classified(answer: wire.Answer) -> None:
 
 @FUZZ
 @given(ANSWERS)
-def test_a_token_is_read_or_classified(answer: wire.Answer) -> None:
-    try:
-        token = wire.read_token(answer)
-    except CallError as error:
-        assert_classified(error, Kind.TOKEN)
+def test_a_token_is_read_or_classified(answer: Answer) -> None:
+    token = read_or_error(Kind.TOKEN, wire.read_token, answer)
+    if isinstance(token, CallError):
+        assert_classified(token, Kind.TOKEN)
         return
     assert token.value.isprintable()
     assert token.value

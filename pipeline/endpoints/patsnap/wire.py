@@ -7,44 +7,20 @@ what is passed on is proved to be those bytes, or cut out of them.
 import hashlib
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import Annotated, Any, NamedTuple
 
 import msgspec
 
 from pipeline.endpoints import strict_json as strict
-from pipeline.endpoints.consequences import condition_of_code, condition_of_status, error_for
-from pipeline.errors import CallError
+from pipeline.endpoints.consequences import condition_of_code, condition_of_status
+from pipeline.endpoints.interface import Answer, Refusal, Request
 from pipeline.models import Choice, Hits, Kind, Task, Upload
 
 MAX_ANSWER_BYTES = 2 << 20
 MAX_TOKEN_BYTES = 64 << 10
 _MOST_RESULTS = 2**53  # beyond it a float is no whole number any more, and a record could not hold it
 _REQUIRED = ("patent_id", "patent_pn", "title", "url")
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """One call, ready for any HTTP client: path and query without the credentials."""
-
-    kind: Kind
-    method: str
-    path: str
-    query: tuple[tuple[str, str], ...] = ()
-    body: bytes | None = None
-    content_type: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What came back: `at` is when it was complete (epoch seconds), `request_id` the X-Request-ID we sent."""
-
-    status: int
-    body: bytes
-    request_id: str
-    at: float
-    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 class Token(NamedTuple):
@@ -104,18 +80,18 @@ def read_upload(answer: Answer, *, lifetime_s: float) -> Upload:
     data, _ = _data(Kind.UPLOAD, answer)
     url = data.get("url") if isinstance(data, dict) else None
     if not isinstance(url, str) or not url.isprintable() or not url.startswith(("https://", "http://")):
-        raise error_for(Kind.UPLOAD, "no_data", detail="no url in the answer")
+        raise Refusal("no_data", detail="no url in the answer")
     assert isinstance(data, dict)
     named = _number(data.get("expire"))
     return Upload(url, answer.at + min(named or lifetime_s, lifetime_s))
 
 
 def read_search(answer: Answer, *, endpoint: str = "", params: Mapping[str, Any] | None = None) -> Hits:
-    """The hits of a search, as bytes, with what was asked; raises CallError."""
+    """The hits of a search, as bytes, with what was asked; raises Refusal."""
     data, array = _data(Kind.SEARCH, answer)
     hits = data.get("patent_messages") if isinstance(data, dict) else None
     if not isinstance(hits, list) or not {dict}.issuperset(map(type, hits)):
-        raise error_for(Kind.SEARCH, "no_data", detail="no patent_messages in the answer")
+        raise Refusal("no_data", detail="no patent_messages in the answer")
     assert isinstance(data, dict)
     total = _number(data.get("total_search_result_count"))
     if total is None or not 0 <= total <= _MOST_RESULTS:
@@ -139,14 +115,14 @@ def read_create(answer: Answer) -> Task:
     data, _ = _data(Kind.CREATE, answer)
     task_id = data.get("task_id") if isinstance(data, dict) else None
     if not isinstance(task_id, str) or not 1 <= len(task_id) <= 128 or not task_id.isprintable():
-        raise error_for(Kind.CREATE, "no_task_id")
+        raise Refusal("no_task_id")
     return Task(task_id, answer.at)
 
 
 def read_token(answer: Answer) -> Token:
     """The access token, from the flat or the older nested shape; `expires_in` may be text."""
     granted = answer.status in (200, 201)
-    whole = _strict(Kind.TOKEN, answer).value if granted else _json_or_none(Kind.TOKEN, answer)
+    whole = _strict(answer).value if granted else _json_or_none(answer)
     if not granted or not isinstance(whole, dict):
         raise _refusal(Kind.TOKEN, answer, whole)
     nested = whole.get("data")
@@ -183,24 +159,24 @@ def _sliced(answer: Answer) -> bytes:
     try:
         return strict.sliced(answer.body)
     except ValueError as exc:
-        raise error_for(Kind.SEARCH, "malformed", detail=str(exc)) from None
+        raise Refusal("malformed", detail=str(exc)) from None
 
 
 def _data(kind: Kind, answer: Answer) -> tuple[Any, bytes]:
-    """The envelope's data, and the bytes of its hits where they are known; raises the CallError the table asks for."""
+    """The envelope's data, and the bytes of its hits where they are known; raises Refusal."""
     if not 200 <= answer.status < 300:
-        raise _refusal(kind, answer, _json_or_none(kind, answer))
-    whole, array = _strict(kind, answer)
+        raise _refusal(kind, answer, _json_or_none(answer))
+    whole, array = _strict(answer)
     if not isinstance(whole, dict) or not isinstance(whole.get("status"), bool):
-        raise error_for(kind, "malformed", detail="no envelope")
+        raise Refusal("malformed", detail="no envelope")
     if not whole["status"] or whole.get("error_code") not in (0, None, "0"):
         raise _refusal(kind, answer, whole)
     if whole.get("data") is None:
-        raise error_for(kind, "no_task_id" if kind is Kind.CREATE else "no_data")
+        raise Refusal("no_task_id" if kind is Kind.CREATE else "no_data")
     return whole["data"], array
 
 
-def _refusal(kind: Kind, answer: Answer, whole: Any) -> CallError:
+def _refusal(kind: Kind, answer: Answer, whole: Any) -> Refusal:
     """The error for an answer that is no success.
 
     A create is not executed only where a whole envelope says so: one that names a task as well, or a code outside an
@@ -214,22 +190,21 @@ def _refusal(kind: Kind, answer: Answer, whole: Any) -> CallError:
     if kind is Kind.CREATE:
         data = envelope.get("data")
         if envelope.get("status") is True or (isinstance(data, dict) and data.get("task_id")):
-            return error_for(kind, "malformed", detail="refused and granted in one answer")
+            return Refusal("malformed", detail="refused and granted in one answer")
         if envelope.get("status") is not False:
             code = None
     if code:
         number = int(code)
-        return error_for(
-            kind,
+        return Refusal(
             condition_of_code(number),
             code=str(number),
             detail=detail,
             retry_after_s=retry_after_s,
         )
     if 200 <= answer.status < 300:
-        return error_for(kind, "unknown_code", detail=detail or "no error text")
+        return Refusal("unknown_code", detail=detail or "no error text")
     condition = condition_of_status(answer.status)
-    return error_for(kind, condition, code=f"http_{answer.status}", detail=detail, retry_after_s=retry_after_s)
+    return Refusal(condition, code=f"http_{answer.status}", detail=detail, retry_after_s=retry_after_s)
 
 
 def _retry_after_s(answer: Answer) -> float | None:
@@ -241,20 +216,20 @@ def _retry_after_s(answer: Answer) -> float | None:
         return None
 
 
-def _json_or_none(kind: Kind, answer: Answer) -> Any:
+def _json_or_none(answer: Answer) -> Any:
     try:
-        return _strict(kind, answer).value
-    except CallError:
+        return _strict(answer).value
+    except Refusal:
         return None
 
 
-def _strict(kind: Kind, answer: Answer) -> strict.Whole:
+def _strict(answer: Answer) -> strict.Whole:
     """Decode the whole answer; what is not strict JSON is malformed."""
     try:
         return strict.read(answer.body)
     except (ValueError, RecursionError) as exc:
         reason = "not UTF-8" if isinstance(exc, UnicodeDecodeError) else str(exc).split(":")[0]
-        raise error_for(kind, "malformed", detail=reason) from None
+        raise Refusal("malformed", detail=reason) from None
 
 
 def _number(value: Any) -> float | None:
