@@ -4,7 +4,6 @@ A line settles its item. Of the other items, a sound journal is believed; after 
 have been sent for any, so each is in doubt until a person decides (design.md: never paid twice by itself).
 """
 
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from pipeline.journal.storage import CLEAN, connect
 from pipeline.models import PAID, SETTLED, Calls, Problem, State
 from pipeline.offline.salvage import COLUMNS, Row, Salvage
 from pipeline.offline.whole_lines import Found
+from pipeline.system.checksum import crc32
 from pipeline.system.clock import iso
 
 _LINES = (
@@ -44,14 +44,13 @@ class Rebuild:
         self._seq = 0
 
     def add_line(self, found: Found) -> bool:
-        """Take in a valid line; False when its item has one already."""
-        view, task = found.view, found.view.task
-        values = (view.item, *found[1:], int(view.state), task and task.task_id, task and task.at.timestamp())
-        packed = (_json(view.calls), _json(view.image), view.same_as)
-        marks = "?, " * len(values) + "?, ?, ?"
+        """Take in a valid line; return False when its item has one already."""
+        record, task_id = found.record, found.record.task.task_id if found.record.task else None
+        where = (found.was_at, found.offset, found.length, found.crc)
+        packed = (_json(record.calls), _json(record.image), record.same_as)
         added = self._store.do(
-            f"INSERT OR IGNORE INTO lines VALUES (?, {marks}) RETURNING seq",  # noqa: S608 - marks alone
-            (self._seq, *values, *packed),
+            "INSERT OR IGNORE INTO lines VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING seq",
+            (self._seq, record.item, *where, int(found.state), task_id, found.task_at, *packed),
         ).fetchall()
         self._seq += len(added)
         return bool(added)
@@ -136,7 +135,7 @@ class Rebuild:
             "local": int(not source.startswith(("https://", "http://"))),
             "origin": self._results,
             "labels": _json(image["labels"]),
-            "source_key": zlib.crc32(source.encode("utf-8", "surrogateescape")),
+            "source_key": crc32(source.encode("utf-8", "surrogateescape")),
             "generation": max(1, _whole_number(dict(self._table("meta")).get("generation"))),
             "state": state,
             "sha256": image["sha256"],

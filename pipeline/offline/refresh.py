@@ -12,8 +12,9 @@ from pipeline.journal.sql.database import Store
 from pipeline.journal.storage import RESULTS
 from pipeline.models import PAID, State
 from pipeline.offline.opening import Place
+from pipeline.results.reading import OPEN, read_line
 from pipeline.results.summary import RunSummary, Spent, calls_per_settled, item_counts, to_json
-from pipeline.run.directory import OPEN, SUMMARY
+from pipeline.run.directory import SUMMARY
 from pipeline.run.end import exit_of
 from pipeline.system.clock import iso
 from pipeline.system.files import ascii_line, write_whole
@@ -22,19 +23,14 @@ from pipeline.version import __version__
 _BATCH = 512
 
 
-class _Shown(msgspec.Struct):
-    item: str
-    status: str
-
-
 def unseen(folder: Path, store: Store) -> list[str]:
-    """Items in doubt that open.jsonl does not name: whatever put them in doubt died before it showed them to anyone."""
+    """List the items in doubt that open.jsonl does not name: the run that put them in doubt died before it wrote it."""
     rows = store.do("SELECT id FROM items WHERE state = ? ORDER BY ord", (int(State.IN_DOUBT),)).fetchall()
     doubtful = dict.fromkeys(str(id_) for (id_,) in rows)
-    # Not there yet, or not as it was written: what it does not name was not shown.
-    with contextlib.suppress(OSError, ValueError, msgspec.MsgspecError), (folder / OPEN).open("rb") as lines:
+    # A file that is not there, or is damaged from some line on, showed nobody what is missing in it.
+    with contextlib.suppress(OSError, ValueError), (folder / OPEN).open("rb") as lines:
         for line in lines:
-            shown = msgspec.json.decode(line, type=_Shown)
+            shown = read_line(line)
             if shown.status == State.IN_DOUBT.word:
                 doubtful.pop(shown.item, None)
     return list(doubtful)

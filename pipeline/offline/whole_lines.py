@@ -1,67 +1,37 @@
-"""The whole, valid lines of a results.jsonl that may hold foreign bytes, and a copy with these lines alone."""
+"""The valid lines of a results.jsonl that may also hold damaged and foreign bytes."""
 
 import os
 import shutil
-import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
-import msgspec
-
-from pipeline.models import Calls, State
+from pipeline.models import SETTLED, State
 from pipeline.offline.salvage import Salvage
+from pipeline.results.reading import RecordView, read_line
+from pipeline.results.record import SCHEMA
+from pipeline.system.checksum import crc32
 
 MOST_BYTES = 64 << 20  # far beyond any real line; more without a line break is not ours
-_STATES = {"tasked": State.TASKED, "no_hits": State.NO_HITS, "searched": State.SEARCH_ONLY}
-
-
-class Image(msgspec.Struct):
-    """Which picture a line is about."""
-
-    source: str
-    url: str | None
-    sha256: str | None
-    labels: dict[str, str]
-
-
-class _Task(msgspec.Struct):
-    task_id: str
-    at: datetime
-
-
-class View(msgspec.Struct):
-    """What a repair needs of a line."""
-
-    schema: int
-    job: str
-    item: str
-    status: str
-    image: Image
-    calls: Calls
-    task: _Task | None = None
-    same_as: str | None = None
-
-    @property
-    def state(self) -> State:
-        """The state it settles its item in."""
-        return _STATES[self.status]
+_STATES = {state.word: state for state in SETTLED}
 
 
 class Found(NamedTuple):
-    """A valid line: what it says, where it lay and where it lies now, its length and CRC."""
+    """A valid line of a results file."""
 
-    view: View
-    was_at: int
-    offset: int
-    length: int
+    record: RecordView
+    state: State  # in which it settles its item
+    task_at: float | None  # seconds since the epoch; None without a task
+    was_at: int  # its offset in the damaged file
+    offset: int  # its offset among the valid lines alone
+    length: int  # in bytes, with the line break
     crc: int
 
 
 class Damage:
-    """What of a file is not ours."""
+    """Bytes of a results.jsonl that are not valid lines of this run."""
 
     def __init__(self) -> None:
         self.places = 0
@@ -75,18 +45,14 @@ class Damage:
         self._last_end = offset + length
 
 
-_DECODER = msgspec.json.Decoder(View)
-
-
-def take_lines(path: Path, accept: Callable[[View, bytes], bool], take: Callable[[Found], bool]) -> Damage:
-    """Give `take` every line that `accept` knows as ours, in order; what neither wants is damage."""
+def take_lines(path: Path, accept: Callable[[RecordView, bytes], bool], take: Callable[[Found], bool]) -> Damage:
+    """Pass every line that `accept` knows as ours to `take`, in order; return the bytes that neither wanted."""
     damage = Damage()
     offset = end = 0
     with path.open("rb") as file:
         while raw := file.readline(MOST_BYTES):
-            view = _view(raw)
-            ours = view is not None and accept(view, raw)
-            if ours and view is not None and take(Found(view, offset, end, len(raw), zlib.crc32(raw))):
+            record = _record(raw)
+            if record is not None and accept(record, raw) and take(_found(record, offset, end, raw)):
                 end += len(raw)
             else:
                 damage.add(offset, len(raw))
@@ -95,32 +61,33 @@ def take_lines(path: Path, accept: Callable[[View, bytes], bool], take: Callable
 
 
 def job_of(path: Path) -> str:
-    """The job that most of the valid lines name, "" where there is none: bytes of others are few among them."""
+    """Return the job that most of the valid lines name, "" without a valid line: lines of another job are few."""
     jobs: Counter[str] = Counter()
     if path.is_file():
         with path.open("rb") as file:
             while raw := file.readline(MOST_BYTES):
-                if (view := _view(raw)) is not None:
-                    jobs[view.job] += 1
+                if (record := _record(raw)) is not None:
+                    jobs[record.job] += 1
     return max(jobs, key=jobs.__getitem__, default="")
 
 
-def is_ours(old: Salvage | None, job: str) -> Callable[[View, bytes], bool]:
-    """Tell lines that this run wrote: by the CRC that the old journal knows, else by what they say.
+def is_ours(old: Salvage | None, job: str) -> Callable[[RecordView, bytes], bool]:
+    """Return a function that tells whether this run wrote a line; call it for every line, in order.
 
-    A sound journal knows every line but those that a run wrote after its last commit: they lie beyond the last one.
+    The CRC that the old journal knows decides, else the name of the job in the line. A sound journal knows every line
+    but those that a run wrote after its last commit: they lie beyond the last one that it knows.
     """
     sound = old is not None and old.sound
     last = old.last_line if old is not None else None
     at_the_end = last is None
 
-    def accept(view: View, raw: bytes) -> bool:
+    def accept(record: RecordView, raw: bytes) -> bool:
         nonlocal at_the_end
-        known, length, crc = old.line_of(view.item) if old is not None else (False, None, None)
+        known, length, crc = old.line_of(record.item) if old is not None else (False, None, None)
         if crc is not None:
-            at_the_end = at_the_end or (view.item, crc) == last
-            return (length, crc) == (len(raw), zlib.crc32(raw))
-        return view.job == job and ((known and at_the_end) or not sound)
+            at_the_end = at_the_end or (record.item, crc) == last
+            return (length, crc) == (len(raw), crc32(raw))
+        return record.job == job and ((known and at_the_end) or not sound)
 
     return accept
 
@@ -141,13 +108,20 @@ def keep_aside(path: Path, name: Path) -> None:
         shutil.copy2(path, name)
 
 
-def _view(raw: bytes) -> View | None:
+def _record(raw: bytes) -> RecordView | None:
+    """Read a line; None when it is torn, foreign, or does not settle an item."""
     if not raw.endswith(b"\n"):
         return None
     try:
-        view = _DECODER.decode(raw)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+        record = read_line(raw)
+        if record.task is not None:
+            datetime.fromisoformat(record.task.at)
+    except ValueError:
         return None
-    if view.schema != 1 or view.status not in _STATES or (view.status == "tasked") != (view.task is not None):
-        return None
-    return view
+    whole = record.schema == SCHEMA and record.status in _STATES
+    return record if whole and (record.status == "tasked") == (record.task is not None) else None
+
+
+def _found(record: RecordView, was_at: int, offset: int, raw: bytes) -> Found:
+    task_at = datetime.fromisoformat(record.task.at).timestamp() if record.task else None
+    return Found(record, _STATES[record.status], task_at, was_at, offset, len(raw), crc32(raw))

@@ -16,14 +16,7 @@ from pipeline.job.schema import JobSpec
 from pipeline.journal.storage import SPOOL
 from pipeline.system.files import write_whole
 
-SUMMARY, OPEN, SPEC, LOG, REPORT, LOCK = (
-    "summary.json",
-    "open.jsonl",
-    "spec.yaml",
-    "run.log.jsonl",
-    "report.html",
-    "lock",
-)
+SUMMARY, SPEC, LOG, REPORT, LOCK = "summary.json", "spec.yaml", "run.log.jsonl", "report.html", "lock"
 
 LOCK_WAIT_S = 1.0  # `status` holds the lock for a moment to see whether someone runs
 

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-import msgspec
-
 from pipeline.calls.client import Client
 from pipeline.engine.engine import Engine
 from pipeline.errors import ItemRefused, PipelineError
@@ -19,9 +17,10 @@ from pipeline.journal.storage import RESULTS
 from pipeline.models import PAID, Problem, State, Work
 from pipeline.results.page.page import write_report
 from pipeline.results.page.view import RunView
+from pipeline.results.reading import OPEN, RecordView, read_line
 from pipeline.results.record import RecordWriter
 from pipeline.results.summary import RunSummary, Spent, calls_per_settled, item_counts, to_json
-from pipeline.run.directory import OPEN, REPORT, SUMMARY
+from pipeline.run.directory import REPORT, SUMMARY
 from pipeline.sources.pictures import read_picture
 from pipeline.system.clock import iso, steady
 from pipeline.system.files import ascii_line, write_whole
@@ -152,9 +151,7 @@ def _write_page(
         search=f"{spec.search.endpoint}, the {spec.search.limit} most similar",
     )
 
-    searched: dict[str, str | None] = {}
-
-    def picture(source: str) -> bytes | None:
+    def picture(source: str, sha256: str | None) -> bytes | None:
         if source.startswith(("https://", "http://")):
             return hit_picture(source)
         try:
@@ -162,29 +159,19 @@ def _write_page(
         except ItemRefused:
             return None
         # A file that changed since it was searched is another picture: it must not stand beside these hits.
-        return now.data if searched.get(source) in (None, now.sha256) else None
+        return now.data if sha256 in (None, now.sha256) else None
 
-    write_report(folder / REPORT, view, _lines(folder, searched), picture=picture, most=REPORTED)
-
-
-class _Image(msgspec.Struct):
-    source: str
-    sha256: str | None = None
+    write_report(folder / REPORT, view, _first_records(folder), picture=picture, most=REPORTED)
 
 
-class _Seen(msgspec.Struct):
-    image: _Image
-
-
-def _lines(folder: Path, searched: dict[str, str | None]) -> Iterator[bytes]:
-    """The first lines of both files (a page of a million pictures would help nobody), noting each picture's digest."""
+def _first_records(folder: Path) -> Iterator[RecordView | None]:
+    """Yield the first records of both files, None for a line that is none: a page of a million would help nobody."""
     for name in (RESULTS, OPEN):
         with (folder / name).open("rb") as lines:
             for number, line in enumerate(islice(lines, REPORTED), start=1):
                 try:
-                    image = msgspec.json.decode(line, type=_Seen).image
-                except (ValueError, RecursionError) as exc:  # the page counts it and goes on
+                    record = read_line(line)
+                except ValueError as exc:
                     _log.error("report.line_unreadable file=%s line=%s %s", name, number, exc)
-                else:
-                    searched[image.source] = image.sha256
-                yield line
+                    record = None
+                yield record

@@ -26,8 +26,9 @@ from pipeline.journal.storage import connect, open_disk
 from pipeline.journal.writer import Writer
 from pipeline.models import PAID, Choice, Hits, Item, Kind, State, Task, Upload, Work
 from pipeline.ports import Meter
+from pipeline.results.reading import OPEN
 from pipeline.results.record import RecordWriter, search_params
-from pipeline.run.directory import OPEN, hold
+from pipeline.run.directory import hold
 from pipeline.sources.pictures import Picture
 from pipeline.system.files import ascii_line, write_whole
 from tests.proof.history import Created

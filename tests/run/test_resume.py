@@ -28,9 +28,9 @@ from pipeline.journal.journal import Journal
 from pipeline.journal.storage import RESULTS, connect, open_disk
 from pipeline.journal.writer import Writer
 from pipeline.models import PAID, Kind, State
+from pipeline.results.reading import OPEN
 from pipeline.results.record import RecordWriter, search_params
 from pipeline.results.summary import RunSummary
-from pipeline.run.directory import OPEN
 from pipeline.run.end import Ending, summarise, write_open
 from pipeline.run.local import _prepare
 from pipeline.run.options import RunOptions

@@ -9,6 +9,7 @@ from PIL import Image
 
 from pipeline.results.page.page import write_report
 from pipeline.results.page.view import RunView
+from pipeline.results.reading import RecordView, read_line
 
 COUNTS = {"tasked": 2, "no_hits": 1, "searched": 0, "failed": 1, "in_doubt": 1, "expired": 0, "not_started": 3}
 
@@ -72,8 +73,15 @@ def page(
     folder: Path, *records: dict[str, Any] | bytes, pictures: dict[str, bytes] | None = None, **options: Any
 ) -> str:
     """Write a report and return its text."""
-    lines = [line if isinstance(line, bytes) else json.dumps(line).encode() + b"\n" for line in records]
     path = folder / "report.html"
     view = options.pop("view", None) or run()
-    write_report(path, view, lines, picture=(pictures or {}).get, **options)
+    known = pictures or {}
+    write_report(path, view, map(_read, records), picture=lambda source, _: known.get(source), **options)
     return path.read_text(encoding="utf-8")
+
+
+def _read(record: dict[str, Any] | bytes) -> RecordView | None:
+    try:
+        return read_line(record if isinstance(record, bytes) else json.dumps(record).encode() + b"\n")
+    except ValueError:
+        return None

@@ -10,7 +10,8 @@ from pipeline.offline.opening import Place, find_run, opened
 from pipeline.offline.refresh import tell_anew
 from pipeline.offline.repair import is_whole, repair
 from pipeline.offline.whole_lines import job_of
-from pipeline.run.directory import OPEN, REPORT, SPEC, SUMMARY, hold
+from pipeline.results.reading import OPEN
+from pipeline.run.directory import REPORT, SPEC, SUMMARY, hold
 from pipeline.run.embedded_sandbox import hit_picture
 from pipeline.run.end import write_report_page
 

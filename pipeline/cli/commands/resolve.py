@@ -12,7 +12,7 @@ from pipeline.models import State
 from pipeline.offline.opening import Place, find_run, opened
 from pipeline.offline.refresh import tell_anew, unseen
 from pipeline.offline.resolve import CREATED, NOT_CREATED, RETRY, Decision, all_in_doubt, read_decisions, resolve
-from pipeline.run.directory import OPEN
+from pipeline.results.reading import OPEN
 from pipeline.run.embedded_sandbox import hit_picture
 from pipeline.run.end import write_report_page
 

@@ -9,7 +9,8 @@ import msgspec
 from pipeline.cli.screen import show_lines, show_rows, stdout_console
 from pipeline.errors import SpecError
 from pipeline.offline.status import Status, read_status, verified
-from pipeline.run.directory import OPEN, run_folder
+from pipeline.results.reading import OPEN
+from pipeline.run.directory import run_folder
 from pipeline.run.load import load_spec
 
 

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
-from pipeline.results.page.entries import Entry, ErrorLine, HitLine
+from pipeline.results.page.entries import Entry, Hit
 from pipeline.results.page.text import picture_link, tidy, web_link
 from pipeline.results.page.thumbs import Thumbnails
 from pipeline.results.page.words import STATUSES, Status, beyond, found, task_note, todo_for
+from pipeline.results.reading import ErrorView
 
 MAX_LABELS = 12
 MAX_ID = 128
@@ -72,27 +73,28 @@ class Card:
 def card(entry: Entry, thumbs: Thumbnails) -> Card:
     """Build the card of one item, with its pictures."""
     # An id made from a hash says nothing to people; the picture's own name does.
-    made_up = re.fullmatch(r"[0-9a-f]{16}", entry.item) is not None
-    item = tidy(PurePosixPath(entry.image.source).name if made_up else entry.item, MAX_ID)
-    labels = [(tidy(key, 40), tidy(value, 80)) for key, value in entry.image.labels.items()]
+    record, image = entry.record, entry.record.image
+    made_up = re.fullmatch(r"[0-9a-f]{16}", record.item) is not None
+    item = tidy(PurePosixPath(image.source).name if made_up else record.item, MAX_ID)
+    labels = [(tidy(key, 40), tidy(value, 80)) for key, value in image.labels.items()]
     return Card(
         item=item,
-        status=entry.status,
-        words=STATUSES[entry.status],
-        picture=_picture(entry.image.source, thumbs, alt=f"Product picture of {item}"),
-        source=tidy(entry.image.source, 300),
+        status=record.status,
+        words=STATUSES[record.status],
+        picture=_picture(image.source, thumbs, alt=f"Product picture of {item}", sha256=image.sha256),
+        source=tidy(image.source, 300),
         labels=labels[:MAX_LABELS],
         more_labels=max(0, len(labels) - MAX_LABELS),
         found=found(entry),
-        beyond=beyond(entry.search),
-        same_as=tidy(entry.same_as, MAX_ID),
-        task=TaskCard(tidy(entry.task.task_id, 80), task_note(entry.task)) if entry.task else None,
-        problem=_problem(entry.status, entry.error) if entry.error else None,
+        beyond=beyond(record.search),
+        same_as=tidy(record.same_as, MAX_ID),
+        task=TaskCard(tidy(record.task.task_id, 80), task_note(record.task)) if record.task else None,
+        problem=_problem(record.status, record.error) if record.error else None,
         hits=[_hit(hit, thumbs) for hit in entry.hits],
     )
 
 
-def _problem(status: str, error: ErrorLine) -> ProblemCard:
+def _problem(status: str, error: ErrorView) -> ProblemCard:
     facts = {
         "Step": error.stage,
         "Code": error.code,
@@ -109,7 +111,7 @@ def _sentence(text: str) -> str:
     return first + text[1:] + ("" if text[-1] in ".!?…" else ".")
 
 
-def _hit(hit: HitLine, thumbs: Thumbnails) -> HitCard:
+def _hit(hit: Hit, thumbs: Thumbnails) -> HitCard:
     number = tidy(hit.number, 60) or "no patent number"
     title = tidy(hit.title, MAX_TITLE) or "no title"
     score = percent = ""
@@ -119,10 +121,10 @@ def _hit(hit: HitLine, thumbs: Thumbnails) -> HitCard:
     return HitCard(picture, score, percent, number, title)
 
 
-def _picture(source: object, thumbs: Thumbnails, *, alt: str) -> Picture:
+def _picture(source: object, thumbs: Thumbnails, *, alt: str, sha256: str | None = None) -> Picture:
     if not isinstance(source, str):
         return Picture("", False, "", alt)
-    if uri := thumbs.uri(source):
+    if uri := thumbs.uri(source, sha256):
         # A link to a host that cannot exist (the sandbox's) would only disappoint.
         return Picture(uri, False, picture_link(source), alt)
     remote = picture_link(source)

@@ -12,6 +12,7 @@ from pipeline.results.page.text import count, file_link, period, tidy, took
 from pipeline.results.page.thumbs import Thumbnails
 from pipeline.results.page.view import NOT_STARTED, OPEN_WORDS, SETTLED_WORDS, RunView
 from pipeline.results.page.words import STATUSES, Status, calls_made, next_steps
+from pipeline.results.reading import RecordView
 from pipeline.system.files import write_whole
 
 if TYPE_CHECKING:
@@ -41,16 +42,16 @@ class Group(NamedTuple):
 def write_report(
     path: Path,
     view: RunView,
-    records: Iterable[bytes],
+    records: Iterable[RecordView | None],
     *,
-    picture: Callable[[str], bytes | None],
+    picture: Callable[[str, str | None], bytes | None],
     most: int = 500,
 ) -> None:
     """Write the page of a run to `path` (mode 0600), whole or not at all.
 
-    `records` are lines of results.jsonl, then of open.jsonl. At most `most` items are shown, open ones first; the
-    totals come from `view`, so that no more than `most` lines of each file need to be given. `picture` returns the
-    bytes of a picture that we have, by its source or URL. Raises OSError when the file cannot be written.
+    `records` are those of results.jsonl, then of open.jsonl, None for a line that is no record. At most `most` items
+    are shown, open ones first; the totals come from `view`, so that no more than `most` records of each file need to be
+    given. `picture`: see `Thumbnails`. Raises OSError when the file cannot be written.
     """
     entries = read_entries(records, most=most)
     thumbs = Thumbnails(picture)

@@ -16,16 +16,20 @@ KEPT = 512  # a gallery picture is a hit of many products; some 8 KB each
 
 
 class Thumbnails:
-    """Makes the page's pictures of what `picture` returns, and keeps the last ones. Never raises for a picture."""
+    """The page's small pictures, made once each; a picture that cannot be had or decoded is left out."""
 
-    def __init__(self, picture: Callable[[str], bytes | None]) -> None:
+    def __init__(self, picture: Callable[[str, str | None], bytes | None]) -> None:
+        """`picture` returns the bytes behind a path or URL, None when we have none.
+
+        Its second argument is the SHA-256 that a product's picture had when it was searched, None for others.
+        """
         self._picture = picture
         self.uri = lru_cache(maxsize=KEPT)(self._uri)
 
-    def _uri(self, source: str) -> str | None:
-        """The picture as a data: URI; None when we have none, or one that cannot be decoded."""
+    def _uri(self, source: str, sha256: str | None = None) -> str | None:
+        """Return the picture as a data: URI; None when we have none, or one that cannot be decoded."""
         try:
-            data = self._picture(source)
+            data = self._picture(source, sha256)
         except (OSError, ValueError, PipelineError):
             return None
         small = thumbnail(data) if data else None

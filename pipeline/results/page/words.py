@@ -6,9 +6,10 @@ A page of findings must not console: it says what was found and what was not loo
 from typing import NamedTuple
 
 from pipeline.errors import Code
-from pipeline.results.page.entries import Entry, ErrorLine, SearchLine, TaskLine
+from pipeline.results.page.entries import Entry
 from pipeline.results.page.text import count, moment, tidy
 from pipeline.results.page.view import NOT_STARTED, RunView
+from pipeline.results.reading import ErrorView, SearchView, TaskView
 
 
 class Status(NamedTuple):
@@ -78,7 +79,7 @@ def _tasks_step(tasks: int, first_expiry: str, *, sandbox: bool) -> Step:
     return Step(about, f"Fetch the results from the vendor in time: a task lives 8 hours.{until}")
 
 
-def todo_for(status: str, error: ErrorLine) -> str:
+def todo_for(status: str, error: ErrorView) -> str:
     """What to do about one open item."""
     if status == "in_doubt":
         return (
@@ -101,7 +102,7 @@ def todo_for(status: str, error: ErrorLine) -> str:
 
 def found(entry: Entry) -> str:
     """How many hits there are, and how many of them are shown."""
-    search = entry.search
+    search = entry.record.search
     if search is None:
         return ""
     shown = len(entry.hits)
@@ -110,19 +111,19 @@ def found(entry: Entry) -> str:
     if not shown:
         return f"{count(search.hits, 'hit')}; this job keeps none of them in its results."
     first = f"The {shown} most alike of {count(search.hits, 'hit')}" if shown < search.hits else count(shown, "hit")
-    if entry.status == "no_hits":
+    if entry.record.status == "no_hits":
         return f"{STATUSES['no_hits'].meaning.capitalize()}. Below that score: {first[0].lower()}{first[1:]}."
     return f"{first}."
 
 
-def beyond(search: SearchLine | None) -> str:
+def beyond(search: SearchView | None) -> str:
     """What of the vendor's results was not looked at."""
     if search is None or not search.truncated:
         return ""
     return f"The vendor found {search.total:,} in all; hits beyond the first {search.hits:,} were not looked at."
 
 
-def task_note(task: TaskLine) -> str:
+def task_note(task: TaskView) -> str:
     """What is in a task, and until when it lives."""
     parts = [f"{count(task.hits, 'hit')} in it"]
     if task.hits_dropped:

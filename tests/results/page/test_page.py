@@ -10,6 +10,7 @@ import pytest
 
 from pipeline.results.page import words
 from pipeline.results.page.page import write_report
+from pipeline.results.reading import RecordView, read_line
 from tests.support.report_records import COUNTS, hit, page, record, run
 
 FORBIDDEN = re.compile(
@@ -143,20 +144,24 @@ def test_records_are_read_one_at_a_time(tmp_path: Path) -> None:
             nonlocal held
             held -= 1
 
-    def lines() -> Iterator[bytes]:
+    def records() -> Iterator[RecordView]:
         nonlocal held
         for _ in range(50):
             held += 1
             assert held <= 2
-            yield Line(b'{"item":"SKU","status":"tasked","image":{"source":"a.jpg"}}')
+            line = b'{"schema":1,"item":"SKU","status":"tasked","image":{"source":"a.jpg"},"hits":[{"score":0.5}]}'
+            yield read_line(Line(line))
 
-    write_report(tmp_path / "report.html", run(), lines(), picture=lambda _: None, most=3)
+    write_report(tmp_path / "report.html", run(), records(), picture=lambda *_: None, most=3)
 
 
 @pytest.mark.parametrize(
     "line",
-    [b"{", b"", b"null", b'{"item":"\xff","status":"tasked"}', b'{"item":"x","status":"done","image":{"source":""}}'],
-    ids=["torn", "empty", "null", "not utf-8", "status of a later version"],
+    [
+        pytest.param(b"{", id="no record"),
+        pytest.param(b'{"schema":1,"item":"x","status":"done","image":{"source":""}}', id="status of a later version"),
+        pytest.param(b'{"schema":1,"item":"x","status":"tasked","image":{"source":""},"hits":7}', id="hits no list"),
+    ],
 )
 def test_a_line_that_cannot_be_read_is_counted_and_the_rest_is_shown(tmp_path: Path, line: bytes) -> None:
     text = page(tmp_path, line, record())
@@ -196,10 +201,11 @@ def test_a_page_that_cannot_be_finished_leaves_the_last_one(tmp_path: Path) -> N
     path = tmp_path / "report.html"
     path.write_text("last")
 
-    def picture(_: str) -> bytes | None:
+    def picture(*_: object) -> bytes | None:
         raise KeyboardInterrupt
 
+    line = read_line(b'{"schema":1,"item":"x","status":"tasked","image":{"source":"a"}}')
     with pytest.raises(KeyboardInterrupt):
-        write_report(path, run(), [b'{"item":"x","status":"tasked","image":{"source":"a"}}'], picture=picture)
+        write_report(path, run(), [line], picture=picture)
     assert path.read_text() == "last"
     assert os.listdir(tmp_path) == ["report.html"]

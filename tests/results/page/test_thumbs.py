@@ -73,7 +73,7 @@ def test_corrupt_pictures_do_not_break_the_page(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("error", [OSError("gone"), PipelineError("refused"), ValueError("no path")])
 def test_a_picture_that_cannot_be_had_is_none(error: Exception) -> None:
-    def picture(_: str) -> bytes | None:
+    def picture(*_: object) -> bytes | None:
         raise error
 
     assert Thumbnails(picture).uri("a.jpg") is None
@@ -82,7 +82,7 @@ def test_a_picture_that_cannot_be_had_is_none(error: Exception) -> None:
 def test_a_repeated_picture_is_made_once_and_few_are_kept() -> None:
     asked: list[str] = []
 
-    def picture(source: str) -> bytes | None:
+    def picture(source: str, _: str | None) -> bytes | None:
         asked.append(source)
         return png() if source == "gallery" else None
 

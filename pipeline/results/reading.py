@@ -1,0 +1,147 @@
+"""Records read back from results.jsonl and open.jsonl: one view of a line for the page, the exports and user scripts.
+
+Fields that a later version adds are passed over. `RecordView` and `read_records` are public.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from pipeline.errors import JournalError
+from pipeline.journal.storage import RESULTS
+from pipeline.models import Calls
+
+OPEN = "open.jsonl"
+
+T = TypeVar("T")
+
+
+class ImageView(msgspec.Struct, frozen=True):
+    """The picture of an item."""
+
+    source: str  # a URL, or a path relative to the job's root
+    url: str | None = None  # where the vendor saw it; None when a local picture was not uploaded
+    sha256: str | None = None  # of a local picture's bytes, in hex
+    labels: dict[str, str] = {}
+
+
+class SearchView(msgspec.Struct, frozen=True):
+    """The search of an item; times are ISO 8601 in UTC."""
+
+    endpoint: str = ""
+    params: dict[str, Any] = {}
+    request_id: str = ""
+    total: int = 0  # results at the vendor
+    hits: int = 0  # of them returned
+    last_score: float | None = None  # 0 to 1; None when the last hit has none
+    truncated: bool = False  # True when the vendor has more results than it returned
+    at: str = ""
+    expires_at: str = ""  # the links in the hits work until then
+
+
+class TaskView(msgspec.Struct, frozen=True):
+    """The infringement task of an item; times are ISO 8601 in UTC."""
+
+    task_id: str
+    report_lang: str = ""
+    country: list[str] | None = None
+    hits: int = 0  # in the task
+    hits_dropped: int = 0  # left out because a required field is missing
+    at: str = ""
+    expires_at: str = ""  # the vendor keeps the task until then
+
+
+class ErrorView(msgspec.Struct, frozen=True):
+    """The reason why an item is open."""
+
+    stage: str = ""  # read, upload, search or create
+    code: str = ""  # the vendor's, or a word of ours
+    message: str = ""
+    consequence: str = ""
+    retryable: bool = False  # True when the next run tries it again by itself
+    request_id: str | None = None
+    correlation_id: str | None = None
+
+
+class RecordView(msgspec.Struct, frozen=True, kw_only=True):
+    """One record: the outcome of one item.
+
+    >>> record = read_line(b'{"schema": 1, "item": "A", "status": "no_hits", "image": {"source": "a.jpg"}, "hits": []}')
+    >>> record.item, record.status, record.image.source, record.hits
+    ('A', 'no_hits', 'a.jpg', [])
+    """
+
+    schema: int
+    job: str = ""
+    item: str  # the item's id
+    status: str  # tasked, no_hits or searched; in open.jsonl failed, in_doubt or expired
+    vendor: str = ""  # the vendor's host, or `sandbox`
+    tool: str = ""  # the version that wrote the record
+    spec_sha256: str = ""  # of spec.yaml in the run directory
+    image: ImageView
+    search: SearchView | None = None
+    task: TaskView | None = None
+    calls: Calls = msgspec.field(default_factory=Calls)  # HTTP attempts spent on this item
+    error: ErrorView | None = None  # in open.jsonl alone
+    same_as: str | None = None  # the item whose picture, search and task this one shares
+    hits_lost: bool = False  # True when the hits of a task that a person found at the vendor are gone
+    raw_hits: msgspec.Raw = msgspec.field(name="hits", default=msgspec.Raw(b"[]"))
+
+    @property
+    def hits(self) -> list[dict[str, Any]]:
+        """Decode the hits as the vendor sent them, in its order. Raises ValueError when they are no list."""
+        return [hit for hit in _decoded(_HITS, self.raw_hits) if isinstance(hit, dict)]
+
+    def without_hits(self) -> "RecordView":
+        """Return a copy that does not keep the bytes of its line in memory."""
+        return msgspec.structs.replace(self, raw_hits=msgspec.Raw(b"[]"))
+
+
+_RECORD = msgspec.json.Decoder(RecordView)
+_HITS = msgspec.json.Decoder(list[Any])
+
+
+def read_line(line: bytes) -> RecordView:
+    """Read one line. Raises ValueError when it is no record."""
+    return _decoded(_RECORD, line)
+
+
+def _decoded(decoder: msgspec.json.Decoder[T], data: bytes | msgspec.Raw) -> T:
+    try:
+        return decoder.decode(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as exc:
+        raise ValueError(str(exc)) from None
+
+
+def read_records(run_directory: str | Path, *, include_open: bool = False) -> Iterator[RecordView]:
+    """Yield the records of a run directory, settled ones in the order they were written, then open ones if asked for.
+
+    One record is in memory at a time. A run may be writing meanwhile: a last line that is not whole yet is left out,
+    and open items are those of the last run that ended. Raises JournalError when there are no results, or a line is no
+    record.
+
+    >>> for record in read_records("runs/demo"):  # doctest: +SKIP
+    ...     print(record.item, record.status, [hit["patent_pn"] for hit in record.hits[:3]])
+    """
+    folder = Path(run_directory)
+    if not (folder / RESULTS).is_file():
+        raise JournalError(f"{folder}: no results here (no {RESULTS}); name a run directory, such as runs/demo")
+    return _records(folder, (RESULTS, OPEN) if include_open else (RESULTS,))
+
+
+def _records(folder: Path, names: tuple[str, ...]) -> Iterator[RecordView]:
+    for path in (folder / name for name in names):
+        if not path.is_file():
+            continue  # no run of this directory has ended yet
+        with path.open("rb") as lines:
+            for number, line in enumerate(lines, start=1):
+                if not line.endswith(b"\n"):
+                    break
+                try:
+                    yield read_line(line)
+                except ValueError as exc:
+                    raise JournalError(
+                        f"{path}:{number}: this line is no record: {exc}; `pipeline status {folder} --verify` says more"
+                    ) from None
