@@ -12,6 +12,7 @@ import pytest
 from pipeline.cli import main as cli
 from pipeline.sandbox.resources import resource
 from tests.support.jobs import ACCOUNT, job, lines, pipeline, vendor
+from tests.support.processes import PATIENCE_S, running
 
 GOOD = """version: 1
 name: good
@@ -248,27 +249,22 @@ def test_a_run_on_a_terminal_shows_a_live_table_and_ends_with_the_summary(folder
 
 def _on_a_terminal(arguments: list[str], *, answer: str, cwd: Path) -> tuple[int, str]:
     ours, theirs = pty.openpty()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "pipeline", *arguments],
-        cwd=cwd,
-        env={**os.environ, **ACCOUNT, "TERM": "xterm", "COLUMNS": "200"},
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-    )
-    os.close(theirs)
-    os.write(ours, answer.encode())
-    said = b""
-    while True:
-        try:
-            part = os.read(ours, 65536)
-        except OSError:  # Linux says EIO when the other side is gone
-            break
-        if not part:
-            break
-        said += part
-    os.close(ours)
-    return process.wait(timeout=60), said.decode(errors="replace")
+    command = [sys.executable, "-m", "pipeline", *arguments]
+    environment = {**os.environ, **ACCOUNT, "TERM": "xterm", "COLUMNS": "200"}
+    with running(command, cwd=cwd, env=environment, stdin=theirs, stdout=theirs, stderr=theirs) as process:
+        os.close(theirs)
+        os.write(ours, answer.encode())
+        said = b""
+        while True:
+            try:
+                part = os.read(ours, 65536)
+            except OSError:  # Linux says EIO when the other side is gone
+                break
+            if not part:
+                break
+            said += part
+        os.close(ours)
+        return process.wait(timeout=PATIENCE_S), said.decode(errors="replace")
 
 
 def test_the_command_line_works_as_a_module_and_keeps_stdout_for_results(folder: Path) -> None:

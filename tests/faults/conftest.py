@@ -1,14 +1,10 @@
-"""Disks that are small, full, broken or read-only, and children that meet them."""
+"""Disks that are small, full or read-only."""
 
-import os
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-
-from tests.support.jobs import ACCOUNT
 
 Mount = Callable[..., Path]
 
@@ -34,16 +30,3 @@ def mount(tmp_path: Path) -> Iterator[Mount]:
     yield do
     for folder in mounted:
         subprocess.run(["umount", "-l", str(folder)], check=True)
-
-
-def child(code: str, *arguments: str | Path, cwd: Path, **environment: str) -> subprocess.Popen[str]:
-    """A process that runs `code`; the command line in it is `cli.run(sys.argv[1:])`."""
-    return subprocess.Popen(
-        [sys.executable, "-c", f"import os, sys\nfrom pipeline.cli import main as cli\n{code}", *map(str, arguments)],
-        cwd=cwd,
-        env={**os.environ, **ACCOUNT, **environment},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )

@@ -2,9 +2,7 @@
 
 import json
 import os
-import time
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,26 +11,45 @@ from pipeline import RunOptions, RunSummary, run_job
 from pipeline.errors import JournalError
 from pipeline.journal.emergency import BALLAST, BALLAST_BYTES, ballast, require_room
 from pipeline.sandbox.tasks import read_tasks
-from tests.faults.conftest import Mount, child
-from tests.support.jobs import ACCOUNT, job, lines, pipeline, start, vendor
+from tests.faults.conftest import Mount
+from tests.support.jobs import ACCOUNT, job, lines, pipeline, vendor
 
 ITEMS = 40
-# A disk that takes nothing more once so many results are there: files may not grow beyond what the largest has.
-SQUEEZE = """
-import resource, threading, time
+# `happen` is called by the journal's own thread, between a group of lines and the next, once so many are on the disk.
+_AFTER_SOME = """
 from pathlib import Path
+sync, folder, waiting = os.fdatasync, Path(sys.argv.pop()), [True]
 
-def squeeze(folder, after):
+def syncing(fd):
+    sync(fd)
     results = folder / "results.jsonl"
-    while not results.exists() or results.read_bytes().count(b"\\n") < after:
-        time.sleep(0.002)
-    size = results.stat().st_size
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
+    if waiting and results.exists() and results.read_bytes().count(b"\\n") >= 6:
+        waiting.clear()
+        happen()
 
-folder = Path(sys.argv.pop())
-threading.Thread(target=squeeze, args=(folder, 12), daemon=True).start()
+os.fdatasync = syncing
 sys.exit(cli.run(sys.argv[1:]))
 """
+# A disk that takes nothing more: files may not grow beyond what the results have.
+SQUEEZE = f"""
+import resource
+
+def happen():
+    size = (folder / "results.jsonl").stat().st_size
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
+{_AFTER_SOME}"""
+# A disk that somebody else fills to the last byte.
+FILL = f"""
+def happen():
+    Path("ballast").write_text(str((folder / ".ballast").stat().st_blocks * 512))
+    with (folder.parent / "filler").open("wb", buffering=0) as file:
+        for size in (65536, 1):
+            try:
+                while file.write(b"x" * size):
+                    pass
+            except OSError:
+                pass
+{_AFTER_SOME}"""
 # fdatasync, and with FSYNC also fsync, fails from the nth call on; every call after the first failure is told.
 BROKEN = """
 import errno
@@ -87,12 +104,11 @@ def test_a_file_that_may_not_grow_ends_the_run_and_loses_nothing(tmp_path: Path)
     run = tmp_path / "runs/job"
     with vendor(tmp_path, latency_s=0.02) as server:
         path = job(tmp_path, url=server.url, pictures=ITEMS, api={"qps": 100, "max_in_flight": 6})
-        process = child(SQUEEZE, "run", path, "--quiet", run, cwd=tmp_path)
-        out, said = process.communicate(timeout=60)
-        assert process.returncode == 5, said
-        assert out == ""
-        assert "the journal cannot be written" in said
-        assert len(said.splitlines()) == 1
+        done = pipeline("run", path, "--quiet", run, cwd=tmp_path, code=SQUEEZE, **ACCOUNT)
+        assert done.returncode == 5, done.stderr
+        assert done.stdout == ""
+        assert "the journal cannot be written" in done.stderr
+        assert len(done.stderr.splitlines()) == 1
         assert set(executed(tmp_path)) <= set(recorded(run))
         assert_nothing_paid_is_lost(tmp_path, run, path)
         assert [path for path in run.glob("emergency-*") if path.stat().st_mode & 0o777 != 0o600] == []
@@ -104,12 +120,10 @@ def test_a_full_disk_gives_back_the_ballast_and_loses_nothing(tmp_path: Path, mo
     with vendor(tmp_path, latency_s=0.02) as server:
         path = job(tmp_path, url=server.url, pictures=ITEMS, api={"qps": 60, "max_in_flight": 6})
         overrides = ["--set", f"output.dir={disk}"]
-        process = start("run", path, *overrides, "--quiet", cwd=tmp_path, **ACCOUNT)
-        _wait(lambda: (run / "results.jsonl").exists() and len(lines(run / "results.jsonl")) > 5)
-        assert (run / BALLAST).stat().st_blocks * 512 >= BALLAST_BYTES
-        fill(disk / "filler")
-        _, said = process.communicate(timeout=60)
-        assert process.returncode == 5, said
+        done = pipeline("run", path, *overrides, "--quiet", run, cwd=tmp_path, code=FILL, **ACCOUNT)
+        said = done.stderr
+        assert done.returncode == 5, said
+        assert int((tmp_path / "ballast").read_text()) >= BALLAST_BYTES
         assert "the disk is full" in said
         assert "free 80 MB" in said
         assert len(said.splitlines()) == 1
@@ -129,9 +143,9 @@ def test_a_sync_that_failed_is_never_tried_again(tmp_path: Path, fsync: str) -> 
     run = tmp_path / "runs/job"
     with vendor(tmp_path, latency_s=0.02) as server:
         path = job(tmp_path, url=server.url, pictures=ITEMS, api={"qps": 60, "max_in_flight": 6})
-        process = child(BROKEN, "run", path, "--quiet", cwd=tmp_path, FSYNC=fsync)
-        _, said = process.communicate(timeout=60)
-        assert process.returncode == 5, said
+        done = pipeline("run", path, "--quiet", cwd=tmp_path, code=BROKEN, FSYNC=fsync, **ACCOUNT)
+        said = done.stderr
+        assert done.returncode == 5, said
         assert "Traceback" not in said
         assert "synced 6\n" in said
         assert "Input/output error" in said
@@ -197,25 +211,3 @@ def test_no_room_for_the_ballast_is_one_clear_line(tmp_path: Path, mount: Mount)
     with pytest.raises(JournalError, match="cannot set 16 MB aside: No space left on device"), ballast(disk):
         pass
     assert list(disk.iterdir()) == []
-
-
-def fill(path: Path) -> None:
-    """Write until the disk is full."""
-    with path.open("wb", buffering=0) as file:
-        try:
-            while True:
-                file.write(b"x" * 65536)
-        except OSError:
-            pass
-        try:
-            while True:
-                file.write(b"x")
-        except OSError:
-            pass
-
-
-def _wait(happened: Callable[[], bool], *, within_s: float = 30.0) -> None:
-    deadline = time.monotonic() + within_s
-    while not happened():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)

@@ -13,6 +13,7 @@ import pytest
 from pipeline.errors import JournalError, RunLocked
 from pipeline.run.directory import LOCK, hold, run_folder
 from tests.support.fakes import job
+from tests.support.processes import python, running
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 NEW_YEAR = datetime(2027, 1, 1, tzinfo=UTC)  # a Friday: its week is the last of 2026
@@ -87,14 +88,10 @@ with hold(Path(sys.argv[1])):
 def held_elsewhere(tmp_path: Path):
     """A run directory that another process holds; its process."""
     folder = tmp_path / "run"
-    command = [sys.executable, "-c", HOLDER, str(folder)]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
-    ) as process:
+    with running(python(HOLDER, folder), stdin=subprocess.PIPE, env=environment) as process:
         assert process.stdout.readline() == "held\n"
         yield folder, process
-        process.stdin.close()
 
 
 def test_second_holder_is_refused_and_told_who_holds_it(held_elsewhere) -> None:

@@ -5,7 +5,6 @@ import os
 import shutil
 import signal
 import socket
-import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,8 @@ from pipeline.errors import JournalError, RunLocked, SpecError
 from pipeline.models import Kind
 from pipeline.sandbox.resources import resource
 from pipeline.sandbox.tasks import read_tasks
-from tests.support.jobs import ACCOUNT, FaultPlan, drawings, job, lines, start, vendor
+from tests.support.jobs import ACCOUNT, FaultPlan, drawings, job, lines, started, vendor
+from tests.support.processes import ended, until, until_lines, until_logged
 
 
 def run(path: Path, *overrides: str, **options: Any) -> RunSummary:
@@ -275,14 +275,10 @@ def test_a_picture_that_was_mended_is_worked_on_by_the_next_run(tmp_path: Path) 
 def test_a_second_process_is_turned_away_with_the_holder_named(tmp_path: Path) -> None:
     with vendor(tmp_path, latency_s=0.5) as server:
         path = job(tmp_path, url=server.url, pictures=50, api={"qps": 5})
-        process = start("run", path, cwd=tmp_path, **ACCOUNT)
-        try:
-            _wait_for(tmp_path / "runs/job/results.jsonl")
+        with started("run", path, cwd=tmp_path, **ACCOUNT) as process:
+            until_lines(tmp_path / "runs/job/results.jsonl", by=process)
             with pytest.raises(RunLocked, match=str(process.pid)) as refusal:
                 run(path, share=0.5)
-        finally:
-            process.kill()
-            process.communicate()
     assert str(refusal.value).startswith(f"{tmp_path / 'runs/job'} is in use"), "of the directory, not of the account"
 
 
@@ -302,10 +298,8 @@ def test_a_killed_run_goes_on_without_losing_or_repeating_a_task(tmp_path: Path)
     with vendor(tmp_path, latency_s=0.05) as server:
         path = job(tmp_path, url=server.url, pictures=120, api={"qps": 40})
         for settled in (10, 40, 70):
-            process = start("run", path, "--quiet", cwd=tmp_path, **ACCOUNT)
-            _wait_for(tmp_path / "runs/job/results.jsonl", at_least=settled)
-            process.kill()
-            process.communicate()
+            with started("run", path, "--quiet", cwd=tmp_path, **ACCOUNT) as process:
+                until_lines(tmp_path / "runs/job/results.jsonl", settled, by=process)
         summary = run(path)
     records = lines(tmp_path / "runs/job/results.jsonl")
     tasks = [record["task"]["task_id"] for record in records]
@@ -322,10 +316,10 @@ def test_a_killed_run_goes_on_without_losing_or_repeating_a_task(tmp_path: Path)
 def test_the_first_signal_finishes_what_is_in_flight(tmp_path: Path, number: signal.Signals, code: int) -> None:
     with vendor(tmp_path, latency_s=0.2) as server:
         path = job(tmp_path, url=server.url, pictures=200, api={"qps": 20, "max_in_flight": 8})
-        process = start("run", path, cwd=tmp_path, **ACCOUNT)
-        _wait_for(tmp_path / "runs/job/results.jsonl", at_least=3)
-        process.send_signal(number)
-        _, said = process.communicate(timeout=60)
+        with started("run", path, cwd=tmp_path, **ACCOUNT) as process:
+            until_lines(tmp_path / "runs/job/results.jsonl", 3, by=process)
+            process.send_signal(number)
+            _, said = ended(process)
     summary = json.loads((tmp_path / "runs/job/summary.json").read_text())
     assert process.returncode == summary["exit_code"] == code, said
     assert summary["items"]["in_doubt"] == 0
@@ -336,13 +330,13 @@ def test_the_first_signal_finishes_what_is_in_flight(tmp_path: Path, number: sig
 def test_the_second_signal_stops_at_once_and_names_what_is_in_doubt(tmp_path: Path) -> None:
     with vendor(tmp_path, faults=FaultPlan.parse("create:hang@4-200")) as server:
         path = job(tmp_path, url=server.url, pictures=50, api={"qps": 20})
-        process = start("run", path, cwd=tmp_path, **ACCOUNT)
-        _wait_for(tmp_path / "runs/job/results.jsonl", at_least=3)
-        time.sleep(0.5)
-        process.send_signal(signal.SIGINT)
-        time.sleep(0.3)
-        process.send_signal(signal.SIGINT)
-        process.communicate(timeout=30)
+        with started("run", path, cwd=tmp_path, **ACCOUNT) as process:
+            until_lines(tmp_path / "runs/job/results.jsonl", 3, by=process)
+            until(lambda: server.stats.calls("create") > 3, by=process)  # and its answer never comes
+            process.send_signal(signal.SIGINT)
+            until_logged(tmp_path / "runs/job", "run.draining", by=process)
+            process.send_signal(signal.SIGINT)
+            ended(process)
     summary = json.loads((tmp_path / "runs/job/summary.json").read_text())
     assert process.returncode == 130
     assert summary["items"]["in_doubt"] >= 1
@@ -365,14 +359,6 @@ def test_files_of_a_run_are_for_their_owner_alone(tmp_path: Path) -> None:
     loose = [path.name for path in folder.rglob("*") if path.stat().st_mode & 0o077]
     assert loose == []
     assert folder.stat().st_mode & 0o077 == 0
-
-
-def _wait_for(path: Path, *, at_least: int = 1, within_s: float = 60.0) -> None:
-    """Wait until a run has recorded so many items."""
-    deadline = time.monotonic() + within_s
-    while not path.exists() or path.read_bytes().count(b"\n") < at_least:
-        assert time.monotonic() < deadline, f"{path} never held {at_least} lines"
-        time.sleep(0.01)
 
 
 def test_the_umask_of_the_caller_is_left_as_it_was(tmp_path: Path) -> None:

@@ -13,7 +13,8 @@ from pipeline import RunOptions, RunSummary, run_job
 from pipeline.errors import SpecError
 from pipeline.sandbox.server import SandboxServer
 from pipeline.sandbox.tasks import read_tasks
-from tests.support.jobs import ACCOUNT, FaultPlan, job, lines, start, vendor
+from tests.support.jobs import ACCOUNT, FaultPlan, job, lines, started, vendor
+from tests.support.processes import ended
 
 
 def run(path: Path, *overrides: str, **options: Any) -> RunSummary:
@@ -124,11 +125,11 @@ def test_ctrl_c_ends_the_wait_for_the_quota_at_once(tmp_path: Path) -> None:
     with vendor(tmp_path, daily_limit=5) as server:
         api = {"quota_resets_at": "23:59", "drain_s": 3600, "max_in_flight": 4}
         path = job(tmp_path, url=server.url, pictures=20, api=api)
-        process = start("run", path, "--wait-quota", "--quiet", cwd=tmp_path, **ACCOUNT)
-        assert process.stderr is not None
-        said = process.stderr.readline()
-        process.send_signal(signal.SIGINT)
-        process.communicate(timeout=120)
+        with started("run", path, "--wait-quota", "--quiet", cwd=tmp_path, **ACCOUNT) as process:
+            assert process.stderr is not None
+            said = process.stderr.readline()
+            process.send_signal(signal.SIGINT)
+            ended(process)
     assert "nothing is sent until " in said
     assert process.returncode == 130
     summary = json.loads((tmp_path / "runs/job/summary.json").read_text())

@@ -54,7 +54,7 @@ def test_the_folders_hold_what_the_truth_lists() -> None:
         assert sorted(path.name for path in (SAMPLES / folder).iterdir()) == sorted(shown)
 
 
-@pytest.mark.slow
+@pytest.mark.proofs
 def test_everything_is_drawn_again(draw: ModuleType, tmp_path: Path) -> None:
     draw.draw_all(tmp_path)
     assert (tmp_path / "truth.json").read_bytes() == (SAMPLES / "truth.json").read_bytes()

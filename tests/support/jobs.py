@@ -1,9 +1,11 @@
-"""Jobs and servers for tests of whole runs."""
+"""Jobs and servers for tests of whole runs, and the command line in a process of its own."""
 
 import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ from pipeline.sandbox.faults import FaultPlan
 from pipeline.sandbox.resources import resource
 from pipeline.sandbox.server import SandboxServer
 from pipeline.sandbox.settings import SandboxSettings
+from tests.support.processes import completed, python, running
 
 ACCOUNT = {"PATSNAP_CLIENT_ID": "sandbox", "PATSNAP_CLIENT_SECRET": "sandbox-secret"}
 
@@ -51,8 +54,20 @@ def lines(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_bytes().splitlines()]
 
 
+@contextmanager
+def started(
+    *arguments: str | Path, cwd: Path, code: str | None = None, **environment: str
+) -> Iterator[subprocess.Popen[str]]:
+    """Run the command line in a process of its own while the block lasts.
+
+    With `code` the process runs that instead: its arguments are in `sys.argv`, the command line is `cli.run`.
+    """
+    with running(_command(arguments, code), cwd=cwd, env={**os.environ, **environment}) as process:
+        yield process
+
+
 def start(*arguments: str | Path, cwd: Path, **environment: str) -> subprocess.Popen[str]:
-    """Start the command line in a process of its own."""
+    """Start the command line in a process of its own, which the caller has to end."""
     return subprocess.Popen(
         [sys.executable, "-m", "pipeline", *map(str, arguments)],
         cwd=cwd,
@@ -64,11 +79,17 @@ def start(*arguments: str | Path, cwd: Path, **environment: str) -> subprocess.P
     )
 
 
-def pipeline(*arguments: str | Path, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run the command line to its end."""
-    process = start(*arguments, cwd=cwd, **environment)
-    out, err = process.communicate(timeout=120)
-    return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+def pipeline(
+    *arguments: str | Path, cwd: Path, code: str | None = None, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """Run the command line, or `code`, to its end."""
+    return completed(_command(arguments, code), cwd=cwd, env={**os.environ, **environment})
 
 
-__all__ = ["ACCOUNT", "FaultPlan", "drawings", "job", "lines", "pipeline", "start", "vendor"]
+def _command(arguments: Sequence[str | Path], code: str | None) -> Sequence[str | Path]:
+    if code is None:
+        return [sys.executable, "-m", "pipeline", *arguments]
+    return python(f"import os, sys\nfrom pipeline.cli import main as cli\n{code}", *arguments)
+
+
+__all__ = ["ACCOUNT", "FaultPlan", "drawings", "job", "lines", "pipeline", "start", "started", "vendor"]

@@ -10,7 +10,8 @@ import pytest
 from pipeline.cli import screen as show
 from pipeline.cli.errors import say
 from pipeline.job.environment import read_environment
-from tests.support.jobs import ACCOUNT, FaultPlan, drawings, job, lines, pipeline, start, vendor
+from tests.support.jobs import ACCOUNT, FaultPlan, drawings, job, lines, pipeline, started, vendor
+from tests.support.processes import ended
 
 ESC, BIDI, C1 = "\x1b]0;owned\x07\x1b[2J\x1b[31m", "\u202e\u2066\u200b\ufeff", "\x9b31m\x85"
 FORMULAS = ["=cmd|' /C calc'!A0", "+1+1", "-1", "@SUM(A1)", "\t=1", "\r=1"]
@@ -77,16 +78,16 @@ def test_every_file_of_a_run_is_private_while_it_runs_and_after(tmp_path: Path) 
     try:
         with vendor(tmp_path, latency_s=0.05, faults=FaultPlan.parse("create:68300010@3")) as server:
             path = job(tmp_path, url=server.url, pictures=60, api={"qps": 30})
-            process = start("run", path, "-q", cwd=tmp_path, **ACCOUNT)
             seen: dict[str, int] = {}
-            while process.poll() is None:
-                for file in [run, *run.rglob("*")] if run.exists() else []:
-                    try:
-                        seen[file.name] = seen.get(file.name, 0) | (file.stat().st_mode & 0o777)
-                    except OSError:
-                        continue  # gone meanwhile
-                time.sleep(0.002)
-            _, said = process.communicate()
+            with started("run", path, "-q", cwd=tmp_path, **ACCOUNT) as process:
+                while process.poll() is None:
+                    for file in [run, *run.rglob("*")] if run.exists() else []:
+                        try:
+                            seen[file.name] = seen.get(file.name, 0) | (file.stat().st_mode & 0o777)
+                        except OSError:
+                            continue  # gone meanwhile
+                    time.sleep(0.002)
+                _, said = ended(process)
     finally:
         os.umask(before)
     assert process.returncode == 1, said

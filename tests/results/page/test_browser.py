@@ -26,7 +26,7 @@ _FLAGS = (
 GALLERY = "https://sandbox.invalid/gallery/"
 
 
-@pytest.mark.slow
+@pytest.mark.proofs
 @pytest.mark.skipif(_BROWSER is None, reason=f"no browser to look with: none of {', '.join(_NAMES)} is installed")
 def test_a_browser_shows_the_products_from_disk_and_runs_nothing(tmp_path: Path) -> None:
     names = sorted(path.name for path in resource("products").iterdir())[:4]
