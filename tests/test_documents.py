@@ -10,7 +10,7 @@ from pipeline import errors
 from pipeline.cli import main as cli
 from pipeline.run.load import load_spec
 from pipeline.sandbox.resources import resource
-from pipeline.sources.items import check_sources
+from pipeline.sources.check import check_sources
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")

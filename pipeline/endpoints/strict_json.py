@@ -2,11 +2,14 @@
 
 import contextlib
 import json
+import re
 from typing import Any, NamedTuple
 
 import msgspec
 import orjson
 
+_STRINGS = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_BRACKETS = re.compile(r"[\[\]{}]")
 _HERE = b"\0"  # stands in no JSON text: there it is an escape
 
 
@@ -53,6 +56,22 @@ def sliced(body: bytes) -> bytes:
         raise ValueError("cannot be sliced") from None
     # JSON strings cannot hold raw line breaks, so these stand between tokens, and a record is one line.
     return hits.replace(b"\r", b" ").replace(b"\n", b" ")
+
+
+def nests_deeper(text: str, most: int) -> bool:
+    """Return whether JSON text nests arrays and objects more than `most` deep.
+
+    Counted here because a decoder's own limit differs: up to Python 3.12 it is the recursion limit, from 3.13 on
+    `json` follows the depth of the C stack, and 100,000 levels are no error any more.
+    """
+    if text.count("[") + text.count("{") <= most:
+        return False
+    depth = 0
+    for bracket in _BRACKETS.findall(_STRINGS.sub("", text)):
+        depth += 1 if bracket in "[{" else -1
+        if depth > most:
+            return True
+    return False
 
 
 def _hits_of(value: Any) -> list[Any] | None:

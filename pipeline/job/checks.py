@@ -11,6 +11,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticOmit, core_schema
 
 MAX_ID = 128
+MANIFEST_ENDINGS = (".csv", ".jsonl")  # of the files that sources.tables.READERS can read
 _HH_MM = r"([01][0-9]|2[0-3]):[0-5][0-9]"
 # `time.fromisoformat` alone would take "24:00" from Python 3.14 on, and an offset of 75 minutes on every Python.
 _TIME_OF_DAY = re.compile(rf"{_HH_MM}(Z|[+-]{_HH_MM})?")

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from pipeline.errors import SpecError
 from pipeline.job.as_run import drop_old_keys
-from pipeline.job.checks import check_picture_url
+from pipeline.job.checks import MANIFEST_ENDINGS, check_picture_url
 from pipeline.job.document import MAX_BYTES, Document, Fault, parse
 from pipeline.job.environment import PROXY, Environment
 from pipeline.job.faults import dotted, faults_of, printable
@@ -131,9 +131,8 @@ def _override(document: Document, overrides: Sequence[str]) -> list[str]:
 def _validate(document: Document) -> tuple[JobSpec | None, list[Fault]]:
     images = document.data.get("images")
     if isinstance(images, list) and len(images) > MAX_INLINE:
-        text = (
-            f"images: {len(images):,} entries; at most {MAX_INLINE:,} here, put more into a manifest (.csv or .jsonl)"
-        )
+        manifest = f"a manifest ({' or '.join(MANIFEST_ENDINGS)})"
+        text = f"images: {len(images):,} entries; at most {MAX_INLINE:,} here, put more into {manifest}"
         return None, [Fault(document.marks.get(("images",)), text)]
     try:
         return JobSpec.model_validate(document.data), []

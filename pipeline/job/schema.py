@@ -21,7 +21,7 @@ from pydantic.json_schema import SkipJsonSchema
 
 from pipeline.endpoints.parameters import Countries, P009Filters, P060Filters, Strict
 from pipeline.job.api import ApiSpec
-from pipeline.job.checks import check_id, check_picture_url, check_run_name, not_yet
+from pipeline.job.checks import MANIFEST_ENDINGS, check_id, check_picture_url, check_run_name, not_yet
 from pipeline.models import Kind
 
 MAX_INLINE = 10_000
@@ -67,8 +67,8 @@ class ImageEntry(Strict):
             raise ValueError("an id belongs to one picture; this path is a pattern and may name many")
         if self.manifest and self.manifest.lower().endswith((".xlsx", ".xls")):
             raise ValueError("not yet: .xlsx manifests come with a later version; save the sheet as .csv")
-        if self.manifest and not self.manifest.lower().endswith((".csv", ".jsonl")):
-            raise ValueError("a manifest is a .csv or .jsonl file")
+        if self.manifest and not self.manifest.lower().endswith(MANIFEST_ENDINGS):
+            raise ValueError(f"a manifest is a {' or '.join(MANIFEST_ENDINGS)} file")
         return self
 
 

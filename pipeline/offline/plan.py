@@ -15,7 +15,8 @@ from pipeline.journal.sql.forecast import left, repeatable
 from pipeline.journal.storage import has_begun, looking
 from pipeline.models import OPEN, SETTLED, Kind, State
 from pipeline.run.begin import refusal
-from pipeline.sources.items import fingerprint, items
+from pipeline.sources.check import fingerprint
+from pipeline.sources.items import read_items
 
 ANSWER_S = 5.0
 
@@ -59,7 +60,7 @@ def make_plan(spec: JobSpec, folder: Path) -> Plan:
 def _plan(spec: JobSpec, folder: Path, store: Store | None) -> Plan:
     unchanged = store is not None and store.meta("admitted") == fingerprint(spec)
     seen = _Seen()
-    for item in items(spec):
+    for item in read_items(spec):
         new = item.problem is None and (store is None or (not unchanged and store.find(item.id) is None))
         seen.add(item.id, item.source, local=item.local, bad=item.problem is not None, new=new)
     known = left(store, now=time.time()) if store is not None else {}

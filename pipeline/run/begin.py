@@ -14,7 +14,8 @@ from pipeline.errors import SpecError
 from pipeline.job.schema import JobSpec
 from pipeline.journal.journal import Journal
 from pipeline.journal.storage import looking
-from pipeline.sources.items import fingerprint, items
+from pipeline.sources.check import fingerprint
+from pipeline.sources.items import read_items
 
 JOB_FOLDER = "job_folder"  # in the journal: where the job file lay when it was run
 _OFFERED = ("asked", "admitted", "admitting", "generation", "vendor")
@@ -42,7 +43,7 @@ async def prepare(spec: JobSpec, journal: Journal, *, accept_changes: bool) -> I
     await journal.remember({"vendor": spec.host})
     print_ = await anyio.to_thread.run_sync(fingerprint, spec)
     generation = int(known["generation"] or 0)
-    intake = functools.partial(Intake, items(spec), journal, fingerprint=print_, accept_changes=accept_changes)
+    intake = functools.partial(Intake, read_items(spec), journal, fingerprint=print_, accept_changes=accept_changes)
     noted = {"asked": asked, JOB_FOLDER: str(spec.folder)}
     if generation > 0 and print_ not in (known["admitted"], known["admitting"]):
         # What is noted of changed sources is noted once all of them are in: refused or killed, nothing has happened.

@@ -41,7 +41,7 @@ from pipeline.run.load import Job, load
 from pipeline.run.options import RunOptions
 from pipeline.run.progress import Watch
 from pipeline.run.signals import stop_on_signals
-from pipeline.sources.items import check_sources
+from pipeline.sources.check import check_sources
 from pipeline.sources.pictures import read_picture
 from pipeline.system.clock import iso, steady
 from pipeline.system.event_log import run_log

@@ -2,32 +2,17 @@
 
 import os
 import tracemalloc
-from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 
 import pytest
 
 from pipeline.errors import ItemRefused, SpecError
-from pipeline.job.load import load_job
-from pipeline.job.schema import JobSpec
 from pipeline.models import Item
-from pipeline.sources.items import check_sources, faulty_items, fingerprint, items, source_id
+from pipeline.sources.check import check_sources
+from pipeline.sources.items import read_items, source_id
 from pipeline.sources.pictures import read_picture
-
-Job = Callable[..., JobSpec]
-
-
-@pytest.fixture
-def job(tmp_path: Path) -> Job:
-    """A job with the given images, one YAML text each; uploads are allowed unless told otherwise."""
-
-    def job(*images: str, more: str = "upload: {public: true}") -> JobSpec:
-        listed = "".join(f"  - {image}\n" for image in images)
-        (tmp_path / "job.yaml").write_text(f"version: 1\nname: a\nimages:\n{listed}{more}\n")
-        return load_job(tmp_path / "job.yaml")
-
-    return job
+from tests.sources.conftest import Job
 
 
 def ids(found: list[Item]) -> list[str]:
@@ -44,7 +29,7 @@ def test_items_come_in_the_order_of_the_job_file(job: Job, tmp_path: Path) -> No
         "{path: '*.jpg'}",
         "{id: L1, path: a.jpg}",
     )
-    assert list(items(spec)) == [
+    assert list(read_items(spec)) == [
         Item("U1", "https://h/0.jpg", False, "images[0]", {"client": "acme"}),
         Item("M1", "https://h/1.jpg", False, "p.csv:2", {"client": "acme", "market": "US"}),
         Item("M2", "https://h/2.jpg", False, "p.csv:3", {"client": "acme", "market": "all"}),
@@ -62,7 +47,7 @@ def test_an_id_by_hash_is_the_same_in_every_run_and_on_every_machine() -> None:
 def test_the_same_source_has_the_same_id_however_it_is_listed(job: Job, tmp_path: Path) -> None:
     (tmp_path / "a.jpg").touch()
     (tmp_path / "p.csv").write_text("url,path\nhttps://h/1.jpg,\n,a.jpg\n")
-    found = list(items(job("{url: 'https://h/1.jpg'}", "{path: a.jpg}", "{path: '?.jpg'}", "{manifest: p.csv}")))
+    found = list(read_items(job("{url: 'https://h/1.jpg'}", "{path: a.jpg}", "{path: '?.jpg'}", "{manifest: p.csv}")))
     url, one, glob, row_url, row_path = ids(found)
     assert url == row_url
     assert one == glob == row_path
@@ -73,7 +58,7 @@ def test_the_first_items_of_a_long_manifest_need_neither_its_rest_nor_its_memory
     spec = job("{manifest: p.csv}")
     tracemalloc.start()
     try:
-        found = list(islice(items(spec), 100))
+        found = list(islice(read_items(spec), 100))
         check_sources(spec)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
@@ -93,13 +78,13 @@ def test_a_pattern_names_regular_files_and_links_sorted_and_nothing_else(job: Jo
         (photos / name).touch()
     os.mkfifo(photos / "pipe.jpg")
     (photos / "link.jpg").symlink_to("a.jpg")
-    assert [item.source for item in items(job("{path: photos/*.jpg}"))] == [
+    assert [item.source for item in read_items(job("{path: photos/*.jpg}"))] == [
         "photos/B.jpg",
         "photos/a.jpg",
         "photos/c.jpg",
         "photos/link.jpg",
     ]
-    assert [item.source for item in items(job("{path: 'photos/**/*.jpg'}"))] == [
+    assert [item.source for item in read_items(job("{path: 'photos/**/*.jpg'}"))] == [
         "photos/B.jpg",
         "photos/a.jpg",
         "photos/c.jpg",
@@ -113,7 +98,7 @@ def test_a_link_out_of_the_root_stays_an_item_and_fails_when_it_is_read(job: Job
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "a.jpg").symlink_to("../outside.jpg")
     spec = job("{path: '*.jpg'}", more="root: in\nupload: {public: true}")
-    [item] = items(spec)
+    [item] = read_items(spec)
     assert item.problem is None
     with pytest.raises(ItemRefused, match="leaves the job's root"):
         read_picture(spec.root_path, item.source)
@@ -122,7 +107,7 @@ def test_a_link_out_of_the_root_stays_an_item_and_fails_when_it_is_read(job: Job
 @pytest.mark.parametrize("path", ["../a.jpg", "sub/../../a.jpg", "/etc/a.jpg", "../*.jpg", "/**", "C:/a.jpg", "..\\a"])
 def test_a_path_that_leaves_the_root_is_refused_in_the_job_file(job: Job, path: str) -> None:
     spec = job(f"{{path: '{path}'}}")
-    for look in (check_sources, lambda spec: list(items(spec))):
+    for look in (check_sources, lambda spec: list(read_items(spec))):
         with pytest.raises(SpecError, match=r"images\[0\]\.path: .* leaves the job's root"):
             look(spec)
 
@@ -130,7 +115,7 @@ def test_a_path_that_leaves_the_root_is_refused_in_the_job_file(job: Job, path: 
 @pytest.mark.parametrize("path", ["../a.jpg", "/etc/passwd", "a\\\\..\\\\..\\\\b", "a\\u0000.jpg", "C:\\\\a.jpg"])
 def test_a_path_that_leaves_the_root_is_a_bad_row_in_a_manifest(job: Job, tmp_path: Path, path: str) -> None:
     (tmp_path / "p.jsonl").write_text(f'{{"id": "S1", "path": "{path}"}}\n')
-    [item] = items(job("{manifest: p.jsonl}"))
+    [item] = read_items(job("{manifest: p.jsonl}"))
     assert item.problem is not None
     assert "leaves the job's root" in item.problem.message
 
@@ -138,20 +123,20 @@ def test_a_path_that_leaves_the_root_is_a_bad_row_in_a_manifest(job: Job, tmp_pa
 def test_a_pattern_that_names_nothing_is_refused(job: Job, tmp_path: Path) -> None:
     (tmp_path / "folder.jpg").mkdir()
     spec = job("{path: '*.jpg'}")
-    for look in (check_sources, lambda spec: list(items(spec))):
+    for look in (check_sources, lambda spec: list(read_items(spec))):
         with pytest.raises(SpecError, match=r"images\[0\]\.path: no file matches \*\.jpg"):
             look(spec)
 
 
 def test_a_file_named_alone_is_an_item_even_when_it_is_not_there(job: Job) -> None:
     """It fails when it is read, and never vanishes."""
-    assert [item.source for item in items(job("{path: missing.jpg}"))] == ["missing.jpg"]
+    assert [item.source for item in read_items(job("{path: missing.jpg}"))] == ["missing.jpg"]
 
 
 def test_a_file_name_that_is_not_utf_8_is_an_item_with_a_problem(job: Job, tmp_path: Path) -> None:
     os.close(os.open(os.fsencode(tmp_path) + b"/\xb1\xb2.jpg", os.O_CREAT | os.O_WRONLY))
     (tmp_path / "good.jpg").touch()
-    good, bad = items(job("{path: '*.jpg'}"))
+    good, bad = read_items(job("{path: '*.jpg'}"))
     assert good.problem is None
     assert bad.problem is not None
     assert "not UTF-8 text; rename it" in bad.problem.message
@@ -176,7 +161,7 @@ def test_local_pictures_leave_this_machine_only_when_that_is_allowed(
     (tmp_path / "a.jpg").touch()
     (tmp_path / "p.csv").write_text("url,path\n,a.jpg\nhttps://h/1.jpg,\n")
     spec = job("{path: a.jpg}", "{path: '*.jpg'}", "{manifest: p.csv}", more=more)
-    one, glob, row, url = items(spec)
+    one, glob, row, url = read_items(spec)
     assert url.problem is None
     for item in (one, glob, row):
         assert (item.problem is None) is allowed
@@ -211,7 +196,7 @@ def test_a_bad_row_is_an_item_with_a_problem_that_names_its_line(
 ) -> None:
     (tmp_path / "lists").mkdir()
     (tmp_path / "lists" / "p.csv").write_text(f"id,url,path\n{row}\nS2,https://h/2.jpg,\n")
-    bad, good = items(job("{manifest: lists/p.csv}"))
+    bad, good = read_items(job("{manifest: lists/p.csv}"))
     assert bad.problem is not None
     assert (bad.id, bad.origin) == (id_, "lists/p.csv:2")
     assert (bad.problem.stage, bad.problem.code, bad.problem.retryable) == ("read", "bad_row", False)
@@ -224,105 +209,4 @@ def test_bad_rows_of_two_manifests_of_one_name_do_not_share_an_id(job: Job, tmp_
     for folder in ("jan", "feb"):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "p.csv").write_text("url\nno url\n")
-    assert len(set(ids(list(items(job("{manifest: jan/p.csv}", "{manifest: feb/p.csv}")))))) == 2
-
-
-# --- what is looked at before a run ---
-
-
-def test_all_faults_of_the_sources_are_told_at_once(job: Job, tmp_path: Path) -> None:
-    (tmp_path / "p.csv").write_text("id,link\n")
-    spec = job("{path: '*.jpg'}", "{manifest: p.csv}", "{manifest: none.jsonl}", "{path: ../a.jpg}")
-    with pytest.raises(SpecError) as refusal:
-        check_sources(spec)
-    assert len(refusal.value.lines) == 4
-
-
-def test_a_root_that_is_not_there_is_told(job: Job) -> None:
-    with pytest.raises(SpecError, match=r"root: .*nowhere is no folder"):
-        check_sources(job("{url: 'https://h/1.jpg'}", more="root: nowhere"))
-
-
-def test_good_sources_are_looked_at_without_a_word(
-    job: Job, tmp_path: Path, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
-) -> None:
-    (tmp_path / "a.jpg").touch()
-    (tmp_path / "p.csv").write_text("url\nhttps://h/1.jpg\n")
-    check_sources(job("{path: '*.jpg'}", "{path: missing.jpg}", "{manifest: p.csv}", "{url: 'https://h/1.jpg'}"))
-    assert (capfd.readouterr(), caplog.records) == (("", ""), [])
-
-
-def test_manifest_without_rows_is_a_fault(job: Job, tmp_path: Path) -> None:
-    """A broken export must not look like a finished screening."""
-    (tmp_path / "p.csv").write_text("url\n")
-    with pytest.raises(SpecError, match="no rows"):
-        check_sources(job("{manifest: p.csv}"))
-
-
-def test_check_reads_every_row(job: Job, tmp_path: Path) -> None:
-    rows = "".join(f"{n},ftp://h/{n}\n" for n in range(30))
-    (tmp_path / "p.csv").write_text(f"id,url\nA,https://h/1\nA,https://h/2\n{rows}")
-    faults = faulty_items(job("{manifest: p.csv}", "{path: missing.jpg}"), most=3)
-    assert len(faults) == 4
-    assert "the id 'A' is already used" in faults[0]
-    assert "p.csv:4" in faults[1]
-    assert faults[3] == "... and 29 more"
-
-
-# --- the fingerprint ---
-
-IMAGES = ("{path: '*.jpg'}", "{manifest: p.csv}", "{url: 'https://h/0.jpg'}")
-
-
-@pytest.fixture
-def portfolio(tmp_path: Path) -> Path:
-    (tmp_path / "a.jpg").write_bytes(b"a")
-    (tmp_path / "p.csv").write_text("id,url\n1,https://h/1.jpg\n")
-    return tmp_path
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        pytest.param(lambda folder: (folder / "b.jpg").touch(), id="a new file"),
-        pytest.param(lambda folder: (folder / "a.jpg").rename(folder / "c.jpg"), id="a renamed file"),
-        pytest.param(lambda folder: (folder / "p.csv").write_text("id,url\n1,https://h/2.jpg\n"), id="a changed row"),
-        pytest.param(lambda folder: (folder / "p.csv").write_text("id,url\n"), id="a removed row"),
-    ],
-)
-def test_the_fingerprint_changes_with_the_files_that_items_come_from(
-    job: Job, portfolio: Path, change: Callable[[Path], object]
-) -> None:
-    before = fingerprint(job(*IMAGES))
-    change(portfolio)
-    assert fingerprint(job(*IMAGES)) != before
-
-
-@pytest.mark.parametrize(
-    "images",
-    [
-        pytest.param((*IMAGES, "{url: 'https://h/9.jpg'}"), id="one more"),
-        pytest.param(IMAGES[:2], id="one less"),
-        pytest.param((IMAGES[1], IMAGES[0], IMAGES[2]), id="another order"),
-        pytest.param((*IMAGES[:2], "{url: 'https://h/0.jpg', id: x}"), id="an id"),
-        pytest.param((*IMAGES[:2], "{url: 'https://h/0.jpg', labels: {a: b}}"), id="a label"),
-        pytest.param((IMAGES[0], "{manifest: p.csv, columns: {labels: [id]}}", IMAGES[2]), id="a column"),
-        pytest.param((IMAGES[0], "{manifest: p.csv, encoding: gb18030}", IMAGES[2]), id="an encoding"),
-    ],
-)
-def test_the_fingerprint_changes_with_the_list_of_images(job: Job, portfolio: Path, images: tuple[str, ...]) -> None:
-    assert fingerprint(job(*images)) != fingerprint(job(*IMAGES))
-
-
-def test_the_fingerprint_changes_when_local_pictures_may_leave(job: Job, portfolio: Path) -> None:
-    """An item that was refused for want of `public: true` must be read again once it is there."""
-    assert fingerprint(job(*IMAGES, more="")) != fingerprint(job(*IMAGES))
-
-
-def test_the_fingerprint_stays_when_nothing_of_the_items_changes(job: Job, portfolio: Path) -> None:
-    before = fingerprint(job(*IMAGES))
-    (portfolio / "a.jpg").write_bytes(b"another picture")  # looked at when it is sent
-    (portfolio / "other.txt").touch()
-    (portfolio / "p.csv").touch()
-    more = "upload: {public: true}\nsearch: {limit: 5}\napi: {qps: 9}\noutput: {hits: 0}"
-    assert fingerprint(job(*IMAGES, more=more)) == before
+    assert len(set(ids(list(read_items(job("{manifest: jan/p.csv}", "{manifest: feb/p.csv}")))))) == 2

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import SpecError
+from pipeline.job.checks import MANIFEST_ENDINGS
 from pipeline.job.schema import Columns, ImageEntry
-from pipeline.sources.tables import MAX_LINE, Row, rows
+from pipeline.sources.tables import MAX_DEPTH, MAX_LINE, READERS, Row, read_rows
 
 Read = Callable[..., list[Row]]
 
@@ -20,7 +21,7 @@ def read(tmp_path: Path) -> Read:
 
     def read(raw: bytes | str, name: str = "p.csv", **entry: object) -> list[Row]:
         (tmp_path / name).write_bytes(raw if isinstance(raw, bytes) else raw.encode())
-        return list(rows(tmp_path / name, ImageEntry.model_validate({"manifest": name, **entry})))
+        return list(read_rows(tmp_path / name, ImageEntry.model_validate({"manifest": name, **entry})))
 
     return read
 
@@ -165,7 +166,7 @@ def test_a_cell_too_long_for_csv_costs_its_own_row_alone(read: Read) -> None:
 
 def test_a_manifest_that_is_not_there_is_a_spec_error(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match="cannot read the manifest: No such file"):
-        next(rows(tmp_path / "p.csv", ImageEntry(manifest="p.csv")))
+        next(read_rows(tmp_path / "p.csv", ImageEntry(manifest="p.csv")))
 
 
 def test_jsonl_rows_are_read_with_nested_or_flat_labels(read: Read) -> None:
@@ -192,7 +193,13 @@ def test_jsonl_columns_can_have_other_names(read: Read) -> None:
     ("line", "fault"),
     [
         pytest.param(b"{", "this is not JSON", id="half an object"),
-        pytest.param(b"[" * 100_000, "this is not JSON", id="deep nesting"),
+        pytest.param(b"[" * 100_000, "nested deeper than 100 levels", id="deep nesting that never ends"),
+        pytest.param(b"[" * 100_000 + b"]" * 100_000, "nested deeper than 100 levels", id="deep nesting"),
+        pytest.param(
+            b'{"url": "https://h/1.jpg", "l": ' + b'{"l": [' * 50 + b"]}" * 50 + b"}",
+            "nested deeper than 100 levels",
+            id="a label nested too deep",
+        ),
         pytest.param(b'{"id": ' + b"1" * 5000 + b"}", "this is not JSON", id="an endless number"),
         pytest.param(b'["https://h/1.jpg"]', "a row is a JSON object: {...}", id="a list"),
         pytest.param(b'"https://h/1.jpg"', "a row is a JSON object: {...}", id="text"),
@@ -210,6 +217,22 @@ def test_a_bad_line_of_jsonl_is_told_and_the_next_one_read(read: Read, line: byt
     assert fault in found[1].fault
 
 
+def test_as_many_levels_as_allowed_are_read_and_brackets_in_text_are_none(read: Read) -> None:
+    deep = "[" * (MAX_DEPTH - 1) + "]" * (MAX_DEPTH - 1)
+    text = '\\"' + "[{" * 1000
+    [row] = read(f'{{"url": "https://h/1.jpg", "deep": {deep}, "text": "{text}"}}\n', "p.jsonl")
+    assert row == Row(1, url="https://h/1.jpg", labels={"deep": deep, "text": '"' + "[{" * 1000})
+
+
+def test_every_ending_that_a_job_may_name_has_its_reader() -> None:
+    assert set(READERS) == set(MANIFEST_ENDINGS)
+
+
+def test_a_file_is_read_by_its_ending_in_any_case(read: Read) -> None:
+    assert read("url\nhttps://h/1.jpg\n", "P.CSV") == [Row(2, url="https://h/1.jpg", labels={})]
+    assert read("url\nhttps://h/1.jpg\n", ".csv") == [Row(2, url="https://h/1.jpg", labels={})]
+
+
 def test_a_whole_character_may_be_written_as_an_escaped_pair(read: Read) -> None:
     assert read(b'{"url": "https://h/1.jpg", "l": "\\ud83d\\ude00"}', "p.jsonl")[0].labels == {"l": "\U0001f600"}
 
@@ -217,7 +240,7 @@ def test_a_whole_character_may_be_written_as_an_escaped_pair(read: Read) -> None
 def test_rows_are_read_as_they_are_asked_for_and_the_file_is_closed_with_the_reader(tmp_path: Path) -> None:
     """Far more rows than any buffer holds: the first is there while the file stands at its beginning."""
     (tmp_path / "p.csv").write_text("url\n" + "https://h/a-picture-with-a-rather-long-name.jpg\n" * 200_000)
-    reader = rows(tmp_path / "p.csv", ImageEntry(manifest="p.csv"))
+    reader = read_rows(tmp_path / "p.csv", ImageEntry(manifest="p.csv"))
     assert next(reader).line == 2
     [at] = offsets_of(tmp_path / "p.csv")
     assert 0 < at < 100_000

@@ -6,7 +6,7 @@ from pipeline.cli.screen import show_lines, stdout_console
 from pipeline.errors import SpecError
 from pipeline.job.outlook import warnings
 from pipeline.run.load import load_spec
-from pipeline.sources.items import check_sources, faulty_items
+from pipeline.sources.check import check_sources, faulty_items
 
 SHOWN_FAULTS = 20
 

@@ -1,0 +1,108 @@
+"""Sources looked at before a run: every fault at once, every row, and whether anything changed since."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import SpecError
+from pipeline.sources.check import check_sources, faulty_items, fingerprint
+from tests.sources.conftest import Job
+
+
+def test_all_faults_of_the_sources_are_told_at_once(job: Job, tmp_path: Path) -> None:
+    (tmp_path / "p.csv").write_text("id,link\n")
+    spec = job("{path: '*.jpg'}", "{manifest: p.csv}", "{manifest: none.jsonl}", "{path: ../a.jpg}")
+    with pytest.raises(SpecError) as refusal:
+        check_sources(spec)
+    assert len(refusal.value.lines) == 4
+
+
+def test_a_root_that_is_not_there_is_told(job: Job) -> None:
+    with pytest.raises(SpecError, match=r"root: .*nowhere is no folder"):
+        check_sources(job("{url: 'https://h/1.jpg'}", more="root: nowhere"))
+
+
+def test_good_sources_are_looked_at_without_a_word(
+    job: Job, tmp_path: Path, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "a.jpg").touch()
+    (tmp_path / "p.csv").write_text("url\nhttps://h/1.jpg\n")
+    check_sources(job("{path: '*.jpg'}", "{path: missing.jpg}", "{manifest: p.csv}", "{url: 'https://h/1.jpg'}"))
+    assert (capfd.readouterr(), caplog.records) == (("", ""), [])
+
+
+def test_manifest_without_rows_is_a_fault(job: Job, tmp_path: Path) -> None:
+    """A broken export must not look like a finished screening."""
+    (tmp_path / "p.csv").write_text("url\n")
+    with pytest.raises(SpecError, match="no rows"):
+        check_sources(job("{manifest: p.csv}"))
+
+
+def test_check_reads_every_row(job: Job, tmp_path: Path) -> None:
+    rows = "".join(f"{n},ftp://h/{n}\n" for n in range(30))
+    (tmp_path / "p.csv").write_text(f"id,url\nA,https://h/1\nA,https://h/2\n{rows}")
+    faults = faulty_items(job("{manifest: p.csv}", "{path: missing.jpg}"), most=3)
+    assert len(faults) == 4
+    assert "the id 'A' is already used" in faults[0]
+    assert "p.csv:4" in faults[1]
+    assert faults[3] == "... and 29 more"
+
+
+# --- the fingerprint ---
+
+IMAGES = ("{path: '*.jpg'}", "{manifest: p.csv}", "{url: 'https://h/0.jpg'}")
+
+
+@pytest.fixture
+def portfolio(tmp_path: Path) -> Path:
+    (tmp_path / "a.jpg").write_bytes(b"a")
+    (tmp_path / "p.csv").write_text("id,url\n1,https://h/1.jpg\n")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(lambda folder: (folder / "b.jpg").touch(), id="a new file"),
+        pytest.param(lambda folder: (folder / "a.jpg").rename(folder / "c.jpg"), id="a renamed file"),
+        pytest.param(lambda folder: (folder / "p.csv").write_text("id,url\n1,https://h/2.jpg\n"), id="a changed row"),
+        pytest.param(lambda folder: (folder / "p.csv").write_text("id,url\n"), id="a removed row"),
+    ],
+)
+def test_the_fingerprint_changes_with_the_files_that_items_come_from(
+    job: Job, portfolio: Path, change: Callable[[Path], object]
+) -> None:
+    before = fingerprint(job(*IMAGES))
+    change(portfolio)
+    assert fingerprint(job(*IMAGES)) != before
+
+
+@pytest.mark.parametrize(
+    "images",
+    [
+        pytest.param((*IMAGES, "{url: 'https://h/9.jpg'}"), id="one more"),
+        pytest.param(IMAGES[:2], id="one less"),
+        pytest.param((IMAGES[1], IMAGES[0], IMAGES[2]), id="another order"),
+        pytest.param((*IMAGES[:2], "{url: 'https://h/0.jpg', id: x}"), id="an id"),
+        pytest.param((*IMAGES[:2], "{url: 'https://h/0.jpg', labels: {a: b}}"), id="a label"),
+        pytest.param((IMAGES[0], "{manifest: p.csv, columns: {labels: [id]}}", IMAGES[2]), id="a column"),
+        pytest.param((IMAGES[0], "{manifest: p.csv, encoding: gb18030}", IMAGES[2]), id="an encoding"),
+    ],
+)
+def test_the_fingerprint_changes_with_the_list_of_images(job: Job, portfolio: Path, images: tuple[str, ...]) -> None:
+    assert fingerprint(job(*images)) != fingerprint(job(*IMAGES))
+
+
+def test_the_fingerprint_changes_when_local_pictures_may_leave(job: Job, portfolio: Path) -> None:
+    """An item that was refused for want of `public: true` must be read again once it is there."""
+    assert fingerprint(job(*IMAGES, more="")) != fingerprint(job(*IMAGES))
+
+
+def test_the_fingerprint_stays_when_nothing_of_the_items_changes(job: Job, portfolio: Path) -> None:
+    before = fingerprint(job(*IMAGES))
+    (portfolio / "a.jpg").write_bytes(b"another picture")  # looked at when it is sent
+    (portfolio / "other.txt").touch()
+    (portfolio / "p.csv").touch()
+    more = "upload: {public: true}\nsearch: {limit: 5}\napi: {qps: 9}\noutput: {hits: 0}"
+    assert fingerprint(job(*IMAGES, more=more)) == before
