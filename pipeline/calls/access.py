@@ -69,7 +69,7 @@ class Access:
         if not self._has_key:
             self._renew_at = _AT_ONCE
 
-    def accepted(self) -> None:
+    def answered(self) -> None:
         """Count an answer that did not refuse the bearer."""
         self._refusals = 0
 

@@ -2,11 +2,12 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import anyio
 
 from pipeline.calls.access import Access
+from pipeline.calls.health import Health
 from pipeline.calls.limiter import Limiter
 from pipeline.calls.pauses import Gate
 from pipeline.calls.stats import Stats, units
@@ -32,7 +33,7 @@ class Attempt:
     request: Request
     request_id: str
     meter: Meter
-    probed: list[Gate] = field(default_factory=list)
+    probed: Sequence[Gate] = ()
     bearer: str = ""
     answer: Answer | None = None
     sent: bool = False  # a byte of it may have left
@@ -46,7 +47,7 @@ class Sender:
         transport: Transport,
         access: Access,
         limiters: Mapping[Kind, Limiter],
-        gates: Sequence[Gate],
+        health: Health,
         *,
         stats: Stats,
         on_sent: Callable[[Kind, float], None] | None,
@@ -54,7 +55,7 @@ class Sender:
         self._transport = transport
         self._access = access
         self._limiters = limiters
-        self._gates = gates
+        self._health = health
         self._stats = stats
         self._on_sent = on_sent
         self._doors = {kind: _room(limiter, AHEAD_S, 4) for kind, limiter in limiters.items()}
@@ -85,7 +86,7 @@ class Sender:
         """Make the intent durable, wait for the permit, and let the headers go."""
         kind = attempt.request.kind
         at = await self._permit(attempt)
-        if at is None or any(gate.closed and gate not in attempt.probed for gate in self._gates):
+        if at is None or self._health.closed_to(attempt.probed):
             raise Reconnect("its connection grew old before its turn", code=Code.STALE, sent=False)
         attempt.bearer = self._access.bearer
         headers["Authorization"] = f"Bearer {attempt.bearer}"

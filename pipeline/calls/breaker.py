@@ -33,7 +33,7 @@ class Breaker:
         self._paused_until = float("-inf")
         self._failing_since: float | None = None
 
-    def succeeded(self) -> None:
+    def answered(self) -> None:
         """Count a call that was answered."""
         self._recent.append(True)
         self._ever_succeeded = True

@@ -6,31 +6,23 @@ import uuid
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
-import anyio
-
 from pipeline.calls.access import Access, TokenSource
 from pipeline.calls.attempt import Attempt, Sender
-from pipeline.calls.breaker import Breaker, UnknownCodes
+from pipeline.calls.endings import Endings
+from pipeline.calls.health import Health
 from pipeline.calls.last_word import last_word
 from pipeline.calls.limiter import Limiter
-from pipeline.calls.pauses import PauseGate, QuotaGate
-from pipeline.calls.retry import RetryBudget, delay_s
+from pipeline.calls.pauses import QuotaGate
 from pipeline.calls.stats import Stats
 from pipeline.calls.transport import Transport
-from pipeline.endpoints.consequences import RULES, UNKNOWN, Table, consequence, end_of_run
+from pipeline.endpoints.consequences import RULES, Table, consequence
 from pipeline.endpoints.interface import Answer, Refusal, Request
 from pipeline.endpoints.patsnap import wire
 from pipeline.endpoints.patsnap.credentials import Credentials
 from pipeline.errors import (
     CallError,
     GivenUp,
-    HoldAll,
-    InDoubt,
-    ItemRefused,
-    Reconnect,
     RefreshToken,
-    RunPaused,
-    RunStopped,
     SlowDown,
     Stopping,
     TryAgain,
@@ -38,8 +30,6 @@ from pipeline.errors import (
 from pipeline.models import UPLOAD_LIFE_S, Choice, Hits, Kind, Task, Upload
 from pipeline.ports import Meter
 from pipeline.system.clock import steady
-
-MAX_DEFERRALS = 10
 
 _T = TypeVar("_T")
 
@@ -63,18 +53,20 @@ class Client:
     ) -> None:
         self.stats = Stats()
         self.limiters = limiters
-        sleep = functools.partial(self._sleep_unless_ending, Kind.TOKEN)
+        self._table = table
+        self._endings = Endings()
+        sleep = functools.partial(self._endings.sleep, Kind.TOKEN)
         tokens = TokenSource(transport, credentials, self.stats.sent, sleep=sleep)
         self._access = Access(credentials, fetch=tokens.fetch, clock=steady)
-        self._budget = RetryBudget()
-        self._breaker = Breaker()
-        self._unknown = UnknownCodes()
-        self._table = table
-        self._quota = quota or QuotaGate(None)
-        self._pause = PauseGate()
-        self._gates = (self._quota, self._pause)
-        self._sender = Sender(transport, self._access, limiters, self._gates, stats=self.stats, on_sent=on_sent)
-        self._endings = {kind: anyio.Event() for kind in Kind}
+        self._health = Health(
+            limiters,
+            self._access,
+            table=table,
+            quota=quota or QuotaGate(None),
+            stats=self.stats,
+            sleep=self._endings.sleep,
+        )
+        self._sender = Sender(transport, self._access, limiters, self._health, stats=self.stats, on_sent=on_sent)
 
     async def upload(self, picture: bytes, file_type: str, meter: Meter) -> Upload:
         """Make a local picture reachable (P010)."""
@@ -95,28 +87,28 @@ class Client:
 
     @property
     def retries_left(self) -> bool:
-        """Whether at least half of the run's retries are there, so that what gave up for want of them may go again."""
-        return self._budget.refilled
+        """Return whether at least half of the run's retries are there, so that calls that lacked one may go again."""
+        return self._health.retries_left
 
     @property
     def paused_s(self) -> float:
         """Seconds for which no call of any kind goes."""
-        return max(self._quota.wait_s, self._pause.wait_s, *(limiter.paused_s for limiter in self.limiters.values()))
+        return self._health.paused_s
 
     @property
     def waits_until(self) -> float | None:
-        """When calls that wait for the day's limit try again (epoch seconds); None while they do not wait for it."""
-        return self._quota.until
+        """The moment when calls that wait for the day's limit try again (epoch seconds); None while none waits."""
+        return self._health.waits_until
 
     def stop(self, *kinds: Kind) -> None:
-        """Send nothing more, of these kinds or at all: calls that wait, for a permit or to try again, get Stopping.
+        """Send nothing more, of these kinds or of any: calls that wait for a permit or to be retried get Stopping.
 
         While all wait for the day's limit to be lifted they end together: a drain would only wait with them.
         """
-        for kind in (() if self._quota.closed else kinds) or (*self.limiters, Kind.TOKEN):
-            self._endings[kind].set()
-            if kind in self.limiters:
-                self.limiters[kind].close()
+        ended = (() if self.waits_until is not None else kinds) or (*self.limiters, Kind.TOKEN)
+        self._endings.end(ended)
+        for kind in self.limiters.keys() & ended:
+            self.limiters[kind].close()
 
     def clock_jumped(self) -> None:
         """Take nothing for granted after a sleep or a moved clock: a new token, and no burst."""
@@ -138,42 +130,48 @@ class Client:
         self, request: Request, read: Callable[[Answer], _T], meter: Meter, doubted: list[CallError]
     ) -> _T:
         """Send the call until it is answered or given up; `doubted` gets the attempts that may have been executed."""
-        attempt, deferrals = 1, 0
+        kind, attempt, deferrals = request.kind, 1, 0
         while True:
             # A name, not a secret: uuid4 asks the system each time.
             this = Attempt(request, uuid.UUID(int=random.getrandbits(128), version=4).hex, meter)
             try:
-                await self._turn(this)
-                await self._access.ready()
                 result = await self._once(this, read)
             except Stopping:
-                meter.not_executed(request.kind, sent=False)
+                meter.not_executed(kind, sent=False)
                 raise
             except CallError as error:
                 if error.may_exist:
                     doubted.append(error)
-                ends_run = self._report(request.kind, error, this.answer, meter)
-                if isinstance(error, InDoubt):
-                    if ends_run is not None:
-                        raise GivenUp(error, ends_run) from None
-                    raise
-                if isinstance(error, TryAgain):
-                    pause_s = self._pause_before_retry(error, attempt)
-                    attempt += 1
-                    await self._sleep_unless_ending(request.kind, pause_s)
-                elif not isinstance(error, Reconnect) and not self._quota.waits_for(error, request.kind):
-                    deferrals += not isinstance(error, HoldAll)  # the gate has its own patience
-                    self._defer(request.kind, error, deferrals, this.bearer)
+                    meter.may_exist()  # its intent stays, also while the call waits to be sent again
+                else:
+                    meter.not_executed(kind, sent=error.sent)
+                pause_s = self._after(error, this, attempt, deferrals)
+                attempt += isinstance(error, TryAgain)
+                deferrals += isinstance(error, RefreshToken | SlowDown)
+                if pause_s:
+                    await self._endings.sleep(kind, pause_s)
             else:
-                self._succeeded(request.kind)
+                self._health.answered(kind)
                 return result
             finally:
-                for gate in this.probed:
-                    gate.done()
+                self._health.done(this.probed)
+
+    def _after(self, error: CallError, this: Attempt, attempt: int, deferrals: int) -> float:
+        """Return the seconds to wait before the call is sent again. Raises what it ends with when it is not."""
+        kind, answered = this.request.kind, this.answer is not None
+        ends_run = self._health.failed(kind, error, answered=answered, bearer=this.bearer)
+        if ends_run is not None:
+            raise GivenUp(error, ends_run)
+        pause_s = self._health.retry(error, attempt, deferrals)
+        if pause_s is None:
+            raise GivenUp(error) if isinstance(error, TryAgain) and attempt < error.attempts else error
+        return pause_s
 
     async def _once(self, this: Attempt, read: Callable[[Answer], _T]) -> _T:
         """Send one attempt and read its answer. Raises CallError as the table says, or Stopping."""
         try:
+            this.probed = await self._health.open(this.request.kind)
+            await self._access.ready()
             return read(await self._sender.send(this))
         except Refusal as refusal:
             # `from None`: behind a refusal may stand an error of aiohttp, whose text holds the apikey.
@@ -185,97 +183,6 @@ class Client:
                 request_id=this.request_id,
                 correlation_id=_correlation_id(this.answer),
             ) from None
-
-    async def _turn(self, this: Attempt) -> None:
-        """Wait while nothing may be sent, or until this is the one that may probe."""
-        kind = this.request.kind
-        for gate in self._gates:
-            if gate.closed and await gate.turn(functools.partial(self._sleep_unless_ending, kind), kind):
-                this.probed.append(gate)
-
-    def _succeeded(self, kind: Kind) -> None:
-        self.limiters[kind].succeeded()
-        self._access.accepted()
-        self._budget.succeeded()
-        self._breaker.succeeded()
-        self._pause.passed(kind)
-        self._quota.passed(kind)
-
-    def _report(self, kind: Kind, error: CallError, answer: Answer | None, meter: Meter) -> RunStopped | None:
-        """Tell everyone who counts what a failed attempt means for them.
-
-        Return what ends the run once a create in doubt is recorded.
-        """
-        ends_run = end_of_run(error, self._table) if isinstance(error, InDoubt) else None
-        if answer is not None and not isinstance(error, RefreshToken):
-            self._access.accepted()
-        if error.may_exist:
-            meter.may_exist()  # its intent stays, also while it waits to be sent again
-        else:
-            meter.not_executed(kind, sent=error.sent)
-        if error.condition in UNKNOWN and error.code not in self._table:
-            ends_run = self._stop_if_unknown(error) or ends_run
-        if isinstance(error, TryAgain | InDoubt):
-            self._pause_if_down(error)
-        elif answer is not None:
-            self._breaker.succeeded()
-            if isinstance(error, ItemRefused):  # refused for what it is, so all else let it pass
-                self._pause.passed(kind)
-                self._quota.passed(kind)
-        return ends_run
-
-    def _stop_if_unknown(self, error: CallError) -> RunStopped | None:
-        try:
-            self._unknown.seen(anyio.current_time(), error.message)
-        except RunStopped as stop:
-            if not isinstance(error, InDoubt):
-                raise
-            return stop  # what is in doubt must be recorded as such first
-        return None
-
-    def _pause_if_down(self, error: CallError) -> None:
-        try:
-            pause_s = self._breaker.failed(anyio.current_time(), error.message)
-        except RunPaused:
-            if isinstance(error, InDoubt):
-                return  # what is in doubt must be recorded as such; the next failure ends the run
-            raise
-        self._pause.pause(pause_s)
-
-    def _pause_before_retry(self, error: TryAgain, attempt: int) -> float:
-        """Seconds to wait before the next attempt; raises `error` when there is none."""
-        pause_s = delay_s(attempt, error, jitter=random.random())  # noqa: S311 - jitter, not cryptography
-        if pause_s is None:
-            raise error
-        if not self._budget.spend():
-            raise GivenUp(error)
-        self.stats.retried += 1
-        return pause_s
-
-    def _defer(self, kind: Kind, error: CallError, deferrals: int, bearer: str) -> None:
-        """Do what a call needs that goes back without an attempt spent; raises `error` if it is no such call."""
-        if deferrals > MAX_DEFERRALS:
-            raise error
-        if isinstance(error, RefreshToken):
-            self._access.refused(bearer, error.message)
-        elif isinstance(error, SlowDown):
-            self.stats.too_fast[kind] += 1
-            try:
-                self.limiters[kind].slow_down(retry_after_s=error.retry_after_s)
-            except RunPaused as quota:
-                if not self._quota.waits_for(quota, kind):
-                    raise
-        elif isinstance(error, HoldAll):
-            self._pause.pause_all(error)
-        else:
-            raise error
-
-    async def _sleep_unless_ending(self, kind: Kind, seconds: float) -> None:
-        """Sleep; raises Stopping as soon as calls of this kind end, for the vendor may ask for minutes."""
-        with anyio.move_on_after(seconds):
-            await self._endings[kind].wait()
-        if self._endings[kind].is_set():
-            raise Stopping("the run is ending")
 
 
 def _correlation_id(answer: Answer | None) -> str | None:

@@ -193,7 +193,7 @@ class Limiter:
             self.pause(min(retry_after_s, LONGEST_RETRY_AFTER_S))
         self.adaptive.refused(self._clock())
 
-    def succeeded(self) -> None:
+    def answered(self) -> None:
         """Count a call that was not refused for speed."""
         self.adaptive.accepted(self._clock())
 

@@ -80,7 +80,7 @@ class Gate:
         """Let no call go before `until`, and then one probe at a time."""
         self.closed, self._opens_at = True, until
 
-    def passed(self, kind: Kind) -> bool:
+    def answered(self, kind: Kind) -> bool:
         """Open the gate if the time for a probe has come, for a call went through; return whether this opened it."""
         opened = self.closed and self._now() >= self._opens_at
         if opened:
@@ -116,9 +116,9 @@ class PauseGate(Gate):
             self.pause(self._full_s)
             self._full_s = min(LONGEST_FULL_S, self._full_s * 2)
 
-    def passed(self, kind: Kind) -> bool:
+    def answered(self, kind: Kind) -> bool:
         """Open the gate as every gate does, and start again at 30 s; a call from before a pause changes nothing."""
-        opened = self.closed and super().passed(kind)
+        opened = self.closed and super().answered(kind)
         if not self.closed:
             self._full_since, self._full_s = None, FULL_S
         return opened
@@ -161,21 +161,23 @@ class QuotaGate(Gate):
         """The moment when a probe may go (epoch seconds); None while the gate is open."""
         return self._opens_at if self.closed else None
 
-    def waits_for(self, error: CallError, kind: Kind) -> bool:
-        """Shut the gate if `error` is the day's limit and the run is to wait for it; return whether it is."""
-        if self._resets_at is None or not isinstance(error, RunPaused) or error.code not in _DAILY:
-            return False
+    def waits_for(self, error: CallError) -> bool:
+        """Return whether the error is the day's limit and the run is to wait for it."""
+        return self._resets_at is not None and isinstance(error, RunPaused) and error.code in _DAILY
+
+    def refused(self, kind: Kind, error: CallError) -> None:
+        """Shut the gate, unless the call was sent before it was shut; `error` is one that the gate waits for."""
+        assert self._resets_at is not None
         now = self._now()
         self._refused.add(kind)
-        if not self.closed or now >= self._opens_at:  # else the call was sent before the gate was shut
+        if not self.closed or now >= self._opens_at:
             reset = next_time(now, self._resets_at)
             soon = self.closed or now - max(self._opened_at, reset - DAY_S) <= LATE_S
             self._shut(min(now + PROBE_EVERY_S, reset) if soon else reset, error)
-        return True
 
-    def passed(self, kind: Kind) -> bool:
+    def answered(self, kind: Kind) -> bool:
         """Open the gate if the call that went through is of a kind that was refused, and it is time for a probe."""
-        lifted = kind in self._refused and super().passed(kind)
+        lifted = kind in self._refused and super().answered(kind)
         if lifted:
             self._refused.clear()
             self._opened_at = self._now()

@@ -19,7 +19,7 @@ def delay_s(attempt: int, error: CallError, *, jitter: float) -> float | None:
 
 
 class RetryBudget:
-    """A bucket of retries for all workers of a run: `size` at once, then `refill` of a retry for each success.
+    """A bucket of retries for all workers of a run: `size` at once, then `refill` of a retry for each granted call.
 
     A vendor that is down must not be asked four times for each picture; Google SRE caps retries at 10 % of traffic.
     """
@@ -34,8 +34,8 @@ class RetryBudget:
         """Return whether at least half of the retries are there again."""
         return self._left * 2 >= self._size
 
-    def succeeded(self) -> None:
-        """Count a success."""
+    def answered(self) -> None:
+        """Count a call that was granted."""
         self._left = min(self._size, self._left + self._refill)
 
     def spend(self) -> bool:

@@ -131,7 +131,7 @@ async def test_an_accepted_call_between_refusals_starts_the_count_anew() -> None
     for _ in range(10):
         await access.ready()
         access.refused(access.bearer, "no")
-        access.accepted()
+        access.answered()
     await access.ready()
     assert desk.asked == 11
 

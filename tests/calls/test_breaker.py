@@ -9,7 +9,7 @@ from pipeline.errors import RunPaused, RunStopped
 def seen(successes: int) -> Breaker:
     breaker = Breaker()
     for _ in range(successes):
-        breaker.succeeded()
+        breaker.answered()
     return breaker
 
 
@@ -67,7 +67,7 @@ def test_answers_to_calls_from_before_the_rest_do_not_prolong_it() -> None:
 
 def test_one_success_closes_it_again() -> None:
     breaker = opened()
-    breaker.succeeded()
+    breaker.answered()
     assert [breaker.failed(31.0, "down") for _ in range(19)] == [0.0] * 19
     assert breaker.failed(31.0, "down") == 30.0
 
@@ -81,7 +81,7 @@ def test_half_an_hour_without_a_success_pauses_the_run() -> None:
 
 def test_half_an_hour_counts_from_the_first_failure_since_a_success() -> None:
     breaker = opened()
-    breaker.succeeded()
+    breaker.answered()
     for _ in range(20):
         rest_s = breaker.failed(5000.0, "down")
     assert rest_s == 30.0

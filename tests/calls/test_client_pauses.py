@@ -282,16 +282,6 @@ def test_a_picture_that_is_refused_shows_that_the_quota_is_back() -> None:
 # --- codes that nobody knows, and rows that a job changed ---
 
 
-def test_the_fifth_unknown_code_within_a_minute_stops_the_run() -> None:
-    async def scenario() -> list[object]:
-        client = client_of(VirtualVendor(lambda *_: 68300099))
-        return [await outcome(search(client, number)) for number in range(3)]
-
-    ended = run_virtually(scenario)  # two attempts each
-    assert [type(how) for how in ended] == [TryAgain, TryAgain, RunStopped]
-    assert "68300099" in str(ended[2])
-
-
 def test_an_unknown_code_of_a_create_is_in_doubt_first_and_then_stops_the_run() -> None:
     async def scenario() -> list[object]:
         client = client_of(VirtualVendor(lambda *_: 68300099))

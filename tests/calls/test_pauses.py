@@ -29,7 +29,7 @@ def test_a_create_does_not_probe_while_a_call_waits_that_may_be_repeated(create:
             probe = await gate.turn(anyio.sleep, Kind(name))
             through.append((name, probe))
             await anyio.sleep(1.0)
-            assert gate.passed(Kind(name)) is probe
+            assert gate.answered(Kind(name)) is probe
             if probe:
                 gate.done()
 
@@ -56,7 +56,7 @@ def test_a_call_that_came_through_before_the_gate_may_open_does_not_open_it() ->
     async def scenario() -> tuple[bool, bool]:
         gate = Gate(anyio.current_time)
         gate.shut(anyio.current_time() + 10.0)
-        return gate.passed(Kind.SEARCH), gate.closed
+        return gate.answered(Kind.SEARCH), gate.closed
 
     assert run_virtually(scenario) == (False, True)
 
@@ -110,7 +110,7 @@ def test_an_accepted_call_starts_the_pauses_and_the_hour_anew() -> None:
             gate.pause_all(FULL)
             pauses.append(gate.wait_s)
             await anyio.sleep(gate.wait_s + 30)
-            assert gate.passed(Kind.SEARCH)
+            assert gate.answered(Kind.SEARCH)
         return pauses
 
     assert set(run_virtually(scenario)) == {30}
@@ -140,12 +140,14 @@ class Day:
     def refused(self, after_s: float, kind: Kind = Kind.SEARCH) -> float:
         """Refuse a call for the day, so long after nine; return for how long calls wait from then on."""
         self.at = MORNING + after_s
-        assert self.gate.waits_for(RunPaused("for today", code=DAILY), kind)
+        error = RunPaused("for today", code=DAILY)
+        assert self.gate.waits_for(error)
+        self.gate.refused(kind, error)
         return self.gate.wait_s
 
     def passed(self, after_s: float, kind: Kind = Kind.SEARCH) -> bool:
         self.at = MORNING + after_s
-        return self.gate.passed(kind)
+        return self.gate.answered(kind)
 
 
 @pytest.mark.parametrize(
@@ -197,7 +199,7 @@ def test_where_no_call_of_the_refused_kind_waits_others_go_one_at_a_time_and_ope
         turns = []
         for _ in range(2):
             turns.append(await day.gate.turn(anyio.sleep, Kind.SEARCH))
-            day.gate.passed(Kind.SEARCH)
+            day.gate.answered(Kind.SEARCH)
             day.gate.done()
         return turns, day.gate.closed
 
@@ -208,7 +210,7 @@ def test_where_no_call_of_the_refused_kind_waits_others_go_one_at_a_time_and_ope
 def test_a_call_of_the_kind_that_was_refused_probes_first(refused: Kind) -> None:
     async def scenario() -> Kind:
         gate = QuotaGate(time(10, 0, tzinfo=UTC), now=lambda: MORNING + anyio.current_time() - 1000.0)
-        gate.waits_for(RunPaused("for today", code=DAILY), refused)
+        gate.refused(refused, RunPaused("for today", code=DAILY))
         probes: list[Kind] = []
 
         async def wait(kind: Kind) -> None:

@@ -53,10 +53,10 @@ def test_50_retries_go_in_a_burst_and_then_one_for_ten_successes() -> None:
     budget = RetryBudget()
     assert [budget.spend() for _ in range(51)] == [True] * 50 + [False]
     for _ in range(9):
-        budget.succeeded()
+        budget.answered()
     assert not budget.spend()
-    budget.succeeded()
-    budget.succeeded()  # ten tenths are a hair less than one
+    budget.answered()
+    budget.answered()  # ten tenths are a hair less than one
     assert budget.spend()
     assert not budget.spend()
 
@@ -64,5 +64,5 @@ def test_50_retries_go_in_a_burst_and_then_one_for_ten_successes() -> None:
 def test_successes_are_not_saved_up_beyond_the_burst() -> None:
     budget = RetryBudget()
     for _ in range(10_000):
-        budget.succeeded()
+        budget.answered()
     assert sum(budget.spend() for _ in range(200)) == 50

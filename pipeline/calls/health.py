@@ -1,0 +1,185 @@
+"""The health of vendor and account as answers show it: told of each answer once, asked before each call."""
+
+import functools
+import random
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+import anyio
+
+from pipeline.calls.access import Access
+from pipeline.calls.breaker import Breaker, UnknownCodes
+from pipeline.calls.limiter import Limiter
+from pipeline.calls.pauses import Gate, PauseGate, QuotaGate
+from pipeline.calls.retry import RetryBudget, delay_s
+from pipeline.calls.stats import Stats
+from pipeline.endpoints.consequences import UNKNOWN, Table, end_of_run
+from pipeline.errors import (
+    CallError,
+    HoldAll,
+    InDoubt,
+    ItemRefused,
+    Reconnect,
+    RefreshToken,
+    RunPaused,
+    RunStopped,
+    SlowDown,
+    TryAgain,
+)
+from pipeline.models import Kind
+
+MAX_DEFERRALS = 10
+
+
+class Health:
+    """All that counts outcomes of calls: the limiters, the access, the breaker, both gates and the retry budget.
+
+    `table` is the run's error table. `quota` is the gate before which calls wait once the day's limit is reached.
+    `sleep(kind, seconds)` waits, and raises Stopping as soon as calls of that kind end.
+    """
+
+    def __init__(
+        self,
+        limiters: Mapping[Kind, Limiter],
+        access: Access,
+        *,
+        table: Table,
+        quota: QuotaGate,
+        stats: Stats,
+        sleep: Callable[[Kind, float], Awaitable[None]],
+    ) -> None:
+        self._limiters = limiters
+        self._access = access
+        self._table = table
+        self._quota = quota
+        self._stats = stats
+        self._sleep = sleep
+        self._pause = PauseGate()
+        self._breaker = Breaker()
+        self._unknown = UnknownCodes()
+        self._retries = RetryBudget()
+
+    @property
+    def paused_s(self) -> float:
+        """Seconds for which no call of any kind goes."""
+        return max(self._quota.wait_s, self._pause.wait_s, *(limiter.paused_s for limiter in self._limiters.values()))
+
+    @property
+    def waits_until(self) -> float | None:
+        """The moment when calls that wait for the day's limit try again (epoch seconds); None while none waits."""
+        return self._quota.until
+
+    @property
+    def retries_left(self) -> bool:
+        """Return whether at least half of the run's retries are there."""
+        return self._retries.refilled
+
+    async def open(self, kind: Kind) -> tuple[Gate, ...]:
+        """Wait until a call of this kind may go. Return the gates that it probes; their callers must call `done`."""
+        probed: tuple[Gate, ...] = ()
+        try:
+            for gate in (self._quota, self._pause):
+                if gate.closed and await gate.turn(functools.partial(self._sleep, kind), kind):
+                    probed += (gate,)
+        except BaseException:
+            self.done(probed)
+            raise
+        return probed
+
+    def closed_to(self, probed: Sequence[Gate]) -> bool:
+        """Return whether a gate was shut since `open` let a call pass as the probe of these."""
+        return any(gate.closed and gate not in probed for gate in (self._quota, self._pause))
+
+    def done(self, probed: Sequence[Gate]) -> None:
+        """Let another call probe these gates."""
+        for gate in probed:
+            gate.done()
+
+    def answered(self, kind: Kind) -> None:
+        """Count a call that was granted."""
+        self._limiters[kind].answered()
+        self._access.answered()
+        self._retries.answered()
+        self._breaker.answered()
+        self._pause.answered(kind)
+        self._quota.answered(kind)
+
+    def failed(self, kind: Kind, error: CallError, *, answered: bool, bearer: str) -> RunStopped | None:
+        """Count an attempt that failed. `answered`: a whole answer came. `bearer`: the one it was sent with.
+
+        Return what ends the run once a create in doubt is recorded. Raises RunPaused or RunStopped to end it now.
+        """
+        if answered and not isinstance(error, RefreshToken):
+            self._access.answered()
+        ends_run = self._ends_run(error)
+        if isinstance(error, TryAgain | InDoubt):
+            self._pause_if_down(error)
+        elif answered:
+            self._breaker.answered()
+        match error:
+            case ItemRefused() if answered:  # for what the picture is, so whatever else could refuse it did not
+                self._pause.answered(kind)
+                self._quota.answered(kind)
+            case RefreshToken():
+                self._access.refused(bearer, error.message)
+            case SlowDown():
+                self._slow_down(kind, error)
+            case HoldAll():
+                self._pause.pause_all(error)
+            case RunPaused() if self._quota.waits_for(error):
+                self._quota.refused(kind, error)
+        return ends_run
+
+    def retry(self, error: CallError, attempt: int, deferrals: int) -> float | None:
+        """Return the seconds after which a failed call is sent again, or None when it ends with this error.
+
+        `attempt` counts from 1; `deferrals` counts the refusals before this one that spent no attempt.
+
+        1. An error that may pass: after a backoff, while the call has attempts and the run has retries left.
+        2. Nothing was sent, or a gate was shut that has a patience of its own: at once.
+        3. Refused for speed or for its token: at once, ten times at most.
+        4. All others are final.
+        """
+        match error:
+            case TryAgain():
+                pause_s = delay_s(attempt, error, jitter=random.random())  # noqa: S311 - jitter, not cryptography
+                if pause_s is None or not self._retries.spend():
+                    return None
+                self._stats.retried += 1
+                return pause_s
+            case Reconnect() | HoldAll():
+                return 0.0
+            case RunPaused() if self._quota.waits_for(error):
+                return 0.0
+            case SlowDown() | RefreshToken() if deferrals < MAX_DEFERRALS:
+                return 0.0
+        return None
+
+    def _ends_run(self, error: CallError) -> RunStopped | None:
+        """Return what ends the run beside this error; raises it at once unless a create in doubt is recorded first."""
+        ends_run = end_of_run(error, self._table) if isinstance(error, InDoubt) else None
+        if error.condition in UNKNOWN and error.code not in self._table:
+            try:
+                self._unknown.seen(anyio.current_time(), error.message)
+            except RunStopped as stop:
+                if not isinstance(error, InDoubt):
+                    raise
+                return stop
+        return ends_run
+
+    def _pause_if_down(self, error: CallError) -> None:
+        try:
+            pause_s = self._breaker.failed(anyio.current_time(), error.message)
+        except RunPaused:
+            if isinstance(error, InDoubt):
+                return  # what is in doubt must be recorded as such; the next failure ends the run
+            raise
+        self._pause.pause(pause_s)
+
+    def _slow_down(self, kind: Kind, error: SlowDown) -> None:
+        self._stats.too_fast[kind] += 1
+        try:
+            self._limiters[kind].slow_down(retry_after_s=error.retry_after_s)
+        except RunPaused as quota:
+            if not self._quota.waits_for(quota):
+                raise
+            self._quota.refused(kind, quota)

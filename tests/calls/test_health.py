@@ -1,0 +1,352 @@
+"""The one listener to answers: whom it tells, which calls it lets go, when they are retried; in virtual time."""
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, time
+from typing import TypeVar
+
+import anyio
+import pytest
+
+from pipeline.calls.access import Access
+from pipeline.calls.endings import Endings
+from pipeline.calls.health import MAX_DEFERRALS, Health
+from pipeline.calls.limiter import Limiter
+from pipeline.calls.pauses import QuotaGate
+from pipeline.calls.stats import Stats
+from pipeline.endpoints.consequences import RULES, consequence
+from pipeline.endpoints.interface import Refusal
+from pipeline.endpoints.patsnap.credentials import Credentials
+from pipeline.endpoints.patsnap.wire import Token
+from pipeline.errors import (
+    CallError,
+    HoldAll,
+    InDoubt,
+    ItemRefused,
+    Reconnect,
+    RefreshToken,
+    RunPaused,
+    RunStopped,
+    SlowDown,
+    Stopping,
+    TryAgain,
+)
+from pipeline.models import PAID, Kind
+from tests.support.virtual_time import run_virtually
+
+T = TypeVar("T")
+
+DAILY = RunPaused("for today", code="67200007")
+TEN = time(10, 0, tzinfo=UTC)
+NINE = datetime(2026, 11, 21, 9, 0, tzinfo=UTC).timestamp()
+
+
+class Patient:
+    """A health with all that it tells, on the virtual loop's clock; the loop begins at second 1,000, at nine."""
+
+    def __init__(self, *, resets_at: time | None = None) -> None:
+        self.limiters = {kind: Limiter(10) for kind in PAID}
+        self.stats = Stats()
+        self.endings = Endings()
+        self.tokens = 0
+        self.access = Access(
+            Credentials(client_id="id", client_secret="secret"), fetch=self._token, clock=anyio.current_time
+        )
+        self.quota = QuotaGate(resets_at, now=lambda: NINE + anyio.current_time() - 1000)
+        self.health = Health(
+            self.limiters,
+            self.access,
+            table=RULES,
+            quota=self.quota,
+            stats=self.stats,
+            sleep=self.endings.sleep,
+        )
+
+    async def _token(self) -> Token:
+        self.tokens += 1
+        return Token(f"token-{self.tokens}", 1800.0)
+
+    def failed(self, error: CallError, kind: Kind = Kind.SEARCH, *, answered: bool = True) -> RunStopped | None:
+        return self.health.failed(kind, error, answered=answered, bearer=self.access.bearer)
+
+    def goes(self) -> bool:
+        """Return whether a call may go without waiting."""
+        return not self.health.closed_to(())
+
+
+def with_patient(scenario: Callable[[Patient], Awaitable[T]], **parts: time) -> T:
+    async def run() -> T:
+        return await scenario(Patient(**parts))
+
+    return run_virtually(run)
+
+
+def error_of(condition: str, kind: Kind = Kind.SEARCH, *, code: str = "") -> CallError:
+    return consequence(Refusal(condition, code=code), kind, table=RULES)
+
+
+# --- told once per answer ---
+
+
+def test_a_refusal_for_speed_slows_the_kind_that_was_refused_and_is_counted() -> None:
+    async def scenario(patient: Patient) -> None:
+        patient.failed(SlowDown("too fast", code="67200002", retry_after_s=3.0))
+        assert patient.limiters[Kind.SEARCH].rate == 9.0
+        assert patient.limiters[Kind.SEARCH].paused_s == patient.health.paused_s == 3.0
+        assert patient.limiters[Kind.CREATE].rate == 10.0
+        assert patient.stats.too_fast[Kind.SEARCH] == 1
+        assert patient.goes()
+
+    with_patient(scenario)
+
+
+def test_a_full_platform_pauses_all_calls() -> None:
+    async def scenario(patient: Patient) -> None:
+        patient.failed(HoldAll("full", code="67200000"))
+        assert patient.health.paused_s == 30.0
+        assert not patient.goes()
+
+    with_patient(scenario)
+
+
+def test_a_refused_token_is_renewed_before_the_next_call_and_only_for_who_sent_it() -> None:
+    async def scenario(patient: Patient) -> None:
+        await patient.access.ready()
+        refused = RefreshToken("no", code="67200003")
+        patient.health.failed(Kind.SEARCH, refused, answered=True, bearer="an older one")
+        await patient.access.ready()
+        assert patient.tokens == 1
+        patient.failed(refused)
+        await patient.access.ready()
+        assert patient.tokens == 2
+
+    with_patient(scenario)
+
+
+@pytest.mark.parametrize(
+    "between",
+    [
+        pytest.param(lambda patient: patient.health.answered(Kind.SEARCH), id="granted"),
+        pytest.param(lambda patient: patient.failed(error_of("68300010")), id="refused for what it is"),
+        pytest.param(lambda patient: patient.failed(error_of("67200100")), id="failed with an answer"),
+    ],
+)
+def test_any_answer_to_a_token_shows_that_it_is_accepted(between: Callable[[Patient], object]) -> None:
+    async def scenario(patient: Patient) -> None:
+        for _ in range(5):
+            await patient.access.ready()
+            patient.failed(RefreshToken("no", code="67200003"))
+            await patient.access.ready()
+            between(patient)
+        assert patient.tokens == 6
+
+    with_patient(scenario)
+
+
+def test_a_failure_without_an_answer_says_nothing_about_the_token() -> None:
+    async def scenario(patient: Patient) -> None:
+        for _ in range(2):
+            await patient.access.ready()
+            patient.failed(RefreshToken("no", code="67200003"))
+            await patient.access.ready()
+            patient.failed(error_of("no_answer"), answered=False)
+        with pytest.raises(RunStopped, match="refused the credentials"):
+            patient.failed(RefreshToken("no", code="67200003"))
+
+    with_patient(scenario)
+
+
+def test_a_vendor_that_goes_down_pauses_all_calls_until_a_probe_succeeds() -> None:
+    async def scenario(patient: Patient) -> None:
+        patient.health.answered(Kind.SEARCH)
+        for _ in range(20):
+            patient.failed(error_of("no_answer"), answered=False)
+        assert patient.health.paused_s == 30.0
+        probed = await patient.health.open(Kind.SEARCH)
+        assert anyio.current_time() == 1030.0
+        assert len(probed) == 1
+        assert patient.health.closed_to(())
+        assert not patient.health.closed_to(probed)
+        patient.health.answered(Kind.SEARCH)
+        assert not patient.health.closed_to(())
+
+    with_patient(scenario)
+
+
+def test_refusals_with_an_answer_show_that_the_vendor_is_up() -> None:
+    async def scenario(patient: Patient) -> None:
+        for _ in range(40):
+            patient.failed(error_of("no_answer"), answered=False)
+            patient.failed(error_of("68300010"))
+            patient.failed(error_of("67200003"))
+            await patient.access.ready()
+        assert patient.goes()
+
+    with_patient(scenario)
+
+
+def test_a_picture_that_is_refused_opens_the_gates_and_a_budget_that_is_used_up_does_not() -> None:
+    async def scenario(patient: Patient) -> None:
+        patient.failed(HoldAll("full", code="67200000"))
+        await anyio.sleep(31)
+        patient.failed(RunPaused("the budget is used up", code="budget", sent=False), answered=False)
+        assert not patient.goes()
+        patient.failed(error_of("68300010"))
+        assert patient.goes()
+
+    with_patient(scenario)
+
+
+# --- the end of the run ---
+
+
+def test_a_vendor_that_never_answered_pauses_the_run() -> None:
+    async def scenario(patient: Patient) -> None:
+        for _ in range(19):
+            patient.failed(error_of("not_sent"), answered=False)
+        with pytest.raises(RunPaused, match="seems to be down"):
+            patient.failed(error_of("not_sent"), answered=False)
+
+    with_patient(scenario)
+
+
+def test_a_create_in_doubt_is_recorded_before_a_vendor_that_is_down_ends_the_run() -> None:
+    async def scenario(patient: Patient) -> None:
+        for _ in range(25):
+            assert patient.failed(error_of("no_answer", Kind.CREATE), Kind.CREATE, answered=False) is None
+
+    with_patient(scenario)
+
+
+def test_the_fifth_unknown_code_within_a_minute_stops_the_run() -> None:
+    async def scenario(patient: Patient) -> None:
+        for _ in range(4):
+            patient.failed(error_of("683", code="68300099"))
+        with pytest.raises(RunStopped, match=r"api\.errors"):
+            patient.failed(error_of("683", code="68300099"))
+
+    with_patient(scenario)
+
+
+def test_a_create_in_doubt_is_recorded_before_unknown_codes_or_a_redirect_stop_the_run() -> None:
+    async def scenario(patient: Patient) -> list[RunStopped | None]:
+        redirected = patient.failed(error_of("http_3xx", Kind.CREATE), Kind.CREATE)
+        return [
+            redirected,
+            *(patient.failed(error_of("683", Kind.CREATE, code="68300099"), Kind.CREATE) for _ in range(5)),
+        ]
+
+    assert [type(ends_run) for ends_run in with_patient(scenario)] == [RunStopped, *[type(None)] * 4, RunStopped]
+
+
+# --- the limit of the day ---
+
+
+@pytest.mark.parametrize(
+    ("resets_at", "again_s"), [pytest.param(TEN, 0.0, id="waiting"), pytest.param(None, None, id="not waiting")]
+)
+def test_the_days_limit_is_waited_for_only_where_the_run_is_to_wait(
+    resets_at: time | None, again_s: float | None
+) -> None:
+    async def scenario(patient: Patient) -> tuple[float | None, float | None]:
+        patient.failed(DAILY)
+        return patient.health.retry(DAILY, 1, 0), patient.health.waits_until
+
+    assert with_patient(scenario, **({"resets_at": resets_at} if resets_at else {})) == (
+        again_s,
+        NINE + 3600 if resets_at else None,
+    )
+
+
+def test_ten_minutes_of_refusals_at_the_lowest_rate_are_waited_for_like_the_days_limit() -> None:
+    async def scenario(patient: Patient) -> None:
+        while patient.health.waits_until is None:
+            await anyio.sleep(1.0)
+            patient.failed(SlowDown("too fast", code="67200002"))
+        assert 1600 < anyio.current_time() < 1700
+
+    with_patient(scenario, resets_at=TEN)
+
+
+# --- open ---
+
+
+def test_where_nothing_is_wrong_a_call_goes_at_once_and_probes_nothing() -> None:
+    async def scenario(patient: Patient) -> None:
+        assert await patient.health.open(Kind.SEARCH) == ()
+        assert anyio.current_time() == 1000.0
+
+    with_patient(scenario)
+
+
+def test_a_call_that_waits_for_two_gates_gives_the_first_one_back_when_the_run_ends() -> None:
+    """Else nobody would ever probe the day's limit again."""
+
+    async def scenario(patient: Patient) -> bool:
+        patient.failed(DAILY)
+        await anyio.sleep(3601)
+        patient.failed(HoldAll("full", code="67200000"))
+        async with anyio.create_task_group() as calls:
+
+            async def one() -> None:
+                with pytest.raises(Stopping):
+                    await patient.health.open(Kind.SEARCH)
+
+            calls.start_soon(one)
+            await anyio.sleep(1)
+            patient.endings.end([Kind.SEARCH])
+        return await patient.quota.turn(anyio.sleep, Kind.CREATE)
+
+    assert with_patient(scenario, resets_at=TEN)
+
+
+# --- retry ---
+
+
+@pytest.mark.parametrize(
+    ("error", "attempt", "deferrals", "again"),
+    [
+        (TryAgain("x", code="x", attempts=3), 2, 0, True),
+        (TryAgain("x", code="x", attempts=3), 3, 0, False),
+        (Reconnect("old", code="stale", sent=False), 1, 999, True),
+        (HoldAll("full", code="67200000"), 1, 999, True),
+        (SlowDown("fast", code="67200002"), 1, MAX_DEFERRALS - 1, True),
+        (SlowDown("fast", code="67200002"), 1, MAX_DEFERRALS, False),
+        (RefreshToken("no", code="67200003"), 1, MAX_DEFERRALS - 1, True),
+        (RefreshToken("no", code="67200003"), 1, MAX_DEFERRALS, False),
+        (ItemRefused("no", code="68300010"), 1, 0, False),
+        (InDoubt("lost", code="no_answer"), 1, 0, False),
+        (RunPaused("balance", code="67200005"), 1, 0, False),
+        (RunStopped("no permission", code="67200004"), 1, 0, False),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, CallError) else None,
+)
+def test_which_errors_are_retried(error: CallError, attempt: int, deferrals: int, again: bool) -> None:
+    async def scenario(patient: Patient) -> float | None:
+        return patient.health.retry(error, attempt, deferrals)
+
+    assert (with_patient(scenario) is not None) is again
+
+
+def test_fifty_retries_are_spent_counted_and_refilled_by_granted_calls() -> None:
+    async def scenario(patient: Patient) -> None:
+        health, error = patient.health, error_of("67200100")
+        assert sum(health.retry(error, 1, 0) is not None for _ in range(60)) == patient.stats.retried == 50
+        assert not health.retries_left
+        for _ in range(11):
+            health.answered(Kind.SEARCH)
+        assert health.retry(error, 1, 0) is not None
+        for _ in range(260):
+            health.answered(Kind.SEARCH)
+        assert health.retries_left
+
+    with_patient(scenario)
+
+
+def test_what_spends_no_attempt_spends_no_retry() -> None:
+    async def scenario(patient: Patient) -> None:
+        for _ in range(100):
+            assert patient.health.retry(SlowDown("fast", code="67200002"), 1, 0) == 0.0
+        assert patient.health.retries_left
+        assert patient.stats.retried == 0
+
+    with_patient(scenario)
