@@ -1,24 +1,24 @@
-"""The words of this project as types; every other module speaks in them.
+"""The glossary of this project as types; every other module speaks in these words.
 
 item     one product picture                      hit      one similar patent
 task     the vendor's infringement task           record   the outcome of one item, one JSONL line
 run      one execution of a job, with a run directory
 settled  tasked, no_hits or searched              open     failed, in_doubt or expired
 
-Everything here is frozen and free of I/O. Times are seconds since the epoch (UTC); `iso` writes them for people.
+Everything here is free of I/O, and frozen unless it says so. Times are seconds since the epoch (UTC).
 """
 
 import enum
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
 
 import msgspec
 
-from pipeline.system.checksum import crc32, joined
+from pipeline.system.checksum import crc32
 
-# Links to uploads and to hits die 9 hours after the answer, tasks after 8 (api-contract.md).
-SANDBOX_HOST = "sandbox.invalid"  # of the pictures that the sandbox knows; nobody can own it (RFC 2606)
+SANDBOX_HOST = "sandbox.invalid"  # the host of the pictures that the sandbox knows; nobody can own it (RFC 2606)
+# Links to uploads and to hits expire 9 hours after the answer, tasks after 8 hours.
 HITS_LIFE_S = 9 * 3600
 UPLOAD_LIFE_S = 9 * 3600
 TASK_LIFE_S = 8 * 3600
@@ -39,16 +39,16 @@ PAID = (Kind.UPLOAD, Kind.SEARCH, Kind.CREATE)
 
 
 class State(enum.IntEnum):
-    """Where an item stands in the journal."""
+    """An item's state. The numbers are in every journal on disk."""
 
-    PENDING = 0  # nothing paid yet, or only an upload
+    PENDING = 0  # nothing is paid yet, or only an upload
     SEARCHED = 1  # a search is paid and its hits are in the spool
-    CREATING = 2  # the intent: a create may be on its way
+    CREATING = 2  # the intent is written: a create may be on its way
     TASKED = 10
     NO_HITS = 11
     SEARCH_ONLY = 12  # `searched` in a record: tasks are disabled
     FAILED = 20
-    IN_DOUBT = 21
+    IN_DOUBT = 21  # a create may have been executed; a person decides, or the job (api.on_in_doubt)
     EXPIRED = 22
 
     @property
@@ -56,17 +56,32 @@ class State(enum.IntEnum):
         """The state as people and records call it."""
         return "searched" if self is State.SEARCH_ONLY else self.name.lower()
 
+    @classmethod
+    def of_word(cls, word: str) -> "State | None":
+        """Find the settled or open state that records call so; None where there is none."""
+        return next((state for state in (*SETTLED, *OPEN) if state.word == word), None)
+
 
 SETTLED = (State.TASKED, State.NO_HITS, State.SEARCH_ONLY)
 OPEN = (State.FAILED, State.IN_DOUBT, State.EXPIRED)
 WAITING = (State.PENDING, State.SEARCHED)
+UNFINISHED = (*WAITING, State.CREATING)
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Why an item is open: what happened, what follows from it, and whether a later run may try again."""
+    """The reason why an item is open.
 
-    stage: str  # read | upload | search | create
+    stage            read | upload | search | create
+    code             the vendor's error code, or a word of ours
+    message          one line for people
+    consequence      fail | retry | in_doubt
+    retryable        whether the next run tries again by itself
+    request_id       of the call that failed; None when none was made
+    correlation_id   the vendor's own id of that call; None when it sent none
+    """
+
+    stage: str
     code: str
     message: str
     consequence: str
@@ -74,19 +89,20 @@ class Problem:
     request_id: str | None = None
     correlation_id: str | None = None
 
-
-def earlier(doubt: Problem) -> str:
-    """What is said of a create in doubt once another one was made for the same item."""
-    return f"an earlier create of this item is in doubt too (request {doubt.request_id}): {doubt.message}"
+    def with_earlier(self, doubt: "Problem") -> "Problem":
+        """Append that an earlier create of the same item is in doubt too."""
+        text = f"an earlier create of this item is in doubt too (request {doubt.request_id}): {doubt.message}"
+        return replace(self, message=f"{self.message}; {text}")
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
     """One product picture of a job.
 
-    `source` is what the user named: a URL, or a path relative to the job's root with forward slashes (`local` is True).
-    `origin` says where it was listed (`images[3]`, `portfolio.csv:12`). A listed thing that cannot be worked on is an
-    item with a `problem`: it never vanishes.
+    source    as the user named it: a URL, or a path relative to the job's root with forward slashes
+    local     whether `source` is a path
+    origin    the place where it was listed (`images[3]`, `portfolio.csv:12`)
+    problem   the reason why it cannot be worked on, else None: a listed thing never vanishes
     """
 
     id: str
@@ -95,6 +111,36 @@ class Item:
     origin: str
     labels: dict[str, str]
     problem: Problem | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PictureChange:
+    """A known id under which another picture is listed now.
+
+    before, now   the sources
+    """
+
+    id: str
+    before: str
+    now: str
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """The outcome of entering a batch of items.
+
+    new        items that were not known
+    failed     of the new ones, those that cannot be worked on
+    repeated   rows with an id and a picture that came before in the same reading
+    changes    known ids that are listed with another picture now
+    doubtful   of the new ones, those that a damaged journal may have forgotten: they are in doubt
+    """
+
+    new: int
+    failed: int
+    repeated: int
+    changes: tuple[PictureChange, ...]
+    doubtful: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,10 +155,14 @@ class Upload:
 class Hits:
     """The answer of one search.
 
-    `array` is the vendor's own JSON array of hits, byte for byte but for raw line breaks between tokens. `scores[i]` is
-    None where the vendor sent none; `complete[i]` is False where one of AI39-1's required fields is missing. `total`
-    counts all results at the vendor, `at` is when the answer came; `endpoint` and `params` are what was asked. `crc` is
-    the array's CRC-32, taken when it came, so that nobody has to read it through again.
+    array        the vendor's own JSON array of hits, byte for byte but for raw line breaks between tokens
+    scores       per hit, 0 to 1; None where the vendor sent none
+    complete     per hit, False where one of AI39-1's required fields is missing
+    total        all results at the vendor
+    request_id   of the search
+    at           when the answer came
+    endpoint     the endpoint that was asked, and `params` its parameters; empty where an early version noted neither
+    crc          the array's CRC-32, taken when it came, so that nobody has to read it through again
     """
 
     array: bytes
@@ -130,13 +180,18 @@ class Hits:
 
     @property
     def expires_at(self) -> float:
-        """When the links in the hits die."""
+        """The time at which the links in the hits expire."""
         return self.at + HITS_LIFE_S
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What of the hits goes into the task: a JSON array of `count` hits, and how many incomplete ones were left out."""
+    """The hits that go into the task.
+
+    array     their JSON array
+    count     how many they are
+    dropped   how many more were left out because they are incomplete
+    """
 
     array: bytes
     count: int
@@ -152,44 +207,37 @@ class Task:
 
     @property
     def expires_at(self) -> float:
-        """When the vendor forgets the task."""
+        """The time at which the vendor forgets the task."""
         return self.at + TASK_LIFE_S
 
 
-_END = b"}\n"
-
-
-@dataclass(frozen=True, slots=True)
-class Spliced:
-    """A record's line in parts, so that its hits need not be copied: what stands before them, and the hits."""
-
-    head: bytes
-    hits: bytes
-    hits_crc: int
-
-    def __bytes__(self) -> bytes:
-        return b"".join(self.parts)
-
-    def __len__(self) -> int:
-        return len(self.head) + len(self.hits) + len(_END)
+class RecordLine(Protocol):
+    """A record's line for results.jsonl, in parts so that its hits need not be copied."""
 
     @property
-    def parts(self) -> tuple[bytes, bytes, bytes]:
-        """The line's bytes in order."""
-        return self.head, self.hits, _END
+    def parts(self) -> Sequence[bytes]:
+        """The line's bytes in order, with the line break."""
 
     @property
     def crc(self) -> int:
         """The CRC-32 of the whole line."""
-        return crc32(_END, joined(crc32(self.head), self.hits_crc, len(self.hits)))
+
+    def __bytes__(self) -> bytes: ...
+
+    def __len__(self) -> int: ...
 
 
 class Calls(msgspec.Struct):
-    """HTTP attempts spent on one item over all runs, retries included. The one thing here that counts up."""
+    """HTTP attempts spent on one item over all runs, retries included. Not frozen: it counts up."""
 
     upload: int = 0
     search: int = 0
     create: int = 0
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return self.upload + self.search + self.create
 
     def add(self, kind: Kind, count: int = 1) -> None:
         """Count an attempt of a paid kind."""
@@ -198,9 +246,14 @@ class Calls(msgspec.Struct):
 
 @dataclass(slots=True)
 class Work:
-    """An item on its way: where it stands in the journal (`ord`), and what is already paid for it.
+    """An item that is worked on, with what is already paid for it. Not frozen: the engine adds to it.
 
-    With a `doubt` it was created before, perhaps, and may be created once more.
+    ord       its number in the journal
+    calls     spent on it so far
+    upload    of a local picture; None before there is one
+    sha256    of a local picture that was read
+    hits      of its search; None before there is one
+    doubt     set when an earlier create may have been executed and it may be created once more
     """
 
     ord: int
@@ -212,7 +265,7 @@ class Work:
     doubt: Problem | None = None
 
 
-# --- outcomes: what `process_item` can end with; `match` on them and end with assert_never ---
+# --- outcomes of one item; `match` on them and end with assert_never ---
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,14 +307,14 @@ class Doubtful:
 
 @dataclass(frozen=True, slots=True)
 class Lapsed:
-    """The vendor's links expired before the task could be created, also those of a second search."""
+    """The vendor's links expired before the task could be created, and those of a second search did too."""
 
     problem: Problem
 
 
 @dataclass(frozen=True, slots=True)
 class PutBack:
-    """The run is stopping: the item waits where it stands, with the hits that are already paid."""
+    """The run is ending: the item waits where it stands, with the hits that are already paid."""
 
     hits: Hits | None
 

@@ -1,9 +1,22 @@
 """The seams: what the engine needs of the vendor and of the journal, and what a call reports to."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
-from pipeline.models import Choice, Hits, Kind, Problem, Spliced, State, Task, Upload, Work
+from pipeline.models import (
+    Admitted,
+    Choice,
+    Hits,
+    Item,
+    Kind,
+    PictureChange,
+    Problem,
+    RecordLine,
+    State,
+    Task,
+    Upload,
+    Work,
+)
 
 
 class Meter(Protocol):
@@ -36,22 +49,87 @@ class Vendor(Protocol):
     def retries_left(self) -> bool: ...
 
 
-class Ledger(Protocol):
-    """The durable state; see `journal.journal.Journal` for what is promised of each."""
+class WaitingItems(Protocol):
+    """The items that wait to be worked on; each list is a batch, empty when there are no more."""
 
-    async def take(self, state: State, *, after: int, generation: int, now: float) -> list[Work]: ...
-    async def expiring(self, state: State, *, generation: int, now: float) -> list[int]: ...
-    async def take_these(self, ords: Sequence[int], *, now: float) -> list[Work]: ...
-    async def requeue(self, ords: Sequence[int]) -> int: ...
-    async def take_doubtful(self, *, after: int, generation: int, now: float) -> list[Work]: ...
-    async def take_twins(self, *, after: int, generation: int) -> list[tuple[Work, int]]: ...
-    async def standing(self, ord_: int) -> tuple[str, State, bytes | None, Problem | None]: ...
-    async def reserve(self, kind: Kind) -> None: ...
-    def release(self, kind: Kind) -> None: ...
-    def sent(self, kind: Kind) -> None: ...
-    def uploaded(self, work: Work, upload: Upload, sha256: str) -> None: ...
-    async def intend(self, work: Work, hits: Hits, *, request_id: str, at: float) -> None: ...
-    def put_back(self, work: Work, hits: Hits | None) -> None: ...
-    def forget(self, work: Work) -> None: ...
-    async def settle(self, work: Work, state: State, line: bytes | Spliced, task: Task | None) -> None: ...
-    async def leave_open(self, work: Work, state: State, problem: Problem, hits: Hits | None) -> None: ...
+    async def take(self, state: State, *, after: int, generation: int, now: float) -> list[Work]:
+        """Read items that wait in `state` beyond number `after`, in order; hits too old to be used are dropped."""
+
+    async def take_these(self, ords: Sequence[int], *, now: float) -> list[Work]:
+        """Read those of these items that wait, in this order; hits too old to be used are dropped."""
+
+    async def take_doubtful(self, *, after: int, generation: int, now: float) -> list[Work]:
+        """Read items in doubt beyond number `after` that may be created once more."""
+
+    async def take_twins(self, *, after: int, generation: int) -> list[tuple[Work, int]]:
+        """Read items that show the same picture as an earlier one, each with that one's number."""
+
+    async def expiring(self, state: State, *, generation: int, now: float) -> list[int]:
+        """List the numbers of waiting items with something paid that expires, the earliest first."""
+
+    async def standing(self, ord_: int) -> tuple[str, State, bytes | None, Problem | None]:
+        """Read the id, state, record line and problem of an item."""
+
+    async def requeue(self, ords: Sequence[int]) -> int:
+        """Let these failed items wait again; return how many still have their hits."""
+
+
+class Steps(Protocol):
+    """The steps of an item from waiting to an outcome. An awaited one is durable when it returns."""
+
+    def uploaded(self, work: Work, upload: Upload, sha256: str) -> None:
+        """Note the URL of an uploaded picture."""
+
+    async def intend(self, work: Work, hits: Hits, *, request_id: str, at: float) -> None:
+        """Make the intent of a create durable, together with the hits that it is made of."""
+
+    def put_back(self, work: Work, hits: Hits | None) -> None:
+        """Let an item wait where it stands: a create that was provably not executed, or a run that is ending."""
+
+    def forget(self, work: Work) -> None:
+        """Drop an item's upload and hits, which expired while it was worked on."""
+
+    async def settle(self, work: Work, state: State, line: bytes | RecordLine, task: Task | None) -> None:
+        """Write an item's record."""
+
+    async def leave_open(self, work: Work, state: State, problem: Problem, hits: Hits | None) -> None:
+        """Note why an item is open; hits that are paid stay with it."""
+
+
+class Budget(Protocol):
+    """The paid calls, counted over the run directory's life."""
+
+    async def reserve(self, kind: Kind) -> None:
+        """Make one call count against its budget, durably. Raises RunPaused when the budget is used up."""
+
+    def release(self, kind: Kind) -> None:
+        """Give back a reserved call that was not sent."""
+
+    def sent(self, kind: Kind) -> None:
+        """Count a call that is about to leave. Raises JournalError once writing has failed."""
+
+
+class Ledger(Protocol):
+    """The durable state of a run, by who uses it: the order of items, the engine, the meter of an item's calls."""
+
+    @property
+    def waiting(self) -> WaitingItems: ...
+    @property
+    def steps(self) -> Steps: ...
+    @property
+    def budget(self) -> Budget: ...
+
+
+class Admissions(Protocol):
+    """The part of the durable state that takes items in."""
+
+    async def admit(self, batch: Sequence[Item], *, generation: int, accept_changes: bool) -> Admitted:
+        """Enter a batch of items."""
+
+    async def admit_whole(
+        self, batches: Iterable[Sequence[Item]], *, generation: int, fingerprint: str, accept_changes: bool
+    ) -> Sequence[PictureChange]:
+        """Enter all items at once, or none of them: these are the pictures that changed."""
+
+    async def close_admission(self, generation: int, fingerprint: str) -> None:
+        """Note that every item of the job is in."""

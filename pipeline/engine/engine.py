@@ -123,7 +123,7 @@ class Engine:
         if not again or not self._ports.vendor.retries_left:
             return
         _log.info("run.second_pass items=%s", len(again))
-        searched = await self._ports.ledger.requeue(again)
+        searched = await self._ports.ledger.waiting.requeue(again)
         self._tally[State.FAILED] -= len(again)
         self._tally[State.SEARCHED] += searched
         self._tally[State.PENDING] += len(again) - searched
@@ -134,7 +134,7 @@ class Engine:
 
         With `doubtful`, on those in doubt that may be created once more.
         """
-        feed = Feed(self._ports.ledger, self._intake, self._tally, now=self._ports.now, ended=self._has_ended)
+        feed = Feed(self._ports.ledger.waiting, self._intake, self._tally, now=self._ports.now, ended=self._has_ended)
         async with aclosing(feed.doubtful() if doubtful else feed.items()) as items:
             handout = Handout(items, limit)
             async with anyio.create_task_group() as workers:
@@ -246,26 +246,26 @@ class Engine:
 
     async def _record(self, work: Work, outcome: Outcome) -> State:
         """Make an outcome durable; return the item's new state."""
-        ledger = self._ports.ledger
+        steps = self._ports.ledger.steps
         match outcome:
             case Tasked() | NoHits() | SearchOnly():
                 state, line, task = self._records.settled(work, outcome)
-                await ledger.settle(work, state, line, task)
+                await steps.settle(work, state, line, task)
                 return state
             case Failed(problem):
                 _log_open(work, State.FAILED, problem)
-                await ledger.leave_open(work, State.FAILED, problem, work.hits)
+                await steps.leave_open(work, State.FAILED, problem, work.hits)
                 return State.FAILED
             case Lapsed(problem):
                 _log_open(work, State.EXPIRED, problem)
-                await ledger.leave_open(work, State.EXPIRED, problem, work.hits)
+                await steps.leave_open(work, State.EXPIRED, problem, work.hits)
                 return State.EXPIRED
             case Doubtful(problem):
                 _log_open(work, State.IN_DOUBT, problem)
-                await ledger.leave_open(work, State.IN_DOUBT, problem, work.hits)
+                await steps.leave_open(work, State.IN_DOUBT, problem, work.hits)
                 return State.IN_DOUBT
             case PutBack(hits):
-                ledger.put_back(work, hits)
+                steps.put_back(work, hits)
                 if work.doubt is not None:
                     return State.IN_DOUBT
                 return State.SEARCHED if hits is not None else State.PENDING
@@ -275,17 +275,17 @@ class Engine:
     async def _settle_twins(self) -> None:
         """Give every item that shows an earlier item's picture that item's hits and task, without a call."""
         after = 0
-        while batch := await self._ports.ledger.take_twins(after=after, generation=self._intake.generation):
+        while batch := await self._ports.ledger.waiting.take_twins(after=after, generation=self._intake.generation):
             for twin, first_ord in batch:
                 after = twin.ord
-                id_, state, line, problem = await self._ports.ledger.standing(first_ord)
+                id_, state, line, problem = await self._ports.ledger.waiting.standing(first_ord)
                 if state in SETTLED and line is not None:
-                    await self._ports.ledger.settle(twin, state, self._records.twin(twin, line), None)
+                    await self._ports.ledger.steps.settle(twin, state, self._records.twin(twin, line), None)
                     self._tally[state] += 1
                 elif problem is not None:
                     message = f"shows the same picture as {id_!r}, which is open: {problem.message}"
                     shared = Problem(problem.stage, Code.SAME_PICTURE, message, "retry", True)
-                    await self._ports.ledger.leave_open(twin, State.FAILED, shared, None)
+                    await self._ports.ledger.steps.leave_open(twin, State.FAILED, shared, None)
                     self._tally[State.FAILED] += 1
                 else:
                     continue

@@ -5,52 +5,17 @@ import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
-from typing import Protocol
 
 import anyio
 
 from pipeline.errors import SpecError
-from pipeline.models import Item, State
+from pipeline.models import Item, PictureChange, State
+from pipeline.ports import Admissions
 
 _log = logging.getLogger(__name__)
 
 BATCH = 500
 _SHOWN = 10
-
-
-class _Change(Protocol):
-    @property
-    def id(self) -> str: ...
-    @property
-    def before(self) -> str: ...
-    @property
-    def now(self) -> str: ...
-
-
-class _Admitted(Protocol):
-    @property
-    def new(self) -> int: ...
-    @property
-    def failed(self) -> int: ...
-    @property
-    def doubtful(self) -> int: ...
-    @property
-    def repeated(self) -> int: ...
-
-    @property
-    def changes(self) -> Sequence[_Change]: ...
-
-
-class Admissions(Protocol):
-    """The part of the journal that takes items in."""
-
-    async def admit(self, batch: Sequence[Item], *, generation: int, accept_changes: bool) -> _Admitted: ...
-
-    async def admit_whole(
-        self, batches: Iterable[Sequence[Item]], *, generation: int, fingerprint: str, accept_changes: bool
-    ) -> Sequence[_Change]: ...
-
-    async def close_admission(self, generation: int, fingerprint: str) -> None: ...
 
 
 class Intake:
@@ -90,7 +55,7 @@ class Intake:
         Accepted, an item that is already paid keeps the picture that was paid, and the log says so.
         """
         source = iter(self._items)
-        changed: list[_Change] = []
+        changed: list[PictureChange] = []
         try:
             while not self._ending and (batch := await anyio.to_thread.run_sync(_next_batch, source)):
                 admitted = await self._journal.admit(
@@ -145,12 +110,12 @@ def _next_batch(source: Iterator[Item]) -> list[Item]:
     return list(islice(source, BATCH))
 
 
-def _log_kept(changes: Sequence[_Change]) -> None:
+def _log_kept(changes: Sequence[PictureChange]) -> None:
     for change in changes:
         _log.warning("item.picture_kept item=%s paid=%s listed=%s", change.id, change.before, change.now)
 
 
-def _differences(changed: Sequence[_Change]) -> list[str]:
+def _differences(changed: Sequence[PictureChange]) -> list[str]:
     lines = [f"item {change.id!r}: was {change.before}, is now {change.now}" for change in changed[:_SHOWN]]
     more = ["... and more"] if len(changed) > _SHOWN else []
     return [

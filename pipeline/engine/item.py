@@ -18,7 +18,7 @@ async def process_item(work: Work, ports: Ports, meter: ItemMeter) -> Settled:
         if error.code != Code.EXPIRED:
             raise
     meter.starts_anew()
-    ports.ledger.forget(work)
+    ports.ledger.steps.forget(work)
     work.hits = work.upload = None
     return await _whole_way(work, ports, meter)
 
@@ -53,7 +53,7 @@ async def _reachable(work: Work, ports: Ports, meter: ItemMeter) -> str:
         work.upload = await ports.vendor.upload(picture.data, picture.file_type, meter)
         work.sha256 = picture.sha256
         if work.hits is None:
-            ports.ledger.uploaded(work, work.upload, picture.sha256)
+            ports.ledger.steps.uploaded(work, work.upload, picture.sha256)
     meter.rests_on(work.upload.expires_at - UPLOAD_LIFE_S)
     return work.upload.url
 

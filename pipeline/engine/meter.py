@@ -14,7 +14,8 @@ class ItemMeter:
         self.began = False
         self.sent_at: float | None = None  # the last call's
         self._work = work
-        self._ledger = ports.ledger
+        self._steps = ports.ledger.steps
+        self._budget = ports.ledger.budget
         self._clocks = Clocks(ports.now, ports.steady)
         self._ages: list[Age] = []
         self._intended = False
@@ -34,17 +35,17 @@ class ItemMeter:
         """Reserve the call; for a create also make the intent durable. Raises ItemRefused on expired links."""
         self._request_id = request_id
         self._refuse_expired(kind)
-        await self._ledger.reserve(kind)
+        await self._budget.reserve(kind)
         self._reserved = True
         if kind is Kind.CREATE:
             assert self._work.hits is not None
             self._intended = True  # from here on, also for who is cancelled meanwhile: it is on its way to the disk
-            await self._ledger.intend(self._work, self._work.hits, request_id=request_id, at=self._clocks.wall())
+            await self._steps.intend(self._work, self._work.hits, request_id=request_id, at=self._clocks.wall())
 
     def sent(self, kind: Kind) -> None:
         """Count the call: from here on it may be paid. Raises ItemRefused as `before` does, or JournalError."""
         self._refuse_expired(kind)  # the machine may have slept between the intent and the permit
-        self._ledger.sent(kind)
+        self._budget.sent(kind)
         self.began = True
         self.sent_at = self._clocks.wall()
         self._reserved = False
@@ -53,10 +54,10 @@ class ItemMeter:
     def not_executed(self, kind: Kind, *, sent: bool) -> None:
         """Take the intent back, unless an earlier attempt may exist, and the reservation too if nothing was sent."""
         if self._reserved:
-            self._ledger.release(kind)
+            self._budget.release(kind)
             self._reserved = False
         if self._intended and not self._may_exist:
-            self._ledger.put_back(self._work, None)
+            self._steps.put_back(self._work, None)
             self._intended = False
 
     def may_exist(self) -> None:

@@ -8,7 +8,7 @@ import anyio
 
 from pipeline.engine.intake import Intake
 from pipeline.models import State, Work
-from pipeline.ports import Ledger
+from pipeline.ports import WaitingItems
 
 _TOGETHER = 32  # items taken at once: those whose search is paid bring their hits along, up to 100 KB each
 
@@ -18,14 +18,14 @@ class Feed:
 
     def __init__(
         self,
-        ledger: Ledger,
+        waiting: WaitingItems,
         intake: Intake,
         tally: Counter[State],
         *,
         now: Callable[[], float],
         ended: Callable[[], bool],
     ) -> None:
-        self._ledger = ledger
+        self._waiting = waiting
         self._intake = intake
         self._tally = tally
         self._now = now
@@ -54,7 +54,7 @@ class Feed:
         """Items in doubt that may be created once more."""
         after = 0
         while not self._ended():
-            batch = await self._ledger.take_doubtful(after=after, generation=self._intake.generation, now=self._now())
+            batch = await self._waiting.take_doubtful(after=after, generation=self._intake.generation, now=self._now())
             if not batch:
                 return
             after = batch[-1].ord
@@ -62,19 +62,19 @@ class Feed:
                 yield work
 
     async def _expiring(self, state: State) -> AsyncGenerator[Work, None]:
-        found = await self._ledger.expiring(state, generation=self._intake.generation, now=self._now())
+        found = await self._waiting.expiring(state, generation=self._intake.generation, now=self._now())
         ords = [ord_ for ord_ in found if ord_ not in self._given]
         for start in range(0, len(ords), _TOGETHER):
             if self._ended():
                 return
-            for work in _each(await self._ledger.take_these(ords[start : start + _TOGETHER], now=self._now())):
+            for work in _each(await self._waiting.take_these(ords[start : start + _TOGETHER], now=self._now())):
                 yield work
 
     async def _rest(self) -> AsyncGenerator[Work, None]:
         after = 0
         while not self._ended():
             all_in = self._intake.done
-            batch = await self._ledger.take(
+            batch = await self._waiting.take(
                 State.PENDING, after=after, generation=self._intake.generation, now=self._now()
             )
             if batch:

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import assert_never
 
 from pipeline.errors import CallError, Code, InDoubt, ItemRefused
-from pipeline.models import Doubtful, Failed, Lapsed, NoHits, Outcome, Problem, PutBack, SearchOnly, Tasked, earlier
+from pipeline.models import Doubtful, Failed, Lapsed, NoHits, Outcome, Problem, PutBack, SearchOnly, Tasked
 from pipeline.system.clock import iso
 
 
@@ -21,7 +21,7 @@ def after_doubt(doubt: Problem, outcome: Outcome) -> Outcome:
         case Tasked() | PutBack():
             return outcome
         case Doubtful(problem):
-            return Doubtful(replace(problem, message=f"{problem.message}; {earlier(doubt)}"))
+            return Doubtful(problem.with_earlier(doubt))
         case Failed(problem) | Lapsed(problem):
             said = f"was tried and failed: {problem.message}"
         case NoHits() | SearchOnly():

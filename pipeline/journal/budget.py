@@ -1,7 +1,8 @@
-"""Calls counted against their budgets in leases: so many are noted as spent at once, and then given out one by one.
+"""Paid calls counted against budgets (ports.Budget), in leases: many are noted as spent at once, and given out singly.
 
-What was leased and not given out before a kill stays spent, for nobody knows that it was not sent; so a lease is as
-small as the pace allows, and smaller near a budget's end. The next one is asked for while the last one still holds.
+Calls that were leased and not given out before a kill stay spent, for nobody knows that they were not sent; so a lease
+is as small as the pace allows, and smaller near a budget's end. The next one is asked for while the last one still
+holds.
 """
 
 import asyncio
@@ -10,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from pipeline.errors import Code, RunPaused
+from pipeline.journal.sql import calls
 from pipeline.journal.storage import Disk
 from pipeline.journal.writer import Writer
 from pipeline.models import Kind
@@ -21,7 +23,15 @@ _FAST_S, _SLOW_S = 0.25, 2.0  # a lease that lasts less is doubled, one that las
 
 @dataclass(slots=True)
 class Lease:
-    """Calls of one kind: `reserved` durably, `used` of them given out, `sent` really gone."""
+    """Calls of one kind, over the run directory's life.
+
+    reserved     noted on disk as spent
+    used         of them, given out
+    sent         of them, gone to the vendor
+    size         of the next lease, in calls
+    renewed_at   the loop's time when the last lease was asked for
+    coming       set while a lease is on its way to the disk; becomes the new `reserved`
+    """
 
     reserved: int
     used: int
@@ -31,17 +41,56 @@ class Lease:
     coming: asyncio.Future[int] | None = field(default=None, repr=False)
 
 
-class Leases:
-    """The leases of all kinds, of one run."""
+class Budget:
+    """The leases of all kinds, for one run. `calls` are the leases, `units_before` the units billed by earlier runs."""
 
     def __init__(self, writer: Writer, budgets: Mapping[Kind, int | None]) -> None:
+        """`budgets` are the most calls per kind over the run directory's life; None is no limit."""
         self.calls: dict[Kind, Lease] = {}
+        self.units_before = 0.0
         self._writer = writer
         self._budgets = budgets
 
-    def begin(self, calls: Mapping[Kind, tuple[int, int]]) -> None:
-        """Start from what earlier runs reserved and sent: what they did not give back counts as spent."""
-        self.calls = {kind: Lease(reserved, reserved, sent) for kind, (reserved, sent) in calls.items()}
+    async def begin(self) -> None:
+        """Start from what earlier runs reserved and sent: calls that they did not give back count as spent."""
+
+        def read(disk: Disk) -> tuple[dict[Kind, tuple[int, int]], str | None]:
+            return calls.counted(disk.db), disk.db.meta("units")
+
+        known, units = await self._writer.do(read)
+        self.calls = {kind: Lease(reserved, reserved, sent) for kind, (reserved, sent) in known.items()}
+        self.units_before = float(units or 0)
+
+    def release(self, kind: Kind) -> None:
+        """Give back a reserved call that was not sent."""
+        self.calls[kind].used -= 1
+
+    def sent(self, kind: Kind) -> None:
+        """Count a call that is about to leave. Raises JournalError once writing has failed: nothing is sent then."""
+        self._writer.check()
+        self.calls[kind].sent += 1
+
+    def note_calls(self, units: float) -> None:
+        """Let the counts of sent calls, and the units billed in this run, follow to disk with the next group."""
+        billed = repr(self.units_before + units)
+        counts = {kind: lease.sent for kind, lease in self.calls.items()}
+
+        def write(disk: Disk) -> None:
+            for kind, sent in counts.items():
+                calls.note_sent(disk.db, kind, sent)  # not `reserved`: a larger lease may be on its way already
+            disk.db.set_meta("units", billed)
+
+        self._writer.post(write)
+
+    def give_back(self) -> None:
+        """Let it be noted with the next group, at the end of the run, that leased calls not given out are not spent."""
+        counts = {kind: (lease.used, lease.sent) for kind, lease in self.calls.items()}
+
+        def write(disk: Disk) -> None:
+            for kind, (reserved, sent) in counts.items():
+                calls.note(disk.db, kind, reserved=reserved, sent=sent)
+
+        self._writer.post(write)
 
     async def reserve(self, kind: Kind) -> None:
         """Make one call count against its budget, durably. Raises RunPaused when the budget is used up."""
@@ -51,14 +100,14 @@ class Leases:
                 self._refuse(kind)
             coming = lease.coming
             assert coming is not None
-            await asyncio.shield(coming)  # others wait for it too: who is cancelled must not cancel it
+            await asyncio.shield(coming)  # others wait for it too: a cancelled caller must not cancel it for them
             _renewed(lease, coming)
         lease.used += 1
         if lease.coming is None and lease.reserved - lease.used < lease.size // 2:
             self._renew(kind, lease)
 
     def _renew(self, kind: Kind, lease: Lease) -> bool:
-        """Ask for the next lease; False when the budget allows none."""
+        """Ask for the next lease; return False if the budget allows none."""
         now = asyncio.get_running_loop().time()
         lasted_s, lease.renewed_at = now - lease.renewed_at, now
         if lasted_s < _FAST_S:
@@ -73,8 +122,8 @@ class Leases:
             lease.size = max(1, min(lease.size, left // _SHARE_OF_THE_REST))
         reserved, sent = lease.reserved + lease.size, lease.sent
 
-        def write(disk: Disk, _: object) -> int:
-            disk.store.note_calls(kind, reserved=reserved, sent=sent)
+        def write(disk: Disk) -> int:
+            calls.note(disk.db, kind, reserved=reserved, sent=sent)
             return reserved
 
         lease.coming = self._writer.submit(write)
@@ -88,7 +137,7 @@ class Leases:
 
 
 def _renewed(lease: Lease, coming: asyncio.Future[int]) -> None:
-    """Take over what has come; whoever sees it first does."""
+    """Take over a lease that has come; the first of all who wait for it does."""
     if lease.coming is coming:
         lease.coming = None
         if coming.exception() is None:

@@ -15,9 +15,8 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import msgspec
-
 from pipeline.errors import JournalError
+from pipeline.journal.results_file import read_line
 from pipeline.system.files import private, write_all
 
 BALLAST = ".ballast"
@@ -102,7 +101,7 @@ class Emergency:
             self.shown += len(lines)
             _show(lines)
 
-    def told(self) -> str:
+    def text(self) -> str:
         """Where the lines are, for the one line that the run ends with."""
         texts = []
         if self.kept:
@@ -126,18 +125,14 @@ class Emergency:
         os.fsync(self._fd)
 
 
-class _Paid(msgspec.Struct):
-    item: str
-    status: str
-    task: dict[str, object] | None = None
-
-
 def _show(lines: Sequence[bytes]) -> None:
     for line in lines:
         with contextlib.suppress(Exception):
-            paid = msgspec.json.decode(line, type=_Paid)
-            task = (paid.task or {}).get("task_id")
-            text = f"not recorded: item={paid.item!a} status={paid.status!a} task_id={task!a}\n"
+            view = read_line(line)
+            if view is None:
+                continue
+            task = view.task and view.task.task_id
+            text = f"not recorded: item={view.item!a} status={view.status!a} task_id={task!a}\n"
             sys.stderr.write(text)
             sys.stderr.flush()
 

@@ -1,33 +1,83 @@
-"""results.jsonl: append-only, never rewritten, torn-proof.
+"""results.jsonl: append-only, never rewritten, torn-proof; and its lines as the journal reads them.
 
-The journal says where each line lies. What lies beyond the last line it knows was written by a run that died before its
-commit; `tail` reads it so that recovery can adopt whole lines (they carry paid task ids), and `cut` removes the rest.
+The journal says where each line lies. Lines beyond the last one it knows were written by a run that died before its
+commit; `tail` reads them so that recovery can adopt whole lines (they carry paid task ids), and `cut` removes the rest.
 """
 
 import os
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal
+
+import msgspec
 
 from pipeline.errors import JournalError
-from pipeline.models import Spliced
+from pipeline.journal.sql.rows import Line
+from pipeline.models import SETTLED, Calls, RecordLine, State, Task
 from pipeline.system.checksum import crc32
 from pipeline.system.files import private, write_all
 
 _CHUNK = 1 << 20
 
 
-class Line(NamedTuple):
-    """Where a record lies in results.jsonl: its number from 0, offset, length with the line break, and CRC-32."""
+class ImageView(msgspec.Struct):
+    """The picture that a line is about."""
 
-    seq: int
-    offset: int
-    length: int
-    crc: int
+    source: str
+    url: str | None
+    sha256: str | None
+    labels: dict[str, str]
 
 
-class Sink:
-    """The lines of one results.jsonl; used by the writer's thread alone."""
+class _TaskView(msgspec.Struct):
+    task_id: str
+    at: datetime
+
+
+class LineView(msgspec.Struct):
+    """The part of a settled item's line that recovery, repair and the emergency need; `read_line` makes it."""
+
+    schema: Literal[1]
+    job: str
+    item: str
+    status: str
+    image: ImageView
+    calls: Calls
+    task_part: _TaskView | None = msgspec.field(default=None, name="task")
+    same_as: str | None = None
+
+    @property
+    def state(self) -> State:
+        """The state that the line settles its item in."""
+        state = State.of_word(self.status)
+        assert state is not None
+        return state
+
+    @property
+    def task(self) -> Task | None:
+        """The line's task."""
+        part = self.task_part
+        return None if part is None else Task(part.task_id, part.at.timestamp())
+
+
+_DECODER = msgspec.json.Decoder(LineView)
+
+
+def read_line(raw: bytes) -> LineView | None:
+    """Read a line of results.jsonl; None when it is not a whole record of a settled item."""
+    if not raw.endswith(b"\n"):
+        return None
+    try:
+        view = _DECODER.decode(raw)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return None
+    state = State.of_word(view.status)
+    return view if state in SETTLED and (state is State.TASKED) == (view.task_part is not None) else None
+
+
+class ResultsFile:
+    """The lines of one results.jsonl; used by the writing thread alone."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -50,12 +100,12 @@ class Sink:
                 f"put the original file back, or run `pipeline repair {self.path.parent}`"
             )
 
-    def append(self, lines: Sequence[bytes | Spliced]) -> list[Line]:
+    def append(self, lines: Sequence[bytes | RecordLine]) -> list[Line]:
         """Write whole lines and make them durable; return where they lie."""
         placed: list[Line] = []
         parts: list[bytes] = []
         for line in lines:
-            crc, pieces = (line.crc, line.parts) if isinstance(line, Spliced) else (crc32(line), (line,))
+            crc, pieces = (crc32(line), (line,)) if isinstance(line, bytes) else (line.crc, line.parts)
             placed.append(Line(self._next, self._end, len(line), crc))
             parts += pieces
             self._next += 1
@@ -75,7 +125,7 @@ class Sink:
                 yield line + b"\n"
 
     def adopt(self, line: bytes) -> Line:
-        """Take the next line of the tail as written."""
+        """Count the next line of the tail as written."""
         placed = Line(self._next, self._end, len(line), crc32(line))
         self._next += 1
         self._end += len(line)

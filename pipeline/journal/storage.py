@@ -1,4 +1,4 @@
-"""The three places a run writes to, opened together: the states, the hits under way, and the lines."""
+"""The three places that a run writes to, opened together: the states, the hits under way, and the lines."""
 
 import contextlib
 import logging
@@ -9,11 +9,11 @@ from pathlib import Path
 
 from pipeline.errors import JournalError
 from pipeline.journal.emergency import Emergency, left_over, retire
-from pipeline.journal.recovery import Recovered, last_line, recover
-from pipeline.journal.results_file import Sink
+from pipeline.journal.recovery import Recovered, recover
+from pipeline.journal.results_file import ResultsFile
 from pipeline.journal.spool import Spool
-from pipeline.journal.sql.database import Store
-from pipeline.journal.sql.schema import Connection, check_version, configure
+from pipeline.journal.sql import items, line_index, schema
+from pipeline.journal.sql.database import Connection, Database, configure
 from pipeline.journal.verify import refuse_changed_lines
 from pipeline.system.files import sync_names
 from pipeline.system.mounts import mount_table, network_file_system
@@ -27,22 +27,22 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Disk:
-    """What the writing thread owns; `recovered` is what it found left over when it opened."""
+    """The files that the writing thread owns; `recovered` says what a death had left over when they were opened."""
 
-    store: Store
+    db: Database
     spool: Spool
-    sink: Sink
+    results: ResultsFile
     recovered: Recovered
     emergency: Emergency
 
     def close(self, *, clean: bool = True) -> None:
         """Close them all; `clean` when all that was begun is written."""
         if clean:
-            self.store.set_meta(CLEAN, "1")
+            self.db.set_meta(CLEAN, "1")
         self.emergency.close()
         self.spool.close()
-        self.sink.close()
-        self.store.close()
+        self.results.close()
+        self.db.close()
 
 
 def connect(path: Path) -> Connection:
@@ -63,23 +63,19 @@ def open_disk(
     """
     try:
         refuse_lost_journal(folder)
-        store = Store(connect(folder / JOURNAL))
-        (folder / JOURNAL).chmod(0o600)
-        configure(store.do, journal_mode=_journal_mode(folder, mounts))
-        store.create()
-        if store.meta(CLEAN) == "0":
-            _check_pages(store)
-        store.set_meta(CLEAN, "0")
-        sink = Sink(folder / RESULTS)
-        sink.position(last_line(store))
-        refuse_changed_lines(store, folder / RESULTS)
-        left = left_over(folder)
-        kept = [line + b"\n" for path in left for line in path.read_bytes().split(b"\n") if line]
-        recovered = recover(store, sink, now=now, kept=kept)
-        retire(left)
-        sync_names(folder)  # at every start: the one that made the names may have been killed before it synced them
-        live = store.do("SELECT segment, count(*) FROM items WHERE segment IS NOT NULL GROUP BY segment").fetchall()
-        return Disk(store, Spool(folder / SPOOL, live), sink, recovered, Emergency(folder))
+        with contextlib.ExitStack() as opened:
+            db = opened.enter_context(contextlib.closing(Database(connect(folder / JOURNAL))))
+            (folder / JOURNAL).chmod(0o600)
+            configure(db.do, journal_mode=_journal_mode(folder, mounts))
+            schema.create(db)
+            if db.meta(CLEAN) == "0":
+                _check_pages(db)
+            db.set_meta(CLEAN, "0")
+            results = opened.enter_context(contextlib.closing(ResultsFile(folder / RESULTS)))
+            recovered = _made_whole(folder, db, results, now=now)
+            disk = Disk(db, Spool(folder / SPOOL, items.in_segments(db)), results, recovered, Emergency(folder))
+            opened.pop_all()
+        return disk
     except sqlite3.Error as exc:
         hint = f"; run `pipeline repair {folder}`" if is_damage(exc) else ""
         raise JournalError(f"{folder / JOURNAL}: the journal cannot be read: {exc}{hint}") from exc
@@ -87,19 +83,34 @@ def open_disk(
         raise JournalError(f"{folder}: cannot be written: {exc.strerror}; check the disk and the permissions") from exc
 
 
+def _made_whole(folder: Path, db: Database, results: ResultsFile, *, now: float) -> Recovered:
+    """Recover what a death has left, lines of an emergency included, and make the files' names durable."""
+    results.position(line_index.last(db))
+    refuse_changed_lines(db, folder / RESULTS)
+    left = left_over(folder)
+    kept = [line + b"\n" for path in left for line in path.read_bytes().split(b"\n") if line]
+    recovered = recover(db, results, now=now, kept=kept)
+    retire(left)
+    sync_names(folder)  # at every start: the one that made the names may have been killed before it synced them
+    return recovered
+
+
 def has_begun(folder: Path) -> bool:
-    """Whether there is a journal to look at. Raises JournalError where a run would: it is gone beside its results."""
+    """Return whether there is a journal to read. Raises JournalError if it is gone beside its results."""
     refuse_lost_journal(folder)
     return (folder / JOURNAL).is_file() and (folder / JOURNAL).stat().st_size > 0
 
 
 def is_damage(exc: Exception) -> bool:
-    """Whether SQLite says that the file is not what it wrote."""
+    """Return whether SQLite says that the file is not what it wrote."""
     return getattr(exc, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
 def refuse_lost_journal(folder: Path) -> None:
-    """An empty journal would cut all lines off results.jsonl, and forget every task: never start one beside results."""
+    """Raise JournalError where a new journal would begin beside results of a run whose journal is gone.
+
+    It would cut all lines off results.jsonl, and forget every task.
+    """
     journal, results, log = folder / JOURNAL, folder / RESULTS, folder / f"{JOURNAL}-wal"
     if (folder / REPAIRING).exists():
         raise JournalError(f"{folder}: a repair of this run was cut short; run `pipeline repair {folder}` again")
@@ -109,9 +120,9 @@ def refuse_lost_journal(folder: Path) -> None:
         raise JournalError(f"{folder}: {JOURNAL} is gone, and there are results; run `pipeline repair {folder}`")
 
 
-def _check_pages(store: Store) -> None:
-    """Look through the whole journal: the last run did not close it. Raises sqlite3.DatabaseError on damage."""
-    said = [str(row[0]) for row in store.do("PRAGMA quick_check(3)").fetchall()]
+def _check_pages(db: Database) -> None:
+    """Read the whole journal, which the last run did not close. Raises sqlite3.DatabaseError on damage."""
+    said = [str(row[0]) for row in db.do("PRAGMA quick_check(3)").fetchall()]
     if said != ["ok"]:
         damage = sqlite3.DatabaseError("; ".join(said)[:300])
         damage.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
@@ -131,35 +142,35 @@ def _journal_mode(folder: Path, mounts: Callable[[], str]) -> str:
 
 
 @contextlib.contextmanager
-def looking(folder: Path) -> Iterator[Store]:
-    """Open a journal only to look at it.
+def reading_only(folder: Path) -> Iterator[Database]:
+    """Open a journal to read it, also while a run writes.
 
     Raises JournalError when there is none, or it turns out to be damaged or of another version.
     """
-    store = open_store_read_only(folder)
-    try:
-        check_version(store.meta("version"))
-        yield store
-    except sqlite3.Error as exc:
-        raise JournalError(
-            f"{folder / JOURNAL}: the journal cannot be read: {exc}; is it damaged? `pipeline repair {folder}`"
-        ) from exc
-    finally:
-        store.close()
+    with contextlib.closing(_open_read_only(folder)) as db:
+        try:
+            schema.check_version(db.meta("version"))
+            yield db
+        except sqlite3.Error as exc:
+            raise JournalError(
+                f"{folder / JOURNAL}: the journal cannot be read: {exc}; is it damaged? `pipeline repair {folder}`"
+            ) from exc
 
 
-def open_store_read_only(folder: Path) -> Store:
-    """Open a journal only to look at it, also while a run writes. Raises JournalError when there is none."""
+def _open_read_only(folder: Path) -> Database:
     path = folder / JOURNAL
     if not path.is_file():
         lost = f", but {RESULTS}: run `pipeline repair {folder}`" if (folder / RESULTS).is_file() else ""
         raise JournalError(f"{folder}: no run here (no {JOURNAL}{lost})")
     failures: list[str] = []
     for mode in ("mode=ro", "immutable=1"):  # a folder that cannot be written has no room for SQLite's shared memory
+        connection = None
         try:
             connection = sqlite3.connect(f"{path.resolve().as_uri()}?{mode}", uri=True, isolation_level=None)
             connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-            return Store(connection)
+            return Database(connection)
         except sqlite3.Error as exc:
             failures.append(str(exc))
+            if connection is not None:
+                connection.close()
     raise JournalError(f"{path}: the journal cannot be read: {failures[0]}; is it damaged? `pipeline repair {folder}`")

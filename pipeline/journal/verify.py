@@ -1,22 +1,26 @@
-"""Whether results.jsonl and the journal are still what was written: every line against its CRC."""
+"""Checks that results.jsonl and the journal are still what was written: every line against its CRC."""
 
 import sqlite3
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from pipeline.errors import JournalError
-from pipeline.journal.sql.database import Store
+from pipeline.journal.sql import line_index
+from pipeline.journal.sql.database import Database
+from pipeline.journal.sql.rows import Line
+from pipeline.system.checksum import crc32
 
 READ_ALWAYS = 64 << 20  # bytes of results.jsonl that every start reads: 0.1 s of records with hits, 0.4 s without
 _BATCH = 1000
 
 
 class Verified(NamedTuple):
-    """How many lines the journal knows, and the numbers (from 1) of those that are not what was written.
+    """The result of a check.
 
-    `journal` is what SQLite says about its own file, "ok" when it is whole.
+    lines     how many lines the journal knows
+    damaged   the numbers (from 1) of those that are not what was written
+    journal   SQLite's own report on its file, "ok" when it is whole
     """
 
     lines: int
@@ -25,35 +29,35 @@ class Verified(NamedTuple):
 
     @property
     def ok(self) -> bool:
-        """Whether all is as it was written."""
+        """True if all is as it was written."""
         return self.journal == "ok" and not self.damaged
 
 
-def verify(store: Store, results: Path) -> Verified:
+def verify(db: Database, results: Path) -> Verified:
     """Check every line, and the journal's own pages. Lines that a run has not committed yet are not looked at."""
     try:
-        journal = "; ".join(str(row[0]) for row in store.do("PRAGMA quick_check(3)").fetchall())
+        journal = "; ".join(str(row[0]) for row in db.do("PRAGMA quick_check(3)").fetchall())
     except sqlite3.DatabaseError as exc:
         return Verified(0, (), str(exc))
     lines, damaged = 0, []
     with results.open("rb") as file:
-        for number, whole in enumerate(_lines(store, file), start=1):
+        for number, whole in enumerate(_forwards(db, file), start=1):
             lines = number
             if not whole:
                 damaged.append(number)
     return Verified(lines, tuple(damaged), journal)
 
 
-def refuse_changed_lines(store: Store, results: Path, *, most: int = READ_ALWAYS) -> None:
+def refuse_changed_lines(db: Database, results: Path, *, most: int = READ_ALWAYS) -> None:
     """Check the last lines before a start, as many as fit into `most` bytes: a million must not hold up a run.
 
     Raises JournalError at one that is not what was written.
     """
-    last = store.do("SELECT max(seq) FROM items WHERE seq IS NOT NULL").fetchone()[0]
+    last = line_index.last(db)
     if last is None:
         return
     with results.open("rb") as file:
-        for seq, whole in _from_the_end(store, file, last, most):
+        for seq, whole in _backwards(db, file, last.seq, most):
             if not whole:
                 raise JournalError(
                     f"{results} was changed: line {seq + 1:,} is not what was written; put the original file back, or "
@@ -61,29 +65,26 @@ def refuse_changed_lines(store: Store, results: Path, *, most: int = READ_ALWAYS
                 )
 
 
-def _from_the_end(store: Store, file: BinaryIO, last: int, most: int) -> Iterator[tuple[int, bool]]:
-    """For each of the last known lines, backwards: its number from 0, and whether it is there, without a gap."""
+def _backwards(db: Database, file: BinaryIO, last: int, most: int) -> Iterator[tuple[int, bool]]:
+    """Yield, for each of the last known lines, its number from 0 and whether it is whole, without a gap behind it."""
     follows: int | None = None
-    while most > 0 and (
-        rows := store.do(
-            "SELECT seq, offset, length, crc FROM items WHERE seq <= ? ORDER BY seq DESC LIMIT ?", (last, _BATCH)
-        ).fetchall()
-    ):
-        for seq, offset, length, crc in rows:
-            file.seek(offset)
-            yield seq, offset + length == (follows or offset + length) and zlib.crc32(file.read(length)) == crc
-            follows, last, most = offset, seq - 1, most - length
+    while most > 0 and (lines := line_index.backwards(db, last, limit=_BATCH)):
+        for line in lines:
+            yield line.seq, line.offset + line.length == (follows or line.offset + line.length) and _whole(file, line)
+            follows, last, most = line.offset, line.seq - 1, most - line.length
             if most <= 0:
                 return
 
 
-def _lines(store: Store, file: BinaryIO) -> Iterator[bool]:
-    """For each known line: is it there, without a gap before it?"""
+def _forwards(db: Database, file: BinaryIO) -> Iterator[bool]:
+    """Yield, for each known line, whether it is whole, without a gap before it."""
     after, end = -1, 0
-    while rows := store.do(
-        "SELECT seq, offset, length, crc FROM items WHERE seq > ? ORDER BY seq LIMIT ?", (after, _BATCH)
-    ).fetchall():
-        for seq, offset, length, crc in rows:
-            file.seek(offset)
-            yield (seq, offset) == (after + 1, end) and zlib.crc32(file.read(length)) == crc
-            after, end = seq, offset + length
+    while lines := line_index.following(db, after, limit=_BATCH):
+        for line in lines:
+            yield (line.seq, line.offset) == (after + 1, end) and _whole(file, line)
+            after, end = line.seq, line.offset + line.length
+
+
+def _whole(file: BinaryIO, line: Line) -> bool:
+    file.seek(line.offset)
+    return crc32(file.read(line.length)) == line.crc

@@ -1,11 +1,11 @@
 """One thread writes, in groups: lines and their fdatasync, then one commit of all changes, then the acknowledgements.
 
-A group is what came in while the last one was written, and in 2 ms more: a group costs the same whatever its size, and
-a slow disk makes large ones by itself; to wait for 5 ms costs a tenth of the throughput (measured).
+A group is everything that came in while the last one was written, and in 2 ms more: a group costs the same whatever its
+size, and a slow disk makes large ones by itself; waiting for 5 ms costs a tenth of the throughput (measured).
 
-The first failure is final: it is latched, nobody is acknowledged any more, and every later call raises, because after a
-failed fsync nothing is known about the disk (PostgreSQL's fsync lesson). Lines of that group, and those of answers that
-still come in, are paid: they go to the emergency file (journal/emergency.py).
+The first failure is final: nothing after it is acknowledged, and every later call raises it, because after a failed
+fsync nothing is known about the disk (PostgreSQL's fsync lesson). Lines of that group, and those of answers that still
+come in, are paid: they go to the emergency file (journal/emergency.py).
 """
 
 import asyncio
@@ -13,36 +13,51 @@ import contextlib
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from operator import attrgetter
 from typing import Any, TypeVar
 
 from pipeline.errors import JournalError
 from pipeline.journal.emergency import disk_error
-from pipeline.journal.results_file import Line
+from pipeline.journal.sql.rows import Line
 from pipeline.journal.storage import Disk
-from pipeline.models import Spliced
+from pipeline.models import RecordLine
 
 LINGER_S = 0.002
 
 _A = TypeVar("_A")
 _T = TypeVar("_T")
+ApplyGroup = Callable[[Disk, Sequence[_A], Sequence[Line | None]], Sequence[_T]]
 
 
 @dataclass(slots=True)
-class _Operation:
-    """A change that waits for its group; `line` is appended to results.jsonl, and synced, before any change."""
+class Change:
+    """A change that is applied by itself; `waiter` is None when nobody waits for it."""
 
-    apply: Callable[[Disk, Line | None], Any] | None
-    line: bytes | Spliced | None = None
+    apply: Callable[[Disk], Any]
     waiter: asyncio.Future[Any] | None = None
     result: Any = None
-    # Instead of `apply`: what takes many of a group at once, and what it is given of this one.
-    apply_all: Callable[[Disk, Sequence[Any], Sequence[Line | None]], Sequence[Any]] | None = None
-    argument: Any = None
-    placed: Line | None = None
+
+
+@dataclass(slots=True)
+class GroupChange:
+    """A change that is applied together with its neighbours in the group that have the same `apply_group`.
+
+    apply_group   takes the disk, and of each change in order its argument and the place of its line; returns as many
+                  results. It must change the journal in a single SQL statement: a group that holds only such changes
+                  runs without BEGIN and COMMIT.
+    argument      this change's argument to it
+    line          appended to results.jsonl, and synced, before any change of the group
+    place         of the line, once it is written; None without a line
+    """
+
+    apply_group: ApplyGroup[Any, Any]
+    argument: Any
+    line: bytes | RecordLine | None
+    waiter: asyncio.Future[Any]
+    place: Line | None = None
+    result: Any = None
 
 
 class Writer:
@@ -56,7 +71,7 @@ class Writer:
         self._open_disk = open_disk
         self._linger_s = linger_s
         self._loop = asyncio.get_running_loop()
-        self._queue: deque[_Operation] = deque()
+        self._queue: deque[Change | GroupChange] = deque()
         self._wake = threading.Event()
         self._ending = False
         self._broken: JournalError | None = None
@@ -70,36 +85,34 @@ class Writer:
         disk: Disk = await self._opened
         return disk
 
-    async def do(self, apply: Callable[[Disk, Line | None], _T], *, line: bytes | Spliced | None = None) -> _T:
+    async def do(self, apply: Callable[[Disk], _T]) -> _T:
         """Apply a change; return once it is durable. Raises JournalError after any failure."""
-        return await self.submit(apply, line=line)
+        return await self.submit(apply)
 
-    def submit(
-        self, apply: Callable[[Disk, Line | None], _T], *, line: bytes | Spliced | None = None
-    ) -> asyncio.Future[_T]:
-        """As `do`, but return what can be awaited."""
+    def submit(self, apply: Callable[[Disk], _T]) -> asyncio.Future[_T]:
+        """Apply a change; return a future that is done once it is durable."""
         waiter: asyncio.Future[_T] = self._loop.create_future()
-        self._enqueue(_Operation(apply, line, waiter))
+        self.check()
+        self._enqueue(Change(apply, waiter))
         return waiter
 
-    async def do_all(
-        self,
-        apply_all: Callable[[Disk, Sequence[_A], Sequence[Line | None]], Sequence[_T]],
-        argument: _A,
-        *,
-        line: bytes | Spliced | None = None,
-    ) -> _T:
-        """As `do`, but the group's changes of this kind are applied at once; `apply_all` returns a result for each.
+    def post(self, apply: Callable[[Disk], Any]) -> None:
+        """Apply a change with the next group; nobody waits for it."""
+        self.check()
+        self._enqueue(Change(apply))
 
-        It changes the journal in one statement: a group of nothing else gets no transaction around it.
+    async def do_grouped(
+        self, apply_group: ApplyGroup[_A, _T], argument: _A, *, line: bytes | RecordLine | None = None
+    ) -> _T:
+        """Append a line, if there is one, and apply a change at once with others of its kind; see GroupChange.
+
+        Returns once it is durable. A line is kept after a failure too, because it is paid.
         """
         waiter: asyncio.Future[_T] = self._loop.create_future()
-        self._enqueue(_Operation(None, line, waiter, apply_all=apply_all, argument=argument))
+        if line is None:
+            self.check()
+        self._enqueue(GroupChange(apply_group, argument, line, waiter))
         return await waiter
-
-    def post(self, apply: Callable[[Disk, Line | None], Any]) -> None:
-        """Apply a change with the next group; nobody waits for it."""
-        self._enqueue(_Operation(apply))
 
     async def close(self) -> None:
         """Write what is queued, close the disk and end the thread. Raises JournalError if writing has failed."""
@@ -114,12 +127,10 @@ class Writer:
         if self._broken is not None:
             raise self._broken
 
-    def _enqueue(self, operation: _Operation) -> None:
-        if operation.line is None:  # a line goes on its way all the same: it is paid
-            self.check()
+    def _enqueue(self, change: Change | GroupChange) -> None:
         if self._ending:
             raise JournalError("the journal is closed")
-        self._queue.append(operation)
+        self._queue.append(change)
         if not self._wake.is_set():
             self._wake.set()
 
@@ -127,10 +138,10 @@ class Writer:
         try:
             disk = self._open_disk()
         except BaseException as exc:
-            self._tell(self._opened, exc)
-            self._tell(self._closed, None)
+            self._resolve(self._opened, exc)
+            self._resolve(self._closed, None)
             return
-        self._tell(self._opened, disk)
+        self._resolve(self._opened, disk)
         while not (self._ending and not self._queue):
             self._wake.wait()
             self._wake.clear()
@@ -143,44 +154,44 @@ class Writer:
             disk.close(clean=self._broken is None)
         except Exception as exc:
             self._latch(exc)
-        if self._broken is not None and (told := disk.emergency.told()):
-            self._broken = JournalError(f"{self._broken}; {told}")
-        self._tell(self._closed, None)
+        if self._broken is not None and (text := disk.emergency.text()):
+            self._broken = JournalError(f"{self._broken}; {text}")
+        self._resolve(self._closed, None)
 
-    def _write(self, disk: Disk, group: list[_Operation]) -> None:
+    def _write(self, disk: Disk, group: list[Change | GroupChange]) -> None:
+        with_line = [change for change in group if isinstance(change, GroupChange) and change.line is not None]
+        lines = [change.line for change in with_line if change.line is not None]
         try:
             if self._broken is not None:
                 raise self._broken
-            lines = [operation.line for operation in group if operation.line is not None]
-            placed = iter(disk.sink.append(lines) if lines else ())
-            for operation in group:
-                operation.placed = next(placed) if operation.line is not None else None
-            runs = [(apply_all, list(run)) for apply_all, run in groupby(group, attrgetter("apply_all"))]
-            if len(runs) == 1 and group[0].apply_all is not None:  # one statement: a transaction by itself
+            for change, place in zip(with_line, disk.results.append(lines) if lines else (), strict=True):
+                change.place = place
+            runs = [(apply_group, list(run)) for apply_group, run in groupby(group, _apply_group)]
+            if len(runs) == 1 and runs[0][0] is not None:  # one statement: a transaction by itself
                 _apply(disk, runs)
             else:
-                disk.store.do("BEGIN IMMEDIATE")
+                disk.db.do("BEGIN IMMEDIATE")
                 _apply(disk, runs)
-                disk.store.do("COMMIT")
+                disk.db.do("COMMIT")
         except Exception as exc:
             self._latch(exc)
-            disk.emergency.keep([bytes(operation.line) for operation in group if operation.line is not None])
+            disk.emergency.keep([bytes(line) for line in lines])
         self._call_soon(self._acknowledge, group)
 
     def _latch(self, exc: Exception) -> None:
         if self._broken is None:
             self._broken = exc if isinstance(exc, JournalError) else disk_error(exc)
 
-    def _acknowledge(self, group: list[_Operation]) -> None:
-        for operation in group:
-            if operation.waiter is None or operation.waiter.done():
+    def _acknowledge(self, group: list[Change | GroupChange]) -> None:
+        for change in group:
+            if change.waiter is None or change.waiter.done():
                 continue
             if self._broken is not None:
-                operation.waiter.set_exception(self._broken)
+                change.waiter.set_exception(self._broken)
             else:
-                operation.waiter.set_result(operation.result)
+                change.waiter.set_result(change.result)
 
-    def _tell(self, future: asyncio.Future[Any], outcome: Any) -> None:
+    def _resolve(self, future: asyncio.Future[Any], outcome: Any) -> None:
         def resolve() -> None:
             if not future.done():
                 if isinstance(outcome, BaseException):
@@ -195,14 +206,16 @@ class Writer:
             self._loop.call_soon_threadsafe(function, *arguments)
 
 
-def _apply(disk: Disk, runs: Iterable[tuple[Any, Sequence[_Operation]]]) -> None:
-    """Apply changes in their order; neighbours that share an `apply_all` at once."""
-    for apply_all, run in runs:
-        if apply_all is None:
-            results = [operation.apply(disk, operation.placed) for operation in run if operation.apply is not None]
+def _apply_group(change: Change | GroupChange) -> ApplyGroup[Any, Any] | None:
+    return change.apply_group if isinstance(change, GroupChange) else None
+
+
+def _apply(disk: Disk, runs: Sequence[tuple[ApplyGroup[Any, Any] | None, Sequence[Any]]]) -> None:
+    """Apply changes in their order; neighbours that share an `apply_group` at once."""
+    for apply_group, run in runs:
+        if apply_group is None:
+            results: Sequence[Any] = [change.apply(disk) for change in run]
         else:
-            results = apply_all(
-                disk, [operation.argument for operation in run], [operation.placed for operation in run]
-            )
-        for operation, result in zip(run, results, strict=True):
-            operation.result = result
+            results = apply_group(disk, [change.argument for change in run], [change.place for change in run])
+        for change, result in zip(run, results, strict=True):
+            change.result = result

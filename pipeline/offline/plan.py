@@ -10,9 +10,10 @@ import msgspec
 
 from pipeline.job.outlook import not_looked_at, warnings
 from pipeline.job.schema import JobSpec
-from pipeline.journal.sql.database import Store
+from pipeline.journal.sql.database import Database
 from pipeline.journal.sql.forecast import left, repeatable
-from pipeline.journal.storage import has_begun, looking
+from pipeline.journal.sql.items import counts, find
+from pipeline.journal.storage import has_begun, reading_only
 from pipeline.models import OPEN, SETTLED, Kind, State
 from pipeline.run.begin import refusal
 from pipeline.sources.check import fingerprint
@@ -53,18 +54,18 @@ def make_plan(spec: JobSpec, folder: Path) -> Plan:
 
     Raises JournalError for a journal that is damaged or gone.
     """
-    with looking(folder) if has_begun(folder) else nullcontext() as store:
-        return _plan(spec, folder, store)
+    with reading_only(folder) if has_begun(folder) else nullcontext() as db:
+        return _plan(spec, folder, db)
 
 
-def _plan(spec: JobSpec, folder: Path, store: Store | None) -> Plan:
-    unchanged = store is not None and store.meta("admitted") == fingerprint(spec)
+def _plan(spec: JobSpec, folder: Path, db: Database | None) -> Plan:
+    unchanged = db is not None and db.meta("admitted") == fingerprint(spec)
     seen = _Seen()
     for item in read_items(spec):
-        new = item.problem is None and (store is None or (not unchanged and store.find(item.id) is None))
+        new = item.problem is None and (db is None or (not unchanged and find(db, item.id) is None))
         seen.add(item.id, item.source, local=item.local, bad=item.problem is not None, new=new)
-    known = left(store, now=time.time()) if store is not None else {}
-    again = repeatable(store, most=spec.api.duplicates) if store is not None else 0
+    known = left(db, now=time.time()) if db is not None else {}
+    again = repeatable(db, most=spec.api.duplicates) if db is not None else 0
     fresh, fresh_local = seen.new_pictures()
     pending = fresh + known.get("pending", 0)
     calls = {
@@ -81,13 +82,13 @@ def _plan(spec: JobSpec, folder: Path, store: Store | None) -> Plan:
         bad=seen.bad,
         repeated=seen.repeated,
         same_picture=seen.same_picture,
-        already=_already(store),
+        already=_already(db),
         calls={kind.value: count for kind, count in calls.items()},
         seconds=seconds,
         binds=binds,
         not_looked_at=not_looked_at(spec),
         warnings=warnings(spec),
-        refused=refusal(spec, vendor=store.meta("vendor"), asked=store.meta("asked")) if store is not None else [],
+        refused=refusal(spec, vendor=db.meta("vendor"), asked=db.meta("asked")) if db is not None else [],
     )
 
 
@@ -138,10 +139,10 @@ def _distinct(hashes: Iterable[int]) -> int:
     return count
 
 
-def _already(store: Store | None) -> dict[str, int]:
-    counts = store.counts() if store is not None else {}
-    return {state.word: counts[state] for state in (*SETTLED, *OPEN) if counts.get(state)} | (
-        {"searched, not yet a task": counts[State.SEARCHED]} if counts.get(State.SEARCHED) else {}
+def _already(db: Database | None) -> dict[str, int]:
+    known = counts(db) if db is not None else {}
+    return {state.word: known[state] for state in (*SETTLED, *OPEN) if known.get(state)} | (
+        {"searched, not yet a task": known[State.SEARCHED]} if known.get(State.SEARCHED) else {}
     )
 
 

@@ -8,7 +8,10 @@ from pathlib import Path
 import msgspec
 
 from pipeline.job.outlook import not_looked_at, warnings
-from pipeline.journal.sql.database import Store
+from pipeline.journal.sql import doubts
+from pipeline.journal.sql.calls import counted
+from pipeline.journal.sql.database import Database
+from pipeline.journal.sql.items import counts, open_items
 from pipeline.journal.storage import RESULTS
 from pipeline.models import PAID, State
 from pipeline.offline.opening import Place
@@ -23,10 +26,9 @@ from pipeline.version import __version__
 _BATCH = 512
 
 
-def unseen(folder: Path, store: Store) -> list[str]:
+def unseen(folder: Path, db: Database) -> list[str]:
     """List the items in doubt that open.jsonl does not name: the run that put them in doubt died before it wrote it."""
-    rows = store.do("SELECT id FROM items WHERE state = ? ORDER BY ord", (int(State.IN_DOUBT),)).fetchall()
-    doubtful = dict.fromkeys(str(id_) for (id_,) in rows)
+    doubtful = dict.fromkeys(doubts.ids(db))
     # A file that is not there, or is damaged from some line on, showed nobody what is missing in it.
     with contextlib.suppress(OSError, ValueError), (folder / OPEN).open("rb") as lines:
         for line in lines:
@@ -36,36 +38,36 @@ def unseen(folder: Path, store: Store) -> list[str]:
     return list(doubtful)
 
 
-def tell_anew(place: Place, store: Store) -> RunSummary:
+def tell_anew(place: Place, db: Database) -> RunSummary:
     """Write open.jsonl and summary.json as the journal says now."""
-    write_whole(place.folder / OPEN, _open_lines(place, store))
-    listed = store.counts(generation=int(store.meta("generation") or 0))
-    items = item_counts(listed, removed=sum(store.counts().values()) - sum(listed.values()))
-    summary = _last_summary(place, store, items)
+    write_whole(place.folder / OPEN, _open_lines(place, db))
+    listed = counts(db, generation=int(db.meta("generation") or 0))
+    items = item_counts(listed, removed=sum(counts(db).values()) - sum(listed.values()))
+    summary = _last_summary(place, db, items)
     write_whole(place.folder / SUMMARY, to_json(summary))
     return summary
 
 
-def _open_lines(place: Place, store: Store) -> Iterator[bytes]:
+def _open_lines(place: Place, db: Database) -> Iterator[bytes]:
     after = 0
-    while batch := store.open_items(after=after, limit=_BATCH):
+    while batch := open_items(db, after=after, limit=_BATCH):
         for work, state, problem in batch:
             yield ascii_line(place.records.open(work, state, problem))
         after = batch[-1][0].ord
 
 
-def _last_summary(place: Place, store: Store, items: dict[str, int]) -> RunSummary:
+def _last_summary(place: Place, db: Database, items: dict[str, int]) -> RunSummary:
     """The last run's summary with the items and calls of now; why it ended stays, unless the items were the reason.
 
     One that an older run left says nothing of the last one, which was killed before it wrote its own.
     """
-    exit_code, exit_reason = exit_of(None, items, store.open_items(after=0, limit=1), limited=False)
-    fresh = _fresh_summary(place, store, items, exit_code, exit_reason)
+    exit_code, exit_reason = exit_of(None, items, open_items(db, after=0, limit=1), limited=False)
+    fresh = _fresh_summary(place, db, items, exit_code, exit_reason)
     try:
         last = msgspec.json.decode((place.folder / SUMMARY).read_bytes(), type=RunSummary)
     except (OSError, msgspec.MsgspecError):
         return fresh
-    if last.started_at != (store.meta("started_at") or last.started_at):
+    if last.started_at != (db.meta("started_at") or last.started_at):
         return fresh
     if last.exit_code not in (0, 1):
         exit_code, exit_reason = last.exit_code, last.exit_reason
@@ -80,16 +82,16 @@ def _last_summary(place: Place, store: Store, items: dict[str, int]) -> RunSumma
     )
 
 
-def _fresh_summary(place: Place, store: Store, items: dict[str, int], exit_code: int, exit_reason: str) -> RunSummary:
+def _fresh_summary(place: Place, db: Database, items: dict[str, int], exit_code: int, exit_reason: str) -> RunSummary:
     """A summary where the last run was killed before it wrote one: what only that run knew is zero."""
-    calls, now, spec = store.true_calls(), iso(time.time()), place.spec
+    calls, now, spec = counted(db), iso(time.time()), place.spec
     return RunSummary(
         job=spec.name,
         run=place.folder.name,
         vendor=spec.vendor,
         tool=__version__,
         spec_sha256=place.records.spec_sha256,
-        started_at=store.meta("started_at") or now,
+        started_at=db.meta("started_at") or now,
         finished_at=now,
         duration_s=0.0,
         exit_code=exit_code,
@@ -100,7 +102,7 @@ def _fresh_summary(place: Place, store: Store, items: dict[str, int], exit_code:
             for kind, (reserved, sent) in calls.items()
         },
         calls_this_run={kind.value: 0 for kind in PAID},
-        units_billed=float(store.meta("units") or 0),
+        units_billed=float(db.meta("units") or 0),
         calls_per_settled=calls_per_settled(items, {kind: sent for kind, (_, sent) in calls.items()}),
         refused_for_speed=0,
         retried=0,

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pipeline.errors import JournalError, OtherVersion
-from pipeline.journal.storage import JOURNAL, REPAIRING, RESULTS, looking
+from pipeline.journal.storage import JOURNAL, REPAIRING, RESULTS, reading_only
 from pipeline.journal.verify import verify
 from pipeline.offline.rebuild import Rebuild
 from pipeline.offline.salvage import Salvage
@@ -25,8 +25,8 @@ def is_whole(folder: Path) -> bool:
     if (folder / REPAIRING).exists() or not (folder / JOURNAL).is_file():
         return False
     try:
-        with looking(folder) as store:
-            return (folder / RESULTS).is_file() and verify(store, folder / RESULTS).ok
+        with reading_only(folder) as db:
+            return (folder / RESULTS).is_file() and verify(db, folder / RESULTS).ok
     except OtherVersion:
         raise
     except JournalError:

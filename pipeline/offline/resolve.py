@@ -4,7 +4,7 @@ import contextlib
 import csv
 import re
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,9 +12,9 @@ from pipeline.errors import SpecError
 from pipeline.job.schema import JobSpec
 from pipeline.journal.paid_hits import with_hits
 from pipeline.journal.spool import mark_of
-from pipeline.journal.sql import doubts
-from pipeline.journal.sql.database import Store, Waiting
-from pipeline.journal.sql.rows import hits_of
+from pipeline.journal.sql import changes, doubts, items
+from pipeline.journal.sql.database import Database
+from pipeline.journal.sql.rows import Waiting, hits_of
 from pipeline.journal.storage import Disk
 from pipeline.models import WAITING, Choice, State, Task, Work
 from pipeline.results.hits import choose
@@ -83,46 +83,45 @@ def _row_faults(decision: Decision, *, wrong_width: bool) -> list[str]:
     return faults
 
 
-def all_in_doubt(store: Store, decision: str) -> list[Decision]:
-    """The same decision about every item in doubt."""
-    rows = store.do("SELECT id FROM items WHERE state = ? ORDER BY ord", (int(State.IN_DOUBT),)).fetchall()
-    return [Decision(id_, decision, None, "--all") for (id_,) in rows]
+def all_in_doubt(db: Database, decision: str) -> list[Decision]:
+    """Take the same decision about every item in doubt."""
+    return [Decision(id_, decision, None, "--all") for id_ in doubts.ids(db)]
 
 
 def resolve(disk: Disk, decisions: Sequence[Decision], spec: JobSpec, records: RecordWriter) -> list[str]:
     """Apply all decisions, durably; return what was done, a line each. Raises SpecError, and nothing is applied."""
-    found = _checked(disk.store, decisions)
+    found = _checked(disk.db, decisions)
     now = time.time()
     lines = [_line(disk, doubt, spec, records, now=now) for doubt in found if doubt.decision.decision == CREATED]
-    placed = iter(disk.sink.append([line for line, _, _ in lines]) if lines else ())
+    placed = iter(disk.results.append([line for line, _, _ in lines]) if lines else ())
     tasks = iter(lines)
     said, segments = [], []
-    disk.store.do("BEGIN IMMEDIATE")
+    disk.db.do("BEGIN IMMEDIATE")
     for doubt in found:
         id_, decision, task_id, _ = doubt.decision
-        doubts.decided(disk.store, doubt.ord, decision, at=now, request_id=doubt.request_id, task_id=task_id)
+        doubts.decide(disk.db, doubt.ord, decision, at=now, request_id=doubt.request_id, task_id=task_id)
         if decision == CREATED:
             _, task, lost = next(tasks)
             line = next(placed)
-            disk.store.settle(doubt.ord, State.TASKED, line=line, calls=doubt.row.work.calls, task=task)
+            changes.settle(disk.db, doubt.ord, State.TASKED, line=line, calls=doubt.row.work.calls, task=task)
             segments += [doubt.row.spool.segment] if doubt.row.spool else []
             more = "; its hits are lost, and the line says so" if lost else ""
             said.append(f"{id_}: settled as tasked, task {task_id} (line {line.seq + 1:,} of results.jsonl){more}")
         else:
             said.append(f"{id_}: {_wait_again(disk, doubt, now=now)}")
-    disk.store.do("COMMIT")
+    disk.db.do("COMMIT")
     with contextlib.suppress(OSError):  # it is decided; what is not deleted now is at the next start
         for segment in segments:
             disk.spool.release(segment)
     return said
 
 
-def _checked(store: Store, decisions: Sequence[Decision]) -> list[_Doubt]:
+def _checked(db: Database, decisions: Sequence[Decision]) -> list[_Doubt]:
     faults, found = [], []
     seen: dict[str, str] = {}
-    known = _task_ids(store, {decision.task_id for decision in decisions if decision.task_id})
+    known = doubts.owners(db, {decision.task_id for decision in decisions if decision.task_id})
     for decision in decisions:
-        place = store.find(decision.id)
+        place = items.find(db, decision.id)
         if decision.id in seen:
             faults.append(f"{decision.origin}: {decision.id!r} is decided twice (also {seen[decision.id]})")
         elif place is None:
@@ -132,8 +131,7 @@ def _checked(store: Store, decisions: Sequence[Decision]) -> list[_Doubt]:
         elif fault := _task_fault(decision, known):
             faults.append(f"{decision.origin}: {fault}")
         else:
-            intent, at = store.do("SELECT intent, intent_at FROM items WHERE ord = ?", (place[0],)).fetchone()
-            found.append(_Doubt(place[0], decision, store.row(place[0]), intent, at))
+            found.append(_Doubt(place[0], decision, items.work(db, place[0]), *doubts.intent(db, place[0])))
             if decision.task_id:
                 known[decision.task_id] = decision.id
         seen.setdefault(decision.id, decision.origin)
@@ -145,14 +143,6 @@ def _checked(store: Store, decisions: Sequence[Decision]) -> list[_Doubt]:
 def _standing(state: State) -> str:
     """Where an item stands, in a sentence; what waits is not called searched, which is the word for a settled item."""
     return "waits for the next run" if state in WAITING else f"is {state.word.replace('_', ' ')}"
-
-
-def _task_ids(store: Store, wanted: set[str]) -> dict[str, str]:
-    """Which of these task ids are some item's already."""
-    rows: Iterable[tuple[str, str]] = (
-        store.do("SELECT task_id, id FROM items WHERE task_id IS NOT NULL").fetchall() if wanted else ()
-    )
-    return {task_id: id_ for task_id, id_ in rows if task_id in wanted}
 
 
 def _task_fault(decision: Decision, known: dict[str, str]) -> str | None:
@@ -198,7 +188,7 @@ def _choice(work: Work, spec: JobSpec) -> Choice | None:
 
 def _wait_again(disk: Disk, doubt: _Doubt, *, now: float) -> str:
     [(_, ref)] = with_hits(disk, [doubt.row], now=now)
-    doubts.end_doubt(disk.store, doubt.ord)
+    doubts.end(disk.db, doubt.ord)
     what = (
         "waits again with its hits; the next run creates its task"
         if ref is not None

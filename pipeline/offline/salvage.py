@@ -1,4 +1,4 @@
-"""Reads what can be read of a journal that may be damaged, without changing a byte of it."""
+"""A journal that may be damaged: all of it that can be read, without changing a byte."""
 
 import contextlib
 import sqlite3
@@ -47,30 +47,35 @@ _PARSED: dict[str, Any] = {"labels": dict[str, str], "calls": Calls, "search": S
 
 
 class Salvage:
-    """An old journal; `sound` when SQLite finds no fault in it, so that what it says is what was written.
+    """An old journal.
 
-    One that is not `believed` may be out of date, and is never sound.
+    sound        True if SQLite finds no fault in it, so that it can be believed; never where it may be out of date
+    unreadable   how many rows could not be read so far
     """
 
     def __init__(self, path: Path, *, believed: bool) -> None:
         self.unreadable = 0
         self._connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, isolation_level=None)
-        self.sound = believed and self._is_sound()
+        try:
+            self.sound = believed and self._is_sound()
+        except BaseException:
+            self._connection.close()
+            raise
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._connection.close()
 
     def table(self, name: str) -> list[tuple[Any, ...]] | None:
-        """The rows of one of the small tables; None when it is not there, or cannot be read."""
+        """Read the rows of one of the small tables; None when it is not there, or cannot be read."""
         assert name in ("meta", "calls", "risks", "decisions", "again")
         try:
-            return self._connection.execute(f"SELECT * FROM {name}").fetchall()  # noqa: S608 - names of ours
+            return self._connection.execute(f"SELECT * FROM {name}").fetchall()
         except sqlite3.Error:
             return None
 
     def line_of(self, id_: str) -> tuple[bool, int | None, int | None]:
-        """Whether an item is known, and the length and CRC of its line."""
+        """Find whether an item is known, and the length and CRC of its line; None where it has none."""
         with contextlib.suppress(sqlite3.Error):
             row = self._connection.execute("SELECT length, crc FROM items WHERE id = ?", (id_,)).fetchone()
             if row is not None:
@@ -88,7 +93,7 @@ class Salvage:
         return None
 
     def rows(self) -> Iterator[Row]:
-        """Every row that can be read; the others count as `unreadable`."""
+        """Yield every row that can be read; the others count as `unreadable`."""
         after = -(2**62)
         while True:
             try:
@@ -102,7 +107,7 @@ class Salvage:
             yield from self._usable(batch)
 
     def _one_by_one(self, after: int) -> Iterator[Row]:
-        """Past a damaged place, rows are asked for by number."""
+        """Yield the rows beyond a damaged place, each asked for by its number."""
         try:
             last = int(self._connection.execute("SELECT max(ord) FROM items").fetchone()[0])
         except (sqlite3.Error, TypeError):
@@ -116,7 +121,7 @@ class Salvage:
 
     def _select(self, where: str, parameters: tuple[int, ...]) -> list[tuple[Any, ...]]:
         return self._connection.execute(
-            f"SELECT {', '.join(COLUMNS)} FROM items WHERE {where}",  # noqa: S608 - names of ours
+            f"SELECT {', '.join(COLUMNS)} FROM items WHERE {where}",
             parameters,
         ).fetchall()
 

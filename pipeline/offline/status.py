@@ -10,8 +10,10 @@ import msgspec
 from filelock import FileLock, Timeout
 
 from pipeline.errors import JournalError
+from pipeline.journal.sql.calls import counted
 from pipeline.journal.sql.forecast import expiries
-from pipeline.journal.storage import JOURNAL, RESULTS, looking
+from pipeline.journal.sql.items import counts, open_items
+from pipeline.journal.storage import JOURNAL, RESULTS, reading_only
 from pipeline.journal.verify import verify
 from pipeline.models import OPEN, Problem, State, Work
 from pipeline.results.summary import item_counts
@@ -40,32 +42,32 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
 
 def read_status(folder: Path) -> Status:
     """Read a run directory. Raises JournalError when there is none."""
-    with looking(folder) as store:
+    with reading_only(folder) as db:
         running = _is_running(folder)
-        counts = Counter(store.counts())
-        died_with = 0 if running else counts.pop(State.CREATING, 0)
-        counts[State.IN_DOUBT] += died_with
-        ends = expiries(store, now=time.time())
-        open_ = store.open_items(after=0, limit=SHOWN)
+        known = Counter(counts(db))
+        died_with = 0 if running else known.pop(State.CREATING, 0)
+        known[State.IN_DOUBT] += died_with
+        ends = expiries(db, now=time.time())
+        open_ = open_items(db, after=0, limit=SHOWN)
         return Status(
             run=str(folder),
             running=running,
-            now="running" if running else _last_end(folder, store.meta("started_at") or "") + _died_with(died_with),
-            items=item_counts(counts),
-            calls={kind.value: sent for kind, (_, sent) in store.true_calls().items()},
+            now="running" if running else _last_end(folder, db.meta("started_at") or "") + _died_with(died_with),
+            items=item_counts(known),
+            calls={kind.value: sent for kind, (_, sent) in counted(db).items()},
             expires={what: iso(end.first) for what, end in ends.items()},
             expiring_within_hour={what: end.within_hour for what, end in ends.items()},
             open_items=[_told(folder, work, state, problem) for work, state, problem in open_],
-            open_not_shown=sum(counts.get(state, 0) for state in OPEN) - len(open_),
+            open_not_shown=sum(known.get(state, 0) for state in OPEN) - len(open_),
         )
 
 
 def verified(folder: Path) -> str:
     """Check the journal and every line it knows; say how many. Raises JournalError that names the damaged ones."""
-    with looking(folder) as store:
+    with reading_only(folder) as db:
         if not (folder / RESULTS).is_file():
             raise JournalError(f"{folder / RESULTS} is gone; put it back, or run {_repair(folder)}")
-        found = verify(store, folder / RESULTS)
+        found = verify(db, folder / RESULTS)
     if found.journal != "ok":
         raise JournalError(f"{folder / JOURNAL}: the journal is damaged ({found.journal[:300]}); run {_repair(folder)}")
     if found.damaged:

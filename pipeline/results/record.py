@@ -17,14 +17,13 @@ from pipeline.models import (
     Problem,
     SearchOnly,
     Settled,
-    Spliced,
     State,
     Task,
     Tasked,
     Work,
 )
 from pipeline.results.hits import kept
-from pipeline.system.checksum import crc32
+from pipeline.system.checksum import crc32, joined
 from pipeline.system.clock import iso
 from pipeline.version import __version__
 
@@ -90,6 +89,32 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 _NO_HITS = b"[]"
+_END = b"}\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Spliced:
+    """A record's line in parts: the bytes before its hits, and the hits as they came (a models.RecordLine)."""
+
+    head: bytes
+    hits: bytes
+    hits_crc: int
+
+    def __bytes__(self) -> bytes:
+        return b"".join(self.parts)
+
+    def __len__(self) -> int:
+        return len(self.head) + len(self.hits) + len(_END)
+
+    @property
+    def parts(self) -> tuple[bytes, bytes, bytes]:
+        """The line's bytes in order."""
+        return self.head, self.hits, _END
+
+    @property
+    def crc(self) -> int:
+        """The CRC-32 of the whole line."""
+        return crc32(_END, joined(crc32(self.head), self.hits_crc, len(self.hits)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from pipeline.engine.intake import Intake
 from pipeline.errors import SpecError
 from pipeline.job.schema import JobSpec
 from pipeline.journal.journal import Journal
-from pipeline.journal.storage import looking
+from pipeline.journal.storage import reading_only
 from pipeline.sources.check import fingerprint
 from pipeline.sources.items import read_items
 
@@ -82,7 +82,7 @@ def _asked(spec: JobSpec) -> str:
 
 async def prepare_again(journal: Journal, again: Again) -> Intake:
     """Let these items alone be worked on; the sources of the job are not read."""
-    await journal.choose(again.ords, risked=again.risked)
+    await journal.waiting.choose(again.ords, risked=again.risked)
     known = await journal.recall(_OFFERED)
     intake = Intake((), journal, generation=int(known["generation"] or 0), fingerprint="")
     intake.skip()
@@ -91,8 +91,8 @@ async def prepare_again(journal: Journal, again: Again) -> Intake:
 
 def job_folder(folder: Path) -> Path:
     """Where the job file of a run lay. Raises SpecError when that is not known, or not there any more."""
-    with looking(folder) as store:
-        known = store.meta(JOB_FOLDER)
+    with reading_only(folder) as db:
+        known = db.meta(JOB_FOLDER)
     if known is None:
         raise SpecError(f"{folder} does not say where its job file lies; `pipeline run` that job file once, then retry")
     if not Path(known).is_dir():

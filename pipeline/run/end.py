@@ -64,8 +64,8 @@ async def summarise(ending: Ending, *, generation: int, limited: bool) -> RunSum
         ending.engine.ended_by, items, await ending.journal.open_items(after=0), limited=limited
     )
     stats, now = ending.client.stats, time.time()
-    lives = {kind: ending.journal.calls[kind] for kind in PAID}
-    units = ending.journal.units_before + stats.units
+    lives = {kind: ending.journal.budget.calls[kind] for kind in PAID}
+    units = ending.journal.budget.units_before + stats.units
     await ending.journal.remember({"units": repr(units)})
     summary = RunSummary(
         job=ending.spec.name,

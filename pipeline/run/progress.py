@@ -118,7 +118,7 @@ class Watch:
 
     def _note_calls(self) -> None:
         try:
-            self._journal.note_calls(self._client.stats.units)
+            self._journal.budget.note_calls(self._client.stats.units)
         except JournalError as error:  # what is under way must still be waited for: the engine ends the run
             self._engine.journal_failed(error)
 
@@ -156,7 +156,7 @@ class Watch:
             per_s=min(limiter.qps, (sent - then) / (now - since)) if now > since else 0.0,
             limit_per_s=limiter.qps,
             slowed_to_per_s=limiter.rate,
-            spent=self._journal.calls[kind].used,
+            spent=self._journal.budget.calls[kind].used,
             budget=self._spec.api.budget_of(kind),
         )
 

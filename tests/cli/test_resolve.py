@@ -246,7 +246,7 @@ def test_a_death_between_the_line_and_the_commit_keeps_the_decision(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("pipeline.journal.sql.database.Store.settle", die)
+        patch.setattr("pipeline.journal.sql.changes.settle", die)
         assert doubtful.resolve("--created", doubtful.ids[0], TASK)[0] == 130
     assert states(doubtful.run)[doubtful.ids[0]] is State.IN_DOUBT
     code, _, err = doubtful.resolve("--created", doubtful.ids[0], TASK)

@@ -30,7 +30,8 @@ from pipeline.errors import (
     SpecError,
     TryAgain,
 )
-from pipeline.journal.storage import RESULTS, open_store_read_only
+from pipeline.journal.sql.items import counts, open_items
+from pipeline.journal.storage import RESULTS, reading_only
 from pipeline.models import UPLOAD_LIFE_S, Calls, Item, Kind, Problem, State
 from pipeline.sources.pictures import Picture
 from tests.support.fakes import (
@@ -80,7 +81,7 @@ async def run(
                 around.start_soon(during, engine)
             await engine.run(limit=limit)
             around.cancel_scope.cancel()
-        counted = await look(journal, lambda disk: disk.store.counts())
+        counted = await look(journal, lambda disk: counts(disk.db))
         assert {state: count for state, count in engine.items().items() if count} == counted
         assert engine.in_flight == 0
         await journal.finish(generation)
@@ -91,10 +92,8 @@ async def run(
 
 def problems(folder: Path) -> dict[str, Problem]:
     """Why the open items are open."""
-    store = open_store_read_only(folder)
-    found = {work.item.id: problem for work, _, problem in store.open_items(after=0, limit=999)}
-    store.close()
-    return found
+    with reading_only(folder) as db:
+        return {work.item.id: problem for work, _, problem in open_items(db, after=0, limit=999)}
 
 
 def many(count: int, *, start: int = 1) -> list[Item]:
@@ -710,7 +709,7 @@ async def test_paid_searches_come_first(tmp_path: Path) -> None:
     """Their hits die after nine hours."""
     async with open_journal(tmp_path) as journal:
         await admitted(journal, 1, 2, 3)
-        journal.put_back(work_of(3, calls=Calls(0, 1, 0)), hits())
+        journal.steps.put_back(work_of(3, calls=Calls(0, 1, 0)), hits())
         await look(journal, lambda disk: None)
     vendor = FakeVendor()
     engine = await run(tmp_path, vendor, many(3), api={"max_in_flight": 1}, generation=1)
@@ -723,7 +722,7 @@ async def test_paid_searches_are_found_also_when_the_last_run_ended_before_all_i
     """All items are read again then, and which of them are still listed is only known in the end."""
     async with open_journal(tmp_path) as journal:
         await admitted(journal, 1, 2, 3)
-        journal.put_back(work_of(2, calls=Calls(0, 1, 0)), hits())
+        journal.steps.put_back(work_of(2, calls=Calls(0, 1, 0)), hits())
         await look(journal, lambda disk: None)
     vendor = FakeVendor()
     await run(tmp_path, vendor, many(5), generation=2)

@@ -97,7 +97,7 @@ def test_the_line_after_two_doubts_names_both_requests(tmp_path: Path) -> None:
 async def _run(folder: Path, fake: FakeVendor, *, duplicates: int = 10, images: int = 2, **api: Any) -> None:
     spec = fakes.job(folder, images=images, api={"max_in_flight": 1, **api})
     async with open_journal(folder / "run") as journal:
-        journal._duplicates = duplicates
+        journal.waiting._duplicates = duplicates
         engine = await engine_of(spec, journal, fake, [item(n) for n in range(1, images + 1)])
         await engine.run()
 
@@ -163,7 +163,7 @@ async def test_a_kill_during_the_second_create_leaves_it_in_doubt_with_the_retry
         fakes.dead_copy(tmp_path / "run", tmp_path / "dead")
 
     async with open_journal(tmp_path / "run") as journal:
-        journal._duplicates = 1
+        journal.waiting._duplicates = 1
         await (await engine_of(spec, journal, FakeVendor(answering=die), [item(1)])).run()
     await _settle_nothing_more(tmp_path / "dead", spec)
     assert states(tmp_path / "dead") == {"SKU-1": State.IN_DOUBT}
@@ -176,7 +176,7 @@ async def test_a_kill_during_the_second_create_leaves_it_in_doubt_with_the_retry
 async def _settle_nothing_more(folder: Path, spec: Any) -> None:
     fake = FakeVendor()
     async with open_journal(folder) as journal:
-        journal._duplicates = 10
+        journal.waiting._duplicates = 10
         await (await engine_of(spec, journal, fake, [item(1)])).run()
     assert fake.sent == []
 
@@ -200,7 +200,7 @@ async def test_an_item_that_is_no_longer_listed_is_not_created_again(tmp_path: P
     await _run(tmp_path, FakeVendor({(CREATE, url(2)): [Lost()]}), duplicates=0)
     fake = FakeVendor()
     async with open_journal(tmp_path / "run") as journal:
-        journal._duplicates = 10
+        journal.waiting._duplicates = 10
         await (await engine_of(fakes.job(tmp_path), journal, fake, [item(1)], generation=2)).run()
     assert fake.sent == []
     assert states(tmp_path / "run")["SKU-2"] is State.IN_DOUBT
@@ -223,8 +223,8 @@ def test_sql_refuses_every_other_end_of_a_doubt(tmp_path: Path, new: State) -> N
     async def try_it() -> None:
         async with open_journal(tmp_path / "run") as journal:
             await admitted(journal, 1)
-            await look(journal, lambda disk: [disk.store.do(f"UPDATE items SET state = {s}") for s in (2, 21)])
-            await look(journal, lambda disk: disk.store.do("UPDATE items SET state = ?", (int(new),)))
+            await look(journal, lambda disk: [disk.db.do(f"UPDATE items SET state = {s}") for s in (2, 21)])
+            await look(journal, lambda disk: disk.db.do("UPDATE items SET state = ?", (int(new),)))
 
     with pytest.raises(Exception, match="illegal change of state"):
         anyio.run(try_it)

@@ -145,10 +145,10 @@ async def test_accepted_changes_go_on_and_what_is_paid_keeps_its_picture(
 ) -> None:
     async with open_journal(tmp_path) as journal:
         await intake(many(1, 2), journal).run()
-        await journal.settle(work_of(1, calls=Calls(0, 1, 0)), State.NO_HITS, b'{"item":"SKU-1"}\n', None)
+        await journal.steps.settle(work_of(1, calls=Calls(0, 1, 0)), State.NO_HITS, b'{"item":"SKU-1"}\n', None)
         with caplog.at_level(logging.WARNING):
             await intake(many(1, 2, source=OTHER), journal, generation=2, accept=True).run()
-        sources = await look(journal, lambda disk: disk.store.do("SELECT id, source FROM items").fetchall())
+        sources = await look(journal, lambda disk: disk.db.do("SELECT id, source FROM items").fetchall())
         assert dict(sources) == {"SKU-1": item(1).source, "SKU-2": OTHER}
         assert await journal.finish(2) == ({State.NO_HITS: 1, State.PENDING: 1}, 0)
     assert "item.picture_kept item=SKU-1" in caplog.text

@@ -8,6 +8,7 @@ import pytest
 
 from pipeline.errors import GivenUp, TryAgain
 from pipeline.journal.journal import Journal
+from pipeline.journal.sql.items import counts
 from pipeline.models import HITS_LIFE_S, UPLOAD_LIFE_S, Calls, Item, Kind, Problem, State, Task, Upload
 from pipeline.sources.pictures import Picture
 from tests.support.fakes import (
@@ -31,7 +32,7 @@ HOUR_S = 3600.0
 
 async def searched(journal: Journal, number: int, *, hours_ago: float) -> None:
     """An item whose search an earlier run paid."""
-    journal.put_back(work_of(number, calls=Calls(search=1)), hits(at=NOW - hours_ago * HOUR_S))
+    journal.steps.put_back(work_of(number, calls=Calls(search=1)), hits(at=NOW - hours_ago * HOUR_S))
 
 
 def order(vendor: FakeVendor, kind: Kind) -> list[str]:
@@ -71,7 +72,9 @@ async def test_among_the_rest_the_upload_that_expires_soonest_goes_first(tmp_pat
     async with open_journal(tmp_path / "run") as journal:
         await admitted(journal, *range(1, 9), local=True)
         for number, hours in left_h.items():
-            journal.uploaded(work_of(number), Upload(f"https://up.example/{number}", NOW + hours * HOUR_S), "0" * 64)
+            journal.steps.uploaded(
+                work_of(number), Upload(f"https://up.example/{number}", NOW + hours * HOUR_S), "0" * 64
+            )
         await run_all(tmp_path, vendor, journal, 8, local=True)
     searches = order(vendor, Kind.SEARCH)
     assert searches[:3] == [f"https://up.example/{number}" for number in (7, 2, 4)]
@@ -113,7 +116,7 @@ async def test_hits_that_grow_too_old_while_the_create_waits_are_searched_once_m
         await admitted(journal, 1)
         await searched(journal, 1, hours_ago=1.0)
         await run_all(tmp_path, vendor, journal, 1)
-        assert await look(journal, lambda disk: disk.store.counts()) == {state: 1}
+        assert await look(journal, lambda disk: counts(disk.db)) == {state: 1}
     assert order(vendor, Kind.SEARCH) == [url(1)]
     assert len(order(vendor, Kind.CREATE)) == (state is State.TASKED)
 
@@ -123,9 +126,9 @@ async def test_an_expired_item_is_searched_and_created_by_the_next_run(tmp_path:
     vendor = FakeVendor()
     async with open_journal(tmp_path / "run") as journal:
         await admitted(journal, 1)
-        [work] = await journal.take(State.PENDING, after=0, generation=1, now=NOW)
+        [work] = await journal.waiting.take(State.PENDING, after=0, generation=1, now=NOW)
         problem = Problem("create", "expired", "the vendor's links expired before they were used", "retry", True)
-        await journal.leave_open(work, State.EXPIRED, problem, hits(at=NOW - UPLOAD_LIFE_S))
+        await journal.steps.leave_open(work, State.EXPIRED, problem, hits(at=NOW - UPLOAD_LIFE_S))
         assert await journal.requeue_failed() == 1
         await run_all(tmp_path, vendor, journal, 1)
     assert [kind for kind, _ in vendor.sent] == [Kind.SEARCH, Kind.CREATE]

@@ -149,7 +149,7 @@ async def test_an_upload_that_expired_while_the_machine_slept_is_made_again(tmp_
 
 
 async def _only(journal: Any) -> Any:
-    [work] = await journal.take(State.PENDING, after=0, generation=1, now=NOW)
+    [work] = await journal.waiting.take(State.PENDING, after=0, generation=1, now=NOW)
     return work
 
 
@@ -163,8 +163,8 @@ async def test_stored_hits_from_the_future_are_as_good_as_expired(tmp_path: Path
     """The clock was set back between two runs: how old they are nobody knows."""
     async with open_journal(tmp_path / "run") as journal:
         await admitted(journal, 1)
-        journal.put_back(work_of(1), hits(at=at))
-        [work] = await journal.take(State.SEARCHED, after=0, generation=1, now=NOW)
+        journal.steps.put_back(work_of(1), hits(at=at))
+        [work] = await journal.waiting.take(State.SEARCHED, after=0, generation=1, now=NOW)
         assert (work.hits is not None) == kept
     assert states(tmp_path / "run")["SKU-1"] is (State.SEARCHED if kept else State.PENDING)
 

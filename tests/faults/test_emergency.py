@@ -26,7 +26,7 @@ def journal_of_five(folder: Path) -> None:
     async def fill() -> None:
         async with open_journal(folder) as journal:
             await admitted(journal, 1, 2, 3, 4, 5)
-            await journal.settle(work_of(1), State.TASKED, line(1), Task("task-1", NOW))
+            await journal.steps.settle(work_of(1), State.TASKED, line(1), Task("task-1", NOW))
 
     anyio.run(fill)
 
@@ -53,8 +53,8 @@ def test_a_kept_task_ends_a_doubt(tmp_path: Path) -> None:
     async def doubt() -> None:
         async with open_journal(tmp_path) as journal:
             problem = Problem("create", "no_answer", "lost", "in_doubt", False)
-            await journal.intend(work_of(2), hits(), request_id="asked", at=NOW)
-            await journal.leave_open(work_of(2), State.IN_DOUBT, problem, None)
+            await journal.steps.intend(work_of(2), hits(), request_id="asked", at=NOW)
+            await journal.steps.leave_open(work_of(2), State.IN_DOUBT, problem, None)
 
     journal_of_five(tmp_path)
     anyio.run(doubt)
@@ -117,7 +117,7 @@ def test_a_line_is_kept_in_a_private_file_that_no_link_can_turn_elsewhere(tmp_pa
     [file] = tmp_path.glob("emergency-*.jsonl")
     assert file.stat().st_mode & 0o777 == 0o600
     assert file.read_bytes() == line(1) + line(2) + line(3)
-    assert kept.told() == f"3 paid results are kept in {file.name}, the next run takes them in"
+    assert kept.text() == f"3 paid results are kept in {file.name}, the next run takes them in"
 
 
 def test_when_no_file_can_be_written_the_tasks_go_to_stderr(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -128,14 +128,14 @@ def test_when_no_file_can_be_written_the_tasks_go_to_stderr(tmp_path: Path, caps
         "not recorded: item='SKU-1' status='tasked' task_id='task-1'",
         "not recorded: item='\\x1b[31m\\u202e' status='tasked' task_id='task-2'",
     ]
-    assert "could not be written anywhere" in kept.told()
+    assert "could not be written anywhere" in kept.text()
 
 
 def test_a_closed_stderr_does_not_hide_the_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stderr", None)
     kept = Emergency(tmp_path / "nowhere")
     kept.keep([line(1)])
-    assert "could not be written anywhere" in kept.told()
+    assert "could not be written anywhere" in kept.text()
 
 
 @pytest.mark.parametrize(

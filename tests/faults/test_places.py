@@ -110,16 +110,16 @@ def test_on_a_network_file_system_there_is_no_write_ahead_log(tmp_path: Path, ca
     with caplog.at_level(logging.WARNING, logger="pipeline"):
         disk = open_disk(tmp_path, now=NOW, mounts=lambda: f"server:/ {tmp_path} nfs4 rw 0 0\n")
     try:
-        modes = [disk.store.do(f"PRAGMA {name}").fetchone()[0] for name in ("journal_mode", "locking_mode")]
+        modes = [disk.db.do(f"PRAGMA {name}").fetchone()[0] for name in ("journal_mode", "locking_mode")]
         assert modes == ["truncate", "exclusive"]
-        disk.store.set_meta("a", "b")
+        disk.db.set_meta("a", "b")
         assert not (tmp_path / f"{JOURNAL}-wal").exists()
         assert not (tmp_path / f"{JOURNAL}-shm").exists()
         assert "journal.network_file_system type=nfs4" in caplog.text
     finally:
         disk.close()
     back = open_disk(tmp_path, now=NOW)
-    assert back.store.do("PRAGMA journal_mode").fetchone()[0] == "wal"
+    assert back.db.do("PRAGMA journal_mode").fetchone()[0] == "wal"
     back.close()
 
 

@@ -8,11 +8,12 @@ from typing import NamedTuple
 import pytest
 
 from pipeline.errors import JournalError
-from pipeline.journal.recovery import Recovered, last_line, recover
-from pipeline.journal.results_file import Sink
+from pipeline.journal.recovery import Recovered, recover
+from pipeline.journal.results_file import ResultsFile
+from pipeline.journal.sql import changes, items, line_index
 from pipeline.journal.sql.admission import admit
 from pipeline.journal.sql.changes import requeue_failed
-from pipeline.journal.sql.database import Store
+from pipeline.journal.sql.database import Database
 from pipeline.journal.sql.rows import SpoolRef, note_of
 from pipeline.journal.storage import JOURNAL, RESULTS, connect, open_disk
 from pipeline.models import Calls, NoHits, Problem, SearchOnly, State, Task, Tasked, Work
@@ -61,15 +62,15 @@ class Left(NamedTuple):
         return disk.recovered
 
 
-def on_their_way(store: Store, *at: State) -> None:
+def on_their_way(db: Database, *at: State) -> None:
     """Items 1..n in these states, as the engine brings them there."""
-    admit(store, [item(n) for n in range(1, len(at) + 1)], generation=1, accept_changes=False)
+    admit(db, [item(n) for n in range(1, len(at) + 1)], generation=1, accept_changes=False)
     for ord_, state in enumerate(at, start=1):
         paid = (note_of(FOUND), SpoolRef(1, 0, 70))
         if state is State.SEARCHED:
-            store.put_back(ord_, calls=Calls(0, 1, 0), hits=paid)
+            changes.put_back(db, ord_, calls=Calls(0, 1, 0), hits=paid)
         elif state is State.CREATING:
-            store.intend(ord_, request_id=f"asked-{ord_}", at=NOW, calls=Calls(0, 1, 1), hits=paid)
+            changes.intend(db, ord_, request_id=f"asked-{ord_}", at=NOW, calls=Calls(0, 1, 1), hits=paid)
 
 
 @pytest.fixture
@@ -82,11 +83,11 @@ def test_new_directory_needs_no_recovery(left: Left) -> None:
     assert left.open() == Recovered(0, 0, 0)
 
 
-def test_create_without_an_outcome_is_in_doubt_with_its_request(store: Store, left: Left) -> None:
-    on_their_way(store, State.CREATING, State.PENDING, State.SEARCHED)
+def test_create_without_an_outcome_is_in_doubt_with_its_request(db: Database, left: Left) -> None:
+    on_their_way(db, State.CREATING, State.PENDING, State.SEARCHED)
     assert left.open() == Recovered(0, 0, 1)
     assert states(left.folder) == {"SKU-1": State.IN_DOUBT, "SKU-2": State.PENDING, "SKU-3": State.SEARCHED}
-    ((work, state, problem),) = store.open_items(after=0, limit=9)
+    ((work, state, problem),) = items.open_items(db, after=0, limit=9)
     assert (state, problem.code, problem.request_id, problem.retryable) == (
         State.IN_DOUBT,
         "interrupted",
@@ -97,8 +98,8 @@ def test_create_without_an_outcome_is_in_doubt_with_its_request(store: Store, le
     assert "2026-11-21T12:00:00.000Z" in problem.message
 
 
-def test_tasked_line_of_a_create_under_way_is_adopted_with_its_task(store: Store, left: Left) -> None:
-    on_their_way(store, State.CREATING, State.CREATING)
+def test_tasked_line_of_a_create_under_way_is_adopted_with_its_task(db: Database, left: Left) -> None:
+    on_their_way(db, State.CREATING, State.CREATING)
     left.write(left.line(1))
     assert left.open() == Recovered(1, 0, 1)
     assert rows(left.folder, "state, task_id, task_at, calls, segment") == [
@@ -112,24 +113,24 @@ def test_tasked_line_of_a_create_under_way_is_adopted_with_its_task(store: Store
 @pytest.mark.parametrize(
     "status", [State.NO_HITS, State.SEARCH_ONLY, State.TASKED], ids=lambda state: state.name.lower()
 )
-def test_line_of_an_item_that_waits_is_adopted(before: State, status: State, store: Store, left: Left) -> None:
+def test_line_of_an_item_that_waits_is_adopted(before: State, status: State, db: Database, left: Left) -> None:
     """A tasked line of an item without an intent is one that shares another item's task."""
-    on_their_way(store, before)
+    on_their_way(db, before)
     left.write(left.line(1, status=status))
     assert left.open() == Recovered(1, 0, 0)
     assert states(left.folder) == {"SKU-1": status}
     assert_index_matches(left.folder)
 
 
-def test_lines_are_adopted_in_their_order_after_those_already_known(store: Store, left: Left) -> None:
-    on_their_way(store, State.CREATING, State.PENDING, State.CREATING)
+def test_lines_are_adopted_in_their_order_after_those_already_known(db: Database, left: Left) -> None:
+    on_their_way(db, State.CREATING, State.PENDING, State.CREATING)
     left.write(left.line(3))
     left.open()
     left.write(left.line(2, status=State.NO_HITS))
     assert left.open() == Recovered(1, 0, 0)
     assert [record["item"] for record in records(left.folder)] == ["SKU-3", "SKU-2"]
     assert_index_matches(left.folder)
-    assert last_line(store).seq == 1
+    assert line_index.last(db).seq == 1
 
 
 NOT_OURS = {
@@ -147,8 +148,8 @@ NOT_OURS = {
 
 
 @pytest.mark.parametrize("kind", NOT_OURS)
-def test_what_is_no_line_of_a_waiting_item_is_cut_with_all_that_follows(kind: str, store: Store, left: Left) -> None:
-    on_their_way(store, State.CREATING, State.PENDING)
+def test_what_is_no_line_of_a_waiting_item_is_cut_with_all_that_follows(kind: str, db: Database, left: Left) -> None:
+    on_their_way(db, State.CREATING, State.PENDING)
     left.write(left.line(2, status=State.NO_HITS))
     left.open()
     before = (left.folder / RESULTS).read_bytes()
@@ -160,16 +161,16 @@ def test_what_is_no_line_of_a_waiting_item_is_cut_with_all_that_follows(kind: st
     assert states(left.folder) == {"SKU-1": State.IN_DOUBT, "SKU-2": State.NO_HITS}
 
 
-def test_second_line_of_the_same_item_is_cut(store: Store, left: Left) -> None:
-    on_their_way(store, State.CREATING)
+def test_second_line_of_the_same_item_is_cut(db: Database, left: Left) -> None:
+    on_their_way(db, State.CREATING)
     left.write(left.line(1), left.line(1))
     assert left.open() == Recovered(1, len(left.line(1)), 0)
     assert_settled_once(left.folder)
     assert_index_matches(left.folder)
 
 
-def test_recovery_of_what_is_whole_changes_nothing(store: Store, left: Left) -> None:
-    on_their_way(store, State.CREATING, State.CREATING, State.PENDING)
+def test_recovery_of_what_is_whole_changes_nothing(db: Database, left: Left) -> None:
+    on_their_way(db, State.CREATING, State.CREATING, State.PENDING)
     left.write(left.line(1), left.line(2)[:50])
     left.open()
     rows_before, bytes_before = rows(left.folder, "*"), (left.folder / RESULTS).read_bytes()
@@ -194,22 +195,22 @@ class Dies:
         self.inner.close()
 
 
-def test_death_at_any_statement_of_the_recovery_loses_nothing(store: Store, left: Left) -> None:
+def test_death_at_any_statement_of_the_recovery_loses_nothing(db: Database, left: Left) -> None:
     """Also between the cut and the commit, and after an adoption that was never committed."""
-    on_their_way(store, State.CREATING, State.CREATING, State.PENDING)
+    on_their_way(db, State.CREATING, State.CREATING, State.PENDING)
     left.write(left.line(1), left.line(3, status=State.NO_HITS), left.line(2)[:-1])
     deaths = 0
     for at in range(1, 200):
         dying = Dies(left.folder / JOURNAL, at)
-        sink = Sink(left.folder / RESULTS)
+        results = ResultsFile(left.folder / RESULTS)
         try:
-            recover(Store(dying), sink, now=LATER)
+            recover(Database(dying), results, now=LATER)
             break
         except KeyboardInterrupt:
             deaths += 1
         finally:
             dying.close()
-            sink.close()
+            results.close()
     assert deaths >= 9  # BEGIN, COMMIT and all between
     assert left.open() == Recovered(0, 0, 0)
     assert states(left.folder) == {"SKU-1": State.TASKED, "SKU-2": State.IN_DOUBT, "SKU-3": State.NO_HITS}
@@ -218,8 +219,8 @@ def test_death_at_any_statement_of_the_recovery_loses_nothing(store: Store, left
 
 
 @pytest.mark.parametrize("harm", ["shortened", "changed"])
-def test_results_changed_by_others_stop_the_start_and_are_left_as_they_are(harm: str, store: Store, left: Left) -> None:
-    on_their_way(store, State.CREATING, State.CREATING)
+def test_results_changed_by_others_stop_the_start_and_are_left_as_they_are(harm: str, db: Database, left: Left) -> None:
+    on_their_way(db, State.CREATING, State.CREATING)
     left.write(left.line(1))
     left.open()
     data = (left.folder / RESULTS).read_bytes()
@@ -248,9 +249,9 @@ class Torn(NamedTuple):
         path.write_bytes(self.known + tail)
         connection = sqlite3.connect(":memory:", isolation_level=None)
         self.template.backup(connection)
-        sink = Sink(path)
-        recovered = recover(Store(connection), sink, now=LATER)
-        sink.close()
+        results = ResultsFile(path)
+        recovered = recover(Database(connection), results, now=LATER)
+        results.close()
         found = connection.execute("SELECT state, crc FROM items WHERE ord > 2 ORDER BY ord").fetchall()
         connection.close()
         return recovered.adopted, path.read_bytes(), [State(state) for state, _ in found]
@@ -264,8 +265,8 @@ class Torn(NamedTuple):
 
 
 @pytest.fixture
-def torn(store: Store, left: Left, tmp_path: Path) -> Iterator[Torn]:
-    on_their_way(store, *[State.CREATING] * 5)
+def torn(db: Database, left: Left, tmp_path: Path) -> Iterator[Torn]:
+    on_their_way(db, *[State.CREATING] * 5)
     left.write(left.line(1), left.line(2))
     with open_store_ready(left) as template:
         lines = [left.line(number) for number in (3, 4, 5)]
@@ -284,13 +285,13 @@ class open_store_ready:  # noqa: N801 - reads as a function
         disk = connect(self.left.folder / JOURNAL)
         disk.backup(self.memory)
         disk.close()
-        sink = Sink(self.left.folder / RESULTS)
-        store = Store(self.memory)
-        sink.position(None)
-        for ord_, line in enumerate(list(sink.tail()), start=1):
-            place = sink.adopt(line)
-            store.settle(ord_, State.TASKED, line=place, calls=Calls(0, 1, 1), task=Task(f"task-{ord_}", NOW))
-        sink.close()
+        results = ResultsFile(self.left.folder / RESULTS)
+        db = Database(self.memory)
+        results.position(None)
+        for ord_, line in enumerate(list(results.tail()), start=1):
+            place = results.adopt(line)
+            changes.settle(db, ord_, State.TASKED, line=place, calls=Calls(0, 1, 1), task=Task(f"task-{ord_}", NOW))
+        results.close()
         return self.memory
 
     def __exit__(self, *_: object) -> None:
@@ -329,9 +330,9 @@ REASONS = {
 
 
 @pytest.mark.parametrize("reason", REASONS)
-def test_what_may_pass_waits_again_and_nothing_else(reason: str, store: Store, left: Left) -> None:
+def test_what_may_pass_waits_again_and_nothing_else(reason: str, db: Database, left: Left) -> None:
     state, problem, after = REASONS[reason]
-    on_their_way(store, State.CREATING if state is State.IN_DOUBT else State.PENDING)
-    store.leave_open(1, state, problem, calls=Calls())
-    assert requeue_failed(store) == (after is State.PENDING)
+    on_their_way(db, State.CREATING if state is State.IN_DOUBT else State.PENDING)
+    changes.leave_open(db, 1, state, problem, calls=Calls())
+    assert requeue_failed(db) == (after is State.PENDING)
     assert states(left.folder) == {"SKU-1": after}

@@ -9,90 +9,92 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import JournalError
-from pipeline.journal.results_file import Line, Sink
+from pipeline.journal.results_file import Line, ResultsFile
 
 ONE, TWO, THREE = b'{"item":"1"}\n', b'{"item":"2","x":"yy"}\n', b'{"item":"3"}\n'
 
 
 @pytest.fixture
-def sink(tmp_path: Path) -> Iterator[Sink]:
-    sink = Sink(tmp_path / "results.jsonl")
-    yield sink
-    sink.close()
+def results(tmp_path: Path) -> Iterator[ResultsFile]:
+    results = ResultsFile(tmp_path / "results.jsonl")
+    yield results
+    results.close()
 
 
 @pytest.fixture
-def written(sink: Sink) -> list[Line]:
+def written(results: ResultsFile) -> list[Line]:
     """Three lines in two groups."""
-    return sink.append([ONE, TWO]) + sink.append([THREE])
+    return results.append([ONE, TWO]) + results.append([THREE])
 
 
-def test_lines_lie_one_after_another_and_say_where(sink: Sink, written: list[Line]) -> None:
-    assert sink.path.read_bytes() == ONE + TWO + THREE
+def test_lines_lie_one_after_another_and_say_where(results: ResultsFile, written: list[Line]) -> None:
+    assert results.path.read_bytes() == ONE + TWO + THREE
     assert written == [
         Line(0, 0, len(ONE), zlib.crc32(ONE)),
         Line(1, len(ONE), len(TWO), zlib.crc32(TWO)),
         Line(2, len(ONE + TWO), len(THREE), zlib.crc32(THREE)),
     ]
-    assert [sink.read(line) for line in written] == [ONE, TWO, THREE]
+    assert [results.read(line) for line in written] == [ONE, TWO, THREE]
 
 
-def test_results_are_only_for_their_owner(sink: Sink) -> None:
-    assert stat.S_IMODE(sink.path.stat().st_mode) == 0o600
+def test_results_are_only_for_their_owner(results: ResultsFile) -> None:
+    assert stat.S_IMODE(results.path.stat().st_mode) == 0o600
 
 
 def test_link_in_the_place_of_the_results_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "results.jsonl").symlink_to(tmp_path / "victim")
     with pytest.raises(OSError, match=r"results\.jsonl"):
-        Sink(tmp_path / "results.jsonl")
+        ResultsFile(tmp_path / "results.jsonl")
     assert not (tmp_path / "victim").exists()
 
 
-def test_lines_are_synced_before_anyone_hears_where_they_lie(sink: Sink, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lines_are_synced_before_anyone_hears_where_they_lie(
+    results: ResultsFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
     sizes: list[int] = []
     monkeypatch.setattr(os, "fdatasync", lambda fd: sizes.append(os.fstat(fd).st_size))
-    sink.append([ONE, TWO])
+    results.append([ONE, TWO])
     assert sizes == [len(ONE + TWO)]
 
 
 @pytest.mark.parametrize("system", ["with writev", "without"])
-def test_short_writes_are_continued(sink: Sink, system: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_short_writes_are_continued(results: ResultsFile, system: str, monkeypatch: pytest.MonkeyPatch) -> None:
     write = os.write
     monkeypatch.setattr(os, "write", lambda fd, data: write(fd, data[:5]))
     if system == "without":
         monkeypatch.delattr(os, "writev")
     else:
         monkeypatch.setattr(os, "writev", lambda fd, parts: write(fd, b"".join(parts)[:7]))
-    sink.append([ONE, TWO])
-    assert sink.path.read_bytes() == ONE + TWO
+    results.append([ONE, TWO])
+    assert results.path.read_bytes() == ONE + TWO
 
 
-def test_any_number_of_lines_is_written_in_order(sink: Sink) -> None:
+def test_any_number_of_lines_is_written_in_order(results: ResultsFile) -> None:
     """The system takes no more than 1,024 parts at once."""
     lines = [b'{"item":"%d"}\n' % n for n in range(2_500)]
-    sink.append(lines)
-    assert sink.path.read_bytes() == b"".join(lines)
+    results.append(lines)
+    assert results.path.read_bytes() == b"".join(lines)
 
 
 def test_start_goes_on_after_the_last_known_line(tmp_path: Path, written: list[Line]) -> None:
-    again = Sink(tmp_path / "results.jsonl")
+    again = ResultsFile(tmp_path / "results.jsonl")
     again.position(written[2])
     assert again.append([ONE]) == [Line(3, len(ONE + TWO + THREE), len(ONE), zlib.crc32(ONE))]
     assert again.path.read_bytes() == ONE + TWO + THREE + ONE
     again.close()
 
 
-def test_results_that_were_shortened_are_refused_with_what_to_do(sink: Sink, written: list[Line]) -> None:
-    os.truncate(sink.path, 20)
+def test_results_that_were_shortened_are_refused_with_what_to_do(results: ResultsFile, written: list[Line]) -> None:
+    os.truncate(results.path, 20)
     with pytest.raises(
         JournalError, match=r"results\.jsonl was shortened.*byte 20.*the whole file back.*pipeline repair"
     ):
-        sink.position(written[2])
+        results.position(written[2])
 
 
 def test_results_that_were_deleted_are_refused_with_what_to_do(tmp_path: Path, written: list[Line]) -> None:
     (tmp_path / "results.jsonl").unlink()
-    again = Sink(tmp_path / "results.jsonl")
+    again = ResultsFile(tmp_path / "results.jsonl")
     with pytest.raises(JournalError, match="was shortened"):
         again.position(written[2])
     again.close()
@@ -100,57 +102,57 @@ def test_results_that_were_deleted_are_refused_with_what_to_do(tmp_path: Path, w
 
 @pytest.mark.parametrize("at", range(len(THREE)))
 def test_results_whose_last_line_was_changed_are_refused_with_what_to_do(
-    at: int, sink: Sink, written: list[Line]
+    at: int, results: ResultsFile, written: list[Line]
 ) -> None:
-    data = bytearray(sink.path.read_bytes())
+    data = bytearray(results.path.read_bytes())
     data[written[2].offset + at] ^= 1
-    sink.path.write_bytes(data)
+    results.path.write_bytes(data)
     with pytest.raises(
         JournalError, match=r"results\.jsonl was changed: line 3 .*the original file back.*pipeline repair"
     ):
-        sink.position(written[2])
+        results.position(written[2])
 
 
-def test_tail_is_the_whole_lines_that_the_journal_does_not_know(sink: Sink, written: list[Line]) -> None:
-    os.write(sink._fd, b'{"item":"4')
-    sink.position(written[0])
-    assert list(sink.tail()) == [TWO, THREE]
+def test_tail_is_the_whole_lines_that_the_journal_does_not_know(results: ResultsFile, written: list[Line]) -> None:
+    os.write(results._fd, b'{"item":"4')
+    results.position(written[0])
+    assert list(results.tail()) == [TWO, THREE]
 
 
-def test_everything_is_tail_for_a_journal_that_knows_nothing(sink: Sink, written: list[Line]) -> None:
-    sink.position(None)
-    assert list(sink.tail()) == [ONE, TWO, THREE]
+def test_everything_is_tail_for_a_journal_that_knows_nothing(results: ResultsFile, written: list[Line]) -> None:
+    results.position(None)
+    assert list(results.tail()) == [ONE, TWO, THREE]
 
 
-def test_tail_is_read_whole_however_long_its_lines_are(sink: Sink) -> None:
+def test_tail_is_read_whole_however_long_its_lines_are(results: ResultsFile) -> None:
     long = [b"x" * size + b"\n" for size in ((1 << 20) - 1, 1 << 20, 5, 3 << 20)]
-    sink.append(long)
-    sink.position(None)
-    assert list(sink.tail()) == long
+    results.append(long)
+    results.position(None)
+    assert list(results.tail()) == long
 
 
-def test_adopted_lines_stay_and_the_rest_is_cut(sink: Sink, written: list[Line]) -> None:
-    sink.position(written[0])
-    assert sink.adopt(TWO) == written[1]
-    assert sink.cut() == len(THREE)
-    assert sink.path.read_bytes() == ONE + TWO
-    assert sink.append([THREE]) == [written[2]]
-    assert sink.path.read_bytes() == ONE + TWO + THREE
+def test_adopted_lines_stay_and_the_rest_is_cut(results: ResultsFile, written: list[Line]) -> None:
+    results.position(written[0])
+    assert results.adopt(TWO) == written[1]
+    assert results.cut() == len(THREE)
+    assert results.path.read_bytes() == ONE + TWO
+    assert results.append([THREE]) == [written[2]]
+    assert results.path.read_bytes() == ONE + TWO + THREE
 
 
-def test_cut_of_nothing_is_nothing(sink: Sink, written: list[Line]) -> None:
-    sink.position(written[2])
-    assert (list(sink.tail()), sink.cut()) == ([], 0)
-    assert sink.path.read_bytes() == ONE + TWO + THREE
+def test_cut_of_nothing_is_nothing(results: ResultsFile, written: list[Line]) -> None:
+    results.position(written[2])
+    assert (list(results.tail()), results.cut()) == ([], 0)
+    assert results.path.read_bytes() == ONE + TWO + THREE
 
 
 def test_line_that_stayed_although_it_was_unsynced_is_synced_by_the_cut(
-    sink: Sink, written: list[Line], monkeypatch: pytest.MonkeyPatch
+    results: ResultsFile, written: list[Line], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An adopted line was perhaps never synced; the journal is about to know it."""
     synced: list[int] = []
     monkeypatch.setattr(os, "fsync", synced.append)
-    sink.position(written[1])
-    sink.adopt(THREE)
-    sink.cut()
-    assert synced == [sink._fd]
+    results.position(written[1])
+    results.adopt(THREE)
+    results.cut()
+    assert synced == [results._fd]

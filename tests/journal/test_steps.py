@@ -1,6 +1,7 @@
-"""A group's intents and settlements at once: the same as one by one, in the order that counts, or not at all."""
+"""An item's steps are durable when they return; of a group all at once or not at all, in the order that counts."""
 
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,13 +10,126 @@ import pytest
 
 from pipeline.errors import JournalError
 from pipeline.journal.journal import Journal
-from pipeline.journal.results_file import Line
-from pipeline.journal.sql.database import settled_step
+from pipeline.journal.spool import mark_of
+from pipeline.journal.sql import changes, items
+from pipeline.journal.sql.changes import settled_step
+from pipeline.journal.sql.rows import Line, SpoolRef, note_of
 from pipeline.journal.storage import open_disk
-from pipeline.models import Calls, State, Task
-from tests.support.fakes import NOW, admitted, hits, open_journal, rows, states, work_of
+from pipeline.models import Calls, Kind, Problem, State, Task, Upload
+from tests.support.fakes import (
+    NOW,
+    admitted,
+    assert_index_matches,
+    dead_copy,
+    hits,
+    look,
+    open_journal,
+    records,
+    rows,
+    states,
+    work_of,
+)
 
 pytestmark = pytest.mark.anyio
+
+PASSING = Problem("search", "67200100", "busy", "retry", True)
+LOST = Problem("create", "no_answer", "lost", "in_doubt", False)
+
+
+async def test_intent_is_durable_with_its_hits_when_it_returns(tmp_path: Path) -> None:
+    async with open_journal(tmp_path / "run") as journal:
+        await admitted(journal, 1)
+        await journal.steps.intend(work_of(1, calls=Calls(0, 1, 0)), hits(), request_id="asked", at=NOW)
+        dead = dead_copy(tmp_path / "run", tmp_path / "dead")
+    assert rows(dead, "state, intent, attempt, segment, calls") == [
+        (2, "asked", 1, 1, '{"upload":0,"search":1,"create":1}')
+    ]
+    async with open_journal(dead) as journal:
+        assert states(dead) == {"SKU-1": State.IN_DOUBT}
+        ref = SpoolRef(*(rows(dead, "segment, spooled_at, spooled")[0]))
+        assert await look(journal, lambda disk: disk.spool.read(ref, mark=mark_of(1, note_of(hits())))) == hits().array
+
+
+async def test_settled_item_is_durable_line_and_state_when_it_returns(tmp_path: Path) -> None:
+    async with open_journal(tmp_path / "run") as journal:
+        await admitted(journal, 1)
+        work = work_of(1, calls=Calls(0, 1, 1))
+        await journal.steps.intend(work, hits(), request_id="asked", at=NOW)
+        await journal.steps.settle(work, State.TASKED, b'{"item":"SKU-1"}\n', Task("t-1", NOW))
+        dead = dead_copy(tmp_path / "run", tmp_path / "dead")
+        id_, state, line, problem = await journal.waiting.standing(1)
+        assert (id_, state, line, problem) == ("SKU-1", State.TASKED, b'{"item":"SKU-1"}\n', None)
+    assert records(dead) == [{"item": "SKU-1"}]
+    assert rows(dead, "state, task_id, segment") == [(10, "t-1", None)]
+    assert_index_matches(dead)
+
+
+async def test_open_item_is_durable_with_its_reason_and_its_hits_when_it_returns(tmp_path: Path) -> None:
+    async with open_journal(tmp_path / "run") as journal:
+        await admitted(journal, 1)
+        await journal.steps.leave_open(work_of(1, calls=Calls(0, 1, 0)), State.FAILED, PASSING, hits())
+        dead = dead_copy(tmp_path / "run", tmp_path / "dead")
+    async with open_journal(dead) as journal:
+        assert (await journal.waiting.standing(1))[1:] == (State.FAILED, None, PASSING)
+        assert await journal.requeue_failed() == 1
+        (work,) = await journal.waiting.take(State.SEARCHED, after=0, generation=1, now=NOW)
+        assert (work.hits, work.calls) == (hits(), Calls(0, 1, 0))
+
+
+async def test_refused_change_latches_the_journal(tmp_path: Path, broken: AsyncExitStack) -> None:
+    """What is in doubt can never be settled by a search alone."""
+    journal = await broken.enter_async_context(open_journal(tmp_path))
+    await admitted(journal, 1)
+    await journal.steps.intend(work_of(1), hits(), request_id="asked", at=NOW)
+    await journal.steps.leave_open(work_of(1), State.IN_DOUBT, LOST, hits())
+    with pytest.raises(JournalError):
+        await journal.steps.settle(work_of(1), State.NO_HITS, b'{"item":"SKU-1"}\n', None)
+    with pytest.raises(JournalError):
+        await journal.budget.reserve(Kind.SEARCH)
+    with pytest.raises(JournalError):
+        journal.steps.put_back(work_of(1), None)
+    assert states(tmp_path) == {"SKU-1": State.IN_DOUBT}
+
+
+async def test_upload_is_remembered_for_the_next_run(tmp_path: Path) -> None:
+    async with open_journal(tmp_path) as journal:
+        await admitted(journal, 1, local=True, source="a.jpg")
+        journal.steps.uploaded(work_of(1), Upload("https://up.example/1", NOW + 60), "ab")
+    async with open_journal(tmp_path) as journal:
+        (work,) = await journal.waiting.take(State.PENDING, after=0, generation=1, now=NOW)
+        assert (work.upload, work.sha256) == (Upload("https://up.example/1", NOW + 60), "ab")
+
+
+async def test_item_put_back_waits_with_its_hits_and_without_a_second_copy(tmp_path: Path) -> None:
+    async with open_journal(tmp_path) as journal:
+        await admitted(journal, 1, 2, 3)
+        journal.steps.put_back(work_of(1), None)
+        journal.steps.put_back(work_of(2, calls=Calls(0, 1, 0)), hits())
+        await journal.steps.intend(work_of(3, calls=Calls(0, 1, 0)), hits(), request_id="r", at=NOW)
+        journal.steps.put_back(work_of(3, calls=Calls(0, 1, 0)), None)
+        journal.steps.put_back(work_of(3, calls=Calls(0, 1, 0)), hits())
+        await look(journal, lambda disk: None)
+        size = sum(path.stat().st_size for path in (tmp_path / "spool").iterdir())
+        assert size == 2 * (4 + len(hits().array))
+        assert [w.ord for w in await journal.waiting.take(State.PENDING, after=0, generation=1, now=NOW)] == [1]
+        found = await journal.waiting.take(State.SEARCHED, after=0, generation=1, now=NOW)
+    assert [(work.ord, work.hits) for work in found] == [(2, hits()), (3, hits())]
+
+
+async def test_intent_is_not_spooled_again_after_a_refused_attempt(tmp_path: Path) -> None:
+    async with open_journal(tmp_path) as journal:
+        await admitted(journal, 1)
+        work = work_of(1, calls=Calls(0, 1, 0))
+        for _ in range(3):
+            await journal.steps.intend(work, hits(), request_id="r", at=NOW)
+            journal.steps.put_back(work, None)
+        await look(journal, lambda disk: None)
+        (segment,) = (tmp_path / "spool").iterdir()
+        assert segment.stat().st_size == 4 + len(hits().array)
+    assert rows(tmp_path, "state, attempt") == [(1, 3)]
+
+
+# --- many at once ---
 
 MANY = range(1, 41)
 
@@ -34,16 +148,16 @@ async def test_many_intents_in_one_group_each_keep_their_own_hits(tmp_path: Path
         assert [row[:5] for row in found] == [(n, 2, f"asked {n}", NOW + n / 8, 1) for n in MANY]
         assert {row[5] for row in found} == {'{"upload":0,"search":1,"create":1}'}
         for n in MANY:
-            journal.put_back(work_of(n, calls=Calls(0, 1, 1)), None)
+            journal.steps.put_back(work_of(n, calls=Calls(0, 1, 1)), None)
         taken = []
-        while batch := await journal.take(State.SEARCHED, after=len(taken), generation=1, now=NOW):
+        while batch := await journal.waiting.take(State.SEARCHED, after=len(taken), generation=1, now=NOW):
             taken += batch
     assert [work.hits and work.hits.array for work in taken] == [b"[%d]" % n for n in MANY]
 
 
 def _intending(journal: Journal, n: int) -> Callable[[], object]:
     async def intend() -> None:
-        await journal.intend(
+        await journal.steps.intend(
             work_of(n, calls=Calls(0, 1, 0)),
             replace(hits(), array=b"[%d]" % n),
             request_id=f"asked {n}",
@@ -60,25 +174,25 @@ async def test_what_is_posted_between_two_changes_stays_between_them(tmp_path: P
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_intending(journal, 1))  # type: ignore[arg-type]
             await anyio.lowlevel.checkpoint()
-            journal.put_back(work_of(1, calls=Calls(0, 1, 0)), None)
+            journal.steps.put_back(work_of(1, calls=Calls(0, 1, 0)), None)
             tasks.start_soon(_intending(journal, 2))  # type: ignore[arg-type]
         assert list(states(tmp_path).values()) == [State.SEARCHED, State.CREATING]
 
 
 async def test_one_illegal_settlement_in_a_group_commits_none_of_it(tmp_path: Path) -> None:
     disk = open_disk(tmp_path, now=NOW)
-    disk.store.do(
+    disk.db.do(
         "INSERT INTO items (ord, id, source, local, origin, labels, source_key, generation, state) "
         "VALUES (1, 'a', 'u', 0, 'o', '{}', 1, 1, 0), (2, 'b', 'v', 0, 'o', '{}', 2, 1, 10)"
     )
     place = [Line(n, n, 1, 0) for n in range(2)]
     steps = [settled_step(n, State.TASKED, place[n - 1], Calls(0, 1, 1), Task(f"t{n}", NOW)) for n in (1, 2)]
     with pytest.raises(Exception, match="illegal change of state"):
-        disk.store.advance(steps)
-    assert disk.store.counts() == {State.PENDING: 1, State.TASKED: 1}
+        changes.advance(disk.db, steps)
+    assert items.counts(disk.db) == {State.PENDING: 1, State.TASKED: 1}
     with pytest.raises(JournalError, match="refused a change"):
-        disk.store.advance([steps[0], (7, *steps[1][1:])])  # nobody has this number
-    assert disk.store.counts() == {State.PENDING: 1, State.TASKED: 1}
+        changes.advance(disk.db, [steps[0], (7, *steps[1][1:])])  # nobody has this number
+    assert items.counts(disk.db) == {State.PENDING: 1, State.TASKED: 1}
     disk.close(clean=False)
 
 
@@ -102,6 +216,6 @@ async def test_intents_and_settlements_of_one_group_keep_what_is_not_theirs(tmp_
 def _settling(journal: Journal, n: int) -> Callable[[], object]:
     async def settle() -> None:
         line = b'{"item":"%d"}\n' % n
-        await journal.settle(work_of(n, calls=Calls(0, 1, 1)), State.TASKED, line, Task(f"task {n}", NOW + n))
+        await journal.steps.settle(work_of(n, calls=Calls(0, 1, 1)), State.TASKED, line, Task(f"task {n}", NOW + n))
 
     return settle

@@ -1,16 +1,21 @@
 """Opening a run directory: never over results whose journal is gone, and with names that survive a power loss."""
 
 import os
+import sqlite3
 from pathlib import Path
 
 import pytest
 
 from pipeline.errors import JournalError
+from pipeline.journal.sql import changes
 from pipeline.journal.sql.admission import admit
-from pipeline.journal.storage import JOURNAL, RESULTS, open_disk
+from pipeline.journal.sql.database import Database
+from pipeline.journal.sql.items import counts
+from pipeline.journal.storage import JOURNAL, RESULTS, open_disk, reading_only
 from pipeline.journal.verify import refuse_changed_lines
 from pipeline.models import Calls, State
 from tests.support.fakes import item
+from tests.support.journal_rows import put
 
 NOW = 1_795_262_400.0
 
@@ -44,10 +49,10 @@ def test_names_of_new_files_and_of_their_folders_are_synced(tmp_path: Path, monk
 def three_lines(folder: Path, *, clean: bool = True) -> Path:
     """A run directory with three settled items; its results.jsonl."""
     disk = open_disk(folder, now=NOW)
-    admit(disk.store, [item(n) for n in range(3)], generation=1, accept_changes=False)
-    placed = disk.sink.append([b'{"item":"%d"}\n' % n for n in range(3)])
+    admit(disk.db, [item(n) for n in range(3)], generation=1, accept_changes=False)
+    placed = disk.results.append([b'{"item":"%d"}\n' % n for n in range(3)])
     for ord_, line in enumerate(placed, start=1):
-        disk.store.settle(ord_, State.NO_HITS, line=line, calls=Calls(), task=None)
+        changes.settle(disk.db, ord_, State.NO_HITS, line=line, calls=Calls(), task=None)
     disk.close(clean=clean)
     return folder / RESULTS
 
@@ -71,7 +76,35 @@ def test_of_large_results_every_start_checks_the_last_lines(tmp_path: Path) -> N
     disk = open_disk(tmp_path, now=NOW)
     whole = results.read_bytes()
     results.write_bytes(whole.replace(b'"1"', b'"7"'))
-    refuse_changed_lines(disk.store, results, most=len(whole) // 3)
+    refuse_changed_lines(disk.db, results, most=len(whole) // 3)
     with pytest.raises(JournalError, match="line 2"):
-        refuse_changed_lines(disk.store, results, most=len(whole) // 3 + 1)
+        refuse_changed_lines(disk.db, results, most=len(whole) // 3 + 1)
     disk.close()
+
+
+def test_file_that_is_no_journal_is_refused(tmp_path: Path) -> None:
+    (tmp_path / JOURNAL).write_bytes(b"this was never SQLite" * 100)
+    with pytest.raises(JournalError, match="cannot be read"):
+        open_disk(tmp_path, now=NOW)
+
+
+def test_results_that_cannot_be_opened_are_refused_with_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / RESULTS).mkdir()
+    with pytest.raises(JournalError, match="cannot be written: Is a directory; check the disk and the permissions"):
+        open_disk(tmp_path, now=NOW)
+
+
+def test_reading_needs_a_journal_and_never_writes(db: Database, tmp_path: Path) -> None:
+    put(db, 1)
+    with reading_only(tmp_path) as seen:
+        assert counts(seen) == {State.PENDING: 1}
+        with pytest.raises(sqlite3.OperationalError, match="readonly"):
+            seen.set_meta("version", "9")
+    with pytest.raises(JournalError, match="no run here"), reading_only(tmp_path / "elsewhere"):
+        pass
+
+
+def test_reading_what_is_no_journal_is_refused(tmp_path: Path) -> None:
+    (tmp_path / JOURNAL).write_bytes(b"this was never SQLite" * 100)
+    with pytest.raises(JournalError, match="cannot be read"), reading_only(tmp_path):
+        pass

@@ -278,7 +278,7 @@ def test_after_an_unclean_end_the_journal_is_checked_before_anything_is_sent(dam
 def test_damage_that_no_start_would_touch_is_found_after_an_unclean_end(tmp_path: Path, *, clean: bool) -> None:
     """A page in the middle of a table: only the whole check sees it, and it is made when the last run died."""
     disk = open_disk(tmp_path, now=0.0)
-    admit(disk.store, [item(n) for n in range(1000)], generation=1, accept_changes=False)
+    admit(disk.db, [item(n) for n in range(1000)], generation=1, accept_changes=False)
     disk.close(clean=clean)
     data = bytearray((tmp_path / "journal.sqlite").read_bytes())
     page = data.index(b"images[500]") // 4096  # the origin stands in the table alone, in no index

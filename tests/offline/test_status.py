@@ -10,7 +10,7 @@ import pytest
 from pipeline.cli import main as cli
 from pipeline.errors import InDoubt, ItemRefused, TryAgain
 from pipeline.journal.sql.forecast import expiries, repeatable
-from pipeline.journal.storage import looking
+from pipeline.journal.storage import reading_only
 from pipeline.models import EXPIRY_MARGIN_S, HITS_LIFE_S, TASK_LIFE_S, Item, Kind
 from pipeline.offline.status import SHOWN, read_status
 from pipeline.sources.pictures import Picture
@@ -78,8 +78,8 @@ def test_ids_with_spaces_are_quoted_for_the_shell(tmp_path: Path) -> None:
 
 
 def at(folder: Path, now: float) -> dict[str, Any]:
-    with looking(folder) as store:
-        return dict(expiries(store, now=now))
+    with reading_only(folder) as db:
+        return dict(expiries(db, now=now))
 
 
 def test_the_first_of_each_kind_to_expire_and_how_many_within_the_hour(troubled: Path) -> None:
@@ -102,5 +102,5 @@ def test_uploads_of_items_that_are_not_settled_expire_too(tmp_path: Path) -> Non
 
 
 def test_a_plan_counts_the_creates_that_the_job_allows_in_doubt(troubled: Path) -> None:
-    with looking(troubled) as store:
-        assert [repeatable(store, most=most) for most in (0, 1, 5)] == [0, 1, 1]
+    with reading_only(troubled) as db:
+        assert [repeatable(db, most=most) for most in (0, 1, 5)] == [0, 1, 1]

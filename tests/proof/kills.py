@@ -30,7 +30,7 @@ import pytest
 
 from pipeline import RunOptions, run_job
 from pipeline.errors import JournalError, PipelineError
-from pipeline.journal.journal import Journal
+from pipeline.journal.steps import Steps
 from pipeline.sandbox.faults import FaultPlan
 from pipeline.sandbox.resources import resource
 from pipeline.sandbox.server import SandboxServer
@@ -71,13 +71,13 @@ def live(job: Path, mutant: str | None) -> None:
     with pytest.MonkeyPatch.context() as patch:
         if mutant:
             MUTANTS[mutant].apply(patch)
-        settle = Journal.settle
+        settle = Steps.settle
 
-        async def noting(self: Journal, work: Any, state: Any, line: bytes, task: Any) -> None:
+        async def noting(self: Steps, work: Any, state: Any, line: bytes, task: Any) -> None:
             await settle(self, work, state, line, task)
             os.write(note, f"{zlib.crc32(bytes(line))} {work.item.id}\n".encode())
 
-        patch.setattr(Journal, "settle", noting)
+        patch.setattr(Steps, "settle", noting)
         try:
             exit_code = run_job(job, options=RunOptions(environment=ACCOUNT)).exit_code
         except PipelineError as error:

@@ -24,7 +24,7 @@ from pipeline.engine.engine import Engine
 from pipeline.engine.intake import Intake
 from pipeline.engine.parts import Ports
 from pipeline.journal.journal import Journal
-from pipeline.journal.sql.database import ADVANCE
+from pipeline.journal.sql.changes import ADVANCE
 from pipeline.journal.storage import connect, open_disk
 from pipeline.journal.writer import Writer
 from pipeline.models import PAID, Choice, Hits, Item, Kind, Task
@@ -95,21 +95,23 @@ class PacedVendor:
     def stop(self, *kinds: Kind) -> None: ...
 
 
-class TimedJournal(Journal):
-    """Notes how long each barrier was waited for: an intent, and a line with its commit."""
+def timed(journal: Journal, figures: Figures) -> Journal:
+    """Let the journal note how long each barrier was waited for: an intent, and a line with its commit."""
+    intend, settle = journal.steps.intend, journal.steps.settle
 
-    figures: Figures
-
-    async def intend(self, *args: Any, **kwargs: Any) -> None:
+    async def intending(*args: Any, **kwargs: Any) -> None:
         began = time.perf_counter()
-        await super().intend(*args, **kwargs)
-        self.figures.barriers.append(time.perf_counter() - began)
+        await intend(*args, **kwargs)
+        figures.barriers.append(time.perf_counter() - began)
 
-    async def settle(self, *args: Any, **kwargs: Any) -> None:
+    async def settling(*args: Any, **kwargs: Any) -> None:
         began = time.perf_counter()
-        await super().settle(*args, **kwargs)
-        self.figures.barriers.append(time.perf_counter() - began)
-        self.figures.items += 1
+        await settle(*args, **kwargs)
+        figures.barriers.append(time.perf_counter() - began)
+        figures.items += 1
+
+    journal.steps.intend, journal.steps.settle = intending, settling
+    return journal
 
 
 class SlowDisk:
@@ -171,8 +173,7 @@ async def load(
     with hold(folder), disk.mounted():
         writer = Writer(functools.partial(open_disk, folder, now=time.time(), connect=disk.connect, mounts=LOCAL))
         await writer.start()
-        journal = TimedJournal(writer, budgets=dict.fromkeys(PAID, 10 * count))
-        journal.figures = figures
+        journal = timed(Journal(writer, budgets=dict.fromkeys(PAID, 10 * count)), figures)
         try:
             tally = await journal.begin()
             intake = Intake(items(), journal, generation=1, fingerprint="same")

@@ -8,11 +8,11 @@ import msgspec
 import pytest
 
 from pipeline.journal import storage as disk_module
-from pipeline.journal.journal import Journal
-from pipeline.journal.results_file import Sink
-from pipeline.journal.sql.database import ADVANCE, Step, Store
-from pipeline.journal.sql.schema import configure
-from pipeline.journal.steps import Intent
+from pipeline.journal.results_file import ResultsFile
+from pipeline.journal.sql import changes
+from pipeline.journal.sql.changes import ADVANCE, Step
+from pipeline.journal.sql.database import Database, configure
+from pipeline.journal.steps import Intent, Steps
 from pipeline.journal.writer import Writer
 from pipeline.models import State
 
@@ -29,55 +29,55 @@ def _late_intent(patch: pytest.MonkeyPatch) -> None:
 
     (Left out altogether it is refused by the trigger in SQL, as soon as the first answer is lost.)
     """
-    intend, settle, leave_open, put_back = Journal.intend, Journal.settle, Journal.leave_open, Journal.put_back
+    intend, settle, leave_open, put_back = Steps.intend, Steps.settle, Steps.leave_open, Steps.put_back
     late: dict[int, Any] = {}
 
-    async def noted(self: Journal, work: Any, hits: Any, **how: Any) -> None:
+    async def noted(self: Steps, work: Any, hits: Any, **how: Any) -> None:
         late[work.ord] = hits, how
 
-    async def make_up(journal: Journal, work: Any) -> None:
+    async def make_up(steps: Steps, work: Any) -> None:
         if work.ord in late:
             hits, how = late.pop(work.ord)
-            await intend(journal, work, hits, **how)
+            await intend(steps, work, hits, **how)
 
-    async def settling(self: Journal, work: Any, *outcome: Any) -> None:
+    async def settling(self: Steps, work: Any, *outcome: Any) -> None:
         await make_up(self, work)
         await settle(self, work, *outcome)
 
-    async def leaving(self: Journal, work: Any, *outcome: Any) -> None:
+    async def leaving(self: Steps, work: Any, *outcome: Any) -> None:
         await make_up(self, work)
         await leave_open(self, work, *outcome)
 
-    def putting_back(self: Journal, work: Any, hits: Any) -> None:
+    def putting_back(self: Steps, work: Any, hits: Any) -> None:
         late.pop(work.ord, None)
         put_back(self, work, hits)
 
-    patch.setattr(Journal, "intend", noted)
-    patch.setattr(Journal, "settle", settling)
-    patch.setattr(Journal, "leave_open", leaving)
-    patch.setattr(Journal, "put_back", putting_back)
+    patch.setattr(Steps, "intend", noted)
+    patch.setattr(Steps, "settle", settling)
+    patch.setattr(Steps, "leave_open", leaving)
+    patch.setattr(Steps, "put_back", putting_back)
 
 
 def _early_acknowledgement(patch: pytest.MonkeyPatch) -> None:
     write = Writer._write
 
     def early(self: Writer, disk: Any, group: Any) -> None:
-        do = disk.store.do
+        do = disk.db.do
 
         def telling(sql: str, *parameters: Any) -> Any:
-            if sql == "COMMIT" or (sql == ADVANCE and not disk.store._connection.in_transaction):
-                for operation in group:
-                    if operation.result is None and isinstance(operation.argument, Intent):
-                        operation.result = disk.spool._segment
+            if sql == "COMMIT" or (sql == ADVANCE and not disk.db.connection.in_transaction):
+                for change in group:
+                    if change.result is None and isinstance(getattr(change, "argument", None), Intent):
+                        change.result = disk.spool._segment
                 self._call_soon(self._acknowledge, group)
                 time.sleep(0.002)  # the loop is as fast as it likes to be
             return do(sql, *parameters)
 
-        disk.store.do = telling
+        disk.db.do = telling
         try:
             write(self, disk, group)
         finally:
-            disk.store.do = do
+            disk.db.do = do
 
     patch.setattr(Writer, "_write", early)
 
@@ -88,22 +88,22 @@ def _line_not_synced(patch: pytest.MonkeyPatch) -> None:
 
 def _line_after_commit(patch: pytest.MonkeyPatch) -> None:
     """The group's lines are only noted, and appended once the commit that knows them is done."""
-    append, write = Sink.append, Writer._write
+    append, write = ResultsFile.append, Writer._write
     late: list[bytes] = []
 
-    def noted(self: Sink, lines: Any) -> Any:
+    def noted(self: ResultsFile, lines: Any) -> Any:
         late.extend(lines)
         return [self.adopt(bytes(line)) for line in lines]
 
     def committing_first(self: Writer, disk: Any, group: Any) -> None:
         write(self, disk, group)
         if late:
-            next_, end = disk.sink._next, disk.sink._end
-            append(disk.sink, late)
-            disk.sink._next, disk.sink._end = next_, end
+            next_, end = disk.results._next, disk.results._end
+            append(disk.results, late)
+            disk.results._next, disk.results._end = next_, end
             late.clear()
 
-    patch.setattr(Sink, "append", noted)
+    patch.setattr(ResultsFile, "append", noted)
     patch.setattr(Writer, "_write", committing_first)
 
 
@@ -117,24 +117,24 @@ def _normal(patch: pytest.MonkeyPatch) -> None:
 
 def _two_commits(patch: pytest.MonkeyPatch) -> None:
     """State and task in one commit, the line's place in the next: the first design, which lost lines now and then."""
-    advance = Store.advance
+    advance = changes.advance
 
-    def twice(self: Store, steps: Sequence[Step]) -> None:
+    def twice(db: Database, steps: Sequence[Step]) -> None:
         settled = [step for step in steps if step[1] is not State.CREATING]
-        advance(self, [step for step in steps if step[1] is State.CREATING])
-        within = self._connection.in_transaction
-        self.do("BEGIN IMMEDIATE") if not within else None
+        advance(db, [step for step in steps if step[1] is State.CREATING])
+        within = db.connection.in_transaction
+        db.do("BEGIN IMMEDIATE") if not within else None
         for ord_, state, _, _, _, _, _, task_id, task_at in settled:
-            changes = "UPDATE items SET state = ?, task_id = ?, task_at = ? WHERE ord = ?"
-            self.do(changes, (int(state), task_id, task_at, ord_))
-        self.do("COMMIT")
-        self.do("BEGIN IMMEDIATE")
+            change = "UPDATE items SET state = ?, task_id = ?, task_at = ? WHERE ord = ?"
+            db.do(change, (int(state), task_id, task_at, ord_))
+        db.do("COMMIT")
+        db.do("BEGIN IMMEDIATE")
         for ord_, _, calls, seq, offset, length, crc, *_ in settled:
             values = msgspec.json.encode(calls).decode(), seq, offset, length, crc, ord_
-            self.do("UPDATE items SET calls = ?, seq = ?, offset = ?, length = ?, crc = ? WHERE ord = ?", values)
-        self.do("COMMIT") if not within else None
+            db.do("UPDATE items SET calls = ?, seq = ?, offset = ?, length = ?, crc = ? WHERE ord = ?", values)
+        db.do("COMMIT") if not within else None
 
-    patch.setattr(Store, "advance", twice)
+    patch.setattr(changes, "advance", twice)
 
 
 def _no_folder_sync(patch: pytest.MonkeyPatch) -> None:

@@ -298,8 +298,8 @@ class Campaign:
 
 def _inside(disk: Disk) -> list[str]:
     """What only SQLite and the spool can say: the database is whole, and hits that can be read are the item's own."""
-    wrong = [] if (said := disk.store.do("PRAGMA quick_check").fetchone()[0]) == "ok" else [f"quick_check: {said}"]
-    rows = disk.store.do("SELECT ord, id, source, search, segment, spooled_at, spooled FROM items WHERE segment > 0")
+    wrong = [] if (said := disk.db.do("PRAGMA quick_check").fetchone()[0]) == "ok" else [f"quick_check: {said}"]
+    rows = disk.db.do("SELECT ord, id, source, search, segment, spooled_at, spooled FROM items WHERE segment > 0")
     for ord_, id_, source, search, *ref in rows.fetchall():
         mark = mark_of(ord_, msgspec.json.decode(search, type=SearchNote))
         array = disk.spool.read(SpoolRef(*ref), mark=mark)

@@ -21,7 +21,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from pipeline.errors import JournalError
 from pipeline.journal.journal import Journal
-from pipeline.journal.sql.database import ADVANCE
+from pipeline.journal.sql.changes import ADVANCE
 from pipeline.journal.storage import RESULTS, connect, open_disk
 from pipeline.journal.writer import Writer
 from pipeline.models import (
@@ -126,7 +126,7 @@ class JournalMachine(RuleBasedStateMachine):
     def items_are_begun(self, data: st.DataObject) -> None:
         state = data.draw(st.sampled_from(sorted({self.expected[id_].state for id_ in self._waiting()})), "state")
         after = self.life.after[state]
-        taken = self._do(self.life.journal.take(state, after=after, generation=1, now=self.now))
+        taken = self._do(self.life.journal.waiting.take(state, after=after, generation=1, now=self.now))
         waiting = [id_ for id_, known in self.expected.items() if known.state is state]
         assert {work.item.id for work in taken} <= set(waiting)
         for work in taken:
@@ -153,8 +153,8 @@ class JournalMachine(RuleBasedStateMachine):
     def create_is_sent(self, data: st.DataObject, executed: bool) -> None:
         work = self._draw(data, searched=True)
         assert work.hits is not None
-        self._do(self.life.journal.reserve(Kind.CREATE))
-        self._do(self.life.journal.intend(work, work.hits, request_id="asked", at=self.now))
+        self._do(self.life.journal.budget.reserve(Kind.CREATE))
+        self._do(self.life.journal.steps.intend(work, work.hits, request_id="asked", at=self.now))
         self._send(Kind.CREATE, work, reserved=True)
         known = self.expected[work.item.id]
         known.state, known.at = State.CREATING, work.hits.at
@@ -168,7 +168,7 @@ class JournalMachine(RuleBasedStateMachine):
     def answer_comes(self, data: st.DataObject) -> None:
         work = self._answered(data, executed=True)
         state, line, task = self._tasked(work)
-        self._do(self.life.journal.settle(work, state, line, task))
+        self._do(self.life.journal.steps.settle(work, state, line, task))
         self._settled(work, state, line)
 
     @precondition(lambda self: self.life.creating)
@@ -181,7 +181,7 @@ class JournalMachine(RuleBasedStateMachine):
     @rule(data=st.data())
     def create_is_refused_as_too_fast(self, data: st.DataObject) -> None:
         work = self._answered(data, executed=False)
-        self.life.journal.put_back(work, None)
+        self.life.journal.steps.put_back(work, None)
         self.expected[work.item.id].state = State.SEARCHED
         self.life.begun.append(work)
 
@@ -192,7 +192,7 @@ class JournalMachine(RuleBasedStateMachine):
         assert work.hits is not None
         state, spliced, task = self.records.settled(work, NoHits(work.hits))
         line = bytes(spliced)
-        self._do(self.life.journal.settle(work, state, line, task))
+        self._do(self.life.journal.steps.settle(work, state, line, task))
         self._settled(work, state, line)
 
     @precondition(lambda self: len(self.life.begun) > 2)
@@ -204,7 +204,7 @@ class JournalMachine(RuleBasedStateMachine):
     @rule(data=st.data())
     def item_is_put_back(self, data: st.DataObject) -> None:
         work = self._draw(data)
-        self.life.journal.put_back(work, work.hits)
+        self.life.journal.steps.put_back(work, work.hits)
         if work.hits is not None:
             known = self.expected[work.item.id]
             known.state, known.at = State.SEARCHED, work.hits.at
@@ -240,7 +240,7 @@ class JournalMachine(RuleBasedStateMachine):
         state, line, task = self._tasked(work)
         left = self._next_folder()
         self.life.connection.left = left
-        for failing in (self.life.journal.settle(work, state, line, task), self.life.journal.close()):
+        for failing in (self.life.journal.steps.settle(work, state, line, task), self.life.journal.close()):
             try:
                 self._do(failing)
             except JournalError:
@@ -257,9 +257,7 @@ class JournalMachine(RuleBasedStateMachine):
 
     @invariant()
     def states_are_as_expected(self) -> None:
-        rows = self._do(
-            self.life.writer.do(lambda disk, _: disk.store.do("SELECT id, state, segment FROM items").fetchall())
-        )
+        rows = self._do(self.life.writer.do(lambda disk: disk.db.do("SELECT id, state, segment FROM items").fetchall()))
         assert {row[0]: (State(row[1]), row[2] is not None) for row in rows} == {
             id_: (known.state, known.at is not None) for id_, known in self.expected.items()
         }
@@ -323,9 +321,9 @@ class JournalMachine(RuleBasedStateMachine):
 
     def _send(self, kind: Kind, work: Work, *, reserved: bool = False) -> None:
         if not reserved:
-            self._do(self.life.journal.reserve(kind))
+            self._do(self.life.journal.budget.reserve(kind))
         self.life.steps += 1
-        self.life.journal.sent(kind)
+        self.life.journal.budget.sent(kind)
         work.calls.add(kind)
         self.asked[kind.value] += 1
 
@@ -343,13 +341,13 @@ class JournalMachine(RuleBasedStateMachine):
 
     def _leave(self, work: Work, state: State, *, retryable: bool) -> None:
         problem = Problem("create", "code", "message", "retry", retryable)
-        self._do(self.life.journal.leave_open(work, state, problem, work.hits))
+        self._do(self.life.journal.steps.leave_open(work, state, problem, work.hits))
         known = self.expected[work.item.id]
         known.state, known.retryable = state, retryable
         known.at = work.hits.at if work.hits is not None else None
 
     def _waiting(self) -> list[str]:
-        """Items that this process may begin: paid ones only while none of its own waits, as in `feed.py`."""
+        """Items that this process may begin: paid ones only while none of its own waits, as in engine/order."""
         ours = any(self.expected[id_].state is State.SEARCHED for id_ in self.life.taken)
         states = (State.PENDING,) if ours else (State.PENDING, State.SEARCHED)
         return [id_ for id_, known in self.expected.items() if known.state in states and id_ not in self.life.taken]

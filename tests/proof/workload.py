@@ -1,4 +1,4 @@
-"""A run of the real engine, journal, writer and sink over a vendor in the same process; everything else is as in a run.
+"""A run of the real engine, journal, writer and files over a vendor in the same process, composed as a run is.
 
 The vendor misbehaves by the picture and the seed. What it executed, what was sent and what the engine was told is done
 goes to a `Diary`, in the order in which it happened.
@@ -21,7 +21,7 @@ from pipeline.engine.parts import Ports
 from pipeline.errors import InDoubt, ItemRefused, JournalError, Stopping, TryAgain
 from pipeline.job.schema import JobSpec
 from pipeline.journal.journal import Journal
-from pipeline.journal.sql.schema import Connection
+from pipeline.journal.sql.database import Connection
 from pipeline.journal.storage import connect, open_disk
 from pipeline.journal.writer import Writer
 from pipeline.models import PAID, Choice, Hits, Item, Kind, State, Task, Upload, Work
@@ -122,31 +122,34 @@ def hits_of(url: str) -> Hits:
     return Hits(msgspec.json.encode(array), (0.5,) * count, (True,) * count, count, "asked", NOW)
 
 
-class NotingJournal(Journal):
-    """Tells the diary which items the engine was told are done, and that the journal has failed."""
+def noting(journal: Journal, diary: Diary) -> Journal:
+    """Let the journal tell the diary which items the engine was told are done, and that writing has failed."""
+    reserve, intend, settle = journal.budget.reserve, journal.steps.intend, journal.steps.settle
 
-    diary: Diary
+    async def reserving(kind: Kind) -> None:
+        with watched():
+            await reserve(kind)
 
-    async def reserve(self, kind: Kind) -> None:
-        with self._watched():
-            await super().reserve(kind)
+    async def intending(work: Work, hits: Hits, **how: Any) -> None:
+        with watched():
+            await intend(work, hits, **how)
 
-    async def intend(self, work: Work, hits: Hits, **how: Any) -> None:
-        with self._watched():
-            await super().intend(work, hits, **how)
-
-    async def settle(self, work: Work, state: State, line: bytes, task: Task | None) -> None:
-        with self._watched():
-            await super().settle(work, state, line, task)
-        self.diary.acknowledged(work.item.id, zlib.crc32(bytes(line)))
+    async def settling(work: Work, state: State, line: Any, task: Task | None) -> None:
+        with watched():
+            await settle(work, state, line, task)
+        diary.acknowledged(work.item.id, zlib.crc32(bytes(line)))
 
     @contextmanager
-    def _watched(self) -> Iterator[None]:
+    def watched() -> Iterator[None]:
         try:
             yield
         except JournalError:
-            self.diary.failed()
+            diary.failed()
             raise
+
+    journal.budget.reserve = reserving
+    journal.steps.intend, journal.steps.settle = intending, settling
+    return journal
 
 
 def job(folder: Path, *, in_flight: int) -> JobSpec:
@@ -178,8 +181,7 @@ async def run(
     with hold(folder):
         writer = Writer(functools.partial(open_disk, folder, now=NOW, connect=connecting, mounts=mounts), linger_s=0)
         await writer.start()
-        journal = NotingJournal(writer, budgets=dict.fromkeys(PAID, BUDGET))
-        journal.diary = diary
+        journal = noting(Journal(writer, budgets=dict.fromkeys(PAID, BUDGET)), diary)
         records = RecordWriter(spec, "0" * 64)
         try:
             tally = await journal.begin()

@@ -14,7 +14,7 @@ from pipeline.cli import main as cli
 from pipeline.engine import intake
 from pipeline.errors import SpecError
 from pipeline.journal.sql import admission
-from pipeline.journal.storage import looking
+from pipeline.journal.storage import reading_only
 from pipeline.models import Item, State
 from tests.support.fakes import admitted, item, open_journal, rows, states
 from tests.support.jobs import ACCOUNT, FaultPlan, drawings, job, lines, vendor
@@ -26,9 +26,9 @@ def run(path: Path, *overrides: str, **options: Any) -> RunSummary:
 
 def known(folder: Path) -> tuple[list[Any], list[Any]]:
     """All that the journal says of items and of their admission."""
-    with looking(folder) as store:
+    with reading_only(folder) as db:
         keys = ("asked", "admitted", "admitting", "generation", "job_folder")
-        return rows(folder, "*"), [store.meta(key) for key in keys]
+        return rows(folder, "*"), [db.meta(key) for key in keys]
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from pipeline.engine.parts import Ports
 from pipeline.errors import CallError, GivenUp, InDoubt, Stopping
 from pipeline.job.schema import JobSpec
 from pipeline.journal.journal import Journal
-from pipeline.journal.sql.schema import Connection
+from pipeline.journal.sql.database import Connection
 from pipeline.journal.storage import JOURNAL, RESULTS, Disk, connect, open_disk
 from pipeline.journal.writer import Writer
 from pipeline.models import UPLOAD_LIFE_S, Calls, Choice, Hits, Item, Kind, State, Task, Upload, Work
@@ -164,7 +164,7 @@ async def open_journal(
 
 async def look(journal: Journal, read: Callable[[Disk], Any]) -> Any:
     """Read something of the disk in the journal's own thread."""
-    return await journal._writer.do(lambda disk, _: read(disk))
+    return await journal._writer.do(lambda disk: read(disk))
 
 
 def dead_copy(folder: Path, into: Path) -> Path:

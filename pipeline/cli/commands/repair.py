@@ -4,6 +4,7 @@ from pathlib import Path
 
 from pipeline.cli.screen import show_lines, stdout_console
 from pipeline.errors import SpecError
+from pipeline.journal.sql.items import counts
 from pipeline.journal.storage import JOURNAL, RESULTS
 from pipeline.models import State
 from pipeline.offline.opening import Place, find_run, opened
@@ -25,9 +26,9 @@ def repair_command(run: Path) -> int:
             return 0
         said = repair(run, job=place.spec.name if place is not None else job_of(run / RESULTS))
     with opened(run) as disk:
-        doubtful = disk.store.counts().get(State.IN_DOUBT, 0)
+        doubtful = counts(disk.db).get(State.IN_DOUBT, 0)
         if place is not None:
-            summary = tell_anew(place, disk.store)
+            summary = tell_anew(place, disk.db)
             write_report_page(place.spec, run, summary, hit_picture=hit_picture(place.spec, run))
         else:
             said.append(f"{SPEC} cannot be read, so {OPEN}, {SUMMARY} and {REPORT} stay as they are until the next run")

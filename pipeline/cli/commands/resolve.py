@@ -7,7 +7,8 @@ from pathlib import Path
 from pipeline.cli.errors import say
 from pipeline.cli.screen import show_lines, stdout_console
 from pipeline.errors import SpecError
-from pipeline.journal.sql.database import Store
+from pipeline.journal.sql.database import Database
+from pipeline.journal.sql.items import counts
 from pipeline.models import State
 from pipeline.offline.opening import Place, find_run, opened
 from pipeline.offline.refresh import tell_anew, unseen
@@ -44,21 +45,21 @@ def resolve_command(
         _check_all(everything, decisions)
     with opened(run) as disk:
         if everything is not None:
-            decisions = all_in_doubt(disk.store, everything)
-        refuse_unseen(place, disk.store, [decision.id for decision in decisions])
+            decisions = all_in_doubt(disk.db, everything)
+        refuse_unseen(place, disk.db, [decision.id for decision in decisions])
         said = resolve(disk, decisions, place.spec, place.records)
-        rest = f"{len(said):,} decided, {disk.store.counts().get(State.IN_DOUBT, 0):,} still in doubt"
+        rest = f"{len(said):,} decided, {counts(disk.db).get(State.IN_DOUBT, 0):,} still in doubt"
         show_lines([*said, f"{rest}; `pipeline run` goes on with the job"], stdout_console())
-        _tell_anew(place, disk.store)
+        _tell_anew(place, disk.db)
     return 0
 
 
-def refuse_unseen(place: Place, store: Store, ids: Collection[str]) -> None:
+def refuse_unseen(place: Place, db: Database, ids: Collection[str]) -> None:
     """Show what a death put in doubt before anyone decides about it. Raises SpecError if one of `ids` is among it."""
-    new = unseen(place.folder, store)
+    new = unseen(place.folder, db)
     if not set(new) & set(ids):
         return
-    _tell_anew(place, store)
+    _tell_anew(place, db)
     count = "1 more item is" if len(new) == 1 else f"{len(new):,} more items are"
     raise SpecError(
         f"{count} in doubt since the run died, and nobody was shown: {names(new)}. Nothing was decided; look at "
@@ -88,10 +89,10 @@ def names(ids: Sequence[str]) -> str:
     return ", ".join(ids[:_SHOWN]) + more
 
 
-def _tell_anew(place: Place, store: Store) -> None:
+def _tell_anew(place: Place, db: Database) -> None:
     """Write what people look at as the journal says now; a file that cannot be written undoes nothing, and is named."""
     try:
-        summary = tell_anew(place, store)
+        summary = tell_anew(place, db)
         write_report_page(place.spec, place.folder, summary, hit_picture=hit_picture(place.spec, place.folder))
     except Exception as exc:  # whatever it is: what was decided is durable, and must not look like a bug's victim
         reason = f"{exc.filename}: {exc.strerror}" if isinstance(exc, OSError) else f"{type(exc).__name__}: {exc}"

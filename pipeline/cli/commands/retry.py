@@ -12,6 +12,7 @@ from pipeline.cli.errors import say
 from pipeline.errors import SpecError
 from pipeline.job.schema import JobSpec
 from pipeline.journal.sql.forecast import Candidate, candidates
+from pipeline.journal.sql.items import counts
 from pipeline.models import WAITING, Kind, State
 from pipeline.offline.opening import find_run, opened
 from pipeline.offline.refresh import unseen
@@ -49,9 +50,9 @@ def retry_command(
     job = load_again(run, overrides=overrides)
     with opened(run) as disk:
         if state is State.IN_DOUBT:
-            refuse_unseen(place, disk.store, unseen(run, disk.store))
-        found = candidates(disk.store, state, code=code, limit=limit, now=time.time())
-        waiting = sum(disk.store.counts().get(state, 0) for state in WAITING)
+            refuse_unseen(place, disk.db, unseen(run, disk.db))
+        found = candidates(disk.db, state, code=code, limit=limit, now=time.time())
+        waiting = sum(counts(disk.db).get(state, 0) for state in WAITING)
     kind = f"{state.word.replace('_', ' ')}{f' with {code}' if code else ''}"
     if not found:
         rest = f"; {waiting:,} items wait, and `pipeline run` works on them" if waiting else ""

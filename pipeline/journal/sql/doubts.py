@@ -1,80 +1,122 @@
-"""Items in doubt: which of them may be created once more, and what becomes of a doubt.
+"""Items in doubt: which of them may be created once more, what becomes of a doubt, and what a person decides.
 
-Runs in the writer's transaction. An item stays in doubt, in the journal, until the intent of its second create is
-durable: whatever dies before that leaves it where it was. That it may be created again is reserved before anything is
-sent, once per item and at most `most` times over the run directory's life.
+An item stays in doubt, in the journal, until the intent of its second create is durable: whatever dies before that
+leaves it where it was. That it may be created again is reserved before anything is sent, once per item and at most
+`most` times over the run directory's life.
 """
 
-from pipeline.journal.sql.database import Store, Waiting
-from pipeline.journal.sql.rows import SearchNote, SpoolRef
+from collections.abc import Collection
+
+from pipeline.errors import Code
+from pipeline.journal.sql import changes, items, waiting
+from pipeline.journal.sql.database import Database
+from pipeline.journal.sql.rows import CREATING, IN_DOUBT, WAITS_AGAIN, PaidHits, Waiting, calls_of, problem_of
 from pipeline.models import Calls, Problem, State
+from pipeline.system.clock import iso
 
 _BATCH = 32
 
 
-def repeatable(store: Store, *, after: int, generation: int, most: int | None) -> list[Waiting]:
-    """Some of the items in doubt beyond `after` that may be created once more, each with its doubt; [] = no more.
+def repeatable(db: Database, *, after: int, generation: int, most: int | None) -> list[Waiting]:
+    """Read some of the items in doubt beyond `after` that may be created once more, each with its doubt; [] = no more.
 
     With `most` None a person chose them.
     """
     found: list[Waiting] = []
     while most != 0 and not found:
-        rows = store.waiting(State.IN_DOUBT, after=after, limit=_BATCH, generation=generation)
+        rows = waiting.batch(db, State.IN_DOUBT, after=after, limit=_BATCH, generation=generation)
         if not rows:
             break
         after = rows[-1].work.ord
-        found = [row for row in rows if most is None or _reserve(store, row.work.ord, most)]
+        found = [row for row in rows if most is None or _reserve(db, row.work.ord, most)]
     for row in found:
-        row.work.doubt = store.standing(row.work.ord)[3]
+        row.work.doubt = items.standing(db, row.work.ord)[3]
     return found
 
 
-def take_up(store: Store, ord_: int, doubt: Problem, *, at: float, risked: bool) -> None:
+def take_up(db: Database, ord_: int, doubt: Problem, *, at: float, risked: bool) -> None:
     """Let an item in doubt be created again; its problem stays until it is settled.
 
     The retry that the job allows is spent with it; `risked` when a person decided it. A create that is sent again by
     itself (api.errors) finds it taken up.
     """
-    if store.standing(ord_)[1] is State.CREATING:
+    if items.standing(db, ord_)[1] is State.CREATING:
         return
-    end_doubt(store, ord_)
-    store.do("UPDATE risks SET spent = 1 WHERE ord = ?", (ord_,))
+    end(db, ord_)
+    spend_retry(db, ord_)
     if risked:
-        decided(store, ord_, "retry", at=at, request_id=doubt.request_id)
+        decide(db, ord_, "retry", at=at, request_id=doubt.request_id)
 
 
-def put_back(
-    store: Store, ord_: int, doubt: Problem, *, calls: Calls, hits: tuple[SearchNote, SpoolRef] | None
-) -> None:
+def put_back(db: Database, ord_: int, doubt: Problem, *, calls: Calls, hits: PaidHits | None) -> None:
     """Leave an item in its doubt: the second create was provably not executed, so its retry is not spent."""
-    store.leave_open(ord_, State.IN_DOUBT, doubt, calls=calls, hits=hits)
-    store.do("UPDATE risks SET spent = 0 WHERE ord = ?", (ord_,))
+    changes.leave_open(db, ord_, State.IN_DOUBT, doubt, calls=calls, hits=hits)
+    db.do("UPDATE risks SET spent = 0 WHERE ord = ?", (ord_,))
 
 
-def hold(store: Store, ord_: int) -> None:
-    """Let nothing but a person decide about this item from now on."""
-    store.do("UPDATE risks SET spent = 1 WHERE ord = ?", (ord_,))
+def spend_retry(db: Database, ord_: int) -> None:
+    """Use up the retry that the job allows: from now on only a person decides about this item."""
+    db.do("UPDATE risks SET spent = 1 WHERE ord = ?", (ord_,))
 
 
-def end_doubt(store: Store, ord_: int) -> None:
+def leave_all_to_person(db: Database) -> None:
+    """Use up the retry of every item in doubt, also of those that were granted none yet."""
+    db.do(f"INSERT OR REPLACE INTO risks SELECT ord, 1 FROM items WHERE {IN_DOUBT}")
+
+
+def end(db: Database, ord_: int) -> None:
     """Let an item in doubt wait again, with its hits where it still has them."""
-    store.change("state = iif(segment IS NULL, 0, 1) WHERE ord = ? AND state = 21", (ord_,))
+    db.change(ord_, f"state = {WAITS_AGAIN}", only=IN_DOUBT)
 
 
-def decided(
-    store: Store, ord_: int, decision: str, *, at: float, request_id: str | None, task_id: str | None = None
+def begin_for_unfinished(db: Database) -> int:
+    """Put every create without an outcome in doubt; return how many that were."""
+    rows = db.do(f"SELECT ord, intent, intent_at, calls, problem FROM items WHERE {CREATING}").fetchall()
+    for ord_, intent, at, calls, before in rows:
+        message = f"the run ended while this create was on its way ({iso(at)}); it may exist at the vendor and be paid"
+        problem = Problem("create", Code.INTERRUPTED, message, "in_doubt", False, request_id=intent)
+        if before is not None:
+            problem = problem.with_earlier(problem_of(before))
+        changes.leave_open(db, ord_, State.IN_DOUBT, problem, calls=calls_of(calls))
+    return len(rows)
+
+
+def ids(db: Database) -> list[str]:
+    """List the ids of the items in doubt, in order."""
+    rows = db.do(f"SELECT id FROM items WHERE {IN_DOUBT} ORDER BY ord").fetchall()
+    return [str(id_) for (id_,) in rows]
+
+
+def intent(db: Database, ord_: int) -> tuple[str | None, float | None]:
+    """Read the request id of an item's last create, and when it was asked for."""
+    row: tuple[str | None, float | None] = db.do(
+        "SELECT intent, intent_at FROM items WHERE ord = ?", (ord_,)
+    ).fetchone()
+    return row
+
+
+def owners(db: Database, task_ids: Collection[str]) -> dict[str, str]:
+    """Find which of these task ids are some item's already, and whose."""
+    if not task_ids:
+        return {}
+    rows = db.do("SELECT task_id, id FROM items WHERE task_id IS NOT NULL").fetchall()
+    return {task_id: id_ for task_id, id_ in rows if task_id in task_ids}
+
+
+def decide(
+    db: Database, ord_: int, decision: str, *, at: float, request_id: str | None, task_id: str | None = None
 ) -> None:
     """Keep what a person decided about an item in doubt."""
-    store.do("INSERT INTO decisions VALUES (?, ?, ?, ?, ?)", (at, ord_, decision, request_id, task_id))
+    db.do("INSERT INTO decisions VALUES (?, ?, ?, ?, ?)", (at, ord_, decision, request_id, task_id))
 
 
-def _reserve(store: Store, ord_: int, most: int) -> bool:
-    """Whether the job lets this item be created once more; what is granted here counts for good."""
-    granted = int(store.do("SELECT count(*) FROM risks").fetchone()[0])
-    row = store.do("SELECT spent FROM risks WHERE ord = ?", (ord_,)).fetchone()
+def _reserve(db: Database, ord_: int, most: int) -> bool:
+    """Return whether the job lets this item be created once more; what is granted here counts for good."""
+    granted = int(db.do("SELECT count(*) FROM risks").fetchone()[0])
+    row = db.do("SELECT spent FROM risks WHERE ord = ?", (ord_,)).fetchone()
     if row is not None:
         return not row[0] and granted <= most
     if granted >= most:
         return False
-    store.do("INSERT INTO risks VALUES (?, 0)", (ord_,))
+    db.do("INSERT INTO risks VALUES (?, 0)", (ord_,))
     return True

@@ -1,45 +1,48 @@
-"""Open items that a person has tried again: they wait while that run lasts, and those it does not come to stay open.
+"""`pipeline retry`: make the selected open items pending for one run only.
 
-Runs in the writer's transaction. What an item was is kept until the run ends, or until the next start if it was killed:
-an ordinary run must not pay for what a person asked another one to pay for.
+Those that the run does not reach are put back when it ends, or at the next start after a kill: an ordinary run must not
+pay for what a person asked another one to pay for.
 """
 
 from collections.abc import Sequence
 
 from pipeline.errors import Code
-from pipeline.journal.sql.database import Store
+from pipeline.journal.sql import changes
+from pipeline.journal.sql.database import Database
+from pipeline.journal.sql.rows import FAILED, RETRYABLE, state_in
+from pipeline.models import WAITING
 
 
-def choose(store: Store, ords: Sequence[int]) -> None:
+def choose(db: Database, ords: Sequence[int]) -> None:
     """Let these items alone be worked on, for as long as this connection lasts.
 
     Failed and expired ones wait again, and so do those that only shared the outcome of one of them.
     """
-    store.do("CREATE TEMP TABLE chosen (ord INTEGER PRIMARY KEY)")
+    db.do("CREATE TEMP TABLE chosen (ord INTEGER PRIMARY KEY)")
     for ord_ in ords:
-        store.do("INSERT INTO chosen VALUES (?)", (ord_,))
-    open_ = "state IN (20, 22)"
-    sharing = "state = 20 AND same_as IN (SELECT ord FROM chosen) AND json_extract(problem, '$.code') = ?"
-    rows = store.do(
-        f"SELECT ord FROM items WHERE (ord IN (SELECT ord FROM chosen) AND {open_}) OR ({sharing})",  # noqa: S608
+        db.do("INSERT INTO chosen VALUES (?)", (ord_,))
+    sharing = f"{FAILED} AND same_as IN (SELECT ord FROM chosen) AND json_extract(problem, '$.code') = ?"
+    rows = db.do(
+        f"SELECT ord FROM items WHERE (ord IN (SELECT ord FROM chosen) AND {RETRYABLE}) OR ({sharing})",
         (Code.SAME_PICTURE,),
     ).fetchall()
     for (ord_,) in rows:
-        store.do(
+        db.do(
             "INSERT OR REPLACE INTO again SELECT ord, state, problem, segment, spooled_at FROM items WHERE ord = ?",
             (ord_,),
         )
-        store.requeue(ord_)
-    store.among = "AND ord IN (SELECT ord FROM chosen)"
+        changes.requeue(db, ord_)
+    db.only_chosen = " AND ord IN (SELECT ord FROM chosen)"
 
 
-def restore(store: Store) -> int:
-    """Put back what was tried again and came to nothing, not even to hits; return how many items that were."""
-    rows = store.do(
-        "SELECT ord, again.state, again.problem FROM again JOIN items USING (ord) WHERE items.state < 2 "
-        "AND (items.segment IS NULL OR (items.segment, items.spooled_at) IS (again.segment, again.spooled_at))"
+def restore(db: Database) -> int:
+    """Put back the items that were tried again and came to nothing, not even to hits; return how many that were."""
+    rows = db.do(
+        "SELECT ord, before.state, before.problem FROM again AS before JOIN items USING (ord) "
+        f"WHERE {state_in(WAITING, 'items.state')} AND (items.segment IS NULL OR "
+        "(items.segment, items.spooled_at) IS (before.segment, before.spooled_at))"
     ).fetchall()
     for ord_, state, problem in rows:
-        store.change("state = ?, problem = ? WHERE ord = ?", (state, problem, ord_))
-    store.do("DELETE FROM again")
+        db.change(ord_, "state = ?, problem = ?", (state, problem))
+    db.do("DELETE FROM again")
     return len(rows)

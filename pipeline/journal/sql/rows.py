@@ -1,14 +1,52 @@
-"""What the journal keeps of a search beside its hits, and where these lie."""
+"""Values as the journal's rows hold them, and the names of states in SQL: nowhere else is a state's number spelled."""
 
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
 
-from pipeline.models import Hits
+from pipeline import models
+from pipeline.models import Calls, Hits, Item, Problem, State, Upload, Work
+
+
+def state_in(states: Iterable[State], column: str = "state") -> str:
+    """Write the condition that `column` holds one of these states."""
+    return f"{column} IN ({', '.join(f'{state:d}' for state in states)})"
+
+
+# Conditions on `state`.
+WAITING = state_in(models.WAITING)
+SETTLED = state_in(models.SETTLED)
+OPEN = state_in(models.OPEN)
+UNFINISHED = state_in(models.UNFINISHED)
+CREATING = state_in((State.CREATING,))
+FAILED = state_in((State.FAILED,))
+IN_DOUBT = state_in((State.IN_DOUBT,))
+RETRYABLE = state_in(state for state in models.OPEN if state is not State.IN_DOUBT)
+RETRIED_BY_ITSELF = f"({RETRYABLE} AND (NOT {FAILED} OR json_extract(problem, '$.retryable')))"  # by the next run
+
+# Values for `state`.
+WAITS_AGAIN = f"iif(segment IS NULL, {State.PENDING:d}, {State.SEARCHED:d})"  # with its hits where it still has them
+CREATE_TAKEN_BACK = f"iif({CREATING}, {State.SEARCHED:d}, state)"
+HITS_LOST = f"iif({IN_DOUBT}, state, {State.PENDING:d})"  # a doubt stays a doubt
+
+NO_PICTURE = -1  # a `source_key`
+
+# The columns that `waiting_of` reads.
+WORK = "ord, id, source, local, origin, labels, calls, url, url_expires, sha256, search, segment, spooled_at, spooled"
+
+
+class Line(NamedTuple):
+    """The place of a record in results.jsonl: its number from 0, offset, length with the line break, and CRC-32."""
+
+    seq: int
+    offset: int
+    length: int
+    crc: int
 
 
 class SpoolRef(NamedTuple):
-    """Where hits lie in the spool: segment number, offset and size in bytes."""
+    """The place of hits in the spool: segment number, offset and size in bytes."""
 
     segment: int
     offset: int
@@ -16,7 +54,7 @@ class SpoolRef(NamedTuple):
 
 
 class SearchNote(msgspec.Struct, frozen=True):
-    """What the journal keeps of a search beside its hits. `complete` is empty when all hits are, as they mostly are."""
+    """All of a search but its hits' bytes. `complete` is empty when all hits are complete, as they mostly are."""
 
     scores: tuple[float | None, ...]
     complete: tuple[bool, ...]
@@ -27,14 +65,56 @@ class SearchNote(msgspec.Struct, frozen=True):
     params: dict[str, Any] = msgspec.field(default_factory=dict)
 
 
+PaidHits = tuple[SearchNote, SpoolRef]
+
+
+class Waiting(NamedTuple):
+    """An item to work on, and the note and place of its hits, if they are paid."""
+
+    work: Work
+    note: SearchNote | None
+    spool: SpoolRef | None
+
+
 def note_of(hits: Hits) -> SearchNote:
-    """What the journal keeps of hits."""
+    """Take the note of a search from its hits."""
     asked = (hits.endpoint, dict(hits.params))
     complete = () if all(hits.complete) else hits.complete
     return SearchNote(hits.scores, complete, hits.total, hits.request_id, hits.at, *asked)
 
 
 def hits_of(note: SearchNote, array: bytes) -> Hits:
-    """The hits again, from the journal's note and the spool's bytes."""
+    """Put hits together again, from the journal's note and the spool's bytes."""
     complete = note.complete or (True,) * len(note.scores)
     return Hits(array, note.scores, complete, note.total, note.request_id, note.at, note.endpoint, note.params)
+
+
+def waiting_of(row: Sequence[Any]) -> Waiting:
+    """Read a row that begins with the columns of `WORK`."""
+    ord_, id_, source, local, origin, labels, calls, url, expires, sha256, search, *where = row[:14]
+    item = Item(id_, source, bool(local), origin, msgspec.json.decode(labels, type=dict[str, str]))
+    work = Work(
+        ord=ord_,
+        item=item,
+        calls=calls_of(calls),
+        upload=Upload(url, expires) if url else None,
+        sha256=sha256,
+    )
+    if search is None or where[0] is None:
+        return Waiting(work, None, None)
+    return Waiting(work, msgspec.json.decode(search, type=SearchNote), SpoolRef(*where))
+
+
+def packed(value: object) -> str:
+    """Write a value as JSON text."""
+    return msgspec.json.encode(value).decode()
+
+
+def calls_of(text: str) -> Calls:
+    """Read an item's calls back."""
+    return msgspec.json.decode(text, type=Calls)
+
+
+def problem_of(text: str) -> Problem:
+    """Read a problem back."""
+    return msgspec.json.decode(text, type=Problem)

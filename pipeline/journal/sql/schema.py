@@ -1,40 +1,38 @@
-"""The journal's tables, the changes of state that SQL allows, and the settings that durability rests on."""
+"""The journal's tables, and the changes of state that SQLite itself allows.
 
-from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+Four columns of `items` are not obvious:
+
+generation   The number of the reading in which the item was last listed. A job's sources are read anew when they have
+             changed, each time under the next number; an item with a smaller number than the last whole reading is no
+             longer listed, so it is not worked on. It stays, for what was paid for it.
+ord          The item's number in the order in which items came in. It never changes and is never given again; "work on
+             items beyond `ord`" is how a run goes through them all in batches.
+source_key   The CRC-32 of `source`, to find items with the same picture by an index. -1 for an item that names no
+             usable picture: it is never the first of several.
+same_as      The `ord` of the first item with the same picture. Only that one is searched and created; this one waits
+             for its outcome and shares it. NULL for an item that is worked on itself.
+
+`attempt` counts intents; only the proofs read it. `search`, `problem`, `labels` and `calls` are JSON.
+"""
 
 from pipeline.errors import JournalError, OtherVersion
-from pipeline.models import State
+from pipeline.journal.sql.database import Database
+from pipeline.models import OPEN, PAID, SETTLED, WAITING, State
 
 VERSION = 1
 
-
-class Cursor(Protocol):
-    """What a statement answers with; `rowcount` is how many rows it changed."""
-
-    @property
-    def rowcount(self) -> int: ...
-    def fetchone(self) -> Any: ...
-    def fetchall(self) -> Any: ...
-
-
-class Connection(Protocol):
-    """The little of a SQLite connection that is used: stdlib sqlite3 fits, and so does apsw with a VFS of a test."""
-
-    def execute(self, sql: str, parameters: Sequence[Any] = ..., /) -> Cursor: ...
-    def close(self) -> None: ...
-
-
-_P, _S, _C = State.PENDING, State.SEARCHED, State.CREATING
-_SETTLED = (State.TASKED, State.NO_HITS, State.SEARCH_ONLY)
-_OPEN = (State.FAILED, State.IN_DOUBT, State.EXPIRED)
+_CREATING, _IN_DOUBT = State.CREATING, State.IN_DOUBT
+_RETRYABLE = tuple(state for state in OPEN if state is not _IN_DOUBT)
 LEGAL: frozenset[tuple[State, State]] = frozenset(
-    {(State.FAILED, State.FAILED), (_P, _S), (_P, _C), (_S, _C), (_C, _S), (_C, _C), (_S, _P), (_P, _P), (_S, _S)}
-    | {(old, new) for old in (_P, _S) for new in (*_SETTLED, State.FAILED, State.EXPIRED)}
-    | {(_C, State.TASKED), (_C, State.IN_DOUBT), (_C, State.FAILED)}
-    | {(old, new) for old in (State.FAILED, State.EXPIRED) for new in (_P, _S)}
+    # A waiting item is searched, loses its hits, stays as it is (its calls are noted), is created, or has an outcome.
+    {(old, new) for old in WAITING for new in (*WAITING, _CREATING, *SETTLED, *_RETRYABLE)}
+    # A create ends, is sent again, or was provably not executed; what it rests on is paid, so it is never pending.
+    | {(_CREATING, new) for new in (State.SEARCHED, _CREATING, State.TASKED, State.FAILED, _IN_DOUBT)}
+    # What failed or expired waits again; a row that was read anew may fail once more.
+    | {(old, new) for old in _RETRYABLE for new in WAITING}
+    | {(State.FAILED, State.FAILED)}
     # A doubt ends by decision alone: a person's, or the job's (api.on_in_doubt), and never straight in a create.
-    | {(State.IN_DOUBT, new) for new in (_P, _S, State.TASKED, State.IN_DOUBT)}
+    | {(_IN_DOUBT, new) for new in (*WAITING, State.TASKED, _IN_DOUBT)}
 )
 
 SCHEMA = """
@@ -67,7 +65,7 @@ BEGIN SELECT RAISE(ABORT, 'illegal change of state'); END;
 
 # `risks`: items in doubt that may be created once more because the job says so; `spent` once such a create was sent.
 # `decisions`: what a person decided about an item in doubt; kept for good.
-# `again`: what an item was that a person has tried again, until that run ends (journal/chosen.py).
+# `again`: what an item was before a person had it tried again, until that run ends (retry_selection).
 LATER = (
     "CREATE TABLE IF NOT EXISTS risks (ord INTEGER PRIMARY KEY, spent INTEGER NOT NULL)",
     "CREATE TABLE IF NOT EXISTS decisions (at REAL NOT NULL, ord INTEGER NOT NULL, decision TEXT NOT NULL, "
@@ -77,12 +75,21 @@ LATER = (
 )
 
 
-def statements() -> list[str]:
-    """The schema, one statement each: the trigger holds semicolons of its own."""
-    head, _, trigger = SCHEMA.partition("CREATE TRIGGER")
-    return [part.strip() for part in head.split(";") if part.strip()] + [
-        "CREATE TRIGGER" + trigger.rstrip().rstrip(";")
-    ]
+def create(db: Database) -> None:
+    """Lay out an empty journal, or add what an older one lacks. Raises JournalError on another version."""
+    fresh = not db.do("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    if not fresh:
+        check_version(db.meta("version"))
+    db.do("BEGIN IMMEDIATE")
+    for statement in (*(_statements() if fresh else ()), *LATER):
+        db.do(statement)
+    for old, new in sorted(LEGAL):
+        db.do("INSERT OR IGNORE INTO legal VALUES (?, ?)", (int(old), int(new)))
+    if fresh:
+        for kind in PAID:
+            db.do("INSERT INTO calls VALUES (?, 0, 0)", (kind.value,))
+        db.set_meta("version", str(VERSION))
+    db.do("COMMIT")
 
 
 def check_version(found: str | None) -> None:
@@ -96,10 +103,9 @@ def check_version(found: str | None) -> None:
         raise OtherVersion(f"this journal has version {found}, and this program reads {VERSION}: use {use} pipeline")
 
 
-def configure(execute: Callable[[str], Cursor], *, journal_mode: str = "WAL") -> None:
-    """Set what durability rests on: FULL makes every commit survive a power loss (measured: NORMAL lost up to 40)."""
-    if journal_mode != "WAL":  # a network file system: its locks between processes are not to be relied on either
-        execute("PRAGMA locking_mode=EXCLUSIVE").fetchall()
-    execute(f"PRAGMA journal_mode={journal_mode}").fetchall()
-    execute("PRAGMA synchronous=FULL").fetchall()
-    execute("PRAGMA cache_size=-4000").fetchall()
+def _statements() -> list[str]:
+    """Split the schema into statements: the trigger holds semicolons of its own."""
+    head, _, trigger = SCHEMA.partition("CREATE TRIGGER")
+    return [part.strip() for part in head.split(";") if part.strip()] + [
+        "CREATE TRIGGER" + trigger.rstrip().rstrip(";")
+    ]

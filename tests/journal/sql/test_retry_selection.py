@@ -18,13 +18,13 @@ async def chosen(journal: Journal) -> None:
     """Three items that were refused, and are tried again now; the third one has its hits."""
     await admitted(journal, 1, 2, 3)
     for number, paid in ((1, None), (2, None), (3, hits())):
-        await journal.leave_open(work_of(number), State.FAILED, REFUSED, paid)
-    await journal.choose((1, 2, 3), risked=False)
+        await journal.steps.leave_open(work_of(number), State.FAILED, REFUSED, paid)
+    await journal.waiting.choose((1, 2, 3), risked=False)
     assert [State(state) for (state,) in await look(journal, waiting)] == [State.PENDING, State.PENDING, State.SEARCHED]
 
 
 def waiting(disk: object) -> list[tuple[int]]:
-    return disk.store.do("SELECT state FROM items ORDER BY ord").fetchall()  # type: ignore[attr-defined]
+    return disk.db.do("SELECT state FROM items ORDER BY ord").fetchall()  # type: ignore[attr-defined]
 
 
 def after(folder: Path) -> list[tuple[State, bool]]:
@@ -61,8 +61,8 @@ async def test_after_a_kill_the_next_start_restores_them(tmp_path: Path) -> None
 async def test_what_was_begun_stays_where_it_came_to(tmp_path: Path) -> None:
     async with open_journal(tmp_path / "run") as journal:
         await chosen(journal)
-        journal.put_back(work_of(1, hits=hits()), hits())  # its search is paid now
-        await journal.intend(work_of(3, hits=hits()), hits(), request_id="r", at=NOW)
+        journal.steps.put_back(work_of(1, hits=hits()), hits())  # its search is paid now
+        await journal.steps.intend(work_of(3, hits=hits()), hits(), request_id="r", at=NOW)
         dead = dead_copy(tmp_path / "run", tmp_path / "dead")
     open_disk(dead, now=NOW).close()
     assert list(states(dead).values()) == [State.SEARCHED, State.FAILED, State.IN_DOUBT]

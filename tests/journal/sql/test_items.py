@@ -1,0 +1,31 @@
+"""Items as they stand: counted, and the open ones."""
+
+from pipeline.journal.sql import changes, items
+from pipeline.journal.sql.database import Database
+from pipeline.models import Calls, State
+from tests.support.journal_rows import PAID, PASSING, REFUSED, put
+
+P, S, TASKED, FAILED = State.PENDING, State.SEARCHED, State.TASKED, State.FAILED
+
+
+def test_counts_are_per_state_and_per_generation(db: Database) -> None:
+    for number, state in enumerate((P, P, S, TASKED, FAILED), start=1):
+        put(db, number, state)
+    db.do("UPDATE items SET generation = 2 WHERE ord > 1")
+    assert items.counts(db) == {P: 2, S: 1, TASKED: 1, FAILED: 1}
+    assert items.counts(db, generation=2) == {P: 1, S: 1, TASKED: 1, FAILED: 1}
+
+
+def test_open_items_come_in_order_with_what_is_known_of_their_search(db: Database) -> None:
+    first = put(db, 1)
+    put(db, 2, TASKED)
+    second = put(db, 3)
+    changes.leave_open(db, first, FAILED, PASSING, calls=Calls(0, 1, 0), hits=PAID)
+    changes.leave_open(db, second, FAILED, REFUSED, calls=Calls())
+    found = items.open_items(db, after=0, limit=10)
+    assert [(work.item.id, state, problem) for work, state, problem in found] == [
+        ("SKU-1", FAILED, PASSING),
+        ("SKU-3", FAILED, REFUSED),
+    ]
+    assert (found[0][0].hits.scores, found[0][0].hits.array, found[1][0].hits) == ((0.9, 0.5), b"[]", None)
+    assert [work.item.id for work, _, _ in items.open_items(db, after=first, limit=10)] == ["SKU-3"]

@@ -1,0 +1,89 @@
+"""The changes of state that are possible, asked of the code and of SQLite itself; versions of the journal."""
+
+import sqlite3
+from itertools import product
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import JournalError
+from pipeline.journal.sql import schema
+from pipeline.journal.sql.database import Database
+from pipeline.journal.sql.items import counts
+from pipeline.journal.sql.schema import LEGAL
+from pipeline.journal.storage import JOURNAL, connect, open_disk
+from pipeline.models import State
+from tests.support.fakes import NOW
+from tests.support.journal_rows import put
+
+P, S, C = State.PENDING, State.SEARCHED, State.CREATING
+TASKED, NO_HITS, SEARCH_ONLY = State.TASKED, State.NO_HITS, State.SEARCH_ONLY
+FAILED, IN_DOUBT, EXPIRED = State.FAILED, State.IN_DOUBT, State.EXPIRED
+
+PROMISED = {
+    P: {P, S, C, TASKED, NO_HITS, SEARCH_ONLY, FAILED, EXPIRED},  # P: uploaded; C: hits and intent in one step
+    S: {S, P, C, TASKED, NO_HITS, SEARCH_ONLY, FAILED, EXPIRED},  # P: hits too old; TASKED: a line adopted
+    C: {C, S, TASKED, IN_DOUBT, FAILED},  # S: provably not executed; never back to the start
+    TASKED: set(),
+    NO_HITS: set(),
+    SEARCH_ONLY: set(),
+    FAILED: {FAILED, P, S},  # FAILED: read anew and still bad
+    IN_DOUBT: {P, S, TASKED, IN_DOUBT},  # by decision alone; IN_DOUBT: another reason
+    EXPIRED: {P, S},
+}
+PAIRS = list(product(State, State))
+
+
+def named(pair: tuple[State, State]) -> str:
+    return f"{pair[0].name}-to-{pair[1].name}".lower()
+
+
+@pytest.mark.parametrize("pair", PAIRS, ids=named)
+def test_code_and_reliability_page_agree_on_every_change(pair: tuple[State, State]) -> None:
+    assert (pair in LEGAL) == (pair[1] in PROMISED[pair[0]])
+
+
+@pytest.fixture
+def one_of_each(db: Database, tmp_path: Path) -> Path:
+    """A journal file with an item in each state."""
+    for state in State:
+        put(db, int(state), state)
+    return tmp_path / JOURNAL
+
+
+@pytest.mark.parametrize("pair", PAIRS, ids=named)
+def test_sqlite_itself_refuses_every_change_that_is_not_promised(pair: tuple[State, State], one_of_each: Path) -> None:
+    """Asked by another program on the same file: the rule is in the file, not in our code."""
+    old, new = pair
+    other = sqlite3.connect(one_of_each, isolation_level=None)
+    change = "UPDATE items SET state = ? WHERE id = ?", (int(new), f"SKU-{int(old)}")
+    try:
+        if new in PROMISED[old]:
+            other.execute(*change)
+        else:
+            with pytest.raises(sqlite3.IntegrityError, match="illegal change of state"):
+                other.execute(*change)
+        after = other.execute("SELECT state FROM items WHERE id = ?", (f"SKU-{int(old)}",)).fetchone()[0]
+    finally:
+        other.close()
+    assert after == int(new if new in PROMISED[old] else old)
+
+
+def test_journal_of_another_version_is_refused(db: Database, tmp_path: Path) -> None:
+    db.set_meta("version", "2")
+    with pytest.raises(JournalError, match="version 2, and this program reads 1: use a newer pipeline"):
+        open_disk(tmp_path, now=NOW)
+
+
+def test_other_database_is_refused(tmp_path: Path) -> None:
+    other = connect(tmp_path / JOURNAL)
+    other.execute("CREATE TABLE holidays (day TEXT)")
+    other.close()
+    with pytest.raises(JournalError, match="cannot be read"):
+        open_disk(tmp_path, now=NOW)
+
+
+def test_creating_a_journal_that_exists_changes_nothing(db: Database) -> None:
+    put(db, 1, S)
+    schema.create(db)
+    assert counts(db) == {S: 1}

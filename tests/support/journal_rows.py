@@ -1,0 +1,34 @@
+"""An empty journal in a file, and items put in it in any state."""
+
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from pipeline.journal.sql import schema
+from pipeline.journal.sql.database import Database, configure
+from pipeline.journal.sql.rows import SpoolRef, note_of
+from pipeline.journal.storage import connect
+from pipeline.models import Problem, State
+from tests.support.fakes import hits, item
+
+REFUSED = Problem("search", "68300004", "no", "fail", False)
+PASSING = Problem("search", "67200100", "busy", "retry", True)
+PAID = (note_of(hits()), SpoolRef(1, 0, 70))
+
+
+def new_database(path: Path) -> "closing[Database]":
+    """Lay out a journal; closed at the end of the `with`."""
+    db = Database(connect(path))
+    configure(db.do)
+    schema.create(db)
+    return closing(db)
+
+
+def put(db: Database, number: int, state: State = State.PENDING, **columns: Any) -> int:
+    """Put an item in a state from the start, which no rule binds; return its `ord`."""
+    it = item(number)
+    values = {"id": it.id, "source": it.source, "local": 0, "origin": it.origin, "labels": "{}", "source_key": number}
+    values |= {"generation": 1, "state": int(state)} | columns
+    marks = ", ".join("?" * len(values))
+    sql = f"INSERT INTO items ({', '.join(values)}) VALUES ({marks}) RETURNING ord"
+    return int(db.do(sql, tuple(values.values())).fetchone()[0])
