@@ -1,9 +1,14 @@
-"""What every test may use."""
+"""Fixtures of every test: no test reads or leaves anything in the person's own folders, or sees their credentials."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+# Read when numpy is imported, here and in every process that a test starts. The sandbox multiplies small matrices; with
+# a thread for each core that costs four times the time of the processor (measured: 8.4 s against 2.0 s for the gallery).
+os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 
 @pytest.fixture
@@ -13,7 +18,7 @@ def anyio_backend() -> str:
 
 @pytest.fixture(scope="session", autouse=True)
 def own_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """No test reads or leaves anything in the person's own folders, or sees their credentials."""
+    """Set up a home of the session's own, without credentials."""
     home = tmp_path_factory.mktemp("home")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(home / "cache"))
