@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 # Read when numpy is imported, here and in every process that a test starts. The sandbox multiplies small matrices; with
-# a thread for each core that costs four times the time of the processor (measured: 8.4 s against 2.0 s for the gallery).
+# a thread for each core that takes four times as much of the processor (measured: 8.4 s, not 2.0, for the gallery).
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -44,7 +45,6 @@ from tests.proof.power_loss import fast_folder
 from tests.proof.workload import LOCAL, NOW, hits_of, items, job
 
 BUDGET = 10_000
-EXAMPLES, STEPS = (500, 60) if os.environ.get("PROOF_FULL") else (150, 50)
 
 
 @dataclass
@@ -356,11 +356,16 @@ class JournalMachine(RuleBasedStateMachine):
         return self.now > at + HITS_LIFE_S - EXPIRY_MARGIN_S
 
 
-JournalMachine.TestCase.settings = settings(
-    max_examples=EXAMPLES,
-    stateful_step_count=STEPS,
-    deadline=None,
-    print_blob=True,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-)
+class LongMachine(JournalMachine):
+    """The same, for other and longer orders each time."""
+
+
+def _settings(examples: int, **how: Any) -> settings:
+    unhurried = [HealthCheck.too_slow, HealthCheck.data_too_large]
+    return settings(max_examples=examples, deadline=None, print_blob=True, suppress_health_check=unhurried, **how)
+
+
 TestJournal = JournalMachine.TestCase
+TestJournal.settings = _settings(15, stateful_step_count=50, derandomize=True)
+TestJournalAtLength = pytest.mark.proofs(LongMachine.TestCase)
+TestJournalAtLength.settings = _settings(500, stateful_step_count=60)

@@ -1,0 +1,22 @@
+"""The two lengths of a test: the short one is part of `make test`, the long one of `make proofs`.
+
+@pytest.mark.parametrize("kills", lengths(short=10, long=100))
+@pytest.mark.parametrize("fault", only_short(FAULTS, "reset", "lost"))
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+
+
+def lengths(*, short: object, long: object) -> list[Any]:
+    """Return both lengths as parameters."""
+    return [pytest.param(short, id="short"), pytest.param(long, id="long", marks=pytest.mark.proofs)]
+
+
+def only_short(values: Iterable[Any], *short: Any) -> list[Any]:
+    """Return all values as parameters, of which all but those named are part of the long form."""
+    values = list(values)
+    assert set(short) <= set(values), "the short form names a value that is not there"
+    return [value if value in short else pytest.param(value, marks=pytest.mark.proofs) for value in values]
