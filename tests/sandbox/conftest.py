@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from pipeline.sandbox.gallery import Gallery
 from pipeline.sandbox.resources import resource
 from pipeline.sandbox.server import SandboxServer
 from pipeline.sandbox.settings import SandboxSettings
@@ -40,8 +41,14 @@ def clock() -> Clock:
 
 
 @pytest.fixture(scope="session")
+def gallery(own_home: Path) -> Gallery:
+    """The whole gallery, indexed once in a session."""
+    return Gallery.load(resource("gallery"), own_home / "cache" / "infringement-pipeline")
+
+
+@pytest.fixture(scope="session")
 def small_gallery(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Twelve drawings: indexing all of them is the gallery's test, not ours."""
+    """Twelve drawings, for tests that are about anything but the gallery."""
     folder = tmp_path_factory.mktemp("gallery")
     for drawing in sorted(resource("gallery").iterdir())[:12]:
         shutil.copy(drawing, folder)

@@ -4,6 +4,7 @@ Run `python -m tests.sandbox.records` after a change of the contract or of the g
 task id are fixed, so that a second run writes the same bytes.
 """
 
+import dataclasses
 import json
 import tempfile
 from pathlib import Path
@@ -85,7 +86,8 @@ async def record(folder: Path) -> dict[str, bytes]:
     """Return the successes, each by its file's name."""
     (folder / "signing.key").write_bytes(b"0" * 64)
     replies: dict[str, Reply] = {}
-    with SandboxServer(SandboxSettings(folder=folder, clock=lambda: NOON)) as server:
+    settings = SandboxSettings(folder=folder, clock=lambda: NOON, cache_dir=folder / "cache")
+    with SandboxServer(settings) as server:
         hits = replies["p009_ok"] = await search(server, limit="3")
         replies["p009_hundred"] = await search(server, limit="100")
         replies["p009_no_hits"] = await search(server, loc="99-99")
@@ -96,7 +98,7 @@ async def record(folder: Path) -> dict[str, bytes]:
         task_id = replies["create_ok"].data["task_id"]
         replies["query_ok"] = await call(server, "POST", QUERY, json={"task_id": task_id})
         replies["token_ok"] = flat = await token(server)
-    with SandboxServer(SandboxSettings(folder=folder, clock=lambda: NOON, token_shape="nested")) as server:
+    with SandboxServer(dataclasses.replace(settings, token_shape="nested")) as server:
         replies["token_nested"] = nested = await token(server)
     fixed = {task_id: TASK_ID, flat.envelope["token"]: TOKEN, nested.data["token"]: TOKEN}
     return {f"{case}/200.json": _fixed(reply.body, fixed) for case, reply in replies.items()}

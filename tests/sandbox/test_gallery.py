@@ -16,11 +16,6 @@ SAMPLES = Path(__file__).parents[2] / "samples"
 
 
 @pytest.fixture(scope="module")
-def gallery() -> Gallery:
-    return Gallery.load(SAMPLES / "gallery", None)
-
-
-@pytest.fixture(scope="module")
 def query() -> np.ndarray:
     return describe((SAMPLES / "products" / "kettle-0.jpg").read_bytes())
 
