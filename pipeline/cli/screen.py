@@ -14,18 +14,9 @@ from rich.text import Text
 from pipeline.models import OPEN, SETTLED, Kind, State
 from pipeline.results.summary import RunSummary
 from pipeline.run.progress import Flow, Progress
+from pipeline.system.wording import duration
 
 PLAIN_EVERY_S = 10.0
-
-
-def duration(seconds: float) -> str:
-    """A time span for people: 45 s, 3 min 20 s, 2 h 05 min."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02} s"
-    return f"{whole // 3600:,} h {whole % 3600 // 60:02} min"
 
 
 def counts(progress: Progress) -> dict[str, int]:

@@ -47,7 +47,7 @@ from pipeline.models import (
     Tasked,
     Work,
 )
-from pipeline.results.record import RecordWriter
+from pipeline.results.record import RecordLines
 
 _log = logging.getLogger(__name__)
 
@@ -58,7 +58,7 @@ ABOUT_THE_PICTURE = frozenset({"68300010", Code.PICTURE, Code.INCOMPLETE_HITS})
 class Engine:
     """Runs all items of one job. `tally` counts the items already in; `ended_by` says what ended the run early."""
 
-    def __init__(self, ports: Ports, intake: Intake, records: RecordWriter, *, tally: Mapping[State, int]) -> None:
+    def __init__(self, ports: Ports, intake: Intake, records: RecordLines, *, tally: Mapping[State, int]) -> None:
         self._tally = Counter(tally)
         self.ended_by: PipelineError | None = None
         self._ports = ports

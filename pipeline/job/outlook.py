@@ -4,6 +4,7 @@ from urllib.parse import urlsplit
 
 from pipeline.job.schema import JobSpec
 from pipeline.models import SANDBOX_HOST
+from pipeline.system.wording import count
 
 
 def not_looked_at(spec: JobSpec) -> list[str]:
@@ -25,8 +26,8 @@ def _foreign_pictures(spec: JobSpec) -> list[str]:
     elsewhere = [entry.url for entry in spec.images if entry.url and urlsplit(entry.url).hostname != SANDBOX_HOST]
     if not spec.sandbox or not elsewhere:
         return []
-    many = "1 listed picture" if len(elsewhere) == 1 else f"{len(elsewhere)} listed pictures"
-    return [f"the sandbox fetches no URLs: {many} will fail; try it with local pictures"]
+    listed = count(len(elsewhere), "listed picture")
+    return [f"the sandbox fetches no URLs: {listed} will fail; try it with local pictures"]
 
 
 def _worldwide_search(spec: JobSpec) -> list[str]:

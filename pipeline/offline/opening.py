@@ -11,7 +11,7 @@ from pipeline.errors import SpecError
 from pipeline.job.load import load_job
 from pipeline.job.schema import JobSpec
 from pipeline.journal.storage import JOURNAL, RESULTS, Disk, open_disk
-from pipeline.results.record import RecordWriter
+from pipeline.results.record import RecordLines
 from pipeline.run.directory import SPEC, hold
 
 
@@ -21,7 +21,7 @@ class Place:
 
     folder: Path
     spec: JobSpec
-    records: RecordWriter
+    records: RecordLines
 
 
 def find_run(folder: Path) -> Place:
@@ -32,7 +32,7 @@ def find_run(folder: Path) -> Place:
         raise SpecError(f"{folder}: no {SPEC} here, which says what was run; run the job once more, then try again")
     spec = load_job(folder / SPEC, as_run=True)
     digest = hashlib.sha256((folder / SPEC).read_bytes()).hexdigest()
-    return Place(folder, spec, RecordWriter(spec, digest))
+    return Place(folder, spec, RecordLines(spec, digest))
 
 
 @contextlib.contextmanager

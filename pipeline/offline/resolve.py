@@ -18,7 +18,7 @@ from pipeline.journal.sql.rows import Waiting, hits_of
 from pipeline.journal.storage import Disk
 from pipeline.models import WAITING, Choice, State, Task, Work
 from pipeline.results.hits import choose
-from pipeline.results.record import RecordWriter
+from pipeline.results.record import RecordLines
 
 CREATED, NOT_CREATED, RETRY = "created", "not-created", "retry"
 _COLUMNS = ("id", "decision", "task_id")
@@ -88,7 +88,7 @@ def all_in_doubt(db: Database, decision: str) -> list[Decision]:
     return [Decision(id_, decision, None, "--all") for id_ in doubts.ids(db)]
 
 
-def resolve(disk: Disk, decisions: Sequence[Decision], spec: JobSpec, records: RecordWriter) -> list[str]:
+def resolve(disk: Disk, decisions: Sequence[Decision], spec: JobSpec, records: RecordLines) -> list[str]:
     """Apply all decisions, durably; return what was done, a line each. Raises SpecError, and nothing is applied."""
     found = _checked(disk.db, decisions)
     now = time.time()
@@ -163,7 +163,7 @@ def _bad_task_id(task_id: str | None) -> str | None:
     return f"{task_id!r} is no task id: 6 to 128 letters, digits and _.:- after a letter or digit"
 
 
-def _line(disk: Disk, doubt: _Doubt, spec: JobSpec, records: RecordWriter, *, now: float) -> tuple[bytes, Task, bool]:
+def _line(disk: Disk, doubt: _Doubt, spec: JobSpec, records: RecordLines, *, now: float) -> tuple[bytes, Task, bool]:
     """The line of a create that a person found at the vendor, its task, and whether its hits are lost."""
     work, note, ref = doubt.row
     array = disk.spool.read(ref, mark=mark_of(work.ord, note)) if ref is not None and note is not None else None

@@ -1,4 +1,4 @@
-"""What of the hits goes into the task, and what of them stays in the record."""
+"""The choice of hits that go into the task, and of those that stay in the record."""
 
 from collections.abc import Sequence
 
@@ -27,7 +27,7 @@ def choose(hits: Hits, *, min_score: float, max_hits: int) -> Choice | None:
 
 
 def kept(hits: Hits, most: int | None) -> bytes:
-    """The hits that stay in the record, as a JSON array; `most` None = all."""
+    """Return the first `most` hits, which stay in the record, as a JSON array; None = all of them."""
     return hits.array if most is None else _pick(hits, list(range(min(most, len(hits.scores)))))
 
 

@@ -1,6 +1,6 @@
-"""The record: the outcome of one item as one JSONL line. Schema 1: fields may be added, never changed or removed.
+"""The record: the outcome of one item as one JSON line. Schema 1: fields may be added, never changed or removed.
 
-The hits are spliced in as the bytes that the vendor sent.
+The hits in a line are the bytes that the vendor sent, decoded and encoded by nobody. `reading` reads lines back.
 """
 
 from dataclasses import dataclass
@@ -31,60 +31,57 @@ SCHEMA = 1
 
 
 class ImagePart(msgspec.Struct, frozen=True):
-    """Which picture: `source` as the user named it, `url` as the vendor saw it, `sha256` of a local file."""
+    """The picture of an item."""
 
-    source: str
-    url: str | None
-    sha256: str | None
+    source: str  # as the job names it: a URL, or a path relative to the job's root
+    url: str | None  # where the vendor saw it; None when a local picture was not uploaded
+    sha256: str | None  # of a local picture's bytes, in hex; None for a URL
     labels: dict[str, str]
 
 
 class SearchPart(msgspec.Struct, frozen=True):
-    """What was asked and what came: `truncated` when the vendor has more results than it returned."""
+    """The search of an item."""
 
     endpoint: str
     params: dict[str, Any]
     request_id: str
-    total: int
-    hits: int
-    last_score: float | None
-    truncated: bool
-    at: str
-    expires_at: str
+    total: int  # results at the vendor
+    hits: int  # of them returned
+    last_score: float | None  # 0 to 1; None when the last hit has none, or there is no hit
+    truncated: bool  # True when the vendor has more results than it returned
+    at: str  # when the answer came, ISO 8601 in UTC
+    expires_at: str  # the links in the hits work until then
 
 
 class TaskPart(msgspec.Struct, frozen=True):
-    """The infringement task: `hits` in it, `hits_dropped` for want of a required field."""
+    """The infringement task of an item."""
 
     task_id: str
     report_lang: str
     country: list[str] | None
-    hits: int
-    hits_dropped: int
-    at: str
-    expires_at: str
+    hits: int  # in the task
+    hits_dropped: int  # left out because a required field is missing
+    at: str  # when the answer came, ISO 8601 in UTC
+    expires_at: str  # the vendor keeps the task until then
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One line of results.jsonl or open.jsonl; `error` only in open ones, `same_as` only where a search was shared.
-
-    `hits_lost` only where a person found the task at the vendor, and the hits it was made of were gone here.
-    """
+    """One line of results.jsonl or open.jsonl; fields with a default are left out where they say nothing."""
 
     schema: int
     job: str
-    item: str
-    status: str
-    vendor: str
-    tool: str
-    spec_sha256: str
+    item: str  # the item's id
+    status: str  # tasked, no_hits or searched; in open.jsonl failed, in_doubt or expired
+    vendor: str  # the vendor's host, or `sandbox`
+    tool: str  # the version of this program
+    spec_sha256: str  # of spec.yaml in the run directory
     image: ImagePart
     search: SearchPart | None
     task: TaskPart | None
     calls: Calls
-    error: Problem | None = None
-    same_as: str | None = None
-    hits_lost: bool = False
+    error: Problem | None = None  # in open.jsonl alone
+    same_as: str | None = None  # the item whose picture, search and task this one shares
+    hits_lost: bool = False  # a person found the task at the vendor, and the hits it was made of were gone here
     hits: msgspec.Raw = msgspec.Raw(b"[]")
 
 
@@ -118,14 +115,14 @@ class Spliced:
 
 
 @dataclass(frozen=True, slots=True)
-class RecordWriter:
-    """Writes the lines of one run."""
+class RecordLines:
+    """The lines of one run: each method encodes one, with the line break; nothing is written here."""
 
     spec: JobSpec
     spec_sha256: str
 
     def settled(self, work: Work, outcome: Settled) -> tuple[State, Spliced, Task | None]:
-        """The state, the line and the task of a settled item."""
+        """Return the state, the line and the task (if there is one) of a settled item."""
         match outcome:
             case Tasked(hits, choice, task):
                 return State.TASKED, self._line(work, State.TASKED, hits, self._task(choice, task)), task
@@ -137,7 +134,10 @@ class RecordWriter:
                 assert_never(outcome)
 
     def resolved(self, work: Work, task: Task, choice: Choice, *, hits_lost: bool) -> bytes:
-        """The line of a task that a person found at the vendor; `work.hits` is what is known of its search."""
+        """Return the line of an item whose task a person found at the vendor.
+
+        `work.hits` is what is known of its search; with `hits_lost` their bytes are gone.
+        """
         part = self._task(choice, task)
         if work.hits is not None and not hits_lost:
             return bytes(self._line(work, State.TASKED, work.hits, part))
@@ -146,12 +146,12 @@ class RecordWriter:
         return _encode(msgspec.structs.replace(head, hits_lost=True), _NO_HITS)
 
     def open(self, work: Work, state: State, problem: Problem) -> bytes:
-        """The line of an open item, with what is known of its search."""
+        """Return the line of an open item, with what is known of its search."""
         search = self._search(work.hits) if work.hits else None
         return _encode(self._head(work, state, search=search, task=None, error=problem), _NO_HITS)
 
     def twin(self, work: Work, line: bytes) -> bytes:
-        """The line of an item that shows the same picture as a settled one: its hits and task, without a call."""
+        """Return the line of an item whose picture is that of a settled one; `line` gives its search, hits and task."""
         first = msgspec.json.decode(line, type=Record)
         head = Record(
             schema=SCHEMA,
@@ -233,5 +233,5 @@ def _encode(head: Record, hits: bytes) -> bytes:
 
 
 def _spliced(head: Record, hits: bytes, hits_crc: int) -> Spliced:
-    """Encode the head; the hits follow as its last field."""
+    """Encode the record without its hits; they follow as its last field."""
     return Spliced(b"".join((msgspec.json.encode(head)[:-1], b',"hits":')), hits, hits_crc)

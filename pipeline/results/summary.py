@@ -1,54 +1,117 @@
-"""What a run came to: the counts that add up, what was spent, and why it ended."""
+"""summary.json: the counts of a run directory, what was spent, and why the last run ended."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import msgspec
 
-from pipeline.models import OPEN, SETTLED, WAITING, Kind, State
+from pipeline.errors import PipelineError
+from pipeline.job.outlook import not_looked_at, warnings
+from pipeline.journal.storage import RESULTS
+from pipeline.models import OPEN, PAID, SETTLED, WAITING, Kind, Problem, State
+from pipeline.results import reading
+from pipeline.results.record import RecordLines
+from pipeline.system.wording import count
+from pipeline.version import __version__
 
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """Calls of one kind over the run directory's life: `sent`, and `unknown` that a kill left uncounted."""
+    """Calls of one kind over the life of a run directory."""
 
     sent: int
-    unknown: int
-    budget: int | None
+    unknown: int  # reserved before a kill, and perhaps sent
+    budget: int | None  # the most that may ever be sent; None without a limit
 
 
 class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
-    """summary.json. `items["all"]` = settled + open + not_started; `removed` are known but no longer listed."""
+    """The outcome of a run, as summary.json holds it.
+
+    >>> from pipeline import run_job
+    >>> summary = run_job("configs/portfolio.yaml")  # doctest: +SKIP
+    >>> if not summary.ok:  # doctest: +SKIP
+    ...     print(summary.exit_code, summary.exit_reason, summary.items["in_doubt"])
+    """
 
     schema: int = 1
     job: str
-    run: str
-    vendor: str
-    tool: str
-    spec_sha256: str
-    started_at: str
+    run: str  # the name of the run directory
+    vendor: str  # its host, or `sandbox`
+    tool: str  # the version of this program
+    spec_sha256: str  # of spec.yaml
+    started_at: str  # ISO 8601 in UTC
     finished_at: str
-    duration_s: float
-    exit_code: int
-    exit_reason: str
-    items: dict[str, int]
-    calls: dict[str, Spent]
-    calls_this_run: dict[str, int]
-    units_billed: float
-    calls_per_settled: dict[str, float]
-    refused_for_speed: int
-    retried: int
-    not_looked_at: list[str]
-    warnings: list[str]
-    results: str
+    duration_s: float  # of this run alone, also if the clock was set meanwhile
+    exit_code: int  # as README lists them; 0 = every item is settled
+    exit_reason: str  # one line
+    items: dict[str, int]  # by status; all = settled + open + not_started; `removed` ones are no longer listed
+    calls: dict[str, Spent]  # by kind, over the life of the run directory
+    calls_this_run: dict[str, int]  # by kind
+    units_billed: float  # that the vendor says it billed, over the life of the run directory
+    calls_per_settled: dict[str, float]  # by kind; 1.0 is the least that a search or a task costs
+    refused_for_speed: int  # calls of this run that the vendor refused as too many in a second
+    retried: int  # calls of this run that were sent again
+    not_looked_at: list[str]  # what the search leaves out of sight, one phrase each
+    warnings: list[str]  # what the job says that is probably not meant, one sentence each
+    results: str  # the path of results.jsonl
 
     @property
     def ok(self) -> bool:
-        """Whether every item is settled."""
+        """Return True if every item is settled."""
         return self.exit_code == 0
 
 
-def item_counts(counts: dict[State, int], *, removed: int = 0) -> dict[str, int]:
-    """Counts per state in words, with the sums that people check."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """Everything in a summary that the job does not say; the last four are zero when only the killed run knew them."""
+
+    started_at: str  # ISO 8601 in UTC, as all times here
+    finished_at: str
+    exit_code: int
+    exit_reason: str
+    items: dict[str, int]  # see `item_counts`
+    calls: Mapping[Kind, tuple[int, int]]  # reserved and sent, over the life of the run directory
+    units: float
+    duration_s: float = 0.0
+    sent: Mapping[Kind, int] = field(default_factory=dict)  # in this run
+    refused_for_speed: int = 0
+    retried: int = 0
+
+
+def build_summary(folder: Path, records: RecordLines, figures: Figures) -> RunSummary:
+    """Put together the summary of a run directory from its job and its figures."""
+    spec = records.spec
+    settled = figures.items["settled"] or 1
+    return RunSummary(
+        job=spec.name,
+        run=folder.name,
+        vendor=spec.vendor,
+        tool=__version__,
+        spec_sha256=records.spec_sha256,
+        started_at=figures.started_at,
+        finished_at=figures.finished_at,
+        duration_s=round(figures.duration_s, 3),
+        exit_code=figures.exit_code,
+        exit_reason=figures.exit_reason,
+        items=figures.items,
+        calls={
+            kind.value: Spent(sent, reserved - sent, spec.api.budget_of(kind))
+            for kind, (reserved, sent) in figures.calls.items()
+        },
+        calls_this_run={kind.value: figures.sent.get(kind, 0) for kind in PAID},
+        units_billed=figures.units,
+        calls_per_settled={kind.value: round(sent / settled, 4) for kind, (_, sent) in figures.calls.items()},
+        refused_for_speed=figures.refused_for_speed,
+        retried=figures.retried,
+        not_looked_at=not_looked_at(spec),
+        warnings=warnings(spec),
+        results=str(folder / RESULTS),
+    )
+
+
+def item_counts(counts: Mapping[State, int], *, removed: int = 0) -> dict[str, int]:
+    """Turn counts per state into words, with the sums that people check."""
     words = {state.word: counts.get(state, 0) for state in (*SETTLED, *OPEN)}
     settled = sum(counts.get(state, 0) for state in SETTLED)
     open_ = sum(counts.get(state, 0) for state in OPEN)
@@ -63,12 +126,30 @@ def item_counts(counts: dict[State, int], *, removed: int = 0) -> dict[str, int]
     }
 
 
-def calls_per_settled(items: dict[str, int], calls: dict[Kind, int]) -> dict[str, float]:
-    """Calls spent per settled record: 1.0 is the least a search or a task can cost."""
-    settled = items["settled"] or 1
-    return {kind.value: round(count / settled, 4) for kind, count in calls.items()}
+def exit_of(
+    ended_by: PipelineError | None, items: Mapping[str, int], first_open: Problem | None, *, limited: bool
+) -> tuple[int, str]:
+    """Return the exit code of a run and the reason in one line.
+
+    The first of these that holds decides: an error ended the run; items are open; items were not started, which is well
+    when --limit was given (`limited`); all items are settled.
+    """
+    if ended_by is not None:
+        return ended_by.exit_code, str(ended_by)
+    if items["open"]:
+        said = f"finished; {count(items['open'], 'item is', 'items are')} open, see {reading.OPEN}"
+        if first_open is not None:
+            first = "" if items["open"] == 1 else "the first: "
+            said += f"; {first}{first_open.message[:200]}; `pipeline status` says what to do"
+        if items["in_doubt"]:
+            said += f"; decide about the {items['in_doubt']:,} in doubt with `pipeline resolve`"
+        return 1, said
+    if items["not_started"]:
+        rest = f"{count(items['not_started'], 'item is', 'items are')} not started; run again to go on"
+        return (0, f"stopped at --limit; {rest}") if limited else (1, rest)
+    return 0, "all items are settled"
 
 
 def to_json(summary: RunSummary) -> bytes:
-    """summary.json, indented for people."""
+    """Write a summary as JSON, indented for people."""
     return msgspec.json.format(msgspec.json.encode(summary), indent=2) + b"\n"

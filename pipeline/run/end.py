@@ -1,32 +1,29 @@
-"""What a run leaves for people when it ends, however it ended: open.jsonl, summary.json, report.html."""
+"""The end of a run, however it ended: open.jsonl, summary.json and report.html are written for people."""
 
 import logging
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from pipeline.calls.client import Client
+from pipeline.calls.stats import Stats
 from pipeline.engine.engine import Engine
-from pipeline.errors import ItemRefused, PipelineError
-from pipeline.job.outlook import not_looked_at, warnings
+from pipeline.errors import ItemRefused
 from pipeline.job.schema import JobSpec
 from pipeline.journal.journal import Journal
 from pipeline.journal.storage import RESULTS
-from pipeline.models import PAID, Problem, State, Work
+from pipeline.models import PAID
 from pipeline.results.page.page import write_report
 from pipeline.results.page.view import RunView
 from pipeline.results.reading import OPEN, RecordView, read_line
-from pipeline.results.record import RecordWriter
-from pipeline.results.summary import RunSummary, Spent, calls_per_settled, item_counts, to_json
+from pipeline.results.record import RecordLines
+from pipeline.results.summary import Figures, RunSummary, build_summary, exit_of, item_counts, to_json
 from pipeline.run.directory import REPORT, SUMMARY
 from pipeline.sources.pictures import read_picture
-from pipeline.system.clock import iso, steady
+from pipeline.system.clock import Clocks, iso
 from pipeline.system.files import ascii_line, write_whole
-from pipeline.version import __version__
 
-REPORTED = 500
+REPORTED = 500  # items on the page; a page of a million pictures would help nobody
 _COUNTED = ("tasked", "no_hits", "searched", "failed", "in_doubt", "expired", "not_started")
 
 _log = logging.getLogger(__name__)
@@ -34,19 +31,51 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """The parts that know how the run went."""
+    """The parts of a run that know how it went."""
 
-    spec: JobSpec
-    records: RecordWriter
-    engine: Engine
-    client: Client
-    journal: Journal
     folder: Path
-    started_at: float
-    began: float | None = None  # on the steady clock
+    records: RecordLines
+    engine: Engine
+    journal: Journal
+    stats: Stats
+    started_at: float  # seconds since the epoch
+    started: float  # on the steady clock
 
 
-async def write_open(ending: Ending) -> None:
+async def end(ending: Ending, *, generation: int, limited: bool, clocks: Clocks | None = None) -> RunSummary:
+    """Bring the journal to the end of the run and write summary.json and open.jsonl; return the summary."""
+    summary = await _summary(ending, clocks or Clocks(), generation=generation, limited=limited)
+    write_whole(ending.folder / SUMMARY, to_json(summary))
+    await _write_open(ending)
+    return summary
+
+
+async def _summary(ending: Ending, clocks: Clocks, *, generation: int, limited: bool) -> RunSummary:
+    journal, stats = ending.journal, ending.stats
+    counts, removed = await journal.finish(generation)
+    items = item_counts(counts, removed=removed)
+    first_open = next((problem for _, _, problem in await journal.open_items(after=0)), None)
+    exit_code, exit_reason = exit_of(ending.engine.ended_by, items, first_open, limited=limited)
+    budget = journal.budget
+    units = budget.units_before + stats.units
+    await journal.remember({"units": repr(units)})
+    figures = Figures(
+        started_at=iso(ending.started_at),
+        finished_at=iso(clocks.wall()),
+        duration_s=clocks.steady() - ending.started,
+        exit_code=exit_code,
+        exit_reason=exit_reason,
+        items=items,
+        calls={kind: (budget.calls[kind].used, budget.calls[kind].sent) for kind in PAID},
+        units=units,
+        sent=stats.sent,
+        refused_for_speed=sum(stats.too_fast.values()),
+        retried=stats.retried,
+    )
+    return build_summary(ending.folder, ending.records, figures)
+
+
+async def _write_open(ending: Ending) -> None:
     """Write open.jsonl anew: every open item, in the job's order."""
     lines = []
     after = 0
@@ -54,74 +83,6 @@ async def write_open(ending: Ending) -> None:
         lines += [ascii_line(ending.records.open(work, state, problem)) for work, state, problem in batch]
         after = batch[-1][0].ord
     write_whole(ending.folder / OPEN, lines)
-
-
-async def summarise(ending: Ending, *, generation: int, limited: bool) -> RunSummary:
-    """Add everything up and write summary.json."""
-    counts, removed = await ending.journal.finish(generation)
-    items = item_counts(counts, removed=removed)
-    exit_code, exit_reason = exit_of(
-        ending.engine.ended_by, items, await ending.journal.open_items(after=0), limited=limited
-    )
-    stats, now = ending.client.stats, time.time()
-    lives = {kind: ending.journal.budget.calls[kind] for kind in PAID}
-    units = ending.journal.budget.units_before + stats.units
-    await ending.journal.remember({"units": repr(units)})
-    summary = RunSummary(
-        job=ending.spec.name,
-        run=ending.folder.name,
-        vendor=ending.spec.vendor,
-        tool=__version__,
-        spec_sha256=ending.records.spec_sha256,
-        started_at=iso(ending.started_at),
-        finished_at=iso(now),
-        duration_s=round(now - ending.started_at if ending.began is None else steady() - ending.began, 3),
-        exit_code=exit_code,
-        exit_reason=exit_reason,
-        items=items,
-        calls={
-            kind.value: Spent(lease.sent, lease.used - lease.sent, ending.spec.api.budget_of(kind))
-            for kind, lease in lives.items()
-        },
-        calls_this_run={kind.value: stats.sent[kind] for kind in PAID},
-        units_billed=units,
-        calls_per_settled=calls_per_settled(items, {kind: lease.sent for kind, lease in lives.items()}),
-        refused_for_speed=sum(stats.too_fast.values()),
-        retried=stats.retried,
-        not_looked_at=not_looked_at(ending.spec),
-        warnings=warnings(ending.spec),
-        results=str(ending.folder / RESULTS),
-    )
-    write_whole(ending.folder / SUMMARY, to_json(summary))
-    return summary
-
-
-def exit_of(
-    ended_by: PipelineError | None,
-    items: Mapping[str, int],
-    still_open: Sequence[tuple[Work, State, Problem]],
-    *,
-    limited: bool,
-) -> tuple[int, str]:
-    """The exit code and why, in one line; `still_open` begins with the first open item."""
-    if ended_by is not None:
-        return ended_by.exit_code, str(ended_by)
-    if items["open"]:
-        said = f"finished; {_are(items['open'])} open, see {OPEN}"
-        for _, _, problem in still_open[:1]:
-            first = "" if items["open"] == 1 else "the first: "
-            said += f"; {first}{problem.message[:200]}; `pipeline status` says what to do"
-        if items["in_doubt"]:
-            said += f"; decide about the {items['in_doubt']:,} in doubt with `pipeline resolve`"
-        return 1, said
-    if items["not_started"]:
-        rest = f"{_are(items['not_started'])} not started; run again to go on"
-        return (0, f"stopped at --limit; {rest}") if limited else (1, rest)
-    return 0, "all items are settled"
-
-
-def _are(count: int) -> str:
-    return "1 item is" if count == 1 else f"{count:,} items are"
 
 
 def write_report_page(

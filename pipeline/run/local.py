@@ -31,12 +31,12 @@ from pipeline.journal.journal import Journal
 from pipeline.journal.storage import open_disk
 from pipeline.journal.writer import Writer
 from pipeline.models import PAID, WAITING, Kind
-from pipeline.results.record import RecordWriter, search_params
+from pipeline.results.record import RecordLines, search_params
 from pipeline.results.summary import RunSummary
 from pipeline.run.begin import prepare, prepare_again
 from pipeline.run.directory import LOG, SPEC, hold, run_folder
 from pipeline.run.embedded_sandbox import address, hit_picture
-from pipeline.run.end import Ending, summarise, write_open, write_report_page
+from pipeline.run.end import Ending, end, write_report_page
 from pipeline.run.load import Job, load
 from pipeline.run.options import RunOptions
 from pipeline.run.progress import Watch
@@ -133,7 +133,7 @@ async def _run(job: Job, options: RunOptions, folder: Path, base_url: str, part:
     spec = job.spec
     started_at, began = time.time(), steady()
     as_run, digest = spec_as_run(spec)
-    records = RecordWriter(spec, digest)
+    records = RecordLines(spec, digest)
     writer = Writer(functools.partial(open_disk, folder, now=started_at))
     recovered = (await writer.start()).recovered
     budgets = {kind: spec.api.budget_of(kind) for kind in PAID}
@@ -161,9 +161,8 @@ async def _run(job: Job, options: RunOptions, folder: Path, base_url: str, part:
             require_room(folder, sum(tally.get(state, 0) for state in WAITING))
             with ballast(folder):
                 await _drive(engine, watch, options, drain_s=spec.api.drain_s)
-        ending = Ending(spec, records, engine, client, journal, folder, started_at, began=began)
-        summary = await summarise(ending, generation=intake.generation, limited=options.limit is not None)
-        await write_open(ending)
+        ending = Ending(folder, records, engine, journal, client.stats, started_at, began)
+        summary = await end(ending, generation=intake.generation, limited=options.limit is not None)
         _log.info("run.ended exit_code=%s %s", summary.exit_code, summary.exit_reason)
     finally:
         with anyio.CancelScope(shield=True):

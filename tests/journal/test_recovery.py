@@ -18,7 +18,7 @@ from pipeline.journal.sql.rows import SpoolRef, note_of
 from pipeline.journal.storage import JOURNAL, RESULTS, connect, open_disk
 from pipeline.models import Calls, NoHits, Problem, SearchOnly, State, Task, Tasked, Work
 from pipeline.results.hits import choose
-from pipeline.results.record import RecordWriter
+from pipeline.results.record import RecordLines
 from tests.support.fakes import (
     NOTHING,
     NOW,
@@ -40,7 +40,7 @@ class Left(NamedTuple):
     """A run directory as a death left it: items 1..n on their way, and lines written and not committed."""
 
     folder: Path
-    writer: RecordWriter
+    writer: RecordLines
 
     def line(self, number: int, *, status: State = State.TASKED) -> bytes:
         work = Work(number, item(number), Calls(0, 1, int(status is State.TASKED)))
@@ -76,7 +76,7 @@ def on_their_way(db: Database, *at: State) -> None:
 @pytest.fixture
 def left(tmp_path: Path) -> Left:
     (tmp_path / RESULTS).touch()
-    return Left(tmp_path, RecordWriter(job(tmp_path), "0" * 64))
+    return Left(tmp_path, RecordLines(job(tmp_path), "0" * 64))
 
 
 def test_new_directory_needs_no_recovery(left: Left) -> None:

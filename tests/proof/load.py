@@ -29,7 +29,7 @@ from pipeline.journal.storage import connect, open_disk
 from pipeline.journal.writer import Writer
 from pipeline.models import PAID, Choice, Hits, Item, Kind, Task
 from pipeline.ports import Meter
-from pipeline.results.record import RecordWriter, search_params
+from pipeline.results.record import RecordLines, search_params
 from pipeline.run.directory import hold
 from tests.proof.workload import LOCAL, hits_of, job, url_of
 
@@ -178,7 +178,7 @@ async def load(
             tally = await journal.begin()
             intake = Intake(items(), journal, generation=1, fingerprint="same")
             ports = Ports(spec, search_params(spec), PacedVendor(rate), journal, _no_picture)
-            engine = Engine(ports, intake, RecordWriter(spec, "0" * 64), tally=tally)
+            engine = Engine(ports, intake, RecordLines(spec, "0" * 64), tally=tally)
             began = time.perf_counter()
             await engine.run()
             figures.seconds = time.perf_counter() - began

@@ -39,7 +39,7 @@ from pipeline.models import (
     Tasked,
     Work,
 )
-from pipeline.results.record import RecordWriter
+from pipeline.results.record import RecordLines
 from tests.proof.history import Created, read_history, violations
 from tests.proof.power_loss import fast_folder
 from tests.proof.workload import LOCAL, NOW, hits_of, items, job
@@ -108,7 +108,7 @@ class JournalMachine(RuleBasedStateMachine):
         self.executed: list[Created] = []
         self.acknowledged: dict[str, int] = {}
         self.asked = dict.fromkeys(("search", "create"), 0)
-        self.records = RecordWriter(job(self.folder, in_flight=1), "0" * 64)
+        self.records = RecordLines(job(self.folder, in_flight=1), "0" * 64)
         self.life = self.runner.run(self._start())
 
     # --- what happens ---

@@ -27,7 +27,7 @@ from pipeline.journal.writer import Writer
 from pipeline.models import PAID, Choice, Hits, Item, Kind, State, Task, Upload, Work
 from pipeline.ports import Meter
 from pipeline.results.reading import OPEN
-from pipeline.results.record import RecordWriter, search_params
+from pipeline.results.record import RecordLines, search_params
 from pipeline.run.directory import hold
 from pipeline.sources.pictures import Picture
 from pipeline.system.files import ascii_line, write_whole
@@ -182,7 +182,7 @@ async def run(
         writer = Writer(functools.partial(open_disk, folder, now=NOW, connect=connecting, mounts=mounts), linger_s=0)
         await writer.start()
         journal = noting(Journal(writer, budgets=dict.fromkeys(PAID, BUDGET)), diary)
-        records = RecordWriter(spec, "0" * 64)
+        records = RecordLines(spec, "0" * 64)
         try:
             tally = await journal.begin()
             await journal.requeue_failed()

@@ -8,7 +8,7 @@ import pytest
 from pipeline.errors import JournalError
 from pipeline.models import Calls, Choice, Problem, State, Task, Tasked, Upload
 from pipeline.results.reading import RecordView, read_line, read_records
-from pipeline.results.record import Record, RecordWriter
+from pipeline.results.record import Record, RecordLines
 from tests.support.fakes import NOW, hits, item, job, work_of
 
 LINE = b'{"schema":1,"item":"%s","status":"tasked","image":{"source":"a.jpg"},"hits":[{"score":0.9}]}\n'
@@ -23,7 +23,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_every_field_that_a_run_writes_is_in_the_view(tmp_path: Path) -> None:
-    writer = RecordWriter(job(tmp_path), "0" * 64)
+    writer = RecordLines(job(tmp_path), "0" * 64)
     work = work_of(1, item=item(1, labels={"client": "acme"}), calls=Calls(1, 2, 3), sha256="ab")
     work.upload = Upload("https://up.example/1", NOW)
     _, line, _ = writer.settled(work, Tasked(hits(0.9, 0.5), Choice(b"[]", 2, 1), Task("task-1", NOW)))

@@ -24,7 +24,7 @@ from pipeline.models import (
     Upload,
     Work,
 )
-from pipeline.results.record import RecordWriter, search_params
+from pipeline.results.record import RecordLines, search_params
 
 AT = 1_795_262_400.0  # 2026-11-21T12:00:00Z
 ARRAY = '[ {"patent_id":"1","title":"手提包 \\u5305","score":0.990,"new":[1e2]} , {"patent_id":"2","score":0.90} ]'
@@ -74,7 +74,7 @@ def remote(id_: str = "SKU-1") -> Work:
 
 
 def settled(spec: JobSpec, outcome: Settled, work: Work | None = None) -> bytes:
-    return bytes(RecordWriter(spec, "abc").settled(work or remote(), outcome)[1])
+    return bytes(RecordLines(spec, "abc").settled(work or remote(), outcome)[1])
 
 
 def read(line: bytes) -> dict[str, Any]:
@@ -104,7 +104,7 @@ def assert_parts_pinned(record: dict[str, Any]) -> None:
 def test_a_settled_record_has_the_pinned_keys_in_the_pinned_order(
     spec: JobSpec, outcome: Settled, state: State, status: str
 ) -> None:
-    found, line, task = RecordWriter(spec, "abc").settled(remote(), outcome)
+    found, line, task = RecordLines(spec, "abc").settled(remote(), outcome)
     record = read(bytes(line))
     assert list(record) == SETTLED_KEYS
     assert (found, record["schema"], record["status"]) == (state, 1, status)
@@ -122,7 +122,7 @@ def test_an_open_record_has_the_pinned_keys_and_says_why(
 ) -> None:
     work = remote()
     work.hits = HITS if searched else None
-    record = read(RecordWriter(spec, "abc").open(work, state, PROBLEM))
+    record = read(RecordLines(spec, "abc").open(work, state, PROBLEM))
     assert list(record) == OPEN_KEYS
     assert_parts_pinned(record)
     assert (record["status"], record["task"], record["hits"]) == (status, None, [])
@@ -231,7 +231,7 @@ def test_a_twin_shares_search_task_and_hits_and_names_whose_without_a_call(
     line = settled(spec, outcome)
     first = read(line)
     work = Work(2, Item("SKU-2", "https://h/1.jpg", False, "images[1]", {"client": "b"}), Calls())
-    twin_line = RecordWriter(spec, "def").twin(work, line)
+    twin_line = RecordLines(spec, "def").twin(work, line)
     twin = read(twin_line)
     assert list(twin) == TWIN_KEYS
     assert_parts_pinned(twin)
@@ -244,7 +244,7 @@ def test_a_twin_shares_search_task_and_hits_and_names_whose_without_a_call(
 
 def test_a_twin_of_a_line_with_fields_of_a_later_version_is_written_all_the_same(spec: JobSpec) -> None:
     line = settled(spec, TASKED).replace(b'{"schema":1,', b'{"schema":1,"added_later":{"x":1},', 1)
-    assert read(RecordWriter(spec, "def").twin(remote("SKU-2"), line))["same_as"] == "SKU-1"
+    assert read(RecordLines(spec, "def").twin(remote("SKU-2"), line))["same_as"] == "SKU-1"
 
 
 def test_a_record_of_the_sandbox_says_so(tmp_path: Path) -> None:

@@ -1,12 +1,18 @@
 """The counts that people check: they add up, whatever the states."""
 
+from pathlib import Path
+from typing import Any
+
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.models import OPEN, SETTLED, Kind, State
-from pipeline.results.summary import RunSummary, Spent, calls_per_settled, item_counts, to_json
+from pipeline.errors import JournalError, PipelineError
+from pipeline.models import OPEN, SETTLED, Kind, Problem, State
+from pipeline.results.record import RecordLines
+from pipeline.results.summary import Figures, RunSummary, Spent, build_summary, exit_of, item_counts, to_json
+from tests.support.fakes import job
 
 COUNTS = st.dictionaries(st.sampled_from(State), st.integers(0, 10**7))
 
@@ -29,13 +35,61 @@ def test_every_state_is_counted_in_one_place(state: State) -> None:
     assert sums == {"settled": 0, "open": 0, "not_started": 0} | {place: 3}
 
 
+def figures(**changes: Any) -> Figures:
+    plain: dict[str, Any] = {
+        "started_at": "2026-11-21T12:00:00.000Z",
+        "finished_at": "2026-11-21T12:00:01.000Z",
+        "exit_code": 0,
+        "exit_reason": "all items are settled",
+        "items": item_counts({State.TASKED: 1}),
+        "calls": {Kind.SEARCH: (16, 1)},
+        "units": 1.0,
+    }
+    return Figures(**plain | changes)
+
+
 @pytest.mark.parametrize(
     ("settled", "sent", "each"),
     [(10, 10, 1.0), (10, 11, 1.1), (3, 1, 0.3333), (0, 7, 7.0), (0, 0, 0.0)],
     ids=["none-wasted", "one-retry", "shared-pictures", "nothing-settled", "nothing-done"],
 )
-def test_calls_are_told_per_settled_item(settled: int, sent: int, each: float) -> None:
-    assert calls_per_settled({"settled": settled}, {Kind.SEARCH: sent}) == {"search": each}
+def test_calls_are_counted_per_settled_item(tmp_path: Path, settled: int, sent: int, each: float) -> None:
+    counted = figures(items=item_counts({State.TASKED: settled}), calls={Kind.SEARCH: (sent, sent)})
+    built = build_summary(tmp_path, RecordLines(job(tmp_path), "0" * 64), counted)
+    assert built.calls_per_settled == {"search": each}
+
+
+def test_a_summary_says_what_the_job_and_the_figures_say(tmp_path: Path) -> None:
+    spec = job(tmp_path, api={"budget": {"search_calls": 20}}, search={"limit": 7})
+    this_run = {"duration_s": 1.23456, "sent": {Kind.SEARCH: 3, Kind.TOKEN: 1}, "refused_for_speed": 1, "retried": 2}
+    built = build_summary(tmp_path / "job.2", RecordLines(spec, "a" * 64), figures(**this_run))
+    assert (built.job, built.run, built.spec_sha256) == ("job", "job.2", "a" * 64)
+    assert built.results == str(tmp_path / "job.2" / "results.jsonl")
+    assert built.calls == {"search": Spent(sent=1, unknown=15, budget=20)}
+    assert built.calls_this_run == {"upload": 0, "search": 3, "create": 0}
+    assert (built.duration_s, built.refused_for_speed, built.retried) == (1.235, 1, 2)
+    assert "hits beyond the first 7" in built.not_looked_at
+
+
+@pytest.mark.parametrize(
+    ("counts", "ended_by", "limited", "code", "said"),
+    [
+        pytest.param({State.TASKED: 2}, None, False, 0, "all items are settled", id="all settled"),
+        pytest.param({State.PENDING: 1}, None, False, 1, "1 item is not started; run again", id="not started"),
+        pytest.param({State.PENDING: 2}, None, True, 0, "--limit; 2 items are not started", id="limited"),
+        pytest.param({State.FAILED: 1}, None, True, 1, "1 item is open, see open.jsonl; no", id="one open"),
+        pytest.param({State.FAILED: 2}, None, False, 1, "2 items are open, see open.jsonl; the first: no", id="open"),
+        pytest.param({State.IN_DOUBT: 3}, None, False, 1, "decide about the 3 in doubt with", id="in doubt"),
+        pytest.param({State.FAILED: 1}, JournalError("full"), False, 5, "full", id="an error"),
+    ],
+)
+def test_the_exit_code_follows_from_the_items_unless_an_error_ended_the_run(
+    counts: dict[State, int], ended_by: PipelineError | None, limited: bool, code: int, said: str
+) -> None:
+    first_open = Problem("search", "68300010", "no", "fail", False)
+    found, reason = exit_of(ended_by, item_counts(counts), first_open, limited=limited)
+    assert found == code
+    assert said in reason
 
 
 def summary(**changes: object) -> RunSummary:

@@ -29,12 +29,13 @@ from pipeline.journal.storage import RESULTS, connect, open_disk
 from pipeline.journal.writer import Writer
 from pipeline.models import PAID, Kind, State
 from pipeline.results.reading import OPEN
-from pipeline.results.record import RecordWriter, search_params
+from pipeline.results.record import RecordLines, search_params
 from pipeline.results.summary import RunSummary
-from pipeline.run.end import Ending, summarise, write_open
+from pipeline.run.end import Ending, end
 from pipeline.run.local import _prepare
 from pipeline.run.options import RunOptions
 from pipeline.sources.pictures import Picture
+from pipeline.system.clock import steady
 from tests.support.fakes import (
     NOTHING,
     NOW,
@@ -215,14 +216,13 @@ async def one_run(
     opened()
     journal = NotingJournal(writer, budgets={kind: spec.api.budget_of(kind) for kind in PAID})
     journal.noted = {} if acknowledged is None else acknowledged
-    written = RecordWriter(spec, "0" * 64)
+    written = RecordLines(spec, "0" * 64)
     intake = await _prepare(spec, journal, RunOptions())
     ports = Ports(spec, search_params(spec), vendor, journal, picture, now=lambda: NOW)
     engine = Engine(ports, intake, written, tally=await journal.begin())
     await engine.run()
-    ending = Ending(spec, written, engine, vendor, journal, folder, NOW)
-    summary = await summarise(ending, generation=intake.generation, limited=False)
-    await write_open(ending)
+    ending = Ending(folder, written, engine, journal, vendor.stats, NOW, steady())
+    summary = await end(ending, generation=intake.generation, limited=False)
     await journal.close()
     return summary
 

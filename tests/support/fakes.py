@@ -24,7 +24,7 @@ from pipeline.journal.storage import JOURNAL, RESULTS, Disk, connect, open_disk
 from pipeline.journal.writer import Writer
 from pipeline.models import UPLOAD_LIFE_S, Calls, Choice, Hits, Item, Kind, State, Task, Upload, Work
 from pipeline.ports import Meter
-from pipeline.results.record import RecordWriter, search_params
+from pipeline.results.record import RecordLines, search_params
 from pipeline.sources.pictures import Picture
 
 NOW = 1_795_262_400.0  # 2026-11-21T12:00:00Z
@@ -186,7 +186,7 @@ async def engine_of(
     intake = Intake(items, journal, generation=generation, fingerprint=f"print-{generation}")
     read = (pictures or {}).__getitem__
     ports = Ports(spec, search_params(spec), vendor, journal, read, now=lambda: vendor.now)
-    return Engine(ports, intake, RecordWriter(spec, "0" * 64), tally=await journal.begin())
+    return Engine(ports, intake, RecordLines(spec, "0" * 64), tally=await journal.begin())
 
 
 def admitted(journal: Journal, *numbers: int, **changes: Any) -> Awaitable[Any]:

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import msgspec
 
-from pipeline.cli.screen import duration, show_lines, show_rows, stdout_console
+from pipeline.cli.screen import show_lines, show_rows, stdout_console
 from pipeline.offline.plan import Plan, make_plan
 from pipeline.run.directory import run_folder
 from pipeline.run.load import load_spec
 from pipeline.sources.check import check_sources
+from pipeline.system.wording import duration
 
 
 def plan_command(path: Path, overrides: list[str], *, new: bool, as_json: bool) -> int:

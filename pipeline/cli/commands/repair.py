@@ -15,6 +15,7 @@ from pipeline.results.reading import OPEN
 from pipeline.run.directory import REPORT, SPEC, SUMMARY, hold
 from pipeline.run.embedded_sandbox import hit_picture
 from pipeline.run.end import write_report_page
+from pipeline.system.wording import count
 
 
 def repair_command(run: Path) -> int:
@@ -33,7 +34,8 @@ def repair_command(run: Path) -> int:
         else:
             said.append(f"{SPEC} cannot be read, so {OPEN}, {SUMMARY} and {REPORT} stay as they are until the next run")
     if doubtful:
-        said.append(f"{doubtful:,} items are in doubt: ask the vendor, then decide with `pipeline resolve {run}`")
+        items = count(doubtful, "item is", "items are")
+        said.append(f"{items} in doubt: ask the vendor, then decide with `pipeline resolve {run}`")
     show_lines([*said, "`pipeline run` goes on with the job"], stdout_console())
     return 0
 

@@ -1,4 +1,4 @@
-"""From a record to what the template shows of it: every text tidied, every link checked."""
+"""Cards: the part of a record that the template shows, every text tidied and every link checked."""
 
 import re
 from dataclasses import dataclass
@@ -18,37 +18,37 @@ MAX_MESSAGE = 1000
 
 
 class Picture(NamedTuple):
-    """A picture: `src` is a data: URI, an https URL (`remote`), or empty; `link` leads to it on the web."""
+    """A picture of a product or of a hit."""
 
-    src: str
-    remote: bool
-    link: str
+    src: str  # a data: URI or an https URL; empty when there is nothing to show
+    remote: bool  # True when `src` is a URL that the browser loads
+    link: str  # leads to the picture on the web; empty when nothing may lead there
     alt: str
 
 
 class HitCard(NamedTuple):
-    """A hit; `score` with 4 digits, `percent` for the bar, both empty for a hit without a score."""
+    """A hit."""
 
     picture: Picture
-    score: str
-    percent: str
-    number: str
+    score: str  # 0 to 1 with four decimals; empty without a score
+    percent: str  # the length of its bar; empty without a score
+    number: str  # of the patent
     title: str
 
 
 class TaskCard(NamedTuple):
-    """The task's id and a note on it."""
+    """The task of an item."""
 
     id: str
     note: str
 
 
 class ProblemCard(NamedTuple):
-    """What is wrong with an open item, what to do, and the ids that support asks for."""
+    """The problem of an open item."""
 
-    message: str
-    todo: str
-    facts: list[tuple[str, str]]
+    message: str  # a sentence: what is wrong
+    todo: str  # a sentence or two: what to do about it
+    facts: list[tuple[str, str]]  # names and values that the vendor's support asks for
 
 
 @dataclass(frozen=True, slots=True)

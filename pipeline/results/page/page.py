@@ -1,4 +1,4 @@
-"""The page itself: reads the records, fills the template, and puts the file in its place in one step."""
+"""The page of a run, report.html: records fill a template, and the file takes its place in one step."""
 
 from collections.abc import Callable, Iterable
 from functools import lru_cache
@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pipeline.results.page.cards import card
 from pipeline.results.page.entries import Entries, read_entries
-from pipeline.results.page.text import count, file_link, period, tidy, took
+from pipeline.results.page.text import file_link, period, tidy, took
 from pipeline.results.page.thumbs import Thumbnails
 from pipeline.results.page.view import NOT_STARTED, OPEN_WORDS, SETTLED_WORDS, RunView
 from pipeline.results.page.words import STATUSES, Status, calls_made, next_steps
 from pipeline.results.reading import RecordView
 from pipeline.system.files import write_whole
+from pipeline.system.wording import count
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -23,7 +24,7 @@ _GROUPS = (("Settled", "settled", SETTLED_WORDS), ("Open", "open", OPEN_WORDS), 
 
 
 class Tally(NamedTuple):
-    """How many items have a status."""
+    """The number of items with a status."""
 
     status: str
     words: Status
@@ -31,11 +32,11 @@ class Tally(NamedTuple):
 
 
 class Group(NamedTuple):
-    """Statuses that belong together, and their sum; `anchor` is where they are shown."""
+    """Statuses that belong together."""
 
     name: str
-    anchor: str
-    number: int
+    anchor: str  # of the section that shows their items; empty where none does
+    number: int  # of items with any of them
     tallies: list[Tally]
 
 
@@ -67,7 +68,7 @@ def write_report(
 
 
 def _page(view: RunView, entries: Entries) -> dict[str, Any]:
-    """Everything on the page but the items themselves."""
+    """Return what the template shows besides the items themselves."""
     shown = len(entries.open) + len(entries.settled)
     return {
         "job": tidy(view.job, 128),

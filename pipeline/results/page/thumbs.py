@@ -12,7 +12,7 @@ SIDE_PX = 176
 QUALITY = 80
 # Decoding more than this costs over 150 MB; a larger JPEG is decoded at a fraction of its size and passes.
 MAX_PIXELS = 40_000_000
-KEPT = 512  # a gallery picture is a hit of many products; some 8 KB each
+KEPT = 512  # pictures of some 8 KB, for a gallery picture is a hit of many products
 
 
 class Thumbnails:
@@ -37,12 +37,12 @@ class Thumbnails:
 
 
 def thumbnail(data: bytes) -> bytes | None:
-    """A JPEG of at most 176 x 176 pixels, turned upright, transparent parts white; None for what is no JPG or PNG."""
+    """Make a JPEG of at most 176 x 176 pixels, upright, transparent parts white; None when it is no JPG or PNG."""
     from PIL import Image, ImageOps  # heavy, and a page of other people's pictures needs none
 
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # odd metadata in a picture is no concern of the person who reads stderr
+            warnings.simplefilter("ignore")  # odd metadata in a picture must not show on stderr
             with Image.open(io.BytesIO(data), formats=("JPEG", "PNG")) as image:
                 image.draft(None, (2 * SIDE_PX, 2 * SIDE_PX))
                 if image.width * image.height > MAX_PIXELS:

@@ -1,4 +1,4 @@
-"""What the page says about a run as a whole; whoever composes the run fills it in."""
+"""The facts of a run that the page shows at its top."""
 
 from dataclasses import dataclass
 
@@ -11,26 +11,20 @@ OPEN_WORDS = tuple(state.word for state in OPEN)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunView:
-    """One run, as people want to know it.
-
-    `counts` holds items by tasked, no_hits, searched, failed, in_doubt, expired and not_started, which add up to all
-    items; an absent one is 0. `calls` holds HTTP attempts by kind of call. `started_at` and `finished_at` are ISO
-    times in UTC. `search` is the endpoint and limit in words, `not_looked_at` what stayed out of sight, one phrase
-    each. The files are relative to the page.
-    """
+    """One run, as people want to know it."""
 
     job: str
     vendor: str
     tool: str
-    started_at: str
+    started_at: str  # ISO 8601 in UTC
     finished_at: str
-    counts: dict[str, int]
-    calls: dict[str, int]
-    units: float
+    counts: dict[str, int]  # items by tasked, no_hits, searched, failed, in_doubt, expired, not_started; absent = 0
+    calls: dict[str, int]  # HTTP attempts by kind of call
+    units: float  # billed, as the vendor says
     exit_reason: str
-    not_looked_at: list[str]
-    search: str
-    results_file: str = "results.jsonl"
+    not_looked_at: list[str]  # what the search leaves out of sight, one phrase each
+    search: str  # the endpoint and its limit in words
+    results_file: str = "results.jsonl"  # as all files here, relative to the page
     open_file: str = "open.jsonl"
     summary_file: str = "summary.json"
     spec_file: str = "spec.yaml"
@@ -41,20 +35,20 @@ class RunView:
 
     @property
     def sandbox(self) -> bool:
-        """Whether the results come from the sandbox's drawn gallery."""
+        """Return True if the results come from the sandbox's drawn gallery."""
         return self.vendor == "sandbox"
 
     @property
     def settled(self) -> int:
-        """Items that are settled."""
+        """Number of items that are settled."""
         return sum(self.counts.get(word, 0) for word in SETTLED_WORDS)
 
     @property
     def open(self) -> int:
-        """Items that are open."""
+        """Number of items that are open."""
         return sum(self.counts.get(word, 0) for word in OPEN_WORDS)
 
     @property
     def total(self) -> int:
-        """All items of the job."""
+        """Number of all items of the job."""
         return sum(self.counts.values())

@@ -1,4 +1,4 @@
-"""What the page says in plain words: each status, what to do about it, what to do next.
+"""Sentences of the page: each status, what to do about an item, what to do after the run.
 
 A page of findings must not console: it says what was found and what was not looked at, never what that means in law.
 """
@@ -7,16 +7,17 @@ from typing import NamedTuple
 
 from pipeline.errors import Code
 from pipeline.results.page.entries import Entry
-from pipeline.results.page.text import count, moment, tidy
+from pipeline.results.page.text import moment, tidy
 from pipeline.results.page.view import NOT_STARTED, RunView
 from pipeline.results.reading import ErrorView, SearchView, TaskView
+from pipeline.system.wording import count
 
 
 class Status(NamedTuple):
-    """A status: two words for a badge, a few for a list. Its mark in the page is named like the status."""
+    """The words for a status; its mark on the page is named like the status."""
 
-    label: str
-    meaning: str
+    label: str  # on a badge
+    meaning: str  # in a list
 
 
 STATUSES = {
@@ -38,14 +39,14 @@ CALLS = {
 
 
 class Step(NamedTuple):
-    """One thing to do: what it is about, and what to do."""
+    """One thing to do after a run."""
 
     about: str
     todo: str
 
 
 def next_steps(view: RunView, first_expiry: str) -> list[Step]:
-    """What a person does after this run, most urgent first."""
+    """List what a person does after this run, the most urgent first."""
     number = view.counts.get
     steps = []
     if doubtful := number("in_doubt", 0):
@@ -80,7 +81,7 @@ def _tasks_step(tasks: int, first_expiry: str, *, sandbox: bool) -> Step:
 
 
 def todo_for(status: str, error: ErrorView) -> str:
-    """What to do about one open item."""
+    """Say what to do about one open item."""
     if status == "in_doubt":
         return (
             "A task may exist and be paid, so it is not sent again unasked. "
@@ -101,7 +102,7 @@ def todo_for(status: str, error: ErrorView) -> str:
 
 
 def found(entry: Entry) -> str:
-    """How many hits there are, and how many of them are shown."""
+    """Say how many hits there are, and how many of them are shown."""
     search = entry.record.search
     if search is None:
         return ""
@@ -117,14 +118,14 @@ def found(entry: Entry) -> str:
 
 
 def beyond(search: SearchView | None) -> str:
-    """What of the vendor's results was not looked at."""
+    """Say how many of the vendor's results were not looked at; "" when it returned all."""
     if search is None or not search.truncated:
         return ""
     return f"The vendor found {search.total:,} in all; hits beyond the first {search.hits:,} were not looked at."
 
 
 def task_note(task: TaskView) -> str:
-    """What is in a task, and until when it lives."""
+    """Say how many hits are in a task, and when it expires."""
     parts = [f"{count(task.hits, 'hit')} in it"]
     if task.hits_dropped:
         parts.append(f"{task.hits_dropped:,} left out for want of a required field")
@@ -134,5 +135,5 @@ def task_note(task: TaskView) -> str:
 
 
 def calls_made(calls: dict[str, int]) -> list[str]:
-    """The calls of a run, by kind, in words."""
+    """Write the calls of a run in words, by kind."""
     return [count(number, *CALLS.get(kind, (tidy(kind, 40), tidy(kind, 40)))) for kind, number in calls.items()]

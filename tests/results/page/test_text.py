@@ -1,6 +1,6 @@
 import pytest
 
-from pipeline.results.page.text import count, moment, period, tidy, took
+from pipeline.results.page.text import moment, period, tidy, took
 
 
 @pytest.mark.parametrize(
@@ -38,16 +38,11 @@ def test_times_are_written_for_people() -> None:
 @pytest.mark.parametrize(
     ("end", "text"),
     [
-        ("2026-11-21T10:00:08Z", "8 s"),
+        ("2026-11-21T10:00:00Z", "0 s"),
         ("2026-11-21T10:04:12Z", "4 min 12 s"),
-        ("2026-11-21T13:05:00Z", "3 h 5 min"),
         ("2026-11-21T09:00:00Z", ""),
         ("later", ""),
     ],
 )
-def test_a_duration_has_two_figures_at_most(end: str, text: str) -> None:
+def test_the_time_that_a_run_took_is_left_out_when_its_clock_makes_no_sense(end: str, text: str) -> None:
     assert took("2026-11-21T10:00:00Z", end) == text
-
-
-def test_counts_have_the_right_number() -> None:
-    assert [count(0, "hit"), count(1, "hit"), count(20_783, "hit")] == ["0 hits", "1 hit", "20,783 hits"]
