@@ -153,14 +153,16 @@ def watched(watch: Watch) -> Iterator[Watch]:
         watch.watching = False
 
 
-class NotingJournal(Journal):
-    """Notes which items the engine was told are done, with their lines."""
+def noting(journal: Journal, noted: dict[str, bytes]) -> Journal:
+    """Let the journal note which items the engine was told are done, with their lines."""
+    settle = journal.steps.settle
 
-    noted: dict[str, bytes]
+    async def settling(work: Any, state: State, line: Any, task: Any) -> None:
+        await settle(work, state, line, task)
+        noted[work.item.id] = bytes(line)
 
-    async def settle(self, work: Any, state: State, line: Any, task: Any) -> None:
-        await super().settle(work, state, line, task)
-        self.noted[work.item.id] = bytes(line)
+    journal.steps.settle = settling
+    return journal
 
 
 def job(folder: Path, *, in_flight: int = 4) -> JobSpec:
@@ -214,8 +216,8 @@ async def one_run(
     writer = Writer(partial(open_disk, folder, now=NOW, connect=connecting), linger_s=0)
     await writer.start()
     opened()
-    journal = NotingJournal(writer, budgets={kind: spec.api.budget_of(kind) for kind in PAID})
-    journal.noted = {} if acknowledged is None else acknowledged
+    journal = Journal(writer, budgets={kind: spec.api.budget_of(kind) for kind in PAID})
+    journal = noting(journal, {} if acknowledged is None else acknowledged)
     written = RecordLines(spec, "0" * 64)
     intake = await _prepare(spec, journal, RunOptions())
     ports = Ports(spec, search_params(spec), vendor, journal, picture, now=lambda: NOW)
