@@ -9,13 +9,18 @@ MINUTES ?= 30
 SECONDS ?= 60
 RATE ?= 1000
 
-.PHONY: help demo test lint build bench pace growth kills power-loss soak load clean
+SUITE ?= trixie
+
+.PHONY: help demo test proofs stress lint build fresh bench pace growth kills power-loss soak load clean
 
 help:
 	@echo "make demo   set up and run 36 pictures on the sandbox, no credentials needed"
-	@echo "make test   set up and run the tests"
+	@echo "make test   set up and run the quick tests: every promise, in a short form"
+	@echo "make proofs the rest of the tests: kills, power loss, failing disks, fuzzing at full length; some 10 minutes"
 	@echo "make lint   ruff, mypy and the order of imports"
 	@echo "make build  the wheel"
+	@echo "make fresh SUITE=trixie: the demo and the tests on a bare Debian root; needs root and debootstrap"
+	@echo "make stress: the tests and the proofs, twice each, on a machine that is busy with other things"
 	@echo "make bench, make pace, make growth: speed, use of the limit, size; docs/performance.md"
 	@echo "make kills KILLS=1000, make power-loss STATES=50000, make soak MINUTES=30, make load RATE=1000: the long proofs, docs/reliability.md"
 
@@ -34,7 +39,17 @@ demo: $(VENV)/.demo
 	$(BIN)/pipeline run configs/demo.yaml
 
 test: $(VENV)/.test
-	$(BIN)/python -m pytest -n auto --dist worksteal --cov --cov-report=term:skip-covered
+	$(BIN)/python -m pytest -n auto --dist worksteal -m 'not proofs' --cov --cov-report=term:skip-covered
+
+proofs: $(VENV)/.test
+	$(BIN)/python -m pytest -n auto --dist worksteal -m proofs
+
+stress: $(VENV)/.test
+	.ci/busy 4 $(MAKE) test proofs
+	.ci/busy 4 $(MAKE) test proofs
+
+fresh:
+	.ci/fresh $(SUITE)
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .

@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 import msgspec
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example
 from hypothesis import strategies as st
 
 from pipeline.endpoints.consequences import RULES
@@ -24,14 +24,9 @@ from pipeline.errors import (
 )
 from pipeline.models import Hits, Kind, Task, Upload
 from pipeline.results.hits import choose
+from tests.support.fuzzing import fuzzed
 from tests.support.refusals import read_or_error
 
-FUZZ = settings(
-    max_examples=1250,
-    deadline=None,
-    derandomize=True,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-)
 CODES = [int(name) for name in RULES if name.isdigit()]
 NUMBERS = st.sampled_from([0, -0.0, 1, -1, 2**53, 2**63, 2**64, -(2**63), 10**30, 1e308, 0.1, 67200002, 68300008])
 TEXTS = st.sampled_from(
@@ -143,8 +138,7 @@ def assert_classified(error: CallError, kind: Kind) -> None:
         assert not isinstance(error, InDoubt)
 
 
-@FUZZ
-@given(ANSWERS)
+@fuzzed(ANSWERS, short=200, long=1250)
 def test_a_search_is_read_or_classified(answer: Answer) -> None:
     hits = read_or_error(Kind.SEARCH, wire.read_search, answer)
     if isinstance(hits, CallError):
@@ -180,8 +174,7 @@ def _once(pairs: Any) -> dict[str, Any]:
     return dict(pairs)
 
 
-@FUZZ
-@given(ANSWERS)
+@fuzzed(ANSWERS, short=200, long=1250)
 @example(Answer(200, b'{"data":{"task_id":"t"},"status":true,"error_code":67200002}', "asked", 0.0, {}))
 @example(Answer(200, b'{"data":{"task_id":"t"},"status":false,"error_code":67200002}', "asked", 0.0, {}))
 @example(Answer(200, b'{"data":{},"status":true,"error_code":0}', "asked", 0.0, {}))
@@ -199,8 +192,7 @@ def test_a_create_is_a_task_or_refused_or_in_doubt(answer: Answer) -> None:
     assert 1 <= len(task.task_id) <= 128
 
 
-@FUZZ
-@given(ANSWERS)
+@fuzzed(ANSWERS, short=200, long=1250)
 def test_an_upload_is_read_or_classified(answer: Answer) -> None:
     upload = read_or_error(Kind.UPLOAD, functools.partial(wire.read_upload, lifetime_s=32_400), answer)
     if isinstance(upload, CallError):
@@ -212,8 +204,7 @@ def test_an_upload_is_read_or_classified(answer: Answer) -> None:
     assert upload.expires_at <= answer.at + 32_400
 
 
-@FUZZ
-@given(ANSWERS)
+@fuzzed(ANSWERS, short=200, long=1250)
 def test_a_token_is_read_or_classified(answer: Answer) -> None:
     token = read_or_error(Kind.TOKEN, wire.read_token, answer)
     if isinstance(token, CallError):

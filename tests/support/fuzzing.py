@@ -1,0 +1,36 @@
+"""Properties in both lengths: a check of drawn values becomes a short and a long test.
+
+@fuzzed(st.binary(), short=200, long=5000)
+@example(b"")
+def test_any_bytes_are_read(raw: bytes) -> None: ...
+"""
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from tests.support.lengths import lengths
+
+
+def fuzzed(*strategies: Any, short: int, long: int) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Turn a check of drawn values into a test of so many of them, the same ones every time.
+
+    The last arguments of the check are drawn, those before them are fixtures; @example stands below this.
+    """
+
+    def test_of(check: Callable[..., None]) -> Callable[..., None]:
+        fixtures = list(inspect.signature(check).parameters)[: -len(strategies)]
+
+        @pytest.mark.parametrize("examples", lengths(short=short, long=long))
+        def test(request: pytest.FixtureRequest, examples: int) -> None:
+            unhurried = [HealthCheck.too_slow, HealthCheck.data_too_large]
+            how = settings(max_examples=examples, deadline=None, derandomize=True, suppress_health_check=unhurried)
+            how(given(*strategies)(check))(*map(request.getfixturevalue, fixtures))
+
+        test.__name__, test.__doc__, test.__module__ = check.__name__, check.__doc__, check.__module__
+        return test
+
+    return test_of
