@@ -3,6 +3,7 @@
 import random
 import uuid
 from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import dataclass
 
 import anyio
 from aiolimiter import AsyncLimiter
@@ -134,10 +135,20 @@ class TokenSource:
             raise consequence(refusal, Kind.TOKEN, table=RULES) from None
 
     async def _ask(self) -> Answer:
-        async def leave(headers: Headers) -> None:
-            headers["Authorization"] = self._credentials.basic
-            self._sent[Kind.TOKEN] += 1
+        attempt = _TokenAttempt(uuid.uuid4().hex, self._credentials.basic, self._sent)
+        return await self._transport.exchange(wire.token_request(), attempt)
 
-        return await self._transport.exchange(
-            wire.token_request(), request_id=uuid.uuid4().hex, apikey=None, leave=leave
-        )
+
+@dataclass(slots=True, eq=False)
+class _TokenAttempt:
+    """One attempt of the token call: no intent, no permit, the credentials instead of a bearer."""
+
+    request_id: str
+    authorization: str
+    counts: MutableMapping[Kind, int]
+    sent: bool = False
+    apikey: str | None = None
+
+    async def depart(self, headers: Headers) -> None:
+        headers["Authorization"] = self.authorization
+        self.counts[Kind.TOKEN] += 1

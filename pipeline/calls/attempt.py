@@ -1,8 +1,15 @@
-"""One attempt of a call: a connection first, then its intent, its permit and the token, then the bytes."""
+"""One attempt of a call, and what all attempts of a run share.
+
+An attempt takes a slot to connect, opens its connection, makes its intent durable, takes its permit, and is sent with
+the bearer of that moment. So a permit is never spent on a connection that is not there yet.
+"""
 
 import math
+import random
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import anyio
 
@@ -18,29 +25,58 @@ from pipeline.models import Kind
 from pipeline.ports import Meter
 from pipeline.system.clock import loop_time
 
-# How far ahead of their permit calls may open a connection (in seconds of calls), and how old it may be when sent on.
-AHEAD_S = 0.5
-STALE_S = 3.0
-# How far ahead of their permit calls make their intent durable: long enough to hide a slow disk's fsync (70 ms), short
-# because each of them is in doubt, for nothing, after a kill.
+AHEAD_S = 0.5  # connect at most so many seconds' worth of calls before their permits
+STALE_S = 3.0  # drop a connection that has waited for its permit for longer
+# Make the intents of at most so many seconds' worth of calls durable before their permits: long enough to hide a slow
+# disk's fsync (70 ms), short because after a kill each of these calls is in doubt for nothing.
 INTENT_S = 0.1
+LEAST_CONNECTING, LEAST_INTENDING = 4, 2
 
 
-@dataclass(slots=True)
-class Attempt:
-    """A call about to be sent: who counts it, the gates it passes as their probe, and the token it left with."""
+class Slots:
+    """Room for a number of attempts at a time; each gives its slot back once, however often it says so."""
 
-    request: Request
-    request_id: str
-    meter: Meter
-    probed: Sequence[Gate] = ()
-    bearer: str = ""
-    answer: Answer | None = None
-    sent: bool = False  # a byte of it may have left
+    def __init__(self, count: int) -> None:
+        self._free = anyio.Semaphore(count, fast_acquire=True)
+        self._taken: set[object] = set()
+
+    async def take(self, attempt: object, *, deadline: float = math.inf) -> bool:
+        """Wait for a slot; return False if there was none until the deadline (seconds of the loop's clock)."""
+        if self._free.value > 0:  # most often, and a scope costs as much as all else here
+            self._free.acquire_nowait()
+        else:
+            with anyio.CancelScope(deadline=deadline) as waiting:
+                await self._free.acquire()
+            if waiting.cancelled_caught:
+                return False
+        self._taken.add(attempt)
+        return True
+
+    def give_back(self, attempt: object) -> None:
+        """Free the slot of an attempt, if it has one."""
+        if attempt in self._taken:
+            self._taken.remove(attempt)
+            self._free.release()
 
 
-class Sender:
-    """Sends attempts at the pace of their kind's limiter, while all `gates` are open or the attempt is their probe."""
+class Lane(NamedTuple):
+    """The limits of one kind of call: its permits, and the slots of attempts that connect or make their intent."""
+
+    limiter: Limiter
+    connecting: Slots
+    intending: Slots
+
+    async def permit(self, *, deadline: float) -> float | None:
+        """Return the time of a permit; None if there was none until the deadline (seconds of the loop's clock)."""
+        if (at := self.limiter.permit_nowait()) is not None:  # most often, see above
+            return at
+        with anyio.CancelScope(deadline=deadline):
+            return await self.limiter.permit()
+        return None
+
+
+class Attempts:
+    """All that the attempts of a run share. `on_sent(kind, at)` is called as each is sent, with its permit's time."""
 
     def __init__(
         self,
@@ -52,89 +88,93 @@ class Sender:
         stats: Stats,
         on_sent: Callable[[Kind, float], None] | None,
     ) -> None:
-        self._transport = transport
-        self._access = access
-        self._limiters = limiters
-        self._health = health
-        self._stats = stats
-        self._on_sent = on_sent
-        self._doors = {kind: _room(limiter, AHEAD_S, 4) for kind, limiter in limiters.items()}
-        self._thresholds = {kind: _room(limiter, INTENT_S, 2) for kind, limiter in limiters.items()}
-
-    async def send(self, attempt: Attempt) -> Answer:
-        """Send and read the whole answer. Raises Refusal, or CallError or Stopping when nothing was sent."""
-        kind = attempt.request.kind
-        await self._limiters[kind].until_unpaused()
-        door = self._doors[kind]
-        await _enter(door)
-
-        async def leave(headers: Headers) -> None:
-            await self._leave(attempt, headers)
-            door.release()
-
-        try:
-            attempt.answer = await self._transport.exchange(
-                attempt.request, request_id=attempt.request_id, apikey=self._access.apikey, leave=leave
+        self.transport = transport
+        self.access = access
+        self.health = health
+        self.stats = stats
+        self.on_sent = on_sent
+        self._lanes = {
+            kind: Lane(
+                limiter,
+                connecting=Slots(max(LEAST_CONNECTING, round(limiter.qps * AHEAD_S))),
+                intending=Slots(max(LEAST_INTENDING, round(limiter.qps * INTENT_S))),
             )
-        finally:
-            if not attempt.sent:
-                door.release()
-        self._stats.units += units(attempt.answer.headers.get("x-openapi-amount", ""))
-        return attempt.answer
+            for kind, limiter in limiters.items()
+        }
 
-    async def _leave(self, attempt: Attempt, headers: Headers) -> None:
-        """Make the intent durable, wait for the permit, and let the headers go."""
-        kind = attempt.request.kind
-        at = await self._permit(attempt)
-        if at is None or self._health.closed_to(attempt.probed):
-            raise Reconnect("its connection grew old before its turn", code=Code.STALE, sent=False)
-        attempt.bearer = self._access.bearer
-        headers["Authorization"] = f"Bearer {attempt.bearer}"
-        attempt.meter.sent(kind)
-        self._stats.sent[kind] += 1
-        if self._on_sent:
-            self._on_sent(kind, at)
-        attempt.sent = True
+    def new(self, request: Request, meter: Meter) -> "Attempt":
+        """Make an attempt with a request id of its own."""
+        # The id is a name and no secret; uuid4 would ask the system for each.
+        request_id = uuid.UUID(int=random.getrandbits(128), version=4).hex
+        return Attempt(request, request_id, meter, self, self._lanes[request.kind])
 
-    async def _permit(self, attempt: Attempt) -> float | None:
-        """When the permit came; None when the connection grew old before.
 
-        Given up before the permit is taken: at one call a second all that wait grow old, and permits that fell to old
-        connections would be lost to everyone.
+@dataclass(slots=True, eq=False)
+class Attempt:
+    """One attempt of a call.
+
+    probed  the gates that it was let through as their probe; whoever awaited `send` must tell them when it is done
+    bearer  the token or API key that it was sent with; "" before
+    sent    True once a byte may have left
+    answer  the whole answer; None before it has come
+    """
+
+    request: Request
+    request_id: str
+    meter: Meter
+    shared: Attempts
+    lane: Lane
+    probed: Sequence[Gate] = ()
+    bearer: str = ""
+    sent: bool = False
+    answer: Answer | None = None
+
+    @property
+    def apikey(self) -> str | None:
+        """The `apikey` of the query."""
+        return self.shared.access.apikey
+
+    async def send(self) -> Answer:
+        """Wait until the call may go, send it and read the whole answer.
+
+        Raises Refusal, or CallError or Stopping when nothing was sent.
         """
-        kind, meter = attempt.request.kind, attempt.meter
-        limiter, threshold = self._limiters[kind], self._thresholds[kind]
-        deadline = loop_time() + STALE_S
-        entered = False
+        self.probed = await self.shared.health.open(self.request.kind)
+        await self.shared.access.ready()
+        await self.lane.limiter.until_unpaused()
+        await self.lane.connecting.take(self)
         try:
-            entered = await _enter(threshold, deadline)
-            if not entered:
-                return None
-            await meter.before(kind, attempt.request_id)
-            # Most often there is nothing to wait for, and a scope costs as much as all else here.
-            if (at := limiter.permit_nowait()) is not None:
-                return at
-            with anyio.CancelScope(deadline=deadline):
-                return await limiter.permit()
+            self.answer = await self.shared.transport.exchange(self.request, self)
+        finally:
+            self.lane.connecting.give_back(self)
+        self.shared.stats.units += units(self.answer.headers.get("x-openapi-amount", ""))
+        return self.answer
+
+    async def depart(self, headers: Headers) -> None:
+        """Prepare to send, with the connection open: on return the headers go out.
+
+        Raises Reconnect when the connection grew too old or a gate was shut meanwhile, Stopping when the run ends, and
+        what the meter raises to forbid the call. Nothing was sent then.
+        """
+        kind, lane, stale_at = self.request.kind, self.lane, loop_time() + STALE_S
+        at: float | None = None
+        try:
+            if await lane.intending.take(self, deadline=stale_at):
+                await self.meter.before(kind, self.request_id)
+                # The age ends the wait, and is not looked at after it: at one call a second all connections grow old
+                # while they wait, and a permit spent on one that is too old is lost for all callers.
+                at = await lane.permit(deadline=stale_at)
         except anyio.get_cancelled_exc_class():
-            meter.not_executed(kind, sent=False)  # cut short before its first byte: it need not be in doubt
+            self.meter.not_executed(kind, sent=False)  # cut short before its first byte: it need not be in doubt
             raise
         finally:
-            if entered:
-                threshold.release()
-        return None
-
-
-async def _enter(room: anyio.Semaphore, deadline: float = math.inf) -> bool:
-    """Enter as soon as there is room; False when there was none until the deadline (seconds of the loop's clock)."""
-    if room.value > 0:
-        room.acquire_nowait()
-        return True
-    with anyio.CancelScope(deadline=deadline):
-        await room.acquire()
-        return True
-    return False
-
-
-def _room(limiter: Limiter, seconds: float, least: int) -> anyio.Semaphore:
-    return anyio.Semaphore(max(least, round(limiter.qps * seconds)), fast_acquire=True)
+            lane.intending.give_back(self)
+        if at is None or self.shared.health.closed_to(self.probed):
+            raise Reconnect("its connection grew old before its turn", code=Code.STALE, sent=False)
+        self.bearer = self.shared.access.bearer
+        headers["Authorization"] = f"Bearer {self.bearer}"
+        self.meter.sent(kind)
+        self.shared.stats.sent[kind] += 1
+        if self.shared.on_sent is not None:
+            self.shared.on_sent(kind, at)
+        lane.connecting.give_back(self)

@@ -1,13 +1,11 @@
 """The vendor's endpoints with their rules: permit, token, retry, slow-down; what is left goes to the engine."""
 
 import functools
-import random
-import uuid
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 from pipeline.calls.access import Access, TokenSource
-from pipeline.calls.attempt import Attempt, Sender
+from pipeline.calls.attempt import Attempt, Attempts
 from pipeline.calls.endings import Endings
 from pipeline.calls.health import Health
 from pipeline.calls.last_word import last_word
@@ -66,7 +64,7 @@ class Client:
             stats=self.stats,
             sleep=self._endings.sleep,
         )
-        self._sender = Sender(transport, self._access, limiters, self._health, stats=self.stats, on_sent=on_sent)
+        self._attempts = Attempts(transport, self._access, limiters, self._health, stats=self.stats, on_sent=on_sent)
 
     async def upload(self, picture: bytes, file_type: str, meter: Meter) -> Upload:
         """Make a local picture reachable (P010)."""
@@ -132,8 +130,7 @@ class Client:
         """Send the call until it is answered or given up; `doubted` gets the attempts that may have been executed."""
         kind, attempt, deferrals = request.kind, 1, 0
         while True:
-            # A name, not a secret: uuid4 asks the system each time.
-            this = Attempt(request, uuid.UUID(int=random.getrandbits(128), version=4).hex, meter)
+            this = self._attempts.new(request, meter)
             try:
                 result = await self._once(this, read)
             except Stopping:
@@ -148,8 +145,7 @@ class Client:
                 pause_s = self._after(error, this, attempt, deferrals)
                 attempt += isinstance(error, TryAgain)
                 deferrals += isinstance(error, RefreshToken | SlowDown)
-                if pause_s:
-                    await self._endings.sleep(kind, pause_s)
+                await self._endings.sleep(kind, pause_s)
             else:
                 self._health.answered(kind)
                 return result
@@ -170,9 +166,7 @@ class Client:
     async def _once(self, this: Attempt, read: Callable[[Answer], _T]) -> _T:
         """Send one attempt and read its answer. Raises CallError as the table says, or Stopping."""
         try:
-            this.probed = await self._health.open(this.request.kind)
-            await self._access.ready()
-            return read(await self._sender.send(this))
+            return read(await this.send())
         except Refusal as refusal:
             # `from None`: behind a refusal may stand an error of aiohttp, whose text holds the apikey.
             raise consequence(

@@ -1,9 +1,9 @@
-"""One HTTP exchange over aiohttp: connect, ask leave to send, send, read, and translate what went wrong, once.
+"""One HTTP exchange over aiohttp: connect, let the attempt depart, send, read; every failure becomes a Refusal.
 
-"Was it sent?" is answered by the request itself, which aiohttp tells to `send` once it has a connection; the exception
-type cannot tell (a wait for a connection and a lost answer both raise TimeoutError). aiohttp awaits it, so leave to
-send is asked there: an intent is made durable and a permit taken at the moment of sending. A trace hook does the same
-for 0.04 ms more a call (measured): it builds the URL twice, and an object for each hook that nobody asked for.
+Only the request itself knows whether it was sent: aiohttp awaits its `send` once it has a connection. The type of an
+exception does not tell, for a wait for a connection and a lost answer both raise TimeoutError. So the attempt departs
+in `send`: there it makes its intent durable and takes its permit. A trace hook could do the same, for 0.04 ms more a
+call (measured): it builds the URL twice, and an object for each hook that nobody asked for.
 """
 
 import asyncio
@@ -11,10 +11,10 @@ import io
 import math
 import ssl
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import aiohttp
 from yarl import URL
@@ -27,9 +27,9 @@ from pipeline.system.clock import loop_time
 from pipeline.version import __version__
 
 CONNECT_S = 5.0
-# Counted from the send. A false timeout of a search costs a repeated search, of a create an item in doubt; the vendor's
-# maximum is 10 s, so creates wait six times that.
-ANSWER_S = {Kind.UPLOAD: 60.0, Kind.SEARCH: 15.0, Kind.CREATE: 60.0, Kind.TOKEN: 15.0}
+# How long to wait for a whole answer, from the send on. The vendor's maximum is 10 s. A timeout that comes too early
+# costs another search, or leaves a create in doubt: so creates wait six times as long.
+PATIENCE_S = {Kind.UPLOAD: 60.0, Kind.SEARCH: 15.0, Kind.CREATE: 60.0, Kind.TOKEN: 15.0}
 # Reuse a connection only long before any server closes it (5 s at the shortest in use): a create that meets the close
 # is in doubt for nothing (measured: 69 of 600 at the server's edge).
 KEEP_ALIVE_S = 2.0
@@ -38,100 +38,119 @@ _LARGE_BODY = 512 << 10
 Headers = Any  # aiohttp's CIMultiDict of the request about to be sent; may still be changed
 
 
-@dataclass(slots=True)
-class _Sending:
-    """An exchange under way: its patience begins with the send."""
+class Outgoing(Protocol):
+    """An attempt as its exchange sees it.
 
-    leave: Callable[[Headers], Awaitable[None]]
-    answer_s: float
-    connection: aiohttp.connector.Connection | None = None
-    sent: bool = False
+    request_id  the X-Request-ID
+    apikey      the query parameter; None for a call without
+    sent        set by the exchange, once a byte may have left
+    """
+
+    request_id: str
+    sent: bool
+
+    @property
+    def apikey(self) -> str | None: ...
+
+    async def depart(self, headers: Headers) -> None:
+        """Prepare to send, with the connection open; may change the headers, or raise so that nothing is sent."""
+
+
+@dataclass(slots=True)
+class _UnderWay:
+    """An exchange under way.
+
+    patience_s  how long to wait for the answer, from the send on
+    deadline    when that ends, on the loop's clock; infinite before the send
+    connection  the connection that the request was sent over; None before
+    overdue     True once the connection was closed because the answer did not come in time
+    """
+
+    attempt: Outgoing
+    patience_s: float
     deadline: float = math.inf
+    connection: aiohttp.connector.Connection | None = None
     overdue: bool = False
 
 
-class _UnderWay(dict[str, _Sending]):
-    """The exchanges of a session by X-Request-ID; those that are overdue end.
+class _Exchanges(dict[str, _UnderWay]):
+    """The exchanges of a session by X-Request-ID; closes the connections of those that are overdue.
 
-    One look at all of them now and then: a timer for each call costs 0.02 ms (measured).
+    All of them are looked at now and then: a timer for each call costs 0.02 ms (measured).
     """
 
     def watch(self, every_s: float) -> None:
-        """End what is overdue, now and every so many seconds."""
-        loop, now = asyncio.get_running_loop(), loop_time()
-        self._next = loop.call_later(every_s, self.watch, every_s)
-        for sending in self.values():
-            if now < sending.deadline or sending.connection is None:
+        """Close the connections of overdue exchanges, now and every so many seconds."""
+        now = loop_time()
+        self._next = asyncio.get_running_loop().call_later(every_s, self.watch, every_s)
+        for exchange in self.values():
+            if now < exchange.deadline or exchange.connection is None:
                 continue
-            if (transport := sending.connection.transport) is not None:  # else its answer is whole already
-                sending.overdue = True
-                transport.abort()  # who reads from it hears of it, or takes it for the end of an answer without length
+            if (transport := exchange.connection.transport) is not None:  # else its answer is whole already
+                # The reader then gets ClientError or, for an answer without Content-Length, a clean end: `overdue`
+                # tells that from the end of an answer.
+                exchange.overdue = True
+                transport.abort()
 
     def close(self) -> None:
-        """Look no more."""
+        """Watch no longer."""
         self._next.cancel()
 
-    def asking(self) -> type[aiohttp.ClientRequest]:
-        """The class of the session's requests: each asks its exchange for leave before it sends a byte."""
-        under_way = self
+    def request_class(self) -> type[aiohttp.ClientRequest]:
+        """Make the class of the session's requests: each lets its attempt depart before it sends a byte."""
+        exchanges = self
 
         class Request(aiohttp.ClientRequest):
             async def send(self, conn: aiohttp.connector.Connection) -> aiohttp.ClientResponse:
-                sending = under_way[self.headers["X-Request-ID"]]
-                await sending.leave(self.headers)
-                sending.sent, sending.connection = True, conn
-                sending.deadline = loop_time() + sending.answer_s
+                exchange = exchanges[self.headers["X-Request-ID"]]
+                await exchange.attempt.depart(self.headers)
+                exchange.attempt.sent, exchange.connection = True, conn
+                exchange.deadline = loop_time() + exchange.patience_s
                 return await super().send(conn)
 
         return Request
 
 
 class Transport:
-    """Exchanges requests for answers with one host; `answer_s` is the patience with an answer, from the send."""
+    """Exchanges requests for answers with one host; `patience_s` is how long to wait for them, from the send on."""
 
     def __init__(
         self,
         session: aiohttp.ClientSession,
-        under_way: _UnderWay,
+        exchanges: _Exchanges,
         *,
         base_url: str,
         proxy: str | None = None,
-        answer_s: Mapping[Kind, float] = ANSWER_S,
+        patience_s: Mapping[Kind, float] = PATIENCE_S,
     ) -> None:
         self._session = session
-        self._under_way = under_way
+        self._exchanges = exchanges
         self._base = URL(base_url)
         self._proxy = proxy
-        self._answer_s = answer_s
+        self._patience_s = patience_s
 
-    async def exchange(
-        self,
-        request: Request,
-        *,
-        request_id: str,
-        apikey: str | None,
-        leave: Callable[[Headers], Awaitable[None]],
-    ) -> Answer:
-        """Send one request and read its whole answer. `leave` is awaited before the first byte and may raise.
+    async def exchange(self, request: Request, attempt: Outgoing) -> Answer:
+        """Let an attempt depart, send its request once and read the whole answer.
 
-        Raises Refusal when no whole answer came; nothing is ever sent twice.
+        Raises Refusal when no whole answer came, and what `depart` raised; `attempt.sent` says whether a byte may have
+        left. Nothing is ever sent twice.
         """
-        sending = _Sending(leave, self._answer_s[request.kind])
-        self._under_way[request_id] = sending
+        exchange = _UnderWay(attempt, self._patience_s[request.kind])
+        self._exchanges[attempt.request_id] = exchange
         try:
-            answer = await self._exchange(request, request_id, apikey)
+            answer = await self._exchange(request, attempt.request_id, attempt.apikey)
         except PipelineError:
             raise
         except (aiohttp.ClientError, OSError, ValueError, EOFError) as exc:
-            if not sending.overdue:
+            if not exchange.overdue:
                 # `from None`: aiohttp's errors carry the URL, and the URL carries the apikey (found in 5 of 7 kinds).
-                raise _translated(exc, sent=sending.sent) from None
+                raise _translated(exc, sent=attempt.sent) from None
         else:
-            if not sending.overdue:
+            if not exchange.overdue:
                 return answer
         finally:
-            del self._under_way[request_id]
-        raise Refusal("no_answer", detail=f"no whole answer in {sending.answer_s:g} s")
+            del self._exchanges[attempt.request_id]
+        raise Refusal("no_answer", detail=f"no whole answer in {exchange.patience_s:g} s")
 
     async def _exchange(self, request: Request, request_id: str, apikey: str | None) -> Answer:
         query = [*request.query, ("apikey", apikey)] if apikey else request.query
@@ -158,35 +177,35 @@ async def open_transport(
     *,
     proxy: str | None = None,
     ca_file: str | None = None,
-    answer_s: Mapping[Kind, float] = ANSWER_S,
+    patience_s: Mapping[Kind, float] = PATIENCE_S,
 ) -> AsyncIterator[Transport]:
     """Open the connections to one host; close them at the end. Raises SpecError for an unreadable `ca_file`."""
     try:
         tls: ssl.SSLContext | bool = ssl.create_default_context(cafile=ca_file) if ca_file else True
     except OSError as exc:
         raise SpecError(f"api.ca_file: cannot read {ca_file}: {exc.strerror or 'no certificates in it'}") from None
-    under_way = _UnderWay()
+    exchanges = _Exchanges()
     session = aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE_S, ssl=tls),
         timeout=aiohttp.ClientTimeout(total=None, connect=2 * CONNECT_S, sock_connect=CONNECT_S),
         trust_env=False,
         cookie_jar=aiohttp.DummyCookieJar(),
         headers={"User-Agent": f"infringement-pipeline/{__version__}"},
-        request_class=under_way.asking(),
+        request_class=exchanges.request_class(),
     )
     async with session:
         _never_resend(session)
-        under_way.watch(min(1.0, min(answer_s.values()) / 10))
+        exchanges.watch(min(1.0, min(patience_s.values()) / 10))
         try:
-            yield Transport(session, under_way, base_url=base_url, proxy=proxy, answer_s=answer_s)
+            yield Transport(session, exchanges, base_url=base_url, proxy=proxy, patience_s=patience_s)
         finally:
-            under_way.close()
+            exchanges.close()
 
 
 def _never_resend(session: aiohttp.ClientSession) -> None:
     """Switch off aiohttp's own resend of GETs: 50 lost answers became 100 paid searches (aiohttp #10790).
 
-    Raises RunStopped for an aiohttp without that switch, or without the `send` in which leave is asked.
+    Raises RunStopped for an aiohttp without that switch, or without the `send` in which attempts depart.
     """
     if not hasattr(session, "_retry_connection") or not hasattr(aiohttp.ClientRequest, "send"):
         raise RunStopped("this aiohttp may send paid calls twice; install aiohttp>=3.14,<3.15", code=Code.AIOHTTP)

@@ -14,7 +14,7 @@ import pytest
 
 from pipeline.calls.client import Client
 from pipeline.calls.limiter import Limiter
-from pipeline.calls.transport import ANSWER_S, open_transport
+from pipeline.calls.transport import PATIENCE_S, open_transport
 from pipeline.endpoints.patsnap.credentials import Credentials
 from pipeline.errors import CallError, GivenUp
 from pipeline.models import PAID, Choice, Hits, Kind, Task
@@ -66,18 +66,31 @@ class FakeMeter:
         return self.calls.total()
 
 
+@dataclass(slots=True, eq=False)
+class BareAttempt:
+    """An attempt with nothing to prepare; `on_depart` may forbid it."""
+
+    request_id: str = "id-1"
+    apikey: str | None = None
+    sent: bool = False
+    on_depart: Callable[[], None] = lambda: None
+
+    async def depart(self, headers: object) -> None:
+        self.on_depart()
+
+
 @asynccontextmanager
 async def client_at(
     url: str,
     *,
     qps: float = 1000.0,
     credentials: Credentials = API_KEY,
-    answer_s: Mapping[Kind, float] = ANSWER_S,
+    patience_s: Mapping[Kind, float] = PATIENCE_S,
     on_sent: Callable[[Kind, float], None] | None = None,
     **transport: Any,
 ) -> AsyncIterator[Client]:
     """A client as the application composes it."""
-    async with open_transport(url, answer_s=answer_s, **transport) as opened:
+    async with open_transport(url, patience_s=patience_s, **transport) as opened:
         limiters = {kind: Limiter(qps) for kind in PAID}
         yield Client(opened, credentials, limiters, on_sent=on_sent)
 

@@ -15,7 +15,7 @@ import pytest
 
 from pipeline.calls.client import Client
 from pipeline.calls.limiter import Limiter
-from pipeline.calls.transport import Headers
+from pipeline.calls.transport import Outgoing
 from pipeline.endpoints.interface import Answer, Request
 from pipeline.endpoints.patsnap.credentials import Credentials
 from pipeline.errors import CallError, GivenUp, RunPaused, RunStopped, Stopping
@@ -67,11 +67,10 @@ class Account:
         self._buckets = {kind: Bucket(self.rate, self.burst, self.burst) for kind in PAID}
         self._number = 0
 
-    async def exchange(
-        self, request: Request, *, request_id: str, apikey: str | None, leave: Callable[[Headers], Any]
-    ) -> Answer:
+    async def exchange(self, request: Request, attempt: Outgoing) -> Answer:
         headers: dict[str, str] = {}
-        await leave(headers)
+        await attempt.depart(headers)
+        attempt.sent = True
         refused = len(self.refused)
         answer = self._answer(request, headers.get("Authorization", ""))
         self._number += 1

@@ -1,6 +1,6 @@
 """The transport over aioresponses: no socket at all, for the shape of a call and the reading of its answer.
 
-aioresponses replaces `ClientSession._request`, so the request that asks for leave is never made here: nothing is
+aioresponses replaces `ClientSession._request`, so no request is made that lets an attempt depart: nothing is
 counted, no permit is taken, no Authorization is set. What was sent and how often is proved against real sockets, in
 test_transport.py.
 """
@@ -24,7 +24,7 @@ from pipeline.endpoints.patsnap.wire import (
 )
 from pipeline.errors import CallError, InDoubt, SlowDown
 from pipeline.models import Kind
-from tests.calls.conftest import CHOICE
+from tests.calls.conftest import CHOICE, BareAttempt
 from tests.endpoints.test_wire import SAMPLES
 from tests.support.refusals import read_or_error
 
@@ -41,11 +41,11 @@ class Response(aiohttp.ClientResponse):
 
 
 async def exchange(request: Request, *, apikey: str | None = None) -> Answer:
-    async def never(headers: object) -> None:
-        raise AssertionError("the hook ran: aioresponses has changed, say so above")
+    def never() -> None:
+        raise AssertionError("the attempt departed: aioresponses has changed, say so above")
 
     async with open_transport(HOST) as opened:
-        return await opened.exchange(request, request_id="id-1", apikey=apikey, leave=never)
+        return await opened.exchange(request, BareAttempt(apikey=apikey, on_depart=never))
 
 
 async def test_a_search_is_one_get_with_the_apikey_in_its_query() -> None:
@@ -90,5 +90,5 @@ async def test_an_error_of_aiohttp_becomes_a_refusal() -> None:
         vendor.post(f"{HOST}/oauth/token", exception=aiohttp.ServerDisconnectedError())
         with pytest.raises(Refusal) as caught:
             await exchange(token_request())
-    assert caught.value.condition == "not_sent"  # nobody asked for leave, so nothing was sent
+    assert caught.value.condition == "not_sent"  # the attempt did not depart, so nothing was sent
     assert caught.value.__suppress_context__  # the text of aiohttp's error may hold the apikey

@@ -4,7 +4,7 @@ import anyio
 import pytest
 
 from pipeline.calls.client import Client
-from pipeline.calls.transport import ANSWER_S
+from pipeline.calls.transport import PATIENCE_S
 from pipeline.errors import (
     CallError,
     GivenUp,
@@ -594,7 +594,7 @@ async def test_an_odd_correlation_id_can_be_written_down(raw: bytes) -> None:
 
 
 async def test_the_patience_with_each_kind_is_as_agreed() -> None:
-    assert ANSWER_S == {Kind.UPLOAD: 60.0, Kind.SEARCH: 15.0, Kind.CREATE: 60.0, Kind.TOKEN: 15.0}
+    assert PATIENCE_S == {Kind.UPLOAD: 60.0, Kind.SEARCH: 15.0, Kind.CREATE: 60.0, Kind.TOKEN: 15.0}
 
 
 # --- slow limits ---
@@ -656,7 +656,7 @@ async def test_a_connection_that_grew_old_is_made_anew_before_anything_is_sent(s
 async def test_a_search_that_hangs_is_given_up_and_repeated(no_jitter: None) -> None:
     async with (
         Misbehaving(bad.hang, answers(OK[Kind.SEARCH])) as server,
-        client_at(server.url, answer_s=LATER_S) as client,
+        client_at(server.url, patience_s=LATER_S) as client,
     ):
         assert await search(client)
     assert (server.arrived, client.stats.retried) == (2, 1)

@@ -104,7 +104,7 @@ async def test_no_failure_of_a_call_shows_a_credential(
         script = SCRIPTS[case] if credentials is CANARY_KEY else after_a_token(SCRIPTS[case])
         async with (
             Misbehaving(script) as server,
-            client_at(server.url, credentials=credentials, answer_s=SOON_S) as client,
+            client_at(server.url, credentials=credentials, patience_s=SOON_S) as client,
         ):
             with pytest.raises(PipelineError) as caught:
                 await call.make(client, FakeMeter())
@@ -140,7 +140,7 @@ async def test_no_failure_of_the_token_call_shows_a_credential(
     async def one(case: str) -> None:
         async with (
             Misbehaving(TOKEN_SAID[case]) as server,
-            client_at(server.url, credentials=CANARY_CLIENT, answer_s=SOON_S) as client,
+            client_at(server.url, credentials=CANARY_CLIENT, patience_s=SOON_S) as client,
         ):
             with pytest.raises(PipelineError) as caught:
                 await create(client)

@@ -30,6 +30,7 @@ from tests.calls.conftest import (
     LATER_S,
     SEARCH,
     SOON_S,
+    BareAttempt,
     Call,
     Certificate,
     FakeMeter,
@@ -85,7 +86,7 @@ async def test_a_lost_or_broken_answer_is_counted_and_classified(case: str, call
     """A create is in doubt at once; a search is repeated, each time counted; the server saw what the meter counted."""
     script, code = AFTER_SENDING[case]
     meter = FakeMeter()
-    async with Misbehaving(script) as server, client_at(server.url, answer_s=SOON_S) as client:
+    async with Misbehaving(script) as server, client_at(server.url, patience_s=SOON_S) as client:
         error = await failure_of(client, call, meter)
     assert type(error) is (InDoubt if call is CREATE else TryAgain)
     assert error.sent
@@ -119,7 +120,7 @@ async def test_a_refused_connection_is_not_sent_and_tried_again(call: Call, no_j
 async def test_a_silent_listener_is_in_doubt_only_for_a_create(call: Call, no_jitter: None) -> None:
     """The connection stands (the kernel accepted it), so the bytes left, and nobody can tell who read them."""
     meter = FakeMeter()
-    async with Misbehaving(bad.hang) as server, client_at(server.url, answer_s=SOON_S) as client:
+    async with Misbehaving(bad.hang) as server, client_at(server.url, patience_s=SOON_S) as client:
         error = await failure_of(client, call, meter)
     assert "0.25 s" in error.message
     assert server.arrived == meter.total
@@ -226,7 +227,7 @@ async def test_an_unreadable_ca_file_is_a_fault_of_the_spec(tmp_path: Path, cont
             raise AssertionError("opened")
 
 
-# --- leave to send ---
+# --- the moment of sending ---
 
 
 @pytest.mark.parametrize(
@@ -260,26 +261,26 @@ async def test_before_runs_to_its_end_before_a_byte_reaches_the_server(call: Cal
     assert meter.log == ["before", "sent"]
 
 
-async def test_what_fails_before_leave_was_given_was_not_sent() -> None:
-    async def leave(headers: object) -> None:
+async def test_what_fails_before_the_attempt_departed_was_not_sent() -> None:
+    def disk_fails() -> None:
         raise OSError("a disk, not the network")
 
     request = create_request("https://a.example/1", CHOICE, report_lang="en", country=None)
     async with Misbehaving(answers(GOOD[Kind.CREATE])) as server, open_transport(server.url) as opened:
         with pytest.raises(Refusal) as caught:
-            await opened.exchange(request, request_id="id-1", apikey=None, leave=leave)
+            await opened.exchange(request, BareAttempt(on_depart=disk_fails))
         await anyio.sleep(0.05)
     assert (caught.value.condition, server.arrived) == ("not_sent", 0)
 
 
-async def test_the_patience_with_an_answer_starts_at_the_send(call: Call) -> None:
-    """Waiting for leave, for a permit or a disk, does not eat into it."""
+async def test_the_patience_with_an_patience_starts_at_the_send(call: Call) -> None:
+    """Waiting for a permit or a disk does not count."""
 
     class SlowMeter(FakeMeter):
         async def before(self, kind: Kind, request_id: str) -> None:
             await anyio.sleep(2 * LATER_S[kind])
 
-    async with Misbehaving(answers(GOOD[call.kind])) as server, client_at(server.url, answer_s=LATER_S) as client:
+    async with Misbehaving(answers(GOOD[call.kind])) as server, client_at(server.url, patience_s=LATER_S) as client:
         assert await call.make(client, SlowMeter())
 
 
@@ -318,7 +319,7 @@ async def test_without_the_switch_against_resending_nothing_starts(monkeypatch: 
     assert caught.value.exit_code == 3
 
 
-async def test_without_the_call_in_which_leave_is_asked_nothing_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_without_the_call_in_which_attempts_depart_nothing_starts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(aiohttp.ClientRequest, "send")
     with pytest.raises(RunStopped, match="twice"):
         async with open_transport("http://127.0.0.1:1"):
@@ -336,11 +337,8 @@ async def test_the_switch_against_resending_is_set() -> None:
 
 
 async def exchange(url: str, request: Request, *, apikey: str | None = None) -> Answer:
-    async def leave(headers: object) -> None:
-        pass
-
     async with open_transport(url) as opened:
-        return await opened.exchange(request, request_id="id-1", apikey=apikey, leave=leave)
+        return await opened.exchange(request, BareAttempt(apikey=apikey))
 
 
 async def sent(request: Request, *, apikey: str | None = None) -> Seen:

@@ -19,7 +19,7 @@ from urllib.parse import quote
 import pytest
 
 from pipeline import RunOptions, RunSummary, run_job
-from pipeline.calls.transport import ANSWER_S
+from pipeline.calls import transport
 from pipeline.models import Kind
 from tests.proof.history import Created, read_history, violations
 from tests.support import misbehaving as bad
@@ -184,7 +184,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Short patience, and retries at once: nothing here hangs on how long either takes."""
     monkeypatch.setattr("random.random", lambda: 0.0)
     for kind in (Kind.SEARCH, Kind.CREATE):
-        monkeypatch.setitem(ANSWER_S, kind, PATIENCE_S)
+        monkeypatch.setitem(transport.PATIENCE_S, kind, PATIENCE_S)
 
 
 def run(path: Path, account: Mapping[str, str] = ACCOUNT) -> RunSummary:

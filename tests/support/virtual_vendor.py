@@ -8,7 +8,7 @@ import anyio
 
 from pipeline.calls.client import Client
 from pipeline.calls.limiter import Limiter
-from pipeline.calls.transport import Headers
+from pipeline.calls.transport import Outgoing
 from pipeline.endpoints.interface import Answer, Refusal, Request
 from pipeline.endpoints.patsnap.credentials import Credentials
 from pipeline.models import PAID, Choice, Hits, Kind, Task
@@ -32,10 +32,9 @@ class VirtualVendor:
         self._reply = reply
         self._latency_s = latency_s
 
-    async def exchange(
-        self, request: Request, *, request_id: str, apikey: str | None, leave: Callable[[Headers], Any]
-    ) -> Answer:
-        await leave({})
+    async def exchange(self, request: Request, attempt: Outgoing) -> Answer:
+        await attempt.depart({})
+        attempt.sent = True
         self.sent.append((request.kind, anyio.current_time()))
         reply = self._reply(request.kind, len(self.sent))
         await anyio.sleep(self._latency_s)
@@ -43,11 +42,11 @@ class VirtualVendor:
         if isinstance(reply, Refusal):
             raise reply
         if isinstance(reply, str):
-            return Answer(int(reply), b"<html>", request_id, 0.0)
+            return Answer(int(reply), b"<html>", attempt.request_id, 0.0)
         whole = {"status": reply is None, "error_code": reply or 0, "error_msg": ""}
         if reply is None:
             whole["data"] = GOOD[request.kind]
-        return Answer(200, json.dumps(whole).encode(), request_id, 0.0)
+        return Answer(200, json.dumps(whole).encode(), attempt.request_id, 0.0)
 
     def times(self, kind: Kind) -> list[float]:
         """When the calls of a kind left."""
