@@ -1,4 +1,4 @@
-"""The `api` section of a job: where the vendor is, how hard it may be asked, and what follows from its errors."""
+"""The `api` section of a job: the vendor's address, limits on calls, and what follows from errors."""
 
 import difflib
 import re
@@ -10,14 +10,14 @@ from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag,
 
 from pipeline.endpoints.consequences import CLASSES, DEFAULT_ATTEMPTS, RULES, Override, fault_of, row_of
 from pipeline.endpoints.parameters import Strict
-from pipeline.job.checks import check_base_url, check_picture_url, check_qps, check_reset_time, not_yet, reset_time
+from pipeline.job.checks import check_base_url, check_qps, check_time_of_day, check_url, not_yet, read_time_of_day
 from pipeline.models import Kind
 
 Qps = Annotated[int | float, AfterValidator(check_qps)]
 
 
 class QpsSpec(Strict):
-    """Calls per second, per kind of call."""
+    """Calls a second, for each kind of call."""
 
     search: Qps = 5
     create: Qps = 5
@@ -33,7 +33,7 @@ EachOrAll = Annotated[Annotated[Qps, Tag("all")] | Annotated[QpsSpec, Tag("each"
 
 
 class BudgetSpec(Strict):
-    """Hard caps over the run directory's life, retries included."""
+    """Most calls of each kind in the life of a run directory, retries included."""
 
     search_calls: Annotated[int, Field(ge=0)] | None = None
     create_calls: Annotated[int, Field(ge=0)] | None = None
@@ -41,14 +41,14 @@ class BudgetSpec(Strict):
 
 
 class RetryInDoubt(Strict):
-    """Create an item in doubt once more, at most so many over the run directory's life: some are paid twice."""
+    """Permission to create so many items in doubt once more, in the life of a run directory; some are paid twice."""
 
     retry: Annotated[int, Field(ge=1, le=1)]
     max_duplicates: Annotated[int, Field(ge=0)]
 
 
 def _hold_or_retry(value: Any) -> str:
-    return "mapping" if isinstance(value, dict | RetryInDoubt) else "word"  # no names of keys
+    return "mapping" if isinstance(value, dict | RetryInDoubt) else "word"
 
 
 def _check_hold(value: Any) -> Any:
@@ -119,7 +119,7 @@ class ErrorSpec(Strict):
 
 
 class ApiSpec(Strict):
-    """Where the vendor is and how hard it may be asked."""
+    """The vendor's address, and limits on calls to it."""
 
     base_url: Annotated[str, AfterValidator(check_base_url)] = "https://connect.patsnap.com"
     qps: EachOrAll = 5
@@ -130,7 +130,7 @@ class ApiSpec(Strict):
     proxy: str | None = None
     ca_file: str | None = None
     quota_resets_at: Annotated[
-        Annotated[str, AfterValidator(check_reset_time)] | None,
+        Annotated[str, AfterValidator(check_time_of_day)] | None,
         Field(description='When the daily limit starts anew, UTC unless it says: "00:00" or "00:00+08:00"'),
     ] = None
     errors: dict[Annotated[str, AfterValidator(check_condition)], ErrorSpec] = Field(
@@ -149,30 +149,30 @@ class ApiSpec(Strict):
     @classmethod
     def _proxy_url(cls, value: str | None) -> str | None:
         if value is not None:
-            check_picture_url(value)
+            check_url(value)
         return value
 
     def qps_of(self, kind: Kind) -> float:
-        """Calls per second allowed for a kind of call."""
+        """Return the calls a second that are allowed for a kind of call."""
         return float(getattr(self.qps, kind.value) if isinstance(self.qps, QpsSpec) else self.qps)
 
     def budget_of(self, kind: Kind) -> int | None:
-        """Most calls of a kind in the run directory's life; None = no cap."""
+        """Return the most calls of a kind in the life of a run directory; None when there is no limit."""
         value: int | None = getattr(self.budget, f"{kind.value}_calls")
         return value
 
     @property
     def quota_reset(self) -> time | None:
-        """When the daily limit starts anew, with its UTC offset."""
-        return None if self.quota_resets_at is None else reset_time(self.quota_resets_at)
+        """The time of day at which the daily limit starts anew, with its UTC offset; None when the job says none."""
+        return None if self.quota_resets_at is None else read_time_of_day(self.quota_resets_at)
 
     @property
     def duplicates(self) -> int:
-        """How many items in doubt may be created once more."""
+        """The number of items in doubt that may be created once more."""
         return self.on_in_doubt.max_duplicates if isinstance(self.on_in_doubt, RetryInDoubt) else 0
 
     def overrides(self) -> dict[str, Override]:
-        """The changed rows of the error table."""
+        """Return the rows of the error table that the job changes."""
         return {name: Override(**row.model_dump()) for name, row in self.errors.items()}
 
     def warnings(self) -> list[str]:

@@ -1,4 +1,4 @@
-"""Rules for single values of a job: each returns the value or raises ValueError saying what is allowed."""
+"""Rules for single values of a job. Each check returns the value, or raises ValueError that says what is allowed."""
 
 import re
 import unicodedata
@@ -29,8 +29,8 @@ def check_id(value: str) -> str:
     return value
 
 
-def check_picture_url(value: str) -> str:
-    """Return `value` if it may be a picture's URL; raise ValueError with the rule."""
+def check_url(value: str) -> str:
+    """Return `value` if it is a URL that may be sent or called; raise ValueError with the rule."""
     if not value.isprintable() or " " in value or len(value) > 4096:
         raise ValueError("a URL has no spaces or control characters and at most 4,096 characters")
     try:
@@ -46,7 +46,7 @@ def check_picture_url(value: str) -> str:
 
 
 def is_loopback(url: str) -> bool:
-    """Whether a URL's host is this machine."""
+    """Return whether a URL's host is this machine, by its name alone."""
     host = urlsplit(url).hostname or ""
     return host in _LOOPBACK or bool(re.fullmatch(r"127(\.\d{1,3}){3}", host))
 
@@ -80,10 +80,10 @@ def check_qps(value: int | float) -> int | float:
 
 
 def check_base_url(value: str) -> str:
-    """Return the vendor's address without a trailing slash; raise ValueError with the rule."""
+    """Return the vendor's address without a slash at its end, or `sandbox`; raise ValueError with the rule."""
     if value == "sandbox":
         return value
-    check_picture_url(value)
+    check_url(value)
     parts = urlsplit(value)
     if parts.path.strip("/") or parts.query or parts.fragment:
         raise ValueError("only scheme and host, for example https://connect.patsnap.com")
@@ -100,7 +100,7 @@ def check_run_name(value: str) -> str:
     return value
 
 
-def reset_time(value: str) -> time:
+def read_time_of_day(value: str) -> time:
     """Read a time of day such as `00:00+08:00`; without an offset it is UTC. Raises ValueError."""
     if not _TIME_OF_DAY.fullmatch(value):
         raise ValueError("not a time of day")
@@ -108,10 +108,10 @@ def reset_time(value: str) -> time:
     return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
-def check_reset_time(value: str) -> str:
+def check_time_of_day(value: str) -> str:
     """Return `value` if it may be a time of day; raise ValueError with the rule."""
     try:
-        reset_time(value)
+        read_time_of_day(value)
     except ValueError:
         raise ValueError('a time of day as "HH:MM", in UTC or with its offset: "00:00+08:00"') from None
     return value

@@ -1,7 +1,7 @@
-"""YAML text to plain data, with the place of every key and value; refuses what could hurt before it is composed.
+"""YAML text to plain data, with the place of every key and value. Dangerous text is refused before it is composed.
 
-The C parser's events are read first: libyaml crashes the process when it composes very deep nesting, and aliases or
-merge keys grow a few hundred bytes into gigabytes (reliability.md, threat 1). Only a text that passes is composed.
+The parser's events are read first, since composing is where it hurts: very deep nesting crashes libyaml and with it the
+process, and aliases or merge keys make gigabytes of a few hundred bytes. Only a text that passes is composed.
 """
 
 import re
@@ -14,7 +14,7 @@ import yaml
 MAX_BYTES = 1 << 20
 MAX_NODES = 100_000
 MAX_DEPTH = 20
-# What a number looks like to a person; YAML 1.1 also reads 010 as 8, 1:30 as 90 and .nan as a number.
+# Numbers as people write them. YAML 1.1 also reads 010 as 8, 1:30 as 90 and .nan as a number: those are refused.
 _PLAIN_NUMBER = re.compile(r"[-+]?(0|[1-9][0-9_]*|[0-9]*\.[0-9]+|[0-9]+\.)([eE][-+]?[0-9]+)?")
 FieldPath = tuple[str | int, ...]
 
@@ -27,7 +27,11 @@ class Mark(NamedTuple):
 
 
 class Fault(NamedTuple):
-    """One thing that is wrong, and where: `place` may be None when the fault is in the text as a whole."""
+    """One fault of a job.
+
+    place: where it is in the text; None when it is in the text as a whole, or not in the text at all
+    text: what is wrong and what is allowed, in one line
+    """
 
     place: Mark | None
     text: str
@@ -35,9 +39,13 @@ class Fault(NamedTuple):
 
 @dataclass
 class Document:
-    """Parsed YAML: `data`, the mark of every value and key by path, and scalars as they were written.
+    """Parsed YAML.
 
-    `overridden` are the paths whose values come from the command line instead.
+    data: plain dicts, lists and scalars; None when there is no data or the text was refused
+    marks: the place of every key and value
+    written: every scalar as it stands in the text
+    faults: everything that is wrong
+    overridden: the fields whose values come from the command line instead
     """
 
     data: Any = None
@@ -48,7 +56,7 @@ class Document:
 
 
 def parse(raw: bytes) -> Document:
-    """Parse one YAML document; what is wrong is in `faults`, never raised."""
+    """Parse one YAML document. Nothing is raised for a bad text: its faults are in the result."""
     document = Document()
     if len(raw) > MAX_BYTES:
         document.faults.append(Fault(None, "the file is larger than 1 MiB; put long lists into a manifest"))
@@ -84,6 +92,7 @@ def _mark(mark: Any) -> Mark:
 
 
 def _dangers(text: str) -> list[Fault]:
+    """Find the first thing in a text that must not be composed; [] when there is none."""
     depth = nodes = 0
     for event in yaml.parse(text, Loader=yaml.CSafeLoader):
         place = _mark(event.start_mark)
@@ -150,20 +159,20 @@ def _scalar(document: Document, node: yaml.ScalarNode, path: FieldPath) -> Any:
     if construct is not None:
         try:
             value = construct(yaml.constructor.SafeConstructor(), node)
-        except (LookupError, ValueError, OverflowError):  # only written tags, such as `!!int ""`, come here
+        except (LookupError, ValueError, OverflowError):  # only a tag that was written out can do this: `!!int ""`
             document.faults.append(Fault(document.marks[path], f"{node.value[:60]!r} cannot be read as a value"))
             return None
         if isinstance(value, bool) or not isinstance(value, int | float) or _PLAIN_NUMBER.fullmatch(node.value):
             return value
-        return 0j  # no field takes a complex number: as with a date below
+        return 0j  # no field takes a complex number, so the type check refuses it and shows the text as it was written
     if node.tag == "tag:yaml.org,2002:timestamp":
-        return date.min  # no field takes a time: the type check says so and shows the text as written
+        return date.min  # likewise: no field takes a date
     document.faults.append(Fault(document.marks[path], f"the tag {node.tag} is refused; write plain text, quoted"))
     return None
 
 
 def kind_in_yaml(value: Any) -> str:
-    """Name the kind of value YAML made of a scalar, for people."""
+    """Name, for people, the kind of value that YAML made of a text."""
     numbers = dict.fromkeys((int, float, complex), "a number")
     names = {bool: "yes/no", date: "a date", dict: "a mapping", list: "a list", **numbers}
     return "nothing" if value is None else names.get(type(value), "text")

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from pipeline.errors import SpecError
 from pipeline.job.as_run import drop_old_keys
-from pipeline.job.checks import MANIFEST_ENDINGS, check_picture_url
+from pipeline.job.checks import MANIFEST_ENDINGS, check_url
 from pipeline.job.document import MAX_BYTES, Document, Fault, parse
 from pipeline.job.environment import PROXY, Environment
 from pipeline.job.faults import dotted, faults_of, printable
@@ -22,7 +22,8 @@ _CREDENTIAL_HINT = (
 )
 _NOTHING_SET = Environment()
 _SHORTEST_SECRET = 8  # characters; a shorter one may be any word of an ordinary file
-_LONGEST = 800  # of a line about a fault: what was written may be a megabyte
+_FREE_NAMES = {"labels", "columns"}  # below them keys are the user's own words
+_LONGEST = 800  # characters of a line about a fault: a value may be a megabyte
 _PATH_KEYS = ("output.dir", "root", "api.ca_file")
 
 
@@ -35,12 +36,7 @@ def load_job(
     in an override start at the current folder. `as_run` says that a run wrote the file, perhaps of an earlier version.
     Raises SpecError with one line for each fault.
     """
-    try:
-        with path.open("rb") as file:
-            raw = file.read(MAX_BYTES + 1)
-    except OSError as exc:
-        hint = "; give the path of a job file (see configs/ for examples)" if isinstance(exc, FileNotFoundError) else ""
-        raise SpecError(f"{path}: cannot read the job file: {exc.strerror}{hint}") from None
+    raw = _read(path)
     document = parse(raw)
     secrets = [secret for secret in environment.secrets if len(secret) >= _SHORTEST_SECRET]
     faults = list(document.faults)
@@ -49,7 +45,7 @@ def load_job(
         if as_run:
             drop_old_keys(document.data)
         faults += _secret_faults(document, raw, secrets)
-        faults += [Fault(None, text) for text in _override(document, overrides)]
+        faults += [Fault(None, text) for override in overrides for text in _override(document, override)]
         faults += _take_proxy(document.data, environment.proxy)
         spec, more = _validate(document)
         known = {fault.place for fault in faults if fault.place}
@@ -62,13 +58,23 @@ def load_job(
     return spec.with_folder(path.resolve().parent)
 
 
+def _read(path: Path) -> bytes:
+    """Read a job file; of one that is too large only so much that `parse` notices."""
+    try:
+        with path.open("rb") as file:
+            return file.read(MAX_BYTES + 1)
+    except OSError as exc:
+        hint = "; give the path of a job file (see configs/ for examples)" if isinstance(exc, FileNotFoundError) else ""
+        raise SpecError(f"{path}: cannot read the job file: {exc.strerror}{hint}") from None
+
+
 def _take_proxy(data: dict[str, Any], proxy: str | None) -> list[Fault]:
-    """Let the environment's proxy count where the file names none."""
+    """Put the environment's proxy into the job unless the file names one."""
     api = data.setdefault("api", {}) if proxy else None
     if proxy is None or not isinstance(api, dict) or "proxy" in api:
         return []
     try:
-        api["proxy"] = check_picture_url(proxy)
+        api["proxy"] = check_url(proxy)
     except ValueError as exc:
         return [Fault(None, f"{PROXY}, in the environment or .env: {exc}")]
     return []
@@ -87,45 +93,40 @@ def _masked(line: str, secrets: Sequence[str]) -> str:
 
 
 def _secret_faults(document: Document, raw: bytes, secrets: Sequence[str]) -> list[Fault]:
-    labels = ("labels", "columns")
+    """Refuse keys that are called like a secret, and the value of a credential anywhere, escaped or in a comment."""
     faults = [
-        Fault(mark, f"{dotted(loc)}: {_CREDENTIAL_HINT}")
-        for loc, mark in document.marks.items()
-        if loc and isinstance(loc[-1], str) and _SECRET_KEY.search(loc[-1]) and not set(labels) & set(loc[:-1])
+        Fault(mark, f"{dotted(field)}: {_CREDENTIAL_HINT}")
+        for field, mark in document.marks.items()
+        if field and isinstance(field[-1], str) and _SECRET_KEY.search(field[-1]) and not _FREE_NAMES & set(field[:-1])
     ]
-    text = raw.decode("utf-8-sig")
-    texts = (text, *document.written.values(), *(str(loc[-1]) for loc in document.marks if loc))  # also unescaped
+    keys = (str(field[-1]) for field in document.marks if field)
+    texts = (raw.decode("utf-8-sig"), *document.written.values(), *keys)  # the parser has undone escapes in the latter
     if any(secret in known for secret in secrets for known in texts):
         faults.append(Fault(None, f"the value of a credential stands in this file: {_CREDENTIAL_HINT}"))
     return faults
 
 
-def _override(document: Document, overrides: Sequence[str]) -> list[str]:
-    faults = []
-    for text in overrides:
-        dotted, equals, written = (part.strip() for part in text.partition("="))
-        loc = tuple(dotted.split("."))
-        if not equals or not all(loc) or _SECRET_KEY.search(dotted):
-            hint = "write it as --set api.qps=10 (a key of the job file, never a secret)"
-            faults.append(f"--set {printable(dotted)}: {hint}")
-            continue
-        value = parse(written.encode("utf-8", "replace"))
-        if value.faults:
-            faults.extend(f"--set {dotted}: {fault.text}; put text in quotes" for fault in value.faults)
-            continue
-        inner = document.data
-        for part in loc[:-1]:
-            inner = inner.setdefault(part, {}) if isinstance(inner, dict) else None
-        if not isinstance(inner, dict):
-            faults.append(f"--set {dotted}: only keys of mappings can be set")
-            continue
-        inner[loc[-1]] = value.data
-        if dotted in _PATH_KEYS and not (value.data is None or isinstance(value.data, dict | list)):
-            inner[loc[-1]] = str(Path(value.data if isinstance(value.data, str) else written).resolve())
-        document.marks = {known: mark for known, mark in document.marks.items() if known[: len(loc)] != loc}
-        document.written[loc] = written
-        document.overridden.append(loc)
-    return faults
+def _override(document: Document, override: str) -> list[str]:
+    """Set one key of the document to a value written as YAML; return what is wrong with it, [] when it is set."""
+    key, equals, written = (part.strip() for part in override.partition("="))
+    field = tuple(key.split("."))
+    if not equals or not all(field) or _SECRET_KEY.search(key):
+        return [f"--set {printable(key)}: write it as --set api.qps=10 (a key of the job file, never a secret)"]
+    value = parse(written.encode("utf-8", "replace"))
+    if value.faults:
+        return [f"--set {key}: {fault.text}; put text in quotes" for fault in value.faults]
+    inner = document.data
+    for part in field[:-1]:
+        inner = inner.setdefault(part, {}) if isinstance(inner, dict) else None
+    if not isinstance(inner, dict):
+        return [f"--set {key}: only keys of mappings can be set"]
+    inner[field[-1]] = value.data
+    if key in _PATH_KEYS and not (value.data is None or isinstance(value.data, dict | list)):
+        inner[field[-1]] = str(Path(value.data if isinstance(value.data, str) else written).resolve())
+    document.marks = {known: mark for known, mark in document.marks.items() if known[: len(field)] != field}
+    document.written[field] = written
+    document.overridden.append(field)
+    return []
 
 
 def _validate(document: Document) -> tuple[JobSpec | None, list[Fault]]:

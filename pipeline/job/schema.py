@@ -1,6 +1,6 @@
-"""The job spec as types: what a user may write, with ranges and defaults. The JSON Schema comes from here.
+"""The job file as types, with ranges and defaults. The JSON Schema is made from them, the docstrings are its words.
 
-Sizes: `qps` in calls per second, times in seconds. Paths stay as written; `load` makes them absolute.
+Units: `qps` in calls a second, names that end in `_s` in seconds, scores from 0 to 1. Paths stay as they were written.
 """
 
 from functools import cached_property
@@ -21,7 +21,7 @@ from pydantic.json_schema import SkipJsonSchema
 
 from pipeline.endpoints.parameters import Countries, P009Filters, P060Filters, Strict
 from pipeline.job.api import ApiSpec
-from pipeline.job.checks import MANIFEST_ENDINGS, check_id, check_picture_url, check_run_name, not_yet
+from pipeline.job.checks import MANIFEST_ENDINGS, check_id, check_run_name, check_url, not_yet
 from pipeline.models import Kind
 
 MAX_INLINE = 10_000
@@ -29,13 +29,13 @@ TYPICAL_ANSWER_S = 10  # the vendor's maximum; decides how many items must be in
 
 
 Id = Annotated[str, AfterValidator(check_id)]
-PictureUrl = Annotated[str, AfterValidator(check_picture_url)]
+PictureUrl = Annotated[str, AfterValidator(check_url)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9-]{1,64}$")]
 Labels = dict[Annotated[str, Field(min_length=1, max_length=64)], Annotated[str, Field(max_length=1000)]]
 
 
 class Columns(Strict):
-    """Which columns of a manifest hold what; by default the columns named id, url, path, and the rest are labels."""
+    """Names of a manifest's columns: by default id, url and path; all others are labels."""
 
     id: str = "id"
     url: str = "url"
@@ -73,7 +73,7 @@ class ImageEntry(Strict):
 
 
 class UploadSpec(Strict):
-    """What may happen to local pictures."""
+    """Permission to upload local pictures."""
 
     public: bool = Field(default=False, description="Local pictures are uploaded to a public URL; say true to allow it")
     fit: Annotated[Literal[False], SkipJsonSchema()] = False
@@ -131,7 +131,7 @@ SearchSpec = Annotated[
 
 
 class TaskSpec(Strict):
-    """What becomes of the hits."""
+    """The task that is opened for the hits of a picture."""
 
     enabled: bool = True
     report_lang: Literal["cn", "en"] = "en"
@@ -143,14 +143,14 @@ class TaskSpec(Strict):
     @classmethod
     def _report_later(cls, value: Any) -> Any:
         if value is False:
-            return "off"  # YAML 1.1 reads a bare `off` as false, and design.md writes it bare
+            return "off"  # YAML 1.1 reads a bare `off` as false
         if value in ("wait", "later"):
             raise ValueError("not yet: collecting reports comes with a later version; write off")
         return value
 
 
 class OutputSpec(Strict):
-    """Where the results go."""
+    """The place of the results, and how many hits they keep."""
 
     dir: Annotated[str, Field(min_length=1)] = "runs"
     run: Annotated[str, AfterValidator(check_run_name)] = "{name}"
@@ -158,7 +158,7 @@ class OutputSpec(Strict):
 
 
 class JobSpec(Strict):
-    """A job: the pictures, how they are searched, and what becomes of the hits."""
+    """A job: the pictures, how they are searched, and the tasks that are opened for the hits."""
 
     version: Literal[1]
     name: Name
@@ -188,18 +188,18 @@ class JobSpec(Strict):
 
     @property
     def sandbox(self) -> bool:
-        """Whether the job runs on the embedded sandbox."""
+        """True if the job runs on the embedded sandbox."""
         return self.api.base_url == "sandbox"
 
     @cached_property
     def vendor(self) -> str:
-        """Who answered, as records name it: the host, or `sandbox`."""
-        return "sandbox" if self.sandbox else (urlsplit(self.api.base_url).netloc)
+        """The vendor as records name it: host and port, or `sandbox`."""
+        return "sandbox" if self.sandbox else urlsplit(self.api.base_url).netloc
 
     @property
     def host(self) -> str:
-        """Whose results a run directory holds: the vendor's host without a port, or `sandbox`."""
-        return "sandbox" if self.sandbox else (urlsplit(self.api.base_url).hostname or "")
+        """The vendor that a run directory belongs to: its host without a port, or `sandbox`."""
+        return "sandbox" if self.sandbox else urlsplit(self.api.base_url).hostname or ""
 
     @property
     def folder(self) -> Path:
@@ -218,13 +218,13 @@ class JobSpec(Strict):
         return (self._folder / self.root).resolve()
 
     def kinds(self, *, local: bool) -> tuple[Kind, ...]:
-        """The paid calls an item visits."""
+        """List the kinds of paid calls that an item needs, in order; a `local` picture is uploaded first."""
         wanted = {Kind.UPLOAD: local, Kind.SEARCH: True, Kind.CREATE: self.task.enabled}
         return tuple(kind for kind, visits in wanted.items() if visits)
 
     @property
     def max_in_flight(self) -> int:
-        """Items in flight: enough to fill the QPS while each answer takes up to 10 s."""
+        """Most items worked on at once: enough to use the whole QPS while each answer takes up to 10 s."""
         if self.api.max_in_flight is not None:
             return self.api.max_in_flight
         kinds = self.kinds(local=any(entry.url is None for entry in self.images))
@@ -232,7 +232,7 @@ class JobSpec(Strict):
         return max(1, min(2000, round(1.2 * TYPICAL_ANSWER_S * calls_per_s)))
 
     def asked(self) -> dict[str, Any]:
-        """What is asked of the vendor: changing it between runs of one run directory needs a yes."""
+        """Return what the job asks of the vendor. A run directory goes on with another question only after a yes."""
         return {
             "search": self.search.model_dump(mode="json", exclude_none=True),
             "task": self.task.model_dump(mode="json", exclude_none=True),

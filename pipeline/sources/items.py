@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from pipeline.errors import Code, SpecError
-from pipeline.job.checks import check_id, check_picture_url, is_loopback
+from pipeline.job.checks import check_id, check_url, is_loopback
 from pipeline.job.schema import ImageEntry, JobSpec
 from pipeline.models import Item, Problem
 from pipeline.sources.tables import Row, read_rows
@@ -125,7 +125,7 @@ def _check_source(row: Row, origin: str) -> None:
     if bool(row.url) == bool(row.path):
         raise ValueError("a row names one of url and path" + ("; this one names both" if row.url else ""))
     if row.url:
-        check_picture_url(row.url)
+        check_url(row.url)
     else:
         require_inside(row.path, origin)
 
