@@ -19,18 +19,17 @@ from urllib.parse import quote
 import pytest
 
 from pipeline import RunOptions, RunSummary, run_job
-from pipeline.calls import transport
 from pipeline.models import Kind
 from tests.proof.history import Created, read_history, violations
 from tests.support import misbehaving as bad
 from tests.support.jobs import job
 from tests.support.misbehaving import Caller, Misbehaving, Script, Seen, http
+from tests.support.patience import GiveUp, giving_up_when_told
+from tests.support.processes import PATIENCE_S
 
 ITEMS = 20
 ALWAYS = tuple(range(4, ITEMS, 5))  # these items' calls always meet the trouble
 ONCE = (1, 2)  # ... and these meet it at their first attempt
-PATIENCE_S = 0.3
-LATE_S = 0.5
 
 CLIENT_ID, CLIENT_SECRET, ISSUED = "canary-t9-id+&=/", "canary-t9-secret%?~", "canary-t9-token/+~"
 API_KEY = "canary-t9-key'&/"
@@ -38,9 +37,9 @@ ACCOUNT = {"PATSNAP_CLIENT_ID": CLIENT_ID, "PATSNAP_CLIENT_SECRET": CLIENT_SECRE
 
 
 async def late(caller: Caller) -> None:
-    """The right answer, after the client's patience."""
+    """The right answer, when the client has given up."""
     seen = await caller.request()
-    await asyncio.sleep(LATE_S)
+    await caller.reader.read()
     await caller.say(answer_to(seen))
 
 
@@ -62,6 +61,8 @@ MODES: dict[str, Script] = {
 }
 # After these the connection is good for another request, and one that is closed all the same may lose that request.
 WHOLE = ("garbage", "HTTP 307", "HTTP 502 with a page", "a gzip bomb", "a body without end", "late")
+# In these nothing but the client's patience ends the call.
+ENDLESS = ("hang", "slow drip", "late")
 STOPPING = "HTTP 307"
 RESET_AT_ONCE, RESET_EARLY = "reset at once", "reset at the first bytes"
 
@@ -95,7 +96,8 @@ def task_id(number: int) -> str:
 class Vendor:
     """Answers well, but for what `mode` does to calls of `kind`. All it tells was counted in its own thread."""
 
-    def __init__(self, mode: str, kind: Kind) -> None:
+    def __init__(self, mode: str, kind: Kind, give_up: GiveUp) -> None:
+        self._give_up = give_up
         self.asked: Counter[Kind] = Counter()
         self.met = 0
         self.executed: list[Created] = []
@@ -129,6 +131,8 @@ class Vendor:
                 await caller.say(answer_to(seen))
                 continue
             self.met += 1
+            if self.mode in ENDLESS:
+                asyncio.get_running_loop().call_later(0.03, self._give_up, seen.headers["x-request-id"])
             await MODES[self.mode](_AlreadyRead(caller, seen))
             if self.mode not in WHOLE:
                 return
@@ -167,7 +171,7 @@ def serving(vendor: Vendor) -> Iterator[str]:
     server = Misbehaving(vendor)
 
     def do(step: Callable[[], object]) -> None:
-        asyncio.run_coroutine_threadsafe(step(), loop).result(30)  # type: ignore[arg-type]
+        asyncio.run_coroutine_threadsafe(step(), loop).result(PATIENCE_S)  # type: ignore[arg-type]
 
     do(server.__aenter__)
     try:
@@ -180,11 +184,11 @@ def serving(vendor: Vendor) -> Iterator[str]:
 
 
 @pytest.fixture(autouse=True)
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Short patience, and retries at once: nothing here hangs on how long either takes."""
+def give_up(monkeypatch: pytest.MonkeyPatch) -> Iterator[GiveUp]:
+    """Patience that ends when the vendor says so, and retries at once: nothing here hangs on how long either takes."""
     monkeypatch.setattr("random.random", lambda: 0.0)
-    for kind in (Kind.SEARCH, Kind.CREATE):
-        monkeypatch.setitem(transport.PATIENCE_S, kind, PATIENCE_S)
+    with giving_up_when_told() as tell:
+        yield tell
 
 
 def run(path: Path, account: Mapping[str, str] = ACCOUNT) -> RunSummary:
@@ -220,9 +224,9 @@ def assert_silent(folder: Path, said: str) -> None:
 @pytest.mark.parametrize("kind", [Kind.SEARCH, Kind.CREATE], ids=["search", "create"])
 @pytest.mark.parametrize("mode", [*MODES, RESET_AT_ONCE, RESET_EARLY])
 def test_every_request_that_reaches_the_server_is_counted_and_every_create_known(
-    tmp_path: Path, mode: str, kind: Kind, capfd: pytest.CaptureFixture[str]
+    tmp_path: Path, mode: str, kind: Kind, give_up: GiveUp, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    vendor = Vendor(mode, kind)
+    vendor = Vendor(mode, kind, give_up)
     folder = tmp_path / "runs/job"
     with serving(vendor) as url:
         pictures = [picture(number) for number in range(ITEMS)]
@@ -255,7 +259,7 @@ def test_every_request_that_reaches_the_server_is_counted_and_every_create_known
 
 
 def test_of_a_refused_connection_nothing_is_counted_and_the_next_run_does_all(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    tmp_path: Path, give_up: GiveUp, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """The sixteenth way, for both kinds at once: nobody listens. With an API key, for there is no token to fetch."""
     key = {"PATSNAP_API_KEY": API_KEY}
@@ -269,7 +273,7 @@ def test_of_a_refused_connection_nothing_is_counted_and_the_next_run_does_all(
     assert summary.exit_code == 4
     assert summary.calls_this_run == {"upload": 0, "search": 0, "create": 0}
     assert summary.items["in_doubt"] == 0
-    vendor = Vendor("healthy", Kind.SEARCH)
+    vendor = Vendor("healthy", Kind.SEARCH, give_up)
     with serving(vendor) as url:
         again = run(job(tmp_path, url=url, pictures=pictures, api={"max_in_flight": ITEMS}), key)
     assert (again.exit_code, again.items["tasked"]) == (0, ITEMS)
