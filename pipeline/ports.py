@@ -1,11 +1,10 @@
 """The seams: what the engine needs of the vendor and of the journal, and what a call reports to."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Protocol
+from collections.abc import Iterable, Sequence
+from typing import Any, Protocol, TypeVar
 
 from pipeline.models import (
     Admitted,
-    Choice,
     Hits,
     Item,
     Kind,
@@ -17,6 +16,9 @@ from pipeline.models import (
     Upload,
     Work,
 )
+
+Asked = TypeVar("Asked", contravariant=True)
+Got = TypeVar("Got", covariant=True)
 
 
 class Meter(Protocol):
@@ -35,18 +37,27 @@ class Meter(Protocol):
         """Keep the intent from now on, whatever becomes of later attempts: this one may have been executed."""
 
 
-class Vendor(Protocol):
-    """The calls that cost money; each raises CallError by consequence, or Stopping when it was not sent."""
-
-    async def upload(self, picture: bytes, file_type: str, meter: Meter) -> Upload: ...
-    async def search(self, endpoint: str, url: str, params: Mapping[str, object], meter: Meter) -> Hits: ...
-    async def create(
-        self, url: str, choice: Choice, meter: Meter, *, report_lang: str, country: list[str] | None
-    ) -> Task: ...
-    def stop(self, *kinds: Kind) -> None: ...
+class Endpoint(Protocol[Asked, Got]):
+    """An endpoint as far as the engine knows it; `endpoints.interface.Endpoint` says what is asked and answered."""
 
     @property
-    def retries_left(self) -> bool: ...
+    def kind(self) -> Kind: ...
+    def request(self, asked: Asked, /) -> Any: ...
+    def read(self, answer: Any, /) -> Got: ...
+
+
+class Vendor(Protocol):
+    """The calls that cost money."""
+
+    async def call(self, endpoint: Endpoint[Asked, Got], asked: Asked, meter: Meter) -> Got:
+        """Ask an endpoint. Raises CallError by consequence, GivenUp, or Stopping when nothing was sent."""
+
+    def stop(self, *kinds: Kind) -> None:
+        """Send nothing more, of these kinds or at all."""
+
+    @property
+    def retries_left(self) -> bool:
+        """Return whether what gave up for want of retries may go again."""
 
 
 class WaitingItems(Protocol):

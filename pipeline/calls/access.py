@@ -12,14 +12,15 @@ from pipeline.calls.retry import delay_s
 from pipeline.calls.transport import Headers, Transport
 from pipeline.endpoints.consequences import RULES, consequence
 from pipeline.endpoints.interface import Answer, Refusal
-from pipeline.endpoints.patsnap import wire
 from pipeline.endpoints.patsnap.credentials import Credentials
+from pipeline.endpoints.patsnap.oauth import AccessToken, Token
 from pipeline.errors import Code, HoldAll, ItemRefused, RefreshToken, RunPaused, RunStopped, SlowDown, TryAgain
 from pipeline.models import Kind
 from pipeline.system.masking import hide
 
 RENEW_AT = 5 / 6  # of a token's lifetime, counted from before it was asked for
 MAX_REFUSALS = 3
+_TOKEN = AccessToken()
 _NEVER, _AT_ONCE = float("inf"), float("-inf")
 
 
@@ -31,7 +32,7 @@ class Access:
     """
 
     def __init__(
-        self, credentials: Credentials, *, fetch: Callable[[], Awaitable[wire.Token]], clock: Callable[[], float]
+        self, credentials: Credentials, *, fetch: Callable[[], Awaitable[Token]], clock: Callable[[], float]
     ) -> None:
         self.bearer = credentials.api_key
         self.apikey = credentials.client_id or None  # the query parameter; None with an API key
@@ -108,7 +109,7 @@ class TokenSource:
         self._sleep = sleep
         self._pace = AsyncLimiter(1, 1.0)
 
-    async def fetch(self) -> wire.Token:
+    async def fetch(self) -> Token:
         """Ask for a token, up to four times. Raises RunPaused when nobody answers, RunStopped when it is refused."""
         attempt = 1
         while True:
@@ -127,16 +128,16 @@ class TokenSource:
                 hint = ". Check PATSNAP_CLIENT_ID and PATSNAP_CLIENT_SECRET" if isinstance(error, RefreshToken) else ""
                 raise RunStopped(f"no access token: {error.message}{hint}", code=error.code, sent=False) from None
 
-    async def _once(self) -> wire.Token:
+    async def _once(self) -> Token:
         """Ask for a token once. Raises CallError by the vendor's own table: a job's rows are about its paid calls."""
         try:
-            return wire.read_token(await self._ask())
+            return _TOKEN.read(await self._ask())
         except Refusal as refusal:
             raise consequence(refusal, Kind.TOKEN, table=RULES) from None
 
     async def _ask(self) -> Answer:
         attempt = _TokenAttempt(uuid.uuid4().hex, self._credentials.basic, self._sent)
-        return await self._transport.exchange(wire.token_request(), attempt)
+        return await self._transport.exchange(_TOKEN.request(None), attempt)
 
 
 @dataclass(slots=True, eq=False)

@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable, Mapping
-from typing import TypeVar
+from typing import Any
 
 from pipeline.calls.access import Access, TokenSource
 from pipeline.calls.attempt import Attempt, Attempts
@@ -14,8 +14,7 @@ from pipeline.calls.pauses import QuotaGate
 from pipeline.calls.stats import Stats
 from pipeline.calls.transport import Transport
 from pipeline.endpoints.consequences import RULES, Table, consequence
-from pipeline.endpoints.interface import Answer, Refusal, Request
-from pipeline.endpoints.patsnap import wire
+from pipeline.endpoints.interface import Answer, Asked, Endpoint, Got, Refusal, Request
 from pipeline.endpoints.patsnap.credentials import Credentials
 from pipeline.errors import (
     CallError,
@@ -25,11 +24,9 @@ from pipeline.errors import (
     Stopping,
     TryAgain,
 )
-from pipeline.models import UPLOAD_LIFE_S, Choice, Hits, Kind, Task, Upload
+from pipeline.models import Kind
 from pipeline.ports import Meter
 from pipeline.system.clock import steady
-
-_T = TypeVar("_T")
 
 
 class Client:
@@ -66,22 +63,20 @@ class Client:
         )
         self._attempts = Attempts(transport, self._access, limiters, self._health, stats=self.stats, on_sent=on_sent)
 
-    async def upload(self, picture: bytes, file_type: str, meter: Meter) -> Upload:
-        """Make a local picture reachable (P010)."""
-        request = wire.upload_request(picture, file_type)
-        return await self._call(request, lambda answer: wire.read_upload(answer, lifetime_s=UPLOAD_LIFE_S), meter)
+    async def call(self, endpoint: Endpoint[Asked, Got], asked: Asked, meter: Meter) -> Got:
+        """Ask an endpoint until it answers or the call is given up. Raises CallError, GivenUp, or Stopping.
 
-    async def search(self, endpoint: str, url: str, params: Mapping[str, object], meter: Meter) -> Hits:
-        """Search one picture (P009 or P060)."""
-        read = functools.partial(wire.read_search, endpoint=endpoint, params=params)
-        return await self._call(wire.search_request(endpoint, url, params), read, meter)
-
-    async def create(
-        self, url: str, choice: Choice, meter: Meter, *, report_lang: str, country: list[str] | None
-    ) -> Task:
-        """Open an infringement task (AI39-1). Sent again only when the vendor provably did not execute it."""
-        request = wire.create_request(url, choice, report_lang=report_lang, country=country)
-        return await self._call(request, wire.read_create, meter)
+        A create is sent again only when the vendor provably did not execute it, or the job says so.
+        """
+        request = endpoint.request(asked)
+        doubted: list[CallError] = []
+        try:
+            return await self._until_answered(request, endpoint, meter, doubted)
+        except (CallError, GivenUp, Stopping) as end:
+            word = last_word(doubted, end)
+            if word is end:
+                raise
+            raise word from end
 
     @property
     def retries_left(self) -> bool:
@@ -114,25 +109,15 @@ class Client:
         for limiter in self.limiters.values():
             limiter.start_evenly()
 
-    async def _call(self, request: Request, read: Callable[[Answer], _T], meter: Meter) -> _T:
-        doubted: list[CallError] = []
-        try:
-            return await self._until_answered(request, read, meter, doubted)
-        except (CallError, GivenUp, Stopping) as end:
-            word = last_word(doubted, end)
-            if word is end:
-                raise
-            raise word from end
-
     async def _until_answered(
-        self, request: Request, read: Callable[[Answer], _T], meter: Meter, doubted: list[CallError]
-    ) -> _T:
+        self, request: Request, endpoint: Endpoint[Any, Got], meter: Meter, doubted: list[CallError]
+    ) -> Got:
         """Send the call until it is answered or given up; `doubted` gets the attempts that may have been executed."""
         kind, attempt, deferrals = request.kind, 1, 0
         while True:
             this = self._attempts.new(request, meter)
             try:
-                result = await self._once(this, read)
+                result = await self._once(this, endpoint)
             except Stopping:
                 meter.not_executed(kind, sent=False)
                 raise
@@ -163,10 +148,10 @@ class Client:
             raise GivenUp(error) if isinstance(error, TryAgain) and attempt < error.attempts else error
         return pause_s
 
-    async def _once(self, this: Attempt, read: Callable[[Answer], _T]) -> _T:
+    async def _once(self, this: Attempt, endpoint: Endpoint[Any, Got]) -> Got:
         """Send one attempt and read its answer. Raises CallError as the table says, or Stopping."""
         try:
-            return read(await this.send())
+            return endpoint.read(await this.send())
         except Refusal as refusal:
             # `from None`: behind a refusal may stand an error of aiohttp, whose text holds the apikey.
             raise consequence(

@@ -20,7 +20,6 @@ import aiohttp
 from yarl import URL
 
 from pipeline.endpoints.interface import Answer, Refusal, Request
-from pipeline.endpoints.patsnap import wire
 from pipeline.errors import Code, PipelineError, RunStopped, SpecError
 from pipeline.models import Kind
 from pipeline.system.clock import loop_time
@@ -166,8 +165,7 @@ class Transport:
             allow_redirects=False,
             proxy=self._proxy,
         ) as response:
-            cap = wire.MAX_TOKEN_BYTES if request.kind is Kind.TOKEN else wire.MAX_ANSWER_BYTES
-            body = await _read(response, cap)
+            body = await _read(response, request.most_bytes)
             return Answer(response.status, body, request_id, time.time(), response.headers)
 
 

@@ -1,14 +1,23 @@
-"""The shapes that every endpoint of every vendor shares: a request, an answer, and the refusal read from one."""
+"""The shapes that every endpoint of every vendor shares. Pure: no I/O, no clock, no HTTP client."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol, TypeVar
 
-from pipeline.models import Kind
+from pipeline.models import Choice, Hits, Kind, Task, Upload
+
+MAX_ANSWER_BYTES = 2 << 20
+
+Asked = TypeVar("Asked", contravariant=True)
+Got = TypeVar("Got", covariant=True)
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One call, ready for any HTTP client: path and query without the credentials."""
+    """One call, ready for any HTTP client: path and query without the credentials.
+
+    most_bytes  a longer answer is no answer, after decompression
+    """
 
     kind: Kind
     method: str
@@ -16,6 +25,7 @@ class Request:
     query: tuple[tuple[str, str], ...] = ()
     body: bytes | None = None
     content_type: str | None = None
+    most_bytes: int = MAX_ANSWER_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,3 +63,42 @@ class Refusal(Exception):
         self.code = code or condition
         self.detail = detail
         self.retry_after_s = retry_after_s
+
+
+class Endpoint(Protocol[Asked, Got]):
+    """One of a vendor's endpoints: what is asked becomes a request, its answer a value."""
+
+    @property
+    def kind(self) -> Kind:
+        """The kind of its calls."""
+
+    def request(self, asked: Asked, /) -> Request:
+        """Build the request."""
+
+    def read(self, answer: Answer, /) -> Got:
+        """Read the answer. Raises Refusal and nothing else."""
+
+
+class PictureFile(Protocol):
+    """A picture's bytes, and its type: jpeg or png."""
+
+    @property
+    def data(self) -> bytes: ...
+    @property
+    def file_type(self) -> str: ...
+
+
+class Creation(NamedTuple):
+    """What a task is made of: the picture's URL and the chosen hits."""
+
+    url: str
+    choice: Choice
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoints:
+    """The endpoints that a run uses, each with the parameters of the job; a search is asked with a picture's URL."""
+
+    upload: Endpoint[PictureFile, Upload]
+    search: Endpoint[str, Hits]
+    create: Endpoint[Creation, Task]

@@ -1,18 +1,21 @@
-"""The parameters a search endpoint takes beside the picture, and what they leave out of sight.
-
-Names, types and ranges are the vendor's (api-contract.md, P009 and P060). A value is checked before it costs a call.
-"""
+"""Types of parameter values: what a user writes is checked before it costs a call."""
 
 import re
 from datetime import datetime
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
-
-LEGAL_STATUS = frozenset(
-    ["1", "2", "3", "8", "11", "13", "14", "15", "16", "21", "22", "23", "24", "30", "222", "223", "224", "225"]
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
 )
-SIMPLE_LEGAL_STATUS = frozenset(["0", "1", "2", "220", "221", "999"])
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticOmit, core_schema
+
 _LOCARNO = re.compile(r"\d{2}(-\d{2})?|AND|OR|NOT|[()]")
 
 
@@ -20,6 +23,27 @@ class Strict(BaseModel):
     """Base of everything a user writes: unknown keys and silent conversions are refused."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class _NotYet:
+    """Marker of a field whose every value is refused; the JSON Schema omits it, so that no editor offers it."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_before_validator_function(self._refuse, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        raise PydanticOmit
+
+    def _refuse(self, value: Any) -> Any:
+        raise ValueError(f"not yet: {self._what} comes with a later version")
+
+
+def not_yet(what: str) -> _NotYet:
+    """Mark a field that a later version brings: a job that sets it is told so."""
+    return _NotYet(what)
 
 
 def _day(value: str) -> str:
@@ -32,12 +56,14 @@ def _day(value: str) -> str:
     return value
 
 
-def _codes(allowed: frozenset[str]) -> BeforeValidator:
+def codes(allowed: frozenset[str]) -> BeforeValidator:
+    """Make the type of codes joined by commas; a list or one number is taken, too."""
+
     def join(value: Any) -> Any:
         if value is None:
             return None
-        codes = value if isinstance(value, list) else str(value).split(",")
-        texts = [str(code).strip() for code in codes] or [""]
+        listed = value if isinstance(value, list) else str(value).split(",")
+        texts = [str(code).strip() for code in listed] or [""]
         if unknown := [text for text in texts if text not in allowed]:
             raise ValueError(f"unknown code {unknown[0]!r}; allowed: {', '.join(sorted(allowed, key=int))}")
         return ",".join(texts)
@@ -63,60 +89,3 @@ Day = Annotated[str, AfterValidator(_day)]
 Locarno = Annotated[str, AfterValidator(_locarno)]
 Countries = Annotated[list[str], Field(min_length=1), AfterValidator(_countries)]
 Text = Annotated[str, Field(min_length=1, max_length=1000)]
-
-
-class P009Filters(Strict):
-    """What P009 takes: worldwide designs, no country."""
-
-    SHARED: ClassVar[frozenset[str]] = frozenset({"field", "order", "offset"})
-
-    loc: Locarno | None = Field(default=None, description="Locarno codes joined by AND, OR, NOT")
-    assignees: Text | None = None
-    legal_status: Annotated[str | None, _codes(LEGAL_STATUS)] = None
-    apply_start_time: Day | None = None
-    apply_end_time: Day | None = None
-    public_start_time: Day | None = None
-    public_end_time: Day | None = None
-    offset: Annotated[int, Field(ge=0, le=1000)] | None = None
-    field: Literal["APD", "PBD", "ISD"] | None = None
-    order: Literal["asc", "desc"] | None = None
-
-    def asked(self) -> dict[str, Any]:
-        """The parameters that were set, as the vendor's names and values."""
-        return self.model_dump(exclude_none=True)
-
-    def not_looked_at(self) -> list[str]:
-        """What these filters leave out of sight, one phrase each, for people."""
-        set_ = self.asked()
-        phrases = {
-            "loc": "designs outside Locarno {}",
-            "assignees": "patents of anyone but {}",
-            "legal_status": "patents with a legal status other than {}",
-            "simple_legal_status": "patents with a simple legal status other than {}",
-            "country": "patents outside {}",
-            "apply_start_time": "applications before {}",
-            "apply_end_time": "applications after {}",
-            "public_start_time": "publications before {}",
-            "public_end_time": "publications after {}",
-            "offset": "the first {} hits",
-        }
-        return [phrases[key].format(_shown(value)) for key, value in set_.items() if key in phrases and value]
-
-
-class P060Filters(P009Filters):
-    """What P060 takes beside `url`, `model`, `patent_type` and `limit`."""
-
-    country: Countries | None = None
-    main_field: Text | None = None
-    simple_legal_status: Annotated[str | None, _codes(SIMPLE_LEGAL_STATUS)] = None
-    field: Literal["SCORE", "APD", "PBD", "ISD"] | None = None  # type: ignore[assignment]  # P060 also names SCORE
-    lang: Literal["original", "cn", "en"] | None = None
-    stemming: Literal[0, 1] | None = None
-    pre_filter: Literal[0, 1] | None = None
-    is_https: Literal[0, 1] | None = None
-    include_machine_translation: bool | None = None
-    return_img_id: bool | None = None
-
-
-def _shown(value: Any) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -2,6 +2,7 @@
 
 import anyio
 
+from pipeline.endpoints.interface import Creation
 from pipeline.engine.meter import ItemMeter
 from pipeline.engine.parts import Ports
 from pipeline.errors import Code, ItemRefused
@@ -29,7 +30,7 @@ async def _whole_way(work: Work, ports: Ports, meter: ItemMeter) -> Settled:
     url = await _reachable(work, ports, meter)
     meter.stage = "search"
     if work.hits is None:
-        work.hits = await ports.vendor.search(spec.search.endpoint, url, ports.params, meter)
+        work.hits = await ports.vendor.call(ports.endpoints.search, url, meter)
     meter.rests_on(work.hits.at)
     choice = choose(work.hits, min_score=spec.search.min_score, max_hits=spec.task.max_hits)
     if choice is None:
@@ -39,7 +40,7 @@ async def _whole_way(work: Work, ports: Ports, meter: ItemMeter) -> Settled:
     meter.stage = "create"
     if choice.count == 0:
         raise ItemRefused("no hit has all the fields that a task needs", code=Code.INCOMPLETE_HITS, sent=False)
-    task = await ports.vendor.create(url, choice, meter, report_lang=spec.task.report_lang, country=spec.task.country)
+    task = await ports.vendor.call(ports.endpoints.create, Creation(url, choice), meter)
     return Tasked(work.hits, choice, task)
 
 
@@ -50,7 +51,7 @@ async def _reachable(work: Work, ports: Ports, meter: ItemMeter) -> str:
     if work.upload is None or _expired(work.upload, ports.now()):
         picture = await anyio.to_thread.run_sync(ports.read_picture, work.item.source, limiter=ports.reading)
         meter.stage = "upload"
-        work.upload = await ports.vendor.upload(picture.data, picture.file_type, meter)
+        work.upload = await ports.vendor.call(ports.endpoints.upload, picture, meter)
         work.sha256 = picture.sha256
         if work.hits is None:
             ports.ledger.steps.uploaded(work, work.upload, picture.sha256)

@@ -1,12 +1,12 @@
 """The parts an item needs while it is worked on."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 import anyio
 
+from pipeline.endpoints.interface import Endpoints
 from pipeline.job.schema import JobSpec
 from pipeline.ports import Ledger, Vendor
 from pipeline.sources.pictures import Picture
@@ -18,7 +18,7 @@ class Ports:
     """What an item needs on its way; `read_picture` reads and checks a local picture in a thread."""
 
     spec: JobSpec
-    params: Mapping[str, Any]
+    endpoints: Endpoints
     vendor: Vendor
     ledger: Ledger
     read_picture: Callable[[str], Picture]

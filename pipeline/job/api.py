@@ -9,8 +9,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, field_validator
 
 from pipeline.endpoints.consequences import CLASSES, DEFAULT_ATTEMPTS, RULES, Override, fault_of, row_of
-from pipeline.endpoints.parameters import Strict
-from pipeline.job.checks import check_base_url, check_qps, check_time_of_day, check_url, not_yet, read_time_of_day
+from pipeline.endpoints.parameters import Strict, not_yet
+from pipeline.job.checks import check_base_url, check_qps, check_time_of_day, check_url, read_time_of_day
 from pipeline.models import Kind
 
 Qps = Annotated[int | float, AfterValidator(check_qps)]

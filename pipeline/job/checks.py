@@ -3,12 +3,7 @@
 import re
 import unicodedata
 from datetime import UTC, time
-from typing import Any
 from urllib.parse import urlsplit
-
-from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
-from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema, PydanticOmit, core_schema
 
 MAX_ID = 128
 MANIFEST_ENDINGS = (".csv", ".jsonl")  # of the files that sources.tables.READERS can read
@@ -49,27 +44,6 @@ def is_loopback(url: str) -> bool:
     """Return whether a URL's host is this machine, by its name alone."""
     host = urlsplit(url).hostname or ""
     return host in _LOOPBACK or bool(re.fullmatch(r"127(\.\d{1,3}){3}", host))
-
-
-class _NotYet:
-    """Marker of a field whose every value is refused; the JSON Schema omits it, so that no editor offers it."""
-
-    def __init__(self, what: str) -> None:
-        self._what = what
-
-    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.no_info_before_validator_function(self._refuse, handler(source))
-
-    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        raise PydanticOmit
-
-    def _refuse(self, value: Any) -> Any:
-        raise ValueError(f"not yet: {self._what} comes with a later version")
-
-
-def not_yet(what: str) -> _NotYet:
-    """Mark a field that a later version brings: a job that sets it is told so."""
-    return _NotYet(what)
 
 
 def check_qps(value: int | float) -> int | float:

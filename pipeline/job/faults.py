@@ -8,11 +8,10 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from pipeline.endpoints.parameters import P009Filters, P060Filters
+from pipeline.endpoints.patsnap.endpoints import ANNOUNCED, SEARCHES, name_of, searches_taking
 from pipeline.job.document import Document, Fault, FieldPath, Mark, kind_in_yaml
 from pipeline.job.schema import JobSpec
 
-_ONLY_P060 = {"model", "patent_type", *(set(P060Filters.model_fields) - set(P009Filters.model_fields))}
 _NAMED = r"[a-z_]+(?:\.[a-z0-9_]+)+"  # a field that a message of ours begins with, such as `search.filters.field`
 _LONGEST_VALUE = 60  # characters of a value that a message shows
 
@@ -88,7 +87,7 @@ def _explain(document: Document, field: FieldPath, error: ErrorDetails) -> str:
         case "missing":
             return "this key is required"
         case "extra_forbidden":
-            return _unknown_key(field)
+            return _unknown_key(document, field)
         case "string_type" if field in document.written:
             return _not_text(document, field, value)
         case "literal_error":
@@ -96,9 +95,7 @@ def _explain(document: Document, field: FieldPath, error: ErrorDetails) -> str:
             meant = _did_you_mean(str(value), allowed)
             return f"{_shown(document, field, value)} is not allowed; allowed: {context['expected']}{meant}"
         case "union_tag_invalid":
-            return f"endpoint {context['tag']!r} is not allowed; allowed: P009, P060" + (
-                " (P061 is not yet there: it comes with a later version)" if context["tag"] == "P061" else ""
-            )
+            return _unknown_endpoint(context["tag"])
         case "string_pattern_mismatch":
             shown = _shown(document, field, value)
             return f"{shown} is not allowed; allowed: small letters a-z, digits and -, 1 to 64 characters"
@@ -135,10 +132,17 @@ def _shown(document: Document, field: FieldPath, value: Any) -> str:
     return text if len(text) <= _LONGEST_VALUE else text[: _LONGEST_VALUE - 3] + "..."
 
 
-def _unknown_key(field: FieldPath) -> str:
+def _unknown_endpoint(name: str) -> str:
+    later = f" ({name} is not yet there: it comes with a later version)" if name in ANNOUNCED else ""
+    return f"endpoint {name!r} is not allowed; allowed: {', '.join(map(name_of, SEARCHES))}{later}"
+
+
+def _unknown_key(document: Document, field: FieldPath) -> str:
     key = str(field[-1])
-    if key in _ONLY_P060:
-        return f"{key} belongs to endpoint P060; P009 does not take it"
+    if field[0] == "search" and (owners := searches_taking(key)):
+        here = document.data["search"].get("endpoint", name_of(SEARCHES[0]))
+        if here not in owners:
+            return f"{key} belongs to endpoint {' and '.join(owners)}; {here} does not take it"
     around = tuple(0 if isinstance(part, int) else part for part in field[:-1])  # all entries of a list are alike
     allowed = [known for known in _keys_at(around) if known != key]
     return f"unknown key{_did_you_mean(key, allowed) or '; allowed: ' + ', '.join(allowed)}"

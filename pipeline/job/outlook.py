@@ -9,9 +9,7 @@ from pipeline.system.wording import count
 
 def not_looked_at(spec: JobSpec) -> list[str]:
     """List what the search leaves out of sight, one phrase each."""
-    phrases = spec.search.filters.not_looked_at()
-    phrases.append("utility models" if spec.search.patents == "D" else "designs")
-    phrases.append(f"hits beyond the first {spec.search.limit}")
+    phrases = spec.search.not_looked_at()
     if spec.search.min_score > 0 and spec.task.enabled:
         phrases.append(f"hits scored below {spec.search.min_score:g} (kept in the record, left out of the task)")
     return phrases
@@ -19,7 +17,7 @@ def not_looked_at(spec: JobSpec) -> list[str]:
 
 def warnings(spec: JobSpec) -> list[str]:
     """List what the job says that is allowed but probably not meant, one sentence each."""
-    return [*_foreign_pictures(spec), *_worldwide_search(spec), *spec.api.warnings()]
+    return [*_foreign_pictures(spec), *_search(spec), *spec.api.warnings()]
 
 
 def _foreign_pictures(spec: JobSpec) -> list[str]:
@@ -30,11 +28,5 @@ def _foreign_pictures(spec: JobSpec) -> list[str]:
     return [f"the sandbox fetches no URLs: {listed} will fail; try it with local pictures"]
 
 
-def _worldwide_search(spec: JobSpec) -> list[str]:
-    if spec.search.endpoint == "P009" and spec.task.enabled and spec.task.country:
-        worldwide = (
-            "P009 searches worldwide: its hits are not limited to task.country "
-            f"({', '.join(spec.task.country)}). P060 can filter by country."
-        )
-        return [worldwide]
-    return []
+def _search(spec: JobSpec) -> list[str]:
+    return spec.search.warnings(task_country=spec.task.country if spec.task.enabled else None)

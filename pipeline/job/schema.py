@@ -5,23 +5,22 @@ Units: `qps` in calls a second, names that end in `_s` in seconds, scores from 0
 
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
-    Discriminator,
     Field,
     PrivateAttr,
-    Tag,
     field_validator,
     model_validator,
 )
 from pydantic.json_schema import SkipJsonSchema
 
-from pipeline.endpoints.parameters import Countries, P009Filters, P060Filters, Strict
+from pipeline.endpoints.parameters import Countries, Strict, not_yet
+from pipeline.endpoints.patsnap.endpoints import SEARCHES, SearchSpec
 from pipeline.job.api import ApiSpec
-from pipeline.job.checks import MANIFEST_ENDINGS, check_id, check_run_name, check_url, not_yet
+from pipeline.job.checks import MANIFEST_ENDINGS, check_id, check_run_name, check_url
 from pipeline.models import Kind
 
 MAX_INLINE = 10_000
@@ -86,50 +85,6 @@ class UploadSpec(Strict):
         return value
 
 
-class _Search(Strict):
-    limit: Annotated[int, Field(ge=1, le=100, description="Hits asked for")] = 100
-    min_score: Annotated[int | float, Field(ge=0, le=1, description="Hits below it do not reach the task")] = 0.0
-    depth: Annotated[int | None, not_yet("depth (pages beyond the first 100 hits)"), Field(exclude=True)] = None
-
-
-class P009Search(_Search):
-    """P009: similar design patents, worldwide."""
-
-    endpoint: Literal["P009"] = "P009"
-    filters: P009Filters = P009Filters()
-    patents: ClassVar[str] = "D"
-
-
-class P060Search(_Search):
-    """P060: similar designs (patent_type D, model 1 or 2) or utility models (U, 3 or 4)."""
-
-    endpoint: Literal["P060"]
-    filters: P060Filters = P060Filters()
-    model: Literal[1, 2, 3, 4] = 1
-    patent_type: Literal["D", "U"] = "D"
-
-    @model_validator(mode="after")
-    def _pairs(self) -> Self:
-        if (self.patent_type == "D") != (self.model in (1, 2)):
-            raise ValueError("model 1 and 2 go with patent_type D (designs), 3 and 4 with U (utility models)")
-        return self
-
-    @property
-    def patents(self) -> str:
-        """`D` (designs) or `U` (utility models)."""
-        return self.patent_type
-
-
-def _endpoint(value: Any) -> Any:
-    return value.get("endpoint", "P009") if isinstance(value, dict) else getattr(value, "endpoint", "P009")
-
-
-SearchSpec = Annotated[
-    Annotated[P009Search, Tag("P009")] | Annotated[P060Search, Tag("P060")],
-    Discriminator(_endpoint),
-]
-
-
 class TaskSpec(Strict):
     """The task that is opened for the hits of a picture."""
 
@@ -165,7 +120,7 @@ class JobSpec(Strict):
     root: str = "."
     images: Annotated[list[ImageEntry], Field(min_length=1, max_length=MAX_INLINE)]
     upload: Annotated[UploadSpec, Field(json_schema_extra={"default": {"public": False}})] = UploadSpec()
-    search: SearchSpec = P009Search()
+    search: SearchSpec = SEARCHES[0]()
     task: TaskSpec = TaskSpec()
     api: ApiSpec = ApiSpec()
     output: OutputSpec = OutputSpec()
@@ -174,16 +129,9 @@ class JobSpec(Strict):
 
     @model_validator(mode="after")
     def _most_similar_first(self) -> Self:
-        filters = self.search.filters
-        if self.task.enabled and filters.field not in (None, "SCORE"):
-            raise ValueError(
-                f"search.filters.field: {filters.field} sorts by date, so the first hits would not be the most similar "
-                "ones; drop it, or set task.enabled: false"
-            )
-        if self.task.enabled and filters.order == "asc":
-            raise ValueError(
-                "search.filters.order: asc puts the least similar hits first; drop it, or set task.enabled: false"
-            )
+        fault = self.search.filters.unfit_for_tasks() if self.task.enabled else None
+        if fault is not None:
+            raise ValueError(fault)
         return self
 
     @property

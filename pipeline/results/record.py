@@ -190,7 +190,7 @@ class RecordLines:
     def _search(self, hits: Hits) -> SearchPart:
         return SearchPart(
             endpoint=hits.endpoint or self.spec.search.endpoint,
-            params=dict(hits.params) if hits.endpoint else search_params(self.spec),
+            params=dict(hits.params) if hits.endpoint else self.spec.search.params,
             request_id=hits.request_id,
             total=hits.total,
             hits=len(hits.scores),
@@ -218,14 +218,6 @@ class RecordLines:
             calls=work.calls,
             error=error,
         )
-
-
-def search_params(spec: JobSpec) -> dict[str, Any]:
-    """The parameters of the search endpoint, as the vendor names them."""
-    params: dict[str, Any] = {"limit": spec.search.limit, **spec.search.filters.asked()}
-    if spec.search.endpoint == "P060":
-        params |= {"model": spec.search.model, "patent_type": spec.search.patent_type}
-    return params
 
 
 def _encode(head: Record, hits: bytes) -> bytes:

@@ -20,6 +20,7 @@ from pipeline.calls.limiter import Limiter
 from pipeline.calls.pauses import QuotaGate
 from pipeline.calls.transport import open_transport
 from pipeline.endpoints.consequences import effective
+from pipeline.endpoints.patsnap.endpoints import endpoints_for
 from pipeline.engine.engine import Engine
 from pipeline.engine.intake import Intake
 from pipeline.engine.parts import Ports
@@ -31,7 +32,7 @@ from pipeline.journal.journal import Journal
 from pipeline.journal.storage import open_disk
 from pipeline.journal.writer import Writer
 from pipeline.models import PAID, WAITING, Kind
-from pipeline.results.record import RecordLines, search_params
+from pipeline.results.record import RecordLines
 from pipeline.results.summary import RunSummary
 from pipeline.run.begin import prepare, prepare_again
 from pipeline.run.directory import LOG, SPEC, hold, run_folder
@@ -154,7 +155,8 @@ async def _run(job: Job, options: RunOptions, folder: Path, base_url: str, part:
                 quota=quota,
             )
             read = functools.partial(read_picture, spec.root_path)
-            ports = Ports(spec, search_params(spec), client, journal, read)
+            endpoints = endpoints_for(spec.search, report_lang=spec.task.report_lang, country=spec.task.country)
+            ports = Ports(spec, endpoints, client, journal, read)
             tally = await journal.begin()
             engine = Engine(ports, intake, records, tally=tally)
             watch = Watch(spec, engine, client, journal, folder=folder)

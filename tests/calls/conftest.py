@@ -15,7 +15,10 @@ import pytest
 from pipeline.calls.client import Client
 from pipeline.calls.limiter import Limiter
 from pipeline.calls.transport import PATIENCE_S, open_transport
+from pipeline.endpoints.interface import Creation
+from pipeline.endpoints.patsnap.ai39_1 import TaskCreation
 from pipeline.endpoints.patsnap.credentials import Credentials
+from pipeline.endpoints.patsnap.p009 import P009Search
 from pipeline.errors import CallError, GivenUp
 from pipeline.models import PAID, Choice, Hits, Kind, Task
 from pipeline.sandbox.resources import resource
@@ -97,12 +100,12 @@ async def client_at(
 
 async def search(client: Client, meter: FakeMeter | None = None, *, url: str = PRODUCT) -> Hits:
     """One search of the shipped product."""
-    return await client.search("P009", url, {"limit": 3}, meter or FakeMeter())
+    return await client.call(P009Search(limit=3), url, meter or FakeMeter())
 
 
 async def create(client: Client, meter: FakeMeter | None = None, *, choice: Choice = CHOICE) -> Task:
     """One create with one hit."""
-    return await client.create(PRODUCT, choice, meter or FakeMeter(), report_lang="en", country=None)
+    return await client.call(TaskCreation("en"), Creation(PRODUCT, choice), meter or FakeMeter())
 
 
 class Call(NamedTuple):

@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.calls.access import RENEW_AT, Access
 from pipeline.endpoints.patsnap.credentials import Credentials
-from pipeline.endpoints.patsnap.wire import Token
+from pipeline.endpoints.patsnap.oauth import Token
 from pipeline.errors import CallError, RunPaused, RunStopped
 from pipeline.models import Kind
 from tests.calls.conftest import API_KEY, CLIENT, FakeMeter, Start, client_at, search

@@ -14,19 +14,12 @@ import pytest
 from aioresponses import aioresponses
 
 from pipeline.calls.transport import open_transport
-from pipeline.endpoints.interface import Answer, Refusal, Request
-from pipeline.endpoints.patsnap.wire import (
-    create_request,
-    read_create,
-    read_search,
-    search_request,
-    token_request,
-)
+from pipeline.endpoints.interface import Answer, Creation, Refusal, Request
+from pipeline.endpoints.patsnap.p009 import P009Search
 from pipeline.errors import CallError, InDoubt, SlowDown
 from pipeline.models import Kind
 from tests.calls.conftest import CHOICE, BareAttempt
-from tests.endpoints.test_wire import SAMPLES
-from tests.support.refusals import read_or_error
+from tests.support.answers import CREATE, SAMPLES, SEARCH, TOKEN, outcome_of
 
 pytestmark = pytest.mark.anyio
 
@@ -53,14 +46,14 @@ async def test_a_search_is_one_get_with_the_apikey_in_its_query() -> None:
     with aioresponses() as vendor:
         url = re.compile(rf"{re.escape(HOST)}/image-search/search\?.*")
         vendor.get(url, body=body, headers={"x-openapi-amount": "1"}, response_class=Response)
-        answer = await exchange(search_request("P009", "https://a.example/1.jpg", {"limit": 3}), apikey="client-1")
+        answer = await exchange(P009Search(limit=3).request("https://a.example/1.jpg"), apikey="client-1")
         ((method, called),) = vendor.requests
         ((call,),) = vendor.requests.values()
     assert (method, called.path) == ("GET", "/image-search/search")
     assert dict(called.query) == {"url": "https://a.example/1.jpg", "limit": "3", "apikey": "client-1"}
     assert call.kwargs["allow_redirects"] is False
     assert call.kwargs["headers"]["X-Request-ID"] == "id-1"
-    assert len(read_search(answer).scores) == 3
+    assert len(SEARCH.read(answer).scores) == 3
     assert answer.headers["x-openapi-amount"] == "1"
 
 
@@ -80,15 +73,15 @@ async def test_a_recorded_answer_keeps_its_status_and_meaning(
         url = f"{HOST}/ai/infringement-detection-creation"
         body = (SAMPLES / case / file).read_bytes()
         vendor.post(url, status=status, body=body, headers={"Retry-After": "7"}, response_class=Response)
-        answer = await exchange(create_request("https://a.example/1.jpg", CHOICE, report_lang="en", country=None))
+        answer = await exchange(CREATE.request(Creation("https://a.example/1.jpg", CHOICE)))
     assert answer.status == status
-    assert type(read_or_error(Kind.CREATE, read_create, answer)) is consequence
+    assert type(outcome_of(Kind.CREATE, answer)) is consequence
 
 
 async def test_an_error_of_aiohttp_becomes_a_refusal() -> None:
     with aioresponses() as vendor:
         vendor.post(f"{HOST}/oauth/token", exception=aiohttp.ServerDisconnectedError())
         with pytest.raises(Refusal) as caught:
-            await exchange(token_request())
+            await exchange(TOKEN.request(None))
     assert caught.value.condition == "not_sent"  # the attempt did not depart, so nothing was sent
     assert caught.value.__suppress_context__  # the text of aiohttp's error may hold the apikey

@@ -5,6 +5,11 @@ import pytest
 
 from pipeline.calls.client import Client
 from pipeline.calls.transport import PATIENCE_S
+from pipeline.endpoints.interface import Creation
+from pipeline.endpoints.patsnap.ai39_1 import TaskCreation
+from pipeline.endpoints.patsnap.p009 import P009Filters, P009Search
+from pipeline.endpoints.patsnap.p010 import PictureUpload
+from pipeline.endpoints.patsnap.p060 import P060Search
 from pipeline.errors import (
     CallError,
     GivenUp,
@@ -20,6 +25,7 @@ from pipeline.errors import (
 from pipeline.models import PAID, Kind
 from pipeline.results.hits import choose
 from pipeline.sandbox.faults import FaultPlan
+from pipeline.sources.pictures import Picture
 from tests.calls.conftest import (
     CLIENT,
     CREATE,
@@ -64,12 +70,12 @@ async def test_a_picture_goes_all_the_way_and_is_billed(sandbox: Start, product:
     server = sandbox()
     meter = FakeMeter()
     async with client_at(server.url, credentials=CLIENT) as client:
-        upload = await client.upload(product, "jpeg", meter)
-        hits = await client.search("P009", upload.url, {"limit": 5}, meter)
-        rich = await client.search("P060", upload.url, {"limit": 5, "model": 1, "patent_type": "D"}, meter)
+        upload = await client.call(PictureUpload(), Picture(product, "jpeg", ""), meter)
+        hits = await client.call(P009Search(limit=5), upload.url, meter)
+        rich = await client.call(P060Search(endpoint="P060", limit=5), upload.url, meter)
         choice = choose(hits, min_score=0.0, max_hits=5)
         assert choice is not None
-        task = await client.create(upload.url, choice, meter, report_lang="en", country=["US"])
+        task = await client.call(TaskCreation("en", ["US"]), Creation(upload.url, choice), meter)
     assert task.task_id
     assert len(hits.scores) == len(rich.scores) == 5
     assert server.stats.executed == {"token": 1, "upload": 1, "search": 2, "create": 1}
@@ -82,21 +88,20 @@ async def test_a_picture_goes_all_the_way_and_is_billed(sandbox: Start, product:
 async def test_every_parameter_of_p009_reaches_the_vendor(sandbox: Start) -> None:
     """The sandbox refuses what it does not know and what is out of range."""
     server = sandbox()
-    params = {
-        "loc": "(03-01 OR 01-01) NOT 99-00",
-        "assignees": "Émile & Söhne + 50%",
-        "legal_status": "1,2,3,8,11,13,14,15,16,21,22,23,24,30,222,223,224,225",
-        "apply_start_time": "19000101",
-        "apply_end_time": "20991231",
-        "public_start_time": "19000101",
-        "public_end_time": "20991231",
-        "limit": 100,
-        "offset": 1000,
-        "field": "APD",
-        "order": "asc",
-    }
+    filters = P009Filters(
+        loc="(03-01 OR 01-01) NOT 99-00",
+        assignees="Émile & Söhne + 50%",
+        legal_status="1,2,3,8,11,13,14,15,16,21,22,23,24,30,222,223,224,225",
+        apply_start_time="19000101",
+        apply_end_time="20991231",
+        public_start_time="19000101",
+        public_end_time="20991231",
+        offset=1000,
+        field="APD",
+        order="asc",
+    )
     async with client_at(server.url) as client:
-        hits = await client.search("P009", PRODUCT, params, FakeMeter())
+        hits = await client.call(P009Search(limit=100, filters=filters), PRODUCT, FakeMeter())
     assert hits.scores == ()
     assert server.stats.outcomes["search"] == {"ok": 1}
 
@@ -526,7 +531,7 @@ async def test_one_kind_of_call_can_be_stopped_while_others_go_on() -> None:
         with pytest.raises(Stopping):
             await search(client, meter)
         with pytest.raises(Stopping):
-            await client.upload(b"picture", "png", meter)
+            await client.call(PictureUpload(), Picture(b"picture", "png", ""), meter)
         assert (await create(client)).task_id == bad.TASK_ID
         client.stop()
         with pytest.raises(Stopping):

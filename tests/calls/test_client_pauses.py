@@ -13,8 +13,10 @@ from pipeline.calls.pauses import QuotaGate
 from pipeline.calls.transport import _translated
 from pipeline.endpoints.consequences import Override, effective
 from pipeline.endpoints.interface import Answer
+from pipeline.endpoints.patsnap.p010 import PictureUpload
 from pipeline.errors import CallError, GivenUp, InDoubt, ItemRefused, RunPaused, RunStopped, Stopping, TryAgain
 from pipeline.models import Kind
+from pipeline.sources.pictures import Picture
 from tests.support.virtual_time import run_virtually
 from tests.support.virtual_vendor import PlainMeter, Reply, VirtualVendor, client_of, create, search
 
@@ -206,7 +208,7 @@ def test_an_upload_that_passes_at_the_reset_costs_no_day() -> None:
             around.start_soon(many, client, 6)
             await anyio.sleep(60)
             for _ in range(3):
-                around.start_soon(lambda: client.upload(b"picture", "jpg", PlainMeter()))
+                around.start_soon(lambda: client.call(PictureUpload(), Picture(b"picture", "jpeg", ""), PlainMeter()))
         return [at - 1000.0 for at in replies.times(Kind.SEARCH)], quota
 
     searches, quota = run_virtually(scenario)
@@ -312,7 +314,7 @@ def test_an_error_of_our_own_is_the_same_under_every_table() -> None:
 
     async def scenario() -> object:
         client = client_of(VirtualVendor(lambda *_: None), table=effective({"67200005": Override(search="stop")}))
-        return await outcome(client.search("P009", "https://cdn.example/1.jpg", {}, Spent()))
+        return await outcome(search(client, meter=Spent()))
 
     assert run_virtually(scenario) is budget
 
@@ -373,7 +375,7 @@ def test_calls_that_are_refused_at_the_last_moment_keep_nobody_out() -> None:
     async def scenario() -> object:
         client = client_of(VirtualVendor(lambda *_: None), qps=1)
         for number in range(10):
-            await outcome(client.search("P009", f"https://cdn.example/{number}.jpg", {}, Refusing()))
+            await outcome(search(client, number, meter=Refusing()))
         return await outcome(search(client))
 
     assert not isinstance(run_virtually(scenario), Exception)

@@ -16,7 +16,7 @@ from pipeline.calls.stats import Stats
 from pipeline.endpoints.consequences import RULES, consequence
 from pipeline.endpoints.interface import Refusal
 from pipeline.endpoints.patsnap.credentials import Credentials
-from pipeline.endpoints.patsnap.wire import Token
+from pipeline.endpoints.patsnap.oauth import Token
 from pipeline.errors import (
     CallError,
     HoldAll,

@@ -11,7 +11,7 @@ from pipeline.endpoints.consequences import Override, effective
 from pipeline.errors import CallError, Code, GivenUp, InDoubt, ItemRefused, RunPaused, RunStopped, Stopping
 from pipeline.models import Kind, Task
 from tests.support.virtual_time import run_virtually
-from tests.support.virtual_vendor import ONE_HIT, Reply, VirtualVendor, client_of
+from tests.support.virtual_vendor import Reply, VirtualVendor, client_of, create
 
 BUSY = 67200100  # of a create: it may have been executed
 Ended = Task | CallError | GivenUp | Stopping
@@ -47,7 +47,7 @@ class Meter:
 
 async def ended(client: Client, meter: Meter) -> Ended:
     try:
-        return await client.create("https://cdn.example/1.jpg", ONE_HIT, meter, report_lang="en", country=None)
+        return await create(client, meter=meter)
     except (CallError, GivenUp, Stopping) as error:
         return error
 

@@ -11,7 +11,7 @@ from yarl import URL
 
 from pipeline.endpoints.patsnap.credentials import Credentials
 from pipeline.errors import PipelineError
-from tests.calls.conftest import SEARCH, SOON_S, Call, Certificate, FakeMeter, client_at, create
+from tests.calls.conftest import SEARCH, SOON_S, Call, Certificate, FakeMeter, client_at, create, search
 from tests.calls.test_transport import AFTER_SENDING
 from tests.support import misbehaving as bad
 from tests.support.misbehaving import (
@@ -180,7 +180,7 @@ async def test_a_base_url_that_cannot_be_used_shows_no_credential(
     async with client_at("http://127.0.0.1:70", credentials=CANARY_KEY) as client:
         picture = "https://a.example/\ud800"  # no UTF-8: the URL cannot be built
         with pytest.raises(PipelineError) as caught:
-            await client.search("P009", picture, {}, FakeMeter())
+            await search(client, url=picture)
     check(caught.value, caplog)
 
 

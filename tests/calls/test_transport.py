@@ -13,8 +13,10 @@ import anyio
 import pytest
 
 from pipeline.calls.transport import open_transport
-from pipeline.endpoints.interface import Answer, Refusal, Request
-from pipeline.endpoints.patsnap.wire import create_request, search_request, upload_request
+from pipeline.endpoints.interface import Answer, Creation, Refusal, Request
+from pipeline.endpoints.patsnap.ai39_1 import TaskCreation
+from pipeline.endpoints.patsnap.p009 import P009Filters, P009Search
+from pipeline.endpoints.patsnap.p010 import PictureUpload
 from pipeline.errors import (
     InDoubt,
     PipelineError,
@@ -24,6 +26,7 @@ from pipeline.errors import (
     TryAgain,
 )
 from pipeline.models import Kind
+from pipeline.sources.pictures import Picture
 from tests.calls.conftest import (
     CHOICE,
     CREATE,
@@ -265,7 +268,7 @@ async def test_what_fails_before_the_attempt_departed_was_not_sent() -> None:
     def disk_fails() -> None:
         raise OSError("a disk, not the network")
 
-    request = create_request("https://a.example/1", CHOICE, report_lang="en", country=None)
+    request = TaskCreation("en").request(Creation("https://a.example/1", CHOICE))
     async with Misbehaving(answers(GOOD[Kind.CREATE])) as server, open_transport(server.url) as opened:
         with pytest.raises(Refusal) as caught:
             await opened.exchange(request, BareAttempt(on_depart=disk_fails))
@@ -354,9 +357,10 @@ ODD = "https://a.example/a+b%20c/手 Sac à main.jpg?x=1&y=100%25&sig=a%2Bb%3D#p
 
 @pytest.mark.parametrize("apikey", [None, "client-1", "odd id+&=%/é"])
 async def test_a_server_reads_the_query_that_was_meant(apikey: str | None) -> None:
-    params = {"limit": 100, "loc": "(01-01 OR 01-02)", "assignees": "Émile & Söhne + 50%"}
-    seen = await sent(search_request("P009", ODD, params), apikey=apikey)
-    expected = [("url", ODD), ("limit", "100"), ("loc", params["loc"]), ("assignees", params["assignees"])]
+    loc, assignees = "(01-01 OR 01-02)", "Émile & Söhne + 50%"
+    asked = P009Search(limit=100, filters=P009Filters(loc=loc, assignees=assignees))
+    seen = await sent(asked.request(ODD), apikey=apikey)
+    expected = [("url", ODD), ("limit", "100"), ("loc", loc), ("assignees", assignees)]
     assert seen.query == expected + ([("apikey", apikey)] if apikey else [])
     assert (seen.method, seen.path) == ("GET", "/image-search/search")
     assert seen.headers["x-request-id"] == "id-1"
@@ -365,7 +369,7 @@ async def test_a_server_reads_the_query_that_was_meant(apikey: str | None) -> No
 
 
 async def test_a_server_reads_a_create_byte_for_byte() -> None:
-    request = create_request(ODD, CHOICE, report_lang="en", country=["US"])
+    request = TaskCreation("en", ["US"]).request(Creation(ODD, CHOICE))
     seen = await sent(request, apikey="client-1")
     assert seen.body == request.body
     assert CHOICE.array in seen.body
@@ -374,7 +378,7 @@ async def test_a_server_reads_a_create_byte_for_byte() -> None:
 
 @pytest.mark.parametrize("size", [100, 600_000, 4_096_000], ids=["small", "large", "largest"])
 async def test_a_picture_travels_whole_and_with_its_length(size: int) -> None:
-    request = upload_request(os.urandom(size), "jpeg")
+    request = PictureUpload().request(Picture(os.urandom(size), "jpeg", ""))
     seen = await sent(request)
     assert seen.body == request.body
     assert seen.headers["content-length"] == str(len(seen.body))

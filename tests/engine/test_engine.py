@@ -138,7 +138,7 @@ async def test_local_picture_is_uploaded_first(tmp_path: Path) -> None:
 )
 async def test_upload_is_used_again_while_its_link_lives(later_s: float, uploads: int, tmp_path: Path) -> None:
     picture = [item(1, source="a.jpg", local=True)]
-    link = (await FakeVendor().upload(PICTURE.data, "jpeg", _Free())).url
+    link = (await FakeVendor().upload(PICTURE, _Free())).url
     busy = FakeVendor({(SEARCH, link): [TryAgain("busy", code="67200100")]})
     await run(tmp_path, busy, picture, pictures={"a.jpg": PICTURE})
     again = FakeVendor(now=NOW + later_s)

@@ -12,16 +12,15 @@ import pytest
 from pipeline.calls.access import Access
 from pipeline.calls.limiter import CATCH_UP_S, Limiter
 from pipeline.endpoints.patsnap.credentials import Credentials
-from pipeline.endpoints.patsnap.wire import Token
+from pipeline.endpoints.patsnap.oauth import Token
 from pipeline.engine.item import process_item
 from pipeline.engine.meter import ItemMeter
 from pipeline.engine.parts import Ports
 from pipeline.models import EXPIRY_MARGIN_S, HITS_LIFE_S, UPLOAD_LIFE_S, Kind, State, Tasked, Upload
-from pipeline.results.record import search_params
 from pipeline.run.progress import Watch
 from pipeline.sources.pictures import Picture
 from pipeline.system.clock import Age, Clocks, Ticks
-from tests.support.fakes import NOW, FakeVendor, admitted, hits, job, open_journal, states, url, work_of
+from tests.support.fakes import NOW, FakeVendor, admitted, endpoints_of, hits, job, open_journal, states, url, work_of
 from tests.support.virtual_time import run_virtually
 
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
@@ -106,7 +105,7 @@ async def test_a_task_is_never_made_of_expired_hits_but_of_new_ones(
     spec = job(tmp_path)
     async with open_journal(tmp_path / "run") as journal:
         await admitted(journal, 1)
-        ports = Ports(spec, search_params(spec), vendor, journal, dict[str, Any]().__getitem__, *of.clocks)
+        ports = Ports(spec, endpoints_of(spec), vendor, journal, dict[str, Any]().__getitem__, *of.clocks)
 
         class Meter(ItemMeter):
             async def before(self, kind: Kind, request_id: str) -> None:
@@ -134,7 +133,7 @@ async def test_an_upload_that_expired_while_the_machine_slept_is_made_again(tmp_
     picture = Picture(b"picture", "jpeg", "digest")
     async with open_journal(tmp_path / "run") as journal:
         await admitted(journal, 1, source="a.jpg", local=True)
-        ports = Ports(spec, search_params(spec), vendor, journal, lambda _: picture, *of.clocks)
+        ports = Ports(spec, endpoints_of(spec), vendor, journal, lambda _: picture, *of.clocks)
 
         class Meter(ItemMeter):
             async def before(self, kind: Kind, request_id: str) -> None:
@@ -178,7 +177,7 @@ async def test_a_stored_upload_from_the_future_is_made_again(tmp_path: Path) -> 
         work = await _only(journal)
         work.upload = Upload("https://up.example/old", NOW + DAY + UPLOAD_LIFE_S)
         ports = Ports(
-            spec, search_params(spec), vendor, journal, lambda _: Picture(b"picture", "jpeg", "digest"), *of.clocks
+            spec, endpoints_of(spec), vendor, journal, lambda _: Picture(b"picture", "jpeg", "digest"), *of.clocks
         )
         await process_item(work, ports, ItemMeter(work, ports))
     assert [kind for kind, _ in vendor.sent] == [Kind.UPLOAD, Kind.SEARCH, Kind.CREATE]

@@ -9,11 +9,11 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pipeline.endpoints.parameters import P060Filters
+from pipeline.endpoints.patsnap.p060 import P060Filters, P060Search
 from pipeline.errors import SpecError
 from pipeline.job.api import ApiSpec, BudgetSpec, QpsSpec
 from pipeline.job.load import load_job
-from pipeline.job.schema import ImageEntry, JobSpec, P060Search, TaskSpec
+from pipeline.job.schema import ImageEntry, JobSpec, TaskSpec
 from tests.job.conftest import MINIMAL
 
 KEYS = st.sampled_from(

@@ -86,7 +86,7 @@ def test_the_whole_schema_of_the_design_is_read(load: Load) -> None:
 def test_p060_takes_its_own_keys(load: Load) -> None:
     spec = load(P060 + "  model: 3\n  patent_type: U\n  filters: {country: [US], simple_legal_status: [1, 2]}\n")
     assert spec.search.endpoint == "P060"
-    assert spec.search.patents == "U"
+    assert spec.search.params["patent_type"] == "U"
     assert spec.search.filters.asked() == {"country": ["US"], "simple_legal_status": "1,2"}
 
 

@@ -20,6 +20,7 @@ from typing import Any
 import anyio
 import pytest
 
+from pipeline.endpoints.interface import Creation
 from pipeline.engine.engine import Engine
 from pipeline.engine.intake import Intake
 from pipeline.engine.parts import Ports
@@ -27,11 +28,12 @@ from pipeline.journal.journal import Journal
 from pipeline.journal.sql.changes import ADVANCE
 from pipeline.journal.storage import connect, open_disk
 from pipeline.journal.writer import Writer
-from pipeline.models import PAID, Choice, Hits, Item, Kind, Task
-from pipeline.ports import Meter
-from pipeline.results.record import RecordLines, search_params
+from pipeline.models import PAID, Hits, Item, Kind, Task
+from pipeline.ports import Endpoint, Meter
+from pipeline.results.record import RecordLines
 from pipeline.run.directory import hold
 from tests.proof.workload import LOCAL, hits_of, job, url_of
+from tests.support.fakes import endpoints_of
 
 IN_FLIGHT = 200
 
@@ -71,7 +73,10 @@ class PacedVendor:
         self._next: float | None = None
         self._tasks = 0
 
-    async def search(self, endpoint: str, url: str, params: object, meter: Meter) -> Hits:
+    async def call(self, endpoint: Endpoint[Any, Any], asked: Any, meter: Meter) -> Any:
+        return await (self._search(asked, meter) if endpoint.kind is Kind.SEARCH else self._create(asked, meter))
+
+    async def _search(self, url: str, meter: Meter) -> Hits:
         if self._every_s:
             now = anyio.current_time()
             self._next = max(now - 0.25, self._next or now) + self._every_s
@@ -80,17 +85,12 @@ class PacedVendor:
         meter.sent(Kind.SEARCH)
         return replace(hits_of(url), at=time.time())
 
-    async def create(
-        self, url: str, choice: Choice, meter: Meter, *, report_lang: str, country: list[str] | None
-    ) -> Task:
-        await meter.before(Kind.CREATE, url)
+    async def _create(self, asked: Creation, meter: Meter) -> Task:
+        await meter.before(Kind.CREATE, asked.url)
         meter.sent(Kind.CREATE)
         await anyio.sleep(0)
         self._tasks += 1
         return Task(f"task-{self._tasks}", time.time())
-
-    async def upload(self, picture: bytes, file_type: str, meter: Meter) -> Any:
-        raise NotImplementedError
 
     def stop(self, *kinds: Kind) -> None: ...
 
@@ -177,7 +177,7 @@ async def load(
         try:
             tally = await journal.begin()
             intake = Intake(items(), journal, generation=1, fingerprint="same")
-            ports = Ports(spec, search_params(spec), PacedVendor(rate), journal, _no_picture)
+            ports = Ports(spec, endpoints_of(spec), PacedVendor(rate), journal, _no_picture)
             engine = Engine(ports, intake, RecordLines(spec, "0" * 64), tally=tally)
             began = time.perf_counter()
             await engine.run()

@@ -7,7 +7,7 @@ goes to a `Diary`, in the order in which it happened.
 import functools
 import random
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
@@ -24,14 +24,15 @@ from pipeline.journal.journal import Journal
 from pipeline.journal.sql.database import Connection
 from pipeline.journal.storage import connect, open_disk
 from pipeline.journal.writer import Writer
-from pipeline.models import PAID, Choice, Hits, Item, Kind, State, Task, Upload, Work
-from pipeline.ports import Meter
+from pipeline.models import PAID, Choice, Hits, Item, Kind, State, Task, Work
+from pipeline.ports import Endpoint, Meter
 from pipeline.results.reading import OPEN
-from pipeline.results.record import RecordLines, search_params
+from pipeline.results.record import RecordLines
 from pipeline.run.directory import hold
 from pipeline.sources.pictures import Picture
 from pipeline.system.files import ascii_line, write_whole
 from tests.proof.history import Created
+from tests.support.fakes import endpoints_of
 
 NOW = 1_795_262_400.0
 BUDGET = 5000
@@ -60,10 +61,13 @@ class Vendor:
         self._stopped: set[Kind] = set()
         self._tasks = 0
 
-    async def upload(self, picture: bytes, file_type: str, meter: Meter) -> Upload:
-        raise NotImplementedError
+    async def call(self, endpoint: Endpoint[Any, Any], asked: Any, meter: Meter) -> Any:
+        if endpoint.kind is Kind.SEARCH:
+            return await self._search(asked, meter)
+        assert endpoint.kind is Kind.CREATE
+        return await self._create(asked.url, asked.choice, meter)
 
-    async def search(self, endpoint: str, url: str, params: Mapping[str, object], meter: Meter) -> Hits:
+    async def _search(self, url: str, meter: Meter) -> Hits:
         trouble = self._trouble(url)
         await self._send(Kind.SEARCH, url, meter)
         if trouble == "nothing":
@@ -73,9 +77,7 @@ class Vendor:
             raise ItemRefused("no", code="68300010") if trouble == "bad file" else TryAgain("busy", code="67200100")
         return hits_of(url)
 
-    async def create(
-        self, url: str, choice: Choice, meter: Meter, *, report_lang: str, country: list[str] | None
-    ) -> Task:
+    async def _create(self, url: str, choice: Choice, meter: Meter) -> Task:
         trouble = self._trouble(url)
         await self._send(Kind.CREATE, url, meter, sent=trouble != "not sent")
         if trouble == "refused":
@@ -187,7 +189,7 @@ async def run(
             tally = await journal.begin()
             await journal.requeue_failed()
             intake = Intake(items(count), journal, generation=1, fingerprint="same")
-            ports = Ports(spec, search_params(spec), vendor, journal, _no_picture, now=lambda: NOW)
+            ports = Ports(spec, endpoints_of(spec), vendor, journal, _no_picture, now=lambda: NOW)
             engine = Engine(ports, intake, records, tally=tally)
             await engine.run(limit=limit)
             await journal.finish(1)

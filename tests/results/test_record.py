@@ -24,7 +24,7 @@ from pipeline.models import (
     Upload,
     Work,
 )
-from pipeline.results.record import RecordLines, search_params
+from pipeline.results.record import RecordLines
 
 AT = 1_795_262_400.0  # 2026-11-21T12:00:00Z
 ARRAY = '[ {"patent_id":"1","title":"手提包 \\u5305","score":0.990,"new":[1e2]} , {"patent_id":"2","score":0.90} ]'
@@ -267,5 +267,5 @@ def test_the_search_is_told_what_was_asked_and_nothing_else(
     tmp_path: Path, search: str, params: dict[str, Any]
 ) -> None:
     spec = job(tmp_path, f"search: {search}\n")
-    assert search_params(spec) == params
+    assert spec.search.params == params
     assert read(settled(spec, TASKED))["search"]["params"] == params

@@ -29,7 +29,7 @@ from pipeline.journal.storage import RESULTS, connect, open_disk
 from pipeline.journal.writer import Writer
 from pipeline.models import PAID, Kind, State
 from pipeline.results.reading import OPEN
-from pipeline.results.record import RecordLines, search_params
+from pipeline.results.record import RecordLines
 from pipeline.results.summary import RunSummary
 from pipeline.run.end import Ending, end
 from pipeline.run.local import _prepare
@@ -43,6 +43,7 @@ from tests.support.fakes import (
     Lost,
     assert_index_matches,
     assert_settled_once,
+    endpoints_of,
     records,
     rows,
     states,
@@ -220,7 +221,7 @@ async def one_run(
     journal = noting(journal, {} if acknowledged is None else acknowledged)
     written = RecordLines(spec, "0" * 64)
     intake = await _prepare(spec, journal, RunOptions())
-    ports = Ports(spec, search_params(spec), vendor, journal, picture, now=lambda: NOW)
+    ports = Ports(spec, endpoints_of(spec), vendor, journal, picture, now=lambda: NOW)
     engine = Engine(ports, intake, written, tally=await journal.begin())
     await engine.run()
     ending = Ending(folder, written, engine, journal, vendor.stats, NOW, steady())

@@ -13,6 +13,8 @@ from typing import Any
 import msgspec
 
 from pipeline.calls.stats import Stats
+from pipeline.endpoints.interface import Creation, Endpoints, PictureFile
+from pipeline.endpoints.patsnap.endpoints import endpoints_for
 from pipeline.engine.engine import Engine
 from pipeline.engine.intake import Intake
 from pipeline.engine.parts import Ports
@@ -23,8 +25,8 @@ from pipeline.journal.sql.database import Connection
 from pipeline.journal.storage import JOURNAL, RESULTS, Disk, connect, open_disk
 from pipeline.journal.writer import Writer
 from pipeline.models import UPLOAD_LIFE_S, Calls, Choice, Hits, Item, Kind, State, Task, Upload, Work
-from pipeline.ports import Meter
-from pipeline.results.record import RecordLines, search_params
+from pipeline.ports import Endpoint, Meter
+from pipeline.results.record import RecordLines
 from pipeline.sources.pictures import Picture
 
 NOW = 1_795_262_400.0  # 2026-11-21T12:00:00Z
@@ -60,20 +62,29 @@ class FakeVendor:
     def __post_init__(self) -> None:
         self._answers = defaultdict(deque, {key: deque(answers) for key, answers in self.scripts.items()})
 
-    async def upload(self, picture: bytes, file_type: str, meter: Meter) -> Upload:
-        url = f"https://up.example/{zlib.crc32(picture):08x}.{file_type}"
-        await self._call(Kind.UPLOAD, url, meter)
+    async def call(self, endpoint: Endpoint[Any, Any], asked: Any, meter: Meter) -> Any:
+        match endpoint.kind:
+            case Kind.UPLOAD:
+                return await self.upload(asked, meter)
+            case Kind.SEARCH:
+                return await self.search(asked, meter)
+            case Kind.CREATE:
+                return await self.create(asked, meter)
+            case _:
+                raise AssertionError(endpoint.kind)
+
+    async def upload(self, picture: PictureFile, meter: Meter) -> Upload:
+        url = f"https://up.example/{zlib.crc32(picture.data):08x}.{picture.file_type}"
+        await self._send(Kind.UPLOAD, url, meter)
         return Upload(url, self.now + UPLOAD_LIFE_S)
 
-    async def search(self, endpoint: str, url: str, params: Mapping[str, object], meter: Meter) -> Hits:
-        answer = await self._call(Kind.SEARCH, url, meter)
+    async def search(self, url: str, meter: Meter) -> Hits:
+        answer = await self._send(Kind.SEARCH, url, meter)
         return answer if isinstance(answer, Hits) else hits(at=self.now)
 
-    async def create(
-        self, url: str, choice: Choice, meter: Meter, *, report_lang: str, country: list[str] | None
-    ) -> Task:
-        self.chosen[url] = choice
-        await self._call(Kind.CREATE, url, meter)
+    async def create(self, asked: Creation, meter: Meter) -> Task:
+        self.chosen[asked.url] = asked.choice
+        await self._send(Kind.CREATE, asked.url, meter)
         return Task(self.executed[-1][1], self.now)
 
     retries_left: bool = True
@@ -81,7 +92,7 @@ class FakeVendor:
     def stop(self, *kinds: Kind) -> None:
         self.stopped.update(kinds or Kind)
 
-    async def _call(self, kind: Kind, url: str, meter: Meter) -> Hits | None:
+    async def _send(self, kind: Kind, url: str, meter: Meter) -> Hits | None:
         self.under_way += 1
         self.most_under_way = max(self.most_under_way, self.under_way)
         answer = self._answers[kind, url].popleft() if self._answers[kind, url] else None
@@ -143,6 +154,11 @@ def job(folder: Path, *, images: int = 1, **parts: Any) -> JobSpec:
     return spec.with_folder(folder)
 
 
+def endpoints_of(spec: JobSpec) -> Endpoints:
+    """The endpoints of a job, as the application puts them together."""
+    return endpoints_for(spec.search, report_lang=spec.task.report_lang, country=spec.task.country)
+
+
 Connect = Callable[[Path], Connection]
 
 
@@ -185,7 +201,7 @@ async def engine_of(
     """An engine over these items, none of them in yet."""
     intake = Intake(items, journal, generation=generation, fingerprint=f"print-{generation}")
     read = (pictures or {}).__getitem__
-    ports = Ports(spec, search_params(spec), vendor, journal, read, now=lambda: vendor.now)
+    ports = Ports(spec, endpoints_of(spec), vendor, journal, read, now=lambda: vendor.now)
     return Engine(ports, intake, RecordLines(spec, "0" * 64), tally=await journal.begin())
 
 

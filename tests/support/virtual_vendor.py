@@ -9,9 +9,12 @@ import anyio
 from pipeline.calls.client import Client
 from pipeline.calls.limiter import Limiter
 from pipeline.calls.transport import Outgoing
-from pipeline.endpoints.interface import Answer, Refusal, Request
+from pipeline.endpoints.interface import Answer, Creation, Refusal, Request
+from pipeline.endpoints.patsnap.ai39_1 import TaskCreation
 from pipeline.endpoints.patsnap.credentials import Credentials
+from pipeline.endpoints.patsnap.p009 import P009Search
 from pipeline.models import PAID, Choice, Hits, Kind, Task
+from pipeline.ports import Meter
 
 ONE_HIT = Choice(b'[{"patent_id":"1","patent_pn":"US1","title":"x","url":"https://x/1"}]', 1, 0)
 GOOD = {
@@ -79,10 +82,10 @@ def client_of(vendor: VirtualVendor, *, qps: float = 10, **parts: Any) -> Client
     return Client(vendor, Credentials(api_key="a-key-of-ours"), limiters, **parts)  # type: ignore[arg-type]
 
 
-async def search(client: Client, number: int = 1) -> Hits:
-    return await client.search("P009", f"https://cdn.example/{number}.jpg", {"limit": 3}, PlainMeter())
+async def search(client: Client, number: int = 1, *, meter: Meter | None = None) -> Hits:
+    return await client.call(P009Search(limit=3), f"https://cdn.example/{number}.jpg", meter or PlainMeter())
 
 
-async def create(client: Client, number: int = 1) -> Task:
-    url = f"https://cdn.example/{number}.jpg"
-    return await client.create(url, ONE_HIT, PlainMeter(), report_lang="en", country=None)
+async def create(client: Client, number: int = 1, *, meter: Meter | None = None) -> Task:
+    asked = Creation(f"https://cdn.example/{number}.jpg", ONE_HIT)
+    return await client.call(TaskCreation("en"), asked, meter or PlainMeter())

@@ -1,6 +1,5 @@
 """T13: whatever the vendor answers, it is read or classified; a create that is not clearly answered is in doubt."""
 
-import functools
 import json
 from typing import Any
 
@@ -9,8 +8,7 @@ from hypothesis import example
 from hypothesis import strategies as st
 
 from pipeline.endpoints.consequences import RULES
-from pipeline.endpoints.interface import Answer
-from pipeline.endpoints.patsnap import wire
+from pipeline.endpoints.interface import Answer, Creation
 from pipeline.errors import (
     CallError,
     HoldAll,
@@ -24,8 +22,8 @@ from pipeline.errors import (
 )
 from pipeline.models import Hits, Kind, Task, Upload
 from pipeline.results.hits import choose
+from tests.support.answers import CREATE, outcome_of
 from tests.support.fuzzing import fuzzed
-from tests.support.refusals import read_or_error
 
 CODES = [int(name) for name in RULES if name.isdigit()]
 NUMBERS = st.sampled_from([0, -0.0, 1, -1, 2**53, 2**63, 2**64, -(2**63), 10**30, 1e308, 0.1, 67200002, 68300008])
@@ -140,7 +138,7 @@ def assert_classified(error: CallError, kind: Kind) -> None:
 
 @fuzzed(ANSWERS, short=200, long=1250)
 def test_a_search_is_read_or_classified(answer: Answer) -> None:
-    hits = read_or_error(Kind.SEARCH, wire.read_search, answer)
+    hits = outcome_of(Kind.SEARCH, answer)
     if isinstance(hits, CallError):
         assert_classified(hits, Kind.SEARCH)
         return
@@ -150,7 +148,7 @@ def test_a_search_is_read_or_classified(answer: Answer) -> None:
     assert 0 <= hits.total <= 2**53
     choice = choose(hits, min_score=0.0, max_hits=100)
     if choice is not None and choice.count:
-        request = wire.create_request("https://a.example/1.jpg", choice, report_lang="en", country=None)
+        request = CREATE.request(Creation("https://a.example/1.jpg", choice))
         assert len(json.loads(request.body or b"")["patent_messages"]) == choice.count
 
 
@@ -181,7 +179,7 @@ def _once(pairs: Any) -> dict[str, Any]:
 @example(Answer(502, b"<html>", "asked", 0.0, {}))
 @example(Answer(429, b'{"data":{"task_id":"t"},"status":true,"error_code":0}', "asked", 0.0, {}))
 def test_a_create_is_a_task_or_refused_or_in_doubt(answer: Answer) -> None:
-    task = read_or_error(Kind.CREATE, wire.read_create, answer)
+    task = outcome_of(Kind.CREATE, answer)
     if isinstance(task, CallError):
         assert_classified(task, Kind.CREATE)
         assert isinstance(task, InDoubt) or not may_be_executed(answer), task
@@ -194,7 +192,7 @@ def test_a_create_is_a_task_or_refused_or_in_doubt(answer: Answer) -> None:
 
 @fuzzed(ANSWERS, short=200, long=1250)
 def test_an_upload_is_read_or_classified(answer: Answer) -> None:
-    upload = read_or_error(Kind.UPLOAD, functools.partial(wire.read_upload, lifetime_s=32_400), answer)
+    upload = outcome_of(Kind.UPLOAD, answer)
     if isinstance(upload, CallError):
         assert_classified(upload, Kind.UPLOAD)
         return
@@ -206,7 +204,7 @@ def test_an_upload_is_read_or_classified(answer: Answer) -> None:
 
 @fuzzed(ANSWERS, short=200, long=1250)
 def test_a_token_is_read_or_classified(answer: Answer) -> None:
-    token = read_or_error(Kind.TOKEN, wire.read_token, answer)
+    token = outcome_of(Kind.TOKEN, answer)
     if isinstance(token, CallError):
         assert_classified(token, Kind.TOKEN)
         return

@@ -1,29 +1,14 @@
-"""What is said on the wire: requests from values, and every recorded answer read."""
+"""The envelope around every answer: every recorded one, and every kind of broken one."""
 
-import email.parser
-import email.policy
 import json
-import random
-from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from yarl import URL
 
 from pipeline.endpoints.interface import Answer
-from pipeline.endpoints.patsnap.wire import (
-    create_request,
-    read_create,
-    read_search,
-    read_token,
-    read_upload,
-    search_request,
-    token_request,
-    upload_request,
-)
 from pipeline.errors import (
     CallError,
     HoldAll,
@@ -35,36 +20,19 @@ from pipeline.errors import (
     SlowDown,
     TryAgain,
 )
-from pipeline.models import UPLOAD_LIFE_S, Choice, Hits, Kind, Task, Upload
+from pipeline.models import Hits, Kind, Task
 from pipeline.results.hits import choose
-from tests.support.refusals import read_or_error
-
-SAMPLES = Path(__file__).parents[2] / "samples" / "api"
-AT = 1_795_262_400.0
-
-
-def answer(body: bytes | object, *, status: int = 200, headers: dict[str, str] | None = None) -> Answer:
-    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return Answer(status, raw, "request-1", AT, headers or {})
-
-
-def sample(case: str) -> Answer:
-    (file,) = (SAMPLES / case).iterdir()
-    return answer(file.read_bytes(), status=int(file.stem))
-
-
-def read_upload_(given: Answer) -> Upload:
-    return read_upload(given, lifetime_s=UPLOAD_LIFE_S)
-
-
-READERS = {Kind.SEARCH: read_search, Kind.CREATE: read_create, Kind.UPLOAD: read_upload_, Kind.TOKEN: read_token}
-
-
-def error_of(kind: Kind, given: Answer) -> CallError:
-    error = read_or_error(kind, READERS[kind], given)
-    assert isinstance(error, CallError)
-    return error
-
+from tests.support.answers import (
+    AT,
+    CREATE,
+    ENDPOINTS,
+    SAMPLES,
+    SEARCH,
+    answer,
+    error_of,
+    outcome_of,
+    sample,
+)
 
 # --- every recorded answer ---
 
@@ -139,7 +107,7 @@ def test_every_recorded_answer_is_in_the_table() -> None:
 def test_a_search_reads_every_recorded_answer_as_agreed(case: str) -> None:
     expected = RECORDED[case][0]
     if isinstance(expected, int):
-        assert len(read_search(sample(case)).scores) == expected
+        assert len(SEARCH.read(sample(case)).scores) == expected
     else:
         assert type(error_of(Kind.SEARCH, sample(case))) is expected
 
@@ -148,116 +116,9 @@ def test_a_search_reads_every_recorded_answer_as_agreed(case: str) -> None:
 def test_a_create_reads_every_recorded_answer_as_agreed(case: str) -> None:
     expected = RECORDED[case][1]
     if expected is Task:
-        assert read_create(sample(case)) == Task("80d42f2c-1c57-4a5e-9d0b-5f6f2a1f8f11", AT)
+        assert CREATE.read(sample(case)) == Task("80d42f2c-1c57-4a5e-9d0b-5f6f2a1f8f11", AT)
     else:
         assert type(error_of(Kind.CREATE, sample(case))) is expected
-
-
-@pytest.mark.parametrize("case", ["token_ok", "token_nested"])
-def test_both_shapes_of_a_token_are_read(case: str) -> None:
-    assert read_token(sample(case)) == ("sample-token", 1799.0)
-
-
-def test_an_upload_lives_as_long_as_the_vendor_says_and_never_longer_than_agreed() -> None:
-    recorded = read_upload_(sample("upload_ok"))
-    assert recorded.url.startswith("https://sandbox.invalid/upload/")
-    assert recorded.expires_at == AT + 32_400
-    body = {"data": {"url": "https://a.example/1", "expire": 60}, "status": True}
-    assert read_upload_(answer(body)).expires_at == AT + 60
-    body["data"] = {"url": "https://a.example/1", "expire": 10**9}
-    assert read_upload_(answer(body)).expires_at == AT + UPLOAD_LIFE_S
-
-
-@pytest.mark.parametrize("url", [None, 7, "", "ftp://a.example/1", "javascript:alert(1)", "https://a.example/\n1"])
-def test_an_upload_without_a_usable_url_is_tried_again(url: object) -> None:
-    error = error_of(Kind.UPLOAD, answer({"data": {"url": url}, "status": True}))
-    assert (type(error), error.attempts) == (TryAgain, 2)
-
-
-# --- hits stay the vendor's bytes ---
-
-
-def test_hits_are_a_slice_of_the_answer_byte_for_byte() -> None:
-    given = sample("hits_unknown_fields")
-    hits = read_search(given)
-    assert hits.array in given.body
-    assert "手提包 Sac à main".encode() in hits.array
-    assert b"12345678901234567890" in hits.array  # more than 64 bits: not squeezed through a number
-    assert (hits.scores, hits.complete, hits.total) == ((0.99,), (True,), 1)
-    assert (hits.request_id, hits.at) == ("request-1", AT)
-
-
-def test_raw_line_breaks_between_tokens_become_spaces_and_nothing_else_changes() -> None:
-    given = sample("hits_pretty_crlf")
-    assert b"\r\n" in given.body
-    hits = read_search(given)
-    assert b"\r" not in hits.array
-    assert b"\n" not in hits.array
-    assert len(hits.array) == len(given.body[given.body.index(b"[") : given.body.rindex(b"]") + 1])
-    assert json.loads(hits.array) == json.loads(given.body)["data"]["patent_messages"]
-
-
-def test_escapes_in_hits_stay_escapes() -> None:
-    text = rb'{"data":{"patent_messages":[{"title":"\u624b \n \ud83d\ude00"}]},"status":true}'
-    assert read_search(answer(text)).array == rb'[{"title":"\u624b \n \ud83d\ude00"}]'
-
-
-@pytest.mark.parametrize(
-    "hit",
-    [
-        rb'{"title":"\ud800"}',
-        rb'{"patent_id":"1","patent_pn":"US1","title":"\ud800","url":"https://x/1","score":0.5}',
-        rb'{"patent_id":"1","patent_pn":"US1","title":"x","url":"https://x/1","more":{"\udfff":1}}',
-    ],
-    ids=["incomplete", "complete", "in a key of more"],
-)
-def test_a_hit_with_half_a_surrogate_pair_is_malformed(hit: bytes) -> None:
-    """No record could hold it as Unicode."""
-    text = rb'{"data":{"patent_messages":[%b]},"status":true}' % hit
-    assert (type(error := error_of(Kind.SEARCH, answer(text))), error.code) == (TryAgain, "malformed")
-
-
-def test_a_hit_without_a_required_field_is_kept_and_marked() -> None:
-    hits = read_search(sample("hits_one_without_title"))
-    assert hits.complete == (False, True, False)
-    assert len(json.loads(hits.array)) == 3
-
-
-def test_a_score_as_text_counts_and_one_that_is_none_does_not() -> None:
-    assert read_search(sample("hits_score_text")).scores == (0.99,)
-    scores = ["much", True, None, [], 1e400, "NaN"]
-    body = {"data": {"patent_messages": [{"score": score} for score in scores[:4]]}, "status": True}
-    assert read_search(answer(body)).scores == (None,) * 4
-    assert read_search(
-        answer(b'{"data":{"patent_messages":[{"score":1e999},{"score":"NaN"},{"score":"inf"}]},"status":true}')
-    ).scores == (None, None, None)
-    whole = b'{"patent_id":"1","patent_pn":"US1","title":"x","url":"https://x/1","score":%b}'
-    for score, read in (
-        (b"1e999", None),
-        (b"-1e999", None),
-        (b"1.5", 1.5),
-        (b"1", 1.0),
-        (b"null", None),
-        (b"true", None),
-    ):
-        hits = read_search(answer(b'{"data":{"patent_messages":[%b]},"status":true}' % (whole % score)))
-        assert (hits.scores, hits.complete) == ((read,), (True,))
-
-
-@pytest.mark.parametrize(
-    "total", [None, "many", -1, 10**30, 1e300, True, [], "1e300", 2**64], ids=lambda value: f"{value!r:.12}"
-)
-def test_a_total_that_is_none_is_the_number_of_hits_and_can_be_recorded(total: object) -> None:
-    body = {"data": {"patent_messages": [{}, {}], "total_search_result_count": total}, "status": True}
-    hits = read_search(answer(body))
-    assert hits.total == 2
-    msgspec.json.encode(hits.total)
-
-
-@pytest.mark.parametrize("total", [20783, "20783", 20783.0])
-def test_a_total_is_read_as_number_or_text(total: object) -> None:
-    body = {"data": {"patent_messages": [], "total_search_result_count": total}, "status": True}
-    assert read_search(answer(body)).total == 20783
 
 
 # --- envelopes that are none ---
@@ -267,7 +128,7 @@ OK_TASK = {"data": {"task_id": "t-1"}, "status": True, "error_code": 0}
 
 @pytest.mark.parametrize("code", [0, "0", None, 0.0])
 def test_success_is_zero_in_any_shape(code: object) -> None:
-    assert read_create(answer({**OK_TASK, "error_code": code})).task_id == "t-1"
+    assert CREATE.read(answer({**OK_TASK, "error_code": code})).task_id == "t-1"
 
 
 @pytest.mark.parametrize("code", [67200002, "67200002", 67200002.0])
@@ -340,14 +201,6 @@ def test_a_create_refused_and_granted_in_one_answer_is_in_doubt(status: int, cod
 def test_a_code_outside_an_envelope_does_not_say_that_a_create_was_not_executed(status: int, verdict: object) -> None:
     page = {"status": verdict, "error_code": 67200002, "error_msg": "of some gateway"}
     assert type(error_of(Kind.CREATE, answer(page, status=status))) is InDoubt
-
-
-@pytest.mark.parametrize(
-    "task_id", ["", None, 7, True, [], "x" * 129, "a\u0000b", "line\nbreak"], ids=lambda value: f"{value!r:.9}"
-)
-def test_a_task_id_that_cannot_be_one_is_in_doubt(task_id: object) -> None:
-    error = error_of(Kind.CREATE, answer({"data": {"task_id": task_id}, "status": True}))
-    assert (type(error), error.code) == (InDoubt, "no_task_id")
 
 
 @pytest.mark.parametrize("message", [None, 7, [], {"a": [1]}, "\ud800", "x" * 5_000, "a\nb"], ids=lambda v: f"{v!r:.9}")
@@ -431,7 +284,7 @@ STATUS = st.sampled_from([200, 200, 200, 201, 204, 302, 400, 401, 403, 404, 408,
 
 def outcome(kind: Kind, given: Answer) -> Any:
     """Read, and hold what is promised of every outcome."""
-    value = read_or_error(kind, READERS[kind], given)
+    value = outcome_of(kind, given)
     if isinstance(value, CallError):
         value.message.encode()
         assert len(value.message) < 2_300
@@ -442,19 +295,19 @@ def outcome(kind: Kind, given: Answer) -> Any:
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.sampled_from(list(READERS)), STATUS, st.binary(max_size=200))
+@given(st.sampled_from(list(ENDPOINTS)), STATUS, st.binary(max_size=200))
 def test_any_bytes_give_a_value_or_a_call_error(kind: Kind, status: int, body: bytes) -> None:
     outcome(kind, answer(body, status=status))
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.sampled_from(list(READERS)), STATUS, JSON)
+@given(st.sampled_from(list(ENDPOINTS)), STATUS, JSON)
 def test_any_json_gives_a_value_or_a_call_error(kind: Kind, status: int, body: object) -> None:
     outcome(kind, answer(body, status=status))
 
 
 @settings(max_examples=300, deadline=None)
-@given(JSON, st.booleans() | JSON, JSON, JSON, STATUS, st.sampled_from(list(READERS)))
+@given(JSON, st.booleans() | JSON, JSON, JSON, STATUS, st.sampled_from(list(ENDPOINTS)))
 def test_any_envelope_gives_a_value_or_a_call_error(
     data: object, verdict: object, code: object, text: object, status: int, kind: Kind
 ) -> None:
@@ -476,7 +329,7 @@ def test_a_damaged_real_answer_gives_a_value_or_a_call_error(case: str, data: st
         )
         if not body:
             break
-    for kind in READERS:
+    for kind in ENDPOINTS:
         result = outcome(kind, answer(bytes(body)))
         if isinstance(result, Hits):
             assert b"\n" not in result.array
@@ -493,134 +346,5 @@ def test_nesting_at_the_edge_of_the_stack_gives_a_value_or_a_call_error(depth: i
     nested = opening * depth + "1" + closing * depth
     for verdict in ("true", "false"):
         body = f'{{"{field}":{nested},"status":{verdict},"error_code":68300004}}'.encode()
-        for kind in READERS:
+        for kind in ENDPOINTS:
             outcome(kind, answer(body))
-
-
-# --- requests ---
-
-P009 = {
-    "loc": "(01-01 OR 01-02)",
-    "assignees": "Émile & Söhne + 50%",
-    "legal_status": "1,3,222",
-    "apply_start_time": "20200101",
-    "apply_end_time": "20201231",
-    "public_start_time": "20200101",
-    "public_end_time": "20211231",
-    "limit": 100,
-    "offset": 1000,
-    "field": "APD",
-    "order": "asc",
-}
-ODD_URLS = [
-    "https://a.example/1.jpg?x=1&y=2",
-    "https://a.example/a+b%20c.jpg",
-    "https://a.example/100%25.jpg?sig=a%2Bb%3D",
-    "https://a.example/手提包/Sac à main.jpg",
-    "https://a.example/?q='\"<>#fragment;,|^`{}\\~",
-    "https://user:pass@a.example:8443/1.jpg",
-    "https://a.example/%zz%",
-]
-
-
-@pytest.mark.parametrize("url", ODD_URLS)
-def test_a_p009_request_survives_the_quoting_whatever_the_picture_url(url: str) -> None:
-    request = search_request("P009", url, P009)
-    built = URL("https://connect.patsnap.com").with_path(request.path).with_query(list(request.query))
-    assert built.raw_path == "/image-search/search"
-    again = list(URL(str(built), encoded=True).query.items())
-    assert again == [("url", url), *((key, str(value)) for key, value in P009.items())]
-    assert (request.method, request.body, request.kind) == ("GET", None, Kind.SEARCH)
-
-
-def test_a_p060_request_is_a_json_body_with_typed_values() -> None:
-    params = {"limit": 10, "country": ["US", "EU"], "return_img_id": True, "model": 1, "patent_type": "D"}
-    request = search_request("P060", ODD_URLS[3], params)
-    assert (request.method, request.path, request.query) == ("POST", "/search/patent/image-single", ())
-    assert request.content_type == "application/json"
-    assert json.loads(request.body or b"") == {"url": ODD_URLS[3], **params}
-
-
-@pytest.mark.parametrize(("file_type", "file_name"), [("jpeg", "picture.jpg"), ("png", "picture.png")])
-def test_an_upload_is_one_multipart_field_that_a_real_parser_reads(file_type: str, file_name: str) -> None:
-    picture = random.Random(1).randbytes(10_000) + b"\r\n--picture-\r\n"
-    request = upload_request(picture, file_type)
-    head = f"Content-Type: {request.content_type}\r\n\r\n".encode()
-    message = email.parser.BytesParser(policy=email.policy.HTTP).parsebytes(head + (request.body or b""))
-    assert not message.defects
-    (part,) = message.iter_parts()
-    assert part.get_param("name", header="content-disposition") == "image"
-    assert (part.get_filename(), part.get_content_type()) == (file_name, f"image/{file_type}")
-    assert part.get_payload(decode=True) == picture
-
-
-def test_the_same_picture_makes_the_same_upload_request() -> None:
-    assert upload_request(b"picture", "png") == upload_request(b"picture", "png")
-
-
-def test_a_create_carries_the_hits_byte_for_byte_between_its_own_fields() -> None:
-    array = '[{"title" : "手\\u624b", "x":1.0e0,"n":12345678901234567890}]'.encode()
-    request = create_request("https://a.example/à.jpg", Choice(array, 1, 0), report_lang="en", country=["US", "EU"])
-    expected = (
-        '{"urls":["https://a.example/à.jpg"],"patent_messages":'.encode()
-        + array
-        + b',"report_lang":"en","country":["US","EU"]}'
-    )
-    assert request.body == expected
-    assert (request.method, request.path) == ("POST", "/ai/infringement-detection-creation")
-    assert (request.content_type, request.query) == ("application/json", ())
-    json.loads(expected)
-
-
-def test_a_create_without_countries_names_none() -> None:
-    body = create_request("https://a.example/1", Choice(b"[]", 0, 0), report_lang="cn", country=None).body
-    assert json.loads(body or b"") == {"urls": ["https://a.example/1"], "patent_messages": [], "report_lang": "cn"}
-
-
-def test_all_hits_of_a_recorded_search_reach_the_create_unchanged() -> None:
-    hits = read_search(sample("p009_hundred"))
-    choice = choose(hits, min_score=0.0, max_hits=100)
-    assert choice is not None
-    body = create_request("https://a.example/1", choice, report_lang="en", country=None).body or b""
-    assert hits.array in body
-    assert hits.array in sample("p009_hundred").body
-
-
-def test_a_token_request_is_a_form() -> None:
-    request = token_request()
-    assert (request.method, request.path, request.body) == ("POST", "/oauth/token", b"grant_type=client_credentials")
-    assert request.content_type == "application/x-www-form-urlencoded"
-
-
-# --- tokens ---
-
-
-@pytest.mark.parametrize(
-    ("lifetime", "seconds"), [(1799, 1799), ("60", 60), (None, 1799), (-5, 1799), ("x", 1799), (0, 1799)]
-)
-def test_a_token_lives_as_long_as_it_says_and_the_usual_time_when_it_says_nonsense(
-    lifetime: object, seconds: float
-) -> None:
-    assert read_token(answer({"token": "t", "expires_in": lifetime})).lifetime_s == seconds
-
-
-@pytest.mark.parametrize(
-    ("body", "status", "consequence"),
-    [
-        ({"data": None, "status": False, "error_code": 67200003, "error_msg": "no"}, 200, RefreshToken),
-        ({"data": None, "status": False, "error_code": 67200006, "error_msg": "expired"}, 403, RunStopped),
-        ({"error": "invalid_client"}, 400, ItemRefused),
-        ({"error": "invalid_client"}, 401, RefreshToken),
-        ({"token": ""}, 200, TryAgain),
-        (b'{"token":"t","expires_in":NaN}', 200, TryAgain),
-        (b'{"token":"t","token":"u"}', 200, TryAgain),
-        (True, 200, TryAgain),
-        ("token", 200, TryAgain),
-        ({"token": "two\nlines"}, 200, TryAgain),
-        ([], 200, TryAgain),
-        (b"<html>", 200, TryAgain),
-        (b"<html>", 503, TryAgain),
-    ],
-)
-def test_a_refused_token_says_what_follows(body: object, status: int, consequence: type[CallError]) -> None:
-    assert type(error_of(Kind.TOKEN, answer(body, status=status))) is consequence

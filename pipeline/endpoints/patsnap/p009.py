@@ -1,0 +1,73 @@
+"""P009: search similar design patents, worldwide."""
+
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from pipeline.endpoints.interface import Request
+from pipeline.endpoints.parameters import Day, Locarno, Text, codes
+from pipeline.endpoints.patsnap.similar_designs import Filters, Search
+from pipeline.models import Kind
+
+LEGAL_STATUS = frozenset(
+    ["1", "2", "3", "8", "11", "13", "14", "15", "16", "21", "22", "23", "24", "30", "222", "223", "224", "225"]
+)
+
+
+class P009Filters(Filters):
+    """Filters of P009: worldwide designs, no country."""
+
+    PHRASES: ClassVar[Mapping[str, str]] = {
+        "loc": "designs outside Locarno {}",
+        "assignees": "patents of anyone but {}",
+        "legal_status": "patents with a legal status other than {}",
+        "apply_start_time": "applications before {}",
+        "apply_end_time": "applications after {}",
+        "public_start_time": "publications before {}",
+        "public_end_time": "publications after {}",
+        "offset": "the first {} hits",
+    }
+
+    loc: Locarno | None = Field(default=None, description="Locarno codes joined by AND, OR, NOT")
+    assignees: Text | None = None
+    legal_status: Annotated[str | None, codes(LEGAL_STATUS)] = None
+    apply_start_time: Day | None = None
+    apply_end_time: Day | None = None
+    public_start_time: Day | None = None
+    public_end_time: Day | None = None
+    offset: Annotated[int, Field(ge=0, le=1000)] | None = None
+    field: Literal["APD", "PBD", "ISD"] | None = None
+    order: Literal["asc", "desc"] | None = None
+
+    def unfit_for_tasks(self) -> str | None:
+        """Say why the first hits would not be the most similar ones; None when they are."""
+        if self.field not in (None, "SCORE"):
+            return (
+                f"search.filters.field: {self.field} sorts by date, so the first hits would not be the most similar "
+                "ones; drop it, or set task.enabled: false"
+            )
+        if self.order == "asc":
+            return "search.filters.order: asc puts the least similar hits first; drop it, or set task.enabled: false"
+        return None
+
+
+class P009Search(Search):
+    """P009: similar design patents, worldwide."""
+
+    endpoint: Literal["P009"] = "P009"
+    filters: P009Filters = P009Filters()
+
+    def request(self, asked: str) -> Request:
+        """Search the picture at a URL: everything goes into the query."""
+        query = (("url", asked), *((key, str(value)) for key, value in self.params.items()))
+        return Request(Kind.SEARCH, "GET", "/image-search/search", query=query)
+
+    def warnings(self, *, task_country: list[str] | None) -> list[str]:
+        """Warn that the hits are not limited to the countries of the task."""
+        if not task_country:
+            return []
+        return [
+            f"P009 searches worldwide: its hits are not limited to task.country ({', '.join(task_country)}). "
+            "P060 can filter by country."
+        ]

@@ -1,0 +1,65 @@
+"""P060: search similar designs or utility models, by country and legal status."""
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+import msgspec
+from pydantic import model_validator
+
+from pipeline.endpoints.interface import Request
+from pipeline.endpoints.parameters import Countries, Text, codes
+from pipeline.endpoints.patsnap.p009 import P009Filters
+from pipeline.endpoints.patsnap.similar_designs import Search
+from pipeline.models import Kind
+
+SIMPLE_LEGAL_STATUS = frozenset(["0", "1", "2", "220", "221", "999"])
+
+
+class P060Filters(P009Filters):
+    """Filters of P060: those of P009, countries, and how texts are returned."""
+
+    PHRASES: ClassVar[Mapping[str, str]] = {
+        **P009Filters.PHRASES,
+        "simple_legal_status": "patents with a simple legal status other than {}",
+        "country": "patents outside {}",
+    }
+
+    country: Countries | None = None
+    main_field: Text | None = None
+    simple_legal_status: Annotated[str | None, codes(SIMPLE_LEGAL_STATUS)] = None
+    field: Literal["SCORE", "APD", "PBD", "ISD"] | None = None  # type: ignore[assignment]  # P060 also names SCORE
+    lang: Literal["original", "cn", "en"] | None = None
+    stemming: Literal[0, 1] | None = None
+    pre_filter: Literal[0, 1] | None = None
+    is_https: Literal[0, 1] | None = None
+    include_machine_translation: bool | None = None
+    return_img_id: bool | None = None
+
+
+class P060Search(Search):
+    """P060: similar designs (patent_type D, model 1 or 2) or utility models (U, 3 or 4)."""
+
+    endpoint: Literal["P060"]
+    filters: P060Filters = P060Filters()
+    model: Literal[1, 2, 3, 4] = 1
+    patent_type: Literal["D", "U"] = "D"
+
+    @model_validator(mode="after")
+    def _pairs(self) -> Self:
+        if (self.patent_type == "D") != (self.model in (1, 2)):
+            raise ValueError("model 1 and 2 go with patent_type D (designs), 3 and 4 with U (utility models)")
+        return self
+
+    @cached_property
+    def params(self) -> dict[str, Any]:
+        """The parameters of every call beside the picture, as the vendor's names and values."""
+        return {"limit": self.limit, **self.filters.asked(), "model": self.model, "patent_type": self.patent_type}
+
+    def request(self, asked: str) -> Request:
+        """Search the picture at a URL: everything goes into the JSON body."""
+        body = msgspec.json.encode({"url": asked, **self.params})
+        return Request(Kind.SEARCH, "POST", "/search/patent/image-single", body=body, content_type="application/json")
+
+    def _other_patents(self) -> str:
+        return "utility models" if self.patent_type == "D" else "designs"

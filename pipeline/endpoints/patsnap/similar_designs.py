@@ -1,0 +1,137 @@
+"""The searches for similar designs: the job's section that all of them share, and the hits in their answer.
+
+Hits stay the bytes that the vendor sent: an answer is checked as a whole (UTF-8, one value per key, plain numbers), and
+what is passed on is proved to be those bytes, or cut out of them.
+"""
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+import msgspec
+from pydantic import Field
+
+from pipeline.endpoints import strict_json
+from pipeline.endpoints.interface import Answer, Refusal, Request
+from pipeline.endpoints.parameters import Strict, not_yet
+from pipeline.endpoints.patsnap.envelope import number_in, read_data
+from pipeline.models import Hits, Kind
+
+_MOST_RESULTS = 2**53  # beyond it a float is no whole number any more, and a record could not hold it
+_REQUIRED = ("patent_id", "patent_pn", "title", "url")
+
+
+class Filters(Strict):
+    """The optional parameters of a search; a key that is not set is not sent."""
+
+    PHRASES: ClassVar[Mapping[str, str]] = {}  # per filter that hides something: a phrase for what it leaves out
+
+    def asked(self) -> dict[str, Any]:
+        """List the parameters that were set, as the vendor's names and values."""
+        return self.model_dump(exclude_none=True)
+
+    def not_looked_at(self) -> list[str]:
+        """List what these filters leave out of sight, one phrase each, for people."""
+        phrases = self.PHRASES
+        return [phrases[key].format(_shown(value)) for key, value in self.asked().items() if key in phrases and value]
+
+    def unfit_for_tasks(self) -> str | None:
+        """Say why the first hits would not be the most similar ones; None when they are."""
+        return None
+
+
+class Search(Strict):
+    """The `search` section of a job, which is the endpoint that its pictures are searched with.
+
+    Each endpoint has a subclass: `endpoint` (its name in jobs and records), `filters`, what else it takes, `request`.
+    """
+
+    kind: ClassVar[Kind] = Kind.SEARCH
+
+    limit: Annotated[int, Field(ge=1, le=100, description="Hits asked for")] = 100
+    min_score: Annotated[int | float, Field(ge=0, le=1, description="Hits below it do not reach the task")] = 0.0
+    depth: Annotated[int | None, not_yet("depth (pages beyond the first 100 hits)"), Field(exclude=True)] = None
+    if TYPE_CHECKING:  # fields of the subclasses, declared there to keep their order in job files
+        endpoint: Any = ""
+        filters: Filters = Filters()
+
+    @cached_property
+    def params(self) -> dict[str, Any]:
+        """The parameters of every call beside the picture, as the vendor's names and values."""
+        return {"limit": self.limit, **self.filters.asked()}
+
+    def request(self, asked: str) -> Request:
+        """Search the picture at a URL."""
+        raise NotImplementedError
+
+    def read(self, answer: Answer) -> Hits:
+        """Read the hits. Raises Refusal."""
+        return read_hits(answer, endpoint=self.endpoint, params=self.params)
+
+    def not_looked_at(self) -> list[str]:
+        """List what the search leaves out of sight, one phrase each, for people."""
+        return [*self.filters.not_looked_at(), self._other_patents(), f"hits beyond the first {self.limit}"]
+
+    def warnings(self, *, task_country: list[str] | None) -> list[str]:
+        """List what is allowed but probably not meant; `task_country` is None when no task is limited to countries."""
+        return []
+
+    def _other_patents(self) -> str:
+        return "utility models"
+
+
+def read_hits(answer: Answer, *, endpoint: str, params: Mapping[str, Any]) -> Hits:
+    """Read the hits of a search, as bytes, with what was asked. Raises Refusal."""
+    data, array = read_data(Kind.SEARCH, answer)
+    hits = data.get("patent_messages") if isinstance(data, dict) else None
+    if not isinstance(hits, list) or not {dict}.issuperset(map(type, hits)):
+        raise Refusal("no_data", detail="no patent_messages in the answer")
+    assert isinstance(data, dict)
+    total = number_in(data.get("total_search_result_count"))
+    if total is None or not 0 <= total <= _MOST_RESULTS:
+        total = len(hits)
+    array = array or _sliced(answer)  # refuses half a surrogate pair, which no record could hold
+    scores, complete = _judged(hits)
+    return Hits(
+        array=array,
+        scores=scores,
+        complete=complete,
+        total=int(total),
+        request_id=answer.request_id,
+        at=answer.at,
+        endpoint=endpoint,
+        params=params,
+    )
+
+
+_Text = Annotated[str, msgspec.Meta(min_length=1)]
+
+
+class _Full(msgspec.Struct, gc=False):
+    """A hit with all that AI39-1 requires."""
+
+    patent_id: _Text
+    patent_pn: _Text
+    title: _Text
+    url: _Text
+    score: Annotated[float, msgspec.Meta(ge=0, le=1)] | None = None
+
+
+def _judged(hits: list[dict[str, Any]]) -> tuple[tuple[float | None, ...], tuple[bool, ...]]:
+    """Return for each hit its score, and whether it has all that AI39-1 requires."""
+    try:
+        return tuple([hit.score for hit in msgspec.convert(hits, list[_Full])]), (True,) * len(hits)
+    except msgspec.ValidationError:
+        complete = [all(isinstance(hit.get(key), str) and hit[key] for key in _REQUIRED) for hit in hits]
+        return tuple([number_in(hit.get("score")) for hit in hits]), tuple(complete)
+
+
+def _sliced(answer: Answer) -> bytes:
+    try:
+        return strict_json.sliced(answer.body)
+    except ValueError as exc:
+        raise Refusal("malformed", detail=str(exc)) from None
+
+
+def _shown(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
