@@ -1,23 +1,23 @@
-"""Jobs that share an account on one machine never exceed its QPS together: real processes, a strict server."""
+"""Jobs that share an account on one machine never exceed its QPS together, in real processes."""
 
 import os
 import re
 import signal
 import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from itertools import pairwise
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
 from pipeline.calls.account import Part, account_of, use_account
 from pipeline.endpoints.patsnap.credentials import Credentials
 from pipeline.errors import JournalError, RunLocked, SpecError
-from pipeline.sandbox.server import SandboxServer
-from tests.support.jobs import ACCOUNT, job, lines, pipeline, start, vendor
+from pipeline.models import Kind
+from tests.support.jobs import ACCOUNT, job, lines, pipeline, vendor
+from tests.support.processes import ended, python, running, until_lines
 
 QPS = 20
 HOLD = (
@@ -45,18 +45,47 @@ with use_account(Path(sys.argv[1]), "a", job="sender", busy="wait", say=say) as 
 """
 
 
+# Runs a job and notes the kind and the permit's time of each call, the moment it is sent.
+RUN = """
+import sys; from pipeline import RunOptions, run_job
+path, log, share, busy = sys.argv[1:]
+def say(line):
+    print(line, file=sys.stderr, flush=True)
+with open(log, "w", buffering=1) as sent:
+    def on_sent(kind, at):
+        sent.write(f"{kind} {at!r}\\n")
+    options = RunOptions(share=float(share), busy=busy, say=say, on_sent=on_sent)
+    sys.exit(run_job(path, options=options).exit_code)
+"""
+
+
+class Run(NamedTuple):
+    """A run under way in a process of its own."""
+
+    process: subprocess.Popen[str]
+    folder: Path
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "sent"
+
+    @property
+    def results(self) -> Path:
+        return self.folder / "runs/job/results.jsonl"
+
+    def sent(self, kind: Kind) -> list[float]:
+        """When each call of a kind took its permit; the monotonic clock is one for the whole machine."""
+        whole = self.log.read_text().rpartition("\n")[0]
+        return [float(at) for of, at in (line.split() for line in whole.splitlines()) if of == kind]
+
+
 @contextmanager
 def holder(folder: Path, share: float) -> Iterator[subprocess.Popen[str]]:
     """Another process that holds a share."""
-    process = subprocess.Popen([sys.executable, "-c", HOLD, str(folder), str(share)], stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    assert process.stdout.readline() == "held\n"
-    try:
+    with running(python(HOLD, folder, str(share))) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
         yield process
-    finally:
-        process.kill()
-        process.wait()
-        process.stdout.close()
 
 
 def take(folder: Path, share: float = 1.0, account: str = "a") -> Part:
@@ -80,7 +109,7 @@ def test_a_dead_process_frees_its_share_at_once(tmp_path: Path) -> None:
         assert take(tmp_path).used_before
 
 
-def test_after_one_that_ended_well_nobody_rests_longer_than_from_its_end(
+def test_after_one_that_ended_well_nobody_is_quiet_for_longer_than_from_its_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = 500.0
@@ -99,7 +128,7 @@ def test_after_one_that_ended_well_nobody_rests_longer_than_from_its_end(
     [None, "", '{"share": 1.0, "pid": 1, "job": "died"}', '{"ended": "x"}'],
     ids=["none", "empty", "died", "bad"],
 )
-def test_after_one_that_did_not_say_when_it_ended_everyone_rests_a_second(
+def test_after_one_that_did_not_say_when_it_ended_everyone_is_quiet_for_a_second(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, note: str | None
 ) -> None:
     monkeypatch.setattr("pipeline.calls.account.steady", lambda: 500.0)
@@ -233,7 +262,7 @@ def test_a_share_of_less_than_one_call_a_second_is_refused(share: float, qps: fl
 
 
 @pytest.mark.parametrize(
-    ("part", "qps", "rest_s"),
+    ("part", "qps", "quiet_s"),
     [
         pytest.param(Part(since=100.0), 5, 0.0, id="nobody before us"),
         pytest.param(Part(since=100.0, used_before=True), 5, 0.704, id="a second from when we came"),
@@ -241,15 +270,16 @@ def test_a_share_of_less_than_one_call_a_second_is_refused(share: float, qps: fl
         pytest.param(Part(since=90.0, used_before=True), 5, 0.0, id="that was long ago"),
     ],
 )
-def test_whoever_comes_after_another_rests_as_if_the_limit_was_used_up_just_then(
-    part: Part, qps: float, rest_s: float
+def test_whoever_comes_after_another_is_quiet_as_if_the_limit_was_used_up_just_then(
+    part: Part, qps: float, quiet_s: float
 ) -> None:
-    assert part.quiet_s(qps, now=100.3) == pytest.approx(rest_s)
+    assert part.quiet_s(qps, now=100.3) == pytest.approx(quiet_s)
 
 
-def sender(folder: Path, count: int) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", SEND, str(folder), str(count)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+def until_said(process: subprocess.Popen[str], words: str) -> None:
+    """Wait until the next line that a process writes to stderr, which has to hold these words."""
+    assert process.stderr is not None
+    assert words in process.stderr.readline()
 
 
 def test_no_second_holds_more_than_the_limit_across_a_kill_and_a_restart(tmp_path: Path) -> None:
@@ -257,92 +287,82 @@ def test_no_second_holds_more_than_the_limit_across_a_kill_and_a_restart(tmp_pat
 
     One call a second: a restart that took the limit for unused would be seen at once.
     """
-    killed = sender(tmp_path, 100_000)
-    assert killed.stdout is not None
-    times = [float(killed.stdout.readline())]
-    waiting = sender(tmp_path, 2)
-    assert waiting.stderr is not None
-    assert f"pid {killed.pid}" in waiting.stderr.readline()
-    times += [float(killed.stdout.readline()) for _ in range(2)]
-    killed.kill()
-    killed.communicate()
-    times += [float(line) for line in waiting.communicate(timeout=60)[0].split()]
-    assert len(times) == 5
+    with running(python(SEND, tmp_path, "100000")) as killed:
+        assert killed.stdout is not None
+        times = [float(killed.stdout.readline())]
+        with running(python(SEND, tmp_path, "2")) as waiting:
+            until_said(waiting, f"pid {killed.pid}")
+            times += [float(killed.stdout.readline()) for _ in range(2)]
+            killed.kill()
+            times += [float(line) for line in ended(killed)[0].split()]
+            times += [float(line) for line in ended(waiting)[0].split()]
+    assert len(times) >= 5
     assert min(later - earlier for earlier, later in pairwise(times)) > 1.0
 
 
-# --- whole runs ---
+# --- whole runs: what counts is when each call took its permit, which does not depend on who is slow ---
 
 
-def assert_never_above(server: SandboxServer, qps: int) -> None:
-    """No sliding second holds more arrivals than `qps`, but for how late the server itself was."""
-    window_s = 1.0 - server.stats.lag_max_s
-    for endpoint in ("search", "create"):
-        times = server.stats.arrivals(endpoint)
+@contextmanager
+def run(folder: Path, url: str, *, pictures: int, share: float = 1.0, busy: str = "exit") -> Iterator[Run]:
+    """A run in a process of its own that notes when it sends which call."""
+    folder.mkdir()
+    path = job(folder, url=url, pictures=pictures, api={"qps": QPS})
+    command = python(RUN, path, folder / "sent", str(share), busy)
+    with running(command, cwd=folder, env={**os.environ, **ACCOUNT}) as process:
+        yield Run(process, folder)
+
+
+def assert_never_above(qps: int, *runs: Run) -> None:
+    """No sliding second of all these runs together holds more than `qps` calls of a kind."""
+    for kind in (Kind.SEARCH, Kind.CREATE):
+        times = sorted(at for each in runs for at in each.sent(kind))
         assert len(times) > qps, "too few calls to tell"
-        early = [
-            (first, beyond) for first, beyond in zip(times, times[qps:], strict=False) if beyond - first < window_s
-        ]
-        assert early == [], (endpoint, server.stats.lag_max_s)
+        assert [
+            beyond - first for first, beyond in zip(times, times[qps:], strict=False) if beyond - first <= 1.0
+        ] == []
 
 
-def two_jobs(tmp_path: Path, url: str, *, pictures: int) -> tuple[Path, Path]:
-    folders = [tmp_path / name for name in ("first", "second")]
-    for folder in folders:
-        folder.mkdir()
-    first, second = (job(folder, url=url, pictures=pictures, api={"qps": QPS}) for folder in folders)
-    return first, second
-
-
-def wait_for_lines(path: Path, count: int) -> None:
-    deadline = time.monotonic() + 60
-    while not path.exists() or path.read_bytes().count(b"\n") < count:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
-def test_two_processes_that_take_part_never_exceed_the_limit_together(tmp_path: Path) -> None:
-    with vendor(tmp_path) as server:
-        jobs = two_jobs(tmp_path, server.url, pictures=30)
-        running = [start("run", path, "--share", "0.5", "--quiet", cwd=path.parent, **ACCOUNT) for path in jobs]
-        for process in running:
-            _, said = process.communicate(timeout=120)
-            assert process.returncode == 0, said
-        assert_never_above(server, QPS)
-    assert all(len(lines(path.parent / "runs/job/results.jsonl")) == 30 for path in jobs)
+def test_two_processes_that_share_an_account_never_exceed_the_limit_together(tmp_path: Path) -> None:
+    with vendor(tmp_path) as server, run(tmp_path / "first", server.url, pictures=5000, share=0.5) as first:
+        until_lines(first.log, by=first.process)
+        with run(tmp_path / "second", server.url, pictures=30, share=0.5) as second:
+            _, said = ended(second.process)
+            assert second.process.returncode == 0, said
+        assert first.process.poll() is None, "they went side by side"
+        first.process.kill()
+        ended(first.process)
+        assert len(lines(second.results)) == 30
+        assert_never_above(QPS, first, second)
+        for one in (first, second):
+            assert_never_above(QPS // 2, one)
+        assert server.stats.calls("search") <= len(first.sent(Kind.SEARCH) + second.sent(Kind.SEARCH))
 
 
 def test_a_restart_after_a_kill_never_exceeds_the_limit_with_the_one_before(tmp_path: Path) -> None:
     """The second process stands ready when the first is killed, so it goes on within a fraction of a second."""
-    with vendor(tmp_path) as server:
-        first, second = two_jobs(tmp_path, server.url, pictures=50)
-        killed = start("run", first, "--quiet", cwd=first.parent, **ACCOUNT)
-        wait_for_lines(first.parent / "runs/job/results.jsonl", 5)
-        waiting = start("run", second, "--quiet", "--busy", "wait", cwd=second.parent, **ACCOUNT)
-        assert waiting.stderr is not None
-        assert f"pid {killed.pid} (job job)" in waiting.stderr.readline()
-        wait_for_lines(first.parent / "runs/job/results.jsonl", 25)
-        killed.kill()
-        killed.communicate()
-        _, said = waiting.communicate(timeout=120)
-        assert waiting.returncode == 0, said
-        assert_never_above(server, QPS)
+    with vendor(tmp_path) as server, run(tmp_path / "first", server.url, pictures=5000) as killed:
+        until_lines(killed.log, by=killed.process)
+        with run(tmp_path / "second", server.url, pictures=15, busy="wait") as waiting:
+            until_said(waiting.process, f"pid {killed.process.pid} (job job)")
+            until_lines(killed.log, 2 * QPS + 5, by=killed.process)
+            killed.process.kill()
+            ended(killed.process)
+            _, said = ended(waiting.process)
+            assert waiting.process.returncode == 0, said
+        assert_never_above(QPS, killed, waiting)
 
 
 def test_a_second_process_exits_with_6_and_leaves_no_run_directory(tmp_path: Path) -> None:
-    with vendor(tmp_path, latency_s=0.2) as server:
-        first, second = two_jobs(tmp_path, server.url, pictures=200)
-        running = start("run", first, "--quiet", cwd=first.parent, **ACCOUNT)
-        try:
-            wait_for_lines(first.parent / "runs/job/results.jsonl", 1)
-            turned_away = pipeline("run", second, cwd=second.parent, **ACCOUNT)
-        finally:
-            running.kill()
-            running.communicate()
+    with vendor(tmp_path) as server, run(tmp_path / "first", server.url, pictures=5000) as first:
+        until_lines(first.log, by=first.process)
+        (tmp_path / "second").mkdir()
+        path = job(tmp_path / "second", url=server.url)
+        turned_away = pipeline("run", path, cwd=path.parent, **ACCOUNT)
     assert turned_away.returncode == 6
-    assert f"pid {running.pid} (job job)" in turned_away.stderr
+    assert f"pid {first.process.pid} (job job)" in turned_away.stderr
     assert len(turned_away.stderr.splitlines()) == 1
-    assert not (second.parent / "runs").exists()
+    assert not (path.parent / "runs").exists()
 
 
 def test_the_sandbox_is_nobodys_account(tmp_path: Path) -> None:
