@@ -1,4 +1,4 @@
-"""The vendor's contract as a web application: authentication, limits, validation, the truth log, and the faults."""
+"""The vendor's contract as a web application: authentication, limits, validation, the log of tasks, and faults."""
 
 import asyncio
 import random
@@ -85,7 +85,7 @@ class _Vendor:
         self._tasks = TaskLog(settings.folder, clock=settings.clock)
 
     def routes(self) -> tuple[tuple[str, str, str, Work], ...]:
-        """Method, path, endpoint (the name limits, faults and statistics know) and what it does."""
+        """List every route: method, path, the endpoint's name in limits, faults and statistics, and its work."""
         return (
             ("POST", "/oauth/token", "token", self._token),
             ("POST", "/image-search/image-upload", "upload", self._upload),
@@ -97,7 +97,7 @@ class _Vendor:
         )
 
     def served(self, endpoint: str, work: Work) -> Handler:
-        """Wrap what an endpoint does in everything that stands before and after it."""
+        """Wrap the work of an endpoint: count the call, let it go wrong, authenticate, limit, wait, answer."""
         low_s, high_s = self._settings.latency_range_s
 
         async def handle(request: web.Request) -> web.StreamResponse:
@@ -118,7 +118,7 @@ class _Vendor:
         return handle
 
     async def show_picture(self, request: web.Request) -> web.Response:
-        """Serve the picture behind a URL to people who open it: `/pictures/` stands for the host."""
+        """Serve a picture to people: `/pictures/...` here is `/...` on the host that does not exist."""
         headers = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
         try:
             data = self._pictures.read(
@@ -137,11 +137,11 @@ class _Vendor:
         return respond(failure(_NO_SUCH_API))
 
     async def stop_waiting(self, _: web.Application) -> None:
-        """End the answers that only wait, so that shutting down does not wait for them."""
+        """End the answers that are only being delayed, so that shutting down does not wait for them."""
         self._closing.set()
 
     async def close(self, _: web.Application) -> None:
-        """Leave nothing open behind."""
+        """Close the threads and files."""
         self._searcher.close()
         self._tasks.close()
 
@@ -225,7 +225,7 @@ async def _text(request: web.Request) -> str:
 
 
 async def _image(request: web.Request) -> bytes:
-    """Read the multipart field `image`; Refused when it is missing, too large, or no JPG or PNG."""
+    """Read the multipart field `image`. Raises Refused when it is missing, too large, or neither JPG nor PNG."""
     if request.content_type != "multipart/form-data":
         raise Refused(INVALID_PARAMETER, "the body must be multipart/form-data with the field image")
     try:

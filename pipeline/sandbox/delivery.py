@@ -1,4 +1,4 @@
-"""How an answer travels when it does not travel well: one function per kind of fault."""
+"""Faulty delivery of an answer: one function for each kind of fault."""
 
 import asyncio
 import gzip
@@ -24,7 +24,11 @@ _GARBAGE = b'\x89{"data": {"patent_messages": [\xff\xfe, not json \x00'
 
 
 class Delivery(NamedTuple):
-    """One call that goes wrong; `answer` is what would have been sent, None when the call was not executed."""
+    """One call that goes wrong.
+
+    answer: what would have been sent; None when the call was not executed
+    closing: set when the sandbox ends, so that nothing waits any longer
+    """
 
     request: web.Request
     fault: Fault
@@ -34,12 +38,12 @@ class Delivery(NamedTuple):
 
 
 async def deliver(delivery: Delivery) -> web.StreamResponse:
-    """Answer one call in the way its fault says."""
+    """Answer one call as its fault demands."""
     return await _WAYS.get(delivery.fault.kind, _refuse)(delivery)
 
 
 def respond(answer: Answer) -> web.Response:
-    """Build the ordinary response: HTTP 200, business errors included."""
+    """Build the ordinary response. Its status is 200 for business errors, too."""
     return web.Response(
         body=answer.body,
         headers={
@@ -51,7 +55,7 @@ def respond(answer: Answer) -> web.Response:
 
 
 async def _refuse(delivery: Delivery) -> web.StreamResponse:
-    """An error code, or `http_<status>` with the page a gateway sends."""
+    """Send an error code in an envelope, or for `http_<status>` the page that a gateway sends."""
     kind = delivery.fault.kind
     if not kind.startswith("http_"):
         return respond(failure(int(kind)))
@@ -66,7 +70,7 @@ async def _refuse(delivery: Delivery) -> web.StreamResponse:
 
 
 async def _hang(delivery: Delivery) -> web.StreamResponse:
-    """Say nothing until the client goes or the sandbox ends."""
+    """Send nothing until the client disconnects or the sandbox ends."""
     while delivery.request.transport is not None and not delivery.closing.is_set():
         await _wait(delivery.closing, _DISCONNECT_POLL_S)
     return _cut(delivery.request)
@@ -82,12 +86,12 @@ async def _garbage(_: Delivery) -> web.StreamResponse:
 
 async def _bomb(delivery: Delivery) -> web.StreamResponse:
     headers = {**_headers("application/json"), hdrs.CONTENT_ENCODING: "gzip"}
-    # Packing 256 MiB takes most of a second, which the loop must not spend.
+    # Packing 256 MiB takes most of a second; in the event loop it would delay every other call.
     return web.Response(body=await asyncio.to_thread(_packed_bomb, delivery.plan.bomb_bytes), headers=headers)
 
 
 async def _redirect(delivery: Delivery) -> web.StreamResponse:
-    # To this sandbox itself: a client that follows shows up in the statistics.
+    # The target is this sandbox, so that a client that follows is seen in the statistics.
     location = f"/redirected{delivery.request.path}"
     return web.Response(status=307, headers={**_headers("text/html"), hdrs.LOCATION: location})
 
@@ -98,7 +102,7 @@ async def _truncated(delivery: Delivery) -> web.StreamResponse:
     with suppress(ConnectionError):
         await response.write(body[: len(body) // 2])
     if delivery.request.transport is not None:
-        delivery.request.transport.close()  # unlike an abort it lets the first half out
+        delivery.request.transport.close()  # unlike abort(), it sends what was written
     return response
 
 
@@ -152,14 +156,14 @@ async def _started(request: web.Request, length: int) -> web.StreamResponse:
 
 
 def _cut(request: web.Request) -> web.StreamResponse:
-    """Reset the connection: with no time to linger, closing sends RST."""
+    """Reset the connection: closing a socket that may not linger sends RST."""
     transport = request.transport
     if transport is not None:
         sock = transport.get_extra_info("socket")
         with suppress(OSError):
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         transport.abort()
-    return web.Response()  # goes nowhere
+    return web.Response()  # is never sent: the connection is gone
 
 
 async def _wait(closing: asyncio.Event, seconds: float) -> None:
@@ -170,7 +174,7 @@ async def _wait(closing: asyncio.Event, seconds: float) -> None:
 
 @lru_cache(maxsize=2)
 def _packed_bomb(size: int) -> bytes:
-    """Pack an envelope with `size` blanks in its text, a block at a time so that it never unfolds here."""
+    """Pack an envelope with `size` blanks in its text, a block at a time, so that it is never in memory unpacked."""
     packed = io.BytesIO()
     with gzip.GzipFile(fileobj=packed, mode="wb", compresslevel=6, mtime=0) as file:
         file.write(b'{"data":"')

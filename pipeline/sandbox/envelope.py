@@ -33,7 +33,7 @@ BAD_FILE = 68300010
 
 
 class Refused(Exception):
-    """The vendor says no: one error code, and a detail that names the field but never a secret."""
+    """A refusal by the vendor: its error code, and a detail that may name a field but never holds a secret."""
 
     def __init__(self, code: int, detail: str = "") -> None:
         super().__init__(code, detail)
@@ -42,7 +42,11 @@ class Refused(Exception):
 
 
 class Answer(NamedTuple):
-    """One JSON answer; `code` is 0 on success, `units` what the call was billed."""
+    """One JSON answer.
+
+    code: the error code, 0 on success
+    units: how many units the call is billed
+    """
 
     body: bytes
     code: int = 0
@@ -50,12 +54,12 @@ class Answer(NamedTuple):
 
 
 def success(data: bytes, *, units: int = 0) -> Answer:
-    """Wrap data that is already JSON."""
+    """Wrap data, which is JSON already, into an envelope that says success."""
     return Answer(b'{"data":' + data + b',"status":true,"error_code":0,"error_msg":""}', units=units)
 
 
 def failure(code: int, detail: str = "") -> Answer:
-    """Build a business error; an unknown code gets a text of its own."""
+    """Build a business error; a code that the contract does not list gets a general text."""
     text = CODE_TEXTS.get(code, "unknown error")
     message = f"{text}: {detail}" if detail else text
     return Answer(msgspec.json.encode({"data": None, "status": False, "error_code": code, "error_msg": message}), code)

@@ -1,4 +1,4 @@
-"""Which call goes wrong, and how: scripted by number or drawn at random from a seed.
+"""Faults of a sandbox: which call goes wrong and how, by its number or at random from a seed.
 
 The text form, as on the command line: `create:lost=0.01,search:67200002=0.02,*:http_502=0.005,create:hang.before@3`.
 `=0.01` is a probability per call, `@3` the third call of that endpoint, `@3-5` the third to the fifth. A kind is
@@ -24,7 +24,7 @@ from typing import NamedTuple, Self
 
 ENDPOINTS = ("token", "upload", "search", "create", "query")
 
-# kind -> is the call executed first, when the text does not say
+# Kinds of faults, and whether the call is executed first when the text does not say so.
 _EXECUTES = {
     "hang": True,
     "reset": False,
@@ -36,7 +36,7 @@ _EXECUTES = {
     "late": True,
     "no_data": True,
 }
-# These distort the answer itself, so there must be one.
+# Kinds that distort the answer itself: there is one only when the call was executed.
 _NEEDS_ANSWER = frozenset({"truncated", "slow", "late", "no_data"})
 _CODE = re.compile(r"[1-9][0-9]{4,9}")
 _STATUS = re.compile(r"http_([1-5][0-9]{2})")
@@ -47,14 +47,18 @@ _ENTRY = re.compile(
 
 
 class Fault(NamedTuple):
-    """One way to go wrong; `executed` says whether the call takes effect before it does."""
+    """One way to go wrong.
+
+    kind: as in the list above, `lost` and the endings `.before` and `.after` left out
+    executed: the call takes effect, though its client is not told so
+    """
 
     kind: str
     executed: bool
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read `lost`, `http_502.after`, `67200100` or the like; ValueError says what is wrong."""
+        """Read one fault, such as `lost`, `http_502.after` or `67200100`. Raises ValueError that says what is wrong."""
         if text == "lost":
             return cls("reset", True)
         kind, dot, when = text.partition(".")
@@ -77,7 +81,12 @@ class Fault(NamedTuple):
 
 
 class FaultRule(NamedTuple):
-    """A fault for the calls `first`..`last` of an endpoint (counted from 1), or for any with probability `rate`."""
+    """A fault, and the calls it happens to.
+
+    endpoint: one of `ENDPOINTS`, or `*` for all
+    rate: probability for each call, 0 to 1
+    first, last: the calls of that endpoint, counted from 1, both included; 0 when the rate decides
+    """
 
     endpoint: str
     fault: Fault
@@ -88,9 +97,12 @@ class FaultRule(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FaultPlan:
-    """All faults of one sandbox; the same seed gives the same fault to the same call of an endpoint.
+    """All faults of one sandbox.
 
-    `late_s` is longer than the vendor's maximum of 10 s and shorter than the client's patience with a create.
+    seed: the same seed gives the same fault to the same call of an endpoint
+    late_s: delay of `late`; longer than the vendor's maximum of 10 s, shorter than a client waits for a create
+    drip_s: time that `slow` takes for a whole answer
+    bomb_bytes: size of `bomb`, unpacked
     """
 
     rules: tuple[FaultRule, ...] = ()
@@ -101,7 +113,7 @@ class FaultPlan:
 
     @classmethod
     def parse(cls, text: str, *, seed: int = 0) -> Self:
-        """Read the command line's form; ValueError is one line about the first mistake."""
+        """Read the text form. Raises ValueError with one line about the first mistake."""
         rules = tuple(_rule(entry.strip()) for entry in text.split(",") if entry.strip())
         for endpoint in ENDPOINTS:
             if sum(rule.rate for rule in rules if rule.endpoint in (endpoint, "*")) > 1:
@@ -123,16 +135,16 @@ class FaultPlan:
 
 
 class FaultDice:
-    """Decides call by call; one sandbox holds one."""
+    """The decision, call by call, whether and how it goes wrong. Each sandbox has one."""
 
     def __init__(self, plan: FaultPlan) -> None:
         self._rules = {name: [r for r in plan.rules if r.endpoint in (name, "*")] for name in ENDPOINTS}
         self._calls = dict.fromkeys(ENDPOINTS, 0)
-        # One generator per endpoint: how the calls of different endpoints interleave must not change the draw.
+        # One generator for each endpoint: the order in which calls of different endpoints come must not change a draw.
         self._random = {name: random.Random(f"{plan.seed}:{name}") for name in ENDPOINTS}
 
     def next(self, endpoint: str) -> Fault | None:
-        """Return what happens to this call of the endpoint; a scripted fault wins over a random one."""
+        """Return the fault of the endpoint's next call, or None. A fault by number wins over a random one."""
         rules = self._rules[endpoint]
         if not rules:
             return None

@@ -1,7 +1,7 @@
-"""The gallery: every drawing is one patent, searched by the likeness of its picture.
+"""The gallery: every drawing is one patent, found by the similarity of its picture.
 
-Between `features` (picture -> numbers) and `app` (which speaks the vendor's JSON). The index is computed once per
-gallery and kept as a file; without a place to keep it, it is computed anew.
+It stands between `features`, which turns a picture into numbers, and `searching`, which writes the vendor's JSON. The
+index of a gallery is computed once and kept as a file, or computed in each process when there is no folder to keep it.
 """
 
 import hashlib
@@ -25,7 +25,7 @@ _SUFFIXES = (".jpeg", ".jpg", ".png")
 
 
 class Hit(NamedTuple):
-    """One drawing found; `score` is 0..1 with 4 decimals."""
+    """One drawing that was found; `score` is 0 to 1, rounded to 4 decimals."""
 
     file: str
     score: float
@@ -34,10 +34,13 @@ class Hit(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """What a search asks for; the filters are the vendor's, an empty or absent one lets everything pass.
+    """The filters, order and page of a search. An empty or absent filter lets everything pass.
 
-    Raises LocarnoError when `loc` is not an expression. `assignees` are parts of names, in any case. The windows are
-    yyyyMMdd, both ends included. `limit` and `offset` choose the page, after sorting by `field` (score when None).
+    loc: a Locarno expression; LocarnoError is raised when it is none
+    assignees: parts of names, in any case
+    ..._time: yyyyMMdd, both ends included
+    field: what hits are sorted by; the score when None
+    limit, offset: the page, counted after sorting
     """
 
     loc: str | None = None
@@ -60,7 +63,7 @@ class Wanted:
             parse_locarno(self.loc)
 
     def admits(self, patent: Patent) -> bool:
-        """Tell whether a patent passes every filter."""
+        """Return whether a patent passes every filter."""
         return (
             self.patent_type != "U"  # the gallery holds designs only
             and (not self.loc or parse_locarno(self.loc).matches(patent.loc))
@@ -73,7 +76,7 @@ class Wanted:
         )
 
     def sort_key(self, hit: Hit) -> tuple[float, str]:
-        """Ties go by file name whichever the order, so that pages never overlap."""
+        """Return the key to sort by. Equal hits are sorted by file name in both orders, so that pages never overlap."""
         # A design is issued the day it is published, so ISD sorts as PBD.
         days = {"APD": hit.patent.apdt, "PBD": hit.patent.pbdt, "ISD": hit.patent.pbdt}
         value = days.get(self.field or "SCORE", hit.score)
@@ -81,7 +84,7 @@ class Wanted:
 
 
 class Gallery:
-    """All drawings of a folder, ready to be searched; immutable once loaded."""
+    """All drawings of a folder, indexed; it never changes."""
 
     def __init__(self, files: Sequence[str], index: NDArray[np.float32]) -> None:
         self.files = tuple(files)
@@ -113,9 +116,9 @@ class Gallery:
         return cls(list(drawings), index)
 
     def search(self, query: NDArray[np.float32], *, wanted: Wanted) -> tuple[int, list[Hit]]:
-        """Return how many patents pass the filters, and the page of hits that was asked for.
+        """Return how many patents pass the filters, and the wanted page of hits.
 
-        `query` comes from `describe`: a drawing counts with the better of the picture and its mirror image.
+        `query` comes from `describe`. A drawing has the higher of the scores of the picture and of its mirror image.
         """
         cosines = np.concatenate([(band @ query.T).max(axis=1) for band in self._bands])
         # Rounded before sorting: the last bits of a sum differ between processors, the order of hits must not.
@@ -166,7 +169,7 @@ def _read_index(kept: Path, drawings: int) -> NDArray[np.float32] | None:
 
 
 def _keep_index(kept: Path, index: NDArray[np.float32]) -> None:
-    # Two processes may build at once: each writes its own file, and the last rename wins with equal bytes.
+    # Two processes may build it at once: each writes a file of its own, and both rename the same bytes into place.
     with suppress(OSError):
         kept.parent.mkdir(parents=True, exist_ok=True)
         array = io.BytesIO()

@@ -1,4 +1,4 @@
-"""What an account may do: calls per second and endpoint, paid calls per day, paid calls in all."""
+"""The limits of an account: calls a second for each endpoint, paid calls a day, paid calls in all."""
 
 from collections import deque
 
@@ -13,10 +13,10 @@ _DAY_S = 86_400
 
 
 class Limits:
-    """The account's meters. Refused calls count towards none of them, or an overload would never end."""
+    """The account's counters. A refused call counts towards none of them, else an overload would never end."""
 
     def __init__(self, *, qps: float | None, daily_limit: int | None, balance: int | None) -> None:
-        # 2.5 a second is two in 0.8 s, 0.5 a second one in 2 s: never more than the whole calls that fit.
+        # A fraction is kept by a longer or shorter window: 2.5 a second are two in 0.8 s, 0.5 a second is one in 2 s.
         self._calls = 0 if qps is None else max(1, int(qps))
         self._window_s = 0.0 if qps is None else self._calls / qps
         self._accepted: dict[str, deque[float]] = {}
@@ -27,11 +27,11 @@ class Limits:
 
     @property
     def balance(self) -> int | None:
-        """Paid calls left; None is no end."""
+        """Paid calls left; None when they are not limited."""
         return self._balance
 
     def admit(self, endpoint: str, *, monotonic_s: float, wall_s: float) -> None:
-        """Let one call pass and reserve its price, or raise Refused."""
+        """Count one call and reserve its price. Raises Refused when a limit is reached."""
         self._admit_rate(endpoint, monotonic_s)
         if endpoint in PAID:
             self._reserve(int(wall_s // _DAY_S))

@@ -1,7 +1,7 @@
 """Locarno expressions: `(01-01 OR 01-02) NOT 03-01`, `14`, `06 AND NOT 06-03`.
 
 A code is a class (`14`) or a class with its subclass (`14-03`). NOT binds tightest, then AND, then OR; `A NOT B` means
-`A AND NOT B`, as the vendor writes it. Read into postfix order instead of a tree, so that no nesting is too deep.
+`A AND NOT B`, as the vendor writes it. An expression is kept in postfix order, so that nesting costs no recursion.
 """
 
 import re
@@ -15,7 +15,7 @@ _BINDS = {"OR": 1, "AND": 2, "NOT": 3}
 
 
 class LocarnoError(ValueError):
-    """The text is not a Locarno expression; the message says where."""
+    """A text that is no Locarno expression; the message says where it goes wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Locarno:
     postfix: tuple[str, ...]
 
     def matches(self, code: str) -> bool:
-        """Tell whether a patent filed under `code` (`06-01`) is meant."""
+        """Return whether the expression covers a patent filed under `code`, such as `06-01`."""
         stack: list[bool] = []
         for word in self.postfix:
             if word == "NOT":
@@ -40,7 +40,7 @@ class Locarno:
 
 @lru_cache(maxsize=256)
 def parse_locarno(text: str) -> Locarno:
-    """Read an expression; raises LocarnoError for anything that is not one."""
+    """Read an expression. Raises LocarnoError for any other text."""
     output: list[str] = []
     waiting: list[str] = []
     want_code = True
@@ -78,7 +78,7 @@ def _words(text: str) -> list[tuple[int, str]]:
 
 
 def _push(operator: str, output: list[str], waiting: list[str]) -> None:
-    # NOT and `(` stand before their operand: nothing that waits is complete yet.
+    # NOT and `(` come before their operand, so no waiting operator has all of its operands yet.
     if operator not in ("NOT", "("):
         while waiting and waiting[-1] != "(" and _BINDS[waiting[-1]] >= _BINDS[operator]:
             output.append(waiting.pop())

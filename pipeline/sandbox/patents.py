@@ -1,8 +1,8 @@
-"""The patent behind each gallery drawing: invented, plausible, and always the same for the same file name.
+"""The patent behind each gallery drawing: invented, plausible, the same for the same file name on every machine.
 
 A drawing is named `<kind>-<design>-<number>`. The drawings of one design are one family: the same title, inventors and
 assignee, filed with different authorities within the six months of priority that design law grants. Everything comes
-from hashes of the name, so that the sandbox answers alike on every machine and needs no table beside the pictures.
+from hashes of the name, so that no table is needed beside the pictures.
 """
 
 import hashlib
@@ -15,7 +15,7 @@ from typing import TypeVar
 
 Choice = TypeVar("Choice")
 
-# kind -> (LOC code, titles)
+# Kind of product -> (LOC code, titles)
 _KINDS: dict[str, tuple[str, tuple[str, ...]]] = {
     "phone": ("14-03", ("Mobile phone", "Smartphone", "Mobile communication terminal")),
     "chair": ("06-01", ("Chair", "Dining chair", "Stacking chair")),
@@ -59,8 +59,11 @@ _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_DNS, "gallery.sandbox.invalid")
 class Patent:
     """One design patent, in the vendor's words.
 
-    Dates are yyyyMMdd, the publication after the application; `inventor` joins its names by `|`; `legal_status` and
-    `simple_legal_status` (0 inactive, 1 active, 2 pending) hold the vendor's codes.
+    patent_pn, apno: numbers of the publication and the application
+    apdt, pbdt: days of the application and the publication, yyyyMMdd
+    inventor: names joined by `|`
+    legal_status: a code of the vendor's table
+    simple_legal_status: 0 inactive, 1 active, 2 pending
     """
 
     patent_id: str
@@ -108,7 +111,7 @@ def patent_for(file_name: str) -> Patent:
 
 
 def _read_name(file_name: str) -> tuple[str, str, int]:
-    """Split into kind, family and number; a name of another form is a family of its own."""
+    """Split a name into kind, family and number. A name of another form is its own kind and family, with number 1."""
     stem = file_name.rsplit(".", 1)[0]
     found = re.fullmatch(r"([a-z]+)-([0-9]+)-([1-9][0-9]{0,3})", stem)
     return (found[1], f"{found[1]}-{found[2]}", int(found[3])) if found else (stem, stem, 1)
@@ -130,7 +133,7 @@ def _application_date(family: str, number: int) -> date:
 
 
 def _numbers(country: str, file_name: str, applied: date) -> tuple[str, str]:
-    """Publication and application number in the form of the authority."""
+    """Make the numbers of publication and application, in the form that the authority uses."""
     serial = _hash(file_name, "serial")
     year = applied.year
     match country:

@@ -1,7 +1,7 @@
 """Pictures by URL: uploads, the shipped products and the gallery, all on a host that does not exist.
 
-The URLs are signed and stateless, so a sandbox started again on another port with the same folder still resolves them.
-Nothing is ever fetched.
+The URLs carry their end and a signature, so that a sandbox that is started again with the same folder still knows them,
+on another port, too. Nothing is ever fetched.
 """
 
 import hashlib
@@ -28,15 +28,15 @@ _EXTENSIONS = {b"\xff\xd8\xff": "jpg", b"\x89PNG\r\n\x1a\n": "png"}
 
 
 class UnknownPicture(Exception):
-    """No picture of this sandbox has that URL; the text says why."""
+    """A URL that no picture of this sandbox has; the text says why."""
 
 
 class ExpiredPicture(Exception):
-    """The URL was good once, but its nine hours are over."""
+    """A URL of this sandbox whose nine hours are over."""
 
 
 class Picture(NamedTuple):
-    """Where a picture lies, and its content's digest in hex."""
+    """A picture's file, and the digest of its content in hexadecimal."""
 
     path: Path
     sha256: str
@@ -50,10 +50,10 @@ class _Place(NamedTuple):
 
 
 class PictureStore:
-    """Resolves and makes the URLs of one folder.
+    """The pictures of one sandbox and their URLs.
 
-    `clock` is the wall clock in seconds. Product URLs may carry any query, so that a few shipped pictures can stand
-    for many different URLs.
+    `clock` is the wall clock in seconds. The URL of a product may carry any query, so that a few shipped pictures can
+    stand for many different URLs.
     """
 
     def __init__(self, folder: Path, *, gallery: Path, products: Path, clock: Callable[[], float]) -> None:
@@ -63,11 +63,11 @@ class PictureStore:
         self._clock = clock
         self._key = _signing_key(folder / "signing.key")
         self._digest = lru_cache(maxsize=4096)(_digest)
-        # A create names the pictures of 100 hits; checking each signature anew was four fifths of its cost.
+        # A create names the pictures of 100 hits: checking each signature again took four fifths of its time.
         self._verified = lru_cache(maxsize=16_384)(self._verify)
 
     def save(self, data: bytes) -> str:
-        """Keep a JPG or PNG and return its URL, good for nine hours; UnknownPicture when it is neither."""
+        """Keep a JPG or PNG and return its URL, which works for nine hours. Raises UnknownPicture for other data."""
         extension = picture_type(data)
         if extension is None:
             raise UnknownPicture("neither JPG nor PNG")
@@ -78,7 +78,7 @@ class PictureStore:
         return self._signed(f"/upload/{digest}.{extension}", int(self._clock()) + LIFETIME_S)
 
     def find(self, url: str) -> Picture:
-        """Return the picture behind a URL; UnknownPicture or ExpiredPicture when there is none."""
+        """Return the picture that has a URL. Raises UnknownPicture or ExpiredPicture when there is none."""
         place = self._checked(url)
         path = self._path(place)
         if path is None:
@@ -88,23 +88,23 @@ class PictureStore:
         return Picture(path, self._digest(path))
 
     def read(self, url: str) -> bytes:
-        """Return the bytes behind a URL; UnknownPicture or ExpiredPicture when there are none."""
+        """Return the bytes of the picture that has a URL. Raises as `find` does."""
         return self.find(url).path.read_bytes()
 
     def local_file(self, url: str) -> Path | None:
-        """Return where a picture lies, expired or not; None for a URL of anyone else."""
+        """Return the file of a picture, also when its URL has expired; None when the URL is not of this sandbox."""
         try:
             return self._path(_place(url))
         except UnknownPicture:
             return None
 
     def check(self, url: str) -> None:
-        """Raise as `find` does for a URL of this sandbox that is forged or expired; foreign URLs pass."""
+        """Raise as `find` does when a URL on this host is forged or expired. URLs of other hosts pass."""
         if _is_ours(url):
             self._checked(url)
 
     def gallery_url(self, file: str, *, until: int) -> str:
-        """Return the URL of a gallery picture, signed until `until` (seconds since the epoch)."""
+        """Return the URL of a gallery picture that works until `until`, in seconds since the epoch."""
         return self._signed(f"/gallery/{file}", until)
 
     def _checked(self, url: str) -> _Place:
@@ -114,7 +114,10 @@ class PictureStore:
         return place
 
     def _verify(self, url: str) -> tuple[_Place, int | None]:
-        """Return the place a URL names and when that ends; the signature must be ours, whatever the time."""
+        """Check the signature of a URL; return the picture it names, and its end (None when it has none).
+
+        The end is not compared with the clock here: the result is kept, and a URL expires later.
+        """
         place = _place(url)
         if place.kind == "products" or (place.kind == "gallery" and place.signature is None):
             return place, None
@@ -141,7 +144,7 @@ class PictureStore:
 
 
 def picture_type(data: bytes) -> str | None:
-    """Return `jpg` or `png` by the first bytes, else None."""
+    """Return `jpg` or `png` by the first bytes; None for anything else."""
     return next((extension for magic, extension in _EXTENSIONS.items() if data.startswith(magic)), None)
 
 
@@ -152,7 +155,7 @@ def _is_ours(url: str) -> bool:
 def _place(url: str) -> _Place:
     if not _is_ours(url):
         raise UnknownPicture(f"the sandbox fetches nothing; it knows pictures on https://{HOST}/ and uploaded ones")
-    # Everything that could walk elsewhere (a slash, a dot first, an escape) fails the pattern.
+    # The pattern lets no path out of its folder: it allows no slash, no dot at the start and no escape.
     parts = urlsplit(url)
     match = _PATH.fullmatch(parts.path)
     if match is None:
@@ -169,13 +172,13 @@ def _digest(path: Path) -> str:
 
 
 def _signing_key(path: Path) -> bytes:
-    """Read the folder's key, or make one that only its owner can read."""
+    """Read the folder's key; make one that only its owner can read when there is none."""
     if not path.exists():
         draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
         with open(private(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL), "w") as file:
             file.write(secrets.token_hex(32))
         try:
-            os.link(draft, path)  # unlike a rename it never replaces the key of a sandbox that was faster
+            os.link(draft, path)  # unlike a rename, it fails when another sandbox has made its key meanwhile
         except FileExistsError:
             pass
         finally:

@@ -1,4 +1,4 @@
-"""Finds the files that travel with the package: the gallery, the demo pictures, the demo job.
+"""Files that travel with the package: the gallery, the demo pictures, the demo job.
 
 In a wheel they lie in `pipeline/shipped/`; in a checkout they are read where they are kept: `samples/`, `configs/`.
 """

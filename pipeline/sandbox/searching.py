@@ -1,4 +1,4 @@
-"""From a search request to the vendor's hits: picture -> features -> gallery -> JSON, each step kept once done."""
+"""Searches: picture to features, features to hits, hits to the vendor's JSON. Each result is kept for the next time."""
 
 import asyncio
 from collections import OrderedDict
@@ -26,10 +26,10 @@ _KEPT_FEATURES = 2048
 
 
 class Searcher:
-    """Answers searches; the same search within an hour gives the same bytes.
+    """Answers to searches. The same search within an hour gets the same bytes.
 
-    Picture work runs in two threads of its own, so that the loop that paces and answers is not disturbed. `clock` is
-    the wall clock in seconds.
+    Pictures are worked on in two threads of its own, so that they do not delay the event loop. `clock` is the wall
+    clock in seconds.
     """
 
     def __init__(self, gallery: Gallery, pictures: PictureStore, *, clock: Callable[[], float]) -> None:
@@ -42,7 +42,7 @@ class Searcher:
         self._features = lru_cache(maxsize=_KEPT_FEATURES)(_features)
 
     async def data(self, search: SearchP009 | SearchP060, picture: Picture) -> bytes:
-        """Return the envelope's data as JSON; Refused when the file is no picture."""
+        """Return the data of an answer as JSON. Raises Refused when the file is no picture."""
         wanted = wanted_by(search)
         until = _rounded_up(self._clock() + LIFETIME_S)
         model = search.model
@@ -50,7 +50,8 @@ class Searcher:
         kept = self._answers.get(key)
         if kept is not None:
             return kept
-        # The same new search from many clients at once is worked out once; one that goes away takes nothing with it.
+        # Many clients may send the same new search at once: the work is done once, and a client that disconnects
+        # does not cancel it for the others.
         work = self._working.get(key)
         if work is None:
             work = asyncio.get_running_loop().run_in_executor(self._pool, self._work, picture, wanted, model, until)
@@ -59,16 +60,16 @@ class Searcher:
         return await asyncio.shield(work)
 
     async def keep(self, data: bytes) -> str:
-        """Save an upload and return its URL; Refused when it cannot be decoded."""
+        """Save an upload and return its URL. Raises Refused when it cannot be decoded."""
         return await asyncio.get_running_loop().run_in_executor(self._pool, self._save, data)
 
     def close(self) -> None:
-        """End the threads; waits for the pictures they are at, or their results would reach a closed loop."""
+        """End the threads. Waits for their current pictures, whose results must not come to a closed event loop."""
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     def _save(self, data: bytes) -> str:
         url = self._pictures.save(data)
-        self._features(self._pictures.find(url))  # it will be searched next
+        self._features(self._pictures.find(url))  # the search for it comes next
         return url
 
     def _keep(self, key: object, done: asyncio.Future[bytes]) -> None:
@@ -80,7 +81,7 @@ class Searcher:
         total, hits = self._gallery.search(self._features(picture), wanted=wanted)
         message = _rich_message if model else _message
         messages = [message(hit, self._pictures.gallery_url(hit.file, until=until)) for hit in hits]
-        # Smart recommendation predicts one LOC class, the best hit's, and marks the hits that share it.
+        # Model 1, "smart recommendation", predicts the LOC class of the best hit and marks the hits that have it.
         if model == 1 and wanted.field == "SCORE":
             for hit, fields in zip(hits, messages, strict=True):
                 fields["loc_match"] = int(hit.patent.loc == hits[0].patent.loc)
@@ -88,7 +89,7 @@ class Searcher:
 
 
 class _KeptAnswers:
-    """The answers used last, up to a number of bytes."""
+    """The most recently used answers, up to a number of bytes."""
 
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
@@ -110,7 +111,7 @@ class _KeptAnswers:
 
 @lru_cache(maxsize=4)
 def load_gallery(folder: Path, cache_dir: Path | None) -> Gallery:
-    """Load a gallery once per process; it never changes."""
+    """Load a gallery once in a process; it never changes."""
     return Gallery.load(folder, cache_dir)
 
 

@@ -28,10 +28,10 @@ _JOIN_S = 10.0
 
 
 class SandboxServer:
-    """Serves one sandbox between `with` and its end; port 0 takes any free one.
+    """One sandbox that is served inside a `with` block; port 0 takes any free one.
 
-    Its picture work runs beside the caller's event loop, not in it: a client's pacing stays measurable. Ending it takes
-    `_DRAIN_S` for calls in flight and is bounded by `_JOIN_S` whatever happens.
+    It has a thread and an event loop of its own, so that it does not disturb the pace of a client in this process. At
+    its end calls in flight get `_DRAIN_S` to finish; whatever happens, closing takes at most `_JOIN_S`.
     """
 
     def __init__(self, settings: SandboxSettings, *, port: int = 0) -> None:
@@ -71,12 +71,12 @@ class SandboxServer:
 
     @property
     def stats(self) -> SandboxStats:
-        """What arrived so far; may be read while the sandbox runs and after."""
+        """Counts of what arrived; they may be read while the sandbox runs and afterwards."""
         assert self._app is not None, "the sandbox has not been started"
         return self._app[STATS]
 
     def close(self) -> None:
-        """Stop listening, let calls in flight end for a moment, and end the thread; a second call does nothing."""
+        """Stop listening, give calls in flight a moment to finish, and end the thread. A second call does nothing."""
         if self._loop is None or self._thread is None:
             return
         with suppress(RuntimeError):  # the loop has ended already
@@ -100,13 +100,13 @@ class SandboxServer:
             async with asyncio.TaskGroup() as beside:
                 beside.create_task(self.stats.watch_loop(self._stop))
                 await self._stop.wait()
-            # A connection accepted while its server closes is leaked by asyncio (an assertion in Server._attach): stop
-            # accepting first, and let what was accepted reach the runner.
+            # asyncio leaks a connection that it accepts while its server closes (an assertion in Server._attach). So
+            # stop accepting first, and let the runner see what was accepted.
             self._loop.remove_reader(listener)
             await _let_callbacks_run()
         finally:
             await runner.cleanup()
-            await _let_callbacks_run()  # a closed transport gives up its socket in a callback
+            await _let_callbacks_run()  # a closed transport closes its socket in a callback
 
 
 def _listener(port: int) -> socket.socket:

@@ -1,4 +1,4 @@
-"""What a sandbox is told when it starts."""
+"""Settings of a sandbox, given when it starts."""
 
 import time
 from collections.abc import Callable
@@ -12,13 +12,18 @@ from pipeline.sandbox.resources import resource
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SandboxSettings:
-    """One sandbox; everything it must remember lies in `folder`.
+    """Settings of one sandbox.
 
-    `qps` holds per endpoint in any sliding second; below 1 it means one call per 1/qps seconds. `latency_s` is waited
-    before every answer, uniform between the two when it is a pair. `daily_limit` counts paid calls per UTC day,
-    `balance` paid calls in all; both start anew with every sandbox. `clock` is the wall clock in seconds since the
-    epoch; expiries follow it, pacing does not. `gallery` and `products` are folders of pictures, the shipped ones by
-    default; `cache_dir` keeps the gallery's index between processes.
+    folder: holds everything it remembers from one start to the next
+    qps: accepted calls in any sliding second, for each endpoint; 0.5 is one call in two seconds; None is no limit
+    latency_s: wait before every answer; of a pair, a random time between the two
+    faults: calls that go wrong
+    daily_limit, balance: paid calls in a UTC day, and in all, counted from the start; None is no limit
+    token_lifetime_s, token_shape: of the access tokens; both shapes occur at the vendor
+    client_id, client_secret, api_key: the credentials that are accepted
+    clock: the wall clock in seconds since the epoch, for expiries and days; `qps` is measured by a steady one
+    gallery, products: folders of pictures, by default the shipped ones
+    cache_dir: keeps the gallery's index between processes; None keeps none
     """
 
     folder: Path
@@ -46,7 +51,7 @@ class SandboxSettings:
 
     @property
     def latency_range_s(self) -> tuple[float, float]:
-        """Shortest and longest wait before an answer, in seconds."""
+        """The shortest and the longest wait before an answer, in seconds."""
         if isinstance(self.latency_s, tuple):
             return self.latency_s
         return self.latency_s, self.latency_s

@@ -1,6 +1,6 @@
-"""What a sandbox saw: the other side of every figure a client reports.
+"""Counts of what came to a sandbox, to compare a client's own figures with.
 
-Written by the sandbox's thread, read by any other; every method returns a copy.
+The sandbox's thread writes them, and any thread may read: every method returns a copy.
 """
 
 import asyncio
@@ -13,11 +13,9 @@ _TICKS_KEPT = 20_000  # 100 s
 
 
 class SandboxStats:
-    """Arrivals on `time.monotonic`, what became of them, and how late the sandbox's own loop ran.
+    """Counts of calls: when they came, how they ended, and how late the sandbox's own event loop ran.
 
-    `outcomes[endpoint]` counts `ok`, error codes as text and fault kinds; `executed[endpoint]` the calls that took
-    effect, answered or not; `units` what was billed. Calls of no endpoint count as `unknown`, followed redirects as
-    `redirected`.
+    A call to no known endpoint counts under the name `unknown`, a redirect that was followed under `redirected`.
     """
 
     def __init__(self) -> None:
@@ -36,20 +34,20 @@ class SandboxStats:
         return now
 
     def answered(self, endpoint: str, outcome: str) -> None:
-        """Count what became of a call."""
+        """Count how a call ended: `ok`, an error code as text, or a kind of fault."""
         self._outcomes[endpoint][outcome] += 1
 
     def executed_call(self, endpoint: str, units: int) -> None:
-        """Count a call that took effect."""
+        """Count a call that took effect, whether its answer arrives or not."""
         self._executed[endpoint] += 1
         self._units += units
 
     def searched(self, question: object) -> None:
-        """Remember a search, so that repeated ones can be told from distinct ones."""
+        """Remember a search, so that repeated ones can be told apart."""
         self._searches.add(hash(question))
 
     async def watch_loop(self, closing: asyncio.Event) -> None:
-        """Tick every 5 ms until `closing` and keep how late each tick came."""
+        """Wake up every 5 ms until `closing` is set, and note how late that was."""
         loop = asyncio.get_running_loop()
         due = loop.time() + _TICK_S
         while not closing.is_set():
@@ -61,7 +59,7 @@ class SandboxStats:
             due = now + _TICK_S
 
     def arrivals(self, endpoint: str) -> list[float]:
-        """Return the arrival times of an endpoint's calls on `time.monotonic`, refused ones included."""
+        """Return when an endpoint's calls came, on `time.monotonic`; refused ones are among them."""
         return self._arrivals[endpoint].tolist() if endpoint in self._arrivals else []
 
     def calls(self, endpoint: str) -> int:
@@ -80,22 +78,22 @@ class SandboxStats:
 
     @property
     def outcomes(self) -> dict[str, dict[str, int]]:
-        """Endpoint -> outcome -> calls."""
+        """Number of calls by endpoint and by how they ended."""
         return {endpoint: dict(counts) for endpoint, counts in self._outcomes.copy().items()}
 
     @property
     def executed(self) -> dict[str, int]:
-        """Endpoint -> calls that took effect."""
+        """Number of calls that took effect, by endpoint."""
         return dict(self._executed)
 
     @property
     def executed_creates(self) -> int:
-        """Tasks created, answered or not."""
+        """Number of tasks created, whether the answer arrived or not."""
         return self._executed["create"]
 
     @property
     def distinct_searches(self) -> int:
-        """Different questions among the executed searches."""
+        """Number of different questions among the searches that took effect."""
         return len(self._searches)
 
     @property

@@ -1,4 +1,4 @@
-"""The truth log: every creation that was executed, whatever its client believes."""
+"""The log of tasks: every create that was executed, whatever its client was told."""
 
 import hashlib
 import os
@@ -18,7 +18,7 @@ _FILE = "tasks.jsonl"
 
 
 class LoggedPatent(msgspec.Struct, frozen=True):
-    """A patent of a task; `score` is the search's, 0..1, None when the request had none."""
+    """A patent of a task; `score` is the search's, 0 to 1, None when the request had none."""
 
     patent_id: str
     patent_pn: str
@@ -27,7 +27,7 @@ class LoggedPatent(msgspec.Struct, frozen=True):
 
 
 class LoggedTask(msgspec.Struct, frozen=True):
-    """One executed creation; `request_sha256` is the digest of the request's body."""
+    """One executed create; `request_sha256` is the digest of the request's body in hexadecimal."""
 
     task_id: str
     at: datetime
@@ -44,18 +44,18 @@ class LoggedTask(msgspec.Struct, frozen=True):
 
 
 class TaskLog:
-    """Appends to `<folder>/tasks.jsonl`; a task is in the file before anyone can be told its id."""
+    """The file `tasks.jsonl` of a folder. A task is in it before its id is sent to anyone."""
 
     def __init__(self, folder: Path, *, clock: Callable[[], float]) -> None:
         self._path = folder / _FILE
         self._clock = clock
         self._file = private(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT)
         self._end = _cut_torn_line(self._file)
-        # task id -> offset and length of its line; filled at the first look, for most sandboxes are never asked.
+        # Offset and length of each task's line; read at the first query, since most sandboxes never get one.
         self._index: dict[str, tuple[int, int]] | None = None
 
     def add(self, creation: Creation, *, request: bytes) -> LoggedTask:
-        """Execute one creation."""
+        """Execute one create: give it an id and write it down."""
         task = LoggedTask(
             task_id=str(uuid.uuid4()),
             at=datetime.fromtimestamp(self._clock(), UTC),
@@ -88,7 +88,7 @@ class TaskLog:
 
 
 def read_tasks(folder: Path) -> Iterator[LoggedTask]:
-    """Yield what the sandbox of a folder executed, oldest first; a line still being written is left out."""
+    """Yield the tasks that the sandbox of a folder executed, oldest first, without a line that is being written."""
     path = folder / _FILE
     if not path.exists():
         return
@@ -99,7 +99,7 @@ def read_tasks(folder: Path) -> Iterator[LoggedTask]:
 
 
 def comparisons(task: LoggedTask) -> bytes:
-    """Encode the data of an AI39-2 answer: the search's scores in per cent, and no word of judgement."""
+    """Encode the data of an answer to AI39-2: the search's scores in per cent, and no judgement of the designs."""
     return msgspec.json.encode(
         {
             "task_id": task.task_id,
@@ -143,7 +143,7 @@ def _index(path: Path) -> dict[str, tuple[int, int]]:
 
 
 def _cut_torn_line(file: int) -> int:
-    """Cut what a killed sandbox left without its newline, and return the file's end."""
+    """Cut off the unfinished last line that a killed sandbox left; return the length of the file."""
     size = end = os.fstat(file).st_size
     while end and os.pread(file, 1, end - 1) != b"\n":
         end -= 1

@@ -1,4 +1,4 @@
-"""Who may call: both modes of the vendor's authentication."""
+"""Authentication, in both of the vendor's modes: access tokens and API keys."""
 
 import base64
 import hmac
@@ -17,7 +17,7 @@ _APIKEY_MISMATCH = 67200009
 
 
 class TokenDesk:
-    """Issues tokens and checks who calls; tokens are forgotten when the sandbox ends.
+    """The issue and check of tokens, which are forgotten when the sandbox ends.
 
     `clock` is the wall clock in seconds.
     """
@@ -40,7 +40,7 @@ class TokenDesk:
         self._expiry: dict[str, float] = {}
 
     def issue(self, authorization: str | None, *, content_type: str, form: str) -> Answer:
-        """Answer a call of /oauth/token."""
+        """Answer a call of /oauth/token. Raises Refused for wrong credentials or a wrong form."""
         if not _same(_credential(authorization, "Basic"), self._basic):
             raise Refused(_WRONG_KEY)
         if content_type != "application/x-www-form-urlencoded":
@@ -54,7 +54,7 @@ class TokenDesk:
         return Answer(self._shaped(token, issued_at=str(int(now * 1000))))
 
     def admit(self, authorization: str | None, apikeys: Sequence[str]) -> None:
-        """Let a business call pass or raise Refused; `apikeys` are the values of that query parameter."""
+        """Check the credentials of any other call; `apikeys` are the values of that query parameter. Raises Refused."""
         bearer = _credential(authorization, "Bearer")
         if _same(bearer, self._api_key):
             if apikeys:
@@ -71,13 +71,13 @@ class TokenDesk:
         answer = {"token": token, "token_type": "BearerToken", "expires_in": self._lifetime_s, "status": "approved"}
         if self._shape == "flat":
             return msgspec.json.encode({**answer, "issued_at": issued_at})
-        # The older shape also sends the number as text; clients must take both.
+        # The older shape, which also has the number as text: a client must understand both.
         data = {**answer, "expires_in": str(self._lifetime_s), "issued_at": issued_at}
         return msgspec.json.encode({"data": data, "status": True, "error_code": 0, "error_msg": ""})
 
 
 def _credential(authorization: str | None, scheme: str) -> str:
-    """Return what follows the scheme; empty when the header is missing or another scheme's."""
+    """Return what follows the scheme in the header; "" when there is none, or another scheme."""
     given, _, credential = (authorization or "").partition(" ")
     return credential.strip() if given.lower() == scheme.lower() else ""
 

@@ -1,6 +1,6 @@
-"""Every parameter of every endpoint as the contract has it; anything else is refused with the field's name.
+"""Parameters of every endpoint as the contract has them. Anything else is refused with the name of the field.
 
-The tables are the classes: msgspec checks types, ranges and choices and refuses unknown fields.
+The classes are the tables: msgspec checks types, ranges and choices, and refuses unknown fields.
 """
 
 from collections.abc import Iterable
@@ -31,9 +31,9 @@ _MODELS = {"D": (1, 2), "U": (3, 4)}
 
 
 class SearchP009(Struct, frozen=True, forbid_unknown_fields=True):
-    """P009's query parameters. The contract names no default for `limit`; 10 is P060's."""
+    """Query parameters of P009. The contract names no default for `limit`; 10 is that of P060."""
 
-    # What only P060 can be asked for.
+    # Parameters that only P060 has.
     model: ClassVar[int] = 0
     patent_type: ClassVar[None] = None
     country: ClassVar[None] = None
@@ -57,7 +57,7 @@ class SearchP009(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class SearchP060(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """P060's JSON body."""
+    """JSON body of P060."""
 
     url: Url
     model: Literal[1, 2, 3, 4]
@@ -91,7 +91,7 @@ class SearchP060(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 class PatentMessage(Struct, frozen=True):
-    """A hit as AI39-1 takes it; fields it does not know pass."""
+    """A hit as AI39-1 takes it; other fields are ignored."""
 
     patent_id: Text
     patent_pn: Text
@@ -108,7 +108,7 @@ class PatentMessage(Struct, frozen=True):
 
 
 class Creation(Struct, frozen=True, forbid_unknown_fields=True):
-    """AI39-1's JSON body."""
+    """JSON body of AI39-1."""
 
     urls: Annotated[tuple[Url, ...], Meta(min_length=1, max_length=100)]
     patent_messages: Annotated[tuple[PatentMessage, ...], Meta(min_length=1, max_length=100)]
@@ -117,7 +117,7 @@ class Creation(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Query(Struct, frozen=True, forbid_unknown_fields=True):
-    """AI39-2's JSON body."""
+    """JSON body of AI39-2."""
 
     task_id: Text
 
@@ -130,7 +130,7 @@ _DECODERS: dict[type[Any], msgspec.json.Decoder[Any]] = {
 
 
 def read_body(body: bytes, kind: type[Body]) -> Body:
-    """Read a JSON body; Refused names the field that is wrong."""
+    """Read a JSON body. Raises Refused with the name of the field that is wrong."""
     try:
         request: Body = _DECODERS[kind].decode(body)
     except msgspec.ValidationError as exc:
@@ -141,7 +141,7 @@ def read_body(body: bytes, kind: type[Body]) -> Body:
 
 
 def read_query(pairs: Iterable[tuple[str, str]]) -> SearchP009:
-    """Read P009's query, `apikey` left aside; Refused names the parameter that is wrong."""
+    """Read the query of P009 without `apikey`. Raises Refused with the name of the parameter that is wrong."""
     values: dict[str, str] = {}
     for name, value in pairs:
         if name == "apikey":
@@ -163,7 +163,7 @@ def refuse_parameters(names: Iterable[str]) -> None:
 
 
 def _check_search(search: SearchP009 | SearchP060) -> None:
-    """Check what a type cannot say: calendar days, windows, code lists, Locarno."""
+    """Check what types cannot express: calendar days, windows of time, lists of codes, Locarno expressions."""
     for name in _DAYS:
         _check_day(name, getattr(search, name))
     for start, end in (_DAYS[:2], _DAYS[2:]):
@@ -194,5 +194,5 @@ def _check_codes(name: str, codes: str | None, known: frozenset[str]) -> None:
 
 
 def _named(error: msgspec.ValidationError) -> str:
-    # msgspec appends the path of the object even when the text names the field already.
+    # msgspec appends the path of the object even where its text names the field already.
     return str(error).removesuffix(" - at `$`").replace("`", "'").replace("'$.", "'")[:300]
