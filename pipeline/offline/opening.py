@@ -12,7 +12,7 @@ from pipeline.job.load import load_job
 from pipeline.job.schema import JobSpec
 from pipeline.journal.storage import JOURNAL, RESULTS, Disk, open_disk
 from pipeline.results.record import RecordLines
-from pipeline.run.directory import SPEC, hold
+from pipeline.run.directory import SPEC, lock
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ def find_run(folder: Path) -> Place:
 @contextlib.contextmanager
 def opened(folder: Path) -> Iterator[Disk]:
     """Hold a run directory alone and open its files, made whole. Raises RunLocked or JournalError."""
-    with hold(folder):
+    with lock(folder):
         disk = open_disk(folder, now=time.time())
         clean = False
         try:

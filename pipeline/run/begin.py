@@ -1,10 +1,8 @@
-"""What a run begins with: the items its job lists now, or the open ones that a person has tried again."""
+"""The beginning of a run: the intake of the items that the job lists, or of those that a person selected."""
 
 import functools
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import anyio
@@ -13,59 +11,65 @@ from pipeline.engine.intake import Intake
 from pipeline.errors import SpecError
 from pipeline.job.schema import JobSpec
 from pipeline.journal.journal import Journal
-from pipeline.journal.storage import reading_only
+from pipeline.run.directory import JOB_FOLDER
+from pipeline.run.options import Again, RunOptions
 from pipeline.sources.check import fingerprint
 from pipeline.sources.items import read_items
 
-JOB_FOLDER = "job_folder"  # in the journal: where the job file lay when it was run
-_OFFERED = ("asked", "admitted", "admitting", "generation", "vendor")
+_NOTED = ("asked", "admitted", "admitting", "generation", "vendor")
 
 
-@dataclass(frozen=True, slots=True)
-class Again:
-    """The open items of a run directory, by number, that a person has tried again; `risked` when they are in doubt."""
-
-    folder: Path
-    ords: tuple[int, ...]
-    risked: bool
+async def begin(spec: JobSpec, journal: Journal, options: RunOptions) -> Intake:
+    """Return the intake of this run. Raises SpecError when the run directory belongs to another job or vendor."""
+    if options.again is not None:
+        return await _selected(journal, options.again)
+    return await _listed(spec, journal, accept_changes=options.accept_changes)
 
 
-async def prepare(spec: JobSpec, journal: Journal, *, accept_changes: bool) -> Intake:
-    """Decide what is new since the last run of this directory, and refuse a silent change of what was asked.
+async def _selected(journal: Journal, again: Again) -> Intake:
+    """Let these items alone be worked on; the sources of the job are not read."""
+    await journal.waiting.choose(again.ords, risked=again.risked)
+    known = await journal.recall(_NOTED)
+    intake = Intake((), journal, generation=int(known["generation"] or 0), fingerprint="")
+    intake.skip()
+    return intake
 
-    A job whose sources are as they were is not read again. When they changed, all of them are read before anything is
-    sent, because a known id may show another picture now.
+
+async def _listed(spec: JobSpec, journal: Journal, *, accept_changes: bool) -> Intake:
+    """Find out what the job lists that the journal does not know yet. There are three cases:
+
+    1. The sources changed since they were read. All of them are read before anything is sent, because a known id may
+       show another picture now. A run that is refused or killed meanwhile leaves the journal as it was.
+    2. The sources are as they were, and were read to their end: they are not read again.
+    3. They were never read to their end: they are read while the first items are worked on.
     """
-    known = await journal.recall(_OFFERED)
+    known = await journal.recall(_NOTED)
     if refused := refusal(spec, vendor=known["vendor"], asked=known["asked"], accept_changes=accept_changes):
         raise SpecError(*refused)
-    asked = _asked(spec)
     await journal.remember({"vendor": spec.host})
-    print_ = await anyio.to_thread.run_sync(fingerprint, spec)
+    now = await anyio.to_thread.run_sync(fingerprint, spec)
     generation = int(known["generation"] or 0)
-    intake = functools.partial(Intake, read_items(spec), journal, fingerprint=print_, accept_changes=accept_changes)
-    noted = {"asked": asked, JOB_FOLDER: str(spec.folder)}
-    if generation > 0 and print_ not in (known["admitted"], known["admitting"]):
-        # What is noted of changed sources is noted once all of them are in: refused or killed, nothing has happened.
-        fresh = intake(generation=generation + 1)
-        await fresh.run_whole()
+    intake = functools.partial(Intake, read_items(spec), journal, fingerprint=now, accept_changes=accept_changes)
+    noted = {"asked": _asked(spec), JOB_FOLDER: str(spec.folder)}
+    if generation > 0 and now not in (known["admitted"], known["admitting"]):
+        changed = intake(generation=generation + 1)
+        await changed.run_whole()
         await journal.remember(noted)
-        return fresh
+        return changed
     await journal.requeue_failed()
-    if known["admitted"] == print_:
+    if known["admitted"] == now:
         await journal.remember(noted)
         same = intake(generation=generation)
         same.skip()
         return same
-    # A first reading that was cut short goes on in its generation: what it has read is listed still.
+    # If the first intake was interrupted, keep its generation number, so that rows already read count as listed.
     generation = max(1, generation)
-    begun = {"admitted": "", "admitting": print_, "generation": str(generation)}
-    await journal.remember(noted | begun)
+    await journal.remember(noted | {"admitted": "", "admitting": now, "generation": str(generation)})
     return intake(generation=generation)
 
 
 def refusal(spec: JobSpec, *, vendor: str | None, asked: str | None, accept_changes: bool = False) -> list[str]:
-    """Why this job may not go on in a run directory that belongs to `vendor` and was `asked` that; [] when it may."""
+    """List why this job may not go on in a run directory of `vendor` that was `asked` that; [] when it may."""
     if vendor not in (None, spec.host):
         return [
             f"this run directory belongs to {vendor}, not to {spec.host}: what one has found and paid says "
@@ -78,26 +82,6 @@ def refusal(spec: JobSpec, *, vendor: str | None, asked: str | None, accept_chan
 
 def _asked(spec: JobSpec) -> str:
     return json.dumps(spec.asked(), sort_keys=True)
-
-
-async def prepare_again(journal: Journal, again: Again) -> Intake:
-    """Let these items alone be worked on; the sources of the job are not read."""
-    await journal.waiting.choose(again.ords, risked=again.risked)
-    known = await journal.recall(_OFFERED)
-    intake = Intake((), journal, generation=int(known["generation"] or 0), fingerprint="")
-    intake.skip()
-    return intake
-
-
-def job_folder(folder: Path) -> Path:
-    """Where the job file of a run lay. Raises SpecError when that is not known, or not there any more."""
-    with reading_only(folder) as db:
-        known = db.meta(JOB_FOLDER)
-    if known is None:
-        raise SpecError(f"{folder} does not say where its job file lies; `pipeline run` that job file once, then retry")
-    if not Path(known).is_dir():
-        raise SpecError(f"{folder}: its job file's folder {known} is gone; put it back, or `pipeline run` the job file")
-    return Path(known)
 
 
 def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

@@ -1,4 +1,4 @@
-"""A run directory: where it lies, who may write in it, and the files beside the journal."""
+"""A run directory: where it lies, the lock on it, and the names of the files beside the journal."""
 
 import json
 import os
@@ -18,11 +18,12 @@ from pipeline.system.files import write_whole
 
 SUMMARY, SPEC, LOG, REPORT, LOCK = "summary.json", "spec.yaml", "run.log.jsonl", "report.html", "lock"
 
-LOCK_WAIT_S = 1.0  # `status` holds the lock for a moment to see whether someone runs
+JOB_FOLDER = "job_folder"  # a key in the journal: where the job file lay when it was run
+LOCK_WAIT_S = 1.0  # `status` takes the lock for a moment to see whether a run is under way
 
 
 def run_folder(spec: JobSpec, *, now: datetime, new: bool = False) -> Path:
-    """The run directory of a job: the newest of its name, or with `new` the next one.
+    """Return the run directory of a job: the newest of its name, or with `new` the next one.
 
     Further runs are numbered with a dot (`name.2`), which a job's name cannot hold. Periods follow the local date.
     """
@@ -44,16 +45,16 @@ def run_folder(spec: JobSpec, *, now: datetime, new: bool = False) -> Path:
 
 
 @contextmanager
-def hold(folder: Path) -> Iterator[None]:
-    """Create the run directory if need be, prove that it can be written, and hold it alone.
+def lock(folder: Path) -> Iterator[None]:
+    """Lock the run directory until the block ends, and prove that it can be written; create it if need be.
 
-    Raises RunLocked when another process holds it, JournalError when it cannot be written.
+    Raises RunLocked when another process has locked it, JournalError when it cannot be written.
     """
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         _refuse_links(folder)
-        lock = FileLock(folder / LOCK, timeout=LOCK_WAIT_S, mode=0o600)
-        lock.acquire()
+        file_lock = FileLock(folder / LOCK, timeout=LOCK_WAIT_S, mode=0o600)
+        file_lock.acquire()
     except Timeout:
         raise RunLocked(f"{folder} is in use by another process{_holder(folder)}; wait for it, or stop it") from None
     except OSError as exc:
@@ -66,11 +67,11 @@ def hold(folder: Path) -> Iterator[None]:
         (folder / LOCK).write_text(json.dumps({"pid": os.getpid(), "host": socket.gethostname()}), encoding="utf-8")
         yield
     finally:
-        lock.release()
+        file_lock.release()
 
 
 def _refuse_links(folder: Path) -> None:
-    """A link would make a run write somewhere else; so would a device or a pipe."""
+    """Refuse links, devices and pipes, which would make a run write somewhere else. Raises JournalError."""
     if folder.is_symlink():
         raise JournalError(f"{folder} is a link; name the real folder in output.dir, or remove the link")
     for entry in (*os.scandir(folder), *(os.scandir(folder / SPOOL) if (folder / SPOOL).is_dir() else ())):

@@ -1,4 +1,4 @@
-"""The embedded sandbox: its address while a run lasts, and the pictures behind its URLs."""
+"""The embedded sandbox: a server for as long as a run lasts, and the pictures behind its URLs."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,7 +9,7 @@ from pipeline.job.schema import JobSpec
 
 @contextmanager
 def address(spec: JobSpec, folder: Path) -> Iterator[str]:
-    """The vendor's address; for the sandbox, that of one started in a thread of its own for as long as this lasts."""
+    """Yield the vendor's address; for the sandbox, start one in a thread of its own until the block ends."""
     if not spec.sandbox:
         yield spec.api.base_url
         return
@@ -24,7 +24,7 @@ def address(spec: JobSpec, folder: Path) -> Iterator[str]:
 
 
 def hit_picture(spec: JobSpec, folder: Path) -> Callable[[str], bytes | None]:
-    """What gives the report the pictures behind URLs: the sandbox's own; a vendor's are left to the browser."""
+    """Return a function that reads the picture behind a URL of the sandbox; a vendor's are left to the browser."""
     if not spec.sandbox:
         return lambda _: None
     from pipeline.sandbox.pictures import PictureStore

@@ -1,4 +1,4 @@
-"""A job file to a job that can be run: spec, credentials, remarks."""
+"""A job ready to run: its file as a spec, the credentials it needs, and remarks for the person."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -11,27 +11,25 @@ from pipeline.job.environment import Environment, read_environment
 from pipeline.job.load import load_job
 from pipeline.job.outlook import warnings
 from pipeline.job.schema import JobSpec
-from pipeline.run.begin import job_folder
-from pipeline.run.directory import SPEC
+from pipeline.journal.storage import reading_only
+from pipeline.run.directory import JOB_FOLDER, SPEC
 from pipeline.system.masking import hide
 
 SANDBOX_CREDENTIALS = Credentials(client_id="sandbox", client_secret="sandbox-secret")  # noqa: S106 - it guards nothing
-
-
-PUBLIC = ("sandbox", "sandbox-secret", "sandbox-key")  # a sandbox's credentials: words that texts may hold
+PUBLIC = ("sandbox", "sandbox-secret", "sandbox-key")  # a sandbox's credentials are words that any text may hold
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A loaded job, ready to run: its spec, who we are to the vendor, and remarks for the person."""
+    """A job that can be run."""
 
     spec: JobSpec
     credentials: Credentials
-    remarks: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()  # sentences that a person should read before anything is paid
 
 
 def load_spec(path: Path, *, overrides: Sequence[str] = (), environment: Mapping[str, str] | None = None) -> JobSpec:
-    """Load a job file only to look at it: no credentials are needed."""
+    """Load a job file that will not be run: no credentials are needed."""
     return load_job(path, overrides=overrides, environment=_environment(path, environment))
 
 
@@ -44,16 +42,27 @@ def load(path: Path, *, overrides: Sequence[str] = (), environment: Mapping[str,
 def load_again(folder: Path, *, overrides: Sequence[str] = (), environment: Mapping[str, str] | None = None) -> Job:
     """Load the job of a run directory as it was run, with the credentials that lie beside its job file.
 
-    `overrides` may change how the vendor is called and no more: what is tried again is asked as it was before.
+    `overrides` may change how the vendor is called and no more: an item that is retried is asked as it was before.
     """
     keys = [text.partition("=")[0].strip() for text in overrides]
     if wrong := [key for key in keys if not key.startswith("api.") or key.startswith("api.base_url")]:
         only = "only keys of api but base_url can be set here, such as api.qps=10"
         raise SpecError(*(f"--set {key}: {only}" for key in wrong))
-    home = job_folder(folder)
+    home = _job_folder(folder)
     found = _environment(home / SPEC, environment)
     spec = load_job(folder / SPEC, overrides=overrides, environment=found, as_run=True)
     return _job(spec.with_folder(home), found)
+
+
+def _job_folder(folder: Path) -> Path:
+    """Return where the job file of a run lay. Raises SpecError when that is not known, or not there any more."""
+    with reading_only(folder) as db:
+        known = db.meta(JOB_FOLDER)
+    if known is None:
+        raise SpecError(f"{folder} does not say where its job file lies; `pipeline run` that job file once, then retry")
+    if not Path(known).is_dir():
+        raise SpecError(f"{folder}: its job file's folder {known} is gone; put it back, or `pipeline run` the job file")
+    return Path(known)
 
 
 def _environment(path: Path, process: Mapping[str, str] | None) -> Environment:

@@ -1,14 +1,15 @@
-"""Composes a run from its parts: reads the environment and the files, wires client, journal and engine, ends in order.
+"""Execution of a job in this process: the one place that puts a run together from its parts.
 
-Used by the command line and by `from pipeline import run_job`.
+The run directory and the account are locked, the journal is opened, the vendor's client and the engine are built on it;
+at the end everything is closed in the opposite order.
 """
 
 import functools
 import logging
 import os
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -18,7 +19,8 @@ from pipeline.calls.account import Part, account_of, use_account
 from pipeline.calls.client import Client
 from pipeline.calls.limiter import Limiter
 from pipeline.calls.pauses import QuotaGate
-from pipeline.calls.transport import open_transport
+from pipeline.calls.stats import Stats
+from pipeline.calls.transport import Transport, open_transport
 from pipeline.endpoints.consequences import effective
 from pipeline.endpoints.patsnap.endpoints import endpoints_for
 from pipeline.engine.engine import Engine
@@ -34,17 +36,18 @@ from pipeline.journal.writer import Writer
 from pipeline.models import PAID, WAITING, Kind
 from pipeline.results.record import RecordLines
 from pipeline.results.summary import RunSummary
-from pipeline.run.begin import prepare, prepare_again
-from pipeline.run.directory import LOG, SPEC, hold, run_folder
+from pipeline.run.begin import begin
+from pipeline.run.directory import LOG, SPEC, lock, run_folder
 from pipeline.run.embedded_sandbox import address, hit_picture
 from pipeline.run.end import Ending, end, write_report_page
+from pipeline.run.heartbeat import Heartbeat
 from pipeline.run.load import Job, load
 from pipeline.run.options import RunOptions
-from pipeline.run.progress import Watch
+from pipeline.run.progress import Gauges
 from pipeline.run.signals import stop_on_signals
 from pipeline.sources.check import check_sources
 from pipeline.sources.pictures import read_picture
-from pipeline.system.clock import iso, steady
+from pipeline.system.clock import Clocks, iso, steady
 from pipeline.system.event_log import run_log
 from pipeline.system.files import write_whole
 from pipeline.system.interpreter import tuned
@@ -53,54 +56,71 @@ _log = logging.getLogger(__name__)
 
 
 def run_job(path: str | Path, *, overrides: Sequence[str] = (), options: RunOptions | None = None) -> RunSummary:
-    """Run the job file at `path`, or go on with it; return what it came to.
+    """Run the job file at `path`, or go on with it; return its summary.
 
-    Raises SpecError, RunLocked or JournalError. Everything else that can stop a run is in the summary's `exit_code` and
-    `exit_reason`. After a crash of any kind the same call goes on where the run stood, and pays nothing twice.
+    `overrides` change keys of the job file (`api.qps=10`). After a crash of any kind the same call goes on where the
+    run stood, and pays nothing twice. Raises SpecError, RunLocked or JournalError; everything else that can end a run
+    is in the summary's `exit_code` and `exit_reason`.
+
+    >>> summary = run_job("configs/demo.yaml", overrides=["output.dir=runs"])  # doctest: +SKIP
+    >>> print(summary.exit_code, summary.items["tasked"], summary.results)  # doctest: +SKIP
+    0 36 runs/demo/results.jsonl
     """
     options = options or RunOptions()
-    return run_loaded(load(Path(path), overrides=overrides, environment=options.environment), options)
+    return LocalExecutor().run(load(Path(path), overrides=overrides, environment=options.environment), options)
 
 
-def run_loaded(job: Job, options: RunOptions) -> RunSummary:
-    """Run a loaded job; see `run_job`."""
-    if options.again is None:
-        check_sources(job.spec)
-    if options.wait_quota and job.spec.api.quota_reset is None:
-        raise SpecError(
-            '--wait-quota needs api.quota_resets_at in the job file, for example "00:00+08:00"'
-            + (", or here with --set" if options.again is not None else "")
-        )
-    umask = os.umask(0o077)
-    try:
-        with (
-            _held(job, options) as (folder, part),
-            run_log(folder / LOG),
-            address(job.spec, folder) as url,
-            tuned(),
-        ):
-            return anyio.run(functools.partial(_run, job, options, folder, url, part))
-    except BaseExceptionGroup as group:
-        raise _first(group) from None
-    finally:
-        os.umask(umask)
+class LocalExecutor:
+    """The executor of this process; see `interface.Executor`."""
+
+    def run(self, job: Job, options: RunOptions) -> RunSummary:
+        """Run a loaded job. Raises SpecError, RunLocked or JournalError."""
+        if options.again is None:
+            check_sources(job.spec)
+        if options.wait_quota and job.spec.api.quota_reset is None:
+            raise SpecError(
+                '--wait-quota needs api.quota_resets_at in the job file, for example "00:00+08:00"'
+                + (", or here with --set" if options.again is not None else "")
+            )
+        umask = os.umask(0o077)
+        try:
+            with (
+                _locked(job, options) as (folder, part),
+                run_log(folder / LOG),
+                address(job.spec, folder) as url,
+                tuned(),
+            ):
+                return anyio.run(_run, job, options, _Place(folder, url, part))
+        except BaseExceptionGroup as group:
+            raise _first(group) from None
+        finally:
+            os.umask(umask)
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """What a run has locked and started before it sends anything."""
+
+    folder: Path
+    base_url: str
+    part: Part
 
 
 @contextmanager
-def _held(job: Job, options: RunOptions) -> Iterator[tuple[Path, Part]]:
-    """Hold the run directory, then our part of the account: who runs the same job is told about the directory.
+def _locked(job: Job, options: RunOptions) -> Iterator[tuple[Path, Part]]:
+    """Lock the run directory, then our part of the account: whoever runs the same job is told about the directory.
 
-    A new directory is made only once the account is ours: one without a run in it would be gone on with later.
+    Create a new run directory only after the account is locked; otherwise an empty one would be resumed next time.
     """
-    with ExitStack() as held:
+    with ExitStack() as locks:
         folder = _folder(job, options)
         there = folder.is_dir()
         if there:
-            held.enter_context(hold(folder))
-        part = held.enter_context(_part(job, options))
+            locks.enter_context(lock(folder))
+        part = locks.enter_context(_part(job, options))
         if not there:
             folder = _folder(job, options)
-            held.enter_context(hold(folder))
+            locks.enter_context(lock(folder))
         yield folder, part
 
 
@@ -111,7 +131,7 @@ def _folder(job: Job, options: RunOptions) -> Path:
 
 
 def _part(job: Job, options: RunOptions) -> AbstractContextManager[Part]:
-    """Our part of the account's calls per second; every sandbox has an account of its own."""
+    """Lock our part of the account's calls per second; every sandbox is an account of its own."""
     from platformdirs import user_state_path
 
     for kind in PAID:
@@ -130,40 +150,23 @@ def _limiters(spec: JobSpec, part: Part) -> dict[Kind, Limiter]:
     return limiters
 
 
-async def _run(job: Job, options: RunOptions, folder: Path, base_url: str, part: Part) -> RunSummary:
-    spec = job.spec
-    started_at, began = time.time(), steady()
+async def _run(job: Job, options: RunOptions, place: _Place) -> RunSummary:
+    """Open the journal, work on the items, and write the results; the journal is closed whatever happens."""
+    spec, folder, clocks = job.spec, place.folder, Clocks()
+    started_at, started = clocks.wall(), clocks.steady()
     as_run, digest = spec_as_run(spec)
     records = RecordLines(spec, digest)
     writer = Writer(functools.partial(open_disk, folder, now=started_at))
     recovered = (await writer.start()).recovered
     budgets = {kind: spec.api.budget_of(kind) for kind in PAID}
     journal = Journal(writer, budgets=budgets, duplicates=spec.api.duplicates)
-    await journal.remember({"started_at": iso(started_at)})
-    _log.info("run.started job=%s recovered=%s", spec.name, recovered)
     try:
-        intake = await _prepare(spec, journal, options)
+        await journal.remember({"started_at": iso(started_at)})
+        _log.info("run.started job=%s recovered=%s", spec.name, recovered)
+        intake = await begin(spec, journal, options)
         write_whole(folder / SPEC, as_run)
-        quota = QuotaGate(spec.api.quota_reset if options.wait_quota else None, say=options.say)
-        async with open_transport(base_url, proxy=spec.api.proxy, ca_file=spec.api.ca_file) as transport:
-            client = Client(
-                transport,
-                job.credentials,
-                _limiters(spec, part),
-                on_sent=options.on_sent,
-                table=effective(spec.api.overrides()),
-                quota=quota,
-            )
-            read = functools.partial(read_picture, spec.root_path)
-            endpoints = endpoints_for(spec.search, report_lang=spec.task.report_lang, country=spec.task.country)
-            ports = Ports(spec, endpoints, client, journal, read)
-            tally = await journal.begin()
-            engine = Engine(ports, intake, records, tally=tally)
-            watch = Watch(spec, engine, client, journal, folder=folder)
-            require_room(folder, sum(tally.get(state, 0) for state in WAITING))
-            with ballast(folder):
-                await _drive(engine, watch, options, drain_s=spec.api.drain_s)
-        ending = Ending(folder, records, engine, journal, client.stats, started_at, began)
+        engine, stats = await _work(job, options, place, journal, intake, records)
+        ending = Ending(folder, records, engine, journal, stats, started_at, started)
         summary = await end(ending, generation=intake.generation, limited=options.limit is not None)
         _log.info("run.ended exit_code=%s %s", summary.exit_code, summary.exit_reason)
     finally:
@@ -174,25 +177,54 @@ async def _run(job: Job, options: RunOptions, folder: Path, base_url: str, part:
     return summary
 
 
-async def _drive(engine: Engine, watch: Watch, options: RunOptions, *, drain_s: float) -> None:
-    """Run the engine while signals are heard and the run is shown."""
+async def _work(
+    job: Job, options: RunOptions, place: _Place, journal: Journal, intake: Intake, records: RecordLines
+) -> tuple[Engine, Stats]:
+    """Work on the items until nothing more can be done; return the engine and the counts of calls."""
+    spec = job.spec
+    async with open_transport(place.base_url, proxy=spec.api.proxy, ca_file=spec.api.ca_file) as transport:
+        client = _client(job, options, transport, place.part)
+        read = functools.partial(read_picture, spec.root_path)
+        tally = await journal.begin()
+        endpoints = endpoints_for(spec.search, report_lang=spec.task.report_lang, country=spec.task.country)
+        engine = Engine(Ports(spec, endpoints, client, journal, read), intake, records, tally=tally)
+        gauges = Gauges(spec, engine, client, journal)
+        heartbeat = Heartbeat(engine, client, journal, folder=place.folder)
+        require_room(place.folder, sum(tally.get(state, 0) for state in WAITING))
+        with ballast(place.folder):
+            await _drive(engine, heartbeat, gauges, options, drain_s=spec.api.drain_s)
+    return engine, client.stats
+
+
+def _client(job: Job, options: RunOptions, transport: Transport, part: Part) -> Client:
+    api = job.spec.api
+    return Client(
+        transport,
+        job.credentials,
+        _limiters(job.spec, part),
+        on_sent=options.on_sent,
+        table=effective(api.overrides()),
+        quota=QuotaGate(api.quota_reset if options.wait_quota else None, say=options.say),
+    )
+
+
+async def _drive(engine: Engine, heartbeat: Heartbeat, gauges: Gauges, options: RunOptions, *, drain_s: float) -> None:
+    """Run the engine to its end beside the heartbeat and the handling of signals; show the last picture."""
+
+    def show() -> None:
+        if options.observer is not None:
+            options.observer.update(gauges.picture())
+
     async with anyio.create_task_group() as around:
         with anyio.CancelScope() as work:
             around.start_soon(functools.partial(stop_on_signals, engine, drain_s=drain_s, work=work))
-            around.start_soon(watch.run, options.observer)
+            around.start_soon(heartbeat.run, show)
             await engine.run(limit=options.limit)
-        if options.observer is not None:
-            options.observer.update(watch.look())
+        show()
         around.cancel_scope.cancel()
 
 
-async def _prepare(spec: JobSpec, journal: Journal, options: RunOptions) -> Intake:
-    if options.again is not None:
-        return await prepare_again(journal, options.again)
-    return await prepare(spec, journal, accept_changes=options.accept_changes)
-
-
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """The one error behind a task group's group: nested groups hold the same failure from several workers."""
+    """Return the first error of nested groups: they hold the same failure, seen by several workers."""
     inner = group.exceptions[0]
     return _first(inner) if isinstance(inner, BaseExceptionGroup) else inner

@@ -3,30 +3,40 @@
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from pipeline.calls.account import Busy
 from pipeline.models import Kind
-from pipeline.run.begin import Again
 from pipeline.run.progress import Observer
 
 
 @dataclass(frozen=True, slots=True)
-class RunOptions:
-    """How a job is run: `new` starts another run directory, `limit` begins at most so many items.
+class Again:
+    """Open items of a run directory that a person wants to have worked on again, and no others."""
 
-    `busy` and `share` say what to do about other processes with the same account (see account.py), `wait_quota` waits
-    for the daily limit to be lifted instead of ending. `say` is told what a person should read at once. `on_sent` is
-    told the loop's time of every paid call, the moment its headers go out.
+    folder: Path
+    ords: tuple[int, ...]  # the numbers of the items in the journal
+    risked: bool  # True when they are in doubt: each may be paid twice
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """Options of one run; none of them changes what is asked of the vendor.
+
+    >>> RunOptions(limit=100, share=0.5).limit
+    100
     """
 
-    new: bool = False
-    limit: int | None = None
-    accept_changes: bool = False
-    again: Again | None = None
-    busy: Busy = "exit"
-    share: float = 1.0
-    wait_quota: bool = False
-    say: Callable[[str], None] = lambda _: None
+    new: bool = False  # start another run directory instead of going on with the last
+    limit: int | None = None  # begin at most so many items
+    accept_changes: bool = False  # go on although the job asks something else than before
+    again: Again | None = None  # work on these open items alone
+    busy: Busy = "exit"  # while another process uses the account: raise RunLocked, or `wait` for it
+    share: float = 1.0  # of every QPS of the account; above 0, at most 1
+    wait_quota: bool = False  # wait for the daily limit to be lifted instead of ending the run
+    say: Callable[[str], None] = lambda _: None  # called with a line that a person should read at once
     observer: Observer | None = None
-    on_sent: Callable[[Kind, float], None] | None = None
-    environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    on_sent: Callable[[Kind, float], None] | None = (
+        None  # called for every paid call as it leaves, with the loop's time
+    )
+    environment: Mapping[str, str] = field(default_factory=lambda: os.environ)  # holds the credentials; .env adds to it

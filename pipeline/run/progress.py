@@ -1,129 +1,77 @@
-"""A run as it goes: one frozen picture of it, a few times a second, for whoever wants to show it."""
+"""The picture of a run as it goes, for whoever wants to show it."""
 
-import logging
 from collections import deque
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
 import anyio
 
 from pipeline.calls.client import Client
 from pipeline.engine.engine import Engine
-from pipeline.errors import JournalError
 from pipeline.job.schema import JobSpec
-from pipeline.journal.emergency import require_room
 from pipeline.journal.journal import Journal
 from pipeline.models import PAID, WAITING, Kind, State
-from pipeline.system.clock import Clocks, Ticks
 
-EVERY_S = 0.25
 RATE_OVER_S = 5.0
-ANSWER_S = 5.0  # the vendor's normal answer time: what the last items still take
-
-_log = logging.getLogger(__name__)
+ANSWER_S = 5.0  # the vendor's normal answer time: the last items take that much longer
 
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """Calls of one kind: sent in this run, per second lately, the limit and what it has been slowed to."""
+    """Calls of one kind."""
 
-    sent: int
-    per_s: float
-    limit_per_s: float
-    slowed_to_per_s: float
-    spent: int
-    budget: int | None
+    sent: int  # in this run
+    per_s: float  # sent per second over the last five seconds
+    limit_per_s: float  # our part of the account's QPS
+    slowed_to_per_s: float  # below the limit after the vendor said that it is too fast
+    spent: int  # against the budget, over the life of the run directory
+    budget: int | None  # None without a limit
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """The run at one moment. `items` adds up to everything that is in so far; `all_in` once nothing more will come.
-
-    `waits_until` is when calls try again that wait for the day's limit (epoch seconds).
-    """
+    """A run at one moment."""
 
     elapsed_s: float
-    items: dict[State, int]
-    in_flight: int
-    all_in: bool
+    items: dict[State, int]  # that are in so far, by state
+    in_flight: int  # items of which something was sent and that have not ended yet
+    all_in: bool  # True once every item of the job is in
     flows: dict[Kind, Flow]
-    units: float
-    paused_s: float
-    left_s: float | None
-    binds: str
-    ending: str | None
-    waits_until: float | None = None
+    units: float  # billed in this run, as the vendor says
+    paused_s: float  # until calls go again; 0 while they go
+    left_s: float | None  # expected until the end; None while nobody can tell
+    binds: str  # what the rest of the run waits for most; empty when `left_s` is None
+    ending: str | None  # the reason why the run is ending early
+    waits_until: float | None = None  # seconds since the epoch; calls wait for the day's limit to be lifted until then
 
 
 class Observer(Protocol):
-    """Shows a run to someone."""
+    """A display of a run, given to `RunOptions`.
+
+    >>> class Counter:
+    ...     def update(self, progress: Progress) -> None:
+    ...         print(sum(progress.items.values()), "items,", progress.in_flight, "in flight")
+    >>> from pipeline import RunOptions
+    >>> options = RunOptions(observer=Counter())
+    """
 
     def update(self, progress: Progress) -> None:
-        """Called a few times a second from the run's event loop: be quick, never raise."""
+        """Show the run as it is now; called a few times a second in the run's event loop: be quick, never raise."""
 
 
-class Watch:
-    """Takes the pictures."""
+class Gauges:
+    """The readings of one run's parts, put together into a picture; made in the run's event loop as it starts."""
 
-    def __init__(
-        self,
-        spec: JobSpec,
-        engine: Engine,
-        client: Client,
-        journal: Journal,
-        *,
-        folder: Path | None = None,
-        clocks: Clocks | None = None,
-    ) -> None:
+    def __init__(self, spec: JobSpec, engine: Engine, client: Client, journal: Journal) -> None:
         self._spec = spec
         self._engine = engine
         self._client = client
         self._journal = journal
         self._began = anyio.current_time()
-        self._recent: dict[Kind, deque[tuple[float, int]]] = {kind: deque() for kind in PAID}
-        self._ticks = Ticks(clocks or Clocks())
-        self._folder = folder
+        self._recent: dict[Kind, deque[tuple[float, int]]] = {kind: deque() for kind in PAID}  # (time, sent by then)
 
-    async def run(self, observer: Observer | None) -> None:
-        """Show the run until cancelled, and let the counts of calls follow to disk once a second."""
-        ticks = 0
-        while True:
-            if observer is not None:
-                observer.update(self.look())
-            self.look_at_the_clock()
-            self._mind_the_room()
-            if ticks % 4 == 0:
-                self._note_calls()
-            ticks += 1
-            await anyio.sleep(EVERY_S)
-
-    def look_at_the_clock(self) -> None:
-        """After a step of the clock or a sleep, let the client take nothing for granted."""
-        jump = self._ticks.tick()
-        if jump is not None:
-            _log.warning("clock.jumped step_s=%.1f gap_s=%.1f", jump.step_s, jump.gap_s)
-            self._client.clock_jumped()
-
-    def _mind_the_room(self) -> None:
-        """Once all items are in, end the run in good order if the disk will not hold what is left of them."""
-        if self._folder is None or not self._engine.all_in:
-            return
-        items = self._engine.items()
-        try:
-            require_room(self._folder, sum(items[state] for state in WAITING))
-        except JournalError as error:
-            self._engine.drain(error)
-        self._folder = None
-
-    def _note_calls(self) -> None:
-        try:
-            self._journal.budget.note_calls(self._client.stats.units)
-        except JournalError as error:  # what is under way must still be waited for: the engine ends the run
-            self._engine.journal_failed(error)
-
-    def look(self) -> Progress:
-        """Take one picture."""
+    def picture(self) -> Progress:
+        """Read all gauges once."""
         now = anyio.current_time()
         flows = {kind: self._flow(kind, now) for kind in PAID}
         left_s, binds = self._left(flows)
@@ -161,13 +109,17 @@ class Watch:
         )
 
     def _left(self, flows: dict[Kind, Flow]) -> tuple[float | None, str]:
-        """Seconds left and what they wait for; None while nobody can tell."""
+        """Return the seconds that are left, and what they wait for.
+
+        Three things can bind: the vendor lifts the day's limit, at a time that says nothing of the rest; its answers
+        come much slower than the limits allow; or the slowest limit, which is the usual case.
+        """
         items = self._engine.items()
         waiting = sum(items[state] for state in WAITING)
         if not waiting or not self._engine.all_in or self._engine.ended_by is not None:
             return None, ""
         if self._client.waits_until is not None:
-            return None, ""  # the vendor decides
+            return None, ""
         kinds = self._spec.kinds(local=flows[Kind.UPLOAD].sent > 0)
         slowest = min(kinds, key=lambda kind: flows[kind].slowed_to_per_s)
         rate = flows[slowest].slowed_to_per_s

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: the first ends the run in good order, the second at once."""
+"""Ctrl-C and SIGTERM: the first signal ends the run in good order, the second one at once."""
 
 import logging
 import signal
@@ -14,8 +14,8 @@ _log = logging.getLogger(__name__)
 async def stop_on_signals(engine: Engine, *, drain_s: float, work: anyio.CancelScope) -> None:
     """Wait for signals until cancelled.
 
-    First signal: begin nothing and search nothing more, let paid searches become tasks; after `drain_s` send nothing.
-    Second signal: cancel `work`; creates whose answer is still out are then in doubt.
+    1. The first signal: begin and search nothing more, let paid searches become tasks; after `drain_s` send nothing.
+    2. The second signal: cancel `work`; creates whose answer is still out are then in doubt.
     """
     try:
         receiver = anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM)
@@ -23,10 +23,10 @@ async def stop_on_signals(engine: Engine, *, drain_s: float, work: anyio.CancelS
         return
     async with anyio.create_task_group() as drains:
         with receiver as signals:
-            heard = 0
+            count = 0
             async for number in signals:
-                heard += 1
-                if heard > 1:
+                count += 1
+                if count > 1:
                     _log.warning("run.cut_short signal=%s", number)
                     work.cancel()
                     continue

@@ -11,9 +11,10 @@ import pytest
 
 from pipeline import RunOptions, RunSummary, run_job
 from pipeline.cli import main as cli
-from pipeline.cli.commands import run as run_module
 from pipeline.journal.storage import connect
 from pipeline.models import State
+from pipeline.run.load import Job
+from pipeline.run.local import LocalExecutor
 from pipeline.sandbox.resources import resource
 from pipeline.sandbox.tasks import read_tasks
 from tests.cli.test_commands import _on_a_terminal
@@ -240,13 +241,13 @@ def test_a_retry_takes_part_waits_for_the_account_and_for_the_day_as_a_run_does(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     taken: list[RunOptions] = []
-    run_loaded = run_module.run_loaded
+    run_local = LocalExecutor.run
 
-    def seen(loaded: run_module.Job, options: RunOptions) -> RunSummary:
+    def seen(executor: LocalExecutor, loaded: Job, options: RunOptions) -> RunSummary:
         taken.append(options)
-        return run_loaded(loaded, options)
+        return run_local(executor, loaded, options)
 
-    monkeypatch.setattr(run_module, "run_loaded", seen)
+    monkeypatch.setattr(LocalExecutor, "run", seen)
     resets = 'api.quota_resets_at="00:00"'
     with vendor(tmp_path, faults=FaultPlan.scripted({"search": ["68300010"]})) as server:
         run(job(tmp_path, url=server.url, pictures=1))

@@ -1,9 +1,7 @@
 """Clocks that are set, machines that sleep: what was bought ages all the same, and no burst follows. Nobody waits."""
 
 import asyncio
-import logging
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import anyio
@@ -17,7 +15,6 @@ from pipeline.engine.item import process_item
 from pipeline.engine.meter import ItemMeter
 from pipeline.engine.parts import Ports
 from pipeline.models import EXPIRY_MARGIN_S, HITS_LIFE_S, UPLOAD_LIFE_S, Kind, State, Tasked, Upload
-from pipeline.run.progress import Watch
 from pipeline.sources.pictures import Picture
 from pipeline.system.clock import Age, Clocks, Ticks
 from tests.support.fakes import NOW, FakeVendor, admitted, endpoints_of, hits, job, open_journal, states, url, work_of
@@ -184,34 +181,6 @@ async def test_a_stored_upload_from_the_future_is_made_again(tmp_path: Path) -> 
 
 
 # --- what the run does about it ---
-
-
-def watch_of(of: Time, client: Any) -> Watch:
-    async def build() -> Watch:
-        none: Any = None
-        return Watch(none, none, client, none, clocks=of.clocks)
-
-    return anyio.run(build)
-
-
-def test_a_jump_is_logged_and_the_client_takes_nothing_for_granted(caplog: pytest.LogCaptureFixture) -> None:
-    of, woken = Time(), list[int]()
-    watch = watch_of(of, SimpleNamespace(clock_jumped=lambda: woken.append(1)))
-    with caplog.at_level(logging.INFO, logger="pipeline"):
-        for _ in range(4):
-            of.pass_(0.25)
-            watch.look_at_the_clock()
-        assert woken == []
-        of.step(-HOUR)
-        watch.look_at_the_clock()
-        of.pass_(10 * HOUR)
-        watch.look_at_the_clock()
-        watch.look_at_the_clock()
-    assert woken == [1, 1]
-    assert [record.getMessage() for record in caplog.records] == [
-        "clock.jumped step_s=-3600.0 gap_s=0.0",
-        "clock.jumped step_s=0.0 gap_s=36000.0",
-    ]
 
 
 @pytest.mark.parametrize(

@@ -184,7 +184,7 @@ def test_a_run_whose_items_turn_out_too_many_ends_in_good_order(
         if items > 1:
             raise JournalError("too little room")
 
-    monkeypatch.setattr("pipeline.run.progress.require_room", room)
+    monkeypatch.setattr("pipeline.run.heartbeat.require_room", room)
     with vendor(tmp_path, latency_s=0.1) as server:
         summary = go_on(job(tmp_path, url=server.url, pictures=60, api={"qps": 10}))
     assert (summary.exit_code, summary.exit_reason) == (5, "too little room")

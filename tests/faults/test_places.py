@@ -13,7 +13,7 @@ import pytest
 from pipeline import RunOptions, RunSummary, run_job
 from pipeline.errors import JournalError
 from pipeline.journal.storage import JOURNAL, open_disk
-from pipeline.run.directory import hold
+from pipeline.run.directory import lock
 from tests.faults.conftest import Mount
 from tests.support.fakes import NOW, rows
 from tests.support.jobs import ACCOUNT, job, lines, pipeline, vendor
@@ -63,7 +63,7 @@ def test_a_folder_of_another_user_is_refused(tmp_path: Path) -> None:
         pytest.skip("only root can give a folder away")
     (tmp_path / "run").mkdir()
     os.chown(tmp_path / "run", NOBODY, NOBODY)
-    with pytest.raises(JournalError, match="it belongs to another user"), hold(tmp_path / "run"):
+    with pytest.raises(JournalError, match="it belongs to another user"), lock(tmp_path / "run"):
         pass
 
 
@@ -73,7 +73,7 @@ def test_a_folder_of_another_user_is_refused(tmp_path: Path) -> None:
 def test_a_linked_run_directory_is_refused(tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "run").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(JournalError, match="is a link"), hold(tmp_path / "run"):
+    with pytest.raises(JournalError, match="is a link"), lock(tmp_path / "run"):
         pass
     assert list((tmp_path / "elsewhere").iterdir()) == []
 
@@ -97,7 +97,7 @@ def test_a_linked_file_in_it_is_refused_and_what_it_points_to_is_left_alone(tmp_
 def test_a_pipe_in_it_is_refused_and_does_not_block(tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     os.mkfifo(tmp_path / "run" / "run.log.jsonl")
-    with pytest.raises(JournalError, match="no regular file"), hold(tmp_path / "run"):
+    with pytest.raises(JournalError, match="no regular file"), lock(tmp_path / "run"):
         pass
 
 

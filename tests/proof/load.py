@@ -31,7 +31,7 @@ from pipeline.journal.writer import Writer
 from pipeline.models import PAID, Hits, Item, Kind, Task
 from pipeline.ports import Endpoint, Meter
 from pipeline.results.record import RecordLines
-from pipeline.run.directory import hold
+from pipeline.run.directory import lock
 from tests.proof.workload import LOCAL, hits_of, job, url_of
 from tests.support.fakes import endpoints_of
 
@@ -170,7 +170,7 @@ async def load(
             yield Item(f"SKU-{number}", url_of(number), False, f"images[{number}]", {})
 
     disk = SlowDisk(figures, sync_s)
-    with hold(folder), disk.mounted():
+    with lock(folder), disk.mounted():
         writer = Writer(functools.partial(open_disk, folder, now=time.time(), connect=disk.connect, mounts=LOCAL))
         await writer.start()
         journal = timed(Journal(writer, budgets=dict.fromkeys(PAID, 10 * count)), figures)

@@ -28,7 +28,7 @@ from pipeline.models import PAID, Choice, Hits, Item, Kind, State, Task, Work
 from pipeline.ports import Endpoint, Meter
 from pipeline.results.reading import OPEN
 from pipeline.results.record import RecordLines
-from pipeline.run.directory import hold
+from pipeline.run.directory import lock
 from pipeline.sources.pictures import Picture
 from pipeline.system.files import ascii_line, write_whole
 from tests.proof.history import Created
@@ -180,7 +180,7 @@ async def run(
 ) -> None:
     """One run, from the lock to open.jsonl. Raises what ends a run early, with the journal closed."""
     spec = job(folder.parent, in_flight=in_flight)
-    with hold(folder):
+    with lock(folder):
         writer = Writer(functools.partial(open_disk, folder, now=NOW, connect=connecting, mounts=mounts), linger_s=0)
         await writer.start()
         journal = noting(Journal(writer, budgets=dict.fromkeys(PAID, BUDGET)), diary)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import JournalError, RunLocked
-from pipeline.run.directory import LOCK, hold, run_folder
+from pipeline.run.directory import LOCK, lock, run_folder
 from tests.support.fakes import job
 from tests.support.processes import python, running
 
@@ -77,8 +77,8 @@ def test_file_with_a_runs_name_is_no_run(tmp_path: Path) -> None:
 HOLDER = """
 import sys
 from pathlib import Path
-from pipeline.run.directory import hold
-with hold(Path(sys.argv[1])):
+from pipeline.run.directory import lock
+with lock(Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()
 """
@@ -99,7 +99,7 @@ def test_second_holder_is_refused_and_told_who_holds_it(held_elsewhere) -> None:
     for _ in range(2):  # asking does not disturb what is written there
         with (
             pytest.raises(RunLocked, match=rf"in use by another process \(pid {process.pid} on ") as caught,
-            hold(folder),
+            lock(folder),
         ):
             raise AssertionError("two processes hold one run")
         assert caught.value.exit_code == 6
@@ -109,30 +109,30 @@ def test_run_whose_holder_was_killed_is_free(held_elsewhere) -> None:
     folder, process = held_elsewhere
     process.kill()
     process.wait()
-    with hold(folder):
+    with lock(folder):
         assert json.loads((folder / LOCK).read_text())["pid"] == os.getpid()
 
 
 def test_run_is_free_again_after_its_holder_ends(tmp_path: Path) -> None:
     for _ in range(2):
-        with hold(tmp_path / "run"):
+        with lock(tmp_path / "run"):
             pass
-    with pytest.raises(ZeroDivisionError), hold(tmp_path / "run"):
+    with pytest.raises(ZeroDivisionError), lock(tmp_path / "run"):
         raise ZeroDivisionError
-    with hold(tmp_path / "run"):
+    with lock(tmp_path / "run"):
         pass
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[1]", "no JSON", '{"pid": "x"}'])
 def test_lock_that_does_not_say_who_is_no_obstacle_to_saying_it_is_held(text: str, tmp_path: Path) -> None:
-    with hold(tmp_path):
+    with lock(tmp_path):
         (tmp_path / LOCK).write_text(text)
-        with pytest.raises(RunLocked, match="in use by another process; wait"), hold(tmp_path):
+        with pytest.raises(RunLocked, match="in use by another process; wait"), lock(tmp_path):
             pass
 
 
 def test_run_directory_is_only_for_its_owner(tmp_path: Path) -> None:
-    with hold(tmp_path / "a" / "run"):
+    with lock(tmp_path / "a" / "run"):
         assert stat.S_IMODE((tmp_path / "a" / "run").stat().st_mode) == 0o700
         assert stat.S_IMODE((tmp_path / "a" / "run" / LOCK).stat().st_mode) == 0o600
         assert [path.name for path in (tmp_path / "a" / "run").iterdir()] == [LOCK]
@@ -141,18 +141,18 @@ def test_run_directory_is_only_for_its_owner(tmp_path: Path) -> None:
 @pytest.mark.skipif(as_root, reason="nothing is unwritable for root")
 def test_folder_that_cannot_be_written_is_refused_before_anything_is_paid(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
-    with pytest.raises(JournalError, match=r"cannot be written.*check the disk and the permissions"), hold(tmp_path):
+    with pytest.raises(JournalError, match=r"cannot be written.*check the disk and the permissions"), lock(tmp_path):
         pass
 
 
 def test_file_in_the_place_of_the_run_directory_is_refused(tmp_path: Path) -> None:
     (tmp_path / "run").touch()
-    with pytest.raises(JournalError, match="cannot be written"), hold(tmp_path / "run"):
+    with pytest.raises(JournalError, match="cannot be written"), lock(tmp_path / "run"):
         pass
 
 
 @pytest.mark.skipif(not as_root, reason="only root can give a folder away")
 def test_folder_of_another_user_is_refused(tmp_path: Path) -> None:
     os.chown(tmp_path, 12345, 12345)
-    with pytest.raises(JournalError, match="cannot be written"), hold(tmp_path):
+    with pytest.raises(JournalError, match="cannot be written"), lock(tmp_path):
         pass

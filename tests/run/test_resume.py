@@ -31,8 +31,8 @@ from pipeline.models import PAID, Kind, State
 from pipeline.results.reading import OPEN
 from pipeline.results.record import RecordLines
 from pipeline.results.summary import RunSummary
+from pipeline.run.begin import begin
 from pipeline.run.end import Ending, end
-from pipeline.run.local import _prepare
 from pipeline.run.options import RunOptions
 from pipeline.sources.pictures import Picture
 from pipeline.system.clock import steady
@@ -220,7 +220,7 @@ async def one_run(
     journal = Journal(writer, budgets={kind: spec.api.budget_of(kind) for kind in PAID})
     journal = noting(journal, {} if acknowledged is None else acknowledged)
     written = RecordLines(spec, "0" * 64)
-    intake = await _prepare(spec, journal, RunOptions())
+    intake = await begin(spec, journal, RunOptions())
     ports = Ports(spec, endpoints_of(spec), vendor, journal, picture, now=lambda: NOW)
     engine = Engine(ports, intake, written, tally=await journal.begin())
     await engine.run()

@@ -12,7 +12,7 @@ from pipeline.offline.refresh import tell_anew
 from pipeline.offline.repair import is_whole, repair
 from pipeline.offline.whole_lines import job_of
 from pipeline.results.reading import OPEN
-from pipeline.run.directory import REPORT, SPEC, SUMMARY, hold
+from pipeline.run.directory import REPORT, SPEC, SUMMARY, lock
 from pipeline.run.embedded_sandbox import hit_picture
 from pipeline.run.end import write_report_page
 from pipeline.system.wording import count
@@ -21,7 +21,7 @@ from pipeline.system.wording import count
 def repair_command(run: Path) -> int:
     """Make a damaged run directory usable again; say what was done."""
     place = _place(run)
-    with hold(run):
+    with lock(run):
         if is_whole(run):
             show_lines([f"{run}: the journal and every line are what was written; nothing to repair"], stdout_console())
             return 0

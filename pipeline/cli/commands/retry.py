@@ -16,9 +16,8 @@ from pipeline.journal.sql.items import counts
 from pipeline.models import WAITING, Kind, State
 from pipeline.offline.opening import find_run, opened
 from pipeline.offline.refresh import unseen
-from pipeline.run.begin import Again
 from pipeline.run.load import load_again
-from pipeline.run.options import RunOptions
+from pipeline.run.options import Again, RunOptions
 
 _ONLY = {"failed": State.FAILED, "in-doubt": State.IN_DOUBT, "expired": State.EXPIRED}
 

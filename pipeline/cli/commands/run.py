@@ -13,7 +13,7 @@ from pipeline.offline.plan import make_plan
 from pipeline.results.summary import RunSummary, to_json
 from pipeline.run.directory import run_folder
 from pipeline.run.load import Job, load
-from pipeline.run.local import run_loaded
+from pipeline.run.local import LocalExecutor
 from pipeline.run.options import RunOptions
 from pipeline.run.progress import Observer
 
@@ -55,7 +55,7 @@ def carry_out(job: Job, options: RunOptions, *, quiet: bool) -> RunSummary:
             observer = show.PlainLines(sys.stderr)
             if console.is_terminal and not console.is_dumb_terminal:
                 observer = stack.enter_context(show.LiveTable(console))
-        return run_loaded(job, replace(options, observer=observer, say=say))
+        return LocalExecutor().run(job, replace(options, observer=observer, say=say))
 
 
 def tell(summary: RunSummary, *, as_json: bool, quiet: bool) -> None:

@@ -1,0 +1,17 @@
+"""The seam between a job and the way it is executed."""
+
+from typing import Protocol
+
+from pipeline.results.summary import RunSummary
+from pipeline.run.load import Job
+from pipeline.run.options import RunOptions
+
+
+class Executor(Protocol):
+    """A way to execute jobs: in this process (`local`), later on several machines."""
+
+    def run(self, job: Job, options: RunOptions) -> RunSummary:
+        """Work on the items of a job until they are settled or something ends the run; return its summary.
+
+        Raises SpecError, RunLocked or JournalError; everything else that can end a run is in the summary.
+        """
