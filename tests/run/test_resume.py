@@ -49,6 +49,7 @@ from tests.support.fakes import (
     states,
     url,
 )
+from tests.support.lengths import lengths, only_short
 
 SEARCH, CREATE = Kind.SEARCH, Kind.CREATE
 ITEMS = 13
@@ -286,7 +287,7 @@ def go_on(death: Death, into: Path | None = None) -> tuple[FakeVendor, RunSummar
     return healthy, summary, watch.deaths
 
 
-@pytest.fixture(scope="module", params=[1, 4, ITEMS], ids="{}-in-flight".format)
+@pytest.fixture(scope="module", params=only_short([1, 4, ITEMS], 4), ids="{}-in-flight".format)
 def deaths(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> list[Death]:
     """Every way the troubled run can die; with many items in flight, many share a group."""
     base = tmp_path_factory.mktemp("deaths")
@@ -316,9 +317,12 @@ def test_run_that_does_not_die_comes_to_this(deaths: list[Death]) -> None:
     assert len(deaths) > 40
 
 
-def test_after_a_death_at_any_write_the_next_run_loses_nothing_and_pays_nothing_twice(deaths: list[Death]) -> None:
-    for death in deaths:
-        copy = death._replace(folder=Path(shutil.copytree(death.folder, death.folder.with_suffix(".on"))))
+@pytest.mark.parametrize("every", lengths(short=6, long=1))
+def test_after_a_death_at_any_write_the_next_run_loses_nothing_and_pays_nothing_twice(
+    deaths: list[Death], every: int
+) -> None:
+    for death in deaths[::every]:
+        copy = death._replace(folder=Path(shutil.copytree(death.folder, death.folder.with_suffix(f".on-{every}"))))
         try:
             healthy, summary, _ = go_on(copy)
             assert_nothing_lost_or_paid_twice(copy, healthy, summary)
@@ -327,11 +331,12 @@ def test_after_a_death_at_any_write_the_next_run_loses_nothing_and_pays_nothing_
             raise
 
 
-def test_death_while_recovering_from_a_death_changes_nothing_either(deaths: list[Death]) -> None:
+@pytest.mark.parametrize("every", lengths(short=30, long=3))
+def test_death_while_recovering_from_a_death_changes_nothing_either(deaths: list[Death], every: int) -> None:
     died_twice = 0
-    for death in deaths[::3]:
-        copy = death._replace(folder=Path(shutil.copytree(death.folder, death.folder.with_suffix(".again"))))
-        _, _, second_deaths = go_on(copy, into=death.folder.with_suffix(".deaths"))
+    for death in deaths[::every]:
+        copy = death._replace(folder=Path(shutil.copytree(death.folder, death.folder.with_suffix(f".again-{every}"))))
+        _, _, second_deaths = go_on(copy, into=death.folder.with_suffix(f".deaths-{every}"))
         for second in second_deaths[1:]:  # the first of them is the death itself
             died_twice += 1
             try:
@@ -340,4 +345,4 @@ def test_death_while_recovering_from_a_death_changes_nothing_either(deaths: list
             except BaseException as error:
                 error.add_note(f"death {death.folder.name}, {death.after}, then {second.after}")
                 raise
-    assert died_twice > len(deaths) // 3
+    assert died_twice > len(deaths) // every

@@ -5,14 +5,15 @@ All are read in one child whose memory is capped; it tells of each how long it t
 
 import json
 import random
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-CPU_S = 1.0
+from tests.support.jobs import pipeline
+from tests.support.processes import completed, python
+
+CPU_S = 3.0  # ten times what the worst needs
 MEMORY = 200 << 20  # on top of what the interpreter with its libraries maps before the first file
 READER = """
 import json, resource, sys, time
@@ -133,9 +134,7 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[float, 
     folder = tmp_path_factory.mktemp("bombs")
     for name, raw in CORPUS.items():
         (folder / name).write_bytes(raw)
-    child = subprocess.run(
-        [sys.executable, "-c", READER, str(folder), str(MEMORY)], capture_output=True, text=True, timeout=120
-    )
+    child = completed(python(READER, folder, str(MEMORY)))
     assert child.returncode == 0, f"after {child.stdout.splitlines()[-1:]}: {child.stderr[-2000:]}"
     told = [json.loads(line) for line in child.stdout.splitlines()]
     return {name: (seconds, lines) for name, seconds, lines in told}
@@ -181,8 +180,7 @@ def test_a_bomb_is_answered_in_one_line(answers: dict[str, tuple[float, list[str
 
 def test_the_command_answers_a_bomb_with_exit_code_2_and_no_traceback(tmp_path: Path) -> None:
     (tmp_path / "job.yaml").write_bytes(CORPUS["merges-20x50"])
-    command = [sys.executable, "-m", "pipeline", "check", "job.yaml"]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    done = pipeline("check", "job.yaml", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
     [line] = done.stderr.splitlines()
     assert line.startswith("job.yaml:1:5: anchors")

@@ -6,14 +6,13 @@ import os
 import re
 import shutil
 import socket
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from pipeline.sandbox.resources import resource
-from tests.support.jobs import ACCOUNT, drawings, job, lines, vendor
+from tests.support.jobs import ACCOUNT, drawings, job, lines, pipeline, vendor
+from tests.support.processes import completed, python
 
 # Every attempt to reach anything by network, told by the interpreter itself.
 AUDITED = """
@@ -75,14 +74,7 @@ def test_no_listed_url_is_ever_visited(tmp_path: Path) -> None:
             for number, url in enumerate(URLS):
                 table.writerows([[f"U{number:02}", url], [f"H{number:02}", f"{good[number]}&again"]])
         for command in (["check", path], ["plan", path], ["run", path, "-q"], ["status", "runs/job"]):
-            done = subprocess.run(
-                [sys.executable, "-c", AUDITED, *map(str, command)],
-                capture_output=True,
-                text=True,
-                cwd=tmp_path,
-                env={**os.environ, **ACCOUNT},
-                timeout=120,
-            )
+            done = completed(python(AUDITED, *command), cwd=tmp_path, env={**os.environ, **ACCOUNT})
             assert done.returncode in (0, 1, 2 if command[0] == "check" else 0), done.stderr[-2000:]
             told = [json.loads(line)[1:] for line in done.stderr.splitlines() if line.startswith('["AUDIT"')]
             host, _, port = server.url.removeprefix("http://").partition(":")
@@ -101,7 +93,7 @@ def test_the_hook_would_have_told(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
         code = AUDITED.partition("from pipeline")[0] + f"import socket\nsocket.create_connection(('127.0.0.1', {port}))"
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
+        done = completed(python(code), cwd=tmp_path)
     assert "socket.connect" in done.stderr
     assert str(port) in done.stderr
 
@@ -116,8 +108,7 @@ def test_the_hook_would_have_told(tmp_path: Path) -> None:
 )
 def test_calls_go_over_tls_or_to_this_machine(tmp_path: Path, base_url: str) -> None:
     path = job(tmp_path, url=base_url, pictures=1)
-    command = [sys.executable, "-m", "pipeline", "check", str(path)]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    done = pipeline("check", path, cwd=tmp_path)
     assert done.returncode == 2
     assert "base_url" in done.stderr
 
@@ -178,10 +169,7 @@ def test_no_file_leaves_but_a_regular_picture_inside_the_root(tmp_path: Path) ->
         text = json.loads(spec.read_text())
         text["images"] = [{"manifest": "list.jsonl"}]
         spec.write_text(json.dumps(text))
-        command = [sys.executable, "-m", "pipeline", "run", str(spec), "-q"]
-        done = subprocess.run(
-            command, capture_output=True, text=True, cwd=tmp_path, env={**os.environ, **ACCOUNT}, timeout=60
-        )
+        done = pipeline("run", spec, "-q", cwd=tmp_path, **ACCOUNT)
         assert done.returncode == 1, done.stderr
         assert server.stats.calls("upload") == 1
     run = tmp_path / "runs/job"
