@@ -138,7 +138,9 @@ def test_a_full_disk_gives_back_the_ballast_and_loses_nothing(tmp_path: Path, mo
         assert (run / f"{kept.name}.adopted").exists()
 
 
-@pytest.mark.parametrize("fsync", ["", "too"], ids=["fdatasync", "fsync as well"])
+@pytest.mark.parametrize(
+    "fsync", ["", pytest.param("too", marks=pytest.mark.proofs)], ids=["fdatasync", "fsync as well"]
+)
 def test_a_sync_that_failed_is_never_tried_again(tmp_path: Path, fsync: str) -> None:
     run = tmp_path / "runs/job"
     with vendor(tmp_path, latency_s=0.02) as server:

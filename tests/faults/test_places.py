@@ -4,7 +4,6 @@ import json
 import logging
 import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -17,8 +16,10 @@ from pipeline.run.directory import lock
 from tests.faults.conftest import Mount
 from tests.support.fakes import NOW, rows
 from tests.support.jobs import ACCOUNT, job, lines, pipeline, vendor
+from tests.support.processes import completed
 
 NOBODY = 65534
+proofs = pytest.mark.proofs
 
 
 def go_on(path: Path, *overrides: str) -> RunSummary:
@@ -50,8 +51,8 @@ def test_a_folder_without_permission_is_refused_before_anything_is_sent(tmp_path
             pytest.skip("root may write everywhere, and there is no setpriv to give that up")
     with vendor(tmp_path) as server:
         path = job(tmp_path, url=server.url, pictures=2)
-        command = [*powerless, sys.executable, "-m", "pipeline", "run", str(path), "-q"]
-        done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env={**os.environ, **ACCOUNT})
+        command = [*powerless, sys.executable, "-m", "pipeline", "run", path, "-q"]
+        done = completed(command, cwd=tmp_path, env={**os.environ, **ACCOUNT})
         assert server.stats.calls("search") == server.stats.calls("token") == 0
     assert done.returncode == 5, done.stderr
     [line] = done.stderr.splitlines()
@@ -168,9 +169,11 @@ def test_a_line_again_of_an_item_that_is_settled_is_cut(tmp_path: Path) -> None:
     ("change", "said"),
     [
         pytest.param(lambda data: b'{"a":1}\n' + data, "line 3 is not what was written", id="a line before"),
-        pytest.param(lambda data: data.replace(b'"tasked"', b'"TASKED"'), "is not what was written", id="a word"),
+        pytest.param(
+            lambda data: data.replace(b'"tasked"', b'"TASKED"'), "is not what was written", id="a word", marks=proofs
+        ),
         pytest.param(lambda data: data[:-20], "shortened", id="the end gone"),
-        pytest.param(lambda _: b"", "shortened", id="emptied"),
+        pytest.param(lambda _: b"", "shortened", id="emptied", marks=proofs),
     ],
 )
 def test_foreign_bytes_inside_stop_the_run_before_anything_is_sent(tmp_path: Path, change: object, said: str) -> None:
