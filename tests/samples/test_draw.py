@@ -1,4 +1,4 @@
-"""What is promised about the sample pictures: the script that drew them draws them again."""
+"""The sample pictures: the script that drew them draws them again."""
 
 import importlib.util
 import json

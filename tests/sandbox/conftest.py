@@ -12,8 +12,7 @@ from pipeline.sandbox.gallery import Gallery
 from pipeline.sandbox.resources import resource
 from pipeline.sandbox.server import SandboxServer
 from pipeline.sandbox.settings import SandboxSettings
-
-NOON = 1_795_262_400.0  # 2026-11-21T12:00:00Z, a full hour
+from tests.support.sandbox_calls import NOON
 
 
 class Clock:

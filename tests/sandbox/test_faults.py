@@ -1,3 +1,5 @@
+"""Faults: their text form, by number and at random."""
+
 import pytest
 
 from pipeline.sandbox.faults import Fault, FaultDice, FaultPlan

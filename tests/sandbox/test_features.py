@@ -1,4 +1,4 @@
-"""What is promised about the features of a picture."""
+"""Features of a picture: the same however it is stored, similar for the same article."""
 
 import io
 import json

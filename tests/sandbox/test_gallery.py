@@ -1,4 +1,4 @@
-"""What is promised about searching the gallery."""
+"""The search of the gallery: filters, order, pages, and the index that is kept."""
 
 import shutil
 from collections.abc import Callable

@@ -1,10 +1,12 @@
+"""Limits of an account: calls a second, a day, and in all."""
+
 import random
 
 import pytest
 
 from pipeline.sandbox.envelope import Refused
 from pipeline.sandbox.limits import Limits
-from tests.sandbox.conftest import NOON
+from tests.support.sandbox_calls import NOON
 
 
 def limits(*, qps: float | None = None, daily_limit: int | None = None, balance: int | None = None) -> Limits:

@@ -1,4 +1,4 @@
-"""What is promised about Locarno expressions."""
+"""Locarno expressions: what they cover, and texts that are none."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What is promised about the patents behind the drawings."""
+"""Patents behind the drawings: always the same, plausible, and no help for guessing."""
 
 import json
 import re

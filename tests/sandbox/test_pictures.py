@@ -1,3 +1,5 @@
+"""Pictures by URL: signed, expiring, never outside their folder."""
+
 import stat
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -6,7 +8,8 @@ import pytest
 
 from pipeline.sandbox.pictures import LIFETIME_S, ExpiredPicture, PictureStore, UnknownPicture
 from pipeline.sandbox.resources import resource
-from tests.sandbox.conftest import NOON, Clock
+from tests.sandbox.conftest import Clock
+from tests.support.sandbox_calls import NOON
 
 
 def store(folder: Path, clock: Clock) -> PictureStore:

@@ -1,3 +1,5 @@
+"""Recorded answers, which the tests of the client read."""
+
 import json
 from pathlib import Path
 from typing import Any
@@ -5,13 +7,13 @@ from typing import Any
 import pytest
 
 from pipeline.sandbox.envelope import CODE_TEXTS
-from tests.sandbox.records import SAMPLES, WRITTEN, record
+from tests.support.sandbox_samples import SAMPLES, WRITTEN, record
 
 API = SAMPLES / "api"
 
 
 def shape(value: Any) -> Any:
-    """Keys and types of a JSON value; a list counts by its first member."""
+    """Replace each value by the name of its type; of a list the first member stands for all."""
     if isinstance(value, dict):
         return {key: shape(member) for key, member in value.items()}
     if isinstance(value, list):

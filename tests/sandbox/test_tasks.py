@@ -1,3 +1,5 @@
+"""The log of tasks: written before an answer, whole after a kill."""
+
 import stat
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -8,8 +10,8 @@ import pytest
 
 from pipeline.sandbox.tasks import LIFETIME_S, TaskLog, comparisons, read_tasks
 from pipeline.sandbox.validate import Creation
-from tests.sandbox.conftest import NOON, Clock
-from tests.support.sandbox_calls import PRODUCT, creation, message
+from tests.sandbox.conftest import Clock
+from tests.support.sandbox_calls import NOON, PRODUCT, creation, message
 
 
 @contextmanager

@@ -1,3 +1,5 @@
+"""Parameters: what the contract allows passes, all else is refused by name."""
+
 from typing import Any
 
 import msgspec

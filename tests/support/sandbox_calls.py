@@ -1,4 +1,4 @@
-"""Calls as a client makes them, one connection each."""
+"""Calls to a sandbox as a client makes them, one connection each."""
 
 import io
 from base64 import b64encode
@@ -10,6 +10,7 @@ import msgspec
 
 from pipeline.sandbox.server import SandboxServer
 
+NOON = 1_795_262_400.0  # 2026-11-21T12:00:00Z, a full hour: the time of clocks that tests set
 PRODUCT = "https://sandbox.invalid/products/bag-0.jpg"
 KEY = {"Authorization": "Bearer sandbox-key"}
 SEARCH = "/image-search/search"

@@ -1,7 +1,7 @@
-"""Write `samples/api/<case>/<status>.<json|html>`: successes recorded from the sandbox, failures after the contract.
+"""Recorded answers, `samples/api/<case>/<status>.<json|html>`: successes of the sandbox, failures after the contract.
 
-Run `python -m tests.sandbox.records` after a change of the contract or of the gallery. Clock, signing key, token and
-task id are fixed, so that a second run writes the same bytes.
+`python -m tests.support.sandbox_samples` writes them; run it after a change of the contract or of the gallery. Clock,
+signing key, token and task id are fixed, so that a second run writes the same bytes.
 """
 
 import dataclasses
@@ -15,8 +15,7 @@ from pipeline.sandbox.envelope import CODE_TEXTS, failure
 from pipeline.sandbox.resources import resource
 from pipeline.sandbox.server import SandboxServer
 from pipeline.sandbox.settings import SandboxSettings
-from tests.sandbox.conftest import NOON
-from tests.support.sandbox_calls import QUERY, Reply, call, create, search, single, token, upload
+from tests.support.sandbox_calls import NOON, QUERY, Reply, call, create, search, single, token, upload
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 
@@ -83,7 +82,7 @@ WRITTEN: dict[str, bytes] = {
 
 
 async def record(folder: Path) -> dict[str, bytes]:
-    """Return the successes, each by its file's name."""
+    """Return the bodies of the successes, each by the name of its file."""
     (folder / "signing.key").write_bytes(b"0" * 64)
     replies: dict[str, Reply] = {}
     settings = SandboxSettings(folder=folder, clock=lambda: NOON, cache_dir=folder / "cache")
@@ -111,7 +110,7 @@ def _fixed(body: bytes, fixed: dict[str, str]) -> bytes:
 
 
 def main() -> None:
-    """Write every file."""
+    """Write every sample."""
     with tempfile.TemporaryDirectory() as folder:
         recorded = anyio.run(record, Path(folder))
     for name, body in {**recorded, **WRITTEN}.items():

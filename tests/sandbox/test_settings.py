@@ -1,0 +1,16 @@
+"""Settings: no secret is shown, and what makes no sense is refused."""
+
+import pytest
+
+from tests.sandbox.conftest import Settings
+
+
+def test_settings_show_no_secret(settings: Settings) -> None:
+    assert "sandbox-secret" not in repr(settings())
+    assert "sandbox-key" not in repr(settings())
+
+
+@pytest.mark.parametrize("wrong", [{"latency_s": -1}, {"latency_s": (2, 1)}, {"qps": 0}, {"qps": 2e6}])
+def test_settings_that_make_no_sense_are_refused(wrong: dict, settings: Settings) -> None:
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        settings(**wrong)
