@@ -50,7 +50,7 @@ def within(name: str, scopes: Iterable[str]) -> bool:
 LIBRARIES = {
     "aiohttp": ["calls.transport", "sandbox"],
     "yarl": ["calls.transport", "sandbox"],
-    "aiolimiter": ["calls.tokens"],
+    "aiolimiter": ["calls.access"],
     "sqlite3": ["journal", "offline.salvage"],
     "yaml": ["job"],
     "dotenv": ["job.environment"],

@@ -10,8 +10,9 @@ from aiolimiter import AsyncLimiter
 
 from pipeline.calls.retry import delay_s
 from pipeline.calls.transport import Headers, Transport
-from pipeline.endpoints.consequences import RULES, consequence
+from pipeline.endpoints.consequences import consequence
 from pipeline.endpoints.interface import Answer, Refusal
+from pipeline.endpoints.patsnap.codes import TABLE
 from pipeline.endpoints.patsnap.credentials import Credentials
 from pipeline.endpoints.patsnap.oauth import AccessToken, Token
 from pipeline.errors import Code, HoldAll, ItemRefused, RefreshToken, RunPaused, RunStopped, SlowDown, TryAgain
@@ -133,7 +134,7 @@ class TokenSource:
         try:
             return _TOKEN.read(await self._ask())
         except Refusal as refusal:
-            raise consequence(refusal, Kind.TOKEN, table=RULES) from None
+            raise consequence(refusal, Kind.TOKEN, table=TABLE) from None
 
     async def _ask(self) -> Answer:
         attempt = _TokenAttempt(uuid.uuid4().hex, self._credentials.basic, self._sent)

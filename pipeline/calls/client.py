@@ -13,8 +13,9 @@ from pipeline.calls.limiter import Limiter
 from pipeline.calls.pauses import QuotaGate
 from pipeline.calls.stats import Stats
 from pipeline.calls.transport import Transport
-from pipeline.endpoints.consequences import RULES, Table, consequence
+from pipeline.endpoints.consequences import Table, consequence
 from pipeline.endpoints.interface import Answer, Asked, Endpoint, Got, Refusal, Request
+from pipeline.endpoints.patsnap.codes import TABLE
 from pipeline.endpoints.patsnap.credentials import Credentials
 from pipeline.errors import (
     CallError,
@@ -43,7 +44,7 @@ class Client:
         limiters: Mapping[Kind, Limiter],
         *,
         on_sent: Callable[[Kind, float], None] | None = None,
-        table: Table = RULES,
+        table: Table = TABLE,
         quota: QuotaGate | None = None,
     ) -> None:
         self.stats = Stats()
@@ -57,7 +58,7 @@ class Client:
             limiters,
             self._access,
             table=table,
-            quota=quota or QuotaGate(None),
+            quota=quota or QuotaGate(None, table=table),
             stats=self.stats,
             sleep=self._endings.sleep,
         )

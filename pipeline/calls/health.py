@@ -12,7 +12,7 @@ from pipeline.calls.limiter import Limiter
 from pipeline.calls.pauses import Gate, PauseGate, QuotaGate
 from pipeline.calls.retry import RetryBudget, delay_s
 from pipeline.calls.stats import Stats
-from pipeline.endpoints.consequences import UNKNOWN, Table, end_of_run
+from pipeline.endpoints.consequences import Table, end_of_run
 from pipeline.errors import (
     CallError,
     HoldAll,
@@ -157,7 +157,8 @@ class Health:
     def _ends_run(self, error: CallError) -> RunStopped | None:
         """Return what ends the run beside this error; raises it at once unless a create in doubt is recorded first."""
         ends_run = end_of_run(error, self._table) if isinstance(error, InDoubt) else None
-        if error.condition in UNKNOWN and error.code not in self._table:
+        row = self._table.get(error.condition)
+        if row is not None and row.unknown and error.code not in self._table:
             try:
                 self._unknown.seen(anyio.current_time(), error.message)
             except RunStopped as stop:

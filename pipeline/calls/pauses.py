@@ -12,7 +12,8 @@ from datetime import time as TimeOfDay  # noqa: N812 - `time` is the clock here
 
 import anyio
 
-from pipeline.errors import CallError, Code, RunPaused
+from pipeline.endpoints.consequences import Table, row_for
+from pipeline.errors import CallError, RunPaused
 from pipeline.models import Kind
 
 NAP_S = 30.0  # a caller that waits asks the clock again this often: a machine may sleep through the wait
@@ -22,7 +23,6 @@ FULL_S, LONGEST_FULL_S, GIVE_UP_S = 30.0, 600.0, 3600.0
 PROBE_EVERY_S = 1800.0
 LATE_S = 3600.0  # limits are lifted late: so long after a reset, a refusal still means the day before
 DAY_S = 86_400.0
-_DAILY = ("67200007", Code.QUOTA)  # the vendor's code, and the limiter's word for the same
 
 _log = logging.getLogger(__name__)
 
@@ -139,6 +139,7 @@ class QuotaGate(Gate):
     - until the next `resets_at` otherwise.
 
     resets_at  the time of day at which the vendor lifts the limit; None: nobody waits, the refusal ends the run
+    table      the run's error table, which says what is the day's limit
     now        the wall clock, in epoch seconds
     say        called with one line for people each time the gate is shut
     """
@@ -147,11 +148,13 @@ class QuotaGate(Gate):
         self,
         resets_at: TimeOfDay | None,
         *,
+        table: Table,
         now: Callable[[], float] = time.time,
         say: Callable[[str], None] = lambda _: None,
     ) -> None:
         super().__init__(now)
         self._resets_at = resets_at
+        self._table = table
         self._say = say
         self._refused: set[Kind] = set()
         self._opened_at = float("-inf")
@@ -163,7 +166,10 @@ class QuotaGate(Gate):
 
     def waits_for(self, error: CallError) -> bool:
         """Return whether the error is the day's limit and the run is to wait for it."""
-        return self._resets_at is not None and isinstance(error, RunPaused) and error.code in _DAILY
+        if self._resets_at is None or not isinstance(error, RunPaused):
+            return False
+        row = row_for(error, self._table)
+        return row is not None and row.daily
 
     def refused(self, kind: Kind, error: CallError) -> None:
         """Shut the gate, unless the call was sent before it was shut; `error` is one that the gate waits for."""

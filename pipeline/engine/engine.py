@@ -12,6 +12,7 @@ from typing import assert_never
 import anyio
 from anyio.abc import TaskGroup
 
+from pipeline.endpoints.consequences import row_for
 from pipeline.engine.intake import Intake
 from pipeline.engine.item import process_item
 from pipeline.engine.meter import ItemMeter
@@ -51,9 +52,6 @@ from pipeline.results.record import RecordLines
 
 _log = logging.getLogger(__name__)
 
-# These say something about one picture; every other refusal, repeated, says that the job is wrong.
-ABOUT_THE_PICTURE = frozenset({"68300010", Code.PICTURE, Code.INCOMPLETE_HITS})
-
 
 class Engine:
     """Runs all items of one job. `tally` counts the items already in; `ended_by` says what ended the run early."""
@@ -62,6 +60,7 @@ class Engine:
         self._tally = Counter(tally)
         self.ended_by: PipelineError | None = None
         self._ports = ports
+        self._table = ports.spec.api.table
         self._intake = intake
         self._records = records
         self._systemic = Systemic()
@@ -223,7 +222,8 @@ class Engine:
         if isinstance(error, ItemRefused):
             if stage == "create" and error.sent:
                 self._doubts.known()
-            if error.code not in ABOUT_THE_PICTURE:
+            row = row_for(error, self._table)
+            if row is None or not row.about_picture:
                 self._watch_refusal(error)
         return Failed(problem_of(stage, error))
 
@@ -235,7 +235,8 @@ class Engine:
 
     def _watch_doubt(self, error: InDoubt) -> None:
         try:
-            self._doubts.doubtful(error.code)
+            row = row_for(error, self._table)
+            self._doubts.doubtful(error.code, names_no_task=row is not None and row.names_no_task)
         except RunStopped as systemic:
             self.stop_calls(systemic)
 

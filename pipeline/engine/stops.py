@@ -49,7 +49,7 @@ class Doubts:
     """
 
     LAST, LEAST, SHARE = 100, 20, 0.25
-    NO_TASK_ID, ROW = "no_task_id", 5
+    ROW = 5
 
     def __init__(self) -> None:
         self._doubtful: deque[bool] = deque(maxlen=self.LAST)
@@ -60,10 +60,13 @@ class Doubts:
         self._doubtful.append(False)
         self._nameless = 0
 
-    def doubtful(self, code: str) -> None:
-        """Count a create that ended in doubt. Raises RunStopped when there are too many."""
+    def doubtful(self, code: str, *, names_no_task: bool) -> None:
+        """Count a create that ended in doubt. Raises RunStopped when there are too many.
+
+        `names_no_task`: the answer called it a success, and named no task.
+        """
         self._doubtful.append(True)
-        self._nameless += code == self.NO_TASK_ID
+        self._nameless += names_no_task
         if self._nameless >= self.ROW:
             raise RunStopped(
                 f"{self._nameless} creates in a row were called a success without a task id; they are in doubt. "

@@ -4,12 +4,14 @@ import difflib
 import re
 from collections.abc import Iterator
 from datetime import time
+from functools import cached_property
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, field_validator
 
-from pipeline.endpoints.consequences import CLASSES, DEFAULT_ATTEMPTS, RULES, Override, fault_of, row_of
+from pipeline.endpoints.consequences import CLASSES, DEFAULT_ATTEMPTS, Override, Table, fault_of
 from pipeline.endpoints.parameters import Strict, not_yet
+from pipeline.endpoints.patsnap.codes import ROWS, row_of, row_of_recorded, table_with
 from pipeline.job.checks import check_base_url, check_qps, check_time_of_day, check_url, read_time_of_day
 from pipeline.models import Kind
 
@@ -65,14 +67,14 @@ OnInDoubt = Annotated[
 
 def check_condition(value: str) -> str:
     """Return `value` if it names a row of the error table; raise ValueError with the nearest one."""
-    if value in RULES or re.fullmatch(r"-?[1-9][0-9]{0,11}|http_[345][0-9]{2}", value):
+    if value in ROWS or re.fullmatch(r"-?[1-9][0-9]{0,11}|http_[345][0-9]{2}", value):
         return value
-    close = difflib.get_close_matches(value.lower(), RULES, n=1, cutoff=0.6)
+    close = difflib.get_close_matches(value.lower(), ROWS, n=1, cutoff=0.6)
     hint = (
         f"did you mean {close[0]!r}?"
         if close
         else "a code of 1 to 12 digits, http_<status>, or one of "
-        + ", ".join(name for name in RULES if not name[0].isdigit())
+        + ", ".join(name for name in ROWS if not name[0].isdigit())
     )
     raise ValueError(f"no such code or condition; {hint}")
 
@@ -85,16 +87,16 @@ _RISKS = {
 
 def _likely_slips(name: str) -> Iterator[str]:
     """Codes that the vendor may send and that nobody knows are allowed, so a slip is only remarked on."""
-    if name in RULES or not name.isdecimal():
+    if name in ROWS or not name.isdecimal():
         return
     if re.fullmatch("[345][0-9]{2}", name):
         yield f"api.errors.{name}: this is the vendor's code {name}; the HTTP status is written http_{name}"
-    elif len(name) != 8 and (close := difflib.get_close_matches(name, RULES, n=1, cutoff=0.8)):
+    elif len(name) != 8 and (close := difflib.get_close_matches(name, ROWS, n=1, cutoff=0.8)):
         yield f"api.errors.{name}: no code that is known; did you mean {close[0]!r}?"
 
 
 class ErrorSpec(Strict):
-    """What follows from one code or condition; what is left out stays as it is. Uploads are treated as searches.
+    """The consequence of one code or condition; what is left out stays as it is. Uploads are treated as searches.
 
     For a create that may have been executed only `in_doubt`, `fail` and `retry` are allowed (`fault_of`).
     """
@@ -103,11 +105,14 @@ class ErrorSpec(Strict):
     create: Literal["retry", "slow", "hold", "refresh", "fail", "in_doubt", "pause", "stop"] | None = None
     attempts: Annotated[int | None, Field(ge=1, le=10, description="In all, where the class is retry")] = None
     base_s: Annotated[int | float | None, Field(ge=0, le=600, description="First backoff, where it is retry")] = None
+    about_picture: Annotated[
+        bool | None, Field(description="Where it is fail: it says something about one picture, not about the job")
+    ] = None
 
     def warnings(self, name: str) -> Iterator[str]:
-        """What is allowed but can cost money, or does nothing."""
+        """List what is allowed but can cost money, or does nothing."""
         yield from _likely_slips(name)
-        row = RULES[row_of(name)]
+        row = ROWS[row_of(name)]
         if self.create in _RISKS and row.may_exist:
             risk = _RISKS[self.create].format(attempts=self.attempts or DEFAULT_ATTEMPTS)
             yield (
@@ -116,6 +121,8 @@ class ErrorSpec(Strict):
         words = [self.search or row.repeatable.error, self.create or row.create.error]
         if (self.attempts is not None or self.base_s is not None) and not {"retry", CLASSES["retry"]} & set(words):
             yield f"api.errors.{name}: attempts and base_s say nothing here: only what is tried again has attempts"
+        if self.about_picture is not None and not {"fail", CLASSES["fail"]} & set(words):
+            yield f"api.errors.{name}: about_picture says nothing here: only what fails an item is about its picture"
 
 
 class ApiSpec(Strict):
@@ -140,7 +147,7 @@ class ApiSpec(Strict):
     @field_validator("errors")
     @classmethod
     def _never_undo_a_doubt(cls, rows: dict[str, ErrorSpec]) -> dict[str, ErrorSpec]:
-        faults = {name: fault for name, row in rows.items() if (fault := fault_of(name, row.create))}
+        faults = {name: fault for name, row in rows.items() if (fault := fault_of(ROWS[row_of(name)], row.create))}
         if faults:
             raise ValueError("; ".join(f"api.errors.{name}.create: {fault}" for name, fault in faults.items()))
         return rows
@@ -175,6 +182,16 @@ class ApiSpec(Strict):
         """Return the rows of the error table that the job changes."""
         return {name: Override(**row.model_dump()) for name, row in self.errors.items()}
 
+    @cached_property
+    def table(self) -> Table:
+        """The error table with the job's rows in it."""
+        return table_with(self.overrides())
+
+    def is_about_picture(self, code: str) -> bool:
+        """Return True if a recorded refusal with this code says something about one picture."""
+        row = row_of_recorded(code, self.table)
+        return row is not None and row.about_picture
+
     def warnings(self) -> list[str]:
-        """What is allowed but probably not meant."""
+        """List what is allowed but probably not meant."""
         return [text for name, row in self.errors.items() for text in row.warnings(name)]

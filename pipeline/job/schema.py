@@ -18,13 +18,13 @@ from pydantic import (
 from pydantic.json_schema import SkipJsonSchema
 
 from pipeline.endpoints.parameters import Countries, Strict, not_yet
+from pipeline.endpoints.patsnap.codes import MAX_ANSWER_S
 from pipeline.endpoints.patsnap.endpoints import SEARCHES, SearchSpec
 from pipeline.job.api import ApiSpec
 from pipeline.job.checks import MANIFEST_ENDINGS, check_id, check_run_name, check_url
 from pipeline.models import Kind
 
 MAX_INLINE = 10_000
-TYPICAL_ANSWER_S = 10  # the vendor's maximum; decides how many items must be in flight to use the QPS
 
 
 Id = Annotated[str, AfterValidator(check_id)]
@@ -177,7 +177,7 @@ class JobSpec(Strict):
             return self.api.max_in_flight
         kinds = self.kinds(local=any(entry.url is None for entry in self.images))
         calls_per_s = sum(self.api.qps_of(kind) for kind in kinds)
-        return max(1, min(2000, round(1.2 * TYPICAL_ANSWER_S * calls_per_s)))
+        return max(1, min(2000, round(1.2 * MAX_ANSWER_S * calls_per_s)))
 
     def asked(self) -> dict[str, Any]:
         """Return what the job asks of the vendor. A run directory goes on with another question only after a yes."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from pipeline.endpoints.patsnap.codes import NORMAL_ANSWER_S
 from pipeline.job.outlook import not_looked_at, warnings
 from pipeline.job.schema import JobSpec
 from pipeline.journal.sql.database import Database
@@ -18,8 +19,6 @@ from pipeline.models import OPEN, SETTLED, Kind, State
 from pipeline.run.begin import refusal
 from pipeline.sources.check import fingerprint
 from pipeline.sources.items import read_items
-
-ANSWER_S = 5.0
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -152,6 +151,6 @@ def _time(spec: JobSpec, calls: dict[Kind, int]) -> tuple[float, str]:
     if not calls[kind]:
         return 0.0, ""
     qps = spec.api.qps_of(kind)
-    return calls[kind] / qps + ANSWER_S * sum(
+    return calls[kind] / qps + NORMAL_ANSWER_S * sum(
         1 for count in calls.values() if count
     ), f"{kind.value} at {qps:g} a second"

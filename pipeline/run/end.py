@@ -110,6 +110,7 @@ def _write_page(
         exit_reason=summary.exit_reason,
         not_looked_at=summary.not_looked_at,
         search=f"{spec.search.endpoint}, the {spec.search.limit} most similar",
+        about_picture=spec.api.is_about_picture,
     )
 
     def picture(source: str, sha256: str | None) -> bytes | None:

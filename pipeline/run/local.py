@@ -21,7 +21,6 @@ from pipeline.calls.limiter import Limiter
 from pipeline.calls.pauses import QuotaGate
 from pipeline.calls.stats import Stats
 from pipeline.calls.transport import Transport, open_transport
-from pipeline.endpoints.consequences import effective
 from pipeline.endpoints.patsnap.endpoints import endpoints_for
 from pipeline.engine.engine import Engine
 from pipeline.engine.intake import Intake
@@ -203,8 +202,8 @@ def _client(job: Job, options: RunOptions, transport: Transport, part: Part) -> 
         job.credentials,
         _limiters(job.spec, part),
         on_sent=options.on_sent,
-        table=effective(api.overrides()),
-        quota=QuotaGate(api.quota_reset if options.wait_quota else None, say=options.say),
+        table=api.table,
+        quota=QuotaGate(api.quota_reset if options.wait_quota else None, table=api.table, say=options.say),
     )
 
 

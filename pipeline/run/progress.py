@@ -7,13 +7,13 @@ from typing import Protocol
 import anyio
 
 from pipeline.calls.client import Client
+from pipeline.endpoints.patsnap.codes import NORMAL_ANSWER_S
 from pipeline.engine.engine import Engine
 from pipeline.job.schema import JobSpec
 from pipeline.journal.journal import Journal
 from pipeline.models import PAID, WAITING, Kind, State
 
 RATE_OVER_S = 5.0
-ANSWER_S = 5.0  # the vendor's normal answer time: the last items take that much longer
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +123,7 @@ class Gauges:
         kinds = self._spec.kinds(local=flows[Kind.UPLOAD].sent > 0)
         slowest = min(kinds, key=lambda kind: flows[kind].slowed_to_per_s)
         rate = flows[slowest].slowed_to_per_s
-        by_limit = self._client.paused_s + waiting / rate + ANSWER_S
+        by_limit = self._client.paused_s + waiting / rate + NORMAL_ANSWER_S
         done_per_s = flows[kinds[-1]].per_s
         if done_per_s and waiting / done_per_s > 1.5 * by_limit:
             return waiting / done_per_s, "the vendor's answers"

@@ -11,8 +11,9 @@ import pytest
 from pipeline.calls.client import Client
 from pipeline.calls.pauses import QuotaGate
 from pipeline.calls.transport import _translated
-from pipeline.endpoints.consequences import Override, effective
+from pipeline.endpoints.consequences import Override
 from pipeline.endpoints.interface import Answer
+from pipeline.endpoints.patsnap.codes import TABLE, table_with
 from pipeline.endpoints.patsnap.p010 import PictureUpload
 from pipeline.errors import CallError, GivenUp, InDoubt, ItemRefused, RunPaused, RunStopped, Stopping, TryAgain
 from pipeline.models import Kind
@@ -162,7 +163,7 @@ class Quota:
     def __init__(self, *, lifted_at_s: float, resets_at: time) -> None:
         self.said: list[str] = []
         self.lifted_at_s = lifted_at_s
-        self.gate = QuotaGate(resets_at, now=self.now, say=self.said.append)
+        self.gate = QuotaGate(resets_at, table=TABLE, now=self.now, say=self.said.append)
 
     def now(self) -> float:
         return MORNING + anyio.current_time() - 1000.0
@@ -298,7 +299,7 @@ def test_an_unknown_code_of_a_create_is_in_doubt_first_and_then_stops_the_run() 
 
 def test_a_code_that_the_job_explains_is_not_unknown() -> None:
     async def scenario() -> list[object]:
-        table = effective({"68300099": Override(search="fail")})
+        table = table_with({"68300099": Override(search="fail")})
         client = client_of(VirtualVendor(lambda *_: 68300099), table=table)
         return [await outcome(search(client, number)) for number in range(9)]
 
@@ -313,7 +314,7 @@ def test_an_error_of_our_own_is_the_same_under_every_table() -> None:
             raise budget
 
     async def scenario() -> object:
-        client = client_of(VirtualVendor(lambda *_: None), table=effective({"67200005": Override(search="stop")}))
+        client = client_of(VirtualVendor(lambda *_: None), table=table_with({"67200005": Override(search="stop")}))
         return await outcome(search(client, meter=Spent()))
 
     assert run_virtually(scenario) is budget
@@ -324,7 +325,7 @@ def test_a_create_that_the_job_lets_be_tried_again_is_sent_again() -> None:
         vendor = VirtualVendor(lambda kind, number: 67200100 if number == 1 else None)
         return await outcome(create(client_of(vendor, **parts))), len(vendor.sent)
 
-    table = effective({"67200100": Override(create="retry")})
+    table = table_with({"67200100": Override(create="retry")})
     ended, sent = run_virtually(lambda: scenario(table=table))
     assert (sent, getattr(ended, "task_id", None)) == (2, "a-task")
     ended, sent = run_virtually(scenario)

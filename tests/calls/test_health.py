@@ -13,8 +13,9 @@ from pipeline.calls.health import MAX_DEFERRALS, Health
 from pipeline.calls.limiter import Limiter
 from pipeline.calls.pauses import QuotaGate
 from pipeline.calls.stats import Stats
-from pipeline.endpoints.consequences import RULES, consequence
+from pipeline.endpoints.consequences import consequence
 from pipeline.endpoints.interface import Refusal
+from pipeline.endpoints.patsnap.codes import TABLE
 from pipeline.endpoints.patsnap.credentials import Credentials
 from pipeline.endpoints.patsnap.oauth import Token
 from pipeline.errors import (
@@ -51,11 +52,11 @@ class Patient:
         self.access = Access(
             Credentials(client_id="id", client_secret="secret"), fetch=self._token, clock=anyio.current_time
         )
-        self.quota = QuotaGate(resets_at, now=lambda: NINE + anyio.current_time() - 1000)
+        self.quota = QuotaGate(resets_at, table=TABLE, now=lambda: NINE + anyio.current_time() - 1000)
         self.health = Health(
             self.limiters,
             self.access,
-            table=RULES,
+            table=TABLE,
             quota=self.quota,
             stats=self.stats,
             sleep=self.endings.sleep,
@@ -81,7 +82,7 @@ def with_patient(scenario: Callable[[Patient], Awaitable[T]], **parts: time) -> 
 
 
 def error_of(condition: str, kind: Kind = Kind.SEARCH, *, code: str = "") -> CallError:
-    return consequence(Refusal(condition, code=code), kind, table=RULES)
+    return consequence(Refusal(condition, code=code), kind, table=TABLE)
 
 
 # --- told once per answer ---

@@ -7,7 +7,8 @@ import anyio
 import pytest
 
 from pipeline.calls.client import Client
-from pipeline.endpoints.consequences import Override, effective
+from pipeline.endpoints.consequences import Override
+from pipeline.endpoints.patsnap.codes import table_with
 from pipeline.errors import CallError, Code, GivenUp, InDoubt, ItemRefused, RunPaused, RunStopped, Stopping
 from pipeline.models import Kind, Task
 from tests.support.virtual_time import run_virtually
@@ -15,7 +16,7 @@ from tests.support.virtual_vendor import Reply, VirtualVendor, client_of, create
 
 BUSY = 67200100  # of a create: it may have been executed
 Ended = Task | CallError | GivenUp | Stopping
-TABLE = effective({str(BUSY): Override(create="retry", attempts=3)})
+TABLE = table_with({str(BUSY): Override(create="retry", attempts=3)})
 
 
 @dataclass
@@ -131,7 +132,7 @@ def test_an_attempt_that_may_not_be_made_any_more_leaves_the_doubt(
 def test_a_run_that_ends_while_it_waits_to_be_sent_again_leaves_it_in_doubt() -> None:
     async def scenario() -> tuple[Ended, Meter]:
         meter = Meter()
-        table = effective({str(BUSY): Override(create="retry", base_s=600)})
+        table = table_with({str(BUSY): Override(create="retry", base_s=600)})
         client = client_of(VirtualVendor(scripted(BUSY)), table=table)
         found: list[Ended] = []
         async with anyio.create_task_group() as around:
@@ -164,7 +165,7 @@ def test_a_run_without_retries_left_leaves_it_in_doubt() -> None:
 def test_what_the_job_calls_failed_fails_and_keeps_its_intent_until_it_is_recorded() -> None:
     async def scenario() -> tuple[Ended, Meter]:
         meter = Meter()
-        table = effective({str(BUSY): Override(create="fail")})
+        table = table_with({str(BUSY): Override(create="fail")})
         return await ended(client_of(VirtualVendor(scripted(BUSY)), table=table), meter), meter
 
     how, meter = run_virtually(scenario)

@@ -6,6 +6,7 @@ import anyio
 import pytest
 
 from pipeline.calls.pauses import Gate, PauseGate, QuotaGate
+from pipeline.endpoints.patsnap.codes import TABLE
 from pipeline.errors import HoldAll, RunPaused
 from pipeline.models import Kind
 from tests.support.virtual_time import run_virtually
@@ -135,7 +136,7 @@ class Day:
 
     def __init__(self) -> None:
         self.at = MORNING
-        self.gate = QuotaGate(time(10, 0, tzinfo=UTC), now=lambda: self.at)
+        self.gate = QuotaGate(time(10, 0, tzinfo=UTC), table=TABLE, now=lambda: self.at)
 
     def refused(self, after_s: float, kind: Kind = Kind.SEARCH) -> float:
         """Refuse a call for the day, so long after nine; return for how long calls wait from then on."""
@@ -209,7 +210,7 @@ def test_where_no_call_of_the_refused_kind_waits_others_go_one_at_a_time_and_ope
 @pytest.mark.parametrize("refused", [Kind.CREATE, Kind.UPLOAD, Kind.SEARCH])
 def test_a_call_of_the_kind_that_was_refused_probes_first(refused: Kind) -> None:
     async def scenario() -> Kind:
-        gate = QuotaGate(time(10, 0, tzinfo=UTC), now=lambda: MORNING + anyio.current_time() - 1000.0)
+        gate = QuotaGate(time(10, 0, tzinfo=UTC), table=TABLE, now=lambda: MORNING + anyio.current_time() - 1000.0)
         gate.refused(refused, RunPaused("for today", code=DAILY))
         probes: list[Kind] = []
 

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import pytest
 
-from pipeline.endpoints.consequences import RULES, condition_of_code, condition_of_status
+from pipeline.endpoints.patsnap.codes import ROWS, condition_of_code, condition_of_status
 from pipeline.errors import (
     CallError,
     HoldAll,
@@ -125,18 +125,18 @@ def test_an_unknown_code_goes_by_its_prefix_and_is_never_swallowed(code: int, ro
 
 
 def test_there_is_one_table_and_it_holds_exactly_what_is_agreed() -> None:
-    codes = {name for name in RULES if name.isdigit() and len(name) == 8}
+    codes = {name for name in ROWS if name.isdigit() and len(name) == 8}
     assert codes == {str(code) for code in CODES}
-    conditions = set(RULES) - codes - {"672", "683", "unknown_code"}
+    conditions = set(ROWS) - codes - {"672", "683", "unknown_code"}
     assert {name for name in conditions if not name.startswith("http_")} == set(ON_THE_WAY)
 
 
 @pytest.mark.parametrize("status", range(100, 1000))
 def test_every_status_there_is_finds_a_row(status: int) -> None:
-    assert condition_of_status(status) in RULES
+    assert condition_of_status(status) in ROWS
 
 
-@pytest.mark.parametrize("condition", RULES)
+@pytest.mark.parametrize("condition", ROWS)
 def test_a_create_is_tried_again_only_when_it_was_provably_not_executed(condition: str) -> None:
     error = error_for(Kind.CREATE, condition)
     if isinstance(error, TryAgain):

@@ -2,7 +2,8 @@
 
 import pytest
 
-from pipeline.endpoints.consequences import CLASSES, RULES, Override, effective, end_of_run
+from pipeline.endpoints.consequences import CLASSES, Override, end_of_run
+from pipeline.endpoints.patsnap.codes import ROWS, TABLE, table_with
 from pipeline.errors import CallError, InDoubt, ItemRefused, RunStopped, TryAgain
 from pipeline.models import Kind
 from tests.support.refusals import error_for
@@ -10,7 +11,7 @@ from tests.support.refusals import error_for
 
 def ruled(kind: Kind, condition: str, override: Override, *, under: str = "", code: str = "") -> CallError:
     """Make an error under a table with one row changed."""
-    table = effective({under or condition: override})
+    table = table_with({under or condition: override})
     return error_for(kind, condition, code=code, detail="said", retry_after_s=7.0, table=table)
 
 
@@ -56,22 +57,22 @@ def test_the_nearest_row_counts(condition: str, code: str, under: str, changed: 
     assert isinstance(found, RunStopped) is changed
 
 
-@pytest.mark.parametrize("name", [name for name, row in RULES.items() if row.may_exist])
+@pytest.mark.parametrize("name", [name for name, row in ROWS.items() if row.may_exist])
 @pytest.mark.parametrize("word", sorted({*CLASSES} - {"in_doubt", "fail", "retry"}))
 def test_no_table_calls_a_create_not_executed_that_may_have_been(name: str, word: str) -> None:
     with pytest.raises(ValueError, match="may have been executed"):
-        effective({name: Override(create=word)})
+        table_with({name: Override(create=word)})
 
 
 def test_the_table_itself_is_never_changed() -> None:
-    before = dict(RULES)
-    effective({"67200005": Override(search="stop", attempts=3), "68300099": Override(create="fail")})
-    assert before == RULES
+    before = dict(ROWS)
+    table_with({"67200005": Override(search="stop", attempts=3), "68300099": Override(create="fail")})
+    assert before == ROWS
 
 
-@pytest.mark.parametrize("condition", sorted(RULES))
+@pytest.mark.parametrize("condition", sorted(ROWS))
 def test_a_create_that_was_not_sent_is_never_in_doubt(condition: str) -> None:
-    table = effective({condition: Override(create="in_doubt")})
+    table = table_with({condition: Override(create="in_doubt")})
     for sent in (False, True):
         error = error_for(Kind.CREATE, condition, sent=sent, table=table)
         assert (isinstance(error, InDoubt), error.may_exist) == (sent, sent)
@@ -81,31 +82,60 @@ def test_a_create_that_was_not_sent_is_never_in_doubt(condition: str) -> None:
 def test_a_redirect_or_a_bad_certificate_ends_the_run_and_is_in_doubt_only_if_sent(condition: str) -> None:
     sent, unsent = error_for(Kind.CREATE, condition), error_for(Kind.CREATE, condition, sent=False)
     assert isinstance(sent, InDoubt)
-    assert isinstance(end_of_run(sent, RULES), RunStopped)
+    assert isinstance(end_of_run(sent, TABLE), RunStopped)
     assert isinstance(unsent, RunStopped)
     assert isinstance(error_for(Kind.SEARCH, condition), RunStopped)
 
 
 def test_any_other_doubt_lets_the_run_go_on() -> None:
-    errors = {name: error_for(Kind.CREATE, name) for name in RULES}
-    ending = {name for name, error in errors.items() if isinstance(error, InDoubt) and end_of_run(error, RULES)}
+    errors = {name: error_for(Kind.CREATE, name) for name in ROWS}
+    ending = {name for name, error in errors.items() if isinstance(error, InDoubt) and end_of_run(error, TABLE)}
     assert ending == {"http_3xx", "certificate"}
 
 
 def test_every_class_of_the_table_has_a_word() -> None:
-    used = {rule.error for row in RULES.values() for rule in (row.repeatable, row.create)}
+    used = {rule.error for row in ROWS.values() for rule in (row.repeatable, row.create)}
     assert used == set(CLASSES.values())
 
 
-@pytest.mark.parametrize("name", sorted(RULES))
+@pytest.mark.parametrize("name", sorted(ROWS))
 def test_by_default_a_create_is_in_doubt_just_where_it_may_have_been_executed(name: str) -> None:
-    row = RULES[name]
+    row = ROWS[name]
     assert row.may_exist == (row.create.error is InDoubt)
 
 
 @pytest.mark.parametrize("word", ["fail", "retry"])
 def test_a_job_that_calls_a_doubt_something_else_changes_nothing_about_what_may_exist(word: str) -> None:
-    table = effective({"67200100": Override(create=word)})
+    table = table_with({"67200100": Override(create=word)})
     error = error_for(Kind.CREATE, "67200100", table=table)
     assert (type(error), error.may_exist) == (CLASSES[word], True)
     assert not error_for(Kind.SEARCH, "67200100", table=table).may_exist
+
+
+def test_each_property_of_a_code_stands_in_its_row() -> None:
+    having = {
+        name: {key for key in ("about_picture", "daily", "names_no_task", "unknown", "ends_run") if getattr(row, key)}
+        for name, row in TABLE.items()
+    }
+    assert {name: keys for name, keys in having.items() if keys} == {
+        "67200007": {"daily"},
+        "68300010": {"about_picture"},
+        "672": {"unknown"},
+        "683": {"unknown"},
+        "unknown_code": {"unknown"},
+        "http_3xx": {"ends_run"},
+        "certificate": {"ends_run"},
+        "no_task_id": {"names_no_task"},
+        "picture": {"about_picture"},
+        "incomplete_hits": {"about_picture"},
+        "quota": {"daily"},
+    }
+
+
+@pytest.mark.parametrize("name", sorted(ROWS))
+def test_a_job_changes_about_picture_and_nothing_else_beside_the_rules(name: str) -> None:
+    row, changed = ROWS[name], table_with({name: Override(search="fail", about_picture=not ROWS[name].about_picture)})
+    assert changed[name] == row._replace(
+        repeatable=row.repeatable._replace(error=ItemRefused), about_picture=not row.about_picture
+    )
+    assert {**changed, name: row} == TABLE

@@ -588,6 +588,26 @@ async def test_pictures_that_are_refused_for_their_own_sake_stop_nothing(code: s
     assert list(states(tmp_path).values()) == [State.FAILED] * 60 + [State.TASKED]
 
 
+@pytest.mark.parametrize(
+    ("rows", "refused", "stops"),
+    [
+        pytest.param(
+            {"68300011": {"search": "fail", "about_picture": True}}, "68300011", False, id="a code of tomorrow"
+        ),
+        pytest.param({"68300011": {"search": "fail"}}, "68300011", True, id="a code that says nothing of pictures"),
+        pytest.param({"68300010": {"about_picture": False}}, "68300010", True, id="a code that the job takes back"),
+        pytest.param({"68300011": {"about_picture": True}}, "68300004", True, id="another code"),
+    ],
+)
+async def test_a_job_says_which_codes_are_about_the_picture(
+    rows: dict[str, Any], refused: str, stops: bool, tmp_path: Path
+) -> None:
+    vendor = FakeVendor(all_refused(refused, range(1, 61)))
+    engine = await run(tmp_path, vendor, many(61), api={"max_in_flight": 1, "errors": rows})
+    assert isinstance(engine.ended_by, RunStopped) is stops
+    assert len(vendor.sent) == (10 if stops else 62)
+
+
 async def test_searches_without_one_complete_hit_stop_nothing(tmp_path: Path) -> None:
     vendor = FakeVendor({(SEARCH, url(n)): [hits(0.9, complete=[False])] for n in range(1, 31)})
     engine = await run(tmp_path, vendor, many(30))

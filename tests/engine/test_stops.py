@@ -54,7 +54,7 @@ def end(doubts: Doubts, creates: str) -> int | None:
             if letter == ".":
                 doubts.known()
             else:
-                doubts.doubtful("no_task_id" if letter == "n" else "no_answer")
+                doubts.doubtful("no_task_id" if letter == "n" else "no_answer", names_no_task=letter == "n")
         except RunStopped:
             return number
     return None
@@ -85,6 +85,6 @@ def test_the_stop_for_doubts_says_how_many_and_where_to_look() -> None:
     doubts = Doubts()
     end(doubts, "." * 30 + "?" * 19)
     with pytest.raises(RunStopped, match=r"20 of the last 50 creates are in doubt .*open\.jsonl") as stop:
-        doubts.doubtful("http_502")
+        doubts.doubtful("http_502", names_no_task=False)
     assert stop.value.code == "max_in_doubt"
     assert "http_502" in str(stop.value)

@@ -4,7 +4,8 @@ from datetime import time, timedelta, timezone
 
 import pytest
 
-from pipeline.endpoints.consequences import RULES, Override, condition_of_code, effective
+from pipeline.endpoints.consequences import Override
+from pipeline.endpoints.patsnap.codes import ROWS, condition_of_code, table_with
 from pipeline.errors import RunStopped
 from pipeline.job.outlook import warnings
 from pipeline.models import Kind
@@ -25,6 +26,29 @@ def test_rows_of_the_error_table_may_be_changed(load: Load) -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("code", "about_picture"),
+    [
+        ("68300010", False),
+        ("68300011", True),
+        ("68300012", False),
+        ("67200001", False),
+        ("http_413", True),
+        ("http_400", False),
+        ("picture", True),
+        ("incomplete_hits", True),
+        ("same_picture", False),
+        ("", False),
+        ("http_", False),
+        ("no such code", False),
+    ],
+)
+def test_a_job_knows_which_recorded_codes_are_about_the_picture(load: Load, code: str, about_picture: bool) -> None:
+    yes, no = "{search: fail, about_picture: true}", "{about_picture: false}"
+    rows = f"68300010: {no}, 68300011: {yes}, http_413: {yes}"
+    assert load(f"{MINIMAL}api: {{errors: {{{rows}}}}}").api.is_about_picture(code) is about_picture
+
+
 def test_without_changes_the_table_is_the_default(load: Load) -> None:
     assert load(MINIMAL).api.overrides() == {}
 
@@ -43,6 +67,7 @@ def test_without_changes_the_table_is_the_default(load: Load) -> None:
         pytest.param("{67200100: {creat: retry}}", "5:27", "did you mean 'create'?", id="key"),
         pytest.param("{67200100: {attempts: 11}}", "5:27", "less than or equal to 10", id="attempts"),
         pytest.param("{67200100: {attempts: 0}}", "5:27", "greater than or equal to 1", id="no attempt"),
+        pytest.param("{68300010: {about_picture: 1}}", "5:27", "must be true or false", id="about_picture"),
         pytest.param("{67200100: {base_s: -1}}", "5:27", "greater than or equal to 0", id="base_s"),
     ],
 )
@@ -62,6 +87,9 @@ def test_a_fault_in_the_error_table_is_named_at_its_place(faults: Faults, errors
         pytest.param("{503: {search: fail}}", "is written http_503", id="a status is no code"),
         pytest.param("{99: {search: fail}}", None, id="a code that nobody knows"),
         pytest.param("{67200007: {attempts: 2}}", "attempts and base_s say nothing here", id="no retry"),
+        pytest.param("{67200007: {about_picture: true}}", "about_picture says nothing here", id="no item fails of it"),
+        pytest.param("{68300011: {search: fail, about_picture: true}}", None, id="a picture"),
+        pytest.param("{68300010: {about_picture: false}}", None, id="no picture"),
         pytest.param("{67200100: {create: in_doubt}}", None, id="the default"),
         pytest.param("{67200100: {search: fail}}", None, id="searches"),
         pytest.param("{67200012: {create: retry, attempts: 2}}", None, id="refused at the gateway"),
@@ -74,7 +102,7 @@ def test_what_can_cost_money_is_warned_about(load: Load, errors: str, said: str 
 
 
 @pytest.mark.parametrize("word", ["slow", "hold", "refresh", "pause", "stop"])
-@pytest.mark.parametrize("name", [*(name for name, row in RULES.items() if row.may_exist), "68300099", "http_503"])
+@pytest.mark.parametrize("name", [*(name for name, row in ROWS.items() if row.may_exist), "68300099", "http_503"])
 def test_a_create_that_may_have_been_executed_is_never_called_one_that_was_not(
     faults: Faults, name: str, word: str
 ) -> None:
@@ -95,8 +123,8 @@ def test_a_create_that_is_refused_at_the_gateway_may_be_called_anything(load: Lo
 
 
 def test_every_row_can_be_named(load: Load) -> None:
-    rows = ", ".join(f'"{name}": {{search: stop}}' for name in RULES)
-    assert set(load(f"{MINIMAL}api: {{errors: {{{rows}}}}}").api.overrides()) == set(RULES)
+    rows = ", ".join(f'"{name}": {{search: stop}}' for name in ROWS)
+    assert set(load(f"{MINIMAL}api: {{errors: {{{rows}}}}}").api.overrides()) == set(ROWS)
 
 
 @pytest.mark.parametrize(
@@ -132,7 +160,7 @@ def test_a_time_of_day_that_is_none_is_refused(faults: Faults, written: str) -> 
 @pytest.mark.parametrize("code", ["7", "1001", "672001000", "123456789012", "-1"])
 def test_every_code_that_the_vendor_may_send_can_be_named(load: Load, code: str) -> None:
     """A run that is stopped by unknown codes says that they are to be named here."""
-    table = effective(load(f"{MINIMAL}api: {{errors: {{{code}: {{search: stop}}}}}}").api.overrides())
+    table = table_with(load(f"{MINIMAL}api: {{errors: {{{code}: {{search: stop}}}}}}").api.overrides())
     error = error_for(Kind.SEARCH, condition_of_code(int(code)), code=code, table=table)
     assert isinstance(error, RunStopped)
 

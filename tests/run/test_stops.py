@@ -46,6 +46,26 @@ def test_too_many_creates_in_doubt_stop_the_run(tmp_path: Path) -> None:
     nothing_lost(tmp_path, summary, 100)
 
 
+@pytest.mark.parametrize(
+    ("row", "exit_code", "searches"),
+    [
+        pytest.param("{search: fail, about_picture: true}", 1, 30, id="about the picture"),
+        pytest.param("{search: fail}", 3, 10, id="about the job, for all that is known"),
+    ],
+)
+def test_a_job_that_calls_a_new_code_one_about_pictures_goes_on_item_by_item(
+    row: str, exit_code: int, searches: int, tmp_path: Path
+) -> None:
+    with trouble(tmp_path, "search:68300011=1") as server:
+        path = job(tmp_path, url=server.url, pictures=30, api={"max_in_flight": 1})
+        summary = run(path, f"api.errors={{68300011: {row}}}")
+    assert summary.exit_code == exit_code
+    assert summary.calls_this_run["search"] == searches
+    assert summary.items["failed"] == searches
+    page = (tmp_path / "runs/job/report.html").read_text()
+    assert ("Put a mended picture into the job" in page) is (exit_code == 1)
+
+
 def test_doubts_of_an_earlier_run_do_not_count(tmp_path: Path) -> None:
     with trouble(tmp_path, "create:lost@1-19") as server:
         path = job(tmp_path, url=server.url, pictures=40, api={"max_in_flight": 4})

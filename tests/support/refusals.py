@@ -3,8 +3,9 @@
 from collections.abc import Callable
 from typing import TypeVar
 
-from pipeline.endpoints.consequences import RULES, Table, consequence
+from pipeline.endpoints.consequences import Table, consequence
 from pipeline.endpoints.interface import Answer, Refusal
+from pipeline.endpoints.patsnap.codes import TABLE
 from pipeline.errors import CallError
 from pipeline.models import Kind
 
@@ -19,7 +20,7 @@ def error_for(
     detail: str = "",
     retry_after_s: float | None = None,
     sent: bool = True,
-    table: Table = RULES,
+    table: Table = TABLE,
 ) -> CallError:
     """Make the error that follows from a condition."""
     refusal = Refusal(condition, code=code, detail=detail, retry_after_s=retry_after_s)
@@ -31,4 +32,4 @@ def read_or_error(kind: Kind, read: Callable[[Answer], _T], answer: Answer) -> _
     try:
         return read(answer)
     except Refusal as refusal:
-        return consequence(refusal, kind, table=RULES)
+        return consequence(refusal, kind, table=TABLE)

@@ -7,8 +7,8 @@ import msgspec
 from hypothesis import example
 from hypothesis import strategies as st
 
-from pipeline.endpoints.consequences import RULES
 from pipeline.endpoints.interface import Answer, Creation
+from pipeline.endpoints.patsnap.codes import ROWS
 from pipeline.errors import (
     CallError,
     HoldAll,
@@ -25,7 +25,7 @@ from pipeline.results.hits import choose
 from tests.support.answers import CREATE, outcome_of
 from tests.support.fuzzing import fuzzed
 
-CODES = [int(name) for name in RULES if name.isdigit()]
+CODES = [int(name) for name in ROWS if name.isdigit()]
 NUMBERS = st.sampled_from([0, -0.0, 1, -1, 2**53, 2**63, 2**64, -(2**63), 10**30, 1e308, 0.1, 67200002, 68300008])
 TEXTS = st.sampled_from(
     ["", "a", "é", "\u202e", "\x1b[31m", "\x00", "https://a.example/1.jpg", "x" * 5000, "0", "67200005", "1e5"]

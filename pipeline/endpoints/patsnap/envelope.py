@@ -5,8 +5,8 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from pipeline.endpoints import strict_json
-from pipeline.endpoints.consequences import condition_of_code, condition_of_status
 from pipeline.endpoints.interface import Answer, Refusal
+from pipeline.endpoints.patsnap.codes import condition_of_code, condition_of_status
 from pipeline.models import Kind
 
 

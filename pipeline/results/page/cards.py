@@ -8,6 +8,7 @@ from typing import NamedTuple
 from pipeline.results.page.entries import Entry, Hit
 from pipeline.results.page.text import picture_link, tidy, web_link
 from pipeline.results.page.thumbs import Thumbnails
+from pipeline.results.page.view import RunView
 from pipeline.results.page.words import STATUSES, Status, beyond, found, task_note, todo_for
 from pipeline.results.reading import ErrorView
 
@@ -70,7 +71,7 @@ class Card:
     hits: list[HitCard]
 
 
-def card(entry: Entry, thumbs: Thumbnails) -> Card:
+def card(entry: Entry, thumbs: Thumbnails, view: RunView) -> Card:
     """Build the card of one item, with its pictures."""
     # An id made from a hash says nothing to people; the picture's own name does.
     record, image = entry.record, entry.record.image
@@ -89,12 +90,12 @@ def card(entry: Entry, thumbs: Thumbnails) -> Card:
         beyond=beyond(record.search),
         same_as=tidy(record.same_as, MAX_ID),
         task=TaskCard(tidy(record.task.task_id, 80), task_note(record.task)) if record.task else None,
-        problem=_problem(record.status, record.error) if record.error else None,
+        problem=_problem(record.status, record.error, view) if record.error else None,
         hits=[_hit(hit, thumbs) for hit in entry.hits],
     )
 
 
-def _problem(status: str, error: ErrorView) -> ProblemCard:
+def _problem(status: str, error: ErrorView, view: RunView) -> ProblemCard:
     facts = {
         "Step": error.stage,
         "Code": error.code,
@@ -102,7 +103,8 @@ def _problem(status: str, error: ErrorView) -> ProblemCard:
         "Correlation id": error.correlation_id,
     }
     shown = [(name, tidy(value, 80)) for name, value in facts.items() if value]
-    return ProblemCard(_sentence(tidy(error.message, MAX_MESSAGE)), todo_for(status, error), shown)
+    todo = todo_for(status, error, about_picture=view.about_picture(error.code))
+    return ProblemCard(_sentence(tidy(error.message, MAX_MESSAGE)), todo, shown)
 
 
 def _sentence(text: str) -> str:

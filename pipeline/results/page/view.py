@@ -1,5 +1,6 @@
 """The facts of a run that the page shows at its top."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from pipeline.models import OPEN, SETTLED
@@ -24,6 +25,7 @@ class RunView:
     exit_reason: str
     not_looked_at: list[str]  # what the search leaves out of sight, one phrase each
     search: str  # the endpoint and its limit in words
+    about_picture: Callable[[str], bool]  # whether a refusal with this code says something about one picture
     results_file: str = "results.jsonl"  # as all files here, relative to the page
     open_file: str = "open.jsonl"
     summary_file: str = "summary.json"

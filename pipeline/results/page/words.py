@@ -5,7 +5,6 @@ A page of findings must not console: it says what was found and what was not loo
 
 from typing import NamedTuple
 
-from pipeline.errors import Code
 from pipeline.results.page.entries import Entry
 from pipeline.results.page.text import moment, tidy
 from pipeline.results.page.view import NOT_STARTED, RunView
@@ -29,7 +28,6 @@ STATUSES = {
     "expired": Status("Expired", "expired: the vendor's links grew too old"),
     NOT_STARTED: Status("Not started", "the run ended before its turn"),
 }
-_PICTURE_CODES = (Code.PICTURE, "68300010")
 CALLS = {
     "upload": ("picture upload", "picture uploads"),
     "search": ("search", "searches"),
@@ -80,7 +78,7 @@ def _tasks_step(tasks: int, first_expiry: str, *, sandbox: bool) -> Step:
     return Step(about, f"Fetch the results from the vendor in time: a task lives 8 hours.{until}")
 
 
-def todo_for(status: str, error: ErrorView) -> str:
+def todo_for(status: str, error: ErrorView, *, about_picture: bool) -> str:
     """Say what to do about one open item."""
     if status == "in_doubt":
         return (
@@ -89,7 +87,7 @@ def todo_for(status: str, error: ErrorView) -> str:
         )
     if status == "expired":
         return "Run the same job again: the item is searched anew."
-    if not error.retryable and error.code in _PICTURE_CODES:
+    if not error.retryable and about_picture:
         return "Running again does not change this. Put a mended picture into the job under a new id."
     if not error.retryable:
         return (
