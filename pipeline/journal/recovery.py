@@ -1,21 +1,25 @@
 """Recovery of a run directory after a death of any kind, before the first call of the next run.
 
 In this order:
-1. Lines of results.jsonl that were written but not committed are adopted when they belong to an item that is not
-   settled (they carry the id of a paid task), and cut otherwise.
+1. Lines of results.jsonl that were written but not committed are adopted when they are what was written and belong to
+   an item that is not settled (they carry the id of a paid task), and cut otherwise.
 2. Lines that a failing disk kept out of results.jsonl are appended to it.
 3. Creates without an outcome are put in doubt.
 4. Open items that a person has tried again, and that the run did not reach, are open again.
 """
 
-from collections.abc import Callable, Iterable
+import logging
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from pipeline.journal.results_file import LineView, ResultsFile, read_line
 from pipeline.journal.sql import changes, doubts, items, line_index, retry_selection
 from pipeline.journal.sql.database import Database
 from pipeline.journal.sql.rows import Line
+from pipeline.journal.tail_check import WrittenGroup
 from pipeline.models import UNFINISHED, State
+
+_log = logging.getLogger(__name__)
 
 
 class Recovered(NamedTuple):
@@ -26,15 +30,23 @@ class Recovered(NamedTuple):
     in_doubt: int
 
 
-def recover(db: Database, results: ResultsFile, *, now: float, kept: Iterable[bytes] = ()) -> Recovered:
-    """Bring journal and results.jsonl to one truth; `kept` are lines of an emergency, see journal/emergency.py.
+def recover(
+    db: Database,
+    results: ResultsFile,
+    *,
+    now: float,
+    written: WrittenGroup | None = None,
+    kept: Iterable[bytes] = (),
+) -> Recovered:
+    """Bring journal and results.jsonl to one truth. Raises JournalError when results.jsonl was changed by others.
 
-    Raises JournalError when results.jsonl was changed by others.
+    `written` is the check of the last group of lines (journal/tail_check.py), `kept` are lines of an emergency
+    (journal/emergency.py).
     """
     db.do("BEGIN IMMEDIATE")
     results.position(line_index.last(db))
     adopted = 0
-    for line in results.tail():
+    for line in _as_written(db, results, written):
         if not _adopt(db, line, results.adopt, now=now):
             break  # what follows a line that is not whole cannot be trusted either
         adopted += 1
@@ -46,11 +58,21 @@ def recover(db: Database, results: ResultsFile, *, now: float, kept: Iterable[by
     return Recovered(adopted, cut_bytes, in_doubt)
 
 
+def _as_written(db: Database, results: ResultsFile, written: WrittenGroup | None) -> Iterator[bytes]:
+    """Yield the lines of the tail, up to the first that its check says is not what was written."""
+    checked = written is not None and written.is_of_tail(results.end, started_at=db.meta("started_at"))
+    for number, line in enumerate(results.tail(), start=1):
+        if checked and written is not None and not written.has(line):
+            _log.warning("recovery.line_refused number=%s of=%s: not what was written", number, len(written.lines))
+            return
+        yield line
+
+
 def _adopt(db: Database, raw: bytes, place: Callable[[bytes], Line], *, now: float) -> bool:
     """Settle an item by a line that was written but not committed; False when it is not a line of a waiting item."""
     view = read_line(raw)
     found = None if view is None else items.find(db, view.item)
-    if view is None or found is None or not _may_settle(found[1], view):
+    if view is None or found is None or not _may_settle(db, *found, view):
         return False
     ord_, before = found
     if view.state is State.TASKED and before not in (State.CREATING, State.IN_DOUBT):
@@ -59,6 +81,10 @@ def _adopt(db: Database, raw: bytes, place: Callable[[bytes], Line], *, now: flo
     return True
 
 
-def _may_settle(before: State, view: LineView) -> bool:
-    """Return whether this line may settle an item in this state: one without an outcome, or a doubt by its task."""
-    return before in UNFINISHED or (before is State.IN_DOUBT and view.state is State.TASKED)
+def _may_settle(db: Database, ord_: int, before: State, view: LineView) -> bool:
+    """Return whether this line may settle this item: it has no outcome yet, or a doubt that the line's task ends.
+
+    A line that shows another picture than the item's is another item's, whatever id it has.
+    """
+    waits = before in UNFINISHED or (before is State.IN_DOUBT and view.state is State.TASKED)
+    return waits and items.work(db, ord_).work.item.source == view.image.source

@@ -14,6 +14,7 @@ import msgspec
 
 from pipeline.errors import JournalError
 from pipeline.journal.sql.rows import Line
+from pipeline.journal.tail_check import TailCheck
 from pipeline.models import SETTLED, Calls, RecordLine, State, Task
 from pipeline.system.checksum import crc32
 from pipeline.system.files import private, write_all
@@ -84,6 +85,22 @@ class ResultsFile:
         self._fd = private(path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
         self._next = 0
         self._end = 0
+        self._check: TailCheck | None = None
+
+    @property
+    def end(self) -> int:
+        """The offset behind the last line that the journal knows."""
+        return self._end
+
+    def begin_check(self, path: Path, *, opened_at: float) -> None:
+        """Keep a check of the lines of each group from now on, see journal/tail_check.py."""
+        self._check = TailCheck(path, opened_at=opened_at)
+
+    def end_check(self) -> None:
+        """Delete the check: every line is committed."""
+        if self._check is not None:
+            self._check.remove()
+            self._check = None
 
     def position(self, last: Line | None) -> None:
         """Continue after the last line that the journal knows. Raises JournalError if that line is not there."""
@@ -110,6 +127,8 @@ class ResultsFile:
             parts += pieces
             self._next += 1
             self._end += len(line)
+        if self._check is not None:
+            self._check.write(placed)
         write_all(self._fd, parts)
         _sync_data(self._fd)
         return placed
@@ -152,7 +171,9 @@ class ResultsFile:
         return b"".join(parts)
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file, and the check, which stays for the next start."""
+        if self._check is not None:
+            self._check.close()
         os.close(self._fd)
 
 

@@ -14,6 +14,7 @@ from pipeline.journal.results_file import ResultsFile
 from pipeline.journal.spool import Spool
 from pipeline.journal.sql import items, line_index, schema
 from pipeline.journal.sql.database import Connection, Database, configure
+from pipeline.journal.tail_check import CHECK, read_check
 from pipeline.journal.verify import refuse_changed_lines
 from pipeline.system.files import sync_names
 from pipeline.system.mounts import mount_table, network_file_system
@@ -39,6 +40,7 @@ class Disk:
         """Close them all; `clean` when all that was begun is written."""
         if clean:
             self.db.set_meta(CLEAN, "1")
+            self.results.end_check()
         self.emergency.close()
         self.spool.close()
         self.results.close()
@@ -73,6 +75,7 @@ def open_disk(
             db.set_meta(CLEAN, "0")
             results = opened.enter_context(contextlib.closing(ResultsFile(folder / RESULTS)))
             recovered = _made_whole(folder, db, results, now=now)
+            results.begin_check(folder / CHECK, opened_at=now)
             disk = Disk(db, Spool(folder / SPOOL, items.in_segments(db)), results, recovered, Emergency(folder))
             opened.pop_all()
         return disk
@@ -89,7 +92,7 @@ def _made_whole(folder: Path, db: Database, results: ResultsFile, *, now: float)
     refuse_changed_lines(db, folder / RESULTS)
     left = left_over(folder)
     kept = [line + b"\n" for path in left for line in path.read_bytes().split(b"\n") if line]
-    recovered = recover(db, results, now=now, kept=kept)
+    recovered = recover(db, results, now=now, written=read_check(folder / CHECK), kept=kept)
     retire(left)
     sync_names(folder)  # at every start: the one that made the names may have been killed before it synced them
     return recovered

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pipeline.errors import JournalError, OtherVersion
 from pipeline.journal.storage import JOURNAL, REPAIRING, RESULTS, reading_only
+from pipeline.journal.tail_check import CHECK, read_check
 from pipeline.journal.verify import verify
 from pipeline.offline.rebuild import Rebuild
 from pipeline.offline.salvage import Salvage
@@ -49,7 +50,7 @@ def repair(folder: Path, *, job: str) -> list[str]:
     old = Salvage(aside, believed=believed) if aside is not None else None
     try:
         rebuild = Rebuild(new, old, results=RESULTS)
-        damage = take_lines(folder / RESULTS, is_ours(old, job), rebuild.add_line)
+        damage = take_lines(folder / RESULTS, is_ours(old, job, read_check(folder / CHECK)), rebuild.add_line)
         rebuild.finish()
     finally:
         if old is not None:

@@ -83,11 +83,11 @@ class Salvage:
         return False, None, None
 
     @property
-    def last_line(self) -> tuple[str, int] | None:
-        """The item and the CRC of the last line."""
+    def last_line(self) -> tuple[str, int, int] | None:
+        """The item and the CRC of the last line, and the offset behind it."""
         with contextlib.suppress(sqlite3.Error):
-            row: tuple[str, int] | None = self._connection.execute(
-                "SELECT id, crc FROM items WHERE seq IS NOT NULL ORDER BY seq DESC LIMIT 1"
+            row: tuple[str, int, int] | None = self._connection.execute(
+                "SELECT id, crc, offset + length FROM items WHERE seq IS NOT NULL ORDER BY seq DESC LIMIT 1"
             ).fetchone()
             return row
         return None

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pipeline.journal.results_file import LineView, read_line
+from pipeline.journal.tail_check import WrittenGroup
 from pipeline.offline.salvage import Salvage
 from pipeline.system.checksum import crc32
 
@@ -71,23 +72,30 @@ def job_of(path: Path) -> str:
     return max(jobs, key=jobs.__getitem__, default="")
 
 
-def is_ours(old: Salvage | None, job: str) -> Callable[[LineView, bytes], bool]:
+def is_ours(old: Salvage | None, job: str, written: WrittenGroup | None) -> Callable[[LineView, bytes], bool]:
     """Return a function that tells whether this run wrote a line; call it for every line, in order.
 
     The CRC that the old journal knows decides, else the name of the job in the line. A sound journal knows every line
-    but those that a run wrote after its last commit: they lie beyond the last one that it knows.
+    but those that a run wrote after its last commit: they lie beyond the last one that it knows, and `written` is their
+    check (journal/tail_check.py).
     """
     sound = old is not None and old.sound
     last = old.last_line if old is not None else None
     at_the_end = last is None
+    if old is not None and written is not None:
+        started_at = dict(old.table("meta") or ()).get("started_at")
+        if not (sound and written.is_of_tail(last[2] if last is not None else 0, started_at=started_at)):
+            written = None
 
     def accept(view: LineView, raw: bytes) -> bool:
         nonlocal at_the_end
         known, length, crc = old.line_of(view.item) if old is not None else (False, None, None)
         if crc is not None:
-            at_the_end = at_the_end or (view.item, crc) == last
+            at_the_end = at_the_end or (last is not None and (view.item, crc) == last[:2])
             return (length, crc) == (len(raw), crc32(raw))
-        return view.job == job and ((known and at_the_end) or not sound)
+        if not sound:
+            return view.job == job
+        return view.job == job and known and at_the_end and (written is None or written.has(raw))
 
     return accept
 

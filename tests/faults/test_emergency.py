@@ -13,12 +13,14 @@ from pipeline.journal import emergency
 from pipeline.journal.emergency import Emergency
 from pipeline.journal.storage import open_disk
 from pipeline.models import Problem, State, Task
-from tests.support.fakes import NOW, admitted, assert_index_matches, hits, open_journal, records, states, work_of
+from tests.support.fakes import NOW, admitted, assert_index_matches, hits, open_journal, records, states, url, work_of
 
 
 def line(number: int, status: str = "tasked", **more: object) -> bytes:
     task = {"task": {"task_id": f"task-{number}", "at": "2026-11-21T12:00:00.000Z"}} if status == "tasked" else {}
-    record = {"schema": 1, "item": f"SKU-{number}", "status": status, "calls": {"upload": 0, "search": 1, "create": 1}}
+    image = {"source": url(number), "url": url(number), "sha256": None, "labels": {}}
+    calls = {"upload": 0, "search": 1, "create": 1}
+    record = {"schema": 1, "job": "job", "item": f"SKU-{number}", "status": status, "image": image, "calls": calls}
     return msgspec.json.encode({**record, **task, **more}) + b"\n"
 
 

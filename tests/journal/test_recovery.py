@@ -14,11 +14,14 @@ from pipeline.journal.sql import changes, items, line_index
 from pipeline.journal.sql.admission import admit
 from pipeline.journal.sql.changes import requeue_failed
 from pipeline.journal.sql.database import Database
-from pipeline.journal.sql.rows import SpoolRef, note_of
+from pipeline.journal.sql.rows import Line, SpoolRef, note_of
 from pipeline.journal.storage import JOURNAL, RESULTS, connect, open_disk
+from pipeline.journal.tail_check import CHECK
 from pipeline.models import Calls, NoHits, Problem, SearchOnly, State, Task, Tasked, Work
 from pipeline.results.hits import choose
 from pipeline.results.record import RecordLines
+from pipeline.system.checksum import crc32
+from pipeline.system.clock import iso
 from tests.support.fakes import (
     NOTHING,
     NOW,
@@ -52,9 +55,21 @@ class Left(NamedTuple):
         }[status]
         return bytes(self.writer.settled(work, outcome)[1])
 
-    def write(self, *lines: bytes) -> None:
-        with (self.folder / RESULTS).open("ab") as file:
-            file.write(b"".join(lines))
+    def write(self, *lines: bytes, checked: bool = False) -> None:
+        """Write lines as a run that dies before it commits them."""
+        size = (self.folder / RESULTS).stat().st_size
+        results = ResultsFile(self.folder / RESULTS)
+        results.position(Line(0, 0, size, crc32((self.folder / RESULTS).read_bytes())) if size else None)
+        if checked:
+            results.begin_check(self.folder / CHECK, opened_at=NOW)
+        results.append(lines)
+        results.close()
+
+    def change(self, was: bytes, now: bytes) -> None:
+        """Change what was written."""
+        data = (self.folder / RESULTS).read_bytes()
+        assert was in data
+        (self.folder / RESULTS).write_bytes(data.replace(was, now))
 
     def open(self) -> Recovered:
         disk = open_disk(self.folder, now=LATER)
@@ -159,6 +174,55 @@ def test_what_is_no_line_of_a_waiting_item_is_cut_with_all_that_follows(kind: st
     assert (recovered.adopted, recovered.cut_bytes) == (0, len(bad) + len(left.line(1)))
     assert (left.folder / RESULTS).read_bytes() == before
     assert states(left.folder) == {"SKU-1": State.IN_DOUBT, "SKU-2": State.NO_HITS}
+
+
+# --- lines that were written and not committed, and changed since ---
+
+
+@pytest.mark.parametrize("checked", [True, False], ids=["checked", "without a check"])
+def test_line_is_not_taken_for_another_waiting_items(checked: bool, db: Database, left: Left) -> None:
+    """One bit makes SKU-3 of SKU-1, which waits too: the task would be recorded for a picture it was not made for."""
+    on_their_way(db, *[State.CREATING] * 3)
+    left.write(left.line(1), checked=checked)
+    left.change(b'"SKU-1"', b'"SKU-3"')
+    assert left.open() == Recovered(0, len(left.line(1)), 3)
+    assert records(left.folder) == []
+
+
+@pytest.mark.parametrize(("was", "now"), [(b"task-1", b"task-3"), (b'"create":1', b'"create":0')])
+def test_changed_line_is_not_believed_nor_what_follows_it(was: bytes, now: bytes, db: Database, left: Left) -> None:
+    on_their_way(db, *[State.CREATING] * 3)
+    left.write(left.line(2), left.line(1), left.line(3), checked=True)
+    left.change(left.line(1), left.line(1).replace(was, now))
+    assert left.open() == Recovered(1, len(left.line(1) + left.line(3)), 2)
+    assert [record["item"] for record in records(left.folder)] == ["SKU-2"]
+    assert_index_matches(left.folder)
+
+
+def test_check_of_the_lines_before_says_nothing_of_the_tail(db: Database, left: Left) -> None:
+    """A power loss can take the last group's check and keep the one before it."""
+    on_their_way(db, State.CREATING, State.CREATING)
+    left.write(left.line(1), checked=True)
+    check = (left.folder / CHECK).read_bytes()
+    left.open()
+    (left.folder / CHECK).write_bytes(check)
+    left.write(left.line(2))
+    assert left.open() == Recovered(1, 0, 0)
+
+
+def test_check_that_is_older_than_the_last_run_says_nothing_of_the_tail(db: Database, left: Left) -> None:
+    """An earlier version of this program writes none: its lines may lie where those of the check were cut."""
+    on_their_way(db, State.CREATING, State.CREATING)
+    left.write(left.line(1), checked=True)
+    (left.folder / RESULTS).write_bytes(b"")
+    left.write(left.line(2))
+    db.set_meta("started_at", iso(NOW + 1))
+    assert left.open() == Recovered(1, 0, 1)
+
+
+def test_directory_that_was_closed_well_has_no_check(db: Database, left: Left) -> None:
+    left.open()
+    assert not (left.folder / CHECK).exists()
 
 
 def test_second_line_of_the_same_item_is_cut(db: Database, left: Left) -> None:

@@ -100,7 +100,7 @@ class _Calls:
         self._real = {
             name: getattr(os, name)
             for name in (
-                *("open", "close", "write", "writev", "fsync", "fdatasync"),
+                *("open", "close", "write", "writev", "pwrite", "fsync", "fdatasync"),
                 *("ftruncate", "unlink", "rename", "replace", "mkdir"),
             )
         }
@@ -129,9 +129,12 @@ class _Calls:
         self._real["close"](fd)
 
     def write(self, fd: int, data: Any) -> int:
+        return self._write(fd, data, None)  # all files that are written so are appended to
+
+    def _write(self, fd: int, data: Any, offset: int | None) -> int:
         node = self._fds.get(fd)
         if node is None:
-            return int(self._real["write"](fd, data))
+            return self._really(fd, data, offset)
         what = self._meddle("write")
         data = bytes(data)
         if what == "short":
@@ -139,10 +142,16 @@ class _Calls:
         else:
             _fail(what)
         with self._lock:
-            written = int(self._real["write"](fd, data))
+            written = self._really(fd, data, offset)
             self._noted.add(node)
-            self._tape.wrote(node, None, data[:written])  # all our files are appended to
+            self._tape.wrote(node, offset, data[:written])
         return written
+
+    def _really(self, fd: int, data: Any, offset: int | None) -> int:
+        return int(self._real["write"](fd, data) if offset is None else self._real["pwrite"](fd, data, offset))
+
+    def pwrite(self, fd: int, data: Any, offset: int) -> int:
+        return self._write(fd, data, offset)
 
     def writev(self, fd: int, parts: Sequence[bytes]) -> int:
         return self.write(fd, b"".join(parts))

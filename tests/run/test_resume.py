@@ -125,7 +125,8 @@ def _files(folder: Path) -> Iterator[Path]:
 def watched(watch: Watch) -> Iterator[Watch]:
     """Tell `watch` of every call that changes a file: before it, after it, and in the middle of a write."""
     real = {
-        name: getattr(os, name) for name in ("write", "writev", "fdatasync", "fsync", "ftruncate", "unlink", "open")
+        name: getattr(os, name)
+        for name in ("write", "writev", "pwrite", "fdatasync", "fsync", "ftruncate", "unlink", "open")
     }
 
     def told(name: str) -> Callable[..., Any]:
@@ -145,10 +146,19 @@ def watched(watch: Watch) -> Iterator[Watch]:
         watch.moment("after write")
         return half + rest
 
+    def pwrite(fd: int, data: bytes, offset: int) -> int:
+        watch.moment("before pwrite")
+        half = real["pwrite"](fd, data[: len(data) // 2], offset)
+        watch.moment("within pwrite")
+        rest = real["pwrite"](fd, data[half:], offset + half)
+        watch.moment("after pwrite")
+        return half + rest
+
     with pytest.MonkeyPatch.context() as patch:
         for name in real:
             patch.setattr(os, name, told(name))
         patch.setattr(os, "write", write)
+        patch.setattr(os, "pwrite", pwrite)
         patch.setattr(os, "writev", lambda fd, parts: write(fd, b"".join(parts)))
         watch.watching = True
         yield watch
