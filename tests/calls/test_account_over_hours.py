@@ -5,6 +5,7 @@ goes out settles at what the account allows, hardly any call is refused, and no 
 """
 
 import json
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -20,6 +21,7 @@ from pipeline.endpoints.interface import Answer, Request
 from pipeline.endpoints.patsnap.credentials import Credentials
 from pipeline.errors import CallError, GivenUp, RunPaused, RunStopped, Stopping
 from pipeline.models import PAID, Kind
+from tests.support.lengths import lengths, only_short
 from tests.support.virtual_time import run_virtually
 from tests.support.virtual_vendor import GOOD, create, search
 
@@ -196,7 +198,16 @@ CONVERGES: dict[str, tuple[float, float, float, dict[str, Any]]] = {
 }
 
 
-@pytest.mark.parametrize("case", CONVERGES)
+SHORT = (
+    "as much as is allowed",
+    "half as much again",
+    "ten times too much, and no two at once",
+    "double, answered after up to ten seconds",
+    "double, refused with HTTP 429 and Retry-After",
+)
+
+
+@pytest.mark.parametrize("case", only_short(CONVERGES, *SHORT))
 def test_whatever_is_asked_for_the_rate_settles_at_what_the_account_allows(case: str) -> None:
     """Within 15 % of it, at most 2 % of the calls refused, and none given up."""
     asked, allowed, burst, odd = CONVERGES[case]
@@ -228,12 +239,13 @@ def test_a_limit_that_falls_is_found_again_and_one_that_rises_is_used_again() ->
     assert load.ended == []
 
 
-def test_for_three_hours_no_call_meets_an_expired_token() -> None:
-    """Each token serves 25 of its 30 minutes; the eight of them are each fetched once, for all calls."""
-    load = run(Account(steady_at(0.5), 1.0), qps=0.5, minutes=180.0, workers=2)
+@pytest.mark.parametrize("hours", lengths(short=1, long=3))
+def test_for_hours_no_call_meets_an_expired_token(hours: int) -> None:
+    """Each token serves 25 of its 30 minutes, and is fetched once for all calls."""
+    load = run(Account(steady_at(0.5), 1.0), qps=0.5, minutes=60.0 * hours, workers=2)
     assert load.account.bad_tokens == []
     issued = list(load.account.tokens.values())
-    assert len(issued) == load.client.stats.sent[Kind.TOKEN] == 8
+    assert len(issued) == load.client.stats.sent[Kind.TOKEN] == math.ceil(60 * hours / 25)
     assert all(25 * MINUTE <= later - earlier < 30 * MINUTE for earlier, later in pairwise(issued))
     assert load.ended == []
 

@@ -1,12 +1,10 @@
 """T12: any job file becomes a job or a SpecError with printable lines: never a crash, never a long wait."""
 
-import os
 import time
 from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipeline.endpoints.patsnap.p060 import P060Filters, P060Search
@@ -15,6 +13,7 @@ from pipeline.job.api import ApiSpec, BudgetSpec, QpsSpec
 from pipeline.job.load import load_job
 from pipeline.job.schema import ImageEntry, JobSpec, TaskSpec
 from tests.job.conftest import MINIMAL
+from tests.support.fuzzing import fuzzed
 
 KEYS = st.sampled_from(
     sorted(
@@ -52,8 +51,7 @@ PIECES = st.lists(
 ).map("".join)
 
 
-CPU_S = 1.0  # of the processor's time for one file; tests/threats/test_job_files.py caps the memory, too
-TREES_READ, TEXTS_READ, OVERRIDES_READ = (500, 3600, 900) if os.environ.get("PROOF_FULL") else (60, 350, 90)
+CPU_S = 3.0  # of the processor's time for one file; tests/threats/test_job_files.py caps the memory, too
 
 
 @pytest.fixture(scope="module")
@@ -72,27 +70,26 @@ def answer(file: Path, raw: bytes, overrides: list[str]) -> None:
     assert time.process_time() - before < CPU_S
 
 
-def fuzzed(examples: int) -> settings:
-    return settings(
-        max_examples=examples, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
-    )
-
-
-@fuzzed(TREES_READ)
-@given(MAPPINGS, st.booleans())
+@fuzzed(MAPPINGS, st.booleans(), short=60, long=500)
 def test_any_tree_of_our_keys_is_a_job_or_a_spec_error(file: Path, tree: dict[str, object], complete: bool) -> None:
     whole = yaml.safe_load(MINIMAL) | tree if complete else tree
     dumped = yaml.dump(whole, Dumper=yaml.CSafeDumper, allow_unicode=True)
     answer(file, dumped.encode("utf-8", "replace"), [])
 
 
-@fuzzed(TEXTS_READ)
-@given(st.one_of(PIECES.map(lambda text: text.encode()), PIECES.map(lambda t: (MINIMAL + t).encode()), st.binary()))
+@fuzzed(
+    st.one_of(PIECES.map(lambda text: text.encode()), PIECES.map(lambda t: (MINIMAL + t).encode()), st.binary()),
+    short=350,
+    long=3600,
+)
 def test_any_text_or_bytes_are_a_job_or_a_spec_error(file: Path, raw: bytes) -> None:
     answer(file, raw, [])
 
 
-@fuzzed(OVERRIDES_READ)
-@given(st.lists(st.builds("{}={}".format, st.lists(KEYS, max_size=3).map(".".join), PIECES | st.text()), max_size=3))
+@fuzzed(
+    st.lists(st.builds("{}={}".format, st.lists(KEYS, max_size=3).map(".".join), PIECES | st.text()), max_size=3),
+    short=90,
+    long=900,
+)
 def test_any_override_is_taken_or_a_spec_error(file: Path, overrides: list[str]) -> None:
     answer(file, MINIMAL.encode(), overrides)

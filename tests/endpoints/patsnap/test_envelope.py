@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example
 from hypothesis import strategies as st
 
 from pipeline.endpoints.interface import Answer
@@ -33,6 +33,7 @@ from tests.support.answers import (
     outcome_of,
     sample,
 )
+from tests.support.fuzzing import fuzzed
 
 # --- every recorded answer ---
 
@@ -234,8 +235,7 @@ def test_retry_after_is_read_in_both_its_forms(text: str, seconds: float | None)
     assert error.retry_after_s == seconds
 
 
-@settings(max_examples=200, deadline=None)
-@given(st.text(max_size=60))
+@fuzzed(st.text(max_size=60), short=60, long=1000)
 @example("Mon, 99 Foo 99999 99:99:99 +9999")
 @example("1 Jan 0001 00:00:00")
 @example("1 Jan 9999 23:59:59 -2359")
@@ -294,20 +294,17 @@ def outcome(kind: Kind, given: Answer) -> Any:
     return value
 
 
-@settings(max_examples=300, deadline=None)
-@given(st.sampled_from(list(ENDPOINTS)), STATUS, st.binary(max_size=200))
+@fuzzed(st.sampled_from(list(ENDPOINTS)), STATUS, st.binary(max_size=200), short=60, long=1000)
 def test_any_bytes_give_a_value_or_a_call_error(kind: Kind, status: int, body: bytes) -> None:
     outcome(kind, answer(body, status=status))
 
 
-@settings(max_examples=300, deadline=None)
-@given(st.sampled_from(list(ENDPOINTS)), STATUS, JSON)
+@fuzzed(st.sampled_from(list(ENDPOINTS)), STATUS, JSON, short=60, long=1000)
 def test_any_json_gives_a_value_or_a_call_error(kind: Kind, status: int, body: object) -> None:
     outcome(kind, answer(body, status=status))
 
 
-@settings(max_examples=300, deadline=None)
-@given(JSON, st.booleans() | JSON, JSON, JSON, STATUS, st.sampled_from(list(ENDPOINTS)))
+@fuzzed(JSON, st.booleans() | JSON, JSON, JSON, STATUS, st.sampled_from(list(ENDPOINTS)), short=60, long=1000)
 def test_any_envelope_gives_a_value_or_a_call_error(
     data: object, verdict: object, code: object, text: object, status: int, kind: Kind
 ) -> None:
@@ -315,9 +312,11 @@ def test_any_envelope_gives_a_value_or_a_call_error(
     outcome(kind, answer(body, status=status))
 
 
-@settings(max_examples=300, deadline=None)
-@given(
-    st.sampled_from(["p009_ok", "p060_ok", "hits_unknown_fields", "create_ok", "token_nested", "upload_ok"]), st.data()
+@fuzzed(
+    st.sampled_from(["p009_ok", "p060_ok", "hits_unknown_fields", "create_ok", "token_nested", "upload_ok"]),
+    st.data(),
+    short=60,
+    long=1000,
 )
 def test_a_damaged_real_answer_gives_a_value_or_a_call_error(case: str, data: st.DataObject) -> None:
     body = bytearray(sample(case).body)
@@ -338,8 +337,13 @@ def test_a_damaged_real_answer_gives_a_value_or_a_call_error(case: str, data: st
             msgspec.json.encode(result.total)
 
 
-@settings(max_examples=300, deadline=None)
-@given(st.integers(900, 1100), st.sampled_from(["[", '{"a":']), st.sampled_from(["error_msg", "data", "extra"]))
+@fuzzed(
+    st.integers(900, 1100),
+    st.sampled_from(["[", '{"a":']),
+    st.sampled_from(["error_msg", "data", "extra"]),
+    short=60,
+    long=1000,
+)
 def test_nesting_at_the_edge_of_the_stack_gives_a_value_or_a_call_error(depth: int, opening: str, field: str) -> None:
     """Where the parser still copes, nothing after it may fail."""
     closing = "]" if opening == "[" else "}"
