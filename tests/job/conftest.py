@@ -1,4 +1,4 @@
-"""Fixtures of the spec's tests: a good job to start from, and what is wrong with a bad one."""
+"""Fixtures of the job's tests: a job from a text, and the faults of a bad one."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -9,8 +9,6 @@ import pytest
 from pipeline.errors import SpecError
 from pipeline.job.load import load_job
 from pipeline.job.schema import JobSpec
-
-MINIMAL = "version: 1\nname: autumn\nimages:\n  - url: https://cdn.example.com/1001.jpg\n"
 
 Load = Callable[..., JobSpec]
 Faults = Callable[..., list[str]]
@@ -30,7 +28,7 @@ def load(tmp_path: Path) -> Load:
 
 @pytest.fixture
 def faults(load: Load, tmp_path: Path) -> Faults:
-    """The lines of the SpecError that a text causes, without the file's folder; each is one printable line."""
+    """Return the lines of the SpecError that a text causes, without the file's folder; each is printable."""
 
     def faults(text: str | bytes, **more: Any) -> list[str]:
         with pytest.raises(SpecError) as refusal:

@@ -1,4 +1,4 @@
-"""The `api` section: what a job may say about errors and the day's limit."""
+"""The `api` section of a job: rows of the error table, the daily limit, items in doubt."""
 
 from datetime import time, timedelta, timezone
 
@@ -9,7 +9,8 @@ from pipeline.endpoints.patsnap.codes import ROWS, condition_of_code, table_with
 from pipeline.errors import RunStopped
 from pipeline.job.outlook import warnings
 from pipeline.models import Kind
-from tests.job.conftest import MINIMAL, Faults, Load
+from tests.job.conftest import Faults, Load
+from tests.support.job_files import MINIMAL
 from tests.support.refusals import error_for
 
 
@@ -159,7 +160,7 @@ def test_a_time_of_day_that_is_none_is_refused(faults: Faults, written: str) -> 
 
 @pytest.mark.parametrize("code", ["7", "1001", "672001000", "123456789012", "-1"])
 def test_every_code_that_the_vendor_may_send_can_be_named(load: Load, code: str) -> None:
-    """A run that is stopped by unknown codes says that they are to be named here."""
+    """A run that unknown codes have stopped tells the person to name them here."""
     table = table_with(load(f"{MINIMAL}api: {{errors: {{{code}: {{search: stop}}}}}}").api.overrides())
     error = error_for(Kind.SEARCH, condition_of_code(int(code)), code=code, table=table)
     assert isinstance(error, RunStopped)

@@ -1,12 +1,12 @@
-"""The job as run: what a run directory keeps is itself a job, and the same one."""
+"""The job as it is run: the file that a run directory keeps is itself a job, and the same one."""
 
 import hashlib
 
 import pytest
 
 from pipeline.job.as_run import spec_as_run
-from tests.job.conftest import MINIMAL, Faults, Load
-from tests.job.test_schema import P060, WHOLE
+from tests.job.conftest import Faults, Load
+from tests.support.job_files import MINIMAL, P060, WHOLE
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Rules for single values, where the loader alone does not show them."""
+"""Rules for single values, tested directly where a job file does not show them."""
 
 import pytest
 

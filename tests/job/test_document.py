@@ -1,4 +1,4 @@
-"""What YAML may hurt with, refused before it is composed."""
+"""Dangerous YAML is refused before it is composed; all other text becomes plain data with its places."""
 
 import subprocess
 import sys
@@ -68,7 +68,7 @@ def test_a_file_up_to_1_mib_is_read_and_one_byte_more_is_not() -> None:
 
 @pytest.mark.parametrize("opener", ["[", "{", "[{a: ", "- ", "? "])
 def test_very_deep_nesting_does_not_crash_the_process(opener: str) -> None:
-    """libyaml segfaults when it composes this: a crash would take pytest along, so it happens elsewhere."""
+    """libyaml segfaults when it composes this, so a process of its own tries: a crash must not end the tests."""
     code = (
         "import sys\n"
         "from pipeline.job.document import parse\n"

@@ -1,4 +1,4 @@
-"""Settings from outside a job file: which of two counts, and what is kept out of sight."""
+"""Settings from outside a job file: the process wins over the `.env`, and no secret is shown."""
 
 from pathlib import Path
 

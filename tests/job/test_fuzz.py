@@ -12,8 +12,8 @@ from pipeline.errors import SpecError
 from pipeline.job.api import ApiSpec, BudgetSpec, QpsSpec
 from pipeline.job.load import load_job
 from pipeline.job.schema import ImageEntry, JobSpec, TaskSpec
-from tests.job.conftest import MINIMAL
 from tests.support.fuzzing import fuzzed
+from tests.support.job_files import MINIMAL
 
 KEYS = st.sampled_from(
     sorted(

@@ -1,4 +1,4 @@
-"""From text to job: every fault at once with its place, secrets refused and never shown, `--set`."""
+"""From a file to a job: every fault at once with its place, secrets refused and never shown, `--set`."""
 
 import os
 from collections.abc import Callable
@@ -10,13 +10,14 @@ from pipeline.errors import SpecError
 from pipeline.job.environment import CREDENTIALS, PROXY, Environment
 from pipeline.job.load import load_job
 from pipeline.job.schema import JobSpec
-from tests.job.conftest import MINIMAL, Faults, Load
+from tests.job.conftest import Faults, Load
+from tests.support.job_files import MINIMAL
 
 SECRET = "canary-0123456789"
 
 
 def settings(*credentials: str) -> Environment:
-    """An environment with these credentials: client id, client secret, API key."""
+    """Make an environment with these credentials: client id, client secret, API key."""
     return Environment(dict(zip(CREDENTIALS, credentials, strict=True)))
 
 

@@ -3,7 +3,8 @@
 import pytest
 
 from pipeline.job.outlook import not_looked_at, warnings
-from tests.job.conftest import MINIMAL, Load
+from tests.job.conftest import Load
+from tests.support.job_files import MINIMAL
 
 
 def phrases(load: Load, extra: str) -> list[str]:

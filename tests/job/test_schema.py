@@ -1,54 +1,13 @@
-"""The schema of design.md, key by key: defaults, ranges, what belongs together, what comes later."""
+"""The schema of a job, key by key: defaults, ranges, what belongs together, what comes later."""
 
-import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from pipeline.job.schema import MAX_INLINE, JobSpec
+from pipeline.job.schema import MAX_INLINE
 from pipeline.models import Kind
-from tests.job.conftest import MINIMAL, Faults, Load
-
-WHOLE = """\
-version: 1
-name: autumn-portfolio
-root: .
-images:
-  - id: "SKU-1001"
-    url: https://cdn.example.com/1001.jpg
-    labels: {client: acme, market: US}
-  - path: photos/*.jpg
-  - manifest: portfolio.csv
-    columns: {id: SKU, url: "Main picture", labels: [client, market]}
-    encoding: gb18030
-upload: {public: false, fit: false}
-search:
-  endpoint: P009
-  limit: 100
-  filters: {}
-  min_score: 0.0
-task:
-  enabled: true
-  report_lang: en
-  country: [US, EU, CN]
-  max_hits: 100
-  report: off
-api:
-  base_url: https://connect.patsnap.com
-  qps: 5
-  max_in_flight: 120
-  budget: {search_calls: 10000, create_calls: 10000}
-  on_in_doubt: hold
-  drain_s: 60
-  proxy: null
-  ca_file: null
-output:
-  dir: runs
-  run: "{name}"
-  hits: all
-"""
-P060 = MINIMAL + "search:\n  endpoint: P060\n"
+from tests.job.conftest import Faults, Load
+from tests.support.job_files import GOOD, MINIMAL, P060, WHOLE
 
 
 def test_only_version_name_and_images_are_required(load: Load) -> None:
@@ -88,42 +47,6 @@ def test_p060_takes_its_own_keys(load: Load) -> None:
     assert spec.search.endpoint == "P060"
     assert spec.search.params["patent_type"] == "U"
     assert spec.search.filters.asked() == {"country": ["US"], "simple_legal_status": "1,2"}
-
-
-GOOD: list[tuple[str, str]] = [
-    ("limit 1", "search: {limit: 1}"),
-    ("limit 100", "search: {limit: 100}"),
-    ("min_score 0", "search: {min_score: 0}"),
-    ("min_score 1", "search: {min_score: 1}"),
-    ("min_score as a fraction", "search: {min_score: .75}"),
-    ("an empty optional key", "search: {filters: {legal_status: }}"),
-    ("codes as text", "search: {filters: {legal_status: '1, 3'}}"),
-    ("codes as numbers", "search: {filters: {legal_status: [1, 222]}}"),
-    ("one code", "search: {filters: {legal_status: 3}}"),
-    ("locarno", "search: {filters: {loc: '(06-01 OR 06-02) NOT 07'}}"),
-    ("a day", "search: {filters: {apply_start_time: '20240229'}}"),
-    ("offset", "search: {filters: {offset: 1000}}"),
-    ("sort without tasks", "search: {filters: {field: PBD, order: asc}}\ntask: {enabled: false}"),
-    ("order desc with tasks", "search: {filters: {order: desc}}"),
-    ("max_hits 1", "task: {max_hits: 1}"),
-    ("cn", "task: {report_lang: cn}"),
-    ("report off", "task: {report: 'off'}"),
-    ("qps below 1", "api: {qps: 0.5}"),
-    ("qps 1000000", "api: {qps: 1_000_000}"),
-    ("qps by kind", "api: {qps: {search: 50, create: 0.1}}"),
-    ("sandbox", "api: {base_url: sandbox}"),
-    ("loopback", "api: {base_url: 'http://127.0.0.1:8080'}"),
-    ("loopback 6", "api: {base_url: 'http://[::1]:8080/'}"),
-    ("localhost", "api: {base_url: 'http://localhost:1'}"),
-    ("proxy", "api: {proxy: 'http://proxy.example:3128'}"),
-    ("budget 0", "api: {budget: {upload_calls: 0}}"),
-    ("drain at once", "api: {drain_s: 0}"),
-    ("max_in_flight", "api: {max_in_flight: 10000}"),
-    ("run by week", "output: {run: '{name}-{week}'}"),
-    ("no hits kept", "output: {hits: 0}"),
-    ("100 hits kept", "output: {hits: 100}"),
-    ("uploads allowed", "upload: {public: true}"),
-]
 
 
 @pytest.mark.parametrize("extra", [pytest.param(text, id=name) for name, text in GOOD])
@@ -404,111 +327,3 @@ def test_a_job_can_be_given_another_folder_and_nothing_else_changes(load: Load, 
     assert (moved.folder, moved.root_path) == (tmp_path / "moved", tmp_path.resolve() / "moved" / "pictures")
     assert moved.model_dump() == spec.model_dump()
     assert spec.folder == tmp_path.resolve()
-
-
-# --- the JSON Schema, for editors ---
-
-
-def test_the_schema_for_editors_names_every_part_of_a_job() -> None:
-    assert list(JobSpec.model_json_schema()["properties"]) == [
-        "version",
-        "name",
-        "root",
-        "images",
-        "upload",
-        "search",
-        "task",
-        "api",
-        "output",
-    ]
-
-
-def fits(value: Any, schema: dict[str, Any], whole: dict[str, Any]) -> bool:
-    """Whether a value has the structure a JSON Schema asks for: the part of the standard that our schema uses."""
-    if "$ref" in schema:
-        return fits(value, whole["$defs"][schema["$ref"].rsplit("/", 1)[-1]], whole)
-    if branches := schema.get("anyOf"):
-        return any(fits(value, branch, whole) for branch in branches)
-    if branches := schema.get("oneOf"):
-        return sum(fits(value, branch, whole) for branch in branches) == 1
-    if "const" in schema:
-        return bool(value == schema["const"])
-    if "enum" in schema:
-        return value in schema["enum"]
-    match schema.get("type"):
-        case "object":
-            named = schema.get("properties", {})
-            rest = schema.get("additionalProperties", True)
-            return (
-                isinstance(value, dict)
-                and set(schema.get("required", [])) <= set(value)
-                and all(
-                    fits(inner, named[key], whole)
-                    if key in named
-                    else rest is not False and (rest is True or fits(inner, rest, whole))
-                    for key, inner in value.items()
-                )
-            )
-        case "array":
-            return isinstance(value, list) and all(fits(inner, schema.get("items", {}), whole) for inner in value)
-        case "integer":
-            low, high = schema.get("minimum", value), schema.get("maximum", value)
-            return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
-        case "number":
-            return isinstance(value, int | float) and not isinstance(value, bool)
-        case "string":
-            return isinstance(value, str)
-        case "boolean":
-            return isinstance(value, bool)
-        case "null":
-            return value is None
-        case None:
-            return True
-    raise AssertionError(schema)
-
-
-def plain(text: str) -> Any:
-    import yaml
-
-    data = yaml.safe_load(text)
-    if data.get("task", {}).get("report") is False:
-        data["task"]["report"] = "off"  # what editors, which read YAML 1.2, make of a bare off
-    return data
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        pytest.param(MINIMAL, id="minimal"),
-        pytest.param(WHOLE.replace(", fit: false", ""), id="whole"),
-        pytest.param(P060 + "  filters: {country: [US], stemming: 1}\n", id="P060"),
-        *(pytest.param(f"{MINIMAL}{extra}\n", id=name) for name, extra in GOOD),
-    ],
-)
-def test_the_json_schema_accepts_the_structure_of_good_jobs(text: str) -> None:
-    schema = JobSpec.model_json_schema()
-    assert fits(plain(text), schema, schema)
-
-
-@pytest.mark.parametrize("later", ["views", "depth", "fit", "query"])
-def test_no_editor_offers_a_key_that_a_later_version_brings(later: str) -> None:
-    assert f'"{later}":' not in json.dumps(JobSpec.model_json_schema())
-
-
-def test_the_defaults_that_editors_fill_in_are_themselves_allowed() -> None:
-    schema = JobSpec.model_json_schema()
-    for name, section in schema["properties"].items():
-        assert "default" not in section or fits(section["default"], section, schema), name
-
-
-def test_editors_offer_no_other_report_than_off() -> None:
-    assert JobSpec.model_json_schema()["$defs"]["TaskSpec"]["properties"]["report"]["const"] == "off"
-
-
-@pytest.mark.parametrize(
-    "extra",
-    ["serach: {}", "search: {filter: {}}", "task: {max_hits: 101}", "api: {qps: fast}", "search: {endpoint: P008}"],
-)
-def test_the_json_schema_refuses_wrong_keys_and_kinds(extra: str) -> None:
-    schema = JobSpec.model_json_schema()
-    assert not fits(plain(f"{MINIMAL}{extra}\n"), schema, schema)

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from pipeline.offline.opening import find_run
-from tests.job.conftest import MINIMAL
+from tests.support.job_files import MINIMAL
 
 
 def test_the_directory_of_an_earlier_version_is_found_though_its_job_has_a_key_that_is_refused_today(

@@ -13,7 +13,7 @@ Job = Callable[..., JobSpec]
 
 @pytest.fixture
 def job(tmp_path: Path) -> Job:
-    """A job with the given images, one YAML text each; uploads are allowed unless told otherwise."""
+    """Make a job with the given images, one YAML text each; uploads are allowed unless `more` says otherwise."""
 
     def job(*images: str, more: str = "upload: {public: true}") -> JobSpec:
         listed = "".join(f"  - {image}\n" for image in images)

@@ -95,7 +95,7 @@ def test_the_fingerprint_changes_with_the_list_of_images(job: Job, portfolio: Pa
 
 
 def test_the_fingerprint_changes_when_local_pictures_may_leave(job: Job, portfolio: Path) -> None:
-    """An item that was refused for want of `public: true` must be read again once it is there."""
+    """An item that was refused because `public: true` was missing must be read again once it is there."""
     assert fingerprint(job(*IMAGES, more="")) != fingerprint(job(*IMAGES))
 
 

@@ -1,4 +1,4 @@
-"""Spec to items: lazy, in order, with stable ids; what cannot be worked on is an item with a problem."""
+"""The items of a job: lazy, in order, with stable ids; a bad row or picture is an item with a problem."""
 
 import os
 import tracemalloc
@@ -129,7 +129,7 @@ def test_a_pattern_that_names_nothing_is_refused(job: Job, tmp_path: Path) -> No
 
 
 def test_a_file_named_alone_is_an_item_even_when_it_is_not_there(job: Job) -> None:
-    """It fails when it is read, and never vanishes."""
+    """It fails when it is read; it is never dropped."""
     assert [item.source for item in read_items(job("{path: missing.jpg}"))] == ["missing.jpg"]
 
 

@@ -1,4 +1,4 @@
-"""A local picture is looked at before anything is paid for it, and every refusal says what to do."""
+"""Local pictures are checked before anything is paid for them, and every refusal says what to do."""
 
 import hashlib
 import io
@@ -21,7 +21,7 @@ def drawn(kind: str, size: tuple[int, int] = (64, 48), mode: str = "RGB") -> byt
 
 
 def claims(width: int, height: int) -> bytes:
-    """A PNG whose header claims a size that its data do not have."""
+    """Make a PNG whose header claims a size that its data do not have."""
     png = bytearray(drawn("PNG"))
     png[16:24] = struct.pack(">II", width, height)
     png[29:33] = struct.pack(">I", zlib.crc32(bytes(png[12:29])))
@@ -63,7 +63,7 @@ def test_a_picture_is_told_by_its_content_not_by_its_name(root: Path, name: str,
 
 
 def test_a_cameras_jpg_with_a_preview_inside_is_a_jpg(root: Path) -> None:
-    """Pillow calls it MPO, whatever formats it was told to allow; the vendor knows no such type."""
+    """Pillow calls it MPO although only JPEG and PNG were allowed; the vendor knows no such type."""
     image = Image.new("RGB", (64, 64))
     image.save(root / "a.jpg", format="MPO", save_all=True, append_images=[image])
     assert read_picture(root, "a.jpg").file_type == "jpeg"

@@ -1,4 +1,4 @@
-"""Rows of a manifest: streamed, each usable or with its line and what is wrong with it."""
+"""Rows of a manifest: streamed, each usable or with its line and its fault."""
 
 import json
 import os
@@ -28,7 +28,7 @@ def read(tmp_path: Path) -> Read:
 
 @pytest.fixture
 def refusal(read: Read, tmp_path: Path) -> Callable[..., str]:
-    """The text of the SpecError that a manifest causes, without its folder."""
+    """Return the text of the SpecError that a manifest causes, without its folder."""
 
     def refusal(*args: object, **entry: object) -> str:
         with pytest.raises(SpecError) as error:
@@ -238,7 +238,7 @@ def test_a_whole_character_may_be_written_as_an_escaped_pair(read: Read) -> None
 
 
 def test_rows_are_read_as_they_are_asked_for_and_the_file_is_closed_with_the_reader(tmp_path: Path) -> None:
-    """Far more rows than any buffer holds: the first is there while the file stands at its beginning."""
+    """Far more rows than any buffer holds: after the first one little of the file has been read."""
     (tmp_path / "p.csv").write_text("url\n" + "https://h/a-picture-with-a-rather-long-name.jpg\n" * 200_000)
     reader = read_rows(tmp_path / "p.csv", ImageEntry(manifest="p.csv"))
     assert next(reader).line == 2
@@ -249,7 +249,7 @@ def test_rows_are_read_as_they_are_asked_for_and_the_file_is_closed_with_the_rea
 
 
 def offsets_of(file: Path) -> list[int]:
-    """How far this process has read in `file`, for each time it is open."""
+    """Return how far this process has read in `file`, once for each time that it is open."""
     if not Path("/proc/self/fd").is_dir():
         pytest.skip("needs /proc")
     found = []
