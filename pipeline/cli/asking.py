@@ -7,13 +7,13 @@ from pipeline.errors import SpecError
 
 
 def on_a_terminal() -> bool:
-    """Whether somebody is there to be asked."""
+    """Return True if somebody is there to be asked."""
     return sys.stdin.isatty() and sys.stderr.isatty()
 
 
-def ask(said: str) -> None:
+def ask(text: str) -> None:
     """Say what will be paid and ask. Raises SpecError unless the answer is yes."""
-    say(said)
+    say(text)
     print("Go on? [y/N] ", end="", file=sys.stderr, flush=True)
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):
         raise SpecError("nothing was sent")

@@ -1,4 +1,4 @@
-"""What a failed command says, and the code it exits with."""
+"""Failed commands: their lines on stderr, and the code they exit with."""
 
 import sys
 import tempfile
@@ -11,7 +11,7 @@ USAGE = 2
 
 
 def explain(exc: BaseException) -> int:
-    """Say on stderr what went wrong, in as few lines as it needs; return the exit code."""
+    """Say on stderr why a command failed, in as few lines as it needs; return the exit code."""
     if isinstance(exc, SystemExit):
         return exc.code if isinstance(exc.code, int) else 1
     if isinstance(exc, PipelineError):
@@ -38,12 +38,17 @@ def explain(exc: BaseException) -> int:
 
 
 def say(line: str) -> None:
-    """Print a line on stderr; control characters in it (vendor's text, file names) cannot reach the terminal."""
-    print("".join(char if char.isprintable() or char == "\n" else "?" for char in masked(line)), file=sys.stderr)
+    """Print a line on stderr, without secrets and control characters."""
+    print("\n".join(map(printable, masked(line).split("\n"))), file=sys.stderr)
+
+
+def printable(line: str) -> str:
+    """Replace control characters, which a vendor's text or a file's name may hold: none may reach the terminal."""
+    return "".join(char if char.isprintable() else "?" for char in line)
 
 
 def _bug(exc: BaseException) -> int:
-    """A bug: the traceback goes to a private file, without the values of variables."""
+    """Write the traceback of a bug to a private file, without the values of variables, and say where it is."""
     text = masked("".join(traceback.format_exception(exc)))
     descriptor, path = tempfile.mkstemp(prefix="pipeline-bug-", suffix=".txt")
     with open(descriptor, "w", encoding="utf-8") as file:

@@ -1,14 +1,14 @@
-"""The command line: parses, calls `app`, prints. Results go to stdout, everything else to stderr."""
+"""The entry point of the command line. Results go to stdout, everything else to stderr."""
 
 import io
 import sys
 
 
 def main() -> None:
-    """Run the command line and exit with design.md's codes."""
+    """Run the command line and exit with its code, one of those that README lists."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # a terminal that knows no such letter is no reason to die
+            stream.reconfigure(errors="backslashreplace")  # for letters that the terminal does not know
     sys.exit(run())
 
 

@@ -1,4 +1,4 @@
-"""The commands and their options; what they do is one call each, in the modules beside this one."""
+"""The commands and their options; each calls one function of `commands`, imported only then: `--help` must be quick."""
 
 import enum
 import json as to_json
@@ -174,11 +174,12 @@ def retry(
     quiet: Quiet = False,
 ) -> int:
     """Pay for open items once more; names and counts them first."""
-    from pipeline.cli.commands.retry import Wanted, retry_command
+    from pipeline.cli.commands.retry import retry_command
+    from pipeline.offline.retry import Wanted, state_of
     from pipeline.run.options import RunOptions
 
     options = RunOptions(busy=busy.value, share=share, wait_quota=wait_quota)
-    return retry_command(run, Wanted(only, code, limit), set_, options, yes=yes, as_json=json, quiet=quiet)
+    return retry_command(run, Wanted(state_of(only), code, limit), set_, options, yes=yes, as_json=json, quiet=quiet)
 
 
 @app.command(epilog="Example: pipeline repair runs/autumn")

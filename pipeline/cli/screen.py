@@ -1,55 +1,77 @@
-"""How a run looks on a terminal, in a log, and at its end."""
+"""The terminal: a run while it goes on, on stderr; tables, lines and JSON as results, on stdout."""
 
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
-from typing import TextIO
+from typing import Any, TextIO
 
+import msgspec
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from pipeline.cli.errors import printable, say
 from pipeline.models import OPEN, SETTLED, Kind, State
-from pipeline.results.summary import RunSummary
-from pipeline.run.progress import Flow, Progress
+from pipeline.results.summary import RunSummary, to_json
+from pipeline.run.progress import Flow, Observer, Progress
 from pipeline.system.wording import duration
 
 PLAIN_EVERY_S = 10.0
 
 
+@contextmanager
+def observing(*, quiet: bool) -> Iterator[Observer | None]:
+    """Yield the display of a run until the block ends: a table on a terminal, lines elsewhere, none when `quiet`."""
+    if quiet:
+        yield None
+        return
+    console = Console(file=sys.stderr, highlight=False)  # rich decides about colour from the terminal and NO_COLOR
+    if console.is_terminal and not console.is_dumb_terminal:
+        with LiveTable(console) as table:
+            yield table
+    else:
+        yield PlainLines(sys.stderr)
+
+
 def counts(progress: Progress) -> dict[str, int]:
-    """Items in words; they add up to all that are in so far."""
+    """Count items by word; they add up to all that are in so far."""
     items = progress.items
     words = {state.word.replace("_", " "): items[state] for state in SETTLED if items[state] or state is State.TASKED}
     open_ = sum(items[state] for state in OPEN)
     begun = progress.in_flight
-    rest = sum(items.values()) - sum(words.values()) - open_
-    return {**words, "open": open_, "in flight": min(begun, rest), "not started": max(0, rest - begun)}
+    waiting = sum(items.values()) - sum(words.values()) - open_
+    return {**words, "open": open_, "in flight": min(begun, waiting), "not started": max(0, waiting - begun)}
 
 
 def one_line(progress: Progress) -> str:
-    """The whole picture as one plain line."""
-    parts = [f"{count:,} {word}" for word, count in counts(progress).items()]
+    """Write the whole picture as one plain line."""
+    parts = [f"{number:,} {word}" for word, number in counts(progress).items()]
     parts += [f"{kind.value} {_flow(flow)}" for kind, flow in progress.flows.items() if flow.sent]
-    if progress.left_s is not None:
-        parts.append(f"about {duration(progress.left_s)} left, bound by {progress.binds}")
-    if waits := _waits(progress):
-        parts.append(waits)
-    if progress.ending:
-        parts.append(f"ending: {progress.ending}")
+    parts += [text for text in (_left(progress), _pause(progress), _ending(progress)) if text]
     return f"{duration(progress.elapsed_s)}: " + "; ".join(parts)
 
 
-def _waits(progress: Progress) -> str:
-    """That no call goes, and until when; empty while calls go."""
+def _left(progress: Progress) -> str:
+    if progress.left_s is None:
+        return ""
+    return f"about {duration(progress.left_s)} left, bound by {progress.binds}"
+
+
+def _pause(progress: Progress) -> str:
+    """Describe the pause of all calls, or return "" while calls go."""
     if progress.waits_until is not None:
         if progress.paused_s <= 1:
             return "calls wait for the day's limit to be lifted; one is on its way to see"
         when = datetime.fromtimestamp(progress.waits_until).astimezone()
         return f"calls wait for the day's limit to be lifted, until {when:%Y-%m-%d %H:%M %Z}"
     return f"all calls rest for {duration(progress.paused_s)}" if progress.paused_s > 1 else ""
+
+
+def _ending(progress: Progress) -> str:
+    return f"ending: {progress.ending}" if progress.ending else ""
 
 
 def _flow(flow: Flow) -> str:
@@ -88,58 +110,63 @@ class LiveTable:
     def update(self, progress: Progress) -> None:
         """Draw the run as it is now."""
         words = Text("  ").join(
-            Text.assemble((f"{count:,}", "bold"), f" {word}") for word, count in counts(progress).items()
+            Text.assemble((f"{number:,}", "bold"), f" {word}") for word, number in counts(progress).items()
         )
         calls = Table.grid(padding=(0, 2))
         for kind, flow in progress.flows.items():
             if flow.sent or kind is Kind.SEARCH:
                 calls.add_row(Text(kind.value, style="dim"), Text(_flow(flow)))
-        left = "" if progress.left_s is None else f", about {duration(progress.left_s)} left, bound by {progress.binds}"
-        last = Text(f"{duration(progress.elapsed_s)}{left}", style="dim")
-        lines: list[RenderableType] = [words, calls, last]
-        if waits := _waits(progress):
-            lines.append(Text(waits, style="yellow"))
-        if progress.ending:
-            lines.append(Text(f"ending: {progress.ending}", style="yellow"))
+        time_line = ", ".join(text for text in (duration(progress.elapsed_s), _left(progress)) if text)
+        lines: list[RenderableType] = [words, calls, Text(time_line, style="dim")]
+        lines += [Text(text, style="yellow") for text in (_pause(progress), _ending(progress)) if text]
         self._live.update(Group(*lines))
 
 
-def show_summary(summary: RunSummary, console: Console) -> None:
-    """The short table at the end, and where to look."""
+def show_summary(summary: RunSummary, *, as_json: bool, quiet: bool) -> None:
+    """Print the outcome of a run; when `quiet` only the reason for an exit code that is not 0, on stderr."""
+    if as_json:
+        sys.stdout.write(to_json(summary).decode())
+    elif not quiet:
+        _show_table(summary)
+    elif summary.exit_code:
+        say(summary.exit_reason)
+
+
+def _show_table(summary: RunSummary) -> None:
     words = ("tasked", "no_hits", "searched", "failed", "in_doubt", "expired", "not_started", "all")
-    rows = [(word.replace("_", " "), f"{summary.items[word]:,}") for word in words if summary.items[word]]
-    show_rows(rows, console)
+    show_rows((word.replace("_", " "), f"{summary.items[word]:,}") for word in words if summary.items[word])
     calls = ", ".join(f"{spent.sent:,} {kind}" for kind, spent in summary.calls.items())
     unknown = sum(spent.unknown for spent in summary.calls.values())
     more = f", and up to {unknown:,} when the process was killed" if unknown else ""
-    who = "the sandbox" if summary.vendor == "sandbox" else summary.vendor
-    show_lines([f"calls so far: {calls}{more}; {who} billed {summary.units_billed:g} units"], console)
+    vendor = "the sandbox" if summary.vendor == "sandbox" else summary.vendor
+    show_lines([f"calls so far: {calls}{more}; {vendor} billed {summary.units_billed:g} units"])
     if summary.vendor == "sandbox":
-        show_lines(["These results come from the sandbox's drawn gallery, not from a patent database."], console)
-    show_lines([*summary.warnings, *(f"Not looked at: {what}" for what in summary.not_looked_at)], console)
-    console.print(Text(f"{summary.exit_reason} ({duration(summary.duration_s)})", style="bold"), soft_wrap=True)
+        show_lines(["These results come from the sandbox's drawn gallery, not from a patent database."])
+    show_lines([*summary.warnings, *(f"Not looked at: {what}" for what in summary.not_looked_at)])
+    ending = Text(printable(f"{summary.exit_reason} ({duration(summary.duration_s)})"), style="bold")
+    _stdout().print(ending, soft_wrap=True)
     folder = summary.results.rpartition("/")[0]
-    show_lines([f"results: {summary.results}", f"look at: {folder}/report.html"], console)
+    show_lines([f"results: {summary.results}", f"look at: {folder}/report.html"])
 
 
-def show_rows(rows: Iterable[tuple[str, str]], console: Console) -> None:
+def show_json(value: Any) -> None:
+    """Print a value as JSON, indented for people."""
+    sys.stdout.write(msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n")
+
+
+def show_rows(rows: Iterable[tuple[str, str]]) -> None:
     """Print names and values in two columns."""
     listed = list(rows)
     width = max((len(name) for name, _ in listed), default=0)
-    show_lines([f"{name:<{width}}  {value}" for name, value in listed], console)
+    show_lines([f"{name:<{width}}  {value}" for name, value in listed])
 
 
-def show_lines(lines: Iterable[str], console: Console) -> None:
+def show_lines(lines: Iterable[str]) -> None:
     """Print lines as they are: no markup, no wrapping, no control characters."""
+    console = _stdout()
     for line in lines:
-        console.print(Text("".join(char if char.isprintable() else "?" for char in line)), soft_wrap=True)
+        console.print(Text(printable(line)), soft_wrap=True)
 
 
-def stdout_console() -> Console:
-    """A console on stdout for results."""
+def _stdout() -> Console:
     return Console(highlight=False)
-
-
-def stderr_console() -> Console:
-    """A console on stderr; rich decides about colour from the terminal and NO_COLOR."""
-    return Console(file=sys.stderr, highlight=False)

@@ -1,4 +1,4 @@
-"""A run directory opened while no run is under way, and its job as it was run."""
+"""A run directory that is opened while no run is under way, and its job as it was run."""
 
 import contextlib
 import hashlib
@@ -17,7 +17,7 @@ from pipeline.run.directory import SPEC, lock
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A run directory and the job as it was run there."""
+    """A run directory and the job as it was run there; `records` encodes further lines of it."""
 
     folder: Path
     spec: JobSpec
@@ -37,14 +37,14 @@ def find_run(folder: Path) -> Place:
 
 @contextlib.contextmanager
 def opened(folder: Path) -> Iterator[Disk]:
-    """Hold a run directory alone and open its files, made whole. Raises RunLocked or JournalError."""
+    """Lock a run directory and open its files, made whole, until the block ends. Raises RunLocked or JournalError."""
     with lock(folder):
         disk = open_disk(folder, now=time.time())
         clean = False
         try:
             yield disk
             clean = True
-        except SpecError:  # a decision that was refused: nothing was begun
+        except SpecError:  # a decision was refused before anything was written
             clean = True
             raise
         finally:

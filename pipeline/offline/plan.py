@@ -1,9 +1,10 @@
-"""What a run would do and cost, without a single call."""
+"""The plan of a run: what it would do and cost, without a single call."""
 
 import time
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
+from datetime import datetime
 from pathlib import Path
 
 import msgspec
@@ -17,42 +18,59 @@ from pipeline.journal.sql.items import counts, find
 from pipeline.journal.storage import has_begun, reading_only
 from pipeline.models import OPEN, SETTLED, Kind, State
 from pipeline.run.begin import refusal
-from pipeline.sources.check import fingerprint
+from pipeline.run.directory import run_folder
+from pipeline.run.load import load_spec
+from pipeline.sources.check import check_sources, fingerprint
 from pipeline.sources.items import read_items
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """The items of a job and the calls that are left, without retries.
+    """The items of a job and the calls that are left; `plan --json` prints these fields.
 
-    `already` is what the run directory knows, `refused` why `run` would not go on in it.
+    >>> from pipeline import plan_job
+    >>> plan = plan_job("configs/portfolio.yaml")  # doctest: +SKIP
+    >>> print(plan.items, plan.calls, f"{plan.seconds / 60:.0f} minutes")  # doctest: +SKIP
+    1200 {'upload': 0, 'search': 1200, 'create': 1200} 4 minutes
     """
 
     job: str
-    vendor: str
-    run: str
-    items: int
-    bad: int
-    repeated: int
-    same_picture: int
-    already: dict[str, int]
-    calls: dict[str, int]
-    seconds: float
-    binds: str
-    not_looked_at: list[str]
-    warnings: list[str]
-    refused: list[str]
+    vendor: str  # its host, or `sandbox`
+    run: str  # the path of the run directory
+    items: int  # rows that the job lists
+    bad: int  # of them, rows that cannot be used; they become failed items
+    repeated: int  # rows whose id was listed before
+    same_picture: int  # items with another item's picture, which is searched once
+    already: dict[str, int]  # items that the run directory knows, by status
+    calls: dict[str, int]  # left, by kind, without retries
+    seconds: float  # that these calls take at the QPS
+    binds: str  # the limit that they wait for; empty when there are none
+    not_looked_at: list[str]  # what the search leaves out of sight, one phrase each
+    warnings: list[str]  # what the job says that is probably not meant, one sentence each
+    refused: list[str]  # why `run` would not go on in the run directory, a line each; mostly empty
 
     @property
     def paid_calls(self) -> int:
-        """All calls left, without retries."""
+        """Number of all calls left, without retries."""
         return sum(self.calls.values())
 
 
-def make_plan(spec: JobSpec, folder: Path) -> Plan:
-    """Read every source once, streamed, and the journal of `folder` if there is one; nothing is written or sent.
+def plan_job(path: str | Path, *, overrides: Sequence[str] = (), new: bool = False) -> Plan:
+    """Say what a run of the job file at `path` would do and cost; it sends and writes nothing.
 
-    Raises JournalError for a journal that is damaged or gone.
+    `overrides` change keys of the job file (`api.qps=10`), `new` plans for another run directory. No credentials are
+    needed. Raises SpecError for a faulty job, JournalError when the journal of its run directory is damaged or gone.
+
+    >>> plan_job("configs/demo.yaml").items  # doctest: +SKIP
+    36
     """
+    spec = load_spec(Path(path), overrides=overrides)
+    check_sources(spec)
+    return make_plan(spec, new=new)
+
+
+def make_plan(spec: JobSpec, *, new: bool = False) -> Plan:
+    """Plan a loaded job: read every source once, streamed, and the journal of its run directory, if there is one."""
+    folder = run_folder(spec, now=datetime.now().astimezone(), new=new)
     with reading_only(folder) if has_begun(folder) else nullcontext() as db:
         return _plan(spec, folder, db)
 
@@ -92,7 +110,7 @@ def _plan(spec: JobSpec, folder: Path, db: Database | None) -> Plan:
 
 
 class _Seen:
-    """Counts ids and pictures by 64-bit hashes: 16 bytes an item, so a million fits in little memory."""
+    """Counts of ids and pictures, by 64-bit hashes: with 16 bytes an item, a million fits in little memory."""
 
     def __init__(self) -> None:
         self.items = 0
@@ -103,6 +121,7 @@ class _Seen:
         self._new_local = array("q")
 
     def add(self, id_: str, source: str, *, local: bool, bad: bool, new: bool) -> None:
+        """Count a row; `new` when the journal does not know its id yet."""
         self.items += 1
         if bad:
             self.bad += 1
@@ -115,16 +134,16 @@ class _Seen:
 
     @property
     def repeated(self) -> int:
-        """Rows whose id was there before."""
+        """Number of rows whose id was there before."""
         return len(self._ids) - _distinct(self._ids)
 
     @property
     def same_picture(self) -> int:
-        """Items that show a picture which another item shows too: searched once."""
+        """Number of items with a picture that another item shows, too: it is searched once."""
         return max(0, _distinct(self._ids) - _distinct(self._sources))
 
     def new_pictures(self) -> tuple[int, int]:
-        """Distinct pictures that the journal does not know yet: all, and the local ones."""
+        """Count the distinct pictures that the journal does not know yet: all, and the local ones."""
         local = _distinct(self._new_local)
         return _distinct(self._new) + local, local
 
@@ -146,11 +165,10 @@ def _already(db: Database | None) -> dict[str, int]:
 
 
 def _time(spec: JobSpec, calls: dict[Kind, int]) -> tuple[float, str]:
-    """Seconds the calls take at the QPS, and which limit binds."""
+    """Return the seconds that the calls take at the QPS, and the limit that binds."""
     kind = max(calls, key=lambda kind: calls[kind] / spec.api.qps_of(kind))
     if not calls[kind]:
         return 0.0, ""
     qps = spec.api.qps_of(kind)
-    return calls[kind] / qps + NORMAL_ANSWER_S * sum(
-        1 for count in calls.values() if count
-    ), f"{kind.value} at {qps:g} a second"
+    calls_of_an_item = sum(1 for count in calls.values() if count)
+    return calls[kind] / qps + NORMAL_ANSWER_S * calls_of_an_item, f"{kind.value} at {qps:g} a second"

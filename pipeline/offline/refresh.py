@@ -1,12 +1,13 @@
-"""The files that people look at, written anew as the journal says now."""
+"""open.jsonl, summary.json and report.html, written anew as the journal says now, and what they have shown so far."""
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import msgspec
 
+from pipeline.errors import SpecError
 from pipeline.journal.sql import doubts
 from pipeline.journal.sql.calls import counted
 from pipeline.journal.sql.database import Database
@@ -15,9 +16,12 @@ from pipeline.models import State
 from pipeline.offline.opening import Place
 from pipeline.results.reading import OPEN, read_line
 from pipeline.results.summary import Figures, RunSummary, build_summary, exit_of, item_counts, to_json
-from pipeline.run.directory import SUMMARY
+from pipeline.run.directory import REPORT, SUMMARY
+from pipeline.run.embedded_sandbox import hit_picture
+from pipeline.run.end import write_report_page
 from pipeline.system.clock import iso
 from pipeline.system.files import ascii_line, write_whole
+from pipeline.system.wording import count, listed
 
 _BATCH = 512
 
@@ -34,14 +38,43 @@ def unseen(folder: Path, db: Database) -> list[str]:
     return list(doubtful)
 
 
-def tell_anew(place: Place, db: Database) -> RunSummary:
-    """Write open.jsonl and summary.json as the journal says now."""
+def refuse_unseen(place: Place, db: Database, ids: Collection[str]) -> None:
+    """Raise SpecError if one of `ids` is in doubt and nobody was shown; open.jsonl names all of them from then on."""
+    new = unseen(place.folder, db)
+    if not set(new) & set(ids):
+        return
+    remark = try_refresh(place, db)
+    raise SpecError(
+        f"{count(len(new), 'more item is', 'more items are')} in doubt since the run died, and nobody was shown: "
+        f"{listed(new)}. Nothing was decided; look at {place.folder / OPEN}, then decide",
+        *([remark] if remark else []),
+    )
+
+
+def try_refresh(place: Place, db: Database) -> str:
+    """Refresh the files; return "", or a remark that names the one that could not be written.
+
+    Never raises: what was decided before is durable, and must not look as if it had failed.
+    """
+    try:
+        refresh(place, db)
+    except Exception as exc:
+        reason = f"{exc.filename}: {exc.strerror}" if isinstance(exc, OSError) else f"{type(exc).__name__}: {exc}"
+        return (
+            f"{OPEN}, {SUMMARY} or {REPORT} could not be written anew ({reason}); the journal is right, and the next "
+            "command that ends writes them"
+        )
+    return ""
+
+
+def refresh(place: Place, db: Database) -> None:
+    """Write open.jsonl, summary.json and report.html as the journal says now."""
     write_whole(place.folder / OPEN, _open_lines(place, db))
-    listed = counts(db, generation=int(db.meta("generation") or 0))
-    items = item_counts(listed, removed=sum(counts(db).values()) - sum(listed.values()))
+    listed_items = counts(db, generation=int(db.meta("generation") or 0))
+    items = item_counts(listed_items, removed=sum(counts(db).values()) - sum(listed_items.values()))
     summary = _last_summary(place, db, items)
     write_whole(place.folder / SUMMARY, to_json(summary))
-    return summary
+    write_report_page(place.spec, place.folder, summary, hit_picture=hit_picture(place.spec, place.folder))
 
 
 def _open_lines(place: Place, db: Database) -> Iterator[bytes]:

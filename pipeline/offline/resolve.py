@@ -1,11 +1,8 @@
-"""A person's decisions about items in doubt: all of them are checked, then all are applied at once. No call is made."""
+"""Decisions about items in doubt are applied: all of them are checked, then all take effect at once. Sends nothing."""
 
 import contextlib
-import csv
-import re
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 from pipeline.errors import SpecError
@@ -17,70 +14,27 @@ from pipeline.journal.sql.database import Database
 from pipeline.journal.sql.rows import Waiting, hits_of
 from pipeline.journal.storage import Disk
 from pipeline.models import WAITING, Choice, State, Task, Work
+from pipeline.offline.decisions import CREATED, RETRY, Decision, task_id_fault
 from pipeline.results.hits import choose
 from pipeline.results.record import RecordLines
 
-CREATED, NOT_CREATED, RETRY = "created", "not-created", "retry"
-_COLUMNS = ("id", "decision", "task_id")
-_TASK_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{5,127}")
-
-
-class Decision(NamedTuple):
-    """What is decided about one item; `origin` says where it was written (`--created`, `decisions.csv:3`)."""
-
-    id: str
-    decision: str
-    task_id: str | None
-    origin: str
-
 
 class _Doubt(NamedTuple):
+    """An item in doubt and the decision about it."""
+
     ord: int
     decision: Decision
     row: Waiting
-    request_id: str | None
-    sent_at: float | None
+    request_id: str | None  # of the create that is in doubt
+    sent_at: float | None  # seconds since the epoch
 
 
-def read_decisions(path: Path) -> list[Decision]:
-    """Read a CSV with the columns id, decision, task_id. Raises SpecError that names every bad row."""
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file, strict=True)
-            header = [name.strip().lower() for name in next(reader, [])]
-            if missing := [name for name in _COLUMNS if name not in header]:
-                comma = "; the separator must be a comma" if len(header) == 1 and re.search("[;\t|]", header[0]) else ""
-                named = f"no column {', '.join(missing)}; the columns are {', '.join(_COLUMNS)}"
-                raise SpecError(f"{path}:1: {named}{comma}")
-            rows = [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
-    except OSError as exc:
-        raise SpecError(f"{path}: cannot be read: {exc.strerror}") from None
-    except (csv.Error, UnicodeError) as exc:
-        raise SpecError(f"{path}: this is not CSV in UTF-8: {exc}") from None
-    decisions, faults = [], []
-    for number, row in rows:
-        cells = dict(zip(header, (cell.strip() for cell in row), strict=False))
-        origin = f"{path}:{number}"
-        decision = Decision(cells.get("id", ""), cells.get("decision", ""), cells.get("task_id") or None, origin)
-        decisions.append(decision)
-        faults += [f"{origin}: {fault}" for fault in _row_faults(decision, wrong_width=len(row) != len(header))]
-    if faults:
-        raise SpecError(*faults, "nothing was applied")
-    return decisions
+class _FoundTask(NamedTuple):
+    """A task that a person found at the vendor."""
 
-
-def _row_faults(decision: Decision, *, wrong_width: bool) -> list[str]:
-    faults = ["this row has more or fewer cells than the header"] if wrong_width else []
-    if not decision.id:
-        faults.append("no id")
-    if decision.decision not in (CREATED, NOT_CREATED, RETRY):
-        faults.append(f"decision {decision.decision!r} is not allowed; allowed: {CREATED}, {NOT_CREATED}, {RETRY}")
-    elif (decision.decision == CREATED) != (decision.task_id is not None):
-        wants = "needs its task_id" if decision.decision == CREATED else "takes no task_id"
-        faults.append(f"{decision.decision} {wants}")
-    elif fault := _bad_task_id(decision.task_id):
-        faults.append(fault)
-    return faults
+    line: bytes  # the item's record
+    task: Task
+    hits_lost: bool
 
 
 def all_in_doubt(db: Database, decision: str) -> list[Decision]:
@@ -88,35 +42,40 @@ def all_in_doubt(db: Database, decision: str) -> list[Decision]:
     return [Decision(id_, decision, None, "--all") for id_ in doubts.ids(db)]
 
 
-def resolve(disk: Disk, decisions: Sequence[Decision], spec: JobSpec, records: RecordLines) -> list[str]:
-    """Apply all decisions, durably; return what was done, a line each. Raises SpecError, and nothing is applied."""
-    found = _checked(disk.db, decisions)
+def resolve(disk: Disk, decisions: Sequence[Decision], records: RecordLines) -> list[str]:
+    """Apply all decisions, durably; return what was done, a line each. Raises SpecError, and nothing is applied.
+
+    The records are written before the decisions are committed: if the process dies between, the next start adopts them.
+    """
+    checked = _checked(disk.db, decisions)
     now = time.time()
-    lines = [_line(disk, doubt, spec, records, now=now) for doubt in found if doubt.decision.decision == CREATED]
-    placed = iter(disk.results.append([line for line, _, _ in lines]) if lines else ())
-    tasks = iter(lines)
-    said, segments = [], []
+    found = {
+        doubt.ord: _found_task(disk, doubt, records, now=now) for doubt in checked if doubt.decision.decision == CREATED
+    }
+    placed = dict(zip(found, disk.results.append([task.line for task in found.values()]) if found else (), strict=True))
+    done = []
     disk.db.do("BEGIN IMMEDIATE")
-    for doubt in found:
+    for doubt in checked:
         id_, decision, task_id, _ = doubt.decision
         doubts.decide(disk.db, doubt.ord, decision, at=now, request_id=doubt.request_id, task_id=task_id)
         if decision == CREATED:
-            _, task, lost = next(tasks)
-            line = next(placed)
+            _, task, hits_lost = found[doubt.ord]
+            line = placed[doubt.ord]
             changes.settle(disk.db, doubt.ord, State.TASKED, line=line, calls=doubt.row.work.calls, task=task)
-            segments += [doubt.row.spool.segment] if doubt.row.spool else []
-            more = "; its hits are lost, and the line says so" if lost else ""
-            said.append(f"{id_}: settled as tasked, task {task_id} (line {line.seq + 1:,} of results.jsonl){more}")
+            more = "; its hits are lost, and the line says so" if hits_lost else ""
+            done.append(f"{id_}: settled as tasked, task {task_id} (line {line.seq + 1:,} of results.jsonl){more}")
         else:
-            said.append(f"{id_}: {_wait_again(disk, doubt, now=now)}")
+            done.append(f"{id_}: {_wait_again(disk, doubt, now=now)}")
     disk.db.do("COMMIT")
-    with contextlib.suppress(OSError):  # it is decided; what is not deleted now is at the next start
-        for segment in segments:
-            disk.spool.release(segment)
-    return said
+    with contextlib.suppress(OSError):  # a segment that cannot be deleted now is deleted at the next start
+        for doubt in checked:
+            if doubt.ord in found and doubt.row.spool:
+                disk.spool.release(doubt.row.spool.segment)
+    return done
 
 
 def _checked(db: Database, decisions: Sequence[Decision]) -> list[_Doubt]:
+    """Find the item of each decision. Raises SpecError that names every decision that cannot be applied."""
     faults, found = [], []
     seen: dict[str, str] = {}
     known = doubts.owners(db, {decision.task_id for decision in decisions if decision.task_id})
@@ -141,7 +100,7 @@ def _checked(db: Database, decisions: Sequence[Decision]) -> list[_Doubt]:
 
 
 def _standing(state: State) -> str:
-    """Where an item stands, in a sentence; what waits is not called searched, which is the word for a settled item."""
+    """Say where an item stands. One that waits is not called searched, which is the word for a settled item."""
     return "waits for the next run" if state in WAITING else f"is {state.word.replace('_', ' ')}"
 
 
@@ -149,22 +108,15 @@ def _task_fault(decision: Decision, known: dict[str, str]) -> str | None:
     task_id = decision.task_id
     if task_id is None:
         return None
-    if fault := _bad_task_id(task_id):
+    if fault := task_id_fault(task_id):
         return fault
     if task_id in known:
         return f"{decision.id!r}: task {task_id} is the one of {known[task_id]!r}"
     return None
 
 
-def _bad_task_id(task_id: str | None) -> str | None:
-    """What is wrong with a task id, if anything: an option that was taken for one, say."""
-    if task_id is None or _TASK_ID.fullmatch(task_id):
-        return None
-    return f"{task_id!r} is no task id: 6 to 128 letters, digits and _.:- after a letter or digit"
-
-
-def _line(disk: Disk, doubt: _Doubt, spec: JobSpec, records: RecordLines, *, now: float) -> tuple[bytes, Task, bool]:
-    """The line of a create that a person found at the vendor, its task, and whether its hits are lost."""
+def _found_task(disk: Disk, doubt: _Doubt, records: RecordLines, *, now: float) -> _FoundTask:
+    """Encode the record of an item whose task a person found at the vendor."""
     work, note, ref = doubt.row
     array = disk.spool.read(ref, mark=mark_of(work.ord, note)) if ref is not None and note is not None else None
     if note is not None:
@@ -172,8 +124,9 @@ def _line(disk: Disk, doubt: _Doubt, spec: JobSpec, records: RecordLines, *, now
         work.hits = hits_of(note, array if array is not None else _blank(len(note.scores)))
     assert doubt.decision.task_id is not None
     task = Task(doubt.decision.task_id, doubt.sent_at if doubt.sent_at is not None else now)
-    choice = _choice(work, spec) or Choice(b"[]", 0, 0)
-    return records.resolved(work, task, choice, hits_lost=array is None), task, array is None
+    choice = _choice(work, records.spec) or Choice(b"[]", 0, 0)
+    line = records.resolved(work, task, choice, hits_lost=array is None)
+    return _FoundTask(line, task, hits_lost=array is None)
 
 
 def _blank(count: int) -> bytes:
@@ -187,6 +140,7 @@ def _choice(work: Work, spec: JobSpec) -> Choice | None:
 
 
 def _wait_again(disk: Disk, doubt: _Doubt, *, now: float) -> str:
+    """Let an item wait for the next run; say with what."""
     [(_, ref)] = with_hits(disk, [doubt.row], now=now)
     doubts.end(disk.db, doubt.ord)
     what = (

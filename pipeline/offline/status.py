@@ -1,4 +1,4 @@
-"""Where a run stands, read from its journal without disturbing it."""
+"""The status of a run directory, read from its journal without disturbing a run that is under way."""
 
 import json
 import shlex
@@ -7,7 +7,6 @@ from collections import Counter
 from pathlib import Path
 
 import msgspec
-from filelock import FileLock, Timeout
 
 from pipeline.errors import JournalError
 from pipeline.journal.sql.calls import counted
@@ -17,53 +16,52 @@ from pipeline.journal.storage import JOURNAL, RESULTS, reading_only
 from pipeline.journal.verify import verify
 from pipeline.models import OPEN, Problem, State, Work
 from pipeline.results.summary import item_counts
-from pipeline.run.directory import LOCK, SUMMARY
+from pipeline.run.directory import SUMMARY, is_locked
 from pipeline.system.clock import iso
+from pipeline.system.wording import count
 
-SHOWN = 20
+SHOWN = 20  # open items, and damaged lines
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True):
-    """The items and calls of a run directory, what expires first, and the first open items with what to do.
+    """The status of a run directory; `status --json` prints these fields."""
 
-    `open_not_shown` counts the open items beyond those.
-    """
-
-    run: str
+    run: str  # its path
     running: bool
-    now: str
-    items: dict[str, int]
-    calls: dict[str, int]
-    expires: dict[str, str]
-    expiring_within_hour: dict[str, int]
-    open_items: list[str]
-    open_not_shown: int
+    now: str  # a sentence: it runs, or how its last run ended
+    items: dict[str, int]  # see `results.summary.item_counts`
+    calls: dict[str, int]  # sent, by kind, over the life of the run directory
+    expires: dict[str, str]  # by kind of thing, when the first one expires, ISO 8601 in UTC
+    expiring_within_hour: dict[str, int]  # by kind of thing
+    open_items: list[str]  # the first ones, a sentence each: what is wrong and what to do
+    open_not_shown: int  # open items beyond those
 
 
 def read_status(folder: Path) -> Status:
     """Read a run directory. Raises JournalError when there is none."""
     with reading_only(folder) as db:
-        running = _is_running(folder)
+        running = is_locked(folder)
         known = Counter(counts(db))
-        died_with = 0 if running else known.pop(State.CREATING, 0)
-        known[State.IN_DOUBT] += died_with
+        unfinished = 0 if running else known.pop(State.CREATING, 0)  # the next start notes them as in doubt
+        known[State.IN_DOUBT] += unfinished
         ends = expiries(db, now=time.time())
         open_ = open_items(db, after=0, limit=SHOWN)
+        now = "running" if running else _last_end(folder, db.meta("started_at") or "") + _unfinished(unfinished)
         return Status(
             run=str(folder),
             running=running,
-            now="running" if running else _last_end(folder, db.meta("started_at") or "") + _died_with(died_with),
+            now=now,
             items=item_counts(known),
             calls={kind.value: sent for kind, (_, sent) in counted(db).items()},
             expires={what: iso(end.first) for what, end in ends.items()},
             expiring_within_hour={what: end.within_hour for what, end in ends.items()},
-            open_items=[_told(folder, work, state, problem) for work, state, problem in open_],
+            open_items=[_item(folder, work, state, problem) for work, state, problem in open_],
             open_not_shown=sum(known.get(state, 0) for state in OPEN) - len(open_),
         )
 
 
-def verified(folder: Path) -> str:
-    """Check the journal and every line it knows; say how many. Raises JournalError that names the damaged ones."""
+def verify_run(folder: Path) -> str:
+    """Check the journal and every line it knows; return a sentence. Raises JournalError that names the damaged ones."""
     with reading_only(folder) as db:
         if not (folder / RESULTS).is_file():
             raise JournalError(f"{folder / RESULTS} is gone; put it back, or run {_repair(folder)}")
@@ -84,16 +82,16 @@ def _repair(folder: Path) -> str:
     return f"`pipeline repair {shlex.quote(str(folder))}`"
 
 
-def _told(folder: Path, work: Work, state: State, problem: Problem) -> str:
+def _item(folder: Path, work: Work, state: State, problem: Problem) -> str:
     word = state.word.replace("_", " ")
-    # The vendor finds a create by its request id, and a person needs the answer to decide.
+    # The vendor finds a create by its request id, and a person needs the vendor's answer to decide.
     asked = f" (request id {problem.request_id})" if state is State.IN_DOUBT and problem.request_id else ""
     todo = _todo(folder, work, state, problem)
     return f"{word}: {work.item.id} ({work.item.source}): {problem.message}{asked}. To do: {todo}"
 
 
 def _todo(folder: Path, work: Work, state: State, problem: Problem) -> str:
-    """What to do about an open item: a command to type, where one helps."""
+    """Say what to do about an open item: a command to type, where one helps."""
     run, item = shlex.quote(str(folder)), shlex.quote(work.item.id)
     if state is State.IN_DOUBT:
         resolve = f"pipeline resolve {run}"
@@ -109,26 +107,16 @@ def _todo(folder: Path, work: Work, state: State, problem: Problem) -> str:
     return f"`pipeline run` leaves it as it is; to pay for it once more: `{retry}`"
 
 
-def _is_running(folder: Path) -> bool:
-    try:
-        lock = FileLock(folder / LOCK, timeout=0, mode=0o600)
-        with lock:
-            return False
-    except Timeout:
-        return True
-    except OSError:
-        return False
-
-
-def _died_with(creates: int) -> str:
-    """That creates were under way when the run died, which its next start notes as in doubt."""
+def _unfinished(creates: int) -> str:
+    """Say that creates were under way when the run died; "" when none were."""
     if not creates:
         return ""
-    said = "1 create was under way when the run died; it is" if creates == 1 else ""
-    return f"; {said or f'{creates:,} creates were under way when the run died; they are'} in doubt"
+    were = count(creates, "create was", "creates were")
+    return f"; {were} under way when the run died; {'it is' if creates == 1 else 'they are'} in doubt"
 
 
 def _last_end(folder: Path, started_at: str) -> str:
+    """Say how the last run ended, by its summary; an older run's summary says nothing of the last one."""
     try:
         summary = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
         if summary["finished_at"] < started_at:

@@ -70,6 +70,17 @@ def lock(folder: Path) -> Iterator[None]:
         file_lock.release()
 
 
+def is_locked(folder: Path) -> bool:
+    """Return True if another process has locked the run directory: a run is under way."""
+    try:
+        with FileLock(folder / LOCK, timeout=0, mode=0o600):
+            return False
+    except Timeout:
+        return True
+    except OSError:
+        return False
+
+
 def _refuse_links(folder: Path) -> None:
     """Refuse links, devices and pipes, which would make a run write somewhere else. Raises JournalError."""
     if folder.is_symlink():

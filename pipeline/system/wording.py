@@ -1,4 +1,6 @@
-"""Counts and spans of time in words, the same in every message and on the page."""
+"""Counts, lists of names and spans of time in words, the same in every message and on the page."""
+
+from collections.abc import Sequence
 
 
 def count(number: int, one: str, many: str = "") -> str:
@@ -13,3 +15,9 @@ def duration(seconds: float) -> str:
     if hours:
         return f"{hours:,} h {minutes % 60} min"
     return f"{minutes} min {whole % 60} s" if minutes else f"{whole} s"
+
+
+def listed(names: Sequence[str], most: int = 5) -> str:
+    """Write the first names and how many more there are: `A, B, C, D, E and 2 more`."""
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more

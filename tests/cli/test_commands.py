@@ -34,16 +34,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_run_prints_a_table_that_adds_up_and_where_to_look(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    code, out, _ = call(capsys, "run", "good.yaml")
-    assert code == 0
-    assert "tasked  1" in out
-    assert "all     1" in out
-    assert str(folder / "runs/good/report.html") in out
-    assert "sandbox's drawn gallery" in out
-    assert "Not looked at: utility models" in out
-
-
 def test_json_puts_the_summary_alone_on_stdout(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = call(capsys, "run", "good.yaml", "--json", "--quiet")
     assert code == 0

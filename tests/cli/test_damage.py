@@ -89,7 +89,7 @@ def test_an_error_of_sqlite_that_nobody_translates_is_still_no_bug(
     def fail(*_: object, **__: object) -> None:
         raise sqlite3.OperationalError("disk I/O error")
 
-    monkeypatch.setattr("pipeline.cli.commands.plan.load_spec", fail)
+    monkeypatch.setattr("pipeline.offline.plan.load_spec", fail)
     code, _, err = ended.command("plan", ended.path)
     assert (code, len(err.splitlines())) == (5, 1)
     assert "disk I/O error" in err

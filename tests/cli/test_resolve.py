@@ -13,7 +13,7 @@ from pipeline.cli import main as cli
 from pipeline.errors import SpecError
 from pipeline.journal.storage import connect
 from pipeline.models import HITS_LIFE_S, State
-from pipeline.offline.resolve import read_decisions
+from pipeline.offline.decisions import read_decisions
 from pipeline.sandbox.server import SandboxServer
 from tests.support.fakes import assert_index_matches, assert_settled_once, rows, states
 from tests.support.jobs import ACCOUNT, FaultPlan, drawings, job, lines, vendor
@@ -284,7 +284,7 @@ def test_a_bug_in_the_report_takes_nothing_from_what_was_decided(
     def bug(*_: object, **__: object) -> None:
         raise ZeroDivisionError("a bug")
 
-    monkeypatch.setattr("pipeline.cli.commands.resolve.write_report_page", bug)
+    monkeypatch.setattr("pipeline.offline.refresh.write_report_page", bug)
     code, out, err = doubtful.resolve("--not-created", doubtful.ids[0])
     assert (code, len(out.splitlines())) == (0, 2)
     assert "could not be written anew (ZeroDivisionError: a bug)" in err

@@ -26,9 +26,8 @@ def test_a_line_on_stderr_holds_nothing_that_drives_a_terminal(capsys: pytest.Ca
 
 
 def test_rows_and_lines_on_stdout_hold_nothing_that_drives_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
-    console = show.stdout_console()
-    show.show_lines([f"{ESC}{BIDI}{C1}[bold]text[/bold]\n\r"], console)
-    show.show_rows([(ESC, BIDI)], console)
+    show.show_lines([f"{ESC}{BIDI}{C1}[bold]text[/bold]\n\r"])
+    show.show_rows([(ESC, BIDI)])
     out = capsys.readouterr().out
     assert all(line.isprintable() for line in out.split("\n"))
     assert "[bold]text[/bold]" in out  # no markup either

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pipeline.cli.screen import show_lines, stdout_console
+from pipeline.cli.screen import show_lines
 from pipeline.errors import SpecError
 from pipeline.job.outlook import warnings
 from pipeline.run.load import load_spec
@@ -12,10 +12,10 @@ SHOWN_FAULTS = 20
 
 
 def check_command(path: Path, overrides: list[str]) -> int:
-    """Check a job file and that its sources are there."""
+    """Check a job file and its sources. Raises SpecError that names every fault."""
     spec = load_spec(path, overrides=overrides)
     check_sources(spec)
     if faults := faulty_items(spec, most=SHOWN_FAULTS):
         raise SpecError(*(f"{path}: {fault}" for fault in faults))
-    show_lines([*(f"note: {text}" for text in warnings(spec)), f"{path}: no faults found"], stdout_console())
+    show_lines([*(f"note: {text}" for text in warnings(spec)), f"{path}: no faults found"])
     return 0

@@ -3,26 +3,30 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from pipeline.cli.commands.run import carry_out, tell
+from pipeline.cli.errors import say
+from pipeline.cli.screen import observing, show_lines, show_summary
 from pipeline.results.reading import read_records
 from pipeline.run.load import load
+from pipeline.run.local import LocalExecutor
 from pipeline.run.options import RunOptions
 from pipeline.sandbox.resources import resource
 from pipeline.sandbox.truth import score_against_truth
 
 
 def demo_command(*, new: bool, quiet: bool) -> int:
-    """Run the shipped job on the shipped pictures, into ./runs."""
-    spec, pictures = resource("demo.yaml"), resource("products").parent
-    job = load(spec, overrides=[f"root={pictures}", "output.dir=runs"])
-    summary = carry_out(job, RunOptions(new=new), quiet=quiet)
-    tell(summary, as_json=False, quiet=quiet)
+    """Run the shipped job on the shipped pictures, into ./runs; return the exit code."""
+    path, pictures = resource("demo.yaml"), resource("products").parent
+    job = load(path, overrides=[f"root={pictures}", "output.dir=runs"])
+    with observing(quiet=quiet) as observer:
+        summary = LocalExecutor().run(job, RunOptions(new=new, observer=observer, say=say))
+    show_summary(summary, as_json=False, quiet=quiet)
     if summary.items["settled"]:
-        print(score_against_truth(_first_hits(Path(summary.results).parent), resource("truth.json")))
+        show_lines([score_against_truth(_first_hits(Path(summary.results).parent), resource("truth.json"))])
     return summary.exit_code
 
 
 def _first_hits(folder: Path) -> Iterator[tuple[str, str]]:
+    """Yield the picture of each product and the URL of its first hit."""
     for record in read_records(folder):
         for hit in record.hits[:1]:
             yield record.image.source, str(hit.get("url", ""))

@@ -1,33 +1,23 @@
 """`plan`."""
 
-import sys
-from datetime import datetime
 from pathlib import Path
 
-import msgspec
-
-from pipeline.cli.screen import show_lines, show_rows, stdout_console
-from pipeline.offline.plan import Plan, make_plan
-from pipeline.run.directory import run_folder
-from pipeline.run.load import load_spec
-from pipeline.sources.check import check_sources
+from pipeline.cli.screen import show_json, show_lines, show_rows
+from pipeline.offline.plan import Plan, plan_job
 from pipeline.system.wording import duration
 
 
 def plan_command(path: Path, overrides: list[str], *, new: bool, as_json: bool) -> int:
     """Print what a run would do."""
-    job = load_spec(path, overrides=overrides)
-    check_sources(job)
-    plan = make_plan(job, run_folder(job, now=datetime.now().astimezone(), new=new))
+    plan = plan_job(path, overrides=overrides, new=new)
     if as_json:
-        sys.stdout.write(msgspec.json.format(msgspec.json.encode(plan), indent=2).decode() + "\n")
+        show_json(plan)
     else:
         _show_plan(plan)
     return 0
 
 
 def _show_plan(plan: Plan) -> None:
-    console = stdout_console()
     counts = [
         ("items", plan.items),
         ("rows that repeat an item", plan.repeated),
@@ -39,6 +29,6 @@ def _show_plan(plan: Plan) -> None:
     rows += [(f"{kind} calls, without retries", f"{count:,}") for kind, count in plan.calls.items()]
     if plan.seconds:
         rows.append(("time, about", f"{duration(plan.seconds)} (bound by {plan.binds})"))
-    show_rows([*rows, ("run directory", plan.run)], console)
-    show_lines([f"`run` would refuse this: {line}" if n == 0 else line for n, line in enumerate(plan.refused)], console)
-    show_lines([*plan.warnings, *(f"Not looked at: {what}" for what in plan.not_looked_at)], console)
+    show_rows([*rows, ("run directory", plan.run)])
+    show_lines(f"`run` would refuse this: {line}" if n == 0 else line for n, line in enumerate(plan.refused))
+    show_lines([*plan.warnings, *(f"Not looked at: {what}" for what in plan.not_looked_at)])

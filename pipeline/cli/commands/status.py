@@ -1,21 +1,18 @@
 """`status`."""
 
-import sys
 from datetime import datetime
 from pathlib import Path
 
-import msgspec
-
-from pipeline.cli.screen import show_lines, show_rows, stdout_console
+from pipeline.cli.screen import show_json, show_lines, show_rows
 from pipeline.errors import SpecError
-from pipeline.offline.status import Status, read_status, verified
+from pipeline.offline.status import Status, read_status, verify_run
 from pipeline.results.reading import OPEN
 from pipeline.run.directory import run_folder
 from pipeline.run.load import load_spec
 
 
 def status_command(path: Path, *, verifying: bool, as_json: bool) -> int:
-    """Show where a run stands; also check every line when `verifying`. Raises JournalError on damage."""
+    """Print where a run stands; also check every line when `verifying`. Raises JournalError on damage."""
     folder = path
     if path.is_file():
         folder = run_folder(load_spec(path), now=datetime.now().astimezone())
@@ -23,24 +20,23 @@ def status_command(path: Path, *, verifying: bool, as_json: bool) -> int:
         raise SpecError(f"{path}: no run directory and no job file")
     status = read_status(folder)
     if as_json:
-        sys.stdout.write(msgspec.json.format(msgspec.json.encode(status), indent=2).decode() + "\n")
+        show_json(status)
     else:
         _show_status(status)
     if verifying:
-        said = verified(folder)
+        text = verify_run(folder)
         if not as_json:
-            show_lines([said], stdout_console())
+            show_lines([text])
     return 0
 
 
 def _show_status(status: Status) -> None:
-    console = stdout_console()
     always = ("all", "settled", "open", "not_started")
     rows = [(word.replace("_", " "), f"{n:,}") for word, n in status.items.items() if n or word in always]
     rows += [(f"{kind} calls", f"{count:,}") for kind, count in status.calls.items()]
     for what, when in status.expires.items():
         rows.append((f"{what} expire from", f"{when}, {status.expiring_within_hour[what]:,} within an hour"))
-    show_rows([*rows, ("now", status.now)], console)
-    show_lines(status.open_items, console)
+    show_rows([*rows, ("now", status.now)])
+    show_lines(status.open_items)
     if status.open_not_shown:
-        show_lines([f"and {status.open_not_shown:,} more; a run that ends lists all of them in {OPEN}"], console)
+        show_lines([f"and {status.open_not_shown:,} more; a run that ends lists all of them in {OPEN}"])

@@ -1,0 +1,78 @@
+"""Open items that a person wants to pay for once more: which they are, and what that costs. Sends nothing."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from pipeline.errors import SpecError
+from pipeline.job.schema import JobSpec
+from pipeline.journal.sql.forecast import Candidate, candidates
+from pipeline.journal.sql.items import counts
+from pipeline.models import WAITING, Kind, State
+from pipeline.offline.opening import Place, opened
+from pipeline.offline.refresh import refuse_unseen, unseen
+from pipeline.run.options import Again
+from pipeline.system.wording import count, listed
+
+_STATES = {"failed": State.FAILED, "in-doubt": State.IN_DOUBT, "expired": State.EXPIRED}
+
+
+class Wanted(NamedTuple):
+    """Open items that a person wants to have tried again."""
+
+    state: State
+    code: str | None = None  # their error code; None = any
+    limit: int | None = None  # the first so many; None = all
+
+
+def state_of(word: str) -> State:
+    """Return the state that `--only` names. Raises SpecError when it names none."""
+    if word not in _STATES:
+        raise SpecError(f"--only {word}: allowed are {', '.join(_STATES)}")
+    return _STATES[word]
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The items of a run directory that a retry works on."""
+
+    kind: str  # `failed with 68300010`
+    candidates: list[Candidate]
+    waiting: int  # items that `pipeline run` works on anyway
+    risked: bool  # True when they are in doubt: each may be paid twice
+
+    def again(self, folder: Path) -> Again:
+        """Return the option that makes a run work on these items alone."""
+        return Again(folder.resolve(), tuple(one.ord for one in self.candidates), risked=self.risked)
+
+    def text(self, spec: JobSpec) -> str:
+        """Say how many items are paid for again, which, and with how many calls; or that there are none."""
+        if not self.candidates:
+            rest = f"; {self.waiting:,} items wait, and `pipeline run` works on them" if self.waiting else ""
+            return f"no item of this run is {self.kind} and could be tried again; nothing was sent{rest}"
+        number = len(self.candidates)
+        calls = {
+            Kind.UPLOAD: sum(one.to_upload for one in self.candidates),
+            Kind.SEARCH: sum(one.to_search for one in self.candidates),
+            Kind.CREATE: number if spec.task.enabled else 0,
+        }
+        by_kind = ", ".join(f"{calls_:,} {kind}" for kind, calls_ in calls.items())
+        items = count(number, f"item that is {self.kind} is", f"items that are {self.kind} are")
+        risk = f" {'It' if number == 1 else 'Each of them'} may be paid twice." if self.risked else ""
+        return (
+            f"{items} tried again with {count(sum(calls.values()), 'call')} ({by_kind}) to {spec.vendor}, and what is "
+            f"repeated of them, which the account pays for: {listed([one.id for one in self.candidates])}.{risk}"
+        )
+
+
+def select(place: Place, wanted: Wanted) -> Selection:
+    """Find the wanted items. Raises SpecError when some are in doubt that nobody was shown."""
+    state, code, limit = wanted
+    with opened(place.folder) as disk:
+        if state is State.IN_DOUBT:
+            refuse_unseen(place, disk.db, unseen(place.folder, disk.db))
+        found = candidates(disk.db, state, code=code, limit=limit, now=time.time())
+        waiting = sum(counts(disk.db).get(one, 0) for one in WAITING)
+    kind = state.word.replace("_", " ") + (f" with {code}" if code else "")
+    return Selection(kind, found, waiting, risked=state is State.IN_DOUBT)
