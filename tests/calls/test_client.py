@@ -1,15 +1,14 @@
 """What the client does about what it is told: wait, slow down, refresh, try again, give up, stop."""
 
+from typing import Any
+
 import anyio
 import pytest
 
 from pipeline.calls.client import Client
-from pipeline.calls.transport import PATIENCE_S
-from pipeline.endpoints.interface import Creation
-from pipeline.endpoints.patsnap.ai39_1 import TaskCreation
-from pipeline.endpoints.patsnap.p009 import P009Filters, P009Search
+from pipeline.endpoints.consequences import Override
+from pipeline.endpoints.patsnap.codes import table_with
 from pipeline.endpoints.patsnap.p010 import PictureUpload
-from pipeline.endpoints.patsnap.p060 import P060Search
 from pipeline.errors import (
     CallError,
     GivenUp,
@@ -23,24 +22,20 @@ from pipeline.errors import (
     TryAgain,
 )
 from pipeline.models import PAID, Kind
-from pipeline.results.hits import choose
-from pipeline.sandbox.faults import FaultPlan
 from pipeline.sources.pictures import Picture
 from tests.calls.conftest import (
     CLIENT,
     CREATE,
-    LATER_S,
-    PRODUCT,
     SEARCH,
     Call,
     FakeMeter,
-    Start,
     client_at,
     create,
     failure_of,
     search,
 )
 from tests.support import misbehaving as bad
+from tests.support import virtual_vendor as virtual
 from tests.support.misbehaving import (
     CREATED,
     NO_HITS,
@@ -53,57 +48,22 @@ from tests.support.misbehaving import (
     http,
     in_turn,
 )
+from tests.support.virtual_time import run_virtually, virtual_backend
+from tests.support.virtual_vendor import PlainMeter, VirtualVendor, client_of, outcome
 
 pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def anyio_backend() -> tuple[str, dict[str, Any]]:
+    return virtual_backend()
+
 
 OK = {Kind.SEARCH: http(200, NO_HITS), Kind.CREATE: http(200, CREATED)}
 
 
 def refused(code: int, *headers: str) -> bytes:
     return http(200, envelope(code), *headers)
-
-
-# --- the whole way, against the sandbox ---
-
-
-async def test_a_picture_goes_all_the_way_and_is_billed(sandbox: Start, product: bytes) -> None:
-    server = sandbox()
-    meter = FakeMeter()
-    async with client_at(server.url, credentials=CLIENT) as client:
-        upload = await client.call(PictureUpload(), Picture(product, "jpeg", ""), meter)
-        hits = await client.call(P009Search(limit=5), upload.url, meter)
-        rich = await client.call(P060Search(endpoint="P060", limit=5), upload.url, meter)
-        choice = choose(hits, min_score=0.0, max_hits=5)
-        assert choice is not None
-        task = await client.call(TaskCreation("en", ["US"]), Creation(upload.url, choice), meter)
-    assert task.task_id
-    assert len(hits.scores) == len(rich.scores) == 5
-    assert server.stats.executed == {"token": 1, "upload": 1, "search": 2, "create": 1}
-    assert client.stats.sent == {Kind.TOKEN: 1, Kind.UPLOAD: 1, Kind.SEARCH: 2, Kind.CREATE: 1}
-    assert meter.calls == {Kind.UPLOAD: 1, Kind.SEARCH: 2, Kind.CREATE: 1}
-    assert client.stats.units == server.stats.units == 3
-    assert meter.taken_back == []
-
-
-async def test_every_parameter_of_p009_reaches_the_vendor(sandbox: Start) -> None:
-    """The sandbox refuses what it does not know and what is out of range."""
-    server = sandbox()
-    filters = P009Filters(
-        loc="(03-01 OR 01-01) NOT 99-00",
-        assignees="Émile & Söhne + 50%",
-        legal_status="1,2,3,8,11,13,14,15,16,21,22,23,24,30,222,223,224,225",
-        apply_start_time="19000101",
-        apply_end_time="20991231",
-        public_start_time="19000101",
-        public_end_time="20991231",
-        offset=1000,
-        field="APD",
-        order="asc",
-    )
-    async with client_at(server.url) as client:
-        hits = await client.call(P009Search(limit=100, filters=filters), PRODUCT, FakeMeter())
-    assert hits.scores == ()
-    assert server.stats.outcomes["search"] == {"ok": 1}
 
 
 # --- too fast ---
@@ -247,17 +207,6 @@ async def test_a_create_that_may_have_been_executed_is_not_tried_again(code: int
     assert server.arrived == meter.total == 1
     assert meter.log == ["before", "sent"]  # never not_executed
     assert client.stats.retried == 0
-
-
-async def test_a_search_that_failed_in_passing_succeeds(sandbox: Start, no_jitter: None) -> None:
-    script = ["67200100", "http_502", "lost", "ok"]
-    server = sandbox(faults=FaultPlan.scripted({"search": script}))
-    meter = FakeMeter()
-    async with client_at(server.url) as client:
-        hits = await search(client, meter)
-    assert len(hits.scores) == 3
-    assert server.stats.calls("search") == meter.total == 4
-    assert hits.request_id == meter.noted[-1]
 
 
 async def test_a_503_with_retry_after_waits_at_least_that_long(no_jitter: None) -> None:
@@ -481,30 +430,6 @@ async def test_stop_makes_waiting_calls_raise_stopping_unsent(call: Call) -> Non
     assert all(meter.taken_back == [False] for meter in meters)
 
 
-async def test_stop_reaches_calls_that_wait_for_their_permit_with_the_connection_open() -> None:
-    meters = [FakeMeter() for _ in range(6)]
-    stopped = 0
-    async with Misbehaving(answers(OK[Kind.SEARCH])) as server, client_at(server.url, qps=1) as client:
-
-        async def one(meter: FakeMeter) -> None:
-            nonlocal stopped
-            try:
-                await search(client, meter)
-            except Stopping:
-                stopped += 1
-                assert meter.log[-1] == "not_executed"
-
-        with anyio.fail_after(10):
-            async with anyio.create_task_group() as calls:
-                for meter in meters:
-                    calls.start_soon(one, meter)
-                await anyio.sleep(0.3)
-                client.stop()
-    assert stopped == 5
-    assert server.arrived == sum(meter.total for meter in meters) == 1
-    assert any(meter.log == ["before", "not_executed"] for meter in meters)
-
-
 async def test_stop_reaches_a_call_that_waits_to_try_again() -> None:
     """The vendor may ask for minutes; the end of a run does not wait for them."""
     meter = FakeMeter()
@@ -562,33 +487,6 @@ async def test_stop_lets_an_answer_under_way_come_in() -> None:
 # --- what is kept ---
 
 
-@pytest.mark.parametrize(
-    ("amounts", "units"),
-    [
-        (["1", "2", "0.5"], 3.5),
-        (["", "x", "-1"], 0.0),
-        (["²", "٣", "1²"], 0.0),
-        (["1e9", "nan", "inf"], 0.0),
-        (["1.", ".5", "1.2.3"], 1.5),
-        (["\xff", "9" * 400, "3"], 3.0),
-    ],
-)
-async def test_billed_units_are_summed_and_nonsense_costs_no_task(amounts: list[str], units: float) -> None:
-    """A create has been paid when its headers are read: nothing in them may lose it."""
-
-    async def vendor(caller: bad.Caller) -> None:
-        for amount in amounts:
-            await caller.request()
-            raw = amount.encode("latin-1" if amount == "\xff" else "utf-8")
-            await caller.say(http(200, CREATED, "x-openapi-amount: @").replace(b"@", raw))
-
-    async with Misbehaving(vendor) as server, client_at(server.url) as client:
-        for _ in amounts:
-            assert (await create(client)).task_id == bad.TASK_ID
-    assert client.stats.units == units
-    assert server.arrived == len(amounts)
-
-
 @pytest.mark.parametrize("raw", [b"\xff\xfe", b"x" * 5_000], ids=["no UTF-8", "long"])
 async def test_an_odd_correlation_id_can_be_written_down(raw: bytes) -> None:
     said = refused(68300004, "x-correlation-id: @").replace(b"@", raw)
@@ -598,70 +496,75 @@ async def test_an_odd_correlation_id_can_be_written_down(raw: bytes) -> None:
     assert len(error.correlation_id.encode()) <= 600
 
 
-async def test_the_patience_with_each_kind_is_as_agreed() -> None:
-    assert PATIENCE_S == {Kind.UPLOAD: 60.0, Kind.SEARCH: 15.0, Kind.CREATE: 60.0, Kind.TOKEN: 15.0}
+# --- codes that nobody knows, and rows that a job changed ---
 
 
-# --- slow limits ---
+def test_an_unknown_code_of_a_create_is_in_doubt_first_and_then_stops_the_run() -> None:
+    async def scenario() -> list[object]:
+        client = client_of(VirtualVendor(lambda *_: 68300099))
+        return [await outcome(virtual.create(client, number)) for number in range(5)]
+
+    ended = run_virtually(scenario)
+    last = ended.pop()
+    assert [type(how) for how in ended] == [InDoubt] * 4
+    assert isinstance(last, GivenUp)
+    assert (type(last.error), type(last.ends_run)) == (InDoubt, RunStopped)
 
 
-@pytest.fixture
-def soon_old(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Connections grow old sooner than tests end."""
-    monkeypatch.setattr("pipeline.calls.attempt.STALE_S", 0.6)
+def test_a_code_that_the_job_explains_is_not_unknown() -> None:
+    async def scenario() -> list[object]:
+        table = table_with({"68300099": Override(search="fail")})
+        client = client_of(VirtualVendor(lambda *_: 68300099), table=table)
+        return [await outcome(virtual.search(client, number)) for number in range(9)]
+
+    assert {type(how) for how in run_virtually(scenario)} == {ItemRefused}
 
 
-async def test_few_calls_a_second_still_go_out_one_after_another(soon_old: None) -> None:
-    """Several connections wait for one permit a second; they may grow old, but the permits must not be wasted."""
-    meters = [FakeMeter() for _ in range(3)]
-    async with Misbehaving(answers(OK[Kind.SEARCH])) as server, client_at(server.url, qps=1) as client:
-        with anyio.fail_after(12):
-            async with anyio.create_task_group() as calls:
-                for meter in meters:
-                    calls.start_soon(search, client, meter)
-    assert server.arrived == sum(meter.total for meter in meters) == 3
-    assert client.limiters[Kind.SEARCH].sent == 3
-    assert all(meter.log[-1] == "sent" for meter in meters)
+def test_an_error_of_our_own_is_the_same_under_every_table() -> None:
+    budget = RunPaused("the budget is used up", code="budget", sent=False)
+
+    class Spent(PlainMeter):
+        async def before(self, kind: Kind, request_id: str) -> None:
+            raise budget
+
+    async def scenario() -> object:
+        client = client_of(VirtualVendor(lambda *_: None), table=table_with({"67200005": Override(search="stop")}))
+        return await outcome(virtual.search(client, meter=Spent()))
+
+    assert run_virtually(scenario) is budget
 
 
-async def test_a_limiter_that_was_slowed_down_far_keeps_its_rate(soon_old: None) -> None:
-    """As many connections as the full rate needs wait; at a twentieth of it they all grow old."""
-    meters = [FakeMeter() for _ in range(60)]
-    done = 0
-    async with Misbehaving(answers(OK[Kind.SEARCH])) as server, client_at(server.url, qps=500) as client:
-        limiter = client.limiters[Kind.SEARCH]
-        limiter.adaptive.rate = 15.0  # 40 after the first success
+def test_a_create_that_the_job_lets_be_tried_again_is_sent_again() -> None:
+    async def scenario(**parts: object) -> tuple[object, int]:
+        vendor = VirtualVendor(lambda kind, number: 67200100 if number == 1 else None)
+        return await outcome(virtual.create(client_of(vendor, **parts))), len(vendor.sent)
 
-        async def one(meter: FakeMeter) -> None:
-            nonlocal done
-            await search(client, meter)
-            done += 1
-
-        with anyio.fail_after(12):
-            async with anyio.create_task_group() as calls:
-                for meter in meters:
-                    calls.start_soon(one, meter)
-    assert done == server.arrived == limiter.sent == 60
+    table = table_with({"67200100": Override(create="retry")})
+    ended, sent = run_virtually(lambda: scenario(table=table))
+    assert (sent, getattr(ended, "task_id", None)) == (2, "a-task")
+    ended, sent = run_virtually(scenario)
+    assert (sent, type(ended)) == (1, InDoubt)
 
 
-async def test_a_connection_that_grew_old_is_made_anew_before_anything_is_sent(soon_old: None) -> None:
-    """A server closes idle connections; a create that meets the close would be in doubt for nothing."""
-    meter = FakeMeter()
-    async with Misbehaving(answers(OK[Kind.CREATE])) as server, client_at(server.url) as client:
-        meter.on_before = lambda: client.limiters[Kind.CREATE].pause(0.8) if len(meter.noted) == 0 else None
-        with anyio.fail_after(10):
-            assert await create(client, meter)
-    assert meter.log == ["before", "not_executed", "before", "sent"]
-    assert meter.taken_back == [False]
-    assert server.connections == 2
-    assert server.arrived == client.limiters[Kind.CREATE].sent == 1
-    assert client.stats.retried == 0
+def test_a_redirected_create_is_in_doubt_and_carries_the_stop() -> None:
+    async def scenario() -> object:
+        return await outcome(virtual.create(client_of(VirtualVendor(lambda *_: "307"))))
+
+    ended = run_virtually(scenario)
+    assert isinstance(ended, GivenUp)
+    assert (type(ended.error), type(ended.ends_run)) == (InDoubt, RunStopped)
+    assert "307" in str(ended.ends_run)
 
 
-async def test_a_search_that_hangs_is_given_up_and_repeated(no_jitter: None) -> None:
-    async with (
-        Misbehaving(bad.hang, answers(OK[Kind.SEARCH])) as server,
-        client_at(server.url, patience_s=LATER_S) as client,
-    ):
-        assert await search(client)
-    assert (server.arrived, client.stats.retried) == (2, 1)
+def test_what_gives_up_only_for_want_of_retries_says_so() -> None:
+    async def scenario() -> tuple[list[object], Client]:
+        vendor = VirtualVendor(lambda kind, number: "503" if number % 5 < 2 else None)
+        client = client_of(vendor, qps=1000)
+        return [await outcome(virtual.search(client, number)) for number in range(400)], client
+
+    ended, client = run_virtually(scenario)
+    failed = [how for how in ended if isinstance(how, Exception)]
+    assert failed
+    assert all(isinstance(how, GivenUp) and isinstance(how.error, TryAgain) for how in failed)
+    assert all(isinstance(how, GivenUp) and how.ends_run is None for how in failed)
+    assert not client.retries_left

@@ -1,6 +1,5 @@
 """What the client does about answers that concern more than one call: in virtual time, without a network."""
 
-import ssl
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, time
 from itertools import pairwise
@@ -10,26 +9,16 @@ import pytest
 
 from pipeline.calls.client import Client
 from pipeline.calls.pauses import QuotaGate
-from pipeline.calls.transport import _translated
-from pipeline.endpoints.consequences import Override
-from pipeline.endpoints.interface import Answer
-from pipeline.endpoints.patsnap.codes import TABLE, table_with
+from pipeline.endpoints.patsnap.codes import TABLE
 from pipeline.endpoints.patsnap.p010 import PictureUpload
-from pipeline.errors import CallError, GivenUp, InDoubt, ItemRefused, RunPaused, RunStopped, Stopping, TryAgain
+from pipeline.errors import RunPaused, Stopping
 from pipeline.models import Kind
 from pipeline.sources.pictures import Picture
 from tests.support.virtual_time import run_virtually
-from tests.support.virtual_vendor import PlainMeter, Reply, VirtualVendor, client_of, create, search
+from tests.support.virtual_vendor import PlainMeter, Reply, VirtualVendor, client_of, create, outcome, search
 
 DAILY, BALANCE = 67200007, 67200005
 MORNING = datetime(2026, 11, 21, 9, 0, tzinfo=UTC).timestamp()
-
-
-async def outcome(call: Awaitable[object]) -> object:
-    try:
-        return await call
-    except (CallError, GivenUp, Stopping) as error:
-        return error
 
 
 async def many(
@@ -280,120 +269,3 @@ def test_a_picture_that_is_refused_shows_that_the_quota_is_back() -> None:
     vendor, gate = run_virtually(scenario)
     assert len(vendor.sent) == 2
     assert not gate.closed
-
-
-# --- codes that nobody knows, and rows that a job changed ---
-
-
-def test_an_unknown_code_of_a_create_is_in_doubt_first_and_then_stops_the_run() -> None:
-    async def scenario() -> list[object]:
-        client = client_of(VirtualVendor(lambda *_: 68300099))
-        return [await outcome(create(client, number)) for number in range(5)]
-
-    ended = run_virtually(scenario)
-    last = ended.pop()
-    assert [type(how) for how in ended] == [InDoubt] * 4
-    assert isinstance(last, GivenUp)
-    assert (type(last.error), type(last.ends_run)) == (InDoubt, RunStopped)
-
-
-def test_a_code_that_the_job_explains_is_not_unknown() -> None:
-    async def scenario() -> list[object]:
-        table = table_with({"68300099": Override(search="fail")})
-        client = client_of(VirtualVendor(lambda *_: 68300099), table=table)
-        return [await outcome(search(client, number)) for number in range(9)]
-
-    assert {type(how) for how in run_virtually(scenario)} == {ItemRefused}
-
-
-def test_an_error_of_our_own_is_the_same_under_every_table() -> None:
-    budget = RunPaused("the budget is used up", code="budget", sent=False)
-
-    class Spent(PlainMeter):
-        async def before(self, kind: Kind, request_id: str) -> None:
-            raise budget
-
-    async def scenario() -> object:
-        client = client_of(VirtualVendor(lambda *_: None), table=table_with({"67200005": Override(search="stop")}))
-        return await outcome(search(client, meter=Spent()))
-
-    assert run_virtually(scenario) is budget
-
-
-def test_a_create_that_the_job_lets_be_tried_again_is_sent_again() -> None:
-    async def scenario(**parts: object) -> tuple[object, int]:
-        vendor = VirtualVendor(lambda kind, number: 67200100 if number == 1 else None)
-        return await outcome(create(client_of(vendor, **parts))), len(vendor.sent)
-
-    table = table_with({"67200100": Override(create="retry")})
-    ended, sent = run_virtually(lambda: scenario(table=table))
-    assert (sent, getattr(ended, "task_id", None)) == (2, "a-task")
-    ended, sent = run_virtually(scenario)
-    assert (sent, type(ended)) == (1, InDoubt)
-
-
-def test_a_redirected_create_is_in_doubt_and_carries_the_stop() -> None:
-    async def scenario() -> object:
-        return await outcome(create(client_of(VirtualVendor(lambda *_: "307"))))
-
-    ended = run_virtually(scenario)
-    assert isinstance(ended, GivenUp)
-    assert (type(ended.error), type(ended.ends_run)) == (InDoubt, RunStopped)
-    assert "307" in str(ended.ends_run)
-
-
-def test_a_certificate_that_is_refused_stops_the_run_without_a_doubt() -> None:
-    async def scenario() -> object:
-        class Unreachable(VirtualVendor):
-            async def exchange(self, *arguments: object, **options: object) -> Answer:
-                raise _translated(ssl.SSLError(1, "expired"), sent=False)
-
-        return await outcome(create(client_of(Unreachable(lambda *_: None))))
-
-    assert isinstance(run_virtually(scenario), RunStopped)
-
-
-def test_a_certificate_that_is_refused_after_the_send_is_in_doubt_and_carries_the_stop() -> None:
-    async def scenario() -> object:
-        refused = _translated(ssl.SSLCertVerificationError(1, "expired"), sent=True)
-        return await outcome(create(client_of(VirtualVendor(lambda *_: refused))))
-
-    ended = run_virtually(scenario)
-    assert isinstance(ended, GivenUp)
-    assert (type(ended.error), type(ended.ends_run)) == (InDoubt, RunStopped)
-
-
-# --- what is refused at the last moment ---
-
-
-def test_calls_that_are_refused_at_the_last_moment_keep_nobody_out() -> None:
-    """Links that expired while the machine slept, say: only so many calls may wait with an open connection."""
-
-    class Refusing(PlainMeter):
-        def sent(self, kind: Kind) -> None:
-            raise ItemRefused("expired meanwhile", code="expired", sent=False)
-
-    async def scenario() -> object:
-        client = client_of(VirtualVendor(lambda *_: None), qps=1)
-        for number in range(10):
-            await outcome(search(client, number, meter=Refusing()))
-        return await outcome(search(client))
-
-    assert not isinstance(run_virtually(scenario), Exception)
-
-
-# --- the retry budget ---
-
-
-def test_what_gives_up_only_for_want_of_retries_says_so() -> None:
-    async def scenario() -> tuple[list[object], Client]:
-        vendor = VirtualVendor(lambda kind, number: "503" if number % 5 < 2 else None)
-        client = client_of(vendor, qps=1000)
-        return [await outcome(search(client, number)) for number in range(400)], client
-
-    ended, client = run_virtually(scenario)
-    failed = [how for how in ended if isinstance(how, Exception)]
-    assert failed
-    assert all(isinstance(how, GivenUp) and isinstance(how.error, TryAgain) for how in failed)
-    assert all(isinstance(how, GivenUp) and how.ends_run is None for how in failed)
-    assert not client.retries_left

@@ -1,6 +1,7 @@
 """Permits for one kind of call, in virtual time: never above the limit, close to all of it, slower and faster again."""
 
 import random
+from collections import deque
 from collections.abc import Callable
 
 import anyio
@@ -8,10 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline.calls.client import Client
 from pipeline.calls.limiter import CATCH_UP_S, MARGIN_S, AdaptiveRate, Limiter
 from pipeline.errors import RunPaused, Stopping
+from pipeline.models import Kind
 from tests.support.lengths import only_short
 from tests.support.virtual_time import run_virtually
+from tests.support.virtual_vendor import VirtualVendor, client_of, search
 
 RATES = (0.5, 1, 2, 7, 50, 200)
 
@@ -367,3 +371,49 @@ def test_a_slower_rate_is_the_rate_that_is_kept(slow: Callable[[Limiter], None])
 
 def test_the_limiter_says_where_it_stands() -> None:
     assert repr(Limiter(5)) == "Limiter(qps=5, rate=5, sent=0)"
+
+
+# --- a vendor that counts exactly ---
+
+
+def strict(limit: int) -> VirtualVendor:
+    """A vendor that takes `limit` calls in any sliding second and refuses all others."""
+    taken: deque[float] = deque([float("-inf")] * limit, maxlen=limit)
+
+    def reply(kind: Kind, number: int) -> int | None:
+        now = anyio.current_time()
+        if now - taken[0] < 1.0:
+            return 67200002
+        taken.append(now)
+        return None
+
+    return VirtualVendor(reply, latency_s=0.2)
+
+
+async def two_hundred_searches(client: Client) -> None:
+    async with anyio.create_task_group() as calls:
+        for number in range(200):
+            calls.start_soon(search, client, number)
+
+
+def test_calls_at_the_limit_are_never_refused() -> None:
+    async def scenario() -> int:
+        vendor = strict(50)
+        await two_hundred_searches(client_of(vendor, qps=50))
+        return len(vendor.sent)
+
+    assert run_virtually(scenario) == 200
+
+
+def test_asked_for_more_than_the_account_has_the_rate_falls_and_none_is_lost() -> None:
+    async def scenario() -> None:
+        vendor = strict(40)
+        client = client_of(vendor, qps=50)
+        await two_hundred_searches(client)
+        granted = [reply for _, _, reply in vendor.answered if reply is None]
+        assert len(granted) == 200
+        assert len(vendor.sent) - 200 == client.stats.too_fast[Kind.SEARCH] > 0
+        assert 20.0 <= client.limiters[Kind.SEARCH].rate < 50.0
+        assert {client.limiters[kind].rate for kind in (Kind.UPLOAD, Kind.CREATE)} == {50.0}
+
+    run_virtually(scenario)

@@ -5,22 +5,23 @@ Every case runs as a search and as a create, through the client with its real tr
 
 import gzip
 import os
+import ssl
 import tracemalloc
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import anyio
 import pytest
 
-from pipeline.calls.transport import open_transport
+from pipeline.calls.transport import PATIENCE_S, _translated, open_transport
 from pipeline.endpoints.interface import Answer, Creation, Refusal, Request
 from pipeline.endpoints.patsnap.ai39_1 import TaskCreation
 from pipeline.endpoints.patsnap.p009 import P009Filters, P009Search
 from pipeline.endpoints.patsnap.p010 import PictureUpload
 from pipeline.errors import (
+    GivenUp,
     InDoubt,
-    PipelineError,
-    RunPaused,
     RunStopped,
     SpecError,
     TryAgain,
@@ -43,9 +44,18 @@ from tests.calls.conftest import (
     search,
 )
 from tests.support import misbehaving as bad
+from tests.support import virtual_vendor as virtual
 from tests.support.misbehaving import CREATED, NO_HITS, Misbehaving, Proxied, Script, Seen, answers, closed_port, http
+from tests.support.virtual_time import run_virtually, virtual_backend
+from tests.support.virtual_vendor import VirtualVendor, client_of, outcome
 
 pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def anyio_backend() -> tuple[str, dict[str, Any]]:
+    return virtual_backend()
+
 
 GOOD = {Kind.SEARCH: http(200, NO_HITS), Kind.CREATE: http(200, CREATED)}
 
@@ -230,38 +240,23 @@ async def test_an_unreadable_ca_file_is_a_fault_of_the_spec(tmp_path: Path, cont
             raise AssertionError("opened")
 
 
+# --- patience ---
+
+
+async def test_a_search_that_hangs_is_given_up_and_repeated(no_jitter: None) -> None:
+    async with (
+        Misbehaving(bad.hang, answers(GOOD[Kind.SEARCH])) as server,
+        client_at(server.url, patience_s=LATER_S) as client,
+    ):
+        assert await search(client)
+    assert (server.arrived, client.stats.retried) == (2, 1)
+
+
+async def test_the_patience_with_each_kind_is_as_agreed() -> None:
+    assert PATIENCE_S == {Kind.UPLOAD: 60.0, Kind.SEARCH: 15.0, Kind.CREATE: 60.0, Kind.TOKEN: 15.0}
+
+
 # --- the moment of sending ---
-
-
-@pytest.mark.parametrize(
-    "refusal", [RunPaused("the budget is used up", code="budget"), PipelineError("the journal failed")], ids=repr
-)
-async def test_before_may_forbid_a_call_and_then_nothing_is_sent(refusal: PipelineError, call: Call) -> None:
-    meter = FakeMeter(forbid=refusal)
-    async with Misbehaving(answers(GOOD[call.kind])) as server, client_at(server.url) as client:
-        with pytest.raises(type(refusal)) as caught:
-            await call.make(client, meter)
-        assert caught.value is refusal
-        await anyio.sleep(0.05)
-        assert server.arrived == 0
-    assert meter.total == client.stats.sent[call.kind] == 0
-
-
-async def test_before_runs_to_its_end_before_a_byte_reaches_the_server(call: Call) -> None:
-    """An intent that is still on its way to the disk must not be overtaken by its create."""
-    seen_before: list[int] = []
-
-    class SlowMeter(FakeMeter):
-        async def before(self, kind: Kind, request_id: str) -> None:
-            await anyio.sleep(0.15)
-            seen_before.append(server.arrived)
-            await super().before(kind, request_id)
-
-    meter = SlowMeter()
-    async with Misbehaving(answers(GOOD[call.kind])) as server, client_at(server.url) as client:
-        await call.make(client, meter)
-    assert (seen_before, server.arrived) == ([0], 1)
-    assert meter.log == ["before", "sent"]
 
 
 async def test_what_fails_before_the_attempt_departed_was_not_sent() -> None:
@@ -276,7 +271,7 @@ async def test_what_fails_before_the_attempt_departed_was_not_sent() -> None:
     assert (caught.value.condition, server.arrived) == ("not_sent", 0)
 
 
-async def test_the_patience_with_an_patience_starts_at_the_send(call: Call) -> None:
+async def test_the_patience_with_an_answer_starts_at_the_send(call: Call) -> None:
     """Waiting for a permit or a disk does not count."""
 
     class SlowMeter(FakeMeter):
@@ -466,3 +461,27 @@ async def test_proxies_of_the_environment_are_ignored(call: Call, monkeypatch: p
         async with client_at(server.url) as client:
             await call.make(client)
     assert (server.arrived, trap.connections) == (1, 0)
+
+
+# --- certificates ---
+
+
+def test_a_certificate_that_is_refused_stops_the_run_without_a_doubt() -> None:
+    async def scenario() -> object:
+        class Unreachable(VirtualVendor):
+            async def exchange(self, *arguments: object, **options: object) -> Answer:
+                raise _translated(ssl.SSLError(1, "expired"), sent=False)
+
+        return await outcome(virtual.create(client_of(Unreachable(lambda *_: None))))
+
+    assert isinstance(run_virtually(scenario), RunStopped)
+
+
+def test_a_certificate_that_is_refused_after_the_send_is_in_doubt_and_carries_the_stop() -> None:
+    async def scenario() -> object:
+        refused = _translated(ssl.SSLCertVerificationError(1, "expired"), sent=True)
+        return await outcome(virtual.create(client_of(VirtualVendor(lambda *_: refused))))
+
+    ended = run_virtually(scenario)
+    assert isinstance(ended, GivenUp)
+    assert (type(ended.error), type(ended.ends_run)) == (InDoubt, RunStopped)

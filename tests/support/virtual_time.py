@@ -40,10 +40,18 @@ class _JumpingSelector(selectors.SelectSelector):
         return ready
 
 
+GRACE_S = 0.001  # bytes between sockets of one process arrive within it
+
+
+def virtual_backend() -> tuple[str, dict[str, Any]]:
+    """The value of the fixture `anyio_backend` for tests in virtual time whose sockets are all in their own loop."""
+    return "asyncio", {"loop_factory": lambda: VirtualTimeLoop(grace_s=GRACE_S)}
+
+
 def run_virtually(
     function: Callable[..., Awaitable[T]], *args: Any, lateness: Lateness = lambda: 0.0, gently: bool = False
 ) -> T:
     """Run an async function in virtual time; `gently` gives bytes between real sockets 1 ms to arrive before a jump."""
-    grace_s = 0.001 if gently else 0.0
+    grace_s = GRACE_S if gently else 0.0
     options = {"loop_factory": lambda: VirtualTimeLoop(lateness, grace_s=grace_s)}
     return anyio.run(function, *args, backend_options=options)

@@ -1,7 +1,7 @@
 """A client on a transport without a network, in virtual time: every answer takes as long as a test says."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import anyio
@@ -13,6 +13,7 @@ from pipeline.endpoints.interface import Answer, Creation, Refusal, Request
 from pipeline.endpoints.patsnap.ai39_1 import TaskCreation
 from pipeline.endpoints.patsnap.credentials import Credentials
 from pipeline.endpoints.patsnap.p009 import P009Search
+from pipeline.errors import CallError, GivenUp, Stopping
 from pipeline.models import PAID, Choice, Hits, Kind, Task
 from pipeline.ports import Meter
 
@@ -80,6 +81,14 @@ def client_of(vendor: VirtualVendor, *, qps: float = 10, **parts: Any) -> Client
     """A client with an API key: no token to fetch."""
     limiters = {kind: Limiter(qps) for kind in PAID}
     return Client(vendor, Credentials(api_key="a-key-of-ours"), limiters, **parts)  # type: ignore[arg-type]
+
+
+async def outcome(call: Awaitable[object]) -> object:
+    """Return what a call came to: its value, or the error it ended with."""
+    try:
+        return await call
+    except (CallError, GivenUp, Stopping) as error:
+        return error
 
 
 async def search(client: Client, number: int = 1, *, meter: Meter | None = None) -> Hits:
