@@ -9,7 +9,7 @@ import yaml
 from pipeline.job.schema import JobSpec
 
 
-def spec_as_run(spec: JobSpec) -> tuple[bytes, str]:
+def write_as_run(spec: JobSpec) -> tuple[bytes, str]:
     """Write the job with every default and `--set` written out; return it with the SHA-256 of these bytes."""
     plain = spec.model_dump(mode="json", exclude_none=True)
     body = yaml.safe_dump(plain, allow_unicode=True, sort_keys=False, width=110)

@@ -16,7 +16,7 @@ _NAMED = r"[a-z_]+(?:\.[a-z0-9_]+)+"  # a field that a message of ours begins wi
 _LONGEST_VALUE = 60  # characters of a value that a message shows
 
 
-def faults_of(document: Document, refusal: ValidationError) -> list[Fault]:
+def explain_refusal(document: Document, refusal: ValidationError) -> list[Fault]:
     """Put into words why a document was refused: one fault for each field, with its place in the text."""
     by_field: dict[FieldPath, list[ErrorDetails]] = {}
     for error in refusal.errors(include_url=False):
@@ -24,12 +24,12 @@ def faults_of(document: Document, refusal: ValidationError) -> list[Fault]:
     return [_fault(document, field, errors) for field, errors in by_field.items()]
 
 
-def dotted(field: FieldPath) -> str:
+def name_field(field: FieldPath) -> str:
     """Write a field as people do: `images[0].url`."""
-    return "".join(f"[{part}]" if isinstance(part, int) else f".{printable(part)}" for part in field).lstrip(".")
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{make_printable(part)}" for part in field).lstrip(".")
 
 
-def printable(text: str) -> str:
+def make_printable(text: str) -> str:
     """Return `text` itself, or its escaped form where a terminal could take it for more than text."""
     return text if text.isprintable() else repr(text)
 
@@ -63,8 +63,8 @@ def _fault(document: Document, field: FieldPath, errors: list[ErrorDetails]) -> 
     if not field:
         return Fault(_mark_of(document, field), texts)
     if _is_overridden(document, field):
-        return Fault(None, f"--set {dotted(field)}: {texts}")
-    return Fault(_mark_of(document, field), f"{dotted(field)}: {texts}")
+        return Fault(None, f"--set {name_field(field)}: {texts}")
+    return Fault(_mark_of(document, field), f"{name_field(field)}: {texts}")
 
 
 def _is_overridden(document: Document, field: FieldPath) -> bool:
@@ -106,7 +106,7 @@ def _explain(document: Document, field: FieldPath, error: ErrorDetails) -> str:
 
 
 def _not_text(document: Document, field: FieldPath, value: Any) -> str:
-    written = printable(document.written[field])
+    written = make_printable(document.written[field])
     if re.fullmatch(r"\d{4}-\d{2}-\d{2}", written) and str(field[-1]).endswith("_time"):
         return f'write a date as "yyyyMMdd": "{written.replace("-", "")}"'
     return f'YAML reads {written} as {kind_in_yaml(value)}; put it in quotes: "{written}"'

@@ -12,7 +12,7 @@ from pipeline.job.as_run import drop_old_keys
 from pipeline.job.checks import MANIFEST_ENDINGS, check_url
 from pipeline.job.document import MAX_BYTES, Document, Fault, parse
 from pipeline.job.environment import PROXY, Environment
-from pipeline.job.faults import dotted, faults_of, printable
+from pipeline.job.faults import explain_refusal, make_printable, name_field
 from pipeline.job.schema import MAX_INLINE, JobSpec
 
 _SECRET_KEY = re.compile(r"secret|passw|token|api[_-]?key|client[_-]?id|credential|authorization", re.IGNORECASE)
@@ -95,7 +95,7 @@ def _masked(line: str, secrets: Sequence[str]) -> str:
 def _secret_faults(document: Document, raw: bytes, secrets: Sequence[str]) -> list[Fault]:
     """Refuse keys that are called like a secret, and the value of a credential anywhere, escaped or in a comment."""
     faults = [
-        Fault(mark, f"{dotted(field)}: {_CREDENTIAL_HINT}")
+        Fault(mark, f"{name_field(field)}: {_CREDENTIAL_HINT}")
         for field, mark in document.marks.items()
         if field and isinstance(field[-1], str) and _SECRET_KEY.search(field[-1]) and not _FREE_NAMES & set(field[:-1])
     ]
@@ -111,7 +111,7 @@ def _override(document: Document, override: str) -> list[str]:
     key, equals, written = (part.strip() for part in override.partition("="))
     field = tuple(key.split("."))
     if not equals or not all(field) or _SECRET_KEY.search(key):
-        return [f"--set {printable(key)}: write it as --set api.qps=10 (a key of the job file, never a secret)"]
+        return [f"--set {make_printable(key)}: write it as --set api.qps=10 (a key of the job file, never a secret)"]
     value = parse(written.encode("utf-8", "replace"))
     if value.faults:
         return [f"--set {key}: {fault.text}; put text in quotes" for fault in value.faults]
@@ -138,4 +138,4 @@ def _validate(document: Document) -> tuple[JobSpec | None, list[Fault]]:
     try:
         return JobSpec.model_validate(document.data), []
     except ValidationError as exc:
-        return None, faults_of(document, exc)
+        return None, explain_refusal(document, exc)

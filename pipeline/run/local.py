@@ -26,7 +26,7 @@ from pipeline.engine.engine import Engine
 from pipeline.engine.intake import Intake
 from pipeline.engine.parts import Ports
 from pipeline.errors import SpecError
-from pipeline.job.as_run import spec_as_run
+from pipeline.job.as_run import write_as_run
 from pipeline.job.schema import JobSpec
 from pipeline.journal.emergency import ballast, require_room
 from pipeline.journal.journal import Journal
@@ -153,7 +153,7 @@ async def _run(job: Job, options: RunOptions, place: _Place) -> RunSummary:
     """Open the journal, work on the items, and write the results; the journal is closed whatever happens."""
     spec, folder, clocks = job.spec, place.folder, Clocks()
     started_at, started = clocks.wall(), clocks.steady()
-    as_run, digest = spec_as_run(spec)
+    as_run, digest = write_as_run(spec)
     records = RecordLines(spec, digest)
     writer = Writer(functools.partial(open_disk, folder, now=started_at))
     recovered = (await writer.start()).recovered

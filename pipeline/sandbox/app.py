@@ -18,12 +18,12 @@ from pipeline.sandbox.pictures import (
     Picture,
     PictureStore,
     UnknownPicture,
-    picture_type,
+    detect_type,
 )
 from pipeline.sandbox.searching import MAX_PICTURE_BYTES, Searcher, load_gallery
 from pipeline.sandbox.settings import SandboxSettings
 from pipeline.sandbox.stats import SandboxStats
-from pipeline.sandbox.tasks import TaskLog, comparisons
+from pipeline.sandbox.tasks import TaskLog, encode_comparisons
 from pipeline.sandbox.tokens import TokenDesk
 from pipeline.sandbox.validate import (
     Creation,
@@ -128,7 +128,7 @@ class _Vendor:
             return web.Response(status=404, text=str(exc), headers=headers)
         except ExpiredPicture as exc:
             return web.Response(status=410, text=str(exc), headers=headers)
-        content_type = "image/png" if picture_type(data) == "png" else "image/jpeg"
+        content_type = "image/png" if detect_type(data) == "png" else "image/jpeg"
         return web.Response(body=data, content_type=content_type, headers=headers)
 
     async def no_such_api(self, request: web.Request) -> web.Response:
@@ -205,7 +205,7 @@ class _Vendor:
         task = self._tasks.find(read_body(await request.read(), Query).task_id)
         if task is None:
             raise Refused(INVALID_PARAMETER, "task_id is unknown or older than eight hours")
-        return success(comparisons(task))
+        return success(encode_comparisons(task))
 
     def _find(self, url: str) -> Picture:
         try:
@@ -240,6 +240,6 @@ async def _image(request: web.Request) -> bytes:
         if len(data) > MAX_PICTURE_BYTES:
             raise Refused(BAD_FILE, "the picture is larger than 4096 KB")
     picture = bytes(data)
-    if picture_type(picture) is None:
+    if detect_type(picture) is None:
         raise Refused(BAD_FILE, "the picture is neither JPG nor PNG")
     return picture

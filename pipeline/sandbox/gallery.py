@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from pipeline.sandbox.features import FEATURE_VERSION, SIZE, NotAPicture, describe
 from pipeline.sandbox.locarno import parse_locarno
-from pipeline.sandbox.patents import Patent, patent_for
+from pipeline.sandbox.patents import Patent, invent_patent
 from pipeline.system.files import write_whole
 
 _BAND_ROWS = 200  # x 512 numbers x 2 features: below the 262,144 multiplications from which OpenBLAS uses threads
@@ -90,7 +90,7 @@ class Gallery:
         self.files = tuple(files)
         # In bands so small that OpenBLAS multiplies each in this thread: see `features`.
         self._bands = [index[row : row + _BAND_ROWS] for row in range(0, len(index), _BAND_ROWS)]
-        self._patents = tuple(patent_for(file) for file in self.files)
+        self._patents = tuple(invent_patent(file) for file in self.files)
 
     def __repr__(self) -> str:
         return f"<Gallery of {len(self.files)} drawings>"

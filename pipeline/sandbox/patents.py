@@ -81,7 +81,7 @@ class Patent:
     simple_legal_status: str
 
 
-def patent_for(file_name: str) -> Patent:
+def invent_patent(file_name: str) -> Patent:
     """Invent the patent of one gallery drawing from its file name alone."""
     kind, family, number = _read_name(file_name)
     loc, titles = _KINDS.get(kind, _UNKNOWN_KIND)

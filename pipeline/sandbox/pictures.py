@@ -68,7 +68,7 @@ class PictureStore:
 
     def save(self, data: bytes) -> str:
         """Keep a JPG or PNG and return its URL, which works for nine hours. Raises UnknownPicture for other data."""
-        extension = picture_type(data)
+        extension = detect_type(data)
         if extension is None:
             raise UnknownPicture("neither JPG nor PNG")
         digest = hashlib.sha256(data).hexdigest()
@@ -143,7 +143,7 @@ class PictureStore:
         return hmac.new(self._key, f"{path}?{expiry}".encode(), hashlib.sha256).hexdigest()[:32]
 
 
-def picture_type(data: bytes) -> str | None:
+def detect_type(data: bytes) -> str | None:
     """Return `jpg` or `png` by the first bytes; None for anything else."""
     return next((extension for magic, extension in _EXTENSIONS.items() if data.startswith(magic)), None)
 

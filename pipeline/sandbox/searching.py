@@ -43,7 +43,7 @@ class Searcher:
 
     async def data(self, search: SearchP009 | SearchP060, picture: Picture) -> bytes:
         """Return the data of an answer as JSON. Raises Refused when the file is no picture."""
-        wanted = wanted_by(search)
+        wanted = read_wanted(search)
         until = _rounded_up(self._clock() + LIFETIME_S)
         model = search.model
         key = (picture.sha256, wanted, model, until)
@@ -115,7 +115,7 @@ def load_gallery(folder: Path, cache_dir: Path | None) -> Gallery:
     return Gallery.load(folder, cache_dir)
 
 
-def wanted_by(search: SearchP009 | SearchP060) -> Wanted:
+def read_wanted(search: SearchP009 | SearchP060) -> Wanted:
     """Translate a validated request into the gallery's words."""
     return Wanted(
         loc=search.loc,

@@ -98,7 +98,7 @@ def read_tasks(folder: Path) -> Iterator[LoggedTask]:
                 yield msgspec.json.decode(line, type=LoggedTask)
 
 
-def comparisons(task: LoggedTask) -> bytes:
+def encode_comparisons(task: LoggedTask) -> bytes:
     """Encode the data of an answer to AI39-2: the search's scores in per cent, and no judgement of the designs."""
     return msgspec.json.encode(
         {

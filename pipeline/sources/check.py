@@ -10,7 +10,7 @@ from pipeline.job.schema import ImageEntry, JobSpec
 from pipeline.sources.items import (
     PUBLIC_HINT,
     is_pattern,
-    manifest_path,
+    locate_manifest,
     match_files,
     may_upload,
     read_items,
@@ -41,12 +41,12 @@ def _faults_of(spec: JobSpec, entry: ImageEntry, field: str) -> list[str]:
         require_inside(entry.path, field)
         if is_pattern(entry.path) and next(match_files(spec, entry.path), None) is None:
             faults.append(f"{field}: no file matches {entry.path} in {spec.root_path}")
-    elif entry.manifest is not None and next(read_rows(manifest_path(spec, entry), entry), None) is None:
-        faults.append(f"{manifest_path(spec, entry)}: no rows; a job needs at least one picture")
+    elif entry.manifest is not None and next(read_rows(locate_manifest(spec, entry), entry), None) is None:
+        faults.append(f"{locate_manifest(spec, entry)}: no rows; a job needs at least one picture")
     return faults
 
 
-def faulty_items(spec: JobSpec, *, most: int) -> list[str]:
+def find_faulty_items(spec: JobSpec, *, most: int) -> list[str]:
     """Read every source through and name what would become a failed item: the first `most`, and how many more."""
     faults: list[str] = []
     pictures: dict[int, int] = {}  # by id; hashes, since a manifest may have a million rows
@@ -75,7 +75,7 @@ def fingerprint(spec: JobSpec) -> str:
     for entry in spec.images:
         digest.update(msgspec.json.encode(entry.model_dump(mode="json", exclude={"views"})))
         if entry.manifest is not None:
-            with manifest_path(spec, entry).open("rb") as file:
+            with locate_manifest(spec, entry).open("rb") as file:
                 digest.update(hashlib.file_digest(file, "sha256").digest())
         elif entry.path is not None and is_pattern(entry.path):
             for name in match_files(spec, entry.path):

@@ -26,15 +26,15 @@ def read_items(spec: JobSpec) -> Iterator[Item]:
     for index, entry in enumerate(spec.images):
         origin = f"images[{index}]"
         if entry.url is not None:
-            yield Item(entry.id or source_id(entry.url), entry.url, False, origin, entry.labels)
+            yield Item(entry.id or make_id(entry.url), entry.url, False, origin, entry.labels)
         elif entry.path is not None:
             yield from _local_items(spec, entry, origin)
         else:
-            for row in read_rows(manifest_path(spec, entry), entry):
+            for row in read_rows(locate_manifest(spec, entry), entry):
                 yield _row_item(spec, entry, row, f"{entry.manifest}:{row.line}")
 
 
-def source_id(source: str) -> str:
+def make_id(source: str) -> str:
     """Make an id for an item that has none: a hash of its source, so that it is the same in every run."""
     return hashlib.sha256(source.encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
@@ -44,7 +44,7 @@ def may_upload(spec: JobSpec) -> bool:
     return spec.upload.public or spec.sandbox or is_loopback(spec.api.base_url)
 
 
-def manifest_path(spec: JobSpec, entry: ImageEntry) -> Path:
+def locate_manifest(spec: JobSpec, entry: ImageEntry) -> Path:
     """Return where a manifest lies: its path starts at the folder of the job file."""
     return spec.folder / (entry.manifest or "")
 
@@ -82,7 +82,7 @@ def _local_items(spec: JobSpec, entry: ImageEntry, origin: str) -> Iterator[Item
     require_inside(entry.path, f"{origin}.path")
     if not is_pattern(entry.path):
         source = PurePosixPath(entry.path).as_posix()
-        yield Item(entry.id or source_id(source), source, True, origin, entry.labels, _upload_problem(spec))
+        yield Item(entry.id or make_id(source), source, True, origin, entry.labels, _upload_problem(spec))
         return
     found = False
     for name in match_files(spec, entry.path):
@@ -95,10 +95,10 @@ def _local_items(spec: JobSpec, entry: ImageEntry, origin: str) -> Iterator[Item
 def _matched_item(spec: JobSpec, entry: ImageEntry, name: str, origin: str) -> Item:
     readable = name.encode("utf-8", "backslashreplace").decode()
     if name == readable:
-        return Item(source_id(name), name, True, origin, entry.labels, _upload_problem(spec))
+        return Item(make_id(name), name, True, origin, entry.labels, _upload_problem(spec))
     message = f"{readable}: the name of this file is not UTF-8 text; rename it"
     problem = Problem("read", Code.BAD_NAME, message, "fail", False)
-    return Item(source_id(name), readable, True, origin, entry.labels, problem)
+    return Item(make_id(name), readable, True, origin, entry.labels, problem)
 
 
 def _row_item(spec: JobSpec, entry: ImageEntry, row: Row, origin: str) -> Item:
@@ -111,7 +111,7 @@ def _row_item(spec: JobSpec, entry: ImageEntry, row: Row, origin: str) -> Item:
             if row.id:
                 item_id = check_id(row.id)
             _check_source(row, origin)
-            item_id = row.id or source_id(source)
+            item_id = row.id or make_id(source)
         except (ValueError, SpecError) as exc:
             fault = str(exc)
     if fault:

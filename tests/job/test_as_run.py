@@ -4,7 +4,7 @@ import hashlib
 
 import pytest
 
-from pipeline.job.as_run import spec_as_run
+from pipeline.job.as_run import write_as_run
 from tests.job.conftest import Faults, Load
 from tests.support.job_files import MINIMAL, P060, WHOLE
 
@@ -22,21 +22,21 @@ from tests.support.job_files import MINIMAL, P060, WHOLE
 )
 def test_the_job_as_run_reads_as_the_same_job(load: Load, text: str) -> None:
     spec = load(text)
-    raw, digest = spec_as_run(spec)
+    raw, digest = write_as_run(spec)
     assert load(raw).model_dump() == spec.model_dump()
     assert digest == hashlib.sha256(raw).hexdigest()
 
 
 def test_overrides_are_written_out(load: Load) -> None:
-    raw, _ = spec_as_run(load(MINIMAL, overrides=["api.qps=7", "output.dir=elsewhere"]))
+    raw, _ = write_as_run(load(MINIMAL, overrides=["api.qps=7", "output.dir=elsewhere"]))
     assert load(raw) == load(MINIMAL, overrides=["api.qps=7", "output.dir=elsewhere"])
     assert b"qps: 7\n" in raw
 
 
 def test_the_digest_changes_with_the_job_alone(load: Load) -> None:
-    before = spec_as_run(load(MINIMAL))[1]
-    assert spec_as_run(load(MINIMAL + "# a remark\nsearch: {limit: 100}\n"))[1] == before
-    assert spec_as_run(load(MINIMAL + "search: {limit: 99}\n"))[1] != before
+    before = write_as_run(load(MINIMAL))[1]
+    assert write_as_run(load(MINIMAL + "# a remark\nsearch: {limit: 100}\n"))[1] == before
+    assert write_as_run(load(MINIMAL + "search: {limit: 99}\n"))[1] != before
 
 
 def test_the_job_of_an_earlier_version_is_read_though_it_wrote_a_key_that_is_refused_today(

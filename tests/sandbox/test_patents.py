@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.sandbox.patents import Patent, patent_for
+from pipeline.sandbox.patents import Patent, invent_patent
 
 TRUTH = json.loads((Path(__file__).parents[2] / "samples" / "truth.json").read_text(encoding="utf-8"))
 FILES = sorted(TRUTH["gallery"])
@@ -16,13 +16,13 @@ FILES = sorted(TRUTH["gallery"])
 
 @pytest.fixture(scope="module")
 def patents() -> dict[str, Patent]:
-    return {file: patent_for(file) for file in FILES}
+    return {file: invent_patent(file) for file in FILES}
 
 
 def test_a_patent_never_changes() -> None:
     """Pinned: recorded answers and the demo's output depend on it."""
-    patent = patent_for("bag-0-1.png")
-    assert patent == patent_for("bag-0-1.png")
+    patent = invent_patent("bag-0-1.png")
+    assert patent == invent_patent("bag-0-1.png")
     assert (patent.patent_id, patent.patent_pn) == ("a5358535-43ca-5ee8-b30d-61e179e0cd75", "EU004544500-0001")
     assert (patent.title, patent.loc, patent.apdt, patent.pbdt) == ("Tote bag", "03-01", 20160131, 20170304)
 
@@ -88,6 +88,6 @@ def test_simple_status_agrees_with_the_legal_status(patents: dict[str, Patent]) 
 
 @pytest.mark.parametrize("name", ["drawing.png", "my chair.PNG", "spoon-0-1.png", "chair-0-0.png", "椅子.png", ".png"])
 def test_a_drawing_of_another_name_has_a_patent_too(name: str) -> None:
-    patent = patent_for(name)
+    patent = invent_patent(name)
     assert patent.title == "Article of manufacture"
     assert patent.loc == "99-00"

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import SpecError
-from pipeline.sources.check import check_sources, faulty_items, fingerprint
+from pipeline.sources.check import check_sources, find_faulty_items, fingerprint
 from tests.sources.conftest import Job
 
 
@@ -42,7 +42,7 @@ def test_manifest_without_rows_is_a_fault(job: Job, tmp_path: Path) -> None:
 def test_check_reads_every_row(job: Job, tmp_path: Path) -> None:
     rows = "".join(f"{n},ftp://h/{n}\n" for n in range(30))
     (tmp_path / "p.csv").write_text(f"id,url\nA,https://h/1\nA,https://h/2\n{rows}")
-    faults = faulty_items(job("{manifest: p.csv}", "{path: missing.jpg}"), most=3)
+    faults = find_faulty_items(job("{manifest: p.csv}", "{path: missing.jpg}"), most=3)
     assert len(faults) == 4
     assert "the id 'A' is already used" in faults[0]
     assert "p.csv:4" in faults[1]

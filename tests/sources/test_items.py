@@ -10,7 +10,7 @@ import pytest
 from pipeline.errors import ItemRefused, SpecError
 from pipeline.models import Item
 from pipeline.sources.check import check_sources
-from pipeline.sources.items import read_items, source_id
+from pipeline.sources.items import make_id, read_items
 from pipeline.sources.pictures import read_picture
 from tests.sources.conftest import Job
 
@@ -33,15 +33,15 @@ def test_items_come_in_the_order_of_the_job_file(job: Job, tmp_path: Path) -> No
         Item("U1", "https://h/0.jpg", False, "images[0]", {"client": "acme"}),
         Item("M1", "https://h/1.jpg", False, "p.csv:2", {"client": "acme", "market": "US"}),
         Item("M2", "https://h/2.jpg", False, "p.csv:3", {"client": "acme", "market": "all"}),
-        Item(source_id("a.jpg"), "a.jpg", True, "images[2]", {}),
-        Item(source_id("b.jpg"), "b.jpg", True, "images[2]", {}),
+        Item(make_id("a.jpg"), "a.jpg", True, "images[2]", {}),
+        Item(make_id("b.jpg"), "b.jpg", True, "images[2]", {}),
         Item("L1", "a.jpg", True, "images[3]", {}),
     ]
 
 
 def test_an_id_by_hash_is_the_same_in_every_run_and_on_every_machine() -> None:
-    assert source_id("https://cdn.example.com/1001.jpg") == "b54dc5f6b5b4763e"
-    assert source_id("photos/b.jpg") != source_id("photos/a.jpg")
+    assert make_id("https://cdn.example.com/1001.jpg") == "b54dc5f6b5b4763e"
+    assert make_id("photos/b.jpg") != make_id("photos/a.jpg")
 
 
 def test_the_same_source_has_the_same_id_however_it_is_listed(job: Job, tmp_path: Path) -> None:

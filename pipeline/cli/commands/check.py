@@ -6,7 +6,7 @@ from pipeline.cli.screen import show_lines
 from pipeline.errors import SpecError
 from pipeline.job.outlook import warnings
 from pipeline.run.load import load_spec
-from pipeline.sources.check import check_sources, faulty_items
+from pipeline.sources.check import check_sources, find_faulty_items
 
 SHOWN_FAULTS = 20
 
@@ -15,7 +15,7 @@ def check_command(path: Path, overrides: list[str]) -> int:
     """Check a job file and its sources. Raises SpecError that names every fault."""
     spec = load_spec(path, overrides=overrides)
     check_sources(spec)
-    if faults := faulty_items(spec, most=SHOWN_FAULTS):
+    if faults := find_faulty_items(spec, most=SHOWN_FAULTS):
         raise SpecError(*(f"{path}: {fault}" for fault in faults))
     show_lines([*(f"note: {text}" for text in warnings(spec)), f"{path}: no faults found"])
     return 0
