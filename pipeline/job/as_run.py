@@ -19,9 +19,9 @@ def write_as_run(spec: JobSpec) -> tuple[bytes, str]:
 
 
 def drop_old_keys(data: dict[str, Any]) -> None:
-    """Drop from a job as it was run what earlier versions wrote among the defaults and nothing ever read.
+    """Drop keys that earlier versions wrote among the defaults although nothing read them.
 
-    Without this a run directory of such a version could not be looked at any more: these keys are refused today.
+    They are refused today, and a run directory of such a version must still open.
     """
     api = data.get("api")
     qps = api.get("qps") if isinstance(api, dict) else None

@@ -1,4 +1,4 @@
-"""The sources of a job looked at before anything is sent: are they there, are they readable, did they change."""
+"""Checks of a job's sources before anything is sent: that they are there and readable, and whether they changed."""
 
 import hashlib
 import os
