@@ -55,13 +55,31 @@ class Code(StrEnum):
 
 
 class PipelineError(Exception):
-    """Root of all errors of this package; its text is one line a person can act on."""
+    """The root of all errors of this package; its text is one line a person can act on.
+
+    >>> from pipeline import PipelineError, run_job
+    >>> try:
+    ...     summary = run_job("portfolio.yaml", overrides=["task.report_lang=de"])
+    ... except PipelineError as error:
+    ...     print(error.exit_code, error)
+    2 portfolio.yaml: --set task.report_lang: 'de' is not allowed; allowed: 'cn' or 'en'
+    """
 
     exit_code: ClassVar[int] = 70
 
 
 class SpecError(PipelineError):
-    """The job file or the command's words are wrong; `lines` holds every fault, one line each."""
+    """The job file or the command's words are wrong; `lines` holds every fault, one line each.
+
+    >>> from pipeline import SpecError, plan_job
+    >>> try:
+    ...     plan = plan_job("portfolio.yaml", overrides=["search.limt=20", "task.report_lang=de"])
+    ... except SpecError as error:
+    ...     for line in error.lines:
+    ...         print(line)
+    portfolio.yaml: --set search.limt: unknown key; did you mean 'limit'?
+    portfolio.yaml: --set task.report_lang: 'de' is not allowed; allowed: 'cn' or 'en'
+    """
 
     exit_code = 2
 
@@ -198,7 +216,15 @@ class Interrupted(PipelineError):
 
 
 class JournalError(PipelineError):
-    """The journal or the disk cannot be trusted any more; no further paid call is made."""
+    """The journal or the disk cannot be trusted any more; no further paid call is made.
+
+    >>> from pipeline import JournalError, read_records
+    >>> try:
+    ...     records = read_records("runs")
+    ... except JournalError as error:
+    ...     print(error)
+    runs: no results here (no results.jsonl); name a run directory, such as runs/demo
+    """
 
     exit_code = 5
 
@@ -208,6 +234,13 @@ class OtherVersion(JournalError):
 
 
 class RunLocked(PipelineError):
-    """Another process holds this run directory, or the calls per second of its account."""
+    """Another process has locked this run directory, or uses the calls per second of its account.
+
+    >>> from pipeline import RunLocked, run_job
+    >>> try:
+    ...     summary = run_job("portfolio.yaml")
+    ... except RunLocked as error:
+    ...     print("later:", error)
+    """
 
     exit_code = 6

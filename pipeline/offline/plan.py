@@ -28,9 +28,9 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """The items of a job and the calls that are left; `plan --json` prints these fields.
 
     >>> from pipeline import plan_job
-    >>> plan = plan_job("configs/portfolio.yaml")  # doctest: +SKIP
-    >>> print(plan.items, plan.calls, f"{plan.seconds / 60:.0f} minutes")  # doctest: +SKIP
-    1200 {'upload': 0, 'search': 1200, 'create': 1200} 4 minutes
+    >>> plan = plan_job("portfolio.yaml")
+    >>> plan.items, plan.already, plan.paid_calls, plan.refused
+    (3, {'tasked': 3}, 0, [])
     """
 
     job: str
@@ -60,8 +60,10 @@ def plan_job(path: str | Path, *, overrides: Sequence[str] = (), new: bool = Fal
     `overrides` change keys of the job file (`api.qps=10`), `new` plans for another run directory. No credentials are
     needed. Raises SpecError for a faulty job, JournalError when the journal of its run directory is damaged or gone.
 
-    >>> plan_job("configs/demo.yaml").items  # doctest: +SKIP
-    36
+    >>> from pipeline import plan_job
+    >>> plan = plan_job("portfolio.yaml", overrides=["api.qps=2"], new=True)
+    >>> plan.calls, plan.binds
+    ({'upload': 0, 'search': 3, 'create': 3}, 'search at 2 a second')
     """
     spec = load_spec(Path(path), overrides=overrides)
     check_sources(spec)

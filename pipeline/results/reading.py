@@ -68,9 +68,11 @@ class ErrorView(msgspec.Struct, frozen=True):
 class RecordView(msgspec.Struct, frozen=True, kw_only=True):
     """One record: the outcome of one item.
 
-    >>> record = read_line(b'{"schema": 1, "item": "A", "status": "no_hits", "image": {"source": "a.jpg"}, "hits": []}')
-    >>> record.item, record.status, record.image.source, record.hits
-    ('A', 'no_hits', 'a.jpg', [])
+    >>> from pipeline import RecordView, read_records
+    >>> def best_score(record: RecordView) -> float:
+    ...     return max((hit["score"] for hit in record.hits if "score" in hit), default=0.0)
+    >>> [round(best_score(record)) for record in read_records("runs/portfolio")]
+    [1, 1, 1]
     """
 
     schema: int
@@ -122,8 +124,12 @@ def read_records(run_directory: str | Path, *, include_open: bool = False) -> It
     and open items are those of the last run that ended. Raises JournalError when there are no results, or a line is no
     record.
 
-    >>> for record in read_records("runs/demo"):  # doctest: +SKIP
-    ...     print(record.item, record.status, [hit["patent_pn"] for hit in record.hits[:3]])
+    >>> from pipeline import read_records
+    >>> for record in read_records("runs/portfolio", include_open=True):
+    ...     print(record.item, record.status, len(record.hits), record.error)
+    A tasked 20 None
+    B tasked 20 None
+    C tasked 20 None
     """
     folder = Path(run_directory)
     if not (folder / RESULTS).is_file():

@@ -29,9 +29,9 @@ class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
     """The outcome of a run, as summary.json holds it.
 
     >>> from pipeline import run_job
-    >>> summary = run_job("configs/portfolio.yaml")  # doctest: +SKIP
-    >>> if not summary.ok:  # doctest: +SKIP
-    ...     print(summary.exit_code, summary.exit_reason, summary.items["in_doubt"])
+    >>> summary = run_job("portfolio.yaml")
+    >>> summary.ok, summary.exit_reason, summary.items["in_doubt"], summary.calls["search"].sent
+    (True, 'all items are settled', 0, 3)
     """
 
     schema: int = 1

@@ -61,9 +61,10 @@ def run_job(path: str | Path, *, overrides: Sequence[str] = (), options: RunOpti
     run stood, and pays nothing twice. Raises SpecError, RunLocked or JournalError; everything else that can end a run
     is in the summary's `exit_code` and `exit_reason`.
 
-    >>> summary = run_job("configs/demo.yaml", overrides=["output.dir=runs"])  # doctest: +SKIP
-    >>> print(summary.exit_code, summary.items["tasked"], summary.results)  # doctest: +SKIP
-    0 36 runs/demo/results.jsonl
+    >>> from pipeline import run_job
+    >>> summary = run_job("portfolio.yaml", overrides=["api.max_in_flight=2"])
+    >>> summary.exit_code, summary.items["settled"], summary.calls_per_settled["search"]
+    (0, 3, 1.0)
     """
     options = options or RunOptions()
     return LocalExecutor().run(load(Path(path), overrides=overrides, environment=options.environment), options)

@@ -23,8 +23,9 @@ class Again:
 class RunOptions:
     """Options of one run; none of them changes what is asked of the vendor.
 
-    >>> RunOptions(limit=100, share=0.5).limit
-    100
+    >>> from pipeline import RunOptions, run_job
+    >>> run_job("portfolio.yaml", options=RunOptions(limit=100, share=0.5)).exit_code
+    0
     """
 
     new: bool = False  # start another run directory instead of going on with the last

@@ -30,7 +30,13 @@ class Flow:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """A run at one moment."""
+    """A run at one moment.
+
+    >>> from pipeline import Progress
+    >>> def line(progress: Progress) -> str:
+    ...     left = "" if progress.left_s is None else f", {progress.left_s:.0f} s left, bound by {progress.binds}"
+    ...     return f"{progress.in_flight} items in flight{left}"
+    """
 
     elapsed_s: float
     items: dict[State, int]  # that are in so far, by state
@@ -48,11 +54,14 @@ class Progress:
 class Observer(Protocol):
     """A display of a run, given to `RunOptions`.
 
+    >>> from pipeline import Progress, RunOptions, run_job
     >>> class Counter:
     ...     def update(self, progress: Progress) -> None:
-    ...         print(sum(progress.items.values()), "items,", progress.in_flight, "in flight")
-    >>> from pipeline import RunOptions
-    >>> options = RunOptions(observer=Counter())
+    ...         self.items = sum(progress.items.values())
+    >>> counter = Counter()
+    >>> summary = run_job("portfolio.yaml", options=RunOptions(observer=counter))
+    >>> counter.items
+    3
     """
 
     def update(self, progress: Progress) -> None:
