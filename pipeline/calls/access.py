@@ -28,7 +28,10 @@ _NEVER, _AT_ONCE = float("inf"), float("-inf")
 class Access:
     """The bearer of the moment: the API key, or an access token that one caller at a time renews for all.
 
-    `fetch` asks the vendor for a token; it raises RunPaused or RunStopped when there is none to be had. `clock` is in
+    bearer  the API key or the latest token; "" before the first
+    apikey  the query parameter that goes with a token; None with an API key
+
+    `fetch` asks the vendor for a token, and raises RunPaused or RunStopped when there is none to be had. `clock` is in
     monotonic seconds.
     """
 
@@ -36,7 +39,7 @@ class Access:
         self, credentials: Credentials, *, fetch: Callable[[], Awaitable[Token]], clock: Callable[[], float]
     ) -> None:
         self.bearer = credentials.api_key
-        self.apikey = credentials.client_id or None  # the query parameter; None with an API key
+        self.apikey = credentials.client_id or None
         self._has_key = bool(credentials.api_key)
         self._fetch = fetch
         self._clock = clock

@@ -34,7 +34,7 @@ LEAST_CONNECTING, LEAST_INTENDING = 4, 2
 
 
 class Slots:
-    """Room for a number of attempts at a time; each gives its slot back once, however often it says so."""
+    """Slots for a number of attempts at a time; each gives its slot back once, however often it says so."""
 
     def __init__(self, count: int) -> None:
         self._free = anyio.Semaphore(count, fast_acquire=True)

@@ -1,4 +1,4 @@
-"""The vendor's endpoints with their rules: permit, token, retry, slow-down; what is left goes to the engine."""
+"""The client of a vendor: one call, from its first attempt to its answer or to the error it ends with."""
 
 import functools
 from collections.abc import Callable, Mapping
@@ -31,10 +31,10 @@ from pipeline.system.clock import steady
 
 
 class Client:
-    """The vendor's endpoints. Every method raises CallError by consequence, GivenUp, or Stopping when it was not
-    sent.
+    """Sends the calls of a run. `table` is its error table; `quota` the gate that waits for the day's limit.
 
-    `table` says what follows from which error; `quota` is where calls wait once the day's limit is reached.
+    stats     the counts of all calls so far
+    limiters  the limiter of each paid kind
     """
 
     def __init__(
@@ -65,9 +65,10 @@ class Client:
         self._attempts = Attempts(transport, self._access, limiters, self._health, stats=self.stats, on_sent=on_sent)
 
     async def call(self, endpoint: Endpoint[Asked, Got], asked: Asked, meter: Meter) -> Got:
-        """Ask an endpoint until it answers or the call is given up. Raises CallError, GivenUp, or Stopping.
+        """Ask an endpoint until it answers or the call is given up.
 
-        A create is sent again only when the vendor provably did not execute it, or the job says so.
+        Raises CallError for its consequence, GivenUp where that concerns more than this call, or Stopping when the run
+        ends. A create is sent again only when the vendor provably did not execute it, or the job says so.
         """
         request = endpoint.request(asked)
         doubted: list[CallError] = []
@@ -95,7 +96,7 @@ class Client:
         return self._health.waits_until
 
     def stop(self, *kinds: Kind) -> None:
-        """Send nothing more, of these kinds or of any: calls that wait for a permit or to be retried get Stopping.
+        """Send nothing more of these kinds, by default of any: calls that wait for a permit or a retry get Stopping.
 
         While all wait for the day's limit to be lifted they end together: a drain would only wait with them.
         """
@@ -105,7 +106,7 @@ class Client:
             self.limiters[kind].close()
 
     def clock_jumped(self) -> None:
-        """Take nothing for granted after a sleep or a moved clock: a new token, and no burst."""
+        """Renew the token and send no burst after a sleep of the machine or a step of its clock."""
         self._access.renew()
         for limiter in self.limiters.values():
             limiter.start_evenly()
@@ -139,7 +140,7 @@ class Client:
                 self._health.done(this.probed)
 
     def _after(self, error: CallError, this: Attempt, attempt: int, deferrals: int) -> float:
-        """Return the seconds to wait before the call is sent again. Raises what it ends with when it is not."""
+        """Return the seconds to wait before the call is sent again; raises what it ends with if it is not."""
         kind, answered = this.request.kind, this.answer is not None
         ends_run = self._health.failed(kind, error, answered=answered, bearer=this.bearer)
         if ends_run is not None:
@@ -166,7 +167,7 @@ class Client:
 
 
 def _correlation_id(answer: Answer | None) -> str | None:
-    """Return the vendor's id of an answer, as far as a file takes it."""
+    """Return the vendor's id of an answer, cut, and without the bytes that no file takes; None when it sent none."""
     if answer is None:
         return None
     return answer.headers.get("x-correlation-id", "").encode("utf-8", "replace").decode()[:128] or None

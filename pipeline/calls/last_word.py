@@ -1,4 +1,4 @@
-"""The end of a create that a job lets be sent again though it may have been executed: it stays in doubt."""
+"""The final error of a create that was retried although an earlier attempt may have been executed."""
 
 from collections.abc import Sequence
 
@@ -6,10 +6,14 @@ from pipeline.errors import CallError, GivenUp, InDoubt, ItemRefused, RunPaused,
 
 
 def last_word(attempts: Sequence[CallError], end: CallError | GivenUp | Stopping) -> CallError | GivenUp | Stopping:
-    """Decide the final error of a call that came to `end`; each of `attempts` may have been executed.
+    """Decide the error of a call that was not answered well. Its last attempt or the run ended it with `end`.
 
-    Only a job that says so (`api.errors`, `create: fail`) ends it without a doubt, and only where it was sent once. An
-    end of the run, too, is given beside the doubt, which is recorded first.
+    `attempts` are the errors of those attempts that may have been executed.
+
+    1. There are none: the call ends with `end`.
+    2. There is one, and it is the end: so too. It is in doubt, or failed where the job says so (`create: fail`).
+    3. Otherwise the item is in doubt, whatever came last. What ends the run is given beside it: the doubt is recorded
+       first.
     """
     failed, ends_run = (end.error, end.ends_run) if isinstance(end, GivenUp) else (end, None)
     if not attempts or (len(attempts) == 1 and attempts[0] is failed and isinstance(failed, InDoubt | ItemRefused)):

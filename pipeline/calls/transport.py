@@ -32,7 +32,7 @@ PATIENCE_S = {Kind.UPLOAD: 60.0, Kind.SEARCH: 15.0, Kind.CREATE: 60.0, Kind.TOKE
 # Reuse a connection only long before any server closes it (5 s at the shortest in use): a create that meets the close
 # is in doubt for nothing (measured: 69 of 600 at the server's edge).
 KEEP_ALIVE_S = 2.0
-_LARGE_BODY = 512 << 10
+_LARGE_BODY = 512 << 10  # bytes; a larger body goes as a file, which aiohttp writes in pieces
 
 Headers = Any  # aiohttp's CIMultiDict of the request about to be sent; may still be changed
 
@@ -224,7 +224,11 @@ async def _read(response: aiohttp.ClientResponse, cap: int) -> bytes:
 
 
 def _translated(exc: Exception, *, sent: bool) -> Refusal:
-    """Turn a foreign error into a refusal; only its class and the host are kept, its text may hold the URL."""
+    """Turn a foreign error into a refusal; only its class and the host are kept, its text may hold the URL.
+
+    1. Sent: the certificate was refused in a later handshake, the answer is broken (`malformed`), or it did not come.
+    2. Not sent: the certificate or TLS was refused, or there was no connection; then the system says why.
+    """
     name = type(exc).__name__
     if sent:
         if isinstance(exc, ssl.SSLCertVerificationError):

@@ -74,7 +74,7 @@ class Run(NamedTuple):
         return self.folder / "runs/job/results.jsonl"
 
     def sent(self, kind: Kind) -> list[float]:
-        """When each call of a kind took its permit; the monotonic clock is one for the whole machine."""
+        """The times at which calls of a kind took their permits; all processes share the monotonic clock."""
         whole = self.log.read_text().rpartition("\n")[0]
         return [float(at) for of, at in (line.split() for line in whole.splitlines()) if of == kind]
 

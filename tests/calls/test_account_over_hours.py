@@ -33,7 +33,7 @@ TOO_FAST, BAD_TOKEN, FULL = 67200002, 67200003, 67200000
 
 @dataclass
 class Bucket:
-    """So many calls a second, and `burst` at once after a rest."""
+    """So many calls a second, and `burst` at once after a pause."""
 
     rate: Callable[[float], float]
     burst: float
@@ -106,7 +106,7 @@ def envelope(code: int, data: object = None) -> Answer:
 
 @dataclass
 class Load:
-    """What came of a run of some hours."""
+    """The outcome of a run of some hours."""
 
     account: Account
     client: Client
@@ -173,7 +173,7 @@ def http_429(**headers: str) -> Callable[[], Answer]:
     return lambda: Answer(429, b"<html>", "asked", 0.0, headers)
 
 
-# Calls a second asked for and allowed, calls at once after a rest, and what else is odd about the vendor.
+# Calls a second asked for and allowed, calls at once after a pause, and what else is odd about the vendor.
 CONVERGES: dict[str, tuple[float, float, float, dict[str, Any]]] = {
     "as much as is allowed": (5, 5, 5, {}),
     "as much as is allowed, and no two at once": (5, 5, 1, {}),

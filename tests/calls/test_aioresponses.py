@@ -27,7 +27,7 @@ HOST = "https://connect.patsnap.com"
 
 
 class Response(aiohttp.ClientResponse):
-    """What aioresponses 0.7.9 builds lacks an argument that aiohttp 3.14 asks for."""
+    """A response with the argument that aiohttp 3.14 asks for and aioresponses 0.7.9 leaves out."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, stream_writer=Mock(output_size=0), **kwargs)

@@ -16,8 +16,8 @@ def seen(successes: int) -> Breaker:
 def opened() -> Breaker:
     """A breaker that opened at second 0."""
     breaker = seen(1)
-    rests = [breaker.failed(0.0, "down") for _ in range(20)]
-    assert rests == [0.0] * 19 + [30.0]
+    pauses = [breaker.failed(0.0, "down") for _ in range(20)]
+    assert pauses == [0.0] * 19 + [30.0]
     return breaker
 
 
@@ -33,11 +33,11 @@ def opened() -> Breaker:
         pytest.param(1000, 25, True, id="half of the last 50 after a long time of success"),
     ],
 )
-def test_calls_rest_when_half_of_the_last_ones_failed(successes: int, failures: int, opens: bool) -> None:
+def test_calls_pause_when_half_of_the_last_ones_failed(successes: int, failures: int, opens: bool) -> None:
     breaker = seen(successes)
-    rests = [breaker.failed(0.0, "down") for _ in range(failures)]
-    assert rests[:-1] == [0.0] * (failures - 1)
-    assert rests[-1] == (30.0 if opens else 0.0)
+    pauses = [breaker.failed(0.0, "down") for _ in range(failures)]
+    assert pauses[:-1] == [0.0] * (failures - 1)
+    assert pauses[-1] == (30.0 if opens else 0.0)
 
 
 def test_a_vendor_that_never_answered_pauses_the_run_at_once() -> None:
@@ -49,16 +49,16 @@ def test_a_vendor_that_never_answered_pauses_the_run_at_once() -> None:
     assert pause.value.code == "vendor_down"
 
 
-def test_the_rest_doubles_up_to_5_minutes_while_the_probes_fail() -> None:
+def test_the_pause_doubles_up_to_5_minutes_while_the_probes_fail() -> None:
     breaker = opened()
-    now, rests = 30.0, []
+    now, pauses = 30.0, []
     for _ in range(6):
-        rests.append(breaker.failed(now, "down"))
-        now += rests[-1]
-    assert rests == [60.0, 120.0, 240.0, 300.0, 300.0, 300.0]
+        pauses.append(breaker.failed(now, "down"))
+        now += pauses[-1]
+    assert pauses == [60.0, 120.0, 240.0, 300.0, 300.0, 300.0]
 
 
-def test_answers_to_calls_from_before_the_rest_do_not_prolong_it() -> None:
+def test_answers_to_calls_from_before_the_pause_do_not_prolong_it() -> None:
     """A hundred calls are under way when the vendor goes down; they fail together and say one thing."""
     breaker = opened()
     assert [breaker.failed(now, "down") for now in (0.0, 0.1, 5.0, 29.9)] == [0.0] * 4
@@ -83,8 +83,8 @@ def test_half_an_hour_counts_from_the_first_failure_since_a_success() -> None:
     breaker = opened()
     breaker.answered()
     for _ in range(20):
-        rest_s = breaker.failed(5000.0, "down")
-    assert rest_s == 30.0
+        pause_s = breaker.failed(5000.0, "down")
+    assert pause_s == 30.0
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What the client does about what it is told: wait, slow down, refresh, try again, give up, stop."""
+"""Reactions of the client to answers: wait, slow down, renew the token, retry, give up, stop; in virtual time."""
 
 from typing import Any
 
@@ -70,7 +70,7 @@ def refused(code: int, *headers: str) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("said", "rests", "call"),
+    ("said", "pauses", "call"),
     [
         pytest.param(refused(67200002), False, SEARCH, id="search-67200002"),
         pytest.param(refused(67200002), False, CREATE, id="create-67200002"),
@@ -80,12 +80,14 @@ def refused(code: int, *headers: str) -> bytes:
         pytest.param(http(429, envelope(67200002), "Retry-After: 1"), True, CREATE, id="create-Retry-After"),
     ],
 )
-async def test_too_fast_slows_its_own_limiter_alone_and_spends_no_attempt(said: bytes, rests: bool, call: Call) -> None:
+async def test_too_fast_slows_its_own_limiter_alone_and_spends_no_attempt(
+    said: bytes, pauses: bool, call: Call
+) -> None:
     meter = FakeMeter()
     async with Misbehaving(in_turn(said, OK[call.kind])) as server, client_at(server.url) as client:
         started = anyio.current_time()
         assert await call.make(client, meter)
-        if rests:
+        if pauses:
             assert anyio.current_time() - started >= 1.0  # a permit never comes early
         rates = {kind: limiter.rate for kind, limiter in client.limiters.items()}
     assert rates == {kind: 900.0 if kind is call.kind else 1000.0 for kind in PAID}
@@ -109,7 +111,7 @@ async def test_a_call_that_is_always_too_fast_gives_up_after_ten_deferrals(call:
 
 
 @pytest.mark.parametrize("code", [67200000, 67200001])
-async def test_a_full_platform_holds_all_calls(code: int, call: Call) -> None:
+async def test_a_full_platform_pauses_all_calls(code: int, call: Call) -> None:
     meter = FakeMeter()
     async with (
         Misbehaving(answers(refused(code))) as server,
@@ -125,9 +127,9 @@ async def test_a_full_platform_holds_all_calls(code: int, call: Call) -> None:
         with anyio.fail_after(5):
             while not meter.taken_back:
                 await anyio.sleep(0.01)
-        held = client.paused_s
+        paused_s = client.paused_s
         client.stop()
-    assert 15 < held <= 30
+    assert 15 < paused_s <= 30
     assert server.arrived == meter.total == 1
     assert client.stats.retried == 0
 
@@ -264,13 +266,13 @@ async def test_a_vendor_that_is_down_from_the_start_pauses_the_run_after_twenty_
     assert failures <= 20
 
 
-async def test_a_vendor_that_goes_down_lets_all_calls_rest(no_jitter: None) -> None:
+async def test_a_vendor_that_goes_down_pauses_all_calls(no_jitter: None) -> None:
     good = [OK[Kind.SEARCH]]
     async with Misbehaving(in_turn(*good, refused(67200100))) as server, client_at(server.url) as client:
         await search(client)
         with anyio.move_on_after(10):
             async with anyio.create_task_group() as tasks:
-                tasks.start_soon(_rested, client, tasks.cancel_scope)
+                tasks.start_soon(_until_paused, client, tasks.cancel_scope)
                 for _ in range(20):
                     await failure_of(client, SEARCH)
         assert 15 < client.paused_s <= 30
@@ -278,7 +280,7 @@ async def test_a_vendor_that_goes_down_lets_all_calls_rest(no_jitter: None) -> N
         client.stop()
 
 
-async def _rested(client: Client, scope: anyio.CancelScope) -> None:
+async def _until_paused(client: Client, scope: anyio.CancelScope) -> None:
     for _ in range(1_000):
         await anyio.sleep(0.01)
         if client.paused_s > 0:
@@ -287,7 +289,7 @@ async def _rested(client: Client, scope: anyio.CancelScope) -> None:
 
 
 async def test_a_create_in_doubt_stays_in_doubt_when_the_vendor_goes_down(no_jitter: None) -> None:
-    """What may be paid is recorded as such, even by the failure that would end the run."""
+    """A create that may be paid is recorded as in doubt, even by the failure that would end the run."""
     async with Misbehaving(bad.close_without_answer) as server, client_at(server.url) as client:
         for _ in range(25):
             meter = FakeMeter()

@@ -1,4 +1,4 @@
-"""What the client does about answers that concern more than one call: in virtual time, without a network."""
+"""Pauses of the whole client: money, a full platform, the day's limit; in virtual time, without a network."""
 
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, time

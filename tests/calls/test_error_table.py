@@ -1,6 +1,6 @@
 """T1, end to end: every code and every fault, for a search and for a create, met once and met always.
 
-A real server on a real socket, in virtual time: what is held for minutes costs nothing. How often the server was asked,
+A real server on a real socket, in virtual time: a pause of minutes costs nothing. How often the server was asked,
 what was counted, and how the call ended are written out here once more (reliability notes, 2.4).
 """
 
@@ -20,7 +20,7 @@ OK = type(None)  # the call ends well
 
 
 class Row(NamedTuple):
-    """How a search and a create end, with the requests that it took: when this is met once, and when always."""
+    """The ends of a search and of a create, with the requests they took, if this is met once and if always."""
 
     search_once: tuple[type, int]
     search_always: tuple[type, int]
@@ -41,11 +41,11 @@ def final(error: type) -> Row:
     return both((error, 1), (error, 1))
 
 
-HELD = (CallError, 0)  # for an hour: tests/calls/test_client.py and test_account.py
+PAUSED = (CallError, 0)  # for an hour: test_pauses.py and test_client_pauses.py
 SLOWER = both((OK, 2), (SlowDown, 11))
 CODES: dict[int, Row] = {
-    67200000: both((OK, 2), HELD),
-    67200001: both((OK, 2), HELD),
+    67200000: both((OK, 2), PAUSED),
+    67200001: both((OK, 2), PAUSED),
     67200002: SLOWER,
     67200003: final(RunStopped),  # an API key cannot be refreshed
     67200004: final(RunStopped),
@@ -94,7 +94,7 @@ CASES = [
     for met, (_, row) in TABLE.items()
     for call in (SEARCH, CREATE)
     for often in ("once", "always")
-    if getattr(row, f"{call.kind.value}_{often}") != HELD
+    if getattr(row, f"{call.kind.value}_{often}") != PAUSED
 ]
 
 

@@ -1,4 +1,4 @@
-"""Whether and when a failed call is tried again."""
+"""The decision to retry, and the budget of retries."""
 
 import pytest
 

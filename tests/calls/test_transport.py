@@ -111,7 +111,7 @@ async def test_a_lost_or_broken_answer_is_counted_and_classified(case: str, call
 
 
 async def test_a_reset_before_anything_was_read_never_loses_count(call: Call, no_jitter: None) -> None:
-    """Whether a byte got out is luck here; what counts is that no arrival goes uncounted."""
+    """It is luck here whether a byte got out; but no arrival may go uncounted."""
     meter = FakeMeter()
     async with Misbehaving(bad.reset_at_once) as server, client_at(server.url) as client:
         error = await failure_of(client, call, meter)
@@ -295,7 +295,7 @@ async def test_aiohttp_resends_no_get_whose_answer_was_lost(no_jitter: None) -> 
 
     meter = FakeMeter()
     async with Misbehaving(one_answer_then_lost) as server, client_at(server.url) as client:
-        for _ in range(15):  # fewer losses than make the breaker rest
+        for _ in range(15):  # fewer losses than open the breaker
             await search(client, meter)
     assert client.stats.retried == len(meter.taken_back) == 14
     assert server.arrived == len(server.seen) == meter.total == client.stats.sent[Kind.SEARCH] == 29

@@ -53,7 +53,7 @@ class VirtualVendor:
         return Answer(200, json.dumps(whole).encode(), attempt.request_id, 0.0)
 
     def times(self, kind: Kind) -> list[float]:
-        """When the calls of a kind left."""
+        """The times at which the calls of a kind were sent."""
         return [at for sent, at in self.sent if sent is kind]
 
 
