@@ -10,18 +10,19 @@ from pipeline.endpoints.patsnap.codes import condition_of_code, condition_of_sta
 from pipeline.models import Kind
 
 
-def read_data(kind: Kind, answer: Answer) -> tuple[Any, bytes]:
-    """Return the envelope's data, and the bytes of its hits where they are known. Raises Refusal."""
+def read_data(kind: Kind, answer: Answer) -> tuple[Any, strict_json.Whole]:
+    """Return the envelope's data, and the whole answer around it. Raises Refusal."""
     if not 200 <= answer.status < 300:
         raise refusal_in(kind, answer, read_json_or_none(answer))
-    whole, hits = read_json(answer)
-    if not isinstance(whole, dict) or not isinstance(whole.get("status"), bool):
+    whole = read_json(answer)
+    envelope = whole.value
+    if not isinstance(envelope, dict) or not isinstance(envelope.get("status"), bool):
         raise Refusal("malformed", detail="no envelope")
-    if not whole["status"] or whole.get("error_code") not in (0, None, "0"):
-        raise refusal_in(kind, answer, whole)
-    if whole.get("data") is None:
+    if not envelope["status"] or envelope.get("error_code") not in (0, None, "0"):
+        raise refusal_in(kind, answer, envelope)
+    if envelope.get("data") is None:
         raise Refusal("no_task_id" if kind is Kind.CREATE else "no_data")
-    return whole["data"], hits
+    return envelope["data"], whole
 
 
 def refusal_in(kind: Kind, answer: Answer, whole: Any) -> Refusal:
@@ -54,7 +55,7 @@ def read_json(answer: Answer) -> strict_json.Whole:
     """Decode the whole answer. Raises Refusal for what is not strict JSON."""
     try:
         return strict_json.read(answer.body)
-    except (ValueError, RecursionError) as exc:
+    except ValueError as exc:
         reason = "not UTF-8" if isinstance(exc, UnicodeDecodeError) else str(exc).split(":")[0]
         raise Refusal("malformed", detail=reason) from None
 

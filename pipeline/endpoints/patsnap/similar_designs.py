@@ -15,6 +15,7 @@ from pipeline.endpoints import strict_json
 from pipeline.endpoints.interface import Answer, Refusal, Request
 from pipeline.endpoints.parameters import Strict, not_yet
 from pipeline.endpoints.patsnap.envelope import number_in, read_data
+from pipeline.endpoints.strict_json import Score, Text, UsualHit
 from pipeline.models import Hits, Kind
 
 _MOST_RESULTS = 2**53  # beyond it a float is no whole number any more, and a record could not hold it
@@ -82,16 +83,16 @@ class Search(Strict):
 
 def read_hits(answer: Answer, *, endpoint: str, params: Mapping[str, Any]) -> Hits:
     """Read the hits of a search, as bytes, with what was asked. Raises Refusal."""
-    data, array = read_data(Kind.SEARCH, answer)
+    data, whole = read_data(Kind.SEARCH, answer)
     hits = data.get("patent_messages") if isinstance(data, dict) else None
-    if not isinstance(hits, list) or not {dict}.issuperset(map(type, hits)):
+    if not isinstance(hits, list) or (whole.usual is None and not {dict}.issuperset(map(type, hits))):
         raise Refusal("no_data", detail="no patent_messages in the answer")
     assert isinstance(data, dict)
     total = number_in(data.get("total_search_result_count"))
     if total is None or not 0 <= total <= _MOST_RESULTS:
         total = len(hits)
-    array = array or _sliced(answer)  # refuses half a surrogate pair, which no record could hold
-    scores, complete = _judged(hits)
+    array = whole.hits or _sliced(answer)  # refuses half a surrogate pair, which no record could hold
+    scores, complete = _judged(hits, whole.usual)
     return Hits(
         array=array,
         scores=scores,
@@ -104,26 +105,26 @@ def read_hits(answer: Answer, *, endpoint: str, params: Mapping[str, Any]) -> Hi
     )
 
 
-_Text = Annotated[str, msgspec.Meta(min_length=1)]
-
-
 class _Full(msgspec.Struct, gc=False):
-    """A hit with all that AI39-1 requires."""
+    """A hit with all that AI39-1 requires, and perhaps more."""
 
-    patent_id: _Text
-    patent_pn: _Text
-    title: _Text
-    url: _Text
-    score: Annotated[float, msgspec.Meta(ge=0, le=1)] | None = None
+    patent_id: Text
+    patent_pn: Text
+    title: Text
+    url: Text
+    score: Score = None
 
 
-def _judged(hits: list[dict[str, Any]]) -> tuple[tuple[float | None, ...], tuple[bool, ...]]:
+def _judged(
+    hits: list[dict[str, Any]], usual: list[UsualHit] | None
+) -> tuple[tuple[float | None, ...], tuple[bool, ...]]:
     """Return for each hit its score, and whether it has all that AI39-1 requires."""
     try:
-        return tuple([hit.score for hit in msgspec.convert(hits, list[_Full])]), (True,) * len(hits)
+        full = usual if usual is not None else msgspec.convert(hits, list[_Full])
     except msgspec.ValidationError:
         complete = [all(isinstance(hit.get(key), str) and hit[key] for key in _REQUIRED) for hit in hits]
         return tuple([number_in(hit.get("score")) for hit in hits]), tuple(complete)
+    return tuple([hit.score for hit in full]), (True,) * len(hits)
 
 
 def _sliced(answer: Answer) -> bytes:
