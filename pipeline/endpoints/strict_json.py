@@ -17,6 +17,13 @@ Text = Annotated[str, msgspec.Meta(min_length=1)]
 Score = Annotated[float, msgspec.Meta(ge=0, le=1)] | None
 
 
+class TooDeep(ValueError):
+    """JSON that nests deeper than MAX_DEPTH, and is not read any further."""
+
+    def __init__(self) -> None:
+        super().__init__(f"nested deeper than {MAX_DEPTH} levels")
+
+
 class UsualHit(msgspec.Struct, gc=False, forbid_unknown_fields=True):
     """A hit that has all that a task needs and nothing more; nothing in it is nested."""
 
@@ -52,7 +59,7 @@ _SLICE = msgspec.json.Decoder(_Envelope)
 
 
 def read(body: bytes) -> Whole:
-    """Decode a whole answer. Raises ValueError for what is not strict JSON.
+    """Decode a whole answer. Raises ValueError for what is not strict JSON, TooDeep for what nests too deep.
 
     If re-encoding yields the same bytes, no key was repeated (a repeated one would be dropped). That is so for compact
     answers, costs less than to check each object (0.06 ms against 0.15 for 73 KB), and gives the bytes of the hits.
@@ -62,7 +69,7 @@ def read(body: bytes) -> Whole:
     except orjson.JSONDecodeError:  # also for numbers of more than 64 bits, which are JSON
         text = body.decode("utf-8")
         if nests_deeper(text, MAX_DEPTH):
-            raise _too_deep() from None
+            raise TooDeep from None
         return Whole(_checked(text), b"", None)
     found = _hits_of(value)
     usual = None if found is None else _usual(found)
@@ -74,10 +81,10 @@ def read(body: bytes) -> Whole:
             # Few brackets cannot be deep: to count those around usual hits costs next to nothing.
             flat = found is None or usual is not None
             if not (flat and around.count(b"[") + around.count(b"{") <= MAX_DEPTH) and _is_deeper(value, MAX_DEPTH):
-                raise _too_deep()
+                raise TooDeep
             return Whole(value, hits, usual)
     if _is_deeper(value, MAX_DEPTH):
-        raise _too_deep()
+        raise TooDeep
     return Whole(_checked(body.decode("utf-8")), b"", None)
 
 
@@ -122,10 +129,6 @@ def _is_deeper(value: Any, most: int) -> bool:
         if not level:
             return False
     return True
-
-
-def _too_deep() -> ValueError:
-    return ValueError(f"nested deeper than {MAX_DEPTH} levels")
 
 
 def _hits_of(value: Any) -> list[Any] | None:

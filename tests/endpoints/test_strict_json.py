@@ -61,6 +61,13 @@ def test_an_answer_that_nests_too_deep_is_malformed(depth: int, closed: bool) ->
     assert search.code == create.code == "malformed"
 
 
+@pytest.mark.parametrize("status", [400, 401, 429, 503])
+@pytest.mark.parametrize("depth", [101, 100_000])
+def test_a_refusal_that_nests_too_deep_does_not_say_that_a_create_was_not_executed(status: int, depth: int) -> None:
+    body = ('{"data":' + nested(depth, "[") + ',"status":true}').encode()
+    assert type(error_of(Kind.CREATE, answer(body, status=status))) is InDoubt
+
+
 def test_the_bound_does_not_depend_on_the_interpreters_own() -> None:
     body = ('{"data":' + nested(500, "[") + ',"status":true}').encode()
     before = sys.getrecursionlimit()
@@ -93,7 +100,8 @@ def test_brackets_in_texts_are_no_nesting(text: str, spelt: object) -> None:
         ('["\\"[[[[[["]', False),
         ('["\\\\",[[[]]]]', True),
         ('["\\\\\\"[[[[[["]', False),
-        ('"' * 3 + "[" * 9, True),
+        ('""' + "[" * 9, True),
+        ('"' * 3 + "[" * 9, False),
         ("", False),
     ],
 )

@@ -61,10 +61,15 @@ def read_json(answer: Answer) -> strict_json.Whole:
 
 
 def read_json_or_none(answer: Answer) -> Any:
-    """Decode the whole answer; None for what is not strict JSON."""
+    """Decode the whole answer; None for what is not strict JSON.
+
+    Raises Refusal for JSON that nests too deep: what nobody has read may say that the call was executed.
+    """
     try:
-        return read_json(answer).value
-    except Refusal:
+        return strict_json.read(answer.body).value
+    except strict_json.TooDeep as exc:
+        raise Refusal("malformed", detail=str(exc)) from None
+    except ValueError:
         return None
 
 
