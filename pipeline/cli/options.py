@@ -30,7 +30,7 @@ New = Annotated[bool, typer.Option("--new", help="Start another run directory in
 
 
 class Busy(enum.StrEnum):
-    """What to do while another process uses the account's calls per second."""
+    """The choice while another process uses the account's calls per second."""
 
     WAIT = "wait"
     EXIT = "exit"
@@ -120,7 +120,7 @@ def status(
 
 
 class _Pairs(TyperCommand):
-    """Lets `--created ID TASK` be repeated: typer has no list of pairs, so each pair travels as one JSON text."""
+    """A command that takes `--created ID TASK` again and again: typer has no list of pairs, so each travels as JSON."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         joined: list[str] = []

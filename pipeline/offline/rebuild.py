@@ -182,7 +182,7 @@ class Rebuild:
             doubts.leave_all_to_person(self._db)
 
     def _calls(self) -> None:
-        """Budgets count what the old journal reserved, and at least what the lines say."""
+        """Count calls against the budgets: those that the old journal reserved, and at least those in the lines."""
         known = {kind: (reserved, sent) for kind, reserved, sent in self._table("calls")}
         least = dict.fromkeys((kind.value for kind in PAID), 0)
         for (text,) in self._db.do("SELECT calls FROM items").fetchall():

@@ -1,4 +1,4 @@
-"""Makes a damaged run directory usable again, and keeps what was damaged beside it. No call is made.
+"""The repair of a damaged run directory; the damaged files are kept beside the new ones. Sends nothing.
 
 Every step can be repeated: whatever ends a repair in the middle leaves a directory that refuses to run (`.repairing`)
 and asks for another repair.
@@ -19,7 +19,7 @@ from pipeline.system.files import sync_names, write_whole
 
 
 def is_whole(folder: Path) -> bool:
-    """Whether nothing needs a repair: the journal is sound, and every line is what was written.
+    """Return True if nothing needs a repair: the journal is sound, and every line is what was written.
 
     Raises OtherVersion: a journal of another program is not damaged, and no repair must touch it.
     """
@@ -35,7 +35,7 @@ def is_whole(folder: Path) -> bool:
 
 
 def repair(folder: Path, *, job: str) -> list[str]:
-    """Rebuild the journal of a run directory that is held by nobody else; return what was done, a line each."""
+    """Rebuild the journal of a run directory that we have locked; return what was done, a line each."""
     number = _next_number(folder)
     resumed = (folder / REPAIRING).exists()
     (folder / REPAIRING).touch(mode=0o600)
@@ -45,7 +45,7 @@ def repair(folder: Path, *, job: str) -> list[str]:
     new = folder / f".{JOURNAL}.new"
     for leftover in (new, Path(f"{new}-journal")):
         leftover.unlink(missing_ok=True)
-    # A journal that an earlier repair set aside is old news, unless that repair was this one.
+    # A journal that an earlier repair set aside is out of date, unless that repair was cut short and goes on now.
     believed = resumed or (aside is not None and aside.name.endswith(f"-{number}"))
     old = Salvage(aside, believed=believed) if aside is not None else None
     try:
@@ -56,12 +56,12 @@ def repair(folder: Path, *, job: str) -> list[str]:
         if old is not None:
             old.close()
             Path(f"{aside}-shm").unlink(missing_ok=True)
-    said = list(_replace_results(folder, rebuild, damage, number))
+    done = list(_replace_results(folder, rebuild, damage, number))
     rebuild.close()
     new.replace(folder / JOURNAL)
     sync_names(folder)
     (folder / REPAIRING).unlink()
-    return [*said, *_said(rebuild, old, aside)]
+    return [*done, *_rebuilt(rebuild, old, aside)]
 
 
 def _next_number(folder: Path) -> int:
@@ -75,7 +75,10 @@ def _damaged(folder: Path, name: str) -> Iterator[tuple[int, Path]]:
 
 
 def _set_aside(folder: Path, number: int) -> Path | None:
-    """Move the old journal out of the way, its name first; after a repair that was cut short, the one it had moved."""
+    """Rename the old journal and return its new name; after a repair that was cut short, the name that it had given.
+
+    None when there is no journal. SQLite's log goes with its journal, after it: a log alone says nothing.
+    """
     journal = folder / JOURNAL
     if journal.is_file():
         aside = folder / f"{JOURNAL}.damaged-{number}"
@@ -93,7 +96,7 @@ def _set_aside(folder: Path, number: int) -> Path | None:
 
 
 def _replace_results(folder: Path, rebuild: Rebuild, damage: Damage, number: int) -> Iterator[str]:
-    """Put a results.jsonl with the valid lines alone in the place of the damaged one."""
+    """Replace a damaged results.jsonl by its valid lines alone; yield what was done."""
     results = folder / RESULTS
     kept = rebuild.places()
     if not damage.bytes:
@@ -108,7 +111,7 @@ def _replace_results(folder: Path, rebuild: Rebuild, damage: Damage, number: int
     )
 
 
-def _said(rebuild: Rebuild, old: Salvage | None, aside: Path | None) -> Iterator[str]:
+def _rebuilt(rebuild: Rebuild, old: Salvage | None, aside: Path | None) -> Iterator[str]:
     if aside is None:
         yield f"{JOURNAL}: written anew from {RESULTS}; there was none"
     else:

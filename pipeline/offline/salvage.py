@@ -135,11 +135,11 @@ class Salvage:
 
     def _is_sound(self) -> bool:
         try:
-            said = self._connection.execute("PRAGMA quick_check(3)").fetchall()
+            faults = self._connection.execute("PRAGMA quick_check(3)").fetchall()
             self._connection.execute("SELECT count(*) FROM items").fetchone()
         except sqlite3.Error:
             return False
-        return said == [("ok",)]
+        return faults == [("ok",)]
 
 
 def _makes_sense(row: Row) -> bool:

@@ -1,4 +1,4 @@
-"""The whole, valid lines of a results.jsonl that may hold foreign bytes, and a copy with these lines alone."""
+"""The valid lines of a results.jsonl that may also hold damaged and foreign bytes."""
 
 import os
 import shutil

@@ -21,7 +21,7 @@ class Spent:
     """Calls of one kind over the life of a run directory."""
 
     sent: int
-    unknown: int  # reserved before a kill, and perhaps sent
+    unknown: int  # reserved before the process was killed, and perhaps sent
     budget: int | None  # the most that may ever be sent; None without a limit
 
 
@@ -43,7 +43,7 @@ class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
     started_at: str  # ISO 8601 in UTC
     finished_at: str
     duration_s: float  # of this run alone, also if the clock was set meanwhile
-    exit_code: int  # as README lists them; 0 = every item is settled
+    exit_code: int  # as README lists them; 0 = every item is settled, or --limit was reached
     exit_reason: str  # one line
     items: dict[str, int]  # by status; all = settled + open + not_started; `removed` ones are no longer listed
     calls: dict[str, Spent]  # by kind, over the life of the run directory
@@ -58,7 +58,7 @@ class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def ok(self) -> bool:
-        """Return True if every item is settled."""
+        """Return True if the exit code is 0."""
         return self.exit_code == 0
 
 

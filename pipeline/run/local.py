@@ -99,7 +99,7 @@ class LocalExecutor:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """What a run has locked and started before it sends anything."""
+    """The run directory, the vendor's address and our part of the account, locked and ready."""
 
     folder: Path
     base_url: str

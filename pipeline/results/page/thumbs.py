@@ -19,9 +19,9 @@ class Thumbnails:
     """The page's small pictures, made once each; a picture that cannot be had or decoded is left out."""
 
     def __init__(self, picture: Callable[[str, str | None], bytes | None]) -> None:
-        """`picture` returns the bytes behind a path or URL, None when we have none.
+        """Take the pictures from `picture(source, sha256)`: the bytes behind a path or URL, or None.
 
-        Its second argument is the SHA-256 that a product's picture had when it was searched, None for others.
+        `sha256` is that of a product's picture when it was searched, None for other pictures.
         """
         self._picture = picture
         self.uri = lru_cache(maxsize=KEPT)(self._uri)
