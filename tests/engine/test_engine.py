@@ -46,6 +46,7 @@ from tests.support.fakes import (
     hits,
     item,
     job,
+    link_of,
     look,
     open_journal,
     records,
@@ -138,21 +139,13 @@ async def test_local_picture_is_uploaded_first(tmp_path: Path) -> None:
 )
 async def test_upload_is_used_again_while_its_link_lives(later_s: float, uploads: int, tmp_path: Path) -> None:
     picture = [item(1, source="a.jpg", local=True)]
-    link = (await FakeVendor().upload(PICTURE, _Free())).url
+    link = link_of(PICTURE)
     busy = FakeVendor({(SEARCH, link): [TryAgain("busy", code="67200100")]})
     await run(tmp_path, busy, picture, pictures={"a.jpg": PICTURE})
     again = FakeVendor(now=NOW + later_s)
     await run(tmp_path, again, picture, pictures={"a.jpg": PICTURE}, generation=2)
     assert [kind for kind, _ in busy.sent + again.sent].count(UPLOAD) == uploads
     assert states(tmp_path) == {"SKU-1": State.TASKED}
-
-
-class _Free:
-    """A meter for a call that is not part of a run."""
-
-    async def before(self, kind: Kind, request_id: str) -> None: ...
-    def sent(self, kind: Kind) -> None: ...
-    def not_executed(self, kind: Kind, *, sent: bool) -> None: ...
 
 
 @pytest.mark.parametrize(
@@ -308,7 +301,7 @@ async def test_items_in_flight_reach_their_limit_and_never_exceed_it(most: int, 
             full.set()
         await full.wait()
 
-    vendor = FakeVendor(answering=answering)
+    vendor = FakeVendor(pause=answering)
     seen: list[int] = []
 
     async def watch(engine: Engine) -> None:
@@ -337,7 +330,7 @@ async def test_first_items_are_worked_on_while_the_rest_is_still_read(
         if kind is CREATE:
             created.set()
 
-    await run(tmp_path, FakeVendor(answering=answering), slow_source())
+    await run(tmp_path, FakeVendor(pause=answering), slow_source())
     assert list(states(tmp_path).values()) == [State.TASKED] * 5
 
 
@@ -382,7 +375,7 @@ async def test_broken_journal_ends_the_run_and_nothing_more_is_sent(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """From the first failed sync on no create leaves: its outcome could not be kept."""
-    vendor = FakeVendor(answering=step)
+    vendor = FakeVendor(pause=step)
     sync = os.fdatasync
     sent_at_failure: list[int] = []
 
@@ -442,7 +435,7 @@ async def test_pause_puts_items_back_and_records_what_is_in_flight(tmp_path: Pat
 
 
 async def test_used_up_budget_lets_through_what_was_reserved_and_ends_the_run(tmp_path: Path) -> None:
-    vendor = FakeVendor(answering=step)
+    vendor = FakeVendor(pause=step)
     engine = await run(tmp_path, vendor, many(10), budgets={CREATE: 3}, api={"max_in_flight": 5})
     assert isinstance(engine.ended_by, RunPaused)
     assert engine.ended_by.code == "budget"
@@ -466,7 +459,7 @@ async def test_stopped_intake_finishes_what_is_in_flight_and_begins_nothing(tmp_
     async def note(engine: Engine) -> None:
         engines.append(engine)
 
-    vendor = FakeVendor(answering=answering)
+    vendor = FakeVendor(pause=answering)
     engine = await run(tmp_path, vendor, many(9), during=note, api={"max_in_flight": 3})
     assert engine.ended_by is reason
     assert not vendor.stopped
@@ -493,7 +486,7 @@ async def test_drained_run_searches_nothing_more_and_lets_paid_searches_become_t
         engines.append(engine)
 
     items = [item(1), item(2, source="a.jpg", local=True), item(3)]
-    vendor = FakeVendor(answering=answering)
+    vendor = FakeVendor(pause=answering)
     engine = await run(tmp_path, vendor, items, during=note, pictures={"a.jpg": PICTURE}, api={"max_in_flight": 2})
     assert engine.ended_by is reason
     assert [kind for kind, _ in vendor.sent] == [SEARCH, UPLOAD, CREATE]
@@ -514,7 +507,7 @@ async def test_create_cut_short_by_the_second_signal_is_in_doubt(tmp_path: Path)
                 under_way.set()
                 await anyio.sleep_forever()
 
-        vendor = FakeVendor(answering=answering)
+        vendor = FakeVendor(pause=answering)
         engine = await engine_of(job(tmp_path), journal, vendor, many(3))
         async with anyio.create_task_group() as around:
             with anyio.CancelScope() as work:
@@ -544,7 +537,7 @@ async def test_answer_that_is_there_when_the_second_signal_comes_is_recorded(tmp
             if kind is CREATE:
                 scopes[0].cancel()  # heard while this answer arrives
 
-        vendor = FakeVendor(answering=answering)
+        vendor = FakeVendor(pause=answering)
         engine = await engine_of(job(tmp_path), journal, vendor, [item(1)])
         with anyio.CancelScope() as work:
             scopes.append(work)

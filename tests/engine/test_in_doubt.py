@@ -164,7 +164,7 @@ async def test_a_kill_during_the_second_create_leaves_it_in_doubt_with_the_retry
 
     async with open_journal(tmp_path / "run") as journal:
         journal.waiting._duplicates = 1
-        await (await engine_of(spec, journal, FakeVendor(answering=die), [item(1)])).run()
+        await (await engine_of(spec, journal, FakeVendor(pause=die), [item(1)])).run()
     await _settle_nothing_more(tmp_path / "dead", spec)
     assert states(tmp_path / "dead") == {"SKU-1": State.IN_DOUBT}
     async with open_journal(tmp_path / "dead") as journal:
@@ -191,7 +191,7 @@ async def test_a_retry_is_reserved_on_disk_before_its_create_is_sent(tmp_path: P
             seen.append(connection.execute("SELECT count(*) FROM risks WHERE spent").fetchone()[0])
             connection.close()
 
-    await _run(tmp_path, FakeVendor({(CREATE, url(1)): [Lost()]}, answering=watch), images=1)
+    await _run(tmp_path, FakeVendor({(CREATE, url(1)): [Lost()]}, pause=watch), images=1)
     assert seen == [0, 1]
 
 

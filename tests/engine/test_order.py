@@ -9,7 +9,7 @@ import pytest
 from pipeline.errors import GivenUp, TryAgain
 from pipeline.journal.journal import Journal
 from pipeline.journal.sql.items import counts
-from pipeline.models import HITS_LIFE_S, UPLOAD_LIFE_S, Calls, Item, Kind, Problem, State, Task, Upload
+from pipeline.models import HITS_LIFE_S, UPLOAD_LIFE_S, Calls, Item, Kind, Problem, State, Upload
 from pipeline.sources.pictures import Picture
 from tests.support.fakes import (
     NOW,
@@ -104,12 +104,11 @@ async def test_hits_that_grow_too_old_while_the_create_waits_are_searched_once_m
     left = waits
 
     class Slow(FakeVendor):
-        async def create(self, *arguments: Any, **options: Any) -> Task:
+        async def arriving(self, kind: Kind) -> None:
             nonlocal left
-            if left:
+            if left and kind is Kind.CREATE:
                 left -= 1
                 self.now += HITS_LIFE_S
-            return await super().create(*arguments, **options)
 
     vendor = Slow()
     async with open_journal(tmp_path / "run") as journal:

@@ -15,7 +15,7 @@ from pipeline.models import EXPIRY_MARGIN_S, HITS_LIFE_S, TASK_LIFE_S, Item, Kin
 from pipeline.offline.status import SHOWN, read_status
 from pipeline.sources.pictures import Picture
 from tests.support import fakes
-from tests.support.fakes import NOW, FakeVendor, Lost, engine_of, item, open_journal, url
+from tests.support.fakes import NOW, FakeVendor, Lost, Reply, engine_of, item, open_journal, url
 
 SEARCH, CREATE = Kind.SEARCH, Kind.CREATE
 
@@ -94,8 +94,8 @@ def test_the_first_of_each_kind_to_expire_and_how_many_within_the_hour(troubled:
 
 def test_uploads_of_items_that_are_not_settled_expire_too(tmp_path: Path) -> None:
     class Unsearchable(FakeVendor):
-        async def search(self, *_: Any, **__: Any) -> Any:
-            raise TryAgain("busy", code="67200100")
+        def reply(self, kind: Kind, url: str) -> Reply:
+            return TryAgain("busy", code="67200100") if kind is Kind.SEARCH else None
 
     folder = run(tmp_path, Unsearchable(), [item(1, source="a.jpg", local=True)])
     assert at(folder, NOW)["uploads"] == (NOW + HITS_LIFE_S - EXPIRY_MARGIN_S, 0)

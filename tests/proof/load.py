@@ -20,7 +20,6 @@ from typing import Any
 import anyio
 import pytest
 
-from pipeline.endpoints.interface import Creation
 from pipeline.engine.engine import Engine
 from pipeline.engine.intake import Intake
 from pipeline.engine.parts import Ports
@@ -28,12 +27,11 @@ from pipeline.journal.journal import Journal
 from pipeline.journal.sql.changes import ADVANCE
 from pipeline.journal.storage import connect, open_disk
 from pipeline.journal.writer import Writer
-from pipeline.models import PAID, Hits, Item, Kind, Task
-from pipeline.ports import Endpoint, Meter
+from pipeline.models import PAID, Choice, Hits, Item, Kind
 from pipeline.results.record import RecordLines
 from pipeline.run.directory import lock
 from tests.proof.workload import LOCAL, hits_of, job, url_of
-from tests.support.fakes import endpoints_of
+from tests.support.fakes import PlainVendor, endpoints_of
 
 IN_FLIGHT = 200
 
@@ -63,36 +61,29 @@ class Figures:
         )
 
 
-class PacedVendor:
-    """Lets a create go `rate` times a second (0: as fast as they come); everything is answered well, at once."""
-
-    retries_left = True
+class PacedVendor(PlainVendor):
+    """Lets a search go `rate` times a second (0: as fast as they come); everything is answered well, at once."""
 
     def __init__(self, rate: float) -> None:
+        super().__init__()
         self._every_s = 1.0 / rate if rate else 0.0
         self._next: float | None = None
-        self._tasks = 0
 
-    async def call(self, endpoint: Endpoint[Any, Any], asked: Any, meter: Meter) -> Any:
-        return await (self._search(asked, meter) if endpoint.kind is Kind.SEARCH else self._create(asked, meter))
+    @property
+    def now(self) -> float:  # type: ignore[override]
+        return time.time()
 
-    async def _search(self, url: str, meter: Meter) -> Hits:
-        if self._every_s:
+    async def arriving(self, kind: Kind) -> None:
+        if self._every_s and kind is Kind.SEARCH:
             now = anyio.current_time()
             self._next = max(now - 0.25, self._next or now) + self._every_s
             await anyio.sleep(max(0.0, self._next - now))
-        await meter.before(Kind.SEARCH, url)
-        meter.sent(Kind.SEARCH)
-        return replace(hits_of(url), at=time.time())
 
-    async def _create(self, asked: Creation, meter: Meter) -> Task:
-        await meter.before(Kind.CREATE, asked.url)
-        meter.sent(Kind.CREATE)
+    def found(self, url: str) -> Hits:
+        return replace(hits_of(url), at=self.now)
+
+    async def note_executed(self, url: str, task_id: str, choice: Choice) -> None:
         await anyio.sleep(0)
-        self._tasks += 1
-        return Task(f"task-{self._tasks}", time.time())
-
-    def stop(self, *kinds: Kind) -> None: ...
 
 
 def timed(journal: Journal, figures: Figures) -> Journal:

@@ -9,9 +9,11 @@ from functools import partial
 from pathlib import Path
 
 import anyio
+import pytest
 
 from tests.proof.load import load
 from tests.proof.power_loss import fast_folder
+from tests.support.lengths import lengths
 
 
 def test_on_a_slow_disk_many_items_share_a_sync(tmp_path: Path) -> None:
@@ -24,14 +26,14 @@ def test_on_a_slow_disk_many_items_share_a_sync(tmp_path: Path) -> None:
     assert 0 < figures.syncs <= figures.items / 8
 
 
-def test_nothing_is_kept_in_memory_of_items_that_are_done() -> None:
+@pytest.mark.parametrize("count", lengths(short=500, long=2000))
+def test_nothing_is_kept_in_memory_of_items_that_are_done(count: int) -> None:
     """From the middle to the end at most 300 bytes an item, the measuring included; one on its way has thousands."""
 
     def traced() -> float:
         gc.collect()
         return tracemalloc.get_traced_memory()[0]
 
-    count = 2000
     tracemalloc.start()
     try:
         with fast_folder() as base:

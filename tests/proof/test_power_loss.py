@@ -31,6 +31,7 @@ def test_each_mistake_is_found_by_power_loss(mutant: str, monkeypatch: pytest.Mo
     assert score.wrong, f"{MUTANTS[mutant].text} went unnoticed: PROOF_SEED={SEED} {score}"
 
 
+@pytest.mark.proofs
 def test_normal_synchronisation_loses_acknowledged_items(monkeypatch: pytest.MonkeyPatch) -> None:
     """What PRAGMA synchronous=FULL is for; no kill -9 can show it, because the page cache survives.
 

@@ -18,27 +18,34 @@ import msgspec
 from pipeline.engine.engine import Engine
 from pipeline.engine.intake import Intake
 from pipeline.engine.parts import Ports
-from pipeline.errors import InDoubt, ItemRefused, JournalError, Stopping, TryAgain
+from pipeline.errors import InDoubt, ItemRefused, JournalError, TryAgain
 from pipeline.job.schema import JobSpec
 from pipeline.journal.journal import Journal
 from pipeline.journal.sql.database import Connection
 from pipeline.journal.storage import connect, open_disk
 from pipeline.journal.writer import Writer
 from pipeline.models import PAID, Choice, Hits, Item, Kind, State, Task, Work
-from pipeline.ports import Endpoint, Meter
 from pipeline.results.reading import OPEN
 from pipeline.results.record import RecordLines
 from pipeline.run.directory import lock
 from pipeline.sources.pictures import Picture
 from pipeline.system.files import ascii_line, write_whole
 from tests.proof.history import Created
-from tests.support.fakes import endpoints_of
+from tests.support.fakes import NOTHING, NOW, Lost, PlainVendor, Reply, endpoints_of
 
-NOW = 1_795_262_400.0
 BUDGET = 5000
 # On a network file system the journal works without a write-ahead log.
 LOCAL, REMOTE = (lambda: "disk / ext4 rw 0 0"), (lambda: "server:/ / nfs4 rw 0 0")
 _TROUBLE = ("", "", "", "", "", "", "", "", "nothing", "bad file", "busy", "lost", "maybe", "refused", "not sent")
+_REPLIES: dict[tuple[Kind, str], Callable[[], Reply]] = {
+    (Kind.SEARCH, "nothing"): lambda: NOTHING,
+    (Kind.SEARCH, "bad file"): lambda: ItemRefused("no", code="68300010"),
+    (Kind.SEARCH, "busy"): lambda: TryAgain("busy", code="67200100"),
+    (Kind.CREATE, "refused"): lambda: ItemRefused("no", code="68300010"),
+    (Kind.CREATE, "maybe"): lambda: InDoubt("no answer", code="no_answer"),
+    (Kind.CREATE, "lost"): Lost,
+    (Kind.CREATE, "not sent"): lambda: TryAgain("not reached", code="not_sent", sent=False),
+}
 
 
 class Diary(Protocol):
@@ -50,65 +57,37 @@ class Diary(Protocol):
     def failed(self) -> None: ...
 
 
-class Vendor:
+class Vendor(PlainVendor):
     """Answers by the picture: the same seed makes the same trouble; `calm` makes none."""
 
     def __init__(self, diary: Diary, *, seed: int, name: str, calm: bool = False) -> None:
+        super().__init__()
+        self.run = name
         self._diary = diary
         self._seed = seed
-        self._name = name
         self._calm = calm
-        self._stopped: set[Kind] = set()
-        self._tasks = 0
 
-    async def call(self, endpoint: Endpoint[Any, Any], asked: Any, meter: Meter) -> Any:
-        if endpoint.kind is Kind.SEARCH:
-            return await self._search(asked, meter)
-        assert endpoint.kind is Kind.CREATE
-        return await self._create(asked.url, asked.choice, meter)
+    def reply(self, kind: Kind, url: str) -> Reply:
+        if self._calm:
+            return None
+        trouble = random.Random(f"{self._seed} {url}").choice(_TROUBLE)
+        make = _REPLIES.get((kind, trouble))
+        return make() if make else None
 
-    async def _search(self, url: str, meter: Meter) -> Hits:
-        trouble = self._trouble(url)
-        await self._send(Kind.SEARCH, url, meter)
-        if trouble == "nothing":
-            return Hits(b"[]", (), (), 0, "asked", NOW)
-        if trouble in ("bad file", "busy"):
-            meter.not_executed(Kind.SEARCH, sent=True)
-            raise ItemRefused("no", code="68300010") if trouble == "bad file" else TryAgain("busy", code="67200100")
+    def found(self, url: str) -> Hits:
         return hits_of(url)
 
-    async def _create(self, url: str, choice: Choice, meter: Meter) -> Task:
-        trouble = self._trouble(url)
-        await self._send(Kind.CREATE, url, meter, sent=trouble != "not sent")
-        if trouble == "refused":
-            meter.not_executed(Kind.CREATE, sent=True)
-            raise ItemRefused("no", code="68300010")
-        if trouble == "maybe":
-            raise InDoubt("no answer", code="no_answer")
-        self._tasks += 1
-        task_id = f"{self._name}-{self._tasks}"
+    async def answering(self, kind: Kind, url: str) -> None:
+        for _ in range(random.Random(f"{kind} {url}").randrange(4)):
+            await anyio.sleep(0)
+
+    def note_sent(self, kind: Kind, url: str) -> None:
+        self._diary.sent(kind)
+
+    async def note_executed(self, url: str, task_id: str, choice: Choice) -> None:
         hits = tuple(hit["patent_id"] for hit in msgspec.json.decode(choice.array))
         self._diary.executed(Created(url, task_id, hits))
         await anyio.sleep(0)
-        if trouble == "lost":
-            raise InDoubt("no answer", code="no_answer")
-        return Task(task_id, NOW)
-
-    def stop(self, *kinds: Kind) -> None:
-        self._stopped.update(kinds or PAID)
-
-    def _trouble(self, url: str) -> str:
-        return "" if self._calm else random.Random(f"{self._seed} {url}").choice(_TROUBLE)
-
-    async def _send(self, kind: Kind, url: str, meter: Meter, *, sent: bool = True) -> None:
-        await meter.before(kind, f"{self._name} {url}")
-        if kind in self._stopped or not sent:
-            meter.not_executed(kind, sent=False)
-            raise Stopping("stopping") if sent else TryAgain("not reached", code="not_sent", sent=False)
-        meter.sent(kind)
-        self._diary.sent(kind)
-        for _ in range(random.Random(f"{kind} {url}").randrange(4)):
-            await anyio.sleep(0)
 
 
 def url_of(number: int) -> str:

@@ -18,6 +18,7 @@ from pipeline.models import Kind
 from pipeline.sandbox.resources import resource
 from pipeline.sandbox.tasks import read_tasks
 from tests.support.jobs import ACCOUNT, FaultPlan, drawings, job, lines, started, vendor
+from tests.support.lengths import lengths
 from tests.support.processes import ended, until, until_lines, until_logged
 
 
@@ -293,18 +294,19 @@ def test_a_changed_results_file_stops_the_run_before_anything_is_sent(tmp_path: 
         assert server.stats.calls("search") == 2
 
 
-def test_a_killed_run_goes_on_without_losing_or_repeating_a_task(tmp_path: Path) -> None:
-    """A real kill -9 in the middle, three times; then to the end."""
+@pytest.mark.parametrize("count", lengths(short=30, long=120))
+def test_a_killed_run_goes_on_without_losing_or_repeating_a_task(tmp_path: Path, count: int) -> None:
+    """A real kill -9 in the middle, again after each thirty items; then to the end."""
     with vendor(tmp_path, latency_s=0.05) as server:
-        path = job(tmp_path, url=server.url, pictures=120, api={"qps": 40})
-        for settled in (10, 40, 70):
+        path = job(tmp_path, url=server.url, pictures=count, api={"qps": 40})
+        for settled in range(10, count - 20, 30):
             with started("run", path, "--quiet", cwd=tmp_path, **ACCOUNT) as process:
                 until_lines(tmp_path / "runs/job/results.jsonl", settled, by=process)
         summary = run(path)
     records = lines(tmp_path / "runs/job/results.jsonl")
     tasks = [record["task"]["task_id"] for record in records]
     doubts = {record["item"] for record in lines(tmp_path / "runs/job/open.jsonl")}
-    assert summary.items["settled"] + summary.items["in_doubt"] == 120
+    assert summary.items["settled"] + summary.items["in_doubt"] == count
     assert len({record["item"] for record in records}) == len(records)
     assert len(set(tasks)) == len(tasks)
     created = executed(tmp_path)

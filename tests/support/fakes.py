@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mappin
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -32,102 +32,17 @@ from pipeline.sources.pictures import Picture
 NOW = 1_795_262_400.0  # 2026-11-21T12:00:00Z
 
 
-@dataclass(frozen=True, slots=True)
-class Lost:
+class Lost(NamedTuple):
     """A create that is executed and whose answer never comes."""
 
     code: str = "no_answer"
 
 
-async def at_once(kind: Kind, url: str) -> None:
-    """The vendor answers without a pause."""
+Reply = Hits | CallError | GivenUp | Lost | None  # how a call ends; None: with a good answer
 
 
-@dataclass
-class FakeVendor:
-    """Answers well unless `scripts[kind, url]` says otherwise, one entry a call. `executed` is the truth of creates."""
-
-    scripts: Mapping[tuple[Kind, str], Iterable[Hits | CallError | GivenUp | Lost]] = field(default_factory=dict)
-    answering: Callable[[Kind, str], Awaitable[None]] = at_once
-    run: str = "run"
-    now: float = NOW
-    executed: list[tuple[str, str]] = field(default_factory=list)  # picture URL, task id
-    sent: list[tuple[Kind, str]] = field(default_factory=list)
-    chosen: dict[str, Choice] = field(default_factory=dict)
-    under_way: int = 0
-    most_under_way: int = 0
-    stopped: set[Kind] = field(default_factory=set)
-    stats: Stats = field(default_factory=Stats)
-
-    def __post_init__(self) -> None:
-        self._answers = defaultdict(deque, {key: deque(answers) for key, answers in self.scripts.items()})
-
-    async def call(self, endpoint: Endpoint[Any, Any], asked: Any, meter: Meter) -> Any:
-        match endpoint.kind:
-            case Kind.UPLOAD:
-                return await self.upload(asked, meter)
-            case Kind.SEARCH:
-                return await self.search(asked, meter)
-            case Kind.CREATE:
-                return await self.create(asked, meter)
-            case _:
-                raise AssertionError(endpoint.kind)
-
-    async def upload(self, picture: PictureFile, meter: Meter) -> Upload:
-        url = f"https://up.example/{zlib.crc32(picture.data):08x}.{picture.file_type}"
-        await self._send(Kind.UPLOAD, url, meter)
-        return Upload(url, self.now + UPLOAD_LIFE_S)
-
-    async def search(self, url: str, meter: Meter) -> Hits:
-        answer = await self._send(Kind.SEARCH, url, meter)
-        return answer if isinstance(answer, Hits) else hits(at=self.now)
-
-    async def create(self, asked: Creation, meter: Meter) -> Task:
-        self.chosen[asked.url] = asked.choice
-        await self._send(Kind.CREATE, asked.url, meter)
-        return Task(self.executed[-1][1], self.now)
-
-    retries_left: bool = True
-
-    def stop(self, *kinds: Kind) -> None:
-        self.stopped.update(kinds or Kind)
-
-    async def _send(self, kind: Kind, url: str, meter: Meter) -> Hits | None:
-        self.under_way += 1
-        self.most_under_way = max(self.most_under_way, self.under_way)
-        answer = self._answers[kind, url].popleft() if self._answers[kind, url] else None
-        failure = answer.error if isinstance(answer, GivenUp) else answer
-        executed = kind is Kind.CREATE and not isinstance(failure, CallError)
-        try:
-            await meter.before(kind, f"{self.run}-{kind}-{url}")
-            if kind in self.stopped:
-                raise Stopping("stopping")
-            if isinstance(failure, CallError) and not failure.sent:
-                raise answer
-            meter.sent(kind)
-            self.sent.append((kind, url))
-            self.stats.sent[kind] += 1
-            await self.answering(kind, url)
-            if executed:
-                self.executed.append((url, f"{self.run}-task-{len(self.executed)}"))
-            if isinstance(answer, Lost):
-                raise InDoubt("the answer never came", code=answer.code)
-            if isinstance(failure, CallError):
-                raise answer
-        except (Stopping, CallError, GivenUp) as raised:
-            error = raised.error if isinstance(raised, GivenUp) else raised
-            if not isinstance(error, InDoubt):
-                meter.not_executed(kind, sent=getattr(error, "sent", False))
-            raise
-        finally:
-            self.under_way -= 1
-        return answer
-
-
-def hits(
-    *scores: float | None, complete: Iterable[bool] | None = None, total: int | None = None, at: float = NOW
-) -> Hits:
-    """An answer with these scores; by default two hits."""
+def hits(*scores: float | None, complete: Any = None, total: int | None = None, at: float = NOW) -> Hits:
+    """Make an answer with these scores; by default two hits. `complete` says which of them have all fields."""
     scores = scores or (0.9, 0.5)
     array = msgspec.json.encode([{"patent_id": str(n), "title": "Täsche", "score": s} for n, s in enumerate(scores)])
     whole = tuple(complete) if complete is not None else (True,) * len(scores)
@@ -135,6 +50,150 @@ def hits(
 
 
 NOTHING = Hits(b"[]", (), (), 0, "asked", NOW)
+
+
+def link_of(picture: PictureFile) -> str:
+    """Return the URL of a picture once it is uploaded."""
+    return f"https://up.example/{zlib.crc32(picture.data):08x}.{picture.file_type}"
+
+
+class PlainVendor:
+    """Answers every call well, at once, and keeps nothing of it; a test overrides what it wants to be different.
+
+    run      begins the ids of requests and tasks
+    now      the wall clock: when answers come
+    """
+
+    run: str = "run"
+    now: float = NOW
+    retries_left: bool = True
+
+    def __init__(self) -> None:
+        self.stopped: set[Kind] = set()
+        self.tasks = 0
+
+    # --- what a test may override ---
+
+    def reply(self, kind: Kind, url: str) -> Reply:
+        """Decide how a call ends."""
+        return None
+
+    def found(self, url: str) -> Hits:
+        """Make the good answer to a search."""
+        return hits(at=self.now)
+
+    async def arriving(self, kind: Kind) -> None:
+        """Wait before a call is begun."""
+
+    async def answering(self, kind: Kind, url: str) -> None:
+        """Wait between a call and its answer."""
+
+    def note_sent(self, kind: Kind, url: str) -> None:
+        """Hear of a call that has left."""
+
+    async def note_executed(self, url: str, task_id: str, choice: Choice) -> None:
+        """Hear of a create that was executed, before its answer."""
+
+    # --- what the engine calls ---
+
+    async def call(self, endpoint: Endpoint[Any, Any], asked: Any, meter: Meter) -> Any:
+        match endpoint.kind:
+            case Kind.UPLOAD:
+                return await self._upload(asked, meter)
+            case Kind.SEARCH:
+                reply = await self._send(Kind.SEARCH, asked, meter)
+                return reply if isinstance(reply, Hits) else self.found(asked)
+            case Kind.CREATE:
+                return await self._create(asked, meter)
+            case _:
+                raise AssertionError(endpoint.kind)
+
+    def stop(self, *kinds: Kind) -> None:
+        self.stopped.update(kinds or Kind)
+
+    async def _upload(self, picture: PictureFile, meter: Meter) -> Upload:
+        url = link_of(picture)
+        await self._send(Kind.UPLOAD, url, meter)
+        return Upload(url, self.now + UPLOAD_LIFE_S)
+
+    async def _create(self, asked: Creation, meter: Meter) -> Task:
+        task_id = await self._send(Kind.CREATE, asked.url, meter, asked.choice)
+        return Task(str(task_id), self.now)
+
+    async def _send(self, kind: Kind, url: str, meter: Meter, choice: Choice | None = None) -> Hits | str | None:
+        """Make one call as the client does; return the hits that `reply` wants, or the new task's id."""
+        reply = self.reply(kind, url)
+        failure = reply.error if isinstance(reply, GivenUp) else reply
+        await self.arriving(kind)
+        try:
+            await meter.before(kind, f"{self.run}-{kind}-{url}")
+            if kind in self.stopped:
+                raise Stopping("stopping")
+            if isinstance(reply, CallError | GivenUp) and not failure.sent:
+                raise reply
+            meter.sent(kind)
+            self.note_sent(kind, url)
+            await self.answering(kind, url)
+            task_id = None
+            if choice is not None and not isinstance(failure, CallError):
+                task_id = f"{self.run}-task-{self.tasks}"
+                self.tasks += 1
+                await self.note_executed(url, task_id, choice)
+            if isinstance(reply, Lost):
+                raise InDoubt("the answer never came", code=reply.code)
+            if isinstance(reply, CallError | GivenUp):
+                raise reply
+        except (Stopping, CallError, GivenUp) as raised:
+            error = raised.error if isinstance(raised, GivenUp) else raised
+            if not isinstance(error, InDoubt):
+                meter.not_executed(kind, sent=getattr(error, "sent", False))
+            raise
+        return reply if isinstance(reply, Hits) else task_id
+
+
+@dataclass
+class FakeVendor(PlainVendor):
+    """Answers well unless `scripts[kind, url]` says otherwise, one entry a call. `executed` is the truth of creates."""
+
+    scripts: Mapping[tuple[Kind, str], Iterable[Reply]] = field(default_factory=dict)
+    pause: Callable[[Kind, str], Awaitable[None]] | None = None  # between a call and its answer
+    run: str = "run"
+    now: float = NOW
+    retries_left: bool = True
+    executed: list[tuple[str, str]] = field(default_factory=list)  # picture URL, task id
+    sent: list[tuple[Kind, str]] = field(default_factory=list)
+    chosen: dict[str, Choice] = field(default_factory=dict)
+    under_way: int = 0
+    most_under_way: int = 0
+    stats: Stats = field(default_factory=Stats)
+
+    def __post_init__(self) -> None:
+        super().__init__()
+        self._replies = defaultdict(deque, {key: deque(replies) for key, replies in self.scripts.items()})
+
+    async def call(self, endpoint: Endpoint[Any, Any], asked: Any, meter: Meter) -> Any:
+        self.under_way += 1
+        self.most_under_way = max(self.most_under_way, self.under_way)
+        if endpoint.kind is Kind.CREATE:
+            self.chosen[asked.url] = asked.choice
+        try:
+            return await super().call(endpoint, asked, meter)
+        finally:
+            self.under_way -= 1
+
+    def reply(self, kind: Kind, url: str) -> Reply:
+        return self._replies[kind, url].popleft() if self._replies[kind, url] else None
+
+    async def answering(self, kind: Kind, url: str) -> None:
+        if self.pause is not None:
+            await self.pause(kind, url)
+
+    def note_sent(self, kind: Kind, url: str) -> None:
+        self.sent.append((kind, url))
+        self.stats.sent[kind] += 1
+
+    async def note_executed(self, url: str, task_id: str, choice: Choice) -> None:
+        self.executed.append((url, task_id))
 
 
 def item(number: int, **changes: Any) -> Item:
