@@ -18,10 +18,14 @@ def anyio_backend() -> str:
 
 @pytest.fixture(scope="session", autouse=True)
 def own_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Set up a home of the session's own, without credentials."""
+    """Set up a home of the session's own, without credentials.
+
+    Workers of one session share the cache, so that the gallery is indexed once and not by each of them.
+    """
     home = tmp_path_factory.mktemp("home")
+    shared = home.parent.parent if "PYTEST_XDIST_WORKER" in os.environ else home
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(home / "cache"))
+        patch.setenv("XDG_CACHE_HOME", str(shared / "cache"))
         patch.setenv("XDG_STATE_HOME", str(home / "state"))
         for name in ("CLIENT_ID", "CLIENT_SECRET", "API_KEY", "PROXY"):
             patch.delenv(f"PATSNAP_{name}", raising=False)

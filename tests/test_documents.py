@@ -1,5 +1,6 @@
 """What the documents say is true: help text, exit codes, files, configs."""
 
+import json
 import re
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from pipeline.cli import main as cli
 from pipeline.run.load import load_spec
 from pipeline.sandbox.resources import resource
 from pipeline.sources.check import check_sources
+from tests.support.lengths import lengths
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -58,12 +60,18 @@ def test_every_config_is_a_valid_job_whose_sources_are_there(path: Path) -> None
     assert spec.name == yaml.safe_load(path.read_text())["name"]
 
 
+@pytest.mark.parametrize("limit", lengths(short=10, long=1000))
 @pytest.mark.parametrize("path", CONFIGS, ids=[path.name for path in CONFIGS])
-def test_every_config_runs_on_the_sandbox(path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_config_runs_on_the_sandbox(
+    path: Path, limit: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Few calls at a time: of 200 at once the last is answered too late by a sandbox on a busy machine."""
     settings = ["api.base_url=sandbox", "api.qps=500", "api.max_in_flight=4", f"output.dir={tmp_path}"]
-    arguments = ["run", str(path), "--quiet", *(part for setting in settings for part in ("--set", setting))]
-    assert cli.run(arguments) == 0, capsys.readouterr().err
+    overrides = [part for setting in settings for part in ("--set", setting)]
+    cli.run(["run", str(path), "--quiet", "--limit", str(limit), *overrides])
+    [summary] = tmp_path.glob("*/summary.json")
+    items = json.loads(summary.read_text())["items"]
+    assert (items["settled"], items["open"]) == (min(limit, items["all"]), 0), capsys.readouterr().err
 
 
 def test_the_shipped_demo_is_the_one_in_configs() -> None:
