@@ -1,15 +1,15 @@
-"""What can go wrong, by what follows from it.
+"""The errors of this package, by their consequence.
 
     PipelineError                 one clear line; `exit_code` is what the command ends with
     |-- SpecError           2     the job file or the command's words are wrong
     |-- CallError                 one call to the vendor failed; its class says what happens next
-    |   |-- TryAgain              it may pass by itself: the same call again, counted
-    |   |-- SlowDown              too fast: the limiter slows down, the call goes back without an attempt spent
-    |   |-- HoldAll               the platform is full: every worker waits, the call goes back without an attempt spent
-    |   |-- Reconnect             the connection grew old before its turn: connect again, nothing was sent
-    |   |-- RefreshToken          the token was refused: fetch a new one, then the same call once more
-    |   |-- ItemRefused           this picture fails, the run goes on
-    |   |-- InDoubt               a create that may have been executed: never sent again by itself
+    |   |-- TryAgain              it may pass by itself: the same call is sent again, as often as the table says
+    |   |-- SlowDown              too many calls a second: the limiter slows down; it costs the call no attempt
+    |   |-- HoldAll               the platform is full: all calls are paused; it costs the call no attempt
+    |   |-- Reconnect             the connection became too old before the call's turn: nothing was sent, connect again
+    |   |-- RefreshToken          the token was refused: fetch a new one, then send the same call again
+    |   |-- ItemRefused           this item fails, the run goes on
+    |   |-- InDoubt               a create that may have been executed: never sent again unless the job says so
     |   |-- RunPaused       4     balance, daily limit, budget, vendor down: stop now, `run` again later
     |   `-- RunStopped      3     credentials, permission, broken contract: a person must look
     |-- GivenUp                   a CallError, and what it means for the run beside its item
@@ -29,28 +29,28 @@ from pipeline.system.masking import masked
 
 
 class Code(StrEnum):
-    """Words of ours for why an item is open or a run ended, beside the vendor's codes and the table's conditions.
+    """Our own codes: reasons why an item is open or a run ended that no answer of the vendor gives.
 
-    Journals, records and summaries hold these values, so they stay as they are.
+    Journals, records and summaries hold these values, so none of them may change.
     """
 
     AIOHTTP = "aiohttp"  # the installed aiohttp could send a call twice
     BAD_NAME = "bad_name"  # a file's name is not UTF-8 text
-    BAD_ROW = "bad_row"  # a manifest's row that names no usable picture
+    BAD_ROW = "bad_row"  # a row of a manifest names no usable picture
     BUDGET = "budget"  # the job's cap on a kind of call is reached
     CREDENTIALS = "credentials"  # the vendor refused every fresh token
-    EXPIRED = "expired"  # the vendor's links grew too old: a sleeping machine, or a clock that was moved
+    EXPIRED = "expired"  # the vendor's links are too old: the machine slept, or its clock was moved
     ID_TWICE = "id_twice"  # one id for two pictures
     INCOMPLETE_HITS = "incomplete_hits"  # no hit has all the fields that a task needs
     INTERRUPTED = "interrupted"  # the process ended while a create was under way
     MAX_IN_DOUBT = "max_in_doubt"  # too many creates ended in doubt
     NOT_PUBLIC = "not_public"  # the job does not allow local pictures to be uploaded
-    PICTURE = "picture"  # a local picture that cannot be read or is not allowed
+    PICTURE = "picture"  # a local picture cannot be read, or is of a kind or size that is not allowed
     QUOTA = "quota"  # calls are refused for their speed even at the lowest rate
-    REPAIRED = "repaired"  # a create of which a repaired journal cannot say how it ended
-    SAME_PICTURE = "same_picture"  # shares the picture of an item that is open
-    STALE = "stale"  # a connection that grew old before its call's turn
-    UNKNOWN_CODES = "unknown_codes"  # too many answers with codes that nobody knows
+    REPAIRED = "repaired"  # the journal was repaired, and cannot say whether a create was executed
+    SAME_PICTURE = "same_picture"  # another item with the same picture is open
+    STALE = "stale"  # a connection became too old before its call's turn
+    UNKNOWN_CODES = "unknown_codes"  # too many answers had codes that are not documented
     VENDOR_DOWN = "vendor_down"  # most calls fail, and waiting did not help
 
 
@@ -89,7 +89,7 @@ class SpecError(PipelineError):
 
 
 class CallError(PipelineError):
-    """One call to the vendor failed. It never changes, and its text holds no secret.
+    """The failure of one call to the vendor. It never changes, and its text holds no secret.
 
     message         one line; the vendor's own words in it are cut at 2,000 characters
     code            the vendor's error code, `http_<status>`, a condition of the error table, or a `Code`
@@ -150,27 +150,27 @@ class CallError(PipelineError):
 
 
 class TryAgain(CallError):
-    """It may pass by itself: the same call again, counted, up to `attempts` in all."""
+    """A failure that may pass by itself: the same call is sent again, up to `attempts` times in all."""
 
 
 class SlowDown(CallError):
-    """Too many calls in a second: the limiter slows down; no attempt is spent."""
+    """A refusal of too many calls in a second: the limiter slows down; no attempt is spent."""
 
 
 class HoldAll(CallError):
-    """The platform's own limit is reached: every worker waits; no attempt is spent."""
+    """A refusal because the platform's own limit is reached: all calls are paused; no attempt is spent."""
 
 
 class Reconnect(CallError):
-    """The connection grew old before the call's turn came; nothing was sent and nothing is counted."""
+    """A connection that became too old before the call's turn; nothing was sent and nothing is counted."""
 
 
 class RefreshToken(CallError):
-    """The token was refused before the call was executed: refresh once, then the same call again."""
+    """A refusal of the token, before the call was executed: a new one is fetched, the same call is sent again."""
 
 
 class ItemRefused(CallError):
-    """This picture or its request was refused for good; the run goes on."""
+    """A final refusal of one picture or its request; the run goes on."""
 
 
 class InDoubt(CallError):
@@ -178,13 +178,13 @@ class InDoubt(CallError):
 
 
 class RunPaused(CallError):
-    """Nothing is wrong with the job, but calls make no sense now; `run` again later."""
+    """A reason to end the run although nothing is wrong with the job: `run` again later."""
 
     exit_code = 4
 
 
 class RunStopped(CallError):
-    """Every further call would be refused the same way; a person must look first."""
+    """A reason to end the run because every further call would be refused alike; a person must look first."""
 
     exit_code = 3
 
@@ -192,9 +192,9 @@ class RunStopped(CallError):
 class GivenUp(PipelineError):
     """A failed call whose end concerns more than its item.
 
-    error     how the call failed
-    ends_run  ends the run once the item is recorded, because all further calls would fail alike; None: the call was not
-              tried again only because the run's retries were used up
+    error     the failure itself
+    ends_run  the error to end the run with, once the item is recorded: all further calls would fail alike. None: the
+              call was not sent again only because the run's retries were used up
     """
 
     def __init__(self, error: CallError, ends_run: RunPaused | RunStopped | None = None) -> None:

@@ -1,4 +1,4 @@
-"""The seams: what the engine needs of the vendor and of the journal, and what a call reports to."""
+"""The protocols between the rooms: the vendor and the journal as the engine needs them, the meter of a call."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any, Protocol, TypeVar
@@ -22,7 +22,7 @@ Got = TypeVar("Got", covariant=True)
 
 
 class Meter(Protocol):
-    """What one item's calls report to: the journal's intents and budgets stand behind it."""
+    """The meter of one item's calls, through which the journal keeps its intents and budgets."""
 
     async def before(self, kind: Kind, request_id: str) -> None:
         """Make the call durable before its first byte; raise to forbid it."""

@@ -16,7 +16,11 @@ Got = TypeVar("Got", covariant=True)
 class Request:
     """One call, ready for any HTTP client: path and query without the credentials.
 
-    most_bytes  a longer answer is no answer, after decompression
+    kind          the kind of call: its limiter, its budget, its column in the error table
+    query         names and values, not yet encoded
+    body          None for a request without one
+    content_type  None for a request without a body
+    most_bytes    the size after decompression beyond which no answer is read
     """
 
     kind: Kind
@@ -35,8 +39,8 @@ class Answer:
     status      the HTTP status
     body        the decoded body
     request_id  the X-Request-ID that was sent with the request
-    at          when the answer was complete (epoch seconds)
-    headers     the answer's headers, whatever their case
+    at          the time when the answer was complete (epoch seconds)
+    headers     looked up without regard to case, where the transport gives them
     """
 
     status: int
@@ -47,12 +51,12 @@ class Answer:
 
 
 class Refusal(Exception):
-    """A call without a result: what was said or met, and nothing of what follows from it.
+    """A call that brought no result: only what was said or met, and not yet its consequence.
 
     condition      the row of the vendor's table
     code           the vendor's code or `http_<status>`; the condition's name where there is neither
     detail         the vendor's own words, neither cut nor masked
-    retry_after_s  how long the vendor asks to wait; None when it does not ask
+    retry_after_s  the seconds that the vendor asks to wait; None when it does not ask
 
     The text of the exception is the condition alone, so that `detail` shows in no traceback.
     """
@@ -89,7 +93,7 @@ class PictureFile(Protocol):
 
 
 class Creation(NamedTuple):
-    """What a task is made of: the picture's URL and the chosen hits."""
+    """The material of a task: the picture's URL and the chosen hits."""
 
     url: str
     choice: Choice

@@ -56,7 +56,7 @@ def _day(value: str) -> str:
     return value
 
 
-def codes(allowed: frozenset[str]) -> BeforeValidator:
+def joined_codes(allowed: frozenset[str]) -> BeforeValidator:
     """Make the type of codes joined by commas; a list or one number is taken, too."""
 
     def join(value: Any) -> Any:

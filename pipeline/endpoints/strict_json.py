@@ -13,7 +13,7 @@ _BRACKETS = re.compile(r"[\[\]{}]")
 _CONTAINERS = frozenset((dict, list))
 _HERE = b"\0"  # stands in no JSON text: there it is an escape
 
-Text = Annotated[str, msgspec.Meta(min_length=1)]
+NonEmpty = Annotated[str, msgspec.Meta(min_length=1)]
 Score = Annotated[float, msgspec.Meta(ge=0, le=1)] | None
 
 
@@ -27,10 +27,10 @@ class TooDeep(ValueError):
 class UsualHit(msgspec.Struct, gc=False, forbid_unknown_fields=True):
     """A hit that has all that a task needs and nothing more; nothing in it is nested."""
 
-    patent_id: Text
-    patent_pn: Text
-    title: Text
-    url: Text
+    patent_id: NonEmpty
+    patent_pn: NonEmpty
+    title: NonEmpty
+    url: NonEmpty
     score: Score = None
 
 

@@ -86,7 +86,7 @@ _RISKS = {
 
 
 def _likely_slips(name: str) -> Iterator[str]:
-    """Codes that the vendor may send and that nobody knows are allowed, so a slip is only remarked on."""
+    """List codes that are probably misspelt: any code may be sent one day, so they are allowed and remarked on."""
     if name in ROWS or not name.isdecimal():
         return
     if re.fullmatch("[345][0-9]{2}", name):

@@ -1,7 +1,7 @@
 """T1, end to end: every code and every fault, for a search and for a create, met once and met always.
 
 A real server on a real socket, in virtual time: a pause of minutes costs nothing. How often the server was asked,
-what was counted, and how the call ended are written out here once more (reliability notes, 2.4).
+what was counted, and how the call ended are written out here once more.
 """
 
 from typing import NamedTuple

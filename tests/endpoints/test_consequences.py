@@ -1,155 +1,141 @@
-"""The table of consequences against the one in the project's reliability notes (2.4), written out again here."""
-
-from typing import NamedTuple
+"""What follows from an error, and what a job may change about it."""
 
 import pytest
 
-from pipeline.endpoints.patsnap.codes import ROWS, condition_of_code, condition_of_status
-from pipeline.errors import (
-    CallError,
-    HoldAll,
-    InDoubt,
-    ItemRefused,
-    RefreshToken,
-    RunPaused,
-    RunStopped,
-    SlowDown,
-    TryAgain,
-)
+from pipeline.endpoints.consequences import CLASSES, Override, end_of_run
+from pipeline.endpoints.patsnap.codes import ROWS, TABLE, table_with
+from pipeline.errors import CallError, InDoubt, ItemRefused, RunStopped, TryAgain
 from pipeline.models import Kind
 from tests.support.refusals import error_for
 
 
-class Follows(NamedTuple):
-    """What follows for calls that may be repeated, and for a create; `base_s` is the first backoff."""
-
-    repeatable: type[CallError]
-    create: type[CallError]
-    attempts: int = 1
-    create_attempts: int = 1
-    base_s: float = 1.0
+def ruled(kind: Kind, condition: str, override: Override, *, under: str = "", code: str = "") -> CallError:
+    """Make an error under a table with one row changed."""
+    table = table_with({under or condition: override})
+    return error_for(kind, condition, code=code, detail="said", retry_after_s=7.0, table=table)
 
 
-# Every code of api-contract.md.
-CODES = {
-    67200000: Follows(HoldAll, HoldAll),
-    67200001: Follows(HoldAll, HoldAll),
-    67200002: Follows(SlowDown, SlowDown),
-    67200003: Follows(RefreshToken, RefreshToken),
-    67200004: Follows(RunStopped, RunStopped),
-    67200005: Follows(RunPaused, RunPaused),
-    67200006: Follows(RunStopped, RunStopped),
-    67200007: Follows(RunPaused, RunPaused),
-    67200008: Follows(RunStopped, RunStopped),
-    67200009: Follows(RefreshToken, RefreshToken),
-    67200012: Follows(ItemRefused, ItemRefused),
-    67200100: Follows(TryAgain, InDoubt, attempts=4, base_s=1.0),
-    67200101: Follows(RunStopped, RunStopped),
-    68300004: Follows(ItemRefused, ItemRefused),
-    68300005: Follows(TryAgain, InDoubt, attempts=3),
-    68300006: Follows(TryAgain, InDoubt, attempts=4, base_s=2.0),
-    68300007: Follows(ItemRefused, ItemRefused),
-    68300008: Follows(TryAgain, InDoubt, attempts=4, base_s=2.0),
-    68300010: Follows(ItemRefused, ItemRefused),
-}
-UNKNOWN_CODE = Follows(TryAgain, InDoubt, attempts=2)
-STATUSES = {
-    **dict.fromkeys((300, 301, 302, 303, 304, 307, 308), Follows(RunStopped, InDoubt)),
-    **dict.fromkeys((401, 403), Follows(RefreshToken, RefreshToken)),
-    **dict.fromkeys((400, 404, 413, 415, 422), Follows(ItemRefused, ItemRefused)),
-    429: Follows(SlowDown, SlowDown),
-    **dict.fromkeys((408, 500, 501, 502, 503, 504, 520, 599), Follows(TryAgain, InDoubt, attempts=4)),
-}
-ON_THE_WAY = {
-    "not_sent": Follows(TryAgain, TryAgain, attempts=4, create_attempts=4, base_s=0.05),
-    "certificate": Follows(RunStopped, InDoubt),  # and stops the run; unsent it only stops the run
-    "no_answer": Follows(TryAgain, InDoubt, attempts=4),
-    "malformed": Follows(TryAgain, InDoubt, attempts=4),
-    "too_large": Follows(TryAgain, InDoubt, attempts=4),
-    "no_data": Follows(TryAgain, InDoubt, attempts=2),
-    "no_task_id": Follows(TryAgain, InDoubt, attempts=2),
-}
-KINDS = [Kind.SEARCH, Kind.UPLOAD, Kind.CREATE]
-
-
-def check(error: CallError, kind: Kind, follows: Follows) -> None:
-    create = kind is Kind.CREATE
-    assert type(error) is (follows.create if create else follows.repeatable)
-    assert error.attempts == (follows.create_attempts if create else follows.attempts)
-    if isinstance(error, TryAgain):
-        assert error.base_s == follows.base_s
-
-
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("code", CODES)
-def test_every_documented_code_has_the_agreed_consequence(code: int, kind: Kind) -> None:
-    error = error_for(kind, condition_of_code(code), code=str(code))
-    check(error, kind, CODES[code])
-    assert error.code == str(code)
-    assert str(code) in str(error)
-
-
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("status", STATUSES)
-def test_every_http_status_has_the_agreed_consequence(status: int, kind: Kind) -> None:
-    check(error_for(kind, condition_of_status(status)), kind, STATUSES[status])
-
-
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("condition", ON_THE_WAY)
-def test_everything_on_the_way_has_the_agreed_consequence(condition: str, kind: Kind) -> None:
-    check(error_for(kind, condition), kind, ON_THE_WAY[condition])
-
-
-@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(
-    ("code", "row"),
+    ("kind", "condition", "override", "error", "attempts", "base_s"),
     [
-        (67209999, "672"),
-        (67200010, "672"),
-        (68300009, "683"),
-        (68399999, "683"),
-        (99999999, "unknown_code"),
-        (6720, "unknown_code"),
-        (672000000, "unknown_code"),
-        (1, "unknown_code"),
-        (-1, "unknown_code"),
+        pytest.param(Kind.CREATE, "68300008", Override(create="fail"), ItemRefused, 1, 1.0, id="create: fail"),
+        pytest.param(Kind.SEARCH, "68300008", Override(create="fail"), TryAgain, 4, 2.0, id="the other column stays"),
+        pytest.param(Kind.CREATE, "67200100", Override(create="retry"), TryAgain, 4, 1.0, id="create: retry"),
+        pytest.param(Kind.SEARCH, "68300005", Override(attempts=10), TryAgain, 10, 1.0, id="attempts"),
+        pytest.param(Kind.UPLOAD, "68300005", Override(search="fail"), ItemRefused, 3, 1.0, id="upload like search"),
+        pytest.param(Kind.SEARCH, "no_answer", Override(base_s=0.5), TryAgain, 4, 0.5, id="base_s"),
+        pytest.param(Kind.CREATE, "no_answer", Override(base_s=0.5), InDoubt, 1, 0.5, id="a doubt stays a doubt"),
+        pytest.param(Kind.SEARCH, "67200007", Override(search="stop", attempts=2), RunStopped, 2, 1.0, id="stop"),
+        pytest.param(
+            Kind.SEARCH, "67200005", Override(search="retry", attempts=2), TryAgain, 2, 1.0, id="retry with attempts"
+        ),
     ],
 )
-def test_an_unknown_code_goes_by_its_prefix_and_is_never_swallowed(code: int, row: str, kind: Kind) -> None:
-    assert condition_of_code(code) == row
-    error = error_for(kind, row, code=str(code), detail="the vendor's own words")
-    check(error, kind, UNKNOWN_CODE)
-    assert str(code) in error.message
-    assert "the vendor's own words" in error.message
+def test_a_job_may_change_a_row(
+    kind: Kind, condition: str, override: Override, error: type[CallError], attempts: int, base_s: float
+) -> None:
+    found = ruled(kind, condition, override)
+    assert (type(found), found.attempts, found.base_s) == (error, attempts, base_s)
+    assert found.message == error_for(kind, condition, detail="said").message
+    assert (found.code, found.condition, found.sent, found.retry_after_s) == (condition, condition, True, 7.0)
 
 
-def test_there_is_one_table_and_it_holds_exactly_what_is_agreed() -> None:
-    codes = {name for name in ROWS if name.isdigit() and len(name) == 8}
-    assert codes == {str(code) for code in CODES}
-    conditions = set(ROWS) - codes - {"672", "683", "unknown_code"}
-    assert {name for name in conditions if not name.startswith("http_")} == set(ON_THE_WAY)
+@pytest.mark.parametrize(
+    ("condition", "code", "under", "changed"),
+    [
+        pytest.param("683", "68300099", "68300099", True, id="a code without a row gets one"),
+        pytest.param("683", "68300098", "68300099", False, id="another code of that prefix does not"),
+        pytest.param("683", "68300098", "683", True, id="a prefix counts for its codes"),
+        pytest.param("68300008", "68300008", "683", False, id="a row of its own wins over the prefix"),
+        pytest.param("http_5xx", "http_503", "http_503", True, id="one status"),
+        pytest.param("http_5xx", "http_502", "http_503", False, id="another status"),
+        pytest.param("http_5xx", "http_502", "http_5xx", True, id="all of them"),
+    ],
+)
+def test_the_nearest_row_counts(condition: str, code: str, under: str, changed: bool) -> None:
+    found = ruled(Kind.SEARCH, condition, Override(search="stop"), under=under, code=code)
+    assert isinstance(found, RunStopped) is changed
 
 
-@pytest.mark.parametrize("status", range(100, 1000))
-def test_every_status_there_is_finds_a_row(status: int) -> None:
-    assert condition_of_status(status) in ROWS
+@pytest.mark.parametrize("name", [name for name, row in ROWS.items() if row.may_exist])
+@pytest.mark.parametrize("word", sorted({*CLASSES} - {"in_doubt", "fail", "retry"}))
+def test_no_table_calls_a_create_not_executed_that_may_have_been(name: str, word: str) -> None:
+    with pytest.raises(ValueError, match="may have been executed"):
+        table_with({name: Override(create=word)})
 
 
-@pytest.mark.parametrize("condition", ROWS)
-def test_a_create_is_tried_again_only_when_it_was_provably_not_executed(condition: str) -> None:
-    error = error_for(Kind.CREATE, condition)
-    if isinstance(error, TryAgain):
-        assert condition == "not_sent"
-    assert error.attempts == 1 or condition == "not_sent"
+def test_the_table_itself_is_never_changed() -> None:
+    before = dict(ROWS)
+    table_with({"67200005": Override(search="stop", attempts=3), "68300099": Override(create="fail")})
+    assert before == ROWS
 
 
-def test_vendor_text_in_an_error_is_one_line_and_bounded() -> None:
-    message = error_for(Kind.SEARCH, "68300004", detail="a\r\nb\t" + "x" * 10_000).message
-    assert "\n" not in message
-    assert "a b x" in message
-    assert len(message) < 2_200
+@pytest.mark.parametrize("condition", sorted(ROWS))
+def test_a_create_that_was_not_sent_is_never_in_doubt(condition: str) -> None:
+    table = table_with({condition: Override(create="in_doubt")})
+    for sent in (False, True):
+        error = error_for(Kind.CREATE, condition, sent=sent, table=table)
+        assert (isinstance(error, InDoubt), error.may_exist) == (sent, sent)
 
 
-def test_vendor_text_that_is_no_unicode_can_still_be_written_down() -> None:
-    assert b"half a pair" in error_for(Kind.SEARCH, "68300004", detail="half a pair \ud800").message.encode()
+@pytest.mark.parametrize("condition", ["http_3xx", "certificate"])
+def test_a_redirect_or_a_bad_certificate_ends_the_run_and_is_in_doubt_only_if_sent(condition: str) -> None:
+    sent, unsent = error_for(Kind.CREATE, condition), error_for(Kind.CREATE, condition, sent=False)
+    assert isinstance(sent, InDoubt)
+    assert isinstance(end_of_run(sent, TABLE), RunStopped)
+    assert isinstance(unsent, RunStopped)
+    assert isinstance(error_for(Kind.SEARCH, condition), RunStopped)
+
+
+def test_any_other_doubt_lets_the_run_go_on() -> None:
+    errors = {name: error_for(Kind.CREATE, name) for name in ROWS}
+    ending = {name for name, error in errors.items() if isinstance(error, InDoubt) and end_of_run(error, TABLE)}
+    assert ending == {"http_3xx", "certificate"}
+
+
+def test_every_class_of_the_table_has_a_word() -> None:
+    used = {rule.error for row in ROWS.values() for rule in (row.repeatable, row.create)}
+    assert used == set(CLASSES.values())
+
+
+@pytest.mark.parametrize("name", sorted(ROWS))
+def test_by_default_a_create_is_in_doubt_just_where_it_may_have_been_executed(name: str) -> None:
+    row = ROWS[name]
+    assert row.may_exist == (row.create.error is InDoubt)
+
+
+@pytest.mark.parametrize("word", ["fail", "retry"])
+def test_a_job_that_calls_a_doubt_something_else_changes_nothing_about_what_may_exist(word: str) -> None:
+    table = table_with({"67200100": Override(create=word)})
+    error = error_for(Kind.CREATE, "67200100", table=table)
+    assert (type(error), error.may_exist) == (CLASSES[word], True)
+    assert not error_for(Kind.SEARCH, "67200100", table=table).may_exist
+
+
+def test_each_property_of_a_code_stands_in_its_row() -> None:
+    having = {
+        name: {key for key in ("about_picture", "daily", "names_no_task", "unknown", "ends_run") if getattr(row, key)}
+        for name, row in TABLE.items()
+    }
+    assert {name: keys for name, keys in having.items() if keys} == {
+        "67200007": {"daily"},
+        "68300010": {"about_picture"},
+        "672": {"unknown"},
+        "683": {"unknown"},
+        "unknown_code": {"unknown"},
+        "http_3xx": {"ends_run"},
+        "certificate": {"ends_run"},
+        "no_task_id": {"names_no_task"},
+        "picture": {"about_picture"},
+        "incomplete_hits": {"about_picture"},
+        "quota": {"daily"},
+    }
+
+
+@pytest.mark.parametrize("name", sorted(ROWS))
+def test_a_job_changes_about_picture_and_nothing_else_beside_the_rules(name: str) -> None:
+    row, changed = ROWS[name], table_with({name: Override(search="fail", about_picture=not ROWS[name].about_picture)})
+    assert changed[name] == row._replace(
+        repeatable=row.repeatable._replace(error=ItemRefused), about_picture=not row.about_picture
+    )
+    assert {**changed, name: row} == TABLE

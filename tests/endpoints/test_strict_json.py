@@ -110,7 +110,7 @@ def test_depth_is_counted_outside_of_strings(text: str, deeper: bool) -> None:
 
 
 def test_to_count_takes_time_in_proportion_to_the_text() -> None:
-    """A string that never ends is looked at once, not once from each of its quotes."""
+    """A string without an end must not be scanned anew from each of its quotes."""
     assert not nests_deeper('{"' + '\\"[' * 500_000, 1)
     assert nests_deeper("[{" * 500_000, 100)
 

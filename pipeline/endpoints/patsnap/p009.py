@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from pipeline.endpoints.interface import Request
-from pipeline.endpoints.parameters import Day, Locarno, Text, codes
+from pipeline.endpoints.parameters import Day, Locarno, Text, joined_codes
 from pipeline.endpoints.patsnap.similar_designs import Filters, Search
 from pipeline.models import Kind
 
@@ -31,7 +31,7 @@ class P009Filters(Filters):
 
     loc: Locarno | None = Field(default=None, description="Locarno codes joined by AND, OR, NOT")
     assignees: Text | None = None
-    legal_status: Annotated[str | None, codes(LEGAL_STATUS)] = None
+    legal_status: Annotated[str | None, joined_codes(LEGAL_STATUS)] = None
     apply_start_time: Day | None = None
     apply_end_time: Day | None = None
     public_start_time: Day | None = None

@@ -8,7 +8,7 @@ import msgspec
 from pydantic import model_validator
 
 from pipeline.endpoints.interface import Request
-from pipeline.endpoints.parameters import Countries, Text, codes
+from pipeline.endpoints.parameters import Countries, Text, joined_codes
 from pipeline.endpoints.patsnap.p009 import P009Filters
 from pipeline.endpoints.patsnap.similar_designs import Search
 from pipeline.models import Kind
@@ -27,7 +27,7 @@ class P060Filters(P009Filters):
 
     country: Countries | None = None
     main_field: Text | None = None
-    simple_legal_status: Annotated[str | None, codes(SIMPLE_LEGAL_STATUS)] = None
+    simple_legal_status: Annotated[str | None, joined_codes(SIMPLE_LEGAL_STATUS)] = None
     field: Literal["SCORE", "APD", "PBD", "ISD"] | None = None  # type: ignore[assignment]  # P060 also names SCORE
     lang: Literal["original", "cn", "en"] | None = None
     stemming: Literal[0, 1] | None = None

@@ -15,7 +15,7 @@ from pipeline.endpoints import strict_json
 from pipeline.endpoints.interface import Answer, Refusal, Request
 from pipeline.endpoints.parameters import Strict, not_yet
 from pipeline.endpoints.patsnap.envelope import number_in, read_data
-from pipeline.endpoints.strict_json import Score, Text, UsualHit
+from pipeline.endpoints.strict_json import NonEmpty, Score, UsualHit
 from pipeline.models import Hits, Kind
 
 _MOST_RESULTS = 2**53  # beyond it a float is no whole number any more, and a record could not hold it
@@ -108,10 +108,10 @@ def read_hits(answer: Answer, *, endpoint: str, params: Mapping[str, Any]) -> Hi
 class _Full(msgspec.Struct, gc=False):
     """A hit with all that AI39-1 requires, and perhaps more."""
 
-    patent_id: Text
-    patent_pn: Text
-    title: Text
-    url: Text
+    patent_id: NonEmpty
+    patent_pn: NonEmpty
+    title: NonEmpty
+    url: NonEmpty
     score: Score = None
 
 

@@ -191,7 +191,7 @@ def test_a_create_is_in_doubt_after_a_broken_answer(body: bytes) -> None:
 @pytest.mark.parametrize("status", [200, 201, 400, 404, 429, 500, 502])
 @pytest.mark.parametrize("code", [67200002, 67200003, 67200000, 68300004])
 def test_a_create_refused_and_granted_in_one_answer_is_in_doubt(status: int, code: int) -> None:
-    """It would be opened, and paid, once more if the code alone counted."""
+    """The task would be opened, and paid, once more if the code alone counted."""
     for verdict in (True, False):
         contradiction = {"data": {"task_id": "t-1"}, "status": verdict, "error_code": code, "error_msg": "?"}
         assert type(error_of(Kind.CREATE, answer(contradiction, status=status))) is InDoubt
@@ -283,7 +283,7 @@ STATUS = st.sampled_from([200, 200, 200, 201, 204, 302, 400, 401, 403, 404, 408,
 
 
 def outcome(kind: Kind, given: Answer) -> Any:
-    """Read, and hold what is promised of every outcome."""
+    """Read an answer and check what holds for every outcome."""
     value = outcome_of(kind, given)
     if isinstance(value, CallError):
         value.message.encode()
@@ -345,7 +345,7 @@ def test_a_damaged_real_answer_gives_a_value_or_a_call_error(case: str, data: st
     long=1000,
 )
 def test_nesting_at_the_edge_of_the_stack_gives_a_value_or_a_call_error(depth: int, opening: str, field: str) -> None:
-    """Where the parser still copes, nothing after it may fail."""
+    """No depth may break the reading, whatever parser reaches its limit there."""
     closing = "]" if opening == "[" else "}"
     nested = opening * depth + "1" + closing * depth
     for verdict in ("true", "false"):
