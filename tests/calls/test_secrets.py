@@ -3,6 +3,7 @@
 import base64
 import logging
 import traceback
+from typing import Any
 from urllib.parse import quote, quote_plus
 
 import anyio
@@ -25,8 +26,15 @@ from tests.support.misbehaving import (
     envelope,
     http,
 )
+from tests.support.virtual_time import virtual_backend
 
 pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def anyio_backend() -> tuple[str, dict[str, Any]]:
+    return virtual_backend()
+
 
 CANARY_CLIENT = Credentials(client_id="canary/id+&=é", client_secret="canary%secret?")
 CANARY_KEY = Credentials(api_key="canary-key")
