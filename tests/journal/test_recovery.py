@@ -34,6 +34,7 @@ from tests.support.fakes import (
     rows,
     states,
 )
+from tests.support.lengths import lengths, only_short
 
 FOUND = hits()
 LATER = NOW + 600
@@ -362,19 +363,21 @@ class open_store_ready:  # noqa: N801 - reads as a function
         self.memory.close()
 
 
-def test_of_a_tail_torn_at_any_byte_the_whole_lines_are_adopted(torn: Torn) -> None:
-    for size in range(len(torn.tail) + 1):
+@pytest.mark.parametrize("every", lengths(short=23, long=1))
+def test_of_a_tail_torn_at_any_byte_the_whole_lines_are_adopted(torn: Torn, every: int) -> None:
+    for size in sorted({*range(0, len(torn.tail) + 1, every), *(end - less for end in torn.ends for less in (0, 1))}):
         torn.assert_adopted(torn.tail[:size], sum(end <= size for end in torn.ends))
 
 
-def test_of_a_tail_that_turns_to_zeros_at_any_byte_the_whole_lines_are_adopted(torn: Torn) -> None:
+@pytest.mark.parametrize("every", lengths(short=47, long=3))
+def test_of_a_tail_that_turns_to_zeros_at_any_byte_the_whole_lines_are_adopted(torn: Torn, every: int) -> None:
     """The file has its full length, but the last pages never reached the disk."""
-    for size in range(0, len(torn.tail), 3):
+    for size in range(0, len(torn.tail), every):
         zeros = torn.tail[:size] + bytes(len(torn.tail) - size)
         torn.assert_adopted(zeros, sum(end <= size for end in torn.ends))
 
 
-@pytest.mark.parametrize("hole", [1, 7, 64, 512])
+@pytest.mark.parametrize("hole", only_short([1, 7, 64, 512], 64, 512))
 def test_of_a_tail_with_a_hole_anywhere_only_the_lines_before_it_are_adopted(hole: int, torn: Torn) -> None:
     """Pages may reach the disk in any order."""
     for start in range(0, len(torn.tail) - hole, max(hole // 2, 11)):

@@ -35,7 +35,8 @@ from tests.proof.history import MEMORY, Created, read_history, violations
 from tests.proof.mutants import MUTANTS
 from tests.proof.recorder import recording
 from tests.proof.tape import Acknowledged, Event, Executed, Names, Sent, Sync, Tape, Truncate, Write
-from tests.proof.workload import LOCAL, NOW, REMOTE, Vendor, hits_of, run
+from tests.proof.workload import LOCAL, REMOTE, Vendor, hits_of, run
+from tests.support.fakes import NOW
 
 SECTOR = 512
 COUNT = 40

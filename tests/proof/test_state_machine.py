@@ -42,7 +42,8 @@ from pipeline.models import (
 from pipeline.results.record import RecordLines
 from tests.proof.history import Created, read_history, violations
 from tests.proof.power_loss import fast_folder
-from tests.proof.workload import LOCAL, NOW, hits_of, items, job
+from tests.proof.workload import LOCAL, hits_of, items, job
+from tests.support.fakes import NOW
 
 BUDGET = 10_000
 

@@ -23,10 +23,12 @@ from pipeline.results.record import RecordLines
 from pipeline.system.checksum import crc32
 from tests.proof.history import Created, History, read_history, violations
 from tests.proof.power_loss import fast_folder
-from tests.proof.workload import LOCAL, NOW, hits_of, items, job
+from tests.proof.workload import LOCAL, hits_of, items, job
+from tests.support.fakes import NOW
+from tests.support.lengths import lengths
 
 TAIL = 4096
-FLIPS = 500
+FLIPS = lengths(short=60, long=500)
 BUDGET = 5000
 # Numbers of items: settled and committed, written and not committed, created without an outcome, not begun.
 COMMITTED, WRITTEN, CREATING, WAITING = range(20), range(20, 35), range(35, 40), range(40, 60)
@@ -134,22 +136,29 @@ def folders() -> Iterator[Iterator[Path]]:
         yield (Path(base) / str(n) for n in range(10**6))
 
 
-def test_tail_cut_at_any_byte_keeps_every_whole_line(dead: Dead, folders: Iterator[Path]) -> None:
-    for end in range(len(dead.results) - TAIL, len(dead.results) + 1):
+@pytest.mark.parametrize("every", lengths(short=61, long=1))
+def test_tail_cut_at_any_byte_keeps_every_whole_line(dead: Dead, folders: Iterator[Path], every: int) -> None:
+    for end in _lengths(dead.results, len(dead.results) - TAIL, every=every):
         recovered, history = dead.opened(next(folders), dead.results[:end], check=dead.files[CHECK])
         assert violations(history) == [], end
         assert recovered.adopted == dead.results[dead.committed : end].count(b"\n"), end
         assert history.results == dead.results[: dead.results.rindex(b"\n", 0, end) + 1], end
 
 
-def test_tail_that_ends_in_zeros_is_cut_before_them(dead: Dead, folders: Iterator[Path]) -> None:
+@pytest.mark.parametrize("every", lengths(short=301, long=7))
+def test_tail_that_ends_in_zeros_is_cut_before_them(dead: Dead, folders: Iterator[Path], every: int) -> None:
     """A file can have its new size before it has its new bytes."""
-    size = len(dead.results)
-    for zeros in range(1, size - dead.committed, 7):
-        kept = dead.results[: size - zeros]
+    for end in _lengths(dead.results, dead.committed + 1, every=every):
+        kept, zeros = dead.results[:end], len(dead.results) - end
         _, history = dead.opened(next(folders), kept + bytes(zeros), check=dead.files[CHECK])
         assert violations(history) == [], zeros
         assert history.results == kept[: kept.rindex(b"\n") + 1], zeros
+
+
+def _lengths(data: bytes, first: int, *, every: int) -> list[int]:
+    """Every so many lengths of `data` from `first` on, and those at and around the end of each line."""
+    near = {at + beside for at in range(first, len(data)) if data[at] == ord("\n") for beside in (0, 1, 2)}
+    return sorted({*range(first, len(data) + 1, every), *near} - {len(data) + 1})
 
 
 def test_zeros_beyond_the_last_line_are_cut(dead: Dead, folders: Iterator[Path]) -> None:
@@ -165,19 +174,21 @@ def test_file_that_is_shorter_than_what_was_committed_is_refused(dead: Dead, fol
             dead.opened(next(folders), dead.results[: dead.committed - missing], check=None)
 
 
-def test_flipped_bit_in_the_last_committed_line_is_refused(dead: Dead, folders: Iterator[Path]) -> None:
+@pytest.mark.parametrize("flips", FLIPS)
+def test_flipped_bit_in_the_last_committed_line_is_refused(dead: Dead, folders: Iterator[Path], flips: int) -> None:
     start = dead.results.rindex(b"\n", 0, dead.committed - 1) + 1
     dice = random.Random(1)
-    for _ in range(FLIPS):
+    for _ in range(flips):
         changed = _flipped(dead.results, dice.randrange(start, dead.committed), dice)
         with pytest.raises(JournalError, match="was changed"):
             dead.opened(next(folders), changed, check=dead.files[CHECK])
 
 
-def test_flipped_bit_in_the_tail_is_never_believed(dead: Dead, folders: Iterator[Path]) -> None:
+@pytest.mark.parametrize("flips", FLIPS)
+def test_flipped_bit_in_the_tail_is_never_believed(dead: Dead, folders: Iterator[Path], flips: int) -> None:
     """The line is cut, with all that follows, although most changed lines are still records of a waiting item."""
     dice = random.Random(2)
-    for _ in range(FLIPS):
+    for _ in range(flips):
         at = dice.randrange(dead.committed, len(dead.results))
         changed = _flipped(dead.results, at, dice)
         recovered, history = dead.opened(next(folders), changed, check=dead.files[CHECK])
@@ -187,19 +198,21 @@ def test_flipped_bit_in_the_tail_is_never_believed(dead: Dead, folders: Iterator
         assert violations(history) == [], at
 
 
-def test_flipped_bit_in_the_check_harms_no_line(dead: Dead, folders: Iterator[Path]) -> None:
+@pytest.mark.parametrize("every", lengths(short=11, long=1))
+def test_flipped_bit_in_the_check_harms_no_line(dead: Dead, folders: Iterator[Path], every: int) -> None:
     """A check that is not what was written is none."""
     dice = random.Random(3)
-    for at in range(len(dead.files[CHECK])):
+    for at in range(0, len(dead.files[CHECK]), every):
         recovered, history = dead.opened(next(folders), dead.results, check=_flipped(dead.files[CHECK], at, dice))
         assert history.results == dead.results, at
         assert recovered.adopted == dead.results[dead.committed :].count(b"\n"), at
         assert violations(history) == [], at
 
 
+@pytest.mark.parametrize("flips", FLIPS)
 @pytest.mark.parametrize("check", ["none", "of another group"])
 def test_flipped_bit_in_a_tail_without_a_check_never_harms_another_line(
-    dead: Dead, folders: Iterator[Path], check: str
+    dead: Dead, folders: Iterator[Path], check: str, flips: int
 ) -> None:
     """A power loss can take the check, and earlier versions wrote none: a line is then taken as it stands.
 
@@ -208,7 +221,7 @@ def test_flipped_bit_in_a_tail_without_a_check_never_harms_another_line(
     of_another = None if check == "none" else _check_of_another_group(dead, next(folders))
     dice = random.Random(2)
     cut = unnoticed = 0
-    for _ in range(FLIPS):
+    for _ in range(flips):
         at = dice.randrange(dead.committed, len(dead.results))
         changed = _flipped(dead.results, at, dice)
         recovered, history = dead.opened(next(folders), changed, check=of_another)
@@ -221,8 +234,8 @@ def test_flipped_bit_in_a_tail_without_a_check_never_harms_another_line(
         said = msgspec.json.decode(dead.results[start:end])
         names = (said["item"], said["task"]["task_id"] if said["task"] else said["item"], "calls are counted")
         assert all(any(name in text for name in names) for text in wrong), (at, wrong)
-    assert cut > FLIPS // 10
-    assert 0 < unnoticed < FLIPS // 4
+    assert cut > flips // 10
+    assert 0 < unnoticed < flips // 4
 
 
 def _check_of_another_group(dead: Dead, folder: Path) -> bytes:
