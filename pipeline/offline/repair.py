@@ -5,7 +5,8 @@ and asks for another repair.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 
 from pipeline.errors import JournalError, OtherVersion
@@ -49,15 +50,15 @@ def repair(folder: Path, *, job: str) -> list[str]:
     believed = resumed or (aside is not None and aside.name.endswith(f"-{number}"))
     old = Salvage(aside, believed=believed) if aside is not None else None
     try:
-        rebuild = Rebuild(new, old, results=RESULTS)
-        damage = take_lines(folder / RESULTS, is_ours(old, job, read_check(folder / CHECK)), rebuild.add_line)
-        rebuild.finish()
+        with closing(Rebuild(new, old, results=RESULTS)) as rebuild:
+            damage = take_lines(folder / RESULTS, is_ours(old, job, read_check(folder / CHECK)), rebuild.add_line)
+            rebuild.finish()
+            places = rebuild.places()
     finally:
         if old is not None:
             old.close()
             Path(f"{aside}-shm").unlink(missing_ok=True)
-    done = list(_replace_results(folder, rebuild, damage, number))
-    rebuild.close()
+    done = list(_replace_results(folder, places, damage, number))
     new.replace(folder / JOURNAL)
     sync_names(folder)
     (folder / REPAIRING).unlink()
@@ -95,10 +96,9 @@ def _set_aside(folder: Path, number: int) -> Path | None:
     return aside
 
 
-def _replace_results(folder: Path, rebuild: Rebuild, damage: Damage, number: int) -> Iterator[str]:
+def _replace_results(folder: Path, kept: Sequence[tuple[int, int]], damage: Damage, number: int) -> Iterator[str]:
     """Replace a damaged results.jsonl by its valid lines alone; yield what was done."""
     results = folder / RESULTS
-    kept = rebuild.places()
     if not damage.bytes:
         yield f"{RESULTS}: {len(kept):,} lines, all of them whole; left as it is"
         return
