@@ -306,7 +306,7 @@ class Doubtful:
 
 
 @dataclass(frozen=True, slots=True)
-class Lapsed:
+class Expired:
     """The vendor's links expired before the task could be created, and those of a second search did too."""
 
     problem: Problem
@@ -320,4 +320,4 @@ class PutBack:
 
 
 Settled = Tasked | NoHits | SearchOnly
-Outcome = Settled | Failed | Lapsed | Doubtful | PutBack
+Outcome = Settled | Failed | Expired | Doubtful | PutBack

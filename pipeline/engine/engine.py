@@ -1,13 +1,13 @@
-"""Many items at once, each by `process`, and how each ended.
+"""Many items at once, each by `process_item`, and how each ended.
 
-A failed item is a value; what leaves `Engine.run` as an exception is a journal that cannot be written, or a bug.
+A failed item is a value; the exceptions that leave `Engine.run` are a journal that cannot be written, or a bug.
 """
 
+import contextlib
 import logging
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import aclosing
-from typing import assert_never
 
 import anyio
 from anyio.abc import TaskGroup
@@ -16,10 +16,11 @@ from pipeline.endpoints.consequences import row_for
 from pipeline.engine.intake import Intake
 from pipeline.engine.item import process_item
 from pipeline.engine.meter import ItemMeter
-from pipeline.engine.order import Feed, Handout
+from pipeline.engine.order import Order, Queue
 from pipeline.engine.outcomes import after_doubt, doubtful, problem_of
 from pipeline.engine.parts import Ports
-from pipeline.engine.stops import Doubts, Systemic
+from pipeline.engine.recording import record, share_with_twins
+from pipeline.engine.stops import DoubtRate, SystemicRefusals
 from pipeline.errors import (
     CallError,
     Code,
@@ -33,54 +34,41 @@ from pipeline.errors import (
     SpecError,
     Stopping,
 )
-from pipeline.models import (
-    SETTLED,
-    Doubtful,
-    Failed,
-    Kind,
-    Lapsed,
-    NoHits,
-    Outcome,
-    Problem,
-    PutBack,
-    SearchOnly,
-    State,
-    Tasked,
-    Work,
-)
+from pipeline.models import Doubtful, Expired, Failed, Kind, Outcome, PutBack, State, Tasked, Work
 from pipeline.results.record import RecordLines
 
 _log = logging.getLogger(__name__)
 
 
 class Engine:
-    """Runs all items of one job. `tally` counts the items already in; `ended_by` says what ended the run early."""
+    """Runs all items of one job. `ended_by` is what ended the run early, None while nothing did."""
 
     def __init__(self, ports: Ports, intake: Intake, records: RecordLines, *, tally: Mapping[State, int]) -> None:
-        self._tally = Counter(tally)
+        """`tally` counts the items that are in already."""
         self.ended_by: PipelineError | None = None
+        self._tally = Counter(tally)
         self._ports = ports
         self._table = ports.spec.api.table
         self._intake = intake
         self._records = records
-        self._systemic = Systemic()
-        self._doubts = Doubts()
-        self._again: list[int] = []  # items that failed only because the run's retries were used up
+        self._refusals = SystemicRefusals()
+        self._doubts = DoubtRate()
+        self._out_of_retries: list[int] = []  # items that failed only because the run's retries were used up
         self._meters: set[ItemMeter] = set()
-        self._broken: JournalError | None = None
+        self._journal_error: JournalError | None = None
 
     def items(self) -> dict[State, int]:
-        """Items per state, those that came in meanwhile included."""
+        """Count the items per state, with those that came in meanwhile."""
         return {state: self._tally[state] + self._intake.tally[state] for state in State}
 
     @property
     def in_flight(self) -> int:
         """Items of which something has been sent and that have not ended yet."""
-        return sum(meter.began for meter in self._meters)
+        return sum(meter.has_sent for meter in self._meters)
 
     @property
     def all_in(self) -> bool:
-        """Whether every item of the job has been read."""
+        """True once every item of the job has been read."""
         return self._intake.done
 
     def stop_intake(self, reason: PipelineError) -> None:
@@ -99,8 +87,8 @@ class Engine:
         self._ports.vendor.stop()
 
     def journal_failed(self, error: JournalError) -> None:
-        """Send nothing more; answers under way are waited for, because the journal keeps what is paid aside."""
-        self._broken = self._broken or error
+        """Send nothing more; answers under way are waited for, because their lines are kept in the emergency file."""
+        self._journal_error = self._journal_error or error
         self.stop_calls(error)
 
     async def run(self, *, limit: int | None = None) -> None:
@@ -109,16 +97,25 @@ class Engine:
         Raises JournalError, but only when nothing is under way any more.
         """
         begun = await self._pass(limit)
-        if self.ended_by is None and (limit is None or begun < limit):
+        if self._may_go_on(begun, limit):
             await self._second_pass()
-        if self.ended_by is None and (limit is None or begun < limit):
+        if self._may_go_on(begun, limit):
             begun += await self._pass(None if limit is None else limit - begun, doubtful=True)
-        if self.ended_by is None and (limit is None or begun < limit):
-            await self._settle_twins()
+        if self._may_go_on(begun, limit):
+            twins = share_with_twins(self._ports.ledger, self._records, generation=self._intake.generation)
+            async for state in twins:
+                self._tally[State.PENDING] -= 1
+                self._tally[state] += 1
+
+    def _may_go_on(self, begun: int, limit: int | None) -> bool:
+        return not self._has_ended() and (limit is None or begun < limit)
+
+    def _has_ended(self) -> bool:
+        return self.ended_by is not None
 
     async def _second_pass(self) -> None:
-        """Begin once more what was not tried again because the vendor failed too often, if that is over."""
-        again, self._again = self._again, []
+        """Begin the items once more that failed for want of retries, if there are retries again."""
+        again, self._out_of_retries = self._out_of_retries, []
         if not again or not self._ports.vendor.retries_left:
             return
         _log.info("run.second_pass items=%s", len(again))
@@ -131,45 +128,43 @@ class Engine:
     async def _pass(self, limit: int | None, *, doubtful: bool = False) -> int:
         """Work on every waiting item, at most `limit`; return how many were begun.
 
-        With `doubtful`, on those in doubt that may be created once more.
+        With `doubtful`, work on those in doubt that may be created once more.
         """
-        feed = Feed(self._ports.ledger.waiting, self._intake, self._tally, now=self._ports.now, ended=self._has_ended)
-        async with aclosing(feed.doubtful() if doubtful else feed.items()) as items:
-            handout = Handout(items, limit)
+        waiting = self._ports.ledger.waiting
+        order = Order(waiting, self._intake, self._tally, now=self._ports.now, ended=self._has_ended)
+        async with aclosing(order.doubtful() if doubtful else order.items()) as items:
+            queue = Queue(items, limit)
             async with anyio.create_task_group() as workers:
                 if not self._intake.done:
                     workers.start_soon(self._take_in)
-                workers.start_soon(self._work, handout, workers, self._ports.spec.max_in_flight)
-        if self._broken is not None:
-            raise self._broken
-        return handout.given
+                workers.start_soon(self._work, queue, workers, self._ports.spec.max_in_flight)
+        if self._journal_error is not None:
+            raise self._journal_error
+        return queue.begun
 
-    async def _work(self, handout: Handout, workers: TaskGroup, most: int) -> None:
-        """Carry one item after the other; with the first, call in one more worker until there are `most`."""
+    async def _work(self, queue: Queue, workers: TaskGroup, most: int) -> None:
+        """Process one item after the other; with the first, start one more worker until there are `most`."""
         try:
-            while (work := await handout.next()) is not None and not self._has_ended():
+            while (work := await queue.next()) is not None and not self._has_ended():
                 if most > 1:
-                    workers.start_soon(self._work, handout, workers, most - 1)
+                    workers.start_soon(self._work, queue, workers, most - 1)
                     most = 1
-                await self._carry(work)
+                await self._process(work)
         except JournalError as error:
             self.journal_failed(error)
-        if handout.left:
+        if queue.has_more:
             self._intake.stop()
-
-    def _has_ended(self) -> bool:
-        return self.ended_by is not None
 
     async def _take_in(self) -> None:
         try:
             await self._intake.run()
-        except SpecError as error:  # a manifest that breaks off, say: what is in flight is still finished
+        except SpecError as error:  # a manifest that breaks off, say: items in flight are still finished
             self.stop_intake(error)
         except JournalError as error:
             self.journal_failed(error)
 
-    async def _carry(self, work: Work) -> None:
-        """Process one item and record how it ended. Shielded: what is paid is recorded whatever happens around it."""
+    async def _process(self, work: Work) -> None:
+        """Process one item and record its outcome; the recording is shielded, because the outcome is paid."""
         before = State.SEARCHED if work.hits is not None else State.PENDING
         if work.doubt is not None:
             before = State.IN_DOUBT
@@ -180,7 +175,7 @@ class Engine:
             if work.doubt is not None:
                 outcome = after_doubt(work.doubt, outcome)
             with anyio.CancelScope(shield=True):
-                after = await self._record(work, outcome)
+                after = await record(work, outcome, steps=self._ports.ledger.steps, records=self._records)
             self._tally[before] -= 1
             self._tally[after] += 1
         except JournalError as error:
@@ -198,101 +193,49 @@ class Engine:
             if given_up.ends_run is not None:
                 self._end_with(given_up.ends_run)
             else:
-                self._again.append(work.ord)
+                self._out_of_retries.append(work.ord)
             return outcome
         except CallError as error:
             return self._unsettled(work, meter, error)
-        self._systemic.passed()
+        self._refusals.passed()
         if isinstance(settled, Tasked):
             self._doubts.known()
         return settled
 
-    def _unsettled(self, work: Work, meter: ItemMeter, error: CallError) -> Failed | Lapsed | Doubtful | PutBack:
+    def _unsettled(self, work: Work, meter: ItemMeter, error: CallError) -> Failed | Expired | Doubtful | PutBack:
+        """Turn the error of a call into the item's outcome, and into the end of the run where it says so.
+
+        1. Calls make no sense any more: the run ends, the item waits.
+        2. The create may exist: the item is in doubt.
+        3. The links expired, also those of a second search: the item is expired.
+        4. Everything else: the item failed.
+        """
+        row = row_for(error, self._table)
         if isinstance(error, RunPaused | RunStopped):
             self._end_with(error)
             return PutBack(work.hits)
         if isinstance(error, InDoubt):
-            self._watch_doubt(error)
+            with self._stopped_by_rate():
+                self._doubts.doubtful(error.code, names_no_task=row is not None and row.names_no_task)
             return doubtful(error, meter.sent_at)
-        return self._failed(meter.stage, error)
-
-    def _failed(self, stage: str, error: CallError) -> Failed | Lapsed:
         if error.code == Code.EXPIRED:
-            return Lapsed(problem_of(stage, error))
+            return Expired(problem_of(meter.stage, error))
         if isinstance(error, ItemRefused):
-            if stage == "create" and error.sent:
+            if meter.stage == "create" and error.sent:
                 self._doubts.known()
-            row = row_for(error, self._table)
             if row is None or not row.about_picture:
-                self._watch_refusal(error)
-        return Failed(problem_of(stage, error))
+                with self._stopped_by_rate():
+                    self._refusals.refused(error.code, error.message)
+        return Failed(problem_of(meter.stage, error))
 
-    def _watch_refusal(self, error: ItemRefused) -> None:
+    @contextlib.contextmanager
+    def _stopped_by_rate(self) -> Iterator[None]:
         try:
-            self._systemic.refused(error.code, error.message)
-        except RunStopped as systemic:
-            self.stop_calls(systemic)
-
-    def _watch_doubt(self, error: InDoubt) -> None:
-        try:
-            row = row_for(error, self._table)
-            self._doubts.doubtful(error.code, names_no_task=row is not None and row.names_no_task)
-        except RunStopped as systemic:
-            self.stop_calls(systemic)
+            yield
+        except RunStopped as reason:
+            self.stop_calls(reason)
 
     def _end_with(self, error: RunPaused | RunStopped) -> None:
-        # A budget that is used up ends each item at its own next call; what is reserved already still goes.
+        # A budget that is used up ends each item at its own next call; calls that are reserved already still go.
         end = self.stop_intake if error.code == Code.BUDGET else self.stop_calls
         end(error)
-
-    async def _record(self, work: Work, outcome: Outcome) -> State:
-        """Make an outcome durable; return the item's new state."""
-        steps = self._ports.ledger.steps
-        match outcome:
-            case Tasked() | NoHits() | SearchOnly():
-                state, line, task = self._records.settled(work, outcome)
-                await steps.settle(work, state, line, task)
-                return state
-            case Failed(problem):
-                _log_open(work, State.FAILED, problem)
-                await steps.leave_open(work, State.FAILED, problem, work.hits)
-                return State.FAILED
-            case Lapsed(problem):
-                _log_open(work, State.EXPIRED, problem)
-                await steps.leave_open(work, State.EXPIRED, problem, work.hits)
-                return State.EXPIRED
-            case Doubtful(problem):
-                _log_open(work, State.IN_DOUBT, problem)
-                await steps.leave_open(work, State.IN_DOUBT, problem, work.hits)
-                return State.IN_DOUBT
-            case PutBack(hits):
-                steps.put_back(work, hits)
-                if work.doubt is not None:
-                    return State.IN_DOUBT
-                return State.SEARCHED if hits is not None else State.PENDING
-            case _:
-                assert_never(outcome)
-
-    async def _settle_twins(self) -> None:
-        """Give every item that shows an earlier item's picture that item's hits and task, without a call."""
-        after = 0
-        while batch := await self._ports.ledger.waiting.take_twins(after=after, generation=self._intake.generation):
-            for twin, first_ord in batch:
-                after = twin.ord
-                id_, state, line, problem = await self._ports.ledger.waiting.standing(first_ord)
-                if state in SETTLED and line is not None:
-                    await self._ports.ledger.steps.settle(twin, state, self._records.twin(twin, line), None)
-                    self._tally[state] += 1
-                elif problem is not None:
-                    message = f"shows the same picture as {id_!r}, which is open: {problem.message}"
-                    shared = Problem(problem.stage, Code.SAME_PICTURE, message, "retry", True)
-                    await self._ports.ledger.steps.leave_open(twin, State.FAILED, shared, None)
-                    self._tally[State.FAILED] += 1
-                else:
-                    continue
-                self._tally[State.PENDING] -= 1
-
-
-def _log_open(work: Work, state: State, problem: Problem) -> None:
-    told = (work.item.id, problem.stage, problem.code, problem.message)
-    _log.warning(f"item.{state.word} item=%s stage=%s code=%s %s", *told)

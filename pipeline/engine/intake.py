@@ -1,4 +1,4 @@
-"""Brings the job's items into the journal, in batches, while the first ones are already worked on."""
+"""The intake of a job's items into the journal, in batches, while the first ones are already worked on."""
 
 import functools
 import logging
@@ -19,7 +19,13 @@ _SHOWN = 10
 
 
 class Intake:
-    """Reads `items` once. `tally` and `repeated` count as it goes; `done` once all are in."""
+    """One reading of a job's items.
+
+    generation   the number of this reading
+    tally        new items per state, so far
+    repeated     rows with an id that came before, so far
+    done         True once no more items will come
+    """
 
     def __init__(
         self,
@@ -42,11 +48,11 @@ class Intake:
         self._ending = False
 
     def skip(self) -> None:
-        """The journal knows all items of this job already."""
+        """Read nothing: the journal knows all items of this job already."""
         self.done = True
 
     def stop(self) -> None:
-        """Take no more in; the next run reads the rest."""
+        """Let no more items in; the next run reads the rest."""
         self._ending = True
 
     async def run(self) -> None:
@@ -70,19 +76,19 @@ class Intake:
                     _log_kept(admitted.changes)
                 else:
                     changed.extend(admitted.changes[: _SHOWN + 1 - len(changed)])
-                self._tell()
+                self._wake_waiters()
             if changed:
                 raise SpecError(*_differences(changed))
             if not self._ending:
                 await self._journal.close_admission(self.generation, self._fingerprint)
         finally:
             self.done = True
-            self._tell()
+            self._wake_waiters()
 
     async def run_whole(self) -> None:
-        """Admit every item before any is worked on, or none: whatever ends it leaves the journal as it was.
+        """Admit every item before any is worked on, or none: an error, or a kill, leaves the journal as it was.
 
-        Raises SpecError as `run` does. The items count in the journal's own counts, not in `tally`.
+        Raises SpecError as `run` does. `tally` stays empty: the journal's own counts have these items.
         """
         changed = await self._journal.admit_whole(
             iter(functools.partial(_next_batch, iter(self._items)), []),
@@ -101,7 +107,7 @@ class Intake:
         if not self.done:
             await self._more.wait()
 
-    def _tell(self) -> None:
+    def _wake_waiters(self) -> None:
         self._more.set()
         self._more = anyio.Event()
 

@@ -1,4 +1,4 @@
-"""One item all the way: upload, search, select, task. Knows the vendor and the journal only as protocols."""
+"""The way of one item: upload, search, select, task. Vendor and journal are known as protocols alone."""
 
 import anyio
 
@@ -12,26 +12,26 @@ from pipeline.system.clock import from_the_future
 
 
 async def process_item(work: Work, ports: Ports, meter: ItemMeter) -> Settled:
-    """Take one item all the way; once more from the start when its links expired on the way."""
+    """Take one item all the way, and once more from the start if its links expired before they were used."""
     try:
-        return await _whole_way(work, ports, meter)
+        return await _process_once(work, ports, meter)
     except ItemRefused as error:
         if error.code != Code.EXPIRED:
             raise
-    meter.starts_anew()
+    meter.forget_links()
     ports.ledger.steps.forget(work)
     work.hits = work.upload = None
-    return await _whole_way(work, ports, meter)
+    return await _process_once(work, ports, meter)
 
 
-async def _whole_way(work: Work, ports: Ports, meter: ItemMeter) -> Settled:
-    """Item -> (upload) -> search -> select -> task. Raises what stops it on the way."""
+async def _process_once(work: Work, ports: Ports, meter: ItemMeter) -> Settled:
+    """Upload a local picture, search, select hits, create the task. Raises what a call raises."""
     spec = ports.spec
     url = await _reachable(work, ports, meter)
     meter.stage = "search"
     if work.hits is None:
         work.hits = await ports.vendor.call(ports.endpoints.search, url, meter)
-    meter.rests_on(work.hits.at)
+    meter.depends_on_links_from(work.hits.at)
     choice = choose(work.hits, min_score=spec.search.min_score, max_hits=spec.task.max_hits)
     if choice is None:
         return NoHits(work.hits)
@@ -45,7 +45,7 @@ async def _whole_way(work: Work, ports: Ports, meter: ItemMeter) -> Settled:
 
 
 async def _reachable(work: Work, ports: Ports, meter: ItemMeter) -> str:
-    """The picture's URL at the vendor; a local picture is uploaded unless an earlier upload still lives."""
+    """Return a URL of the picture; a local picture is uploaded unless an earlier upload can still be used."""
     if not work.item.local:
         return work.item.source
     if work.upload is None or _expired(work.upload, ports.now()):
@@ -55,7 +55,7 @@ async def _reachable(work: Work, ports: Ports, meter: ItemMeter) -> str:
         work.sha256 = picture.sha256
         if work.hits is None:
             ports.ledger.steps.uploaded(work, work.upload, picture.sha256)
-    meter.rests_on(work.upload.expires_at - UPLOAD_LIFE_S)
+    meter.depends_on_links_from(work.upload.expires_at - UPLOAD_LIFE_S)
     return work.upload.url
 
 

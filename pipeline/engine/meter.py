@@ -1,4 +1,4 @@
-"""The counting of one item's calls, each made durable before its first byte."""
+"""The meter of one item's calls: each is counted, and made durable before its first byte (ports.Meter)."""
 
 from pipeline.engine.parts import Ports
 from pipeline.errors import Code, ItemRefused
@@ -7,29 +7,34 @@ from pipeline.system.clock import Age, Clocks
 
 
 class ItemMeter:
-    """Counts one item's calls, and makes each durable before its first byte. `began` once anything was sent."""
+    """Counts the calls of one item.
+
+    stage      of the item: read | upload | search | create
+    has_sent   True once any call was sent
+    sent_at    when the last call was sent (epoch seconds); None before that
+    """
 
     def __init__(self, work: Work, ports: Ports) -> None:
         self.stage = "read"
-        self.began = False
-        self.sent_at: float | None = None  # the last call's
+        self.has_sent = False
+        self.sent_at: float | None = None
         self._work = work
         self._steps = ports.ledger.steps
         self._budget = ports.ledger.budget
         self._clocks = Clocks(ports.now, ports.steady)
-        self._ages: list[Age] = []
+        self._links: list[Age] = []
         self._intended = False
         self._reserved = False
         self._may_exist = False
         self._request_id: str | None = None  # of the attempt that is made
 
-    def rests_on(self, at: float) -> None:
-        """The next calls rest on an upload or a search that was answered `at`: no call rests on one that expires."""
-        self._ages.append(Age(at, self._clocks))
+    def depends_on_links_from(self, at: float) -> None:
+        """Refuse further calls of this item once links from an answer at `at` are within 15 minutes of their end."""
+        self._links.append(Age(at, self._clocks))
 
-    def starts_anew(self) -> None:
-        """The next calls rest on nothing."""
-        self._ages.clear()
+    def forget_links(self) -> None:
+        """Let further calls depend on no links: they are asked for again."""
+        self._links.clear()
 
     async def before(self, kind: Kind, request_id: str) -> None:
         """Reserve the call; for a create also make the intent durable. Raises ItemRefused on expired links."""
@@ -39,14 +44,14 @@ class ItemMeter:
         self._reserved = True
         if kind is Kind.CREATE:
             assert self._work.hits is not None
-            self._intended = True  # from here on, also for who is cancelled meanwhile: it is on its way to the disk
+            self._intended = True  # already now: if we are cancelled while we wait, the intent still reaches the disk
             await self._steps.intend(self._work, self._work.hits, request_id=request_id, at=self._clocks.wall())
 
     def sent(self, kind: Kind) -> None:
         """Count the call: from here on it may be paid. Raises ItemRefused as `before` does, or JournalError."""
         self._refuse_expired(kind)  # the machine may have slept between the intent and the permit
         self._budget.sent(kind)
-        self.began = True
+        self.has_sent = True
         self.sent_at = self._clocks.wall()
         self._reserved = False
         self._work.calls.add(kind)
@@ -65,7 +70,7 @@ class ItemMeter:
         self._may_exist = True
 
     def _refuse_expired(self, kind: Kind) -> None:
-        for age in self._ages:
+        for age in self._links:
             if kind is not Kind.UPLOAD and age.seconds > HITS_LIFE_S - EXPIRY_MARGIN_S:
                 raise ItemRefused(
                     "the vendor's links expired before they were used",

@@ -1,4 +1,4 @@
-"""What is worked on next: what expires first goes first, the rest in the job's order, as it comes in."""
+"""The order of work: items with something paid that expires first, then the rest as the job lists them."""
 
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
@@ -10,11 +10,14 @@ from pipeline.engine.intake import Intake
 from pipeline.models import State, Work
 from pipeline.ports import WaitingItems
 
-_TOGETHER = 32  # items taken at once: those whose search is paid bring their hits along, up to 100 KB each
+BATCH = 32  # items read at once by their numbers: searched ones bring their hits along, up to 100 KB each
 
 
-class Feed:
-    """The waiting items of one pass, each once. `tally` follows items whose hits turn out too old."""
+class Order:
+    """The waiting items of one pass, each once.
+
+    `tally` is kept right where the hits of an item turn out to be too old. `ended` says whether to stop early.
+    """
 
     def __init__(
         self,
@@ -30,11 +33,11 @@ class Feed:
         self._tally = tally
         self._now = now
         self._ended = ended
-        # An item on its way may look like one that waits: its hits expired and are searched again, say.
+        # An item that is worked on may look like one that waits: its hits expired and are searched again, say.
         self._given: set[int] = set()
 
     async def items(self) -> AsyncGenerator[Work, None]:
-        """Items whose hits are paid, then uploaded ones, each by what expires first; then the rest."""
+        """Yield items whose hits are paid, then uploaded ones, each by what expires first; then the rest."""
         while self._tally[State.SEARCHED] and not self._intake.done:
             await self._intake.more()  # which of the paid ones are still listed is known once all items are in
         for state in (State.SEARCHED, State.PENDING):
@@ -51,23 +54,23 @@ class Feed:
                 yield work
 
     async def doubtful(self) -> AsyncGenerator[Work, None]:
-        """Items in doubt that may be created once more."""
+        """Yield items in doubt that may be created once more."""
         after = 0
         while not self._ended():
             batch = await self._waiting.take_doubtful(after=after, generation=self._intake.generation, now=self._now())
             if not batch:
                 return
             after = batch[-1].ord
-            for work in _each(batch):
+            for work in drained(batch):
                 yield work
 
     async def _expiring(self, state: State) -> AsyncGenerator[Work, None]:
         found = await self._waiting.expiring(state, generation=self._intake.generation, now=self._now())
         ords = [ord_ for ord_ in found if ord_ not in self._given]
-        for start in range(0, len(ords), _TOGETHER):
+        for start in range(0, len(ords), BATCH):
             if self._ended():
                 return
-            for work in _each(await self._waiting.take_these(ords[start : start + _TOGETHER], now=self._now())):
+            for work in drained(await self._waiting.take_these(ords[start : start + BATCH], now=self._now())):
                 yield work
 
     async def _rest(self) -> AsyncGenerator[Work, None]:
@@ -77,39 +80,47 @@ class Feed:
             batch = await self._waiting.take(
                 State.PENDING, after=after, generation=self._intake.generation, now=self._now()
             )
+            # Three cases:
+            # 1. There are more: go on behind them.
+            # 2. There are none, and all items were in before we asked: this was the end.
+            # 3. There are none yet: wait until more come in.
             if batch:
                 after = batch[-1].ord
             elif all_in:
                 return
             else:
                 await self._intake.more()
-            for work in _each(batch):
+            for work in drained(batch):
                 if work.ord not in self._given:
                     yield work
 
 
-def _each(batch: list[Work]) -> Iterator[Work]:
-    """The items of a batch in order, none of them kept: what an item is given on its way would stay as long."""
+def drained(batch: list[Work]) -> Iterator[Work]:
+    """Pop items one at a time, so that the list does not keep finished items (100 KB of hits each) alive."""
     batch.reverse()
     while batch:
         yield batch.pop()
 
 
-class Handout:
-    """Items given to whoever is free, at most `limit`; `given` counts, `left` says that there are more than that."""
+class Queue:
+    """Items for workers, one at a time, at most `limit` of them.
+
+    begun      how many were given out
+    has_more   True once an item came that `limit` forbids
+    """
 
     def __init__(self, items: AsyncIterator[Work], limit: int | None) -> None:
-        self.given = 0
-        self.left = False
+        self.begun = 0
+        self.has_more = False
         self._items = items
         self._limit = limit
-        self._turn = anyio.Lock(fast_acquire=True)
+        self._lock = anyio.Lock(fast_acquire=True)
 
     async def next(self) -> Work | None:
-        """The next item, as soon as there is one; None when there are no more."""
-        async with self._turn:
-            if self.left or (work := await anext(self._items, None)) is None:
+        """Return the next item as soon as there is one; None when no more may be begun."""
+        async with self._lock:
+            if self.has_more or (work := await anext(self._items, None)) is None:
                 return None
-            self.left = self.given == self._limit
-            self.given += not self.left
-            return None if self.left else work
+            self.has_more = self.begun == self._limit
+            self.begun += not self.has_more
+            return None if self.has_more else work

@@ -1,38 +1,38 @@
-"""Errors to outcomes: problems, doubts, and what the second create of an item in doubt came to."""
+"""Errors turned into outcomes: problems, doubts, and the outcome of a second create for an item in doubt."""
 
 from dataclasses import replace
 from typing import assert_never
 
 from pipeline.errors import CallError, Code, InDoubt, ItemRefused
-from pipeline.models import Doubtful, Failed, Lapsed, NoHits, Outcome, Problem, PutBack, SearchOnly, Tasked
+from pipeline.models import Doubtful, Expired, Failed, NoHits, Outcome, Problem, PutBack, SearchOnly, Tasked
 from pipeline.system.clock import iso
 
 
 def doubtful(error: InDoubt, sent_at: float | None) -> Doubtful:
-    """A create that may exist: what happened, when, and who decides."""
+    """Turn the error of a create that may exist into an outcome; its message says when the create was sent."""
     when = "" if sent_at is None else f" (sent {iso(sent_at)})"
     problem = problem_of("create", error)
     return Doubtful(replace(problem, message=f"{problem.message}{when}; it may exist and be paid"))
 
 
 def after_doubt(doubt: Problem, outcome: Outcome) -> Outcome:
-    """What the second create of an item in doubt came to: only a task ends the doubt about the first."""
+    """Return the outcome of an item in doubt whose second create ended so: only a task ends the doubt."""
     match outcome:
         case Tasked() | PutBack():
             return outcome
         case Doubtful(problem):
             return Doubtful(problem.with_earlier(doubt))
-        case Failed(problem) | Lapsed(problem):
-            said = f"was tried and failed: {problem.message}"
+        case Failed(problem) | Expired(problem):
+            second = f"was tried and failed: {problem.message}"
         case NoHits() | SearchOnly():
-            said = "was not made: a new search found nothing to make it of"
+            second = "was not made: a new search found nothing to make it of"
         case _:
             assert_never(outcome)
-    return Doubtful(replace(doubt, message=f"{doubt.message}; a second create {said}"))
+    return Doubtful(replace(doubt, message=f"{doubt.message}; a second create {second}"))
 
 
 def problem_of(stage: str, error: CallError) -> Problem:
-    """What a failed call means for its item."""
+    """Return the problem of an item whose call failed at `stage`."""
     consequence = "in_doubt" if isinstance(error, InDoubt) else "fail" if isinstance(error, ItemRefused) else "retry"
     return Problem(
         stage=stage,

@@ -1,4 +1,4 @@
-"""The parts an item needs while it is worked on."""
+"""The parts that an item needs while it is worked on."""
 
 import time
 from collections.abc import Callable
@@ -15,7 +15,16 @@ from pipeline.system.clock import steady
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """What an item needs on its way; `read_picture` reads and checks a local picture in a thread."""
+    """The parts of one run.
+
+    spec           the job
+    endpoints      the vendor's endpoints that the job asks
+    vendor         makes the paid calls
+    ledger         the durable state
+    read_picture   reads and checks a local picture; it blocks, so it runs in a thread
+    now, steady    the wall clock (epoch seconds), and one that is never set and counts sleep
+    reading        lets only a few pictures be read at once: each may hold 100 million pixels
+    """
 
     spec: JobSpec
     endpoints: Endpoints
@@ -24,5 +33,4 @@ class Ports:
     read_picture: Callable[[str], Picture]
     now: Callable[[], float] = time.time
     steady: Callable[[], float] = steady
-    # A decoded picture may hold 100 million pixels: only a few at a time.
     reading: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(4))

@@ -1,6 +1,6 @@
-"""When to stop a run: every picture is refused for one reason (Systemic), or too many creates end in doubt (Doubts).
+"""Reasons to stop a run: pictures are refused alike (SystemicRefusals), or many creates end in doubt (DoubtRate).
 
-Both are pure counters: the caller reports outcomes, and does what they answer.
+Both only count: the caller reports outcomes, and stops the run when one of them raises RunStopped.
 """
 
 from collections import Counter, deque
@@ -8,10 +8,10 @@ from collections import Counter, deque
 from pipeline.errors import Code, RunStopped
 
 
-class Systemic:
-    """Stops a run whose pictures are all refused for the same reason: the job is wrong, not the pictures.
+class SystemicRefusals:
+    """Refusals of pictures for the same reason, so many that the job must be wrong, not the pictures.
 
-    That is 20 items in a row with one code, or half of the first 50 (and at least 10).
+    Too many are 20 items in a row with one code, or half of the first 50 (and at least 10).
     """
 
     FIRST, SHARE, ROW = 50, 10, 20
@@ -27,7 +27,7 @@ class Systemic:
         self._row = ("", 0)
 
     def refused(self, code: str, message: str) -> None:
-        """Count a refused item. Raises RunStopped when it is systemic."""
+        """Count a refused item. Raises RunStopped when too many are refused with this code."""
         self._seen += 1
         self._codes[code] += 1
         self._row = (code, self._row[1] + 1 if self._row[0] == code else 1)
@@ -41,11 +41,11 @@ class Systemic:
             )
 
 
-class Doubts:
-    """Stops a run whose creates end in doubt: each may be paid, and a person has to look after each.
+class DoubtRate:
+    """The rate of creates that end in doubt: each may be paid, and a person has to look after each.
 
-    That is 20 of the last 100 creates of this process, and at least a quarter of them; or five answers in a row that
-    say success and name no task, for then the vendor's contract is broken.
+    Too many are 20 of the last 100 creates of this process, if they are at least a quarter of them; or five answers in
+    a row that say success and name no task, for then the vendor's contract is broken.
     """
 
     LAST, LEAST, SHARE = 100, 20, 0.25

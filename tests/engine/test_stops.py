@@ -2,11 +2,11 @@
 
 import pytest
 
-from pipeline.engine.stops import Doubts, Systemic
+from pipeline.engine.stops import DoubtRate, SystemicRefusals
 from pipeline.errors import RunStopped
 
 
-def refuse(systemic: Systemic, codes: str) -> int | None:
+def refuse(systemic: SystemicRefusals, codes: str) -> int | None:
     """Count items: `.` passed, any other letter refused with that code; return at which item the run stops."""
     for number, code in enumerate(codes, 1):
         if code == ".":
@@ -36,18 +36,18 @@ def refuse(systemic: Systemic, codes: str) -> int | None:
     ],
 )
 def test_a_run_stops_when_its_pictures_are_refused_alike(codes: str, stops_at: int | None) -> None:
-    assert refuse(Systemic(), codes) == stops_at
+    assert refuse(SystemicRefusals(), codes) == stops_at
 
 
 def test_the_stop_says_how_many_and_why() -> None:
-    systemic = Systemic()
+    systemic = SystemicRefusals()
     refuse(systemic, "." * 5 + "a" * 9)
     with pytest.raises(RunStopped, match="10 of the first 15 pictures were refused alike: no such loc") as stop:
         systemic.refused("a", "no such loc")
     assert stop.value.code == "a"
 
 
-def end(doubts: Doubts, creates: str) -> int | None:
+def end(doubts: DoubtRate, creates: str) -> int | None:
     """Count creates: `.` known, `?` in doubt, `n` in doubt without a task id; return at which one the run stops."""
     for number, letter in enumerate(creates, 1):
         try:
@@ -78,11 +78,11 @@ def end(doubts: Doubts, creates: str) -> int | None:
     ],
 )
 def test_a_run_stops_when_too_many_creates_end_in_doubt(creates: str, stops_at: int | None) -> None:
-    assert end(Doubts(), creates) == stops_at
+    assert end(DoubtRate(), creates) == stops_at
 
 
 def test_the_stop_for_doubts_says_how_many_and_where_to_look() -> None:
-    doubts = Doubts()
+    doubts = DoubtRate()
     end(doubts, "." * 30 + "?" * 19)
     with pytest.raises(RunStopped, match=r"20 of the last 50 creates are in doubt .*open\.jsonl") as stop:
         doubts.doubtful("http_502", names_no_task=False)
