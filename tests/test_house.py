@@ -1,6 +1,10 @@
-"""Which part may use which library, and what is pure; the order of the rooms is checked by `make lint`."""
+"""The house rules that a tool does not check: libraries, purity, sizes and the first word of a docstring.
+
+The order of the rooms is checked by `make lint`.
+"""
 
 import ast
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -105,3 +109,66 @@ def test_a_package_file_imports_nothing() -> None:
 )
 def test_every_way_to_import_is_seen(source: str, found: set[str]) -> None:
     assert imports_of("pipeline.calls.transport", source) == found
+
+
+# --- sizes and words ---
+
+LONGEST = 300
+
+
+def too_long(source: str) -> bool:
+    return source.count("\n") > LONGEST
+
+
+def test_no_module_is_longer_than_one_can_read_at_once() -> None:
+    known = {"pipeline.models"}  # on its way to be cut
+    assert {name for name, file in FILES.items() if too_long(file.read_text(encoding="utf-8"))} <= known
+
+
+# Words that make a riddle of a docstring's first sentence: "What a failed call means" instead of "Tell what ...".
+RIDDLE = re.compile(r"(What|Who|That|As|How|When|Where)\b")
+
+
+def riddles(source: str) -> list[str]:
+    """Return the docstrings that begin with such a word."""
+    documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+    nodes = [node for node in ast.walk(ast.parse(source)) if isinstance(node, documented)]
+    return [said for node in nodes if RIDDLE.match(said := ast.get_docstring(node) or "")]
+
+
+def test_a_docstring_begins_with_a_verb_or_a_noun() -> None:
+    found = {name: riddles(file.read_text(encoding="utf-8")) for name, file in FILES.items()}
+    known = 9  # may only fall
+    assert sum(map(len, found.values())) <= known, {name: said for name, said in found.items() if said}
+
+
+DOCUMENT = re.compile(r"[\w./-]*\w\.(?:md|rst)\b")
+
+
+def documents(text: str) -> list[str]:
+    """Return the documents that a text names."""
+    return DOCUMENT.findall(text)
+
+
+def test_every_document_that_a_text_names_is_in_the_repository() -> None:
+    texts = {path: path.read_text(encoding="utf-8") for path in PACKAGE.rglob("*") if path.suffix in (".py", ".j2")}
+    named = {(str(path.relative_to(ROOT)), name) for path, text in texts.items() for name in documents(text)}
+    assert [(path, name) for path, name in sorted(named) if not (ROOT / name).is_file()] == []
+
+
+def test_what_breaks_these_rules_is_seen() -> None:
+    """Negative controls."""
+    assert too_long("\n" * 301)
+    assert not too_long("\n" * 300)
+    for source in (
+        '"""What is it."""',
+        'def f():\n    """Where it is."""',
+        'class C:\n    async def f(self):\n        "As g."',
+    ):
+        assert len(riddles(source)) == 1
+    assert riddles('"""Whatever comes."""\ndef f():\n    """Return what is there."""') == []
+    assert documents("# see api-contract.md, docs/reliability.md and ../shared/design.md") == [
+        "api-contract.md",
+        "docs/reliability.md",
+        "../shared/design.md",
+    ]
