@@ -1,4 +1,4 @@
-"""What follows from an error, and what a job may change about it."""
+"""Errors made of refusals by the table, and the changes of the table that a job may make."""
 
 import pytest
 
