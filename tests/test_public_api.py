@@ -33,7 +33,7 @@ images:
   - {id: B, url: "https://sandbox.invalid/gallery/bag-0-2.png"}
   - {id: C, url: "https://sandbox.invalid/gallery/bag-1-1.png"}
 search: {limit: 20}
-api: {base_url: sandbox, qps: 1000}
+api: {base_url: sandbox, qps: 1000, max_in_flight: 1}
 """
 
 

@@ -137,16 +137,16 @@ def exit_of(
     if ended_by is not None:
         return ended_by.exit_code, str(ended_by)
     if items["open"]:
-        said = f"finished; {count(items['open'], 'item is', 'items are')} open, see {reading.OPEN}"
+        reason = f"finished; {count(items['open'], 'item is', 'items are')} open, see {reading.OPEN}"
         if first_open is not None:
             first = "" if items["open"] == 1 else "the first: "
-            said += f"; {first}{first_open.message[:200]}; `pipeline status` says what to do"
+            reason += f"; {first}{first_open.message[:200]}; `pipeline status` says what to do"
         if items["in_doubt"]:
-            said += f"; decide about the {items['in_doubt']:,} in doubt with `pipeline resolve`"
-        return 1, said
+            reason += f"; decide about the {items['in_doubt']:,} in doubt with `pipeline resolve`"
+        return 1, reason
     if items["not_started"]:
-        rest = f"{count(items['not_started'], 'item is', 'items are')} not started; run again to go on"
-        return (0, f"stopped at --limit; {rest}") if limited else (1, rest)
+        left = f"{count(items['not_started'], 'item is', 'items are')} not started; run again to go on"
+        return (0, f"stopped at --limit; {left}") if limited else (1, left)
     return 0, "all items are settled"
 
 

@@ -40,6 +40,7 @@ from pipeline.run.directory import LOG, SPEC, lock, run_folder
 from pipeline.run.embedded_sandbox import address, hit_picture
 from pipeline.run.end import Ending, end, write_report_page
 from pipeline.run.heartbeat import Heartbeat
+from pipeline.run.interface import Executor
 from pipeline.run.load import Job, load
 from pipeline.run.options import RunOptions
 from pipeline.run.progress import Gauges
@@ -67,7 +68,8 @@ def run_job(path: str | Path, *, overrides: Sequence[str] = (), options: RunOpti
     (0, 3, 1.0)
     """
     options = options or RunOptions()
-    return LocalExecutor().run(load(Path(path), overrides=overrides, environment=options.environment), options)
+    executor: Executor = LocalExecutor()
+    return executor.run(load(Path(path), overrides=overrides, environment=options.environment), options)
 
 
 class LocalExecutor:
