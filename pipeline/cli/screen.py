@@ -67,7 +67,7 @@ def _pause(progress: Progress) -> str:
             return "calls wait for the day's limit to be lifted; one is on its way to see"
         when = datetime.fromtimestamp(progress.waits_until).astimezone()
         return f"calls wait for the day's limit to be lifted, until {when:%Y-%m-%d %H:%M %Z}"
-    return f"all calls rest for {duration(progress.paused_s)}" if progress.paused_s > 1 else ""
+    return f"all calls pause for {duration(progress.paused_s)}" if progress.paused_s > 1 else ""
 
 
 def _ending(progress: Progress) -> str:

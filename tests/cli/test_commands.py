@@ -264,7 +264,7 @@ def test_the_command_line_works_as_a_module_and_keeps_stdout_for_results(folder:
 
 
 def test_help_loads_nothing_heavy(folder: Path) -> None:
-    """What `--help` imports decides how fast it is: no aiohttp, pydantic, Pillow, numpy or SQLite."""
+    """The imports of `--help` decide how fast it is: no aiohttp, pydantic, Pillow, numpy or SQLite."""
     code = (
         "import sys; from pipeline.cli import main as cli; cli.run(['--help']); "
         "heavy = 'aiohttp pydantic PIL numpy sqlite3 yaml'; "

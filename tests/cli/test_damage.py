@@ -34,7 +34,7 @@ class Ended:
         return code, out, err
 
     def smash(self) -> None:
-        """Noise over every page but the first: SQLite opens it, and stumbles later."""
+        """Write noise over every page but the first: SQLite opens the file, and fails later."""
         data = self.journal.read_bytes()
         self.journal.write_bytes(data[:4096] + random.Random(1).randbytes(len(data) - 4096))
 

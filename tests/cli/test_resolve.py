@@ -396,7 +396,7 @@ def test_the_summary_of_a_run_that_ended_keeps_what_that_run_sent(doubtful: Doub
 
 @pytest.mark.parametrize("separator", [";", "\t"], ids=["semicolons", "tabs"])
 def test_a_file_with_another_separator_is_told_that_it_must_be_a_comma(tmp_path: Path, separator: str) -> None:
-    """What a spreadsheet writes in half of Europe."""
+    """Spreadsheets write semicolons in half of Europe."""
     file = tmp_path / "decisions.csv"
     file.write_text(separator.join(("id", "decision", "task_id")) + "\n")
     with pytest.raises(SpecError, match="the separator must be a comma"):

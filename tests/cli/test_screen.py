@@ -1,4 +1,4 @@
-"""What a person sees of a run: its line while it goes on, and its table in the end."""
+"""The display of a run: its line while it goes on, and its table in the end."""
 
 import io
 import json
@@ -95,7 +95,7 @@ def test_the_line_of_a_run_says_how_far_it_is_and_what_binds() -> None:
 
 def test_the_line_of_a_run_that_pauses_or_ends_says_so() -> None:
     line = one_line(progress(left_s=None, paused_s=31.0, ending="stopped by SIGINT"))
-    assert line.endswith("; all calls rest for 31 s; ending: stopped by SIGINT")
+    assert line.endswith("; all calls pause for 31 s; ending: stopped by SIGINT")
     assert "left" not in line
 
 

@@ -302,7 +302,7 @@ def test_budgets_still_count_what_was_spent(damaged: Damaged) -> None:
 
 
 def test_policy_retry_creates_nothing_after_a_damaged_journal(damaged: Damaged) -> None:
-    """How many duplicates were made already is not known any more, so a person decides."""
+    """Nobody knows any more how many duplicates were made already, so a person decides."""
     smash(damaged.journal, pages=2)
     damaged.repair()
     known = [id_ for id_, state in states(damaged.run).items() if state is State.IN_DOUBT]
@@ -355,7 +355,7 @@ class _Died(BaseException):
 
 
 def _dies_at(folder: Path, step: int) -> bool:
-    """Run a repair until its so-many-th change of a name; whether it got that far."""
+    """Run a repair until its so-many-th change of a name; return True if it got that far."""
     left = step
     real = {name: getattr(os, name) for name in ("fsync", "rename", "replace", "unlink", "link")}
 
@@ -389,7 +389,7 @@ def test_two_repairs_keep_both_old_files(damaged: Damaged) -> None:
 
 
 def test_a_journal_set_aside_by_an_earlier_repair_is_not_believed_later(damaged: Damaged) -> None:
-    """It was sound, but the run went on without it: what waited then may be created by now."""
+    """It was sound, but the run went on without it: items that waited then may be created by now."""
     foreign(damaged, "bytes between")
     damaged.repair()
     run(damaged.path)

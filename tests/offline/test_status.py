@@ -1,4 +1,4 @@
-"""What a look at a run directory tells: what dies when, and what to type about each open item."""
+"""The status of a run directory: when things expire, and what to type about each open item."""
 
 import json
 from pathlib import Path

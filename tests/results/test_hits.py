@@ -1,4 +1,4 @@
-"""Which hits reach the task, which stay in the record; the vendor's bytes are never touched."""
+"""The hits that reach the task and those that stay in the record; the vendor's bytes are never touched."""
 
 import json
 

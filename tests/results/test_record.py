@@ -78,7 +78,7 @@ def settled(spec: JobSpec, outcome: Settled, work: Work | None = None) -> bytes:
 
 
 def read(line: bytes) -> dict[str, Any]:
-    """The record in a line, which is one line."""
+    """Decode a line; it is one line."""
     assert line.endswith(b"}\n")
     assert line.count(b"\n") == 1
     assert b"\r" not in line

@@ -1,4 +1,4 @@
-"""What a run begins with: changed sources enter the journal whole, or not at all."""
+"""The beginning of a run: changed sources enter the journal whole, or not at all."""
 
 import shutil
 import threading
@@ -25,7 +25,7 @@ def run(path: Path, *overrides: str, **options: Any) -> RunSummary:
 
 
 def known(folder: Path) -> tuple[list[Any], list[Any]]:
-    """All that the journal says of items and of their admission."""
+    """Read all that the journal says of items and of their admission."""
     with reading_only(folder) as db:
         keys = ("asked", "admitted", "admitting", "generation", "job_folder")
         return rows(folder, "*"), [db.meta(key) for key in keys]
@@ -102,12 +102,12 @@ def test_sources_that_break_off_leave_the_journal_as_it_was_and_usable(tmp_path:
 def test_a_first_reading_that_was_cut_short_goes_on_and_keeps_what_it_had_listed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is in doubt meanwhile is still listed: a person can decide about it."""
+    """An item that is in doubt meanwhile is still listed: a person can decide about it."""
     ended = threading.Event()
     read = intake._next_batch
 
     def slowly(source: Iterator[Item]) -> list[Item]:
-        """Two items, and the rest once the run is over."""
+        """Read two items, and the others once the run is over."""
         batch = read(source)
         if batch and batch[0].id != "P0000":
             ended.wait(30)

@@ -1,4 +1,4 @@
-"""Where a run lies, who holds it, and files that are never half there."""
+"""A run directory: its name, the lock on it, and files in it that are refused."""
 
 import json
 import os
@@ -72,7 +72,7 @@ def test_file_with_a_runs_name_is_no_run(tmp_path: Path) -> None:
     assert run_folder(job(tmp_path), now=NOON).name == "job"
 
 
-# --- who holds it ---
+# --- the lock ---
 
 HOLDER = """
 import sys
@@ -85,8 +85,8 @@ with lock(Path(sys.argv[1])):
 
 
 @pytest.fixture
-def held_elsewhere(tmp_path: Path):
-    """A run directory that another process holds; its process."""
+def locked_elsewhere(tmp_path: Path):
+    """A run directory that another process has locked; its process."""
     folder = tmp_path / "run"
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     with running(python(HOLDER, folder), stdin=subprocess.PIPE, env=environment) as process:
@@ -94,8 +94,8 @@ def held_elsewhere(tmp_path: Path):
         yield folder, process
 
 
-def test_second_holder_is_refused_and_told_who_holds_it(held_elsewhere) -> None:
-    folder, process = held_elsewhere
+def test_second_holder_is_refused_and_told_who_holds_it(locked_elsewhere) -> None:
+    folder, process = locked_elsewhere
     for _ in range(2):  # asking does not disturb what is written there
         with (
             pytest.raises(RunLocked, match=rf"in use by another process \(pid {process.pid} on ") as caught,
@@ -105,8 +105,8 @@ def test_second_holder_is_refused_and_told_who_holds_it(held_elsewhere) -> None:
         assert caught.value.exit_code == 6
 
 
-def test_run_whose_holder_was_killed_is_free(held_elsewhere) -> None:
-    folder, process = held_elsewhere
+def test_run_whose_holder_was_killed_is_free(locked_elsewhere) -> None:
+    folder, process = locked_elsewhere
     process.kill()
     process.wait()
     with lock(folder):

@@ -1,4 +1,4 @@
-"""What a run leaves for people: a page that cannot be written as it should takes nothing from the run."""
+"""The end of a run: a page that cannot be written as it should takes nothing from the run."""
 
 import logging
 from pathlib import Path

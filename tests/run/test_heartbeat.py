@@ -49,7 +49,7 @@ def heartbeat(parts: Any, clocks: Clocks | None = None) -> Heartbeat:
 
 
 def beat(parts: Any, beats: int) -> int:
-    """Let the heart beat so many times; how often the run was shown."""
+    """Let the heart beat so many times; return how often the run was shown."""
     shown = 0
 
     def show() -> None:

@@ -28,7 +28,7 @@ def run(path: Path, *overrides: str, **options: Any) -> RunSummary:
 
 
 def executed(folder: Path) -> list[str]:
-    """The tasks that the vendor really created."""
+    """List the tasks that the vendor really created."""
     return [task.task_id for task in read_tasks(folder / "vendor")]
 
 
@@ -210,7 +210,7 @@ def test_another_picture_behind_a_known_id_is_refused_before_anything_is_sent(tm
 
 
 def test_a_run_directory_of_the_sandbox_is_refused_for_a_vendor(tmp_path: Path) -> None:
-    """What the sandbox found says nothing of a real database, and its links are dead there."""
+    """Hits of the sandbox say nothing of a real database, and their links lead nowhere there."""
     with vendor(tmp_path) as server:
         path = job(tmp_path, url="sandbox", pictures=2)
         run(path)

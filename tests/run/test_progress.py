@@ -33,7 +33,7 @@ class Parts:
         self.budget = SimpleNamespace(calls={kind: SimpleNamespace(used=0) for kind in PAID})
 
     def pictures(self, folder: Path, *changes: Callable[[], None]) -> list[Progress]:
-        """A picture now, and one a second after each of these changes."""
+        """Take a picture now, and one a second after each of these changes."""
 
         async def take() -> list[Progress]:
             journal: Any = SimpleNamespace(budget=self.budget)
@@ -62,7 +62,7 @@ def test_while_calls_go_the_time_that_is_left_is_said(tmp_path: Path) -> None:
 def test_a_pause_of_all_calls_counts_as_time_that_is_left(tmp_path: Path) -> None:
     line = said(tmp_path, paused_s=30.0)
     assert "about 37 s left" in line
-    assert "all calls rest for 30 s" in line
+    assert "all calls pause for 30 s" in line
 
 
 @pytest.mark.parametrize(

@@ -178,7 +178,7 @@ def noting(journal: Journal, noted: dict[str, bytes]) -> Journal:
 
 
 def job(folder: Path, *, in_flight: int = 4) -> JobSpec:
-    """Thirteen pictures; SKU-9 shows the same as SKU-1, two are local."""
+    """Make a job of thirteen pictures; SKU-9 shows the same as SKU-1, two are local."""
     images: list[dict[str, str]] = [{"id": f"SKU-{n}", "url": url(n)} for n in range(1, ITEMS + 1)]
     images[8]["url"] = url(1)
     images[9] = {"id": "SKU-10", "path": "a.jpg"}
@@ -200,7 +200,7 @@ def picture(source: str) -> Picture:
 
 
 def troubled() -> FakeVendor:
-    """A vendor with every kind of trouble."""
+    """Make a vendor with every kind of trouble."""
     return FakeVendor(
         {
             (SEARCH, url(2)): [NOTHING],
@@ -223,7 +223,7 @@ async def one_run(
     acknowledged: dict[str, bytes] | None = None,
     opened: Callable[[], None] = lambda: None,
 ) -> RunSummary:
-    """A run as the application composes it, with a vendor of ours in the place of the client."""
+    """Run as the application does, with a vendor of ours in the place of the client."""
     spec = job(folder.parent, in_flight=in_flight)
     writer = Writer(partial(open_disk, folder, now=NOW, connect=connecting), linger_s=0)
     await writer.start()
@@ -312,7 +312,7 @@ def deaths(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequ
 
 
 def test_run_that_does_not_die_comes_to_this(deaths: list[Death]) -> None:
-    """What the deaths below are deaths of: every outcome is among them."""
+    """The run that dies in the tests below has every outcome."""
     after = states(deaths[-1].folder)
     word = {id_.removeprefix("SKU-"): state.word for id_, state in after.items()}
     assert word == {

@@ -28,7 +28,7 @@ def trouble(folder: Path, faults: str) -> Iterator[SandboxServer]:
 
 
 def nothing_lost(folder: Path, summary: RunSummary, pictures: int) -> None:
-    """Every item is somewhere, and every task that exists is recorded or its item in doubt."""
+    """Check that every item is counted, and every task that exists is recorded or its item in doubt."""
     assert summary.items["settled"] + summary.items["open"] + summary.items["not_started"] == pictures
     created = {task.task_id for task in read_tasks(folder / "vendor")}
     known = {record["task"]["task_id"] for record in lines(folder / "runs/job/results.jsonl")}

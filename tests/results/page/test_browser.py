@@ -48,7 +48,7 @@ def test_a_browser_shows_the_products_from_disk_and_runs_nothing(tmp_path: Path)
 
 
 def _dom(path: Path, profile: Path) -> str:
-    """What the browser made of a page."""
+    """Load a page and return the DOM that the browser made of it."""
     profile.mkdir()
     command = [str(_BROWSER), *_FLAGS, f"--user-data-dir={profile}", "--dump-dom", path.as_uri()]
     done = subprocess.run(

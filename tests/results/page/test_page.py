@@ -136,7 +136,7 @@ def test_a_whole_page_does_not_speak_of_a_part(tmp_path: Path) -> None:
 
 
 def test_records_are_read_one_at_a_time(tmp_path: Path) -> None:
-    """Lines that are not shown are not held: a generator's last line is gone before the next one is made."""
+    """Lines that are not shown are not kept: a generator's last line is gone before the next one is made."""
     held = 0
 
     class Line(bytes):

@@ -1,4 +1,4 @@
-"""What comes from outside stays text, and the page asks nothing of anyone but for https pictures."""
+"""Texts from outside stay text, and the page loads nothing from anywhere but https pictures."""
 
 import re
 from html.parser import HTMLParser
