@@ -70,24 +70,15 @@ UNFINISHED = (*WAITING, State.CREATING)
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """The reason why an item is open.
+    """The reason why an item is open."""
 
-    stage            read | upload | search | create
-    code             the vendor's error code, or a word of ours
-    message          one line for people
-    consequence      fail | retry | in_doubt
-    retryable        whether the next run tries again by itself
-    request_id       of the call that failed; None when none was made
-    correlation_id   the vendor's own id of that call; None when it sent none
-    """
-
-    stage: str
-    code: str
-    message: str
-    consequence: str
-    retryable: bool
-    request_id: str | None = None
-    correlation_id: str | None = None
+    stage: str  # read | upload | search | create
+    code: str  # the vendor's error code, or a word of ours (errors.Code)
+    message: str  # one line for people
+    consequence: str  # fail | retry | in_doubt
+    retryable: bool  # whether the next run tries again by itself
+    request_id: str | None = None  # of the call that failed; None when none was made
+    correlation_id: str | None = None  # the vendor's own id of that call; None when it sent none
 
     def with_earlier(self, doubt: "Problem") -> "Problem":
         """Append that an earlier create of the same item is in doubt too."""
@@ -115,32 +106,22 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class PictureChange:
-    """A known id under which another picture is listed now.
-
-    before, now   the sources
-    """
+    """A known id under which another picture is listed now."""
 
     id: str
-    before: str
-    now: str
+    before: str  # the source that is known
+    now: str  # the source that is listed
 
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """The outcome of entering a batch of items.
+    """The outcome of entering a batch of items."""
 
-    new        items that were not known
-    failed     of the new ones, those that cannot be worked on
-    repeated   rows with an id and a picture that came before in the same reading
-    changes    known ids that are listed with another picture now
-    doubtful   of the new ones, those that a damaged journal may have forgotten: they are in doubt
-    """
-
-    new: int
-    failed: int
-    repeated: int
-    changes: tuple[PictureChange, ...]
-    doubtful: int = 0
+    new: int  # items that were not known
+    failed: int  # of the new ones, those that cannot be worked on
+    repeated: int  # rows with an id and a picture that came before in the same reading
+    changes: tuple[PictureChange, ...]  # known ids that are listed with another picture now
+    doubtful: int = 0  # of the new ones, those that a damaged journal may have forgotten: they are in doubt
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,16 +167,11 @@ class Hits:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The hits that go into the task.
+    """The hits that go into the task."""
 
-    array     their JSON array
-    count     how many they are
-    dropped   how many more were left out because they are incomplete
-    """
-
-    array: bytes
-    count: int
-    dropped: int
+    array: bytes  # a JSON array
+    count: int  # of the hits in it
+    dropped: int  # how many more were left out because they are incomplete
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,23 +222,15 @@ class Calls(msgspec.Struct):
 
 @dataclass(slots=True)
 class Work:
-    """An item that is worked on, with what is already paid for it. Not frozen: the engine adds to it.
+    """An item that is worked on, with what is already paid for it. Not frozen: the engine adds to it."""
 
-    ord       its number in the journal
-    calls     spent on it so far
-    upload    of a local picture; None before there is one
-    sha256    of a local picture that was read
-    hits      of its search; None before there is one
-    doubt     set when an earlier create may have been executed and it may be created once more
-    """
-
-    ord: int
+    ord: int  # its number in the journal
     item: Item
-    calls: Calls
-    upload: Upload | None = None
-    sha256: str | None = None
-    hits: Hits | None = None
-    doubt: Problem | None = None
+    calls: Calls  # spent on it so far
+    upload: Upload | None = None  # of a local picture; None before there is one
+    sha256: str | None = None  # of a local picture; None before it was read
+    hits: Hits | None = None  # of its search; None before there are any
+    doubt: Problem | None = None  # set when an earlier create may have been executed, and it may be created once more
 
 
 # --- outcomes of one item; `match` on them and end with assert_never ---
@@ -270,7 +238,7 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Tasked:
-    """The task exists."""
+    """A created task, and the hits it was made of."""
 
     hits: Hits
     choice: Choice
@@ -279,42 +247,42 @@ class Tasked:
 
 @dataclass(frozen=True, slots=True)
 class NoHits:
-    """Nothing was found at or above the asked score, within the filters."""
+    """A search that found nothing at or above the asked score, within the filters."""
 
     hits: Hits
 
 
 @dataclass(frozen=True, slots=True)
 class SearchOnly:
-    """Searched; tasks are disabled in the job."""
+    """A search alone: tasks are disabled in the job."""
 
     hits: Hits
 
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The item failed; what was paid for it (its hits) stays in the spool."""
+    """A failure; hits that are paid stay in the spool."""
 
     problem: Problem
 
 
 @dataclass(frozen=True, slots=True)
 class Doubtful:
-    """A create was sent and may have been executed."""
+    """A create that was sent and may have been executed."""
 
     problem: Problem
 
 
 @dataclass(frozen=True, slots=True)
 class Expired:
-    """The vendor's links expired before the task could be created, and those of a second search did too."""
+    """Links that expired before the task could be created, also those of a second search."""
 
     problem: Problem
 
 
 @dataclass(frozen=True, slots=True)
 class PutBack:
-    """The run is ending: the item waits where it stands, with the hits that are already paid."""
+    """An item that goes on waiting because the run is ending, with the hits that are paid; None without any."""
 
     hits: Hits | None
 

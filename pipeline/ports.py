@@ -140,7 +140,7 @@ class Admissions(Protocol):
     async def admit_whole(
         self, batches: Iterable[Sequence[Item]], *, generation: int, fingerprint: str, accept_changes: bool
     ) -> Sequence[PictureChange]:
-        """Enter all items at once, or none of them: these are the pictures that changed."""
+        """Enter all items at once, or none of them; return the known ids that are listed with another picture."""
 
     async def close_admission(self, generation: int, fingerprint: str) -> None:
         """Note that every item of the job is in."""

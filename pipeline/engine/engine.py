@@ -1,4 +1,4 @@
-"""Many items at once, each by `process_item`, and how each ended.
+"""The engine: many items at once, each by `process_item`, and each recorded as it ended.
 
 A failed item is a value; the exceptions that leave `Engine.run` are a journal that cannot be written, or a bug.
 """
@@ -41,10 +41,10 @@ _log = logging.getLogger(__name__)
 
 
 class Engine:
-    """Runs all items of one job. `ended_by` is what ended the run early, None while nothing did."""
+    """The work on all items of one job. `ended_by` is the reason why it ends early; None while there is none."""
 
     def __init__(self, ports: Ports, intake: Intake, records: RecordLines, *, tally: Mapping[State, int]) -> None:
-        """`tally` counts the items that are in already."""
+        """Begin with the items that are in already, counted per state by `tally`."""
         self.ended_by: PipelineError | None = None
         self._tally = Counter(tally)
         self._ports = ports

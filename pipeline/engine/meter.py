@@ -7,7 +7,7 @@ from pipeline.system.clock import Age, Clocks
 
 
 class ItemMeter:
-    """Counts the calls of one item.
+    """The meter of one item.
 
     stage      of the item: read | upload | search | create
     has_sent   True once any call was sent

@@ -45,7 +45,7 @@ class Budget:
     """The leases of all kinds, for one run. `calls` are the leases, `units_before` the units billed by earlier runs."""
 
     def __init__(self, writer: Writer, budgets: Mapping[Kind, int | None]) -> None:
-        """`budgets` are the most calls per kind over the run directory's life; None is no limit."""
+        """Allow at most so many calls per kind over the run directory's life; None is no limit."""
         self.calls: dict[Kind, Lease] = {}
         self.units_before = 0.0
         self._writer = writer
@@ -83,7 +83,7 @@ class Budget:
         self._writer.post(write)
 
     def give_back(self) -> None:
-        """Let it be noted with the next group, at the end of the run, that leased calls not given out are not spent."""
+        """Note with the next group, at the end of the run, that leased calls that were not given out are not spent."""
         counts = {kind: (lease.used, lease.sent) for kind, lease in self.calls.items()}
 
         def write(disk: Disk) -> None:

@@ -1,8 +1,8 @@
-"""When the disk fails in the middle: what is paid and cannot be recorded is kept in a file of its own.
+"""The emergency of a disk that fails in the middle of a run: lines that are paid are kept in a file of their own.
 
 A run holds `.ballast`, 16 MB of real blocks. The first failed write gives them back, and the lines that could not be
 written go to `emergency-<time>.jsonl`; the next start takes them in and renames the file to `.adopted`. When even that
-fails, the task ids go to stderr: they are what was paid for.
+fails, the task ids go to stderr, because they are paid for.
 """
 
 import contextlib
@@ -65,7 +65,7 @@ def drop_ballast(folder: Path) -> None:
 
 
 def disk_error(exc: Exception) -> JournalError:
-    """The one clear line about a write that failed."""
+    """Say in one clear line that a write failed, and what to do."""
     code = getattr(exc, "sqlite_errorcode", None)
     if (isinstance(exc, OSError) and exc.errno in _FULL) or code == sqlite3.SQLITE_FULL:
         why = exc.strerror if isinstance(exc, OSError) else str(exc)
@@ -79,7 +79,7 @@ def disk_error(exc: Exception) -> JournalError:
 
 
 class Emergency:
-    """Keeps the lines of one run that its journal could not take; used by the writer's thread alone."""
+    """The lines of one run that its journal could not take; used by the writing thread alone."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -102,7 +102,7 @@ class Emergency:
             _show(lines)
 
     def text(self) -> str:
-        """Where the lines are, for the one line that the run ends with."""
+        """Say where the lines are, for the one line that the run ends with; "" when there are none."""
         texts = []
         if self.kept:
             texts.append(f"{self.kept:,} paid results are kept in {self._name}, the next run takes them in")
@@ -138,7 +138,7 @@ def _show(lines: Sequence[bytes]) -> None:
 
 
 def left_over(folder: Path) -> list[Path]:
-    """The emergency files of earlier runs, oldest first."""
+    """Find the emergency files of earlier runs, oldest first."""
     return sorted(folder.glob("emergency-*.jsonl"))
 
 
@@ -149,7 +149,7 @@ def retire(files: Sequence[Path]) -> None:
 
 
 def _reserve(path: Path) -> None:
-    """Blocks that are really there: a file of zeros alone may be a hole."""
+    """Write a file whose blocks are really there: one of zeros alone may be a hole."""
     with open(private(path, os.O_RDWR | os.O_CREAT), "r+b") as file:
         if hasattr(os, "posix_fallocate"):
             with contextlib.suppress(OSError):  # not every file system can; a disk that is full says so again below
@@ -160,7 +160,7 @@ def _reserve(path: Path) -> None:
 
 
 def _size(path: Path) -> int:
-    """Bytes that a file takes on the disk."""
+    """Return the bytes that a file takes on the disk."""
     try:
         status = path.stat(follow_symlinks=False)
     except OSError:

@@ -26,7 +26,7 @@ class Journal:
     """The durable state of one run directory. Every method raises JournalError once writing has failed."""
 
     def __init__(self, writer: Writer, *, budgets: Mapping[Kind, int | None], duplicates: int = 0) -> None:
-        """`duplicates`: how many items in doubt may be created once more over the run directory's life."""
+        """Let at most `duplicates` items in doubt be created once more over the run directory's life."""
         self.steps = Steps(writer)
         self.waiting = WaitingItems(writer, self.steps, duplicates=duplicates)
         self.budget = Budget(writer, budgets)

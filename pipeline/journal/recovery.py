@@ -69,7 +69,7 @@ def _as_written(db: Database, results: ResultsFile, written: WrittenGroup | None
 
 
 def _adopt(db: Database, raw: bytes, place: Callable[[bytes], Line], *, now: float) -> bool:
-    """Settle an item by a line that was written but not committed; False when it is not a line of a waiting item."""
+    """Settle an item by a line that was written but not committed; return False if no waiting item has such a line."""
     view = read_line(raw)
     found = None if view is None else items.find(db, view.item)
     if view is None or found is None or not _may_settle(db, *found, view):

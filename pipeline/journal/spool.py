@@ -18,10 +18,10 @@ _CRC_BYTES = 4
 
 
 class Spool:
-    """The segment files of one run directory; used by the writer's thread alone."""
+    """The segment files of one run directory; used by the writing thread alone."""
 
     def __init__(self, folder: Path, live: Iterable[tuple[int, int]] = ()) -> None:
-        """`live` says how many items still have hits in each segment; other segments are deleted."""
+        """Keep the segments in which `live` counts items that still have hits; delete the others."""
         self._folder = folder
         self._live = Counter(dict(live))
         self._fd: int | None = None
@@ -32,11 +32,11 @@ class Spool:
                 path.unlink(missing_ok=True)
 
     def append(self, array: bytes, *, mark: bytes) -> SpoolRef:
-        """Write hits; return where they lie. `mark` says whose they are: a power loss can bring an old segment back."""
+        """Write hits; return where they lie. `mark` names their item: a power loss can bring an old segment back."""
         return self.append_all([(array, crc32(array), mark)])[0]
 
     def append_all(self, marked: Sequence[tuple[bytes, int, bytes]]) -> list[SpoolRef]:
-        """As `append`, for many hits, each with its CRC-32 and mark, in one write."""
+        """Write the hits of many items at once, each with its CRC-32 and its mark; return where they lie."""
         if self._fd is None or self._offset > SEGMENT_BYTES:
             self._next_segment()
         assert self._fd is not None
@@ -71,7 +71,7 @@ class Spool:
                 self._path(segment).unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Close the open segment; delete it when nothing in it is needed."""
+        """Close the open segment; delete it when no item needs it."""
         if self._fd is not None:
             os.close(self._fd)
             self._fd = None
@@ -90,7 +90,7 @@ class Spool:
 
 
 def mark_of(ord_: int, note: SearchNote) -> bytes:
-    """Whose hits, and from which search."""
+    """Say whose hits they are, and from which search."""
     return f"{ord_} {note.request_id} {note.at!r}".encode()
 
 

@@ -43,7 +43,7 @@ class Settlement(NamedTuple):
 
 
 class Steps:
-    """Writes the steps of all items of one run.
+    """The steps of all items of one run.
 
     risked   True when a person wants the items in doubt to be created once more
     """
@@ -121,7 +121,7 @@ class Steps:
             paid = spool(disk, work.ord, hits) if hits is not None and first else None
             changes.leave_open(disk.db, work.ord, state, problem, calls=work.calls, hits=paid)
             if work.doubt is not None:
-                doubts.spend_retry(disk.db, work.ord)
+                doubts.leave_to_person(disk.db, work.ord)
 
         await self._writer.do(write)
 

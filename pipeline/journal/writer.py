@@ -1,4 +1,4 @@
-"""One thread writes, in groups: lines and their fdatasync, then one commit of all changes, then the acknowledgements.
+"""The writing thread. It writes in groups: lines, their fdatasync, one commit of all changes, the acknowledgements.
 
 A group is everything that came in while the last one was written, and in 2 ms more: a group costs the same whatever its
 size, and a slow disk makes large ones by itself; waiting for 5 ms costs a tenth of the throughput (measured).

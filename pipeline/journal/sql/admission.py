@@ -37,6 +37,11 @@ def admit(db: Database, batch: Sequence[Item], *, generation: int, accept_change
     forgotten = db.meta(DOUBT_NEW) == "1"
     changes: list[PictureChange] = []
     for item in batch:
+        # 1. The id came before in this reading: a repeated row, or a clash, which enters as a failed item of its own.
+        # 2. The id is new: the item enters.
+        # 3. Nothing was paid for the item, and it failed before any call or shows an accepted other picture: it is
+        #    entered anew in its place.
+        # 4. Everything else: the item stays as it is, still listed unless it shows a picture that was not accepted.
         known = _known(db, item.id)
         if known is not None and known.generation == generation:
             if known.shows(item):

@@ -1,4 +1,4 @@
-"""The counts of paid calls over the life of a run directory, which budgets rest on."""
+"""The counts of paid calls over the life of a run directory, by which budgets are kept."""
 
 from pipeline.journal.sql.database import Database
 from pipeline.models import PAID, Kind

@@ -43,7 +43,7 @@ def take_up(db: Database, ord_: int, doubt: Problem, *, at: float, risked: bool)
     if items.standing(db, ord_)[1] is State.CREATING:
         return
     end(db, ord_)
-    spend_retry(db, ord_)
+    leave_to_person(db, ord_)
     if risked:
         decide(db, ord_, "retry", at=at, request_id=doubt.request_id)
 
@@ -54,13 +54,13 @@ def put_back(db: Database, ord_: int, doubt: Problem, *, calls: Calls, hits: Pai
     db.do("UPDATE risks SET spent = 0 WHERE ord = ?", (ord_,))
 
 
-def spend_retry(db: Database, ord_: int) -> None:
-    """Use up the retry that the job allows: from now on only a person decides about this item."""
+def leave_to_person(db: Database, ord_: int) -> None:
+    """Let only a person decide about this item from now on: the retry that the job allows is used up."""
     db.do("UPDATE risks SET spent = 1 WHERE ord = ?", (ord_,))
 
 
 def leave_all_to_person(db: Database) -> None:
-    """Use up the retry of every item in doubt, also of those that were granted none yet."""
+    """Let only a person decide about all items in doubt, also about those that were granted no retry yet."""
     db.do(f"INSERT OR REPLACE INTO risks SELECT ord, 1 FROM items WHERE {IN_DOUBT}")
 
 

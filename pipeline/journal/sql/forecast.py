@@ -11,7 +11,7 @@ _SEARCHED_AT = "json_extract(search, '$.at')"
 
 
 class Expiry(NamedTuple):
-    """When the first of a kind of thing expires (epoch seconds), and how many do within an hour."""
+    """The time at which the first of a kind of thing expires (epoch seconds), and how many do within an hour."""
 
     first: float
     within_hour: int

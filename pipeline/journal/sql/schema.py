@@ -26,7 +26,7 @@ _RETRYABLE = tuple(state for state in OPEN if state is not _IN_DOUBT)
 LEGAL: frozenset[tuple[State, State]] = frozenset(
     # A waiting item is searched, loses its hits, stays as it is (its calls are noted), is created, or has an outcome.
     {(old, new) for old in WAITING for new in (*WAITING, _CREATING, *SETTLED, *_RETRYABLE)}
-    # A create ends, is sent again, or was provably not executed; what it rests on is paid, so it is never pending.
+    # A create ends, is sent again, or was provably not executed; its search is paid, so it is never pending.
     | {(_CREATING, new) for new in (State.SEARCHED, _CREATING, State.TASKED, State.FAILED, _IN_DOUBT)}
     # What failed or expired waits again; a row that was read anew may fail once more.
     | {(old, new) for old in _RETRYABLE for new in WAITING}
