@@ -6,11 +6,12 @@ from typing import Any
 import anyio
 import pytest
 
-from pipeline.errors import GivenUp, TryAgain
+from pipeline.errors import GivenUp, RunPaused, TryAgain
 from pipeline.journal.journal import Journal
 from pipeline.journal.sql.items import counts
 from pipeline.models import HITS_LIFE_S, UPLOAD_LIFE_S, Calls, Item, Kind, Problem, State, Upload
 from pipeline.sources.pictures import Picture
+from tests.support.engine_runs import error, many, run_engine
 from tests.support.fakes import (
     NOW,
     FakeVendor,
@@ -21,12 +22,14 @@ from tests.support.fakes import (
     job,
     look,
     open_journal,
+    records,
     rows,
     states,
     url,
     work_of,
 )
 
+SEARCH, CREATE = Kind.SEARCH, Kind.CREATE
 HOUR_S = 3600.0
 
 
@@ -184,3 +187,51 @@ async def test_what_failed_for_another_reason_gets_no_second_pass(tmp_path: Path
         await (await engine_of(job(tmp_path), journal, vendor, [item(1)])).run()
     assert vendor.sent == [(Kind.SEARCH, url(1))]
     assert list(states(tmp_path / "run").values()) == [State.FAILED]
+
+
+# --- over several runs ---
+
+
+@pytest.mark.anyio
+async def test_paid_searches_come_first(tmp_path: Path) -> None:
+    """Their hits die after nine hours."""
+    async with open_journal(tmp_path) as journal:
+        await admitted(journal, 1, 2, 3)
+        journal.steps.put_back(work_of(3, calls=Calls(0, 1, 0)), hits())
+        await look(journal, lambda disk: None)
+    vendor = FakeVendor()
+    engine = await run_engine(tmp_path, vendor, many(3), api={"max_in_flight": 1}, generation=1)
+    assert engine.ended_by is None
+    assert vendor.sent[0] == (CREATE, url(3))
+    assert (SEARCH, url(3)) not in vendor.sent
+
+
+@pytest.mark.anyio
+async def test_paid_searches_are_found_also_when_the_last_run_ended_before_all_items_were_in(tmp_path: Path) -> None:
+    """All items are read again then, and which of them are still listed is only known in the end."""
+    async with open_journal(tmp_path) as journal:
+        await admitted(journal, 1, 2, 3)
+        journal.steps.put_back(work_of(2, calls=Calls(0, 1, 0)), hits())
+        await look(journal, lambda disk: None)
+    vendor = FakeVendor()
+    await run_engine(tmp_path, vendor, many(5), generation=2)
+    assert list(states(tmp_path).values()) == [State.TASKED] * 5
+    assert (SEARCH, url(2)) not in vendor.sent
+
+
+@pytest.mark.anyio
+async def test_hits_too_old_for_a_task_are_searched_again_in_the_same_run(tmp_path: Path) -> None:
+    await run_engine(tmp_path, FakeVendor({(CREATE, url(1)): [error(RunPaused)]}), [item(1)])
+    late = FakeVendor(now=NOW + 9 * 3600)
+    await run_engine(tmp_path, late, [item(1)], generation=2)
+    assert late.sent == [(SEARCH, url(1)), (CREATE, url(1))]
+    assert records(tmp_path)[0]["calls"] == {"upload": 0, "search": 2, "create": 2}
+
+
+@pytest.mark.anyio
+async def test_settled_items_are_never_sent_again(tmp_path: Path) -> None:
+    vendor = FakeVendor()
+    for generation in (1, 2, 3):
+        await run_engine(tmp_path, vendor, many(5), generation=generation)
+    assert len(vendor.sent) == 10
+    assert len(records(tmp_path)) == 5

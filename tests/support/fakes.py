@@ -223,13 +223,18 @@ Connect = Callable[[Path], Connection]
 
 @asynccontextmanager
 async def open_journal(
-    folder: Path, *, budgets: Mapping[Kind, int] | None = None, connect: Connect = connect, linger_s: float = 0.0
+    folder: Path,
+    *,
+    budgets: Mapping[Kind, int] | None = None,
+    duplicates: int = 0,
+    connect: Connect = connect,
+    linger_s: float = 0.0,
 ) -> AsyncIterator[Journal]:
-    """A journal on a real disk; closed in the end unless writing has failed."""
+    """Open a journal on a real disk; it is closed in the end."""
     folder.mkdir(exist_ok=True)
     writer = Writer(functools.partial(open_disk, folder, now=NOW, connect=connect), linger_s=linger_s)
     await writer.start()
-    journal = Journal(writer, budgets=budgets or {})
+    journal = Journal(writer, budgets=budgets or {}, duplicates=duplicates)
     await journal.begin()
     try:
         yield journal

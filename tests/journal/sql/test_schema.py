@@ -12,7 +12,7 @@ from pipeline.journal.sql.database import Database
 from pipeline.journal.sql.items import counts
 from pipeline.journal.sql.schema import LEGAL
 from pipeline.journal.storage import JOURNAL, connect, open_disk
-from pipeline.models import State
+from pipeline.models import SETTLED, State
 from tests.support.fakes import NOW
 from tests.support.journal_rows import put
 
@@ -87,3 +87,10 @@ def test_creating_a_journal_that_exists_changes_nothing(db: Database) -> None:
     put(db, 1, S)
     schema.create(db)
     assert counts(db) == {S: 1}
+
+
+def test_a_doubt_may_end_only_in_waiting_or_in_a_task() -> None:
+    """Every change of state that SQL allows from and to a doubt."""
+    assert {new for old, new in LEGAL if old is IN_DOUBT} == {P, S, TASKED, IN_DOUBT}
+    assert {old for old, new in LEGAL if new is IN_DOUBT} == {C, IN_DOUBT}
+    assert not [pair for pair in LEGAL if pair[0] in SETTLED]

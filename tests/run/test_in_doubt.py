@@ -4,17 +4,10 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import anyio
-import pytest
-
 from pipeline import RunOptions, RunSummary, run_job
-from pipeline.errors import InDoubt, ItemRefused, RunPaused, TryAgain
-from pipeline.journal.sql.schema import LEGAL
 from pipeline.journal.storage import connect
-from pipeline.models import HITS_LIFE_S, SETTLED, Kind, State
+from pipeline.models import Kind
 from pipeline.sandbox.tasks import read_tasks
-from tests.support import fakes
-from tests.support.fakes import FakeVendor, Lost, admitted, engine_of, item, look, open_journal, states, url
 from tests.support.jobs import ACCOUNT, FaultPlan, job, lines, vendor
 
 CREATE = Kind.CREATE
@@ -92,142 +85,6 @@ def test_the_line_after_two_doubts_names_both_requests(tmp_path: Path) -> None:
     [record] = lines(tmp_path / "runs/job/open.jsonl")
     assert record["error"]["request_id"] != first["error"]["request_id"]
     assert first["error"]["request_id"] in record["error"]["message"]
-
-
-async def _run(folder: Path, fake: FakeVendor, *, duplicates: int = 10, images: int = 2, **api: Any) -> None:
-    spec = fakes.job(folder, images=images, api={"max_in_flight": 1, **api})
-    async with open_journal(folder / "run") as journal:
-        journal.waiting._duplicates = duplicates
-        engine = await engine_of(spec, journal, fake, [item(n) for n in range(1, images + 1)])
-        await engine.run()
-
-
-@pytest.mark.anyio
-@pytest.mark.parametrize(
-    ("then", "said"),
-    [
-        pytest.param(ItemRefused("refused", code="68300004"), "refused", id="refused for good"),
-        pytest.param(TryAgain("not reached", code="not_sent", sent=False), "not reached", id="not sent"),
-        pytest.param(InDoubt("no answer again", code="no_answer"), "no answer again", id="in doubt again"),
-    ],
-)
-async def test_a_second_create_that_comes_to_nothing_leaves_the_first_in_doubt_and_held(
-    tmp_path: Path, then: Any, said: str
-) -> None:
-    """A doubt ends with a task or with a person's decision, never by a later failure."""
-    fake = FakeVendor({(CREATE, url(1)): [Lost(), then]})
-    await _run(tmp_path, fake, images=1)
-    await _run(tmp_path, FakeVendor(), images=1)  # its one retry is spent
-    assert states(tmp_path / "run") == {"SKU-1": State.IN_DOUBT}
-    async with open_journal(tmp_path / "run") as journal:
-        [(_, _, problem)] = await journal.open_items(after=0)
-    assert said in problem.message
-    assert "the answer never came" in problem.message
-    assert problem.retryable is False
-
-
-@pytest.mark.anyio
-async def test_a_run_that_is_paused_before_the_second_create_keeps_the_doubt_and_the_retry(tmp_path: Path) -> None:
-    paused = RunPaused("no balance", code="67200005")
-    await _run(tmp_path, FakeVendor({(CREATE, url(1)): [Lost(), paused]}), images=1)
-    assert states(tmp_path / "run") == {"SKU-1": State.IN_DOUBT}
-    healthy = FakeVendor()
-    await _run(tmp_path, healthy, images=1, duplicates=1)
-    assert states(tmp_path / "run") == {"SKU-1": State.TASKED}
-    assert [kind for kind, _ in healthy.sent] == [CREATE]  # the hits are still there
-
-
-@pytest.mark.anyio
-async def test_hits_that_grew_too_old_are_searched_again_before_the_second_create(tmp_path: Path) -> None:
-    await _run(tmp_path, FakeVendor({(CREATE, url(1)): [Lost()]}), images=1, duplicates=0)
-    later = FakeVendor(now=fakes.NOW + HITS_LIFE_S)
-    await _run(tmp_path, later, images=1)
-    assert states(tmp_path / "run") == {"SKU-1": State.TASKED}
-    assert [kind for kind, _ in later.sent] == [Kind.SEARCH, CREATE]
-
-
-@pytest.mark.anyio
-async def test_a_doubt_whose_new_search_finds_nothing_stays_a_doubt(tmp_path: Path) -> None:
-    await _run(tmp_path, FakeVendor({(CREATE, url(1)): [Lost()]}), images=1, duplicates=0)
-    later = FakeVendor({(Kind.SEARCH, url(1)): [fakes.NOTHING]}, now=fakes.NOW + HITS_LIFE_S)
-    await _run(tmp_path, later, images=1)
-    assert states(tmp_path / "run") == {"SKU-1": State.IN_DOUBT}
-
-
-@pytest.mark.anyio
-async def test_a_kill_during_the_second_create_leaves_it_in_doubt_with_the_retry_spent(tmp_path: Path) -> None:
-    await _run(tmp_path, FakeVendor({(CREATE, url(1)): [Lost()]}), images=1, duplicates=0)
-    spec = fakes.job(tmp_path, images=1)
-
-    async def die(kind: Kind, url_: str) -> None:
-        fakes.dead_copy(tmp_path / "run", tmp_path / "dead")
-
-    async with open_journal(tmp_path / "run") as journal:
-        journal.waiting._duplicates = 1
-        await (await engine_of(spec, journal, FakeVendor(pause=die), [item(1)])).run()
-    await _settle_nothing_more(tmp_path / "dead", spec)
-    assert states(tmp_path / "dead") == {"SKU-1": State.IN_DOUBT}
-    async with open_journal(tmp_path / "dead") as journal:
-        [(_, _, problem)] = await journal.open_items(after=0)
-    assert problem.code == "interrupted"
-    assert "an earlier create" in problem.message
-
-
-async def _settle_nothing_more(folder: Path, spec: Any) -> None:
-    fake = FakeVendor()
-    async with open_journal(folder) as journal:
-        journal.waiting._duplicates = 10
-        await (await engine_of(spec, journal, fake, [item(1)])).run()
-    assert fake.sent == []
-
-
-@pytest.mark.anyio
-async def test_a_retry_is_reserved_on_disk_before_its_create_is_sent(tmp_path: Path) -> None:
-    seen: list[int] = []
-
-    async def watch(kind: Kind, url_: str) -> None:
-        if kind is CREATE:
-            connection = connect(tmp_path / "run" / "journal.sqlite")
-            seen.append(connection.execute("SELECT count(*) FROM risks WHERE spent").fetchone()[0])
-            connection.close()
-
-    await _run(tmp_path, FakeVendor({(CREATE, url(1)): [Lost()]}, pause=watch), images=1)
-    assert seen == [0, 1]
-
-
-@pytest.mark.anyio
-async def test_an_item_that_is_no_longer_listed_is_not_created_again(tmp_path: Path) -> None:
-    await _run(tmp_path, FakeVendor({(CREATE, url(2)): [Lost()]}), duplicates=0)
-    fake = FakeVendor()
-    async with open_journal(tmp_path / "run") as journal:
-        journal.waiting._duplicates = 10
-        await (await engine_of(fakes.job(tmp_path), journal, fake, [item(1)], generation=2)).run()
-    assert fake.sent == []
-    assert states(tmp_path / "run")["SKU-2"] is State.IN_DOUBT
-
-
-def test_a_doubt_may_end_only_in_waiting_or_in_a_task() -> None:
-    """Every change of state that SQL allows from and to a doubt."""
-    assert {new for old, new in LEGAL if old is State.IN_DOUBT} == {
-        State.PENDING,
-        State.SEARCHED,
-        State.TASKED,
-        State.IN_DOUBT,
-    }
-    assert {old for old, new in LEGAL if new is State.IN_DOUBT} == {State.CREATING, State.IN_DOUBT}
-    assert not [pair for pair in LEGAL if pair[0] in SETTLED]
-
-
-@pytest.mark.parametrize("new", [State.CREATING, State.FAILED, State.EXPIRED, State.NO_HITS, State.SEARCH_ONLY])
-def test_sql_refuses_every_other_end_of_a_doubt(tmp_path: Path, new: State) -> None:
-    async def try_it() -> None:
-        async with open_journal(tmp_path / "run") as journal:
-            await admitted(journal, 1)
-            await look(journal, lambda disk: [disk.db.do(f"UPDATE items SET state = {s}") for s in (2, 21)])
-            await look(journal, lambda disk: disk.db.do("UPDATE items SET state = ?", (int(new),)))
-
-    with pytest.raises(Exception, match="illegal change of state"):
-        anyio.run(try_it)
 
 
 def test_a_journal_of_the_first_version_learns_the_new_changes_of_state(tmp_path: Path) -> None:

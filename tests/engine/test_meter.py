@@ -1,0 +1,112 @@
+"""The meter of one item's calls: durable before the first byte, given back only when the vendor did nothing."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.engine.meter import ItemMeter
+from pipeline.engine.parts import Ports
+from pipeline.errors import Code, ItemRefused
+from pipeline.journal.journal import Journal
+from pipeline.models import EXPIRY_MARGIN_S, HITS_LIFE_S, Calls, Kind, State, Work
+from tests.support.fakes import NOW, FakeVendor, admitted, endpoints_of, hits, job, look, open_journal, states, work_of
+
+pytestmark = pytest.mark.anyio
+
+SEARCH, CREATE, UPLOAD = Kind.SEARCH, Kind.CREATE, Kind.UPLOAD
+
+
+class Clock:
+    """A wall clock that stands until it is set."""
+
+    def __init__(self) -> None:
+        self.now = NOW
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def meter_of(work: Work, journal: Journal, folder: Path, clock: Clock) -> ItemMeter:
+    spec = job(folder)
+    nothing: Any = None
+    return ItemMeter(work, Ports(spec, endpoints_of(spec), FakeVendor(), journal, nothing, now=clock, steady=clock))
+
+
+async def written(journal: Journal) -> None:
+    """Wait until everything that was posted is on disk."""
+    await look(journal, lambda disk: None)
+
+
+async def test_create_is_counted_and_its_intent_durable_before_it_is_sent(tmp_path: Path) -> None:
+    async with open_journal(tmp_path) as journal:
+        await admitted(journal, 1)
+        work = work_of(1, hits=hits())
+        meter = meter_of(work, journal, tmp_path, Clock())
+        await meter.before(CREATE, "asked")
+        assert states(tmp_path) == {"SKU-1": State.CREATING}
+        assert (journal.budget.calls[CREATE].used, journal.budget.calls[CREATE].sent) == (1, 0)
+        assert (meter.has_sent, meter.sent_at, work.calls) == (False, None, Calls())
+        meter.sent(CREATE)
+        assert (meter.has_sent, meter.sent_at, work.calls) == (True, NOW, Calls(create=1))
+        assert journal.budget.calls[CREATE].sent == 1
+
+
+@pytest.mark.parametrize("sent", [False, True], ids=["not sent", "sent"])
+async def test_create_that_was_not_executed_gives_its_intent_back_and_its_call_if_it_was_not_sent(
+    sent: bool, tmp_path: Path
+) -> None:
+    async with open_journal(tmp_path) as journal:
+        await admitted(journal, 1)
+        meter = meter_of(work_of(1, hits=hits()), journal, tmp_path, Clock())
+        await meter.before(CREATE, "asked")
+        if sent:
+            meter.sent(CREATE)
+        meter.not_executed(CREATE, sent=sent)
+        await written(journal)
+        assert states(tmp_path) == {"SKU-1": State.SEARCHED}
+        assert journal.budget.calls[CREATE].used == int(sent)
+
+
+async def test_intent_of_a_create_that_may_exist_is_never_given_back(tmp_path: Path) -> None:
+    """Its second attempt was refused; the first may have been executed."""
+    async with open_journal(tmp_path) as journal:
+        await admitted(journal, 1)
+        meter = meter_of(work_of(1, hits=hits()), journal, tmp_path, Clock())
+        for _ in range(2):
+            await meter.before(CREATE, "asked")
+            meter.sent(CREATE)
+            meter.may_exist()
+        meter.not_executed(CREATE, sent=True)
+        await written(journal)
+        assert states(tmp_path) == {"SKU-1": State.CREATING}
+
+
+USABLE_S = HITS_LIFE_S - EXPIRY_MARGIN_S
+
+
+@pytest.mark.parametrize(("age_s", "refused"), [(USABLE_S, False), (USABLE_S + 1, True)], ids=["young", "old"])
+async def test_calls_are_refused_once_the_links_they_depend_on_are_about_to_expire(
+    age_s: int, refused: bool, tmp_path: Path
+) -> None:
+    """Before the intent, and again before the first byte: the machine may have slept in between."""
+    async with open_journal(tmp_path) as journal:
+        await admitted(journal, 1)
+        clock = Clock()
+        meter = meter_of(work_of(1), journal, tmp_path, clock)
+        meter.depends_on_links_from(NOW)
+        await meter.before(SEARCH, "asked")
+        clock.now += age_s
+        if not refused:
+            meter.sent(SEARCH)
+            return
+        for _ in range(2):
+            with pytest.raises(ItemRefused) as caught:
+                meter.sent(SEARCH)
+            assert (caught.value.code, caught.value.sent, caught.value.request_id) == (Code.EXPIRED, False, "asked")
+        with pytest.raises(ItemRefused):
+            await meter.before(SEARCH, "asked again")
+        await meter.before(UPLOAD, "an upload depends on nothing")
+        meter.forget_links()
+        await meter.before(SEARCH, "asked for anew")
+        meter.sent(SEARCH)
