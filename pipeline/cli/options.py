@@ -83,12 +83,13 @@ def run(
 ) -> int:
     """Run a job, or go on with it where it stopped."""
     from pipeline.cli.commands.run import run_command
+    from pipeline.cli.screen import Output
     from pipeline.run.options import RunOptions
 
     options = RunOptions(
         new=new, limit=limit, accept_changes=accept_changes, busy=busy.value, share=share, wait_quota=wait_quota
     )
-    return run_command(spec, set_, options, yes=yes, as_json=json, quiet=quiet)
+    return run_command(spec, set_, options, Output(json, quiet), yes=yes)
 
 
 @app.command(epilog="Example: pipeline plan configs/portfolio.yaml")
@@ -175,11 +176,13 @@ def retry(
 ) -> int:
     """Pay for open items once more; names and counts them first."""
     from pipeline.cli.commands.retry import retry_command
+    from pipeline.cli.screen import Output
     from pipeline.offline.retry import Wanted, state_of
     from pipeline.run.options import RunOptions
 
     options = RunOptions(busy=busy.value, share=share, wait_quota=wait_quota)
-    return retry_command(run, Wanted(state_of(only), code, limit), set_, options, yes=yes, as_json=json, quiet=quiet)
+    wanted = Wanted(state_of(only), code, limit)
+    return retry_command(run, wanted, set_, options, Output(json, quiet), yes=yes)
 
 
 @app.command(epilog="Example: pipeline repair runs/autumn")
@@ -194,8 +197,9 @@ def repair(run: Run) -> int:
 def demo(new: New = False, quiet: Quiet = False) -> int:
     """Run 36 shipped pictures on the sandbox; needs no credentials."""
     from pipeline.cli.commands.demo import demo_command
+    from pipeline.cli.screen import Output
 
-    return demo_command(new=new, quiet=quiet)
+    return demo_command(Output(quiet=quiet), new=new)
 
 
 @app.command(epilog="Example: pipeline sandbox --port 8080 --qps 5 --latency 0.5 --faults 'create:lost=0.01'")

@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Any, TextIO
+from typing import Any, NamedTuple, TextIO
 
 import msgspec
 from rich.console import Console, Group, RenderableType
@@ -22,10 +22,17 @@ from pipeline.system.wording import duration
 PLAIN_EVERY_S = 10.0
 
 
+class Output(NamedTuple):
+    """The output of a command that runs a job."""
+
+    as_json: bool = False  # the summary as JSON on stdout, instead of a table
+    quiet: bool = False  # no progress and no table
+
+
 @contextmanager
-def observing(*, quiet: bool) -> Iterator[Observer | None]:
-    """Yield the display of a run until the block ends: a table on a terminal, lines elsewhere, none when `quiet`."""
-    if quiet:
+def observing(output: Output) -> Iterator[Observer | None]:
+    """Yield the display of a run until the block ends: a table on a terminal, lines elsewhere, none when quiet."""
+    if output.quiet:
         yield None
         return
     console = Console(file=sys.stderr, highlight=False)  # rich decides about colour from the terminal and NO_COLOR
@@ -122,11 +129,11 @@ class LiveTable:
         self._live.update(Group(*lines))
 
 
-def show_summary(summary: RunSummary, *, as_json: bool, quiet: bool) -> None:
-    """Print the outcome of a run; when `quiet` only the reason for an exit code that is not 0, on stderr."""
-    if as_json:
+def show_summary(summary: RunSummary, output: Output) -> None:
+    """Print the outcome of a run; when quiet only the reason for an exit code that is not 0, on stderr."""
+    if output.as_json:
         sys.stdout.write(to_json(summary).decode())
-    elif not quiet:
+    elif not output.quiet:
         _show_table(summary)
     elif summary.exit_code:
         say(summary.exit_reason)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pipeline.cli import screen
-from pipeline.cli.screen import PLAIN_EVERY_S, PlainLines, counts, one_line, show_summary
+from pipeline.cli.screen import PLAIN_EVERY_S, Output, PlainLines, counts, one_line, show_summary
 from pipeline.models import PAID, Kind, State
 from pipeline.results.record import RecordLines
 from pipeline.results.summary import Figures, RunSummary, build_summary, item_counts, to_json
@@ -34,7 +34,7 @@ def summary(folder: Path, *, sandbox: bool = True, **changes: Any) -> RunSummary
 
 
 def test_the_table_adds_up_and_says_where_to_look(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    show_summary(summary(tmp_path), as_json=False, quiet=False)
+    show_summary(summary(tmp_path), Output())
     out, err = capsys.readouterr()
     assert err == ""
     assert out.splitlines()[:3] == ["tasked   1,200", "no hits  1", "all      1,201"]
@@ -46,7 +46,7 @@ def test_the_table_adds_up_and_says_where_to_look(tmp_path: Path, capsys: pytest
 
 
 def test_calls_that_a_kill_left_uncounted_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    show_summary(summary(tmp_path, sandbox=False, calls={Kind.SEARCH: (16, 7)}), as_json=False, quiet=False)
+    show_summary(summary(tmp_path, sandbox=False, calls={Kind.SEARCH: (16, 7)}), Output())
     out = capsys.readouterr().out
     assert "7 search, and up to 9 when the process was killed; connect.example.com billed" in out
     assert "gallery" not in out
@@ -57,12 +57,12 @@ def test_quiet_says_only_why_something_is_left(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], code: int, said: str
 ) -> None:
     ended = summary(tmp_path, exit_code=code, exit_reason="the daily limit is reached")
-    show_summary(ended, as_json=False, quiet=True)
+    show_summary(ended, Output(quiet=True))
     assert capsys.readouterr() == ("", said)
 
 
 def test_json_is_that_of_the_summary_file_also_when_quiet(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    show_summary(summary(tmp_path), as_json=True, quiet=True)
+    show_summary(summary(tmp_path), Output(as_json=True, quiet=True))
     out = capsys.readouterr().out
     assert out.encode() == to_json(summary(tmp_path))
     assert json.loads(out)["items"]["tasked"] == 1_200

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pipeline.cli.errors import say
-from pipeline.cli.screen import observing, show_lines, show_summary
+from pipeline.cli.screen import Output, observing, show_lines, show_summary
 from pipeline.results.reading import read_records
 from pipeline.run.load import load
 from pipeline.run.local import LocalExecutor
@@ -13,13 +13,13 @@ from pipeline.sandbox.resources import resource
 from pipeline.sandbox.truth import score_against_truth
 
 
-def demo_command(*, new: bool, quiet: bool) -> int:
+def demo_command(output: Output, *, new: bool) -> int:
     """Run the shipped job on the shipped pictures, into ./runs; return the exit code."""
     path, pictures = resource("demo.yaml"), resource("products").parent
     job = load(path, overrides=[f"root={pictures}", "output.dir=runs"])
-    with observing(quiet=quiet) as observer:
+    with observing(output) as observer:
         summary = LocalExecutor().run(job, RunOptions(new=new, observer=observer, say=say))
-    show_summary(summary, as_json=False, quiet=quiet)
+    show_summary(summary, output)
     if summary.items["settled"]:
         show_lines([score_against_truth(_first_hits(Path(summary.results).parent), resource("truth.json"))])
     return summary.exit_code

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pipeline.cli.asking import ask, on_a_terminal
 from pipeline.cli.errors import say
-from pipeline.cli.screen import observing, show_summary
+from pipeline.cli.screen import Output, observing, show_summary
 from pipeline.offline.opening import find_run
 from pipeline.offline.retry import Wanted, select
 from pipeline.run.load import load_again
@@ -14,7 +14,7 @@ from pipeline.run.options import RunOptions
 
 
 def retry_command(
-    run: Path, wanted: Wanted, overrides: list[str], options: RunOptions, *, yes: bool, as_json: bool, quiet: bool
+    run: Path, wanted: Wanted, overrides: list[str], options: RunOptions, output: Output, *, yes: bool
 ) -> int:
     """Pay once more for the open items that are wanted, and for no others; return the exit code."""
     place = find_run(run)
@@ -28,8 +28,8 @@ def retry_command(
         ask(text)
     else:
         say(text)
-    with observing(quiet=quiet) as observer:
+    with observing(output) as observer:
         options = replace(options, again=selection.again(run), observer=observer, say=say)
         summary = LocalExecutor().run(job, options)
-    show_summary(summary, as_json=as_json, quiet=quiet)
+    show_summary(summary, output)
     return summary.exit_code

@@ -5,31 +5,23 @@ from pathlib import Path
 
 from pipeline.cli.asking import ask, on_a_terminal
 from pipeline.cli.errors import say
-from pipeline.cli.screen import observing, show_summary
+from pipeline.cli.screen import Output, observing, show_summary
 from pipeline.offline.plan import make_plan
 from pipeline.run.load import Job, load
 from pipeline.run.local import LocalExecutor
 from pipeline.run.options import RunOptions
 
 
-def run_command(
-    path: Path,
-    overrides: list[str],
-    options: RunOptions,
-    *,
-    yes: bool = False,
-    as_json: bool = False,
-    quiet: bool = False,
-) -> int:
+def run_command(path: Path, overrides: list[str], options: RunOptions, output: Output, *, yes: bool) -> int:
     """Run a job; return its exit code."""
     job = load(path, overrides=overrides)
     for remark in job.remarks:
         say(f"note: {remark}")
     if not yes and not job.spec.sandbox and on_a_terminal():
         _ask(job, new=options.new)
-    with observing(quiet=quiet) as observer:
+    with observing(output) as observer:
         summary = LocalExecutor().run(job, replace(options, observer=observer, say=say))
-    show_summary(summary, as_json=as_json, quiet=quiet)
+    show_summary(summary, output)
     return summary.exit_code
 
 
