@@ -17,6 +17,7 @@ import msgspec
 
 from pipeline.system.checksum import crc32
 
+CONTENT = "sha256:"  # how the identity of a picture begins that is known by its bytes
 SANDBOX_HOST = "sandbox.invalid"  # the host of the pictures that the sandbox knows; nobody can own it (RFC 2606)
 # Links to uploads and to hits expire 9 hours after the answer, tasks after 8 hours.
 HITS_LIFE_S = 9 * 3600
@@ -94,6 +95,7 @@ class Item:
     local     whether `source` is a path
     origin    the place where it was listed (`images[3]`, `portfolio.csv:12`)
     problem   the reason why it cannot be worked on, else None: a listed thing never vanishes
+    picture   the identity of its picture, which items with the same picture share; "" is its source
     """
 
     id: str
@@ -102,6 +104,12 @@ class Item:
     origin: str
     labels: dict[str, str]
     problem: Problem | None = None
+    picture: str = field(default="", compare=False)
+
+    @property
+    def identity(self) -> str:
+        """The identity of its picture."""
+        return self.picture or f"{'path' if self.local else 'url'}:{self.source}"
 
 
 @dataclass(frozen=True, slots=True)

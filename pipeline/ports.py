@@ -75,6 +75,9 @@ class WaitingItems(Protocol):
     async def take_twins(self, *, after: int, generation: int) -> list[tuple[Work, int]]:
         """Read items that show the same picture as an earlier one, each with that one's number."""
 
+    async def part(self, ord_: int, digest: str) -> None:
+        """Let an item wait for itself that shared an earlier one's picture: its file has the bytes of `digest` now."""
+
     async def expiring(self, state: State, *, generation: int, now: float) -> list[int]:
         """List the numbers of waiting items with something paid that expires, the earliest first."""
 

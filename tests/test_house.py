@@ -55,7 +55,7 @@ LIBRARIES = {
     "aiohttp": ["calls.transport", "sandbox"],
     "yarl": ["calls.transport", "sandbox"],
     "aiolimiter": ["calls.access"],
-    "sqlite3": ["journal", "offline.salvage"],
+    "sqlite3": ["journal", "offline.salvage", "sources.looks"],
     "yaml": ["job"],
     "dotenv": ["job.environment"],
     "typer": ["cli"],

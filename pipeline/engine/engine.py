@@ -19,7 +19,8 @@ from pipeline.engine.meter import ItemMeter
 from pipeline.engine.order import Order, Queue
 from pipeline.engine.outcomes import after_doubt, doubtful, problem_of
 from pipeline.engine.parts import Ports
-from pipeline.engine.recording import record, share_with_twins
+from pipeline.engine.recording import record
+from pipeline.engine.sharing import Sharing
 from pipeline.engine.stops import DoubtRate, SystemicRefusals
 from pipeline.errors import (
     CallError,
@@ -101,11 +102,16 @@ class Engine:
             await self._second_pass()
         if self._may_go_on(begun, limit):
             begun += await self._pass(None if limit is None else limit - begun, doubtful=True)
-        if self._may_go_on(begun, limit):
-            twins = share_with_twins(self._ports.ledger, self._records, generation=self._intake.generation)
-            async for state in twins:
-                self._tally[State.PENDING] -= 1
-                self._tally[state] += 1
+        while self._may_go_on(begun, limit) and await self._share():
+            begun += await self._pass(None if limit is None else limit - begun)
+
+    async def _share(self) -> int:
+        """Let items with the same picture share its outcome; return how many show another picture by now."""
+        sharing = Sharing(self._ports, self._records, generation=self._intake.generation)
+        async for state in sharing.share():
+            self._tally[State.PENDING] -= 1
+            self._tally[state] += 1
+        return sharing.parted
 
     def _may_go_on(self, begun: int, limit: int | None) -> bool:
         return not self._has_ended() and (limit is None or begun < limit)

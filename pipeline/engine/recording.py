@@ -1,12 +1,9 @@
-"""Outcomes made durable: an item's line and state, and the outcome that items with the same picture share."""
+"""Outcomes made durable: an item's line and state."""
 
 import logging
-from collections.abc import AsyncIterator
 from typing import assert_never
 
-from pipeline.errors import Code
 from pipeline.models import (
-    SETTLED,
     Doubtful,
     Expired,
     Failed,
@@ -19,7 +16,7 @@ from pipeline.models import (
     Tasked,
     Work,
 )
-from pipeline.ports import Ledger, Steps
+from pipeline.ports import Steps
 from pipeline.results.record import RecordLines
 
 _log = logging.getLogger(__name__)
@@ -45,26 +42,6 @@ async def record(work: Work, outcome: Outcome, *, steps: Steps, records: RecordL
             return State.SEARCHED if hits is not None else State.PENDING
         case _:
             assert_never(outcome)
-
-
-async def share_with_twins(ledger: Ledger, records: RecordLines, *, generation: int) -> AsyncIterator[State]:
-    """Give every item that shows an earlier item's picture that item's outcome, without a call; yield its new state.
-
-    A twin whose first item has no outcome yet goes on waiting.
-    """
-    after = 0
-    while batch := await ledger.waiting.take_twins(after=after, generation=generation):
-        for twin, first_ord in batch:
-            after = twin.ord
-            first_id, state, line, problem = await ledger.waiting.standing(first_ord)
-            if state in SETTLED and line is not None:
-                await ledger.steps.settle(twin, state, records.twin(twin, line), None)
-                yield state
-            elif problem is not None:
-                message = f"shows the same picture as {first_id!r}, which is open: {problem.message}"
-                shared = Problem(problem.stage, Code.SAME_PICTURE, message, "retry", True)
-                await ledger.steps.leave_open(twin, State.FAILED, shared, None)
-                yield State.FAILED
 
 
 async def _leave_open(work: Work, state: State, problem: Problem, steps: Steps) -> State:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from pipeline.journal.paid_hits import with_hits
-from pipeline.journal.sql import changes, doubts, items, retry_selection, waiting
+from pipeline.journal.sql import changes, doubts, items, retry_selection, twins, waiting
 from pipeline.journal.sql.database import Database
 from pipeline.journal.sql.rows import Waiting
 from pipeline.journal.steps import Steps
@@ -47,6 +47,10 @@ class WaitingItems:
         return await self._writer.do(
             lambda disk: waiting.twins(disk.db, after=after, limit=limit, generation=generation)
         )
+
+    async def part(self, ord_: int, digest: str) -> None:
+        """Let an item wait for itself that shared an earlier one's picture: its file has the bytes of `digest` now."""
+        await self._writer.do(lambda disk: twins.part(disk.db, ord_, digest))
 
     async def expiring(self, state: State, *, generation: int, now: float) -> list[int]:
         """List waiting items with something paid that expires (hits, or a live upload), the earliest first."""

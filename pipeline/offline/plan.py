@@ -82,7 +82,7 @@ def _plan(spec: JobSpec, folder: Path, db: Database | None) -> Plan:
     seen = _Seen()
     for item in read_items(spec):
         new = item.problem is None and (db is None or (not unchanged and find(db, item.id) is None))
-        seen.add(item.id, item.source, local=item.local, bad=item.problem is not None, new=new)
+        seen.add(item.id, item.identity, local=item.local, bad=item.problem is not None, new=new)
     known = left(db, now=time.time()) if db is not None else {}
     again = repeatable(db, most=spec.api.duplicates) if db is not None else 0
     fresh, fresh_local = seen.new_pictures()
@@ -122,13 +122,13 @@ class _Seen:
         self._new = array("q")
         self._new_local = array("q")
 
-    def add(self, id_: str, source: str, *, local: bool, bad: bool, new: bool) -> None:
+    def add(self, id_: str, picture: str, *, local: bool, bad: bool, new: bool) -> None:
         """Count a row; `new` when the journal does not know its id yet."""
         self.items += 1
         if bad:
             self.bad += 1
             return
-        key = hash((source, local))
+        key = hash(picture)
         self._ids.append(hash(id_))
         self._sources.append(key)
         if new:

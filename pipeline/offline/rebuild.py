@@ -11,9 +11,10 @@ import msgspec
 
 from pipeline.errors import Code
 from pipeline.journal.sql import calls, doubts, schema
-from pipeline.journal.sql.admission import DOUBT_NEW, source_key
+from pipeline.journal.sql.admission import DOUBT_NEW
 from pipeline.journal.sql.database import Database, configure
 from pipeline.journal.sql.rows import NO_PICTURE, calls_of, packed
+from pipeline.journal.sql.twins import source_key
 from pipeline.journal.storage import CLEAN, connect
 from pipeline.models import PAID, SETTLED, Problem, State
 from pipeline.offline.salvage import COLUMNS, Row, Salvage

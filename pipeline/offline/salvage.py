@@ -18,6 +18,7 @@ COLUMNS = (
     "local",
     "origin",
     "labels",
+    "picture",
     "source_key",
     "same_as",
     "generation",
@@ -57,6 +58,7 @@ class Salvage:
         self.unreadable = 0
         self._connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, isolation_level=None)
         try:
+            self._columns = self._readable()
             self.sound = believed and self._is_sound()
         except BaseException:
             self._connection.close()
@@ -121,9 +123,16 @@ class Salvage:
 
     def _select(self, where: str, parameters: tuple[int, ...]) -> list[tuple[Any, ...]]:
         return self._connection.execute(
-            f"SELECT {', '.join(COLUMNS)} FROM items WHERE {where}",
+            f"SELECT {self._columns} FROM items WHERE {where}",
             parameters,
         ).fetchall()
+
+    def _readable(self) -> str:
+        """Write the columns to read; one that an earlier version did not have reads as NULL."""
+        there = set()
+        with contextlib.suppress(sqlite3.Error):
+            there = {row[1] for row in self._connection.execute("PRAGMA table_info(items)")}
+        return ", ".join(name if name in there or not there else f"NULL AS {name}" for name in COLUMNS)
 
     def _usable(self, batch: list[tuple[Any, ...]]) -> Iterator[Row]:
         for values in batch:

@@ -1,7 +1,6 @@
 """Checks of a job's sources before anything is sent: that they are there and readable, and whether they changed."""
 
 import hashlib
-import os
 
 import msgspec
 
@@ -9,13 +8,12 @@ from pipeline.errors import SpecError
 from pipeline.job.schema import ImageEntry, JobSpec
 from pipeline.sources.items import (
     PUBLIC_HINT,
-    is_pattern,
     locate_manifest,
-    match_files,
     may_upload,
     read_items,
     require_inside,
 )
+from pipeline.sources.names import is_pattern, match_files, on_disk
 from pipeline.sources.tables import read_rows
 
 
@@ -39,7 +37,7 @@ def _faults_of(spec: JobSpec, entry: ImageEntry, field: str) -> list[str]:
         if not may_upload(spec):
             faults.append(f"{field}: {spec.vendor} is not this machine: {PUBLIC_HINT}")
         require_inside(entry.path, field)
-        if is_pattern(entry.path) and next(match_files(spec, entry.path), None) is None:
+        if is_pattern(entry.path) and not match_files(spec.root_path, entry.path):
             faults.append(f"{field}: no file matches {entry.path} in {spec.root_path}")
     elif entry.manifest is not None and next(read_rows(locate_manifest(spec, entry), entry), None) is None:
         faults.append(f"{locate_manifest(spec, entry)}: no rows; a job needs at least one picture")
@@ -53,10 +51,10 @@ def find_faulty_items(spec: JobSpec, *, most: int) -> list[str]:
     more = 0
     for item in read_items(spec):
         fault = item.problem.message if item.problem else ""
-        picture = hash((item.source, item.local))
+        picture = hash(item.identity)
         if not fault and pictures.setdefault(hash(item.id), picture) != picture:
             fault = f"{item.origin}: the id {item.id!r} is already used for another picture"
-        if not fault and item.local and not (spec.root_path / item.source).is_file():
+        if not fault and item.local and not (spec.root_path / on_disk(item.source)).is_file():
             fault = f"{item.origin}: there is no file {item.source} in {spec.root_path}"
         if fault and len(faults) < most:
             faults.append(fault)
@@ -78,6 +76,6 @@ def fingerprint(spec: JobSpec) -> str:
             with locate_manifest(spec, entry).open("rb") as file:
                 digest.update(hashlib.file_digest(file, "sha256").digest())
         elif entry.path is not None and is_pattern(entry.path):
-            for name in match_files(spec, entry.path):
-                digest.update(os.fsencode(name) + b"\n")
+            for name in match_files(spec.root_path, entry.path):
+                digest.update(name.encode("utf-8", "surrogateescape") + b"\n")
     return digest.hexdigest()

@@ -1,15 +1,17 @@
 """The pictures a job lists as items: lazy, in order, with stable ids. A bad row becomes an item with a problem."""
 
-import glob
 import hashlib
-import stat
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from pipeline.errors import Code, SpecError
 from pipeline.job.checks import check_id, check_url, is_loopback
 from pipeline.job.schema import ImageEntry, JobSpec
 from pipeline.models import Item, Problem
+from pipeline.sources.identity import identity_of_file, identity_of_url
+from pipeline.sources.looks import Looks, looking
+from pipeline.sources.names import is_pattern, match_files, with_slashes
 from pipeline.sources.tables import Row, read_rows
 
 PUBLIC_HINT = (
@@ -18,11 +20,18 @@ PUBLIC_HINT = (
 )
 
 
-def read_items(spec: JobSpec) -> Iterator[Item]:
+def read_items(spec: JobSpec, *, contents: bool = True) -> Iterator[Item]:
     """Yield the job's items in the order of the job file; only one row, or one folder's names, is in memory at a time.
 
+    With `contents` local pictures are known by their bytes, so that copies of one are found; without, by their paths.
     Raises SpecError when a manifest cannot be read or a pattern names nothing.
     """
+    with looking() as looks:
+        for item in _listed(spec):
+            yield _identified(spec, item, looks if contents else None)
+
+
+def _listed(spec: JobSpec) -> Iterator[Item]:
     for index, entry in enumerate(spec.images):
         origin = f"images[{index}]"
         if entry.url is not None:
@@ -32,6 +41,14 @@ def read_items(spec: JobSpec) -> Iterator[Item]:
         else:
             for row in read_rows(locate_manifest(spec, entry), entry):
                 yield _row_item(spec, entry, row, f"{entry.manifest}:{row.line}")
+
+
+def _identified(spec: JobSpec, item: Item, looks: Looks | None) -> Item:
+    if item.problem is not None:
+        return item
+    if item.local:
+        return replace(item, picture=identity_of_file(spec.root_path, item.source, looks))
+    return replace(item, picture=identity_of_url(item.source))
 
 
 def make_id(source: str) -> str:
@@ -49,29 +66,9 @@ def locate_manifest(spec: JobSpec, entry: ImageEntry) -> Path:
     return spec.folder / (entry.manifest or "")
 
 
-def is_pattern(path: str) -> bool:
-    """Return whether a path has wildcards and so may name many files."""
-    return glob.has_magic(path)
-
-
-def match_files(spec: JobSpec, pattern: str) -> Iterator[str]:
-    """Yield the files a pattern names, sorted, relative to the root, with forward slashes.
-
-    A symbolic link is yielded as well; whether it leaves the root is checked when it is opened.
-    """
-    root = spec.root_path
-    for name in sorted(glob.iglob(pattern, root_dir=root, recursive=True)):
-        try:
-            mode = (root / name).lstat().st_mode
-        except OSError:
-            continue
-        if stat.S_ISREG(mode) or stat.S_ISLNK(mode):
-            yield PurePosixPath(*Path(name).parts).as_posix()
-
-
 def require_inside(path: str, field: str) -> None:
     """Raise SpecError, naming `field`, when a path is absolute or climbs out of the job's root."""
-    pure = PurePosixPath(path.replace("\\", "/"))
+    pure = PurePosixPath(with_slashes(path))
     has_drive = len(path) > 1 and path[1] == ":"  # C:\..., which is absolute on Windows alone
     if pure.is_absolute() or ".." in pure.parts or "\0" in path or has_drive:
         raise SpecError(f"{field}: {path!r} leaves the job's root; use a relative path without `..`, or set `root:`")
@@ -81,14 +78,13 @@ def _local_items(spec: JobSpec, entry: ImageEntry, origin: str) -> Iterator[Item
     assert entry.path is not None
     require_inside(entry.path, f"{origin}.path")
     if not is_pattern(entry.path):
-        source = PurePosixPath(entry.path).as_posix()
+        source = PurePosixPath(with_slashes(entry.path)).as_posix()
         yield Item(entry.id or make_id(source), source, True, origin, entry.labels, _upload_problem(spec))
         return
-    found = False
-    for name in match_files(spec, entry.path):
-        found = True
+    names = match_files(spec.root_path, entry.path)
+    for name in names:
         yield _matched_item(spec, entry, name, origin)
-    if not found:
+    if not names:
         raise SpecError(f"{origin}.path: no file matches {entry.path} in {spec.root_path}")
 
 
@@ -102,7 +98,7 @@ def _matched_item(spec: JobSpec, entry: ImageEntry, name: str, origin: str) -> I
 
 
 def _row_item(spec: JobSpec, entry: ImageEntry, row: Row, origin: str) -> Item:
-    source = row.url or row.path
+    source = row.url or with_slashes(row.path)
     labels = entry.labels | (row.labels or {})
     # A row without a usable id is named by its origin, so that two of them never share an id.
     item_id, fault = origin, row.fault

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import Code, ItemRefused
+from pipeline.sources.names import on_disk
 
 MAX_BYTES = 4096 << 10  # the vendor's limit for P010
 MAX_PIXELS = 100_000_000
@@ -35,14 +36,24 @@ def read_picture(root: Path, source: str) -> Picture:
     return Picture(data, _type_of(data), hashlib.sha256(data).hexdigest())
 
 
+def locate(root: Path, source: str) -> Path:
+    """Return where the picture `source` lies, all links followed. Raises OSError, RuntimeError or ValueError."""
+    return (root / on_disk(source)).resolve(strict=True)
+
+
+def open_inside(path: Path) -> io.BufferedReader:
+    """Open a file that `locate` found. Raises OSError."""
+    # Links inside the root were followed already; one put there since is not. A pipe must not wait for its writer.
+    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    return open(os.open(path, flags), "rb")
+
+
 def _read_inside(root: Path, source: str) -> bytes:
     try:
-        path = (root / source).resolve(strict=True)
+        path = locate(root, source)
         if not path.is_relative_to(root):
             raise _refused("is a link that leaves the job's root; copy the picture into it, or set `root:`")
-        # Links inside the root were followed above; one put there since is not. A pipe must not wait for its writer.
-        flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-        with open(os.open(path, flags), "rb") as file:
+        with open_inside(path) as file:
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
                 raise _refused("is no regular file")

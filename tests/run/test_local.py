@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from pipeline import RunOptions, RunSummary, run_job
+from pipeline import RunOptions, RunSummary, plan_job, run_job
 from pipeline.calls.limiter import MARGIN_S
 from pipeline.errors import JournalError, RunLocked, SpecError
 from pipeline.models import Kind
@@ -110,6 +110,25 @@ def test_items_with_one_picture_are_paid_once(tmp_path: Path) -> None:
     assert [record["item"] for record in records] == ["P0000", "P0001", "P0002"]
     assert len({record["task"]["task_id"] for record in records}) == 1
     assert [record.get("same_as") for record in records] == [None, "P0000", "P0000"]
+
+
+def test_copies_of_a_file_are_uploaded_searched_and_created_once(tmp_path: Path) -> None:
+    picture = (resource("gallery") / "bag-0-1.png").read_bytes()
+    for name in ("photos/a.jpg", "photos/sub/b.jpg", "more/c.jpg"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(picture)
+    (tmp_path / "photos" / "up").symlink_to("..")
+    images = [{"path": "photos/**/*.jpg"}, {"id": "C", "path": "./more//c.jpg"}]
+    with vendor(tmp_path) as server:
+        path = job(tmp_path, url=server.url, images=images)
+        plan = plan_job(path)
+        summary = run(path)
+        again = run(path)
+    assert (plan.items, plan.same_picture) == (3, 2)
+    assert plan.calls == summary.calls_this_run == {"upload": 1, "search": 1, "create": 1}
+    assert again.calls_this_run == {"upload": 0, "search": 0, "create": 0}
+    first, *others = lines(tmp_path / "runs" / "job" / "results.jsonl")
+    assert [record["same_as"] for record in others] == [first["item"]] * 2
 
 
 def test_a_lost_answer_of_a_create_is_in_doubt_and_never_sent_again(tmp_path: Path) -> None:

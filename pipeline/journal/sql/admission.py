@@ -4,18 +4,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from pipeline.errors import Code
+from pipeline.journal.sql import twins
 from pipeline.journal.sql.changes import requeue_failed
 from pipeline.journal.sql.database import Database
-from pipeline.journal.sql.rows import NO_PICTURE, calls_of, packed, state_in
+from pipeline.journal.sql.rows import NO_PICTURE, calls_of, packed
 from pipeline.models import SETTLED, Admitted, Item, PictureChange, Problem, State
-from pipeline.system.checksum import crc32
 
 # In `meta`, "1" after a repair of a damaged journal: an item that the journal does not know may have been created.
 DOUBT_NEW = "doubt_new"
-# States in which a first item that is no longer listed has no outcome to share, and no doubt to wait for.
-_NOTHING_TO_SHARE = state_in(
-    (state for state in State if state not in SETTLED and state is not State.IN_DOUBT), "first.state"
-)
 
 
 class SourceError(Exception):
@@ -53,7 +49,7 @@ def admit(db: Database, batch: Sequence[Item], *, generation: int, accept_change
             doubtful += _insert(db, item, generation, forgotten=forgotten)
             new += 1
             failed += item.problem is not None
-        elif (known.untouched and known.state == State.FAILED) or (
+        elif known.stale(item) or (
             not known.shows(item) and known.unpaid and (accept_changes or known.state == State.FAILED)
         ):
             _replace(db, known.ord, item, generation)
@@ -61,7 +57,7 @@ def admit(db: Database, batch: Sequence[Item], *, generation: int, accept_change
             if not known.shows(item):
                 changes.append(PictureChange(item.id, known.source, item.source))
             if accept_changes or known.shows(item):
-                _still_listed(db, known.ord, item, generation)
+                _still_listed(db, known, item, generation)
     return Admitted(new, failed, repeated, tuple(changes), doubtful)
 
 
@@ -109,27 +105,11 @@ def admit_whole(
 
 def close_admission(db: Database, generation: int, fingerprint: str) -> None:
     """Note that every item of the job is in: a start with the same fingerprint reads no source again."""
-    _promote_twins(db, generation)
+    twins.promote(db, generation)
     db.set_meta(DOUBT_NEW, "")  # what is listed later is new
     db.set_meta("generation", str(generation))
     db.set_meta("admitted", fingerprint)
     db.set_meta("admitting", "")
-
-
-def _promote_twins(db: Database, generation: int) -> None:
-    """Promote the next twin when the first item of a picture is no longer listed, or shows another picture now."""
-    left = db.do(
-        "SELECT DISTINCT first.ord FROM items AS first JOIN items AS twin ON twin.same_as = first.ord "
-        "WHERE twin.generation = ?1 AND (first.source <> twin.source OR first.local <> twin.local "
-        f"OR (first.generation < ?1 AND {_NOTHING_TO_SHARE}))",
-        (generation,),
-    ).fetchall()
-    for (gone,) in left:
-        promoted = db.do(
-            "SELECT min(ord) FROM items WHERE same_as = ? AND generation = ?", (gone, generation)
-        ).fetchone()[0]
-        db.do("UPDATE items SET same_as = NULL WHERE ord = ?", (promoted,))
-        db.do("UPDATE items SET same_as = ? WHERE same_as = ? AND ord > ?", (promoted, gone, promoted))
 
 
 class _Known(NamedTuple):
@@ -143,10 +123,20 @@ class _Known(NamedTuple):
     state: int
     calls: str
     segment: int | None
+    picture: str | None
 
     def shows(self, item: Item) -> bool:
         """Return whether the row is of the same picture as `item`."""
-        return (self.source, bool(self.local)) == (_storable(item.source), item.local)
+        if self.picture is not None and self.picture == twins.identity_of(item):
+            return True
+        return (self.source, bool(self.local)) == (twins.storable(item.source), item.local)
+
+    def stale(self, item: Item) -> bool:
+        """Return whether nothing was ever sent for the row and it says something that is no longer so."""
+        if not self.untouched:
+            return False
+        changed = item.problem is None and self.shows(item) and self.picture != twins.identity_of(item)
+        return self.state == State.FAILED or changed
 
     @property
     def unpaid(self) -> bool:
@@ -161,7 +151,7 @@ class _Known(NamedTuple):
 
 def _known(db: Database, id_: str) -> _Known | None:
     row = db.do(
-        "SELECT ord, source, local, origin, generation, state, calls, segment FROM items WHERE id = ?", (id_,)
+        "SELECT ord, source, local, origin, generation, state, calls, segment, picture FROM items WHERE id = ?", (id_,)
     ).fetchone()
     return _Known(*row) if row else None
 
@@ -186,45 +176,35 @@ def _replace(db: Database, ord_: int, item: Item, generation: int) -> None:
     db.do(f"UPDATE items SET {names} WHERE ord = ?", (*values.values(), ord_))
 
 
-def source_key(source: str) -> int:
-    """Compute the key under which items with the same picture are found."""
-    return crc32(source.encode("utf-8", "surrogateescape"))
-
-
 def _columns(db: Database, item: Item, generation: int, ord_: int = 0) -> dict[str, Any]:
-    key = NO_PICTURE if item.problem else source_key(item.source)
+    identity = twins.identity_of(item)
     return {
         "id": item.id,
-        "source": _storable(item.source),
+        "source": twins.storable(item.source),
         "local": int(item.local),
         "origin": item.origin,
         "labels": packed(item.labels),
-        "source_key": key,
-        "same_as": None if item.problem else _first_with(db, item, key, ord_),
+        "picture": identity,
+        "source_key": NO_PICTURE if item.problem else twins.source_key(identity),
+        "same_as": None if item.problem else twins.first_with(db, identity, item.source, local=item.local, but=ord_),
         "generation": generation,
         "state": int(State.FAILED if item.problem else State.PENDING),
         "problem": packed(item.problem) if item.problem else None,
     }
 
 
-def _storable(text: str) -> str:
-    """Make text that SQLite takes: a file name with bytes that are no UTF-8 is shown with question marks."""
-    return text.encode("utf-8", "replace").decode()
-
-
-def _first_with(db: Database, item: Item, key: int, but: int) -> int | None:
-    """Find the item that is worked on for this picture, other than `but` (the row itself when it is read anew)."""
-    rows = db.do(
-        "SELECT ord, source, local FROM items WHERE source_key = ? AND same_as IS NULL AND ord <> ?", (key, but)
-    ).fetchall()
-    return next((int(ord_) for ord_, source, local in rows if (source, bool(local)) == (item.source, item.local)), None)
-
-
-def _still_listed(db: Database, ord_: int, item: Item, generation: int) -> None:
+def _still_listed(db: Database, known: _Known, item: Item, generation: int) -> None:
+    if known.picture is None:
+        twins.identify_by_call(db, known.ord, twins.identity_of(item))
+    # A file that was moved is read where it is now; a record that is written keeps the name it was written with.
     db.do(
-        "UPDATE items SET generation = ?, labels = ?, origin = ? WHERE ord = ? AND generation < ?",
-        (generation, packed(item.labels), item.origin, ord_, generation),
+        "UPDATE items SET generation = ?, labels = ?, origin = ?, source = ? WHERE ord = ? AND generation < ?",
+        (generation, packed(item.labels), item.origin, _source_now(known, item), known.ord, generation),
     )
+
+
+def _source_now(known: _Known, item: Item) -> str:
+    return known.source if known.state in SETTLED or not known.shows(item) else twins.storable(item.source)
 
 
 def _clash(item: Item, other: str) -> Item:

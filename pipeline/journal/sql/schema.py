@@ -1,14 +1,16 @@
 """The journal's tables, and the changes of state that SQLite itself allows.
 
-Four columns of `items` are not obvious:
+Five columns of `items` are not obvious:
 
 generation   The number of the reading in which the item was last listed. A job's sources are read anew when they have
              changed, each time under the next number; an item with a smaller number than the last whole reading is no
              longer listed, so it is not worked on. It stays, for what was paid for it.
 ord          The item's number in the order in which items came in. It never changes and is never given again; "work on
              items beyond `ord`" is how a run goes through them all in batches.
-source_key   The CRC-32 of `source`, to find items with the same picture by an index. -1 for an item that names no
-             usable picture: it is never the first of several.
+picture      The identity of its picture: the digest of its bytes, its URL in one spelling, or its path. NULL in rows of
+             an earlier version, which are known by `source` alone until they are listed again.
+source_key   The CRC-32 of `picture` (of `source` where that is NULL), to find items with the same picture by an index.
+             -1 for an item that names no usable picture: it is never the first of several.
 same_as      The `ord` of the first item with the same picture. Only that one is searched and created; this one waits
              for its outcome and shares it. NULL for an item that is worked on itself.
 
@@ -73,6 +75,7 @@ LATER = (
     "CREATE TABLE IF NOT EXISTS again (ord INTEGER PRIMARY KEY, state INTEGER NOT NULL, problem TEXT, "
     "segment INTEGER, spooled_at INTEGER)",
 )
+ADDED = {"picture": "TEXT"}  # columns of `items` that an earlier version's journal lacks
 
 
 def create(db: Database) -> None:
@@ -83,6 +86,10 @@ def create(db: Database) -> None:
     db.do("BEGIN IMMEDIATE")
     for statement in (*(_statements() if fresh else ()), *LATER):
         db.do(statement)
+    there = columns(db)
+    for name, kind in ADDED.items():
+        if name not in there:
+            db.do(f"ALTER TABLE items ADD COLUMN {name} {kind}")
     for old, new in sorted(LEGAL):
         db.do("INSERT OR IGNORE INTO legal VALUES (?, ?)", (int(old), int(new)))
     if fresh:
@@ -90,6 +97,11 @@ def create(db: Database) -> None:
             db.do("INSERT INTO calls VALUES (?, 0, 0)", (kind.value,))
         db.set_meta("version", str(VERSION))
     db.do("COMMIT")
+
+
+def columns(db: Database) -> set[str]:
+    """Name the columns of `items` that a journal has: one of an earlier version that is only read may lack some."""
+    return {str(row[1]) for row in db.do("PRAGMA table_info(items)").fetchall()}
 
 
 def check_version(found: str | None) -> None:

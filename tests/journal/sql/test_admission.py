@@ -256,3 +256,30 @@ def test_file_name_that_is_no_text_is_one_item_however_often_it_is_read(db: Data
     assert enter(db, odd) == Admitted(1, 0, 0, ())
     assert enter(db, odd, generation=2) == Admitted(0, 0, 0, ())
     assert rows(db, "source") == [("caf?.jpg",)]
+
+
+# --- identities ---
+
+
+def copy(number: int, digest: str = "aa", **changes: Any) -> Item:
+    return item(number, **{"source": f"{number}.jpg", "local": True, "picture": f"sha256:{digest}"} | changes)
+
+
+def test_copies_of_one_picture_wait_for_the_first(db: Database) -> None:
+    enter(db, copy(1), copy(2), copy(3, "bb"))
+    assert rows(db, "same_as") == [(None,), (1,), (None,)]
+
+
+def test_unpaid_item_whose_file_changed_is_known_by_its_new_bytes(db: Database) -> None:
+    enter(db, copy(1), copy(2), copy(3, "bb"))
+    enter(db, copy(1), copy(2, "bb"), copy(3, "bb"), generation=2)
+    assert rows(db, "same_as") == [(None,), (3,), (None,)]
+
+
+def test_rows_of_an_earlier_version_are_known_by_what_was_sent_for_them(db: Database) -> None:
+    enter(db, item(1, source="1.jpg", local=True), item(2, source="2.jpg", local=True))
+    changes.uploaded(db, 1, Upload("https://up.example", NOW), "aa")
+    settle(db, 1)
+    db.do("UPDATE items SET picture = NULL")
+    enter(db, copy(1, "bb"), copy(2, "aa"), copy(3, "bb"), generation=2)
+    assert rows(db, "picture, same_as") == [("sha256:aa", None), ("sha256:aa", 1), ("sha256:bb", None)]

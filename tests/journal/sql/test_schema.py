@@ -94,3 +94,10 @@ def test_a_doubt_may_end_only_in_waiting_or_in_a_task() -> None:
     assert {new for old, new in LEGAL if old is IN_DOUBT} == {P, S, TASKED, IN_DOUBT}
     assert {old for old, new in LEGAL if new is IN_DOUBT} == {C, IN_DOUBT}
     assert not [pair for pair in LEGAL if pair[0] in SETTLED]
+
+
+def test_journal_of_a_version_without_identities_gets_them_as_an_empty_column(db: Database, tmp_path: Path) -> None:
+    put(db, 1, State.TASKED)
+    db.do("ALTER TABLE items DROP COLUMN picture")
+    schema.create(db)
+    assert db.do("SELECT id, picture FROM items").fetchall() == [("SKU-1", None)]

@@ -1,0 +1,68 @@
+"""The outcome of a picture, shared with the other items that show it, and what no longer shows it set apart."""
+
+from collections.abc import AsyncIterator
+
+import anyio
+
+from pipeline.engine.outcomes import problem_of
+from pipeline.engine.parts import Ports
+from pipeline.errors import Code, ItemRefused
+from pipeline.models import SETTLED, Problem, State, Work
+from pipeline.results.reading import read_line
+from pipeline.results.record import RecordLines
+
+
+class Sharing:
+    """One round over the twins that wait. `parted` counts those that show another picture by now and wait on."""
+
+    def __init__(self, ports: Ports, records: RecordLines, *, generation: int) -> None:
+        self.parted = 0
+        self._ports = ports
+        self._records = records
+        self._generation = generation
+
+    async def share(self) -> AsyncIterator[State]:
+        """Give every twin the outcome of its first item, without a call; yield its new state.
+
+        A twin whose first item has no outcome yet goes on waiting, and so does one that is parted from it.
+        """
+        waiting = self._ports.ledger.waiting
+        after = 0
+        while batch := await waiting.take_twins(after=after, generation=self._generation):
+            for twin, first_ord in batch:
+                after = twin.ord
+                state = await self._share(twin, first_ord)
+                if state is not None:
+                    yield state
+
+    async def _share(self, twin: Work, first_ord: int) -> State | None:
+        waiting, steps = self._ports.ledger.waiting, self._ports.ledger.steps
+        first_id, state, line, problem = await waiting.standing(first_ord)
+        settled = line if state in SETTLED else None
+        if settled is None and problem is None:
+            return None
+        # The copies of a file were found when the sources were read: each may have been changed or removed since.
+        if twin.item.local and (settled is not None or (problem is not None and problem.stage == "read")):
+            try:
+                now = await self._digest(twin)
+            except ItemRefused as error:
+                return await self._leave_open(twin, problem_of("read", error))
+            sent = read_line(settled).image.sha256 if settled is not None else ""
+            if sent is not None and now != sent:
+                await waiting.part(twin.ord, now)
+                self.parted += 1
+                return None
+        if settled is not None:
+            await steps.settle(twin, state, self._records.twin(twin, settled), None)
+            return state
+        assert problem is not None
+        message = f"shows the same picture as {first_id!r}, which is open: {problem.message}"
+        return await self._leave_open(twin, Problem(problem.stage, Code.SAME_PICTURE, message, "retry", True))
+
+    async def _digest(self, twin: Work) -> str:
+        read = self._ports.read_picture
+        return (await anyio.to_thread.run_sync(read, twin.item.source, limiter=self._ports.reading)).sha256
+
+    async def _leave_open(self, twin: Work, problem: Problem) -> State:
+        await self._ports.ledger.steps.leave_open(twin, State.FAILED, problem, None)
+        return State.FAILED

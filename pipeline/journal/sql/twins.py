@@ -1,0 +1,93 @@
+"""Items with one picture: the first is worked on, the others are its twins and share its outcome.
+
+A row's `picture` is the identity of what it shows. Rows of an earlier version have none and are known by their source.
+"""
+
+from pipeline.journal.sql.database import Database
+from pipeline.journal.sql.rows import state_in
+from pipeline.models import CONTENT, SETTLED, Item, State
+from pipeline.system.checksum import crc32
+
+_SAME_PICTURE = (
+    "CASE WHEN first.picture IS NULL OR twin.picture IS NULL THEN first.source = twin.source "
+    "AND first.local = twin.local ELSE first.picture = twin.picture END"
+)
+# States in which a first item that is no longer listed has no outcome to share, and no doubt to wait for.
+_NOTHING_TO_SHARE = state_in(
+    (state for state in State if state not in SETTLED and state is not State.IN_DOUBT), "first.state"
+)
+
+
+def source_key(text: str) -> int:
+    """Compute the key under which items with the same picture, or the same source, are found."""
+    return crc32(text.encode("utf-8", "surrogateescape"))
+
+
+def storable(text: str) -> str:
+    """Make text that SQLite takes: a file name with bytes that are no UTF-8 is shown with question marks."""
+    return text.encode("utf-8", "replace").decode()
+
+
+def identity_of(item: Item) -> str:
+    """Return the identity of an item's picture as rows hold it."""
+    return storable(item.identity)
+
+
+def first_with(db: Database, identity: str, source: str, *, local: bool, but: int = 0) -> int | None:
+    """Find the item that is worked on for this picture, other than `but` (the row itself when it is read anew)."""
+    rows = db.do(
+        "SELECT ord, picture, source, local FROM items WHERE source_key IN (?, ?) AND same_as IS NULL AND ord <> ? "
+        "ORDER BY ord",
+        (source_key(identity), source_key(source), but),
+    ).fetchall()
+    for ord_, picture, known, is_local in rows:
+        if picture == identity or (picture is None and (known, bool(is_local)) == (storable(source), local)):
+            return int(ord_)
+    return None
+
+
+def identify(db: Database, ord_: int, identity: str) -> None:
+    """Note what picture an item shows."""
+    db.do("UPDATE items SET picture = ?, source_key = ? WHERE ord = ?", (identity, source_key(identity), ord_))
+
+
+def identify_by_call(db: Database, ord_: int, now: str) -> None:
+    """Note the picture of an item of an earlier version: what was uploaded for it, else what it shows `now`."""
+    local, sha256, settled = db.do(
+        f"SELECT local, sha256, {state_in(SETTLED)} FROM items WHERE ord = ?", (ord_,)
+    ).fetchone()
+    if local and sha256:
+        identify(db, ord_, CONTENT + str(sha256))
+    elif not (local and settled):
+        identify(db, ord_, now)
+
+
+def promote(db: Database, generation: int) -> None:
+    """Promote the next twin when the first item of a picture is no longer listed, or shows another picture now."""
+    left = db.do(
+        "SELECT DISTINCT first.ord FROM items AS first JOIN items AS twin ON twin.same_as = first.ord "
+        f"WHERE twin.generation = ?1 AND (NOT {_SAME_PICTURE} "
+        f"OR (first.generation < ?1 AND {_NOTHING_TO_SHARE}))",
+        (generation,),
+    ).fetchall()
+    for (gone,) in left:
+        promoted = db.do(
+            "SELECT min(ord) FROM items WHERE same_as = ? AND generation = ?", (gone, generation)
+        ).fetchone()[0]
+        db.do("UPDATE items SET same_as = NULL WHERE ord = ?", (promoted,))
+        db.do("UPDATE items SET same_as = ? WHERE same_as = ? AND ord > ?", (promoted, gone, promoted))
+
+
+def part(db: Database, ord_: int, digest: str) -> None:
+    """Part a twin from its first item: by now its file has the bytes of `digest`, which are not the first's.
+
+    The first is known from now on by the bytes that were sent for it, so that the twin does not find it again.
+    """
+    first, source = db.do("SELECT same_as, source FROM items WHERE ord = ?", (ord_,)).fetchone()
+    if first is not None:
+        sent, path = db.do("SELECT sha256, source FROM items WHERE ord = ?", (first,)).fetchone()
+        identify(db, first, CONTENT + sent if sent else f"path:{path}")
+    identity = CONTENT + digest
+    identify(db, ord_, identity)
+    other = first_with(db, identity, source, local=True, but=ord_)
+    db.do("UPDATE items SET same_as = ? WHERE ord = ?", (other, ord_))

@@ -1,0 +1,134 @@
+"""Looks at local pictures, kept in the user's cache folder: a second look reads only what changed.
+
+What was found is known again by the file's device, inode, size and time of change. A cache that cannot be used is never
+an error: the pictures are read again.
+"""
+
+import contextlib
+import hashlib
+import os
+import sqlite3
+import stat
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from pipeline.sources.pictures import MAX_BYTES, locate, open_inside
+
+_TOGETHER = 200  # notes that are written at once
+# A file that changed just now may change again without a later time of change, as coarse as a file system's clock is.
+_TOO_YOUNG_NS = 2_000_000_000
+
+
+class Stamp(NamedTuple):
+    """What a file is known again by."""
+
+    device: int
+    inode: int
+    size: int
+    changed_ns: int
+
+    @classmethod
+    def of(cls, status: os.stat_result) -> "Stamp":
+        """Take the stamp from what the system says about a file."""
+        return cls(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+
+
+class Looks:
+    """Digests of local pictures, from the cache where the file is as it was."""
+
+    def __init__(self, cache: Path | None = None) -> None:
+        """Keep the notes in the folder `cache`; by default in the user's."""
+        self._cache = cache
+        self._db: sqlite3.Connection | None = None
+        self._tried = False
+        self._notes: list[tuple[int, int, int, int, str]] = []
+
+    def close(self) -> None:
+        """Write what is not written yet, and close the cache."""
+        self._write()
+        if self._db is not None:
+            self._db.close()
+            self._db = None
+
+    def digest(self, root: Path, source: str) -> str | None:
+        """Return the SHA-256 of a picture inside `root`; None where it cannot be read or is too large to be sent."""
+        try:
+            path = locate(root, source)
+            status = path.stat()
+            if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_BYTES or not path.is_relative_to(root):
+                return None
+            return self._known(Stamp.of(status)) or self._read(path)
+        except (OSError, RuntimeError, ValueError):
+            return None
+
+    def _read(self, path: Path) -> str:
+        with open_inside(path) as file:
+            before = Stamp.of(os.fstat(file.fileno()))
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+            after = Stamp.of(os.fstat(file.fileno()))
+        if before == after and time.time_ns() - after.changed_ns > _TOO_YOUNG_NS:
+            self._notes.append((*after, found))
+            if len(self._notes) >= _TOGETHER:
+                self._write()
+        return found
+
+    def _known(self, stamp: Stamp) -> str | None:
+        if not self._tried:
+            self._tried, self._db = True, _opened(self._cache)
+        if self._db is None:
+            return None
+        try:
+            row = self._db.execute(
+                "SELECT sha256 FROM pictures WHERE device = ? AND inode = ? AND size = ? AND changed_ns = ?",
+                tuple(map(_signed, stamp)),
+            ).fetchone()
+        except sqlite3.Error:
+            return None
+        return None if row is None else str(row[0])
+
+    def _write(self) -> None:
+        notes, self._notes = self._notes, []
+        if self._db is None or not notes:
+            return
+        with contextlib.suppress(sqlite3.Error), self._db:
+            self._db.executemany(
+                "INSERT OR REPLACE INTO pictures VALUES (?, ?, ?, ?, ?)",
+                [(*map(_signed, note[:4]), note[4]) for note in notes],
+            )
+
+
+@contextlib.contextmanager
+def looking() -> Iterator[Looks]:
+    """Open the user's cache of looks while the block lasts."""
+    looks = Looks()
+    try:
+        yield looks
+    finally:
+        looks.close()
+
+
+def _signed(number: int) -> int:
+    """Fold a number into SQLite's 64 bits: some file systems' inodes use all of them."""
+    return (number + (1 << 63)) % (1 << 64) - (1 << 63)
+
+
+def _opened(cache: Path | None) -> sqlite3.Connection | None:
+    from platformdirs import user_cache_path
+
+    db = None
+    try:
+        folder = cache or user_cache_path("infringement-pipeline")
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        db = sqlite3.connect(folder / "pictures.sqlite", timeout=1, check_same_thread=False)
+        db.execute("PRAGMA synchronous = OFF")
+        db.execute(
+            "CREATE TABLE IF NOT EXISTS pictures (device INTEGER, inode INTEGER, size INTEGER, changed_ns INTEGER, "
+            "sha256 TEXT NOT NULL, PRIMARY KEY (device, inode)) WITHOUT ROWID"
+        )
+    except (OSError, RuntimeError, sqlite3.Error):
+        if db is not None:
+            db.close()
+        return None
+    return db

@@ -1,0 +1,98 @@
+"""Copies of one file share its outcome, but only what has those bytes when the outcome is shared."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.models import Item, Kind, State
+from pipeline.sources.pictures import Picture
+from tests.support.fakes import FakeVendor, engine_of, job, open_journal, records, states
+
+pytestmark = pytest.mark.anyio
+
+
+def picture(data: bytes) -> Picture:
+    return Picture(data, "jpeg", hashlib.sha256(data).hexdigest())
+
+
+def copy(id_: str, source: str, data: bytes = b"a") -> Item:
+    return Item(id_, source, True, "images[0]", {}, picture=f"sha256:{picture(data).sha256}")
+
+
+def counted(vendor: FakeVendor) -> tuple[int, int, int]:
+    sent = [kind for kind, _ in vendor.sent]
+    return sent.count(Kind.UPLOAD), sent.count(Kind.SEARCH), sent.count(Kind.CREATE)
+
+
+async def run(folder: Path, vendor: FakeVendor, items: list[Item], files: dict[str, Any], generation: int = 1) -> None:
+    async with open_journal(folder) as journal:
+        await journal.requeue_failed()
+        engine = await engine_of(job(folder), journal, vendor, items, pictures=files, generation=generation)
+        await engine.run()
+
+
+async def test_copies_of_a_file_cost_one_upload_one_search_and_one_task(tmp_path: Path) -> None:
+    vendor = FakeVendor()
+    files = {name: picture(b"a") for name in ("1.jpg", "2.jpg", "3.jpg")}
+    await run(tmp_path, vendor, [copy(name, name) for name in files], files)
+    assert counted(vendor) == (1, 1, 1)
+    assert [record.get("same_as") for record in records(tmp_path)] == [None, "1.jpg", "1.jpg"]
+
+
+async def test_copies_that_changed_since_they_were_found_are_searched_themselves_and_once(tmp_path: Path) -> None:
+    vendor = FakeVendor()
+    items = [copy(f"{n}.jpg", f"{n}.jpg") for n in range(1, 5)]
+    files = {"1.jpg": picture(b"a"), "2.jpg": picture(b"new"), "3.jpg": picture(b"a"), "4.jpg": picture(b"new")}
+    await run(tmp_path, vendor, items, files)
+    assert counted(vendor) == (2, 2, 2)
+    sent = {record["item"]: (record["image"]["sha256"], record.get("same_as")) for record in records(tmp_path)}
+    assert sent == {
+        "1.jpg": (picture(b"a").sha256, None),
+        "3.jpg": (picture(b"a").sha256, "1.jpg"),
+        "2.jpg": (picture(b"new").sha256, None),
+        "4.jpg": (picture(b"new").sha256, "2.jpg"),
+    }
+
+
+async def test_copy_is_searched_itself_when_the_first_file_changed(tmp_path: Path) -> None:
+    vendor = FakeVendor()
+    files = {"1.jpg": picture(b"new"), "2.jpg": picture(b"a")}
+    await run(tmp_path, vendor, [copy("1", "1.jpg"), copy("2", "2.jpg")], files)
+    assert counted(vendor) == (2, 2, 2)
+    assert [record["image"]["sha256"] for record in records(tmp_path)] == [files[n].sha256 for n in files]
+
+
+async def test_copy_that_cannot_be_read_any_more_fails_and_costs_nothing(tmp_path: Path) -> None:
+    from pipeline.errors import Code, ItemRefused
+
+    class Files(dict[str, Picture]):
+        def __missing__(self, name: str) -> Picture:
+            raise ItemRefused("the picture cannot be read", code=Code.PICTURE, sent=False)
+
+    vendor = FakeVendor()
+    await run(tmp_path, vendor, [copy("1", "1.jpg"), copy("2", "2.jpg")], Files({"1.jpg": picture(b"a")}))
+    assert counted(vendor) == (1, 1, 1)
+    assert states(tmp_path) == {"1": State.TASKED, "2": State.FAILED}
+
+
+async def test_copy_is_worked_on_when_the_first_file_cannot_be_read(tmp_path: Path) -> None:
+    from pipeline.errors import Code, ItemRefused
+
+    class Files(dict[str, Picture]):
+        def __missing__(self, name: str) -> Picture:
+            raise ItemRefused("the picture cannot be read", code=Code.PICTURE, sent=False)
+
+    vendor = FakeVendor()
+    files = Files({"2.jpg": picture(b"a"), "3.jpg": picture(b"a")})
+    await run(tmp_path, vendor, [copy(str(n), f"{n}.jpg") for n in (1, 2, 3)], files)
+    assert counted(vendor) == (1, 1, 1)
+    assert states(tmp_path) == {"1": State.FAILED, "2": State.TASKED, "3": State.TASKED}
+
+
+async def test_file_that_moved_is_the_same_picture_under_its_id(tmp_path: Path) -> None:
+    vendor = FakeVendor()
+    await run(tmp_path, vendor, [copy("1", "1.jpg")], {"1.jpg": picture(b"a")})
+    await run(tmp_path, vendor, [copy("1", "moved/1.jpg")], {"moved/1.jpg": picture(b"a")}, generation=2)
+    assert counted(vendor) == (1, 1, 1)
