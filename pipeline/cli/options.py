@@ -209,11 +209,33 @@ def sandbox(
     latency: Annotated[float, typer.Option(min=0, help="Seconds before each answer.")] = 0.0,
     faults: Annotated[str, typer.Option(help="For example 'search:http_502=0.01,create:lost=0.01'.")] = "",
     dir_: Annotated[Path, typer.Option("--dir", help="Where uploads and tasks are kept.")] = Path("sandbox"),
+    daily_limit: Annotated[int | None, typer.Option(metavar="N", help="Paid calls a UTC day; refused beyond.")] = None,
+    balance: Annotated[int | None, typer.Option(metavar="N", help="Paid calls in all; refused beyond.")] = None,
+    deny: Annotated[str, typer.Option(metavar="NAMES", help="Endpoints not allowed, for example P009,P060.")] = "",
+    token_life: Annotated[int, typer.Option(metavar="S", help="Seconds that an access token lives.")] = 1799,
+    report_after: Annotated[float, typer.Option(metavar="S", help="Seconds until a task has its report.")] = 3.0,
+    keep_alive: Annotated[
+        float | None, typer.Option(metavar="S", help="Close idle connections after that, without a word.")
+    ] = None,
+    omit: Annotated[str, typer.Option(metavar="NAMES", help="Headers left out, such as x-openapi-amount.")] = "",
 ) -> int:
     """Serve the vendor's contract locally, over a real search."""
     from pipeline.cli.commands.sandbox import sandbox_command
 
-    return sandbox_command(port=port, qps=qps, latency_s=latency, faults=faults, folder=dir_)
+    return sandbox_command(
+        port=port,
+        faults=faults,
+        denied=deny,
+        omitted=omit,
+        qps=qps,
+        latency_s=latency,
+        folder=dir_,
+        daily_limit=daily_limit,
+        balance=balance,
+        token_lifetime_s=token_life,
+        report_after_s=report_after,
+        keep_alive_s=keep_alive,
+    )
 
 
 @app.command(epilog="Example: pipeline schema > job.schema.json")

@@ -3,13 +3,15 @@
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
+from typing import NamedTuple
 
 import msgspec
-from aiohttp import BodyPartReader, hdrs, web
+from aiohttp import hdrs, web
 
 from pipeline.sandbox.delivery import Delivery, deliver, respond
-from pipeline.sandbox.envelope import BAD_FILE, BAD_REQUEST, INVALID_PARAMETER, Answer, Refused, failure, success
+from pipeline.sandbox.envelope import BAD_REQUEST, INVALID_PARAMETER, Answer, Refused, failure, success
 from pipeline.sandbox.faults import FaultDice
+from pipeline.sandbox.forms import read_image
 from pipeline.sandbox.limits import PAID, Limits
 from pipeline.sandbox.pictures import (
     HOST,
@@ -20,10 +22,11 @@ from pipeline.sandbox.pictures import (
     UnknownPicture,
     detect_type,
 )
-from pipeline.sandbox.searching import MAX_PICTURE_BYTES, Searcher, load_gallery
+from pipeline.sandbox.reports import encode_report
+from pipeline.sandbox.searching import Searcher, load_gallery
 from pipeline.sandbox.settings import SandboxSettings
 from pipeline.sandbox.stats import SandboxStats
-from pipeline.sandbox.tasks import TaskLog, encode_comparisons
+from pipeline.sandbox.tasks import TaskLog
 from pipeline.sandbox.tokens import TokenDesk
 from pipeline.sandbox.validate import (
     Creation,
@@ -39,9 +42,24 @@ STATS = web.AppKey("stats", SandboxStats)
 
 _MAX_BODY_BYTES = 8 * 2**20
 _NO_SUCH_API = 67200101
+_NO_PERMISSION = 67200004
 
 Work = Callable[[web.Request], Awaitable[Answer]]
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class _Route(NamedTuple):
+    """One endpoint.
+
+    kind: its name in limits, faults and statistics
+    name: the vendor's name for it, which permissions are given by; "" where none is needed
+    """
+
+    method: str
+    path: str
+    kind: str
+    name: str
+    work: Work
 
 
 def make_app(settings: SandboxSettings) -> web.Application:
@@ -50,10 +68,11 @@ def make_app(settings: SandboxSettings) -> web.Application:
     vendor = _Vendor(settings)
     app = web.Application(client_max_size=_MAX_BODY_BYTES)
     app[STATS] = vendor.stats
-    for method, path, endpoint, work in vendor.routes():
-        app.router.add_route(method, path, vendor.served(endpoint, work))
+    for route in vendor.routes():
+        app.router.add_route(route.method, route.path, vendor.served(route))
     app.router.add_get("/pictures/{path:.+}", vendor.show_picture)
     app.router.add_route("*", "/{path:.*}", vendor.no_such_api)
+    app.on_response_prepare.append(vendor.omit_headers)
     app.on_shutdown.append(vendor.stop_waiting)
     app.on_cleanup.append(vendor.close)
     return app
@@ -84,28 +103,29 @@ class _Vendor:
         self._searcher = Searcher(gallery, self._pictures, clock=settings.clock)
         self._tasks = TaskLog(settings.folder, clock=settings.clock)
 
-    def routes(self) -> tuple[tuple[str, str, str, Work], ...]:
-        """List every route: method, path, the endpoint's name in limits, faults and statistics, and its work."""
+    def routes(self) -> tuple[_Route, ...]:
+        """List every endpoint."""
         return (
-            ("POST", "/oauth/token", "token", self._token),
-            ("POST", "/image-search/image-upload", "upload", self._upload),
-            ("GET", "/image-search/search", "search", self._search),
-            ("POST", "/search/patent/image-single", "search", self._search_single),
-            ("POST", "/search/patent/image-single/beta", "search", self._search_single),
-            ("POST", "/ai/infringement-detection-creation", "create", self._create),
-            ("POST", "/ai/infringement-detection-query", "query", self._query),
+            _Route("POST", "/oauth/token", "token", "", self._token),
+            _Route("POST", "/image-search/image-upload", "upload", "P010", self._upload),
+            _Route("GET", "/image-search/search", "search", "P009", self._search),
+            _Route("POST", "/search/patent/image-single", "search", "P060", self._search_single),
+            _Route("POST", "/search/patent/image-single/beta", "search", "P060-beta", self._search_beta),
+            _Route("POST", "/ai/infringement-detection-creation", "create", "AI39-1", self._create),
+            _Route("POST", "/ai/infringement-detection-query", "query", "AI39-2", self._query),
         )
 
-    def served(self, endpoint: str, work: Work) -> Handler:
+    def served(self, route: _Route) -> Handler:
         """Wrap the work of an endpoint: count the call, let it go wrong, authenticate, limit, wait, answer."""
         low_s, high_s = self._settings.latency_range_s
+        endpoint = route.kind
 
         async def handle(request: web.Request) -> web.StreamResponse:
             arrived = self.stats.arrived(endpoint)
             fault = self._dice.next(endpoint)
             answer = None
             if fault is None or fault.executed:
-                answer = await self._answer(endpoint, work, request, arrived)
+                answer = await self._answer(route, request, arrived)
             if high_s:
                 await asyncio.sleep(self._latency.uniform(low_s, high_s))
             if fault is not None:
@@ -136,6 +156,11 @@ class _Vendor:
         self.stats.arrived("redirected" if request.path.startswith("/redirected/") else "unknown")
         return respond(failure(_NO_SUCH_API))
 
+    async def omit_headers(self, _: web.Request, response: web.StreamResponse) -> None:
+        """Take out the headers that this vendor's answers lack."""
+        for name in self._settings.omit_headers:
+            response.headers.popall(name, None)
+
     async def stop_waiting(self, _: web.Application) -> None:
         """End the answers that are only being delayed, so that shutting down does not wait for them."""
         self._closing.set()
@@ -145,12 +170,14 @@ class _Vendor:
         self._searcher.close()
         self._tasks.close()
 
-    async def _answer(self, endpoint: str, work: Work, request: web.Request, arrived: float) -> Answer:
+    async def _answer(self, route: _Route, request: web.Request, arrived: float) -> Answer:
         try:
-            if endpoint != "token":
+            if route.name:
                 self._tokens.admit(request.headers.get(hdrs.AUTHORIZATION), request.query.getall("apikey", []))
-                self._limits.admit(endpoint, monotonic_s=arrived, wall_s=self._clock())
-            return await self._executed(endpoint, work, request)
+                if route.name in self._settings.denied:
+                    raise Refused(_NO_PERMISSION)
+                self._limits.admit(route.kind, monotonic_s=arrived, wall_s=self._clock())
+            return await self._executed(route.kind, route.work, request)
         except Refused as refusal:
             return failure(refusal.code, refusal.detail)
 
@@ -174,7 +201,7 @@ class _Vendor:
 
     async def _upload(self, request: web.Request) -> Answer:
         refuse_parameters(request.query)
-        url = await self._searcher.keep(await _image(request))
+        url = await self._searcher.keep(await read_image(request))
         return success(msgspec.json.encode({"url": url, "expire": LIFETIME_S}))
 
     async def _search(self, request: web.Request) -> Answer:
@@ -184,8 +211,13 @@ class _Vendor:
         refuse_parameters(request.query)
         return await self._answer_search(read_body(await request.read(), SearchP060))
 
-    async def _answer_search(self, search: SearchP009 | SearchP060) -> Answer:
-        data = await self._searcher.data(search, self._find(search.url))
+    async def _search_beta(self, request: web.Request) -> Answer:
+        # The vendor searches a line drawing of the picture; the sandbox's features are much the same for both.
+        refuse_parameters(request.query)
+        return await self._answer_search(read_body(await request.read(), SearchP060), beta=True)
+
+    async def _answer_search(self, search: SearchP009 | SearchP060, *, beta: bool = False) -> Answer:
+        data = await self._searcher.data(search, self._find(search.url), beta=beta)
         self.stats.searched(search)
         return success(data)
 
@@ -205,7 +237,8 @@ class _Vendor:
         task = self._tasks.find(read_body(await request.read(), Query).task_id)
         if task is None:
             raise Refused(INVALID_PARAMETER, "task_id is unknown or older than eight hours")
-        return success(encode_comparisons(task))
+        running = self._clock() < task.at.timestamp() + self._settings.report_after_s
+        return success(encode_report(task, self._searcher.patent, running=running))
 
     def _find(self, url: str) -> Picture:
         try:
@@ -222,24 +255,3 @@ class _Vendor:
 
 async def _text(request: web.Request) -> str:
     return (await request.read()).decode("utf-8", "replace")
-
-
-async def _image(request: web.Request) -> bytes:
-    """Read the multipart field `image`. Raises Refused when it is missing, too large, or neither JPG nor PNG."""
-    if request.content_type != "multipart/form-data":
-        raise Refused(INVALID_PARAMETER, "the body must be multipart/form-data with the field image")
-    try:
-        part = await (await request.multipart()).next()
-    except (ValueError, AssertionError):
-        raise Refused(BAD_REQUEST, "the multipart body is broken") from None
-    if not isinstance(part, BodyPartReader) or part.name != "image":
-        raise Refused(INVALID_PARAMETER, "the multipart field image is missing")
-    data = bytearray()
-    while chunk := await part.read_chunk(64 * 1024):
-        data += chunk
-        if len(data) > MAX_PICTURE_BYTES:
-            raise Refused(BAD_FILE, "the picture is larger than 4096 KB")
-    picture = bytes(data)
-    if detect_type(picture) is None:
-        raise Refused(BAD_FILE, "the picture is neither JPG nor PNG")
-    return picture

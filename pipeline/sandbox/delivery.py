@@ -16,10 +16,12 @@ from aiohttp import hdrs, web
 
 from pipeline.sandbox.envelope import Answer, failure
 from pipeline.sandbox.faults import Fault, FaultPlan
+from pipeline.sandbox.shapes import SHAPES, reshaped
 
 _DRIPS = 20
 _DISCONNECT_POLL_S = 0.5
 _NO_DATA = b'{"status":true,"error_code":0,"error_msg":""}'
+_INTERNAL_ERROR = 67200000
 _GARBAGE = b'\x89{"data": {"patent_messages": [\xff\xfe, not json \x00'
 
 
@@ -42,9 +44,10 @@ async def deliver(delivery: Delivery) -> web.StreamResponse:
     return await _WAYS.get(delivery.fault.kind, _refuse)(delivery)
 
 
-def respond(answer: Answer) -> web.Response:
+def respond(answer: Answer, *, status: int = 200) -> web.Response:
     """Build the ordinary response. Its status is 200 for business errors, too."""
     return web.Response(
+        status=status,
         body=answer.body,
         headers={
             "Content-Type": "application/json;charset=utf-8",
@@ -56,17 +59,32 @@ def respond(answer: Answer) -> web.Response:
 
 async def _refuse(delivery: Delivery) -> web.StreamResponse:
     """Send an error code in an envelope, or for `http_<status>` the page that a gateway sends."""
-    kind = delivery.fault.kind
+    kind, executed = delivery.fault
     if not kind.startswith("http_"):
-        return respond(failure(int(kind)))
-    status = int(kind.removeprefix("http_"))
+        return respond(_refusal(int(kind), executed=executed))
+    number, _, code = kind.removeprefix("http_").partition("_")
+    status = int(number)
+    if code:
+        response = respond(_refusal(int(code), executed=executed), status=status)
+    elif status < HTTPStatus.BAD_REQUEST and delivery.answer is not None:
+        response = respond(delivery.answer, status=status)
+    else:
+        response = _page(status)
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
+        response.headers["Retry-After"] = "1"
+    return response
+
+
+def _refusal(code: int, *, executed: bool) -> Answer:
+    # The vendor's pages give this code two texts; the one for a call that took effect is that of its quick start.
+    return failure(code, text="Server Internal Error!" if executed and code == _INTERNAL_ERROR else None)
+
+
+def _page(status: int) -> web.Response:
     names = {known.value: known.phrase for known in HTTPStatus}
     title = f"{status} {names.get(status, 'Error')}"
     page = f"<html>\r\n<head><title>{title}</title></head>\r\n<body><h1>{title}</h1></body>\r\n</html>\r\n"
-    headers = _headers("text/html")
-    if status == HTTPStatus.TOO_MANY_REQUESTS:
-        headers["Retry-After"] = "1"
-    return web.Response(status=status, body=page.encode(), headers=headers)
+    return web.Response(status=status, body=page.encode(), headers=_headers("text/html"))
 
 
 async def _hang(delivery: Delivery) -> web.StreamResponse:
@@ -127,6 +145,11 @@ async def _no_data(delivery: Delivery) -> web.StreamResponse:
     return respond(Answer(_NO_DATA, units=units))
 
 
+async def _reshape(delivery: Delivery) -> web.StreamResponse:
+    assert delivery.answer is not None
+    return respond(reshaped(delivery.fault.kind, delivery.answer))
+
+
 _WAYS: dict[str, Callable[[Delivery], Awaitable[web.StreamResponse]]] = {
     "hang": _hang,
     "reset": _reset,
@@ -137,6 +160,7 @@ _WAYS: dict[str, Callable[[Delivery], Awaitable[web.StreamResponse]]] = {
     "slow": _slow,
     "late": _late,
     "no_data": _no_data,
+    **dict.fromkeys(SHAPES, _reshape),
 }
 
 

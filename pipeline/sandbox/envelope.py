@@ -58,8 +58,8 @@ def success(data: bytes, *, units: int = 0) -> Answer:
     return Answer(b'{"data":' + data + b',"status":true,"error_code":0,"error_msg":""}', units=units)
 
 
-def failure(code: int, detail: str = "") -> Answer:
-    """Build a business error; a code that the contract does not list gets a general text."""
-    text = CODE_TEXTS.get(code, "unknown error")
+def failure(code: int, detail: str = "", *, text: str | None = None) -> Answer:
+    """Build a business error; without a `text` of its own it has the contract's, or a general one."""
+    text = text or CODE_TEXTS.get(code, "unknown error")
     message = f"{text}: {detail}" if detail else text
     return Answer(msgspec.json.encode({"data": None, "status": False, "error_code": code, "error_msg": message}), code)

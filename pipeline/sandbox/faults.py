@@ -4,7 +4,8 @@ The text form, as on the command line: `create:lost=0.01,search:67200002=0.02,*:
 `=0.01` is a probability per call, `@3` the third call of that endpoint, `@3-5` the third to the fifth. A kind is
 
     an error code         a business error in an HTTP 200 envelope
-    http_<status>         an HTML page as a gateway sends it
+    http_<status>         an HTML page as a gateway sends it; 201 to 203 carry the right answer
+    http_<status>_<code>  an error code in its envelope, with another status than 200: `http_429_67200002`
     hang                  no answer at all, the connection stays open
     reset, lost           the connection is reset instead of an answer; `lost` is `reset.after`
     garbage               an HTTP 200 whose body is not JSON
@@ -12,8 +13,14 @@ The text form, as on the command line: `create:lost=0.01,search:67200002=0.02,*:
     redirect              a 307 to /redirected/...
     truncated, slow, late the right answer: cut in the middle, in drips over `drip_s`, after `late_s`
     no_data               status:true without data
+    no_hits, null_hits, absent_hits, empty_hits
+                          nothing found: `"data":{}`, a null list, no list, an empty list
+    lost_hits             an empty list with a total above 0
+    blank_task_id, same_task_id
+                          a task id of blanks; the same task id for all
 
-`.after` means the call was executed first, `.before` that it was not.
+`.after` means the call was executed first, `.before` that it was not: `create:67200000.after` is a task that was
+created and denied.
 """
 
 import random
@@ -21,6 +28,8 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Self
+
+from pipeline.sandbox.shapes import SHAPES
 
 ENDPOINTS = ("token", "upload", "search", "create", "query")
 
@@ -35,11 +44,14 @@ _EXECUTES = {
     "slow": True,
     "late": True,
     "no_data": True,
+    **dict.fromkeys(SHAPES, True),
 }
 # Kinds that distort the answer itself: there is one only when the call was executed.
-_NEEDS_ANSWER = frozenset({"truncated", "slow", "late", "no_data"})
+_NEEDS_ANSWER = frozenset({"truncated", "slow", "late", "no_data", *SHAPES})
 _CODE = re.compile(r"[1-9][0-9]{4,9}")
-_STATUS = re.compile(r"http_([1-5][0-9]{2})")
+_PAGE = re.compile(r"http_[45][0-9]{2}")
+_RIGHT_ANSWER = re.compile(r"http_20[123]")
+_CODE_AT_STATUS = re.compile(rf"http_(20[0123]|[45][0-9]{{2}})_{_CODE.pattern}")
 _ENTRY = re.compile(
     r"(?P<endpoint>[a-z*]+):(?P<fault>[a-z0-9_.]+)"
     r"(?:=(?P<rate>[0-9.eE+-]+)|@(?P<first>[0-9]{1,9})(?:-(?P<last>[0-9]{1,9}))?)"
@@ -62,20 +74,21 @@ class Fault(NamedTuple):
         if text == "lost":
             return cls("reset", True)
         kind, dot, when = text.partition(".")
-        if kind not in _EXECUTES and not _CODE.fullmatch(kind) and not _is_error_status(kind):
+        if not _is_known(kind):
             raise ValueError(
-                f"unknown fault {kind!r}; known: an error code, http_<status>, lost, {', '.join(_EXECUTES)}"
+                f"unknown fault {kind!r}; known: an error code, http_<status>, http_<status>_<code>, lost, "
+                f"{', '.join(_EXECUTES)}"
             )
         if not dot:
-            return cls(kind, _EXECUTES.get(kind, False))
+            return cls(kind, _executes(kind))
         if when not in ("before", "after"):
             raise ValueError(f"{text!r}: after the dot stands 'before' or 'after'")
-        if when == "before" and kind in _NEEDS_ANSWER:
+        if when == "before" and (kind in _NEEDS_ANSWER or _RIGHT_ANSWER.fullmatch(kind)):
             raise ValueError(f"{text!r}: {kind} distorts an answer, so the call is always executed")
         return cls(kind, when == "after")
 
     def __str__(self) -> str:
-        if _EXECUTES.get(self.kind, False) == self.executed:
+        if _executes(self.kind) == self.executed:
             return self.kind
         return f"{self.kind}.{'after' if self.executed else 'before'}"
 
@@ -193,6 +206,11 @@ def _check_endpoints(names: Sequence[str] | Mapping[str, object]) -> None:
             raise ValueError(f"unknown endpoint {name!r}; known: {', '.join(ENDPOINTS)}, *")
 
 
-def _is_error_status(kind: str) -> bool:
-    match = _STATUS.fullmatch(kind)
-    return match is not None and int(match[1]) >= 400
+def _is_known(kind: str) -> bool:
+    patterns = (_CODE, _PAGE, _RIGHT_ANSWER, _CODE_AT_STATUS)
+    return kind in _EXECUTES or any(pattern.fullmatch(kind) for pattern in patterns)
+
+
+def _executes(kind: str) -> bool:
+    """Return whether a call is executed first when the text does not say so."""
+    return _EXECUTES.get(kind, _RIGHT_ANSWER.fullmatch(kind) is not None)

@@ -39,6 +39,7 @@ class Wanted:
     loc: a Locarno expression; LocarnoError is raised when it is none
     assignees: parts of names, in any case
     ..._time: yyyyMMdd, both ends included
+    words: groups of words in any case; of each entry one group must be there with all its words
     field: what hits are sorted by; the score when None
     limit, offset: the page, counted after sorting
     """
@@ -53,6 +54,7 @@ class Wanted:
     public_start_time: int | None = None
     public_end_time: int | None = None
     patent_type: Literal["D", "U"] | None = None
+    words: tuple[tuple[tuple[str, ...], ...], ...] = ()
     field: Literal["SCORE", "APD", "PBD", "ISD"] | None = None
     order: Literal["desc", "asc"] = "desc"
     limit: int = 100
@@ -68,6 +70,7 @@ class Wanted:
             self.patent_type != "U"  # the gallery holds designs only
             and (not self.loc or parse_locarno(self.loc).matches(patent.loc))
             and (not self.assignees or _names_one_of(self.assignees, patent))
+            and (not self.words or _has_words(self.words, patent))
             and (not self.country or patent.country in self.country)
             and (not self.legal_status or patent.legal_status in self.legal_status)
             and (not self.simple_legal_status or patent.simple_legal_status in self.simple_legal_status)
@@ -91,6 +94,7 @@ class Gallery:
         # In bands so small that OpenBLAS multiplies each in this thread: see `features`.
         self._bands = [index[row : row + _BAND_ROWS] for row in range(0, len(index), _BAND_ROWS)]
         self._patents = tuple(invent_patent(file) for file in self.files)
+        self._by_id = {patent.patent_id: patent for patent in self._patents}
 
     def __repr__(self) -> str:
         return f"<Gallery of {len(self.files)} drawings>"
@@ -115,10 +119,15 @@ class Gallery:
                 _keep_index(kept, index)
         return cls(list(drawings), index)
 
+    def patent(self, patent_id: str) -> Patent | None:
+        """Return the patent with an id; None when no drawing here has it."""
+        return self._by_id.get(patent_id)
+
     def search(self, query: NDArray[np.float32], *, wanted: Wanted) -> tuple[int, list[Hit]]:
         """Return how many patents pass the filters, and the wanted page of hits.
 
-        `query` comes from `describe`. A drawing has the higher of the scores of the picture and of its mirror image.
+        `query` comes from `describe`. A drawing has the higher of the scores of the picture and of its mirror image;
+        one without any likeness to it, as all are for a blank picture, is no hit.
         """
         cosines = np.concatenate([(band @ query.T).max(axis=1) for band in self._bands])
         # Rounded before sorting: the last bits of a sum differ between processors, the order of hits must not.
@@ -126,7 +135,7 @@ class Gallery:
         hits = [
             Hit(file, score, patent)
             for file, score, patent in zip(self.files, scores, self._patents, strict=True)
-            if wanted.admits(patent)
+            if score > 0 and wanted.admits(patent)
         ]
         hits.sort(key=wanted.sort_key)
         return len(hits), hits[wanted.offset : wanted.offset + wanted.limit]
@@ -135,6 +144,12 @@ class Gallery:
 def _names_one_of(names: tuple[str, ...], patent: Patent) -> bool:
     owners = f"{patent.current_assignee}\n{patent.original_assignee}".casefold()
     return any(name.strip().casefold() in owners for name in names)
+
+
+def _has_words(entries: tuple[tuple[tuple[str, ...], ...], ...], patent: Patent) -> bool:
+    names = (patent.inventor, patent.current_assignee, patent.original_assignee)
+    text = "\n".join((patent.title, patent.title_cn, patent.patent_pn, patent.apno, patent.loc, *names)).casefold()
+    return all(any(all(word in text for word in group) for group in groups) for groups in entries)
 
 
 def _within(day: int, start: int | None, end: int | None) -> bool:

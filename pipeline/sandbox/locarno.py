@@ -8,9 +8,7 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
-_WORD = re.compile(
-    r"\s*(?:(?P<code>[0-9]{2}(?:-[0-9]{2})?)(?![\w-])|(?P<op>AND|OR|NOT)\b|(?P<paren>[()]))", re.IGNORECASE
-)
+_WORD = re.compile(r"\s*(?:(?P<code>[0-9]{2}(?:-[0-9]{2})?)(?![\w-])|(?P<op>AND|OR|NOT)\b|(?P<paren>[()]))")
 _BINDS = {"OR": 1, "AND": 2, "NOT": 3}
 
 
@@ -72,7 +70,7 @@ def _words(text: str) -> list[tuple[int, str]]:
         found = _WORD.match(text, position)
         if found is None:
             raise LocarnoError(f"{text[position:end].strip()[:20]!r} is not a LOC code, AND, OR, NOT or a parenthesis")
-        words.append((found.start(found.lastgroup or 0) + 1, found.group().strip().upper()))
+        words.append((found.start(found.lastgroup or 0) + 1, found.group().strip()))
         position = found.end()
     return words
 

@@ -15,28 +15,28 @@ from typing import TypeVar
 
 Choice = TypeVar("Choice")
 
-# Kind of product -> (LOC code, titles)
-_KINDS: dict[str, tuple[str, tuple[str, ...]]] = {
-    "phone": ("14-03", ("Mobile phone", "Smartphone", "Mobile communication terminal")),
-    "chair": ("06-01", ("Chair", "Dining chair", "Stacking chair")),
-    "bottle": ("09-01", ("Bottle", "Drinking bottle", "Bottle with cap")),
-    "lamp": ("26-05", ("Table lamp", "Lamp", "Bedside lamp")),
-    "mug": ("07-01", ("Mug", "Coffee mug", "Drinking cup with handle")),
-    "shoe": ("02-04", ("Sports shoe", "Shoe", "Article of footwear")),
-    "watch": ("10-02", ("Wristwatch", "Smart watch", "Watch")),
-    "headphones": ("14-01", ("Headphones", "Wireless headset", "Over-ear headphones")),
-    "glasses": ("16-06", ("Eyeglasses", "Spectacle frame", "Sunglasses")),
-    "kettle": ("07-02", ("Electric kettle", "Kettle", "Water kettle")),
-    "vase": ("11-02", ("Vase", "Flower vase", "Decorative vase")),
-    "table": ("06-03", ("Table", "Side table", "Dining table")),
-    "camera": ("16-01", ("Camera", "Digital camera", "Compact camera")),
-    "speaker": ("14-01", ("Loudspeaker", "Wireless speaker", "Speaker box")),
-    "bag": ("03-01", ("Handbag", "Tote bag", "Carrying bag")),
-    "clock": ("10-01", ("Wall clock", "Clock", "Table clock")),
-    "sofa": ("06-01", ("Sofa", "Upholstered sofa", "Couch")),
-    "toaster": ("07-02", ("Toaster", "Bread toaster", "Electric toaster")),
+# Kind of product -> (LOC code, titles, title in Chinese)
+_KINDS: dict[str, tuple[str, tuple[str, ...], str]] = {
+    "phone": ("14-03", ("Mobile phone", "Smartphone", "Mobile communication terminal"), "手机"),
+    "chair": ("06-01", ("Chair", "Dining chair", "Stacking chair"), "椅子"),
+    "bottle": ("09-01", ("Bottle", "Drinking bottle", "Bottle with cap"), "水瓶"),
+    "lamp": ("26-05", ("Table lamp", "Lamp", "Bedside lamp"), "台灯"),
+    "mug": ("07-01", ("Mug", "Coffee mug", "Drinking cup with handle"), "马克杯"),
+    "shoe": ("02-04", ("Sports shoe", "Shoe", "Article of footwear"), "运动鞋"),
+    "watch": ("10-02", ("Wristwatch", "Smart watch", "Watch"), "手表"),
+    "headphones": ("14-01", ("Headphones", "Wireless headset", "Over-ear headphones"), "头戴式耳机"),
+    "glasses": ("16-06", ("Eyeglasses", "Spectacle frame", "Sunglasses"), "眼镜"),
+    "kettle": ("07-02", ("Electric kettle", "Kettle", "Water kettle"), "电热水壶"),
+    "vase": ("11-02", ("Vase", "Flower vase", "Decorative vase"), "花瓶"),
+    "table": ("06-03", ("Table", "Side table", "Dining table"), "桌子"),
+    "camera": ("16-01", ("Camera", "Digital camera", "Compact camera"), "照相机"),
+    "speaker": ("14-01", ("Loudspeaker", "Wireless speaker", "Speaker box"), "音箱"),
+    "bag": ("03-01", ("Handbag", "Tote bag", "Carrying bag"), "手提包"),
+    "clock": ("10-01", ("Wall clock", "Clock", "Table clock"), "时钟"),
+    "sofa": ("06-01", ("Sofa", "Upholstered sofa", "Couch"), "沙发"),
+    "toaster": ("07-02", ("Toaster", "Bread toaster", "Electric toaster"), "烤面包机"),
 }
-_UNKNOWN_KIND = ("99-00", ("Article of manufacture",))
+_UNKNOWN_KIND = ("99-00", ("Article of manufacture",), "制品")
 
 _AUTHORITIES = ("US", "EU", "CN", "JP", "KR")
 _ASSIGNEES = (
@@ -60,6 +60,7 @@ class Patent:
     """One design patent, in the vendor's words.
 
     patent_pn, apno: numbers of the publication and the application
+    title, title_cn: in English and in Chinese; the original is Chinese for what was filed in China
     apdt, pbdt: days of the application and the publication, yyyyMMdd
     inventor: names joined by `|`
     legal_status: a code of the vendor's table
@@ -69,6 +70,7 @@ class Patent:
     patent_id: str
     patent_pn: str
     title: str
+    title_cn: str
     apno: str
     apdt: int
     pbdt: int
@@ -84,7 +86,7 @@ class Patent:
 def invent_patent(file_name: str) -> Patent:
     """Invent the patent of one gallery drawing from its file name alone."""
     kind, family, number = _read_name(file_name)
-    loc, titles = _KINDS.get(kind, _UNKNOWN_KIND)
+    loc, titles, title_cn = _KINDS.get(kind, _UNKNOWN_KIND)
     countries = sorted(_AUTHORITIES, key=lambda code: _hash(family, "authority", code))
     country = countries[(number - 1) % len(countries)]
     applied = _application_date(family, number)
@@ -96,6 +98,7 @@ def invent_patent(file_name: str) -> Patent:
         patent_id=str(uuid.uuid5(_NAMESPACE, file_name)),
         patent_pn=patent_pn,
         title=_pick(titles, family, "title"),
+        title_cn=title_cn,
         apno=apno,
         apdt=_yyyymmdd(applied),
         pbdt=_yyyymmdd(published),

@@ -65,6 +65,7 @@ class PictureStore:
         self._digest = lru_cache(maxsize=4096)(_digest)
         # A create names the pictures of 100 hits: checking each signature again took four fifths of its time.
         self._verified = lru_cache(maxsize=16_384)(self._verify)
+        self._gallery_link = lru_cache(maxsize=4096)(self._link_to_gallery)
 
     def save(self, data: bytes) -> str:
         """Keep a JPG or PNG and return its URL, which works for nine hours. Raises UnknownPicture for other data."""
@@ -103,9 +104,12 @@ class PictureStore:
         if _is_ours(url):
             self._checked(url)
 
-    def gallery_url(self, file: str, *, until: int) -> str:
+    def gallery_url(self, file: str, *, until: int, scheme: str = "https") -> str:
         """Return the URL of a gallery picture that works until `until`, in seconds since the epoch."""
-        return self._signed(f"/gallery/{file}", until)
+        return scheme + self._gallery_link(file, until)
+
+    def _link_to_gallery(self, file: str, until: int) -> str:
+        return self._signed(f"/gallery/{file}", until).removeprefix("https")
 
     def _checked(self, url: str) -> _Place:
         place, expiry = self._verified(url)

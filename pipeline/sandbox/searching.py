@@ -1,12 +1,13 @@
 """Searches: picture to features, features to hits, hits to the vendor's JSON. Each result is kept for the next time."""
 
 import asyncio
+import re
 from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from numpy import float32
@@ -15,18 +16,47 @@ from numpy.typing import NDArray
 from pipeline.sandbox.envelope import BAD_FILE, Refused
 from pipeline.sandbox.features import NotAPicture, describe
 from pipeline.sandbox.gallery import Gallery, Hit, Wanted
+from pipeline.sandbox.patents import Patent
 from pipeline.sandbox.pictures import LIFETIME_S, Picture, PictureStore
+from pipeline.sandbox.shapes import nothing_like
 from pipeline.sandbox.validate import SearchP009, SearchP060
 
 MAX_PICTURE_BYTES = 4096 * 1024
 
-_HOUR_S = 3600
+_LINK = "@link@"
+_NO_WORD = re.compile(r"\b[A-Z_]+:|\bAND\b|[()\"]")
 _KEPT_ANSWER_BYTES = 64 * 2**20
 _KEPT_FEATURES = 2048
 
 
+class _Look(NamedTuple):
+    """The look of the hits in an answer.
+
+    model: of P060, 0 for P009
+    score: P060 leaves it out where hits are sorted by a date
+    beta: hits without the fields that the beta's schema lacks
+    """
+
+    model: int
+    lang: str
+    img_id: bool
+    score: bool
+    beta: bool
+
+
+class _Template(NamedTuple):
+    """The data of an answer, cut where the links to the hits' pictures belong: they change every second."""
+
+    parts: tuple[bytes, ...]
+    files: tuple[str, ...]
+
+    @property
+    def size(self) -> int:
+        return sum(map(len, self.parts))
+
+
 class Searcher:
-    """Answers to searches. The same search within an hour gets the same bytes.
+    """Answers to searches. The same search in the same second gets the same bytes; only its links change later.
 
     Pictures are worked on in two threads of its own, so that they do not delay the event loop. `clock` is the wall
     clock in seconds.
@@ -38,26 +68,23 @@ class Searcher:
         self._clock = clock
         self._pool = ThreadPoolExecutor(max_workers=2, thread_name_prefix="sandbox-pictures")
         self._answers = _KeptAnswers(_KEPT_ANSWER_BYTES)
-        self._working: dict[object, asyncio.Future[bytes]] = {}
+        self._working: dict[object, asyncio.Future[_Template]] = {}
         self._features = lru_cache(maxsize=_KEPT_FEATURES)(_features)
 
-    async def data(self, search: SearchP009 | SearchP060, picture: Picture) -> bytes:
+    async def data(self, search: SearchP009 | SearchP060, picture: Picture, *, beta: bool = False) -> bytes:
         """Return the data of an answer as JSON. Raises Refused when the file is no picture."""
-        wanted = read_wanted(search)
-        until = _rounded_up(self._clock() + LIFETIME_S)
-        model = search.model
-        key = (picture.sha256, wanted, model, until)
-        kept = self._answers.get(key)
-        if kept is not None:
-            return kept
-        # Many clients may send the same new search at once: the work is done once, and a client that disconnects
-        # does not cancel it for the others.
-        work = self._working.get(key)
-        if work is None:
-            work = asyncio.get_running_loop().run_in_executor(self._pool, self._work, picture, wanted, model, until)
-            self._working[key] = work
-            work.add_done_callback(lambda done: self._keep(key, done))
-        return await asyncio.shield(work)
+        template = await self._template(search, picture, beta=beta)
+        until = int(self._clock()) + LIFETIME_S
+        scheme = "https" if search.is_https else "http"
+        links = [self._pictures.gallery_url(file, until=until, scheme=scheme).encode() for file in template.files]
+        pieces = [template.parts[0]]
+        for link, part in zip(links, template.parts[1:], strict=True):
+            pieces += (link, part)
+        return b"".join(pieces)
+
+    def patent(self, patent_id: str) -> Patent | None:
+        """Return the patent of the gallery with an id."""
+        return self._gallery.patent(patent_id)
 
     async def keep(self, data: bytes) -> str:
         """Save an upload and return its URL. Raises Refused when it cannot be decoded."""
@@ -67,25 +94,45 @@ class Searcher:
         """End the threads. Waits for their current pictures, whose results must not come to a closed event loop."""
         self._pool.shutdown(wait=True, cancel_futures=True)
 
+    async def _template(self, search: SearchP009 | SearchP060, picture: Picture, *, beta: bool) -> _Template:
+        wanted = read_wanted(search)
+        img_id = search.return_img_id is not False
+        look = _Look(search.model, search.lang, img_id, score=search.field in (None, "SCORE"), beta=beta)
+        key = (picture.sha256, wanted, look)
+        kept = self._answers.get(key)
+        if kept is not None:
+            return kept
+        # Many clients may send the same new search at once: the work is done once, and a client that disconnects
+        # does not cancel it for the others.
+        work = self._working.get(key)
+        if work is None:
+            work = asyncio.get_running_loop().run_in_executor(self._pool, self._work, picture, wanted, look)
+            self._working[key] = work
+            work.add_done_callback(lambda done: self._keep(key, done))
+        return await asyncio.shield(work)
+
     def _save(self, data: bytes) -> str:
         url = self._pictures.save(data)
         self._features(self._pictures.find(url))  # the search for it comes next
         return url
 
-    def _keep(self, key: object, done: asyncio.Future[bytes]) -> None:
+    def _keep(self, key: object, done: asyncio.Future[_Template]) -> None:
         del self._working[key]
         if not done.cancelled() and done.exception() is None:
             self._answers.put(key, done.result())
 
-    def _work(self, picture: Picture, wanted: Wanted, model: int, until: int) -> bytes:
-        total, hits = self._gallery.search(self._features(picture), wanted=wanted)
-        message = _rich_message if model else _message
-        messages = [message(hit, self._pictures.gallery_url(hit.file, until=until)) for hit in hits]
+    def _work(self, picture: Picture, wanted: Wanted, look: _Look) -> _Template:
+        features = self._features(picture)
+        if not features.any():
+            return _Template((nothing_like(picture.sha256),), ())
+        total, hits = self._gallery.search(features, wanted=wanted)
+        messages = [_rich_message(hit, look) if look.model else _message(hit) for hit in hits]
         # Model 1, "smart recommendation", predicts the LOC class of the best hit and marks the hits that have it.
-        if model == 1 and wanted.field == "SCORE":
+        if look.model == 1 and wanted.field == "SCORE":
             for hit, fields in zip(hits, messages, strict=True):
                 fields["loc_match"] = int(hit.patent.loc == hits[0].patent.loc)
-        return msgspec.json.encode({"patent_messages": messages, "total_search_result_count": total})
+        data = msgspec.json.encode({"patent_messages": messages, "total_search_result_count": total})
+        return _Template(tuple(data.split(_LINK.encode())), tuple(hit.file for hit in hits))
 
 
 class _KeptAnswers:
@@ -94,19 +141,19 @@ class _KeptAnswers:
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
         self._bytes = 0
-        self._answers: OrderedDict[object, bytes] = OrderedDict()
+        self._answers: OrderedDict[object, _Template] = OrderedDict()
 
-    def get(self, key: object) -> bytes | None:
+    def get(self, key: object) -> _Template | None:
         answer = self._answers.get(key)
         if answer is not None:
             self._answers.move_to_end(key)
         return answer
 
-    def put(self, key: object, answer: bytes) -> None:
+    def put(self, key: object, answer: _Template) -> None:
         self._answers[key] = answer
-        self._bytes += len(answer)
+        self._bytes += answer.size
         while self._bytes > self._max_bytes:
-            self._bytes -= len(self._answers.popitem(last=False)[1])
+            self._bytes -= self._answers.popitem(last=False)[1].size
 
 
 @lru_cache(maxsize=4)
@@ -128,6 +175,7 @@ def read_wanted(search: SearchP009 | SearchP060) -> Wanted:
         public_start_time=_day(search.public_start_time),
         public_end_time=_day(search.public_end_time),
         patent_type=search.patent_type,
+        words=_word_groups(search.main_field) + _word_groups(search.query_text),
         field=search.field,
         order=search.order,
         limit=search.limit,
@@ -145,10 +193,10 @@ def _features(picture: Picture) -> NDArray[float32]:
         raise Refused(BAD_FILE, str(exc)) from None
 
 
-def _message(hit: Hit, url: str) -> dict[str, Any]:
+def _message(hit: Hit) -> dict[str, Any]:
     patent = hit.patent
     return {
-        "url": url,
+        "url": _LINK,
         "score": hit.score,
         "title": patent.title,
         "patent_id": patent.patent_id,
@@ -156,22 +204,35 @@ def _message(hit: Hit, url: str) -> dict[str, Any]:
     }
 
 
-def _rich_message(hit: Hit, url: str) -> dict[str, Any]:
+def _rich_message(hit: Hit, look: _Look) -> dict[str, Any]:
     patent = hit.patent
-    return {
-        **_message(hit, url),
+    message = {
+        **_message(hit),
         "apno": patent.apno,
         "apdt": patent.apdt,
         "pbdt": patent.pbdt,
         "inventor": patent.inventor,
         "current_assignee": patent.current_assignee,
         "original_assignee": patent.original_assignee,
-        "loc": [patent.loc],
     }
+    if not look.score:
+        del message["score"]
+    if look.lang == "cn" or (look.lang == "original" and patent.country == "CN"):
+        message["title"] = patent.title_cn
+    if look.img_id:
+        message["img_id"] = f"{patent.patent_pn}-1"
+    if not look.beta:
+        message |= {"authority": patent.country, "loc": [patent.loc]}
+    return message
 
 
-def _rounded_up(seconds: float) -> int:
-    return -int(-seconds // _HOUR_S) * _HOUR_S
+def _word_groups(text: str | None) -> tuple[tuple[tuple[str, ...], ...], ...]:
+    """Read a query as words that must all be there, with OR between groups of them; names of fields are left out."""
+    if not text:
+        return ()
+    plain = _NO_WORD.sub(" ", text)
+    groups = (tuple(group.casefold().split()) for group in re.split(r"\bOR\b", plain))
+    return (tuple(group for group in groups if group),)
 
 
 def _parts(text: str | None, separator: str) -> tuple[str, ...]:

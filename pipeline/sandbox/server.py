@@ -25,6 +25,7 @@ HOST = "127.0.0.1"
 _BACKLOG = 1024
 _DRAIN_S = 1.0
 _JOIN_S = 10.0
+_KEEP_ALIVE_S = 3630.0
 
 
 class SandboxServer:
@@ -92,7 +93,10 @@ class SandboxServer:
     async def _main(self, listener: socket.socket) -> None:
         assert self._app is not None
         self._loop = asyncio.get_running_loop()
-        runner = web.AppRunner(self._app, access_log=None, handle_signals=False, shutdown_timeout=_DRAIN_S)
+        idle_s = _KEEP_ALIVE_S if self._settings.keep_alive_s is None else self._settings.keep_alive_s
+        runner = web.AppRunner(
+            self._app, access_log=None, handle_signals=False, shutdown_timeout=_DRAIN_S, keepalive_timeout=idle_s
+        )
         await runner.setup()
         try:
             await web.SockSite(runner, listener, backlog=_BACKLOG).start()

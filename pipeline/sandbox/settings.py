@@ -9,6 +9,10 @@ from typing import Literal
 from pipeline.sandbox.faults import FaultPlan
 from pipeline.sandbox.resources import resource
 
+ENDPOINT_NAMES = frozenset({"P009", "P010", "P060", "P060-beta", "AI39-1", "AI39-2"})
+
+_LEAST = {"daily_limit": 0, "balance": 0, "keep_alive_s": 0, "report_after_s": 0, "token_lifetime_s": 1}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SandboxSettings:
@@ -19,6 +23,10 @@ class SandboxSettings:
     latency_s: wait before every answer; of a pair, a random time between the two
     faults: calls that go wrong
     daily_limit, balance: paid calls in a UTC day, and in all, counted from the start; None is no limit
+    denied: endpoints that the account has no permission for, by the vendor's names (`ENDPOINT_NAMES`)
+    report_after_s: a task younger than that is still being worked on
+    omit_headers: headers that no answer has; the vendor leaves out `x-openapi-amount` at times
+    keep_alive_s: connections that idle longer are closed without a word; 0 closes each after its answer; None is long
     token_lifetime_s, token_shape: of the access tokens; both shapes occur at the vendor
     client_id, client_secret, api_key: the credentials that are accepted
     clock: the wall clock in seconds since the epoch, for expiries and days; `qps` is measured by a steady one
@@ -32,6 +40,10 @@ class SandboxSettings:
     faults: FaultPlan = field(default_factory=FaultPlan)
     daily_limit: int | None = None
     balance: int | None = None
+    denied: frozenset[str] = frozenset()
+    report_after_s: float = 3.0
+    omit_headers: tuple[str, ...] = ()
+    keep_alive_s: float | None = None
     token_lifetime_s: int = 1799
     token_shape: Literal["flat", "nested"] = "flat"  # noqa: S105
     client_id: str = "sandbox"
@@ -48,6 +60,12 @@ class SandboxSettings:
             raise ValueError("latency_s: not below 0, and a pair goes upwards")
         if self.qps is not None and not 0 < self.qps <= 1_000_000:
             raise ValueError("qps: above 0 and at most 1,000,000")
+        for name in sorted(self.denied - ENDPOINT_NAMES):
+            raise ValueError(f"unknown endpoint {name!r}; known: {', '.join(sorted(ENDPOINT_NAMES))}")
+        for name, least in _LEAST.items():
+            value = getattr(self, name)
+            if value is not None and value < least:
+                raise ValueError(f"{name}: at least {least}")
 
     @property
     def latency_range_s(self) -> tuple[float, float]:

@@ -24,6 +24,7 @@ class LoggedPatent(msgspec.Struct, frozen=True):
     patent_pn: str
     title: str
     score: float | None = None
+    url: str = ""
 
 
 class LoggedTask(msgspec.Struct, frozen=True):
@@ -98,38 +99,8 @@ def read_tasks(folder: Path) -> Iterator[LoggedTask]:
                 yield msgspec.json.decode(line, type=LoggedTask)
 
 
-def encode_comparisons(task: LoggedTask) -> bytes:
-    """Encode the data of an answer to AI39-2: the search's scores in per cent, and no judgement of the designs."""
-    return msgspec.json.encode(
-        {
-            "task_id": task.task_id,
-            "user_image": task.urls[0],
-            "loc": [],
-            "country": task.country,
-            "comparisons": [_comparison(patent) for patent in task.patents],
-        }
-    )
-
-
-def _comparison(patent: LoggedPatent) -> dict[str, object]:
-    score = round(100 * (patent.score or 0.0), 1)
-    text = f"Sandbox: the pictures' similarity is {score} of 100; nobody looked at the designs."
-    return {
-        "patent_id": patent.patent_id,
-        "patent_pn": patent.patent_pn,
-        "title": patent.title,
-        "country": patent.patent_pn[:2],
-        "status": "unknown",
-        "score": score,
-        "similar": text,
-        "difference": text,
-        "confusion": text,
-        "risk_desc": text,
-    }
-
-
 def _logged(message: PatentMessage) -> LoggedPatent:
-    return LoggedPatent(message.patent_id, message.patent_pn, message.title, message.score)
+    return LoggedPatent(message.patent_id, message.patent_pn, message.title, message.score, message.url)
 
 
 def _index(path: Path) -> dict[str, tuple[int, int]]:

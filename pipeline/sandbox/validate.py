@@ -3,6 +3,7 @@
 The classes are the tables: msgspec checks types, ranges and choices, and refuses unknown fields.
 """
 
+import re
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
@@ -15,6 +16,7 @@ from pipeline.sandbox.locarno import LocarnoError, parse_locarno
 
 Text = Annotated[str, Meta(min_length=1, max_length=2000)]
 Url = Annotated[str, Meta(min_length=1, max_length=4096, pattern=r"\Ahttps?://[^\s]+\Z")]
+ShortUrl = Annotated[str, Meta(min_length=1, max_length=1000, pattern=r"\Ahttps?://[^\s]+\Z")]
 Day = Annotated[str, Meta(pattern=r"\A[0-9]{8}\Z")]
 DayNumber = Annotated[int, Meta(ge=1000_01_01, le=9999_12_31)]
 Country = Annotated[str, Meta(pattern=r"\A[A-Z]{2}\Z")]
@@ -24,10 +26,13 @@ Offset = Annotated[int, Meta(ge=0, le=1000)]
 Flag = Literal[0, 1]
 
 LEGAL_STATUS = frozenset(map(str, (1, 2, 3, 8, 11, 13, 14, 15, 16, 21, 22, 23, 24, 30, 222, 223, 224, 225)))
+LEGAL_STATUS_P060 = LEGAL_STATUS | frozenset(map(str, (12, 17, 18, 19, 20, 25)))
 SIMPLE_LEGAL_STATUS = frozenset(map(str, (0, 1, 2, 220, 221, 999)))
 
 _DAYS = ("apply_start_time", "apply_end_time", "public_start_time", "public_end_time")
 _MODELS = {"D": (1, 2), "U": (3, 4)}
+_NUMBERS = ("limit", "offset")  # of P009, where they arrive as text
+_WHOLE_NUMBER = re.compile(r"[0-9]{1,9}")
 
 
 class SearchP009(Struct, frozen=True, forbid_unknown_fields=True):
@@ -38,6 +43,11 @@ class SearchP009(Struct, frozen=True, forbid_unknown_fields=True):
     patent_type: ClassVar[None] = None
     country: ClassVar[None] = None
     simple_legal_status: ClassVar[None] = None
+    main_field: ClassVar[None] = None
+    query_text: ClassVar[None] = None
+    lang: ClassVar[Literal["original"]] = "original"
+    is_https: ClassVar[Literal[0]] = 0  # the vendor does not say which scheme P009 sends; http is the harder one
+    return_img_id: ClassVar[None] = None
 
     url: Url
     loc: Text | None = None
@@ -53,19 +63,24 @@ class SearchP009(Struct, frozen=True, forbid_unknown_fields=True):
     order: Literal["desc", "asc"] = "desc"
 
     def __post_init__(self) -> None:
-        _check_search(self)
+        _check_search(self, LEGAL_STATUS)
 
 
 class SearchP060(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """JSON body of P060."""
+    """JSON body of P060 and of its beta.
 
-    url: Url
+    return_img_id: the vendor's document requires `img_id` in each hit, a reseller's has it only where asked for; so
+    only a false leaves it out here
+    """
+
+    url: ShortUrl
     model: Literal[1, 2, 3, 4]
     patent_type: Literal["D", "U"]
     country: Countries | None = None
     loc: Text | None = None
     assignees: Text | None = None
     main_field: Text | None = None
+    query_text: Text | None = None
     legal_status: Text | None = None
     simple_legal_status: Text | None = None
     apply_start_time: Day | None = None
@@ -79,12 +94,12 @@ class SearchP060(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     lang: Literal["original", "cn", "en"] = "original"
     stemming: Flag = 0
     pre_filter: Flag = 1
-    is_https: Flag = 1
+    is_https: Flag = 0
     include_machine_translation: bool = False
-    return_img_id: bool = False
+    return_img_id: bool | None = None
 
     def __post_init__(self) -> None:
-        _check_search(self)
+        _check_search(self, LEGAL_STATUS_P060)
         _check_codes("simple_legal_status", self.simple_legal_status, SIMPLE_LEGAL_STATUS)
         if self.model not in _MODELS[self.patent_type]:
             raise ValueError(f"model {self.model} does not go with patent_type {self.patent_type}")
@@ -141,16 +156,19 @@ def read_body(body: bytes, kind: type[Body]) -> Body:
 
 
 def read_query(pairs: Iterable[tuple[str, str]]) -> SearchP009:
-    """Read the query of P009 without `apikey`. Raises Refused with the name of the parameter that is wrong."""
-    values: dict[str, str] = {}
+    """Read the query of P009 without `apikey`. Raises Refused with the name of the parameter that is wrong.
+
+    Every value is text: `null` is a word like any other, and a number consists of digits alone.
+    """
+    values: dict[str, str | int] = {}
     for name, value in pairs:
         if name == "apikey":
             continue
         if name in values:
             raise Refused(INVALID_PARAMETER, f"{name} is given twice")
-        values[name] = value
+        values[name] = int(value) if name in _NUMBERS and _WHOLE_NUMBER.fullmatch(value) else value
     try:
-        return msgspec.convert(values, SearchP009, strict=False)
+        return msgspec.convert(values, SearchP009)
     except msgspec.ValidationError as exc:
         raise Refused(INVALID_PARAMETER, _named(exc)) from None
 
@@ -162,7 +180,7 @@ def refuse_parameters(names: Iterable[str]) -> None:
             raise Refused(INVALID_PARAMETER, f"unknown query parameter {name[:64]}")
 
 
-def _check_search(search: SearchP009 | SearchP060) -> None:
+def _check_search(search: SearchP009 | SearchP060, legal_status: frozenset[str]) -> None:
     """Check what types cannot express: calendar days, windows of time, lists of codes, Locarno expressions."""
     for name in _DAYS:
         _check_day(name, getattr(search, name))
@@ -170,7 +188,7 @@ def _check_search(search: SearchP009 | SearchP060) -> None:
         first, last = getattr(search, start), getattr(search, end)
         if first is not None and last is not None and first > last:
             raise ValueError(f"{start} is after {end}")
-    _check_codes("legal_status", search.legal_status, LEGAL_STATUS)
+    _check_codes("legal_status", search.legal_status, legal_status)
     if search.loc is not None:
         try:
             parse_locarno(search.loc)

@@ -18,6 +18,7 @@ from tests.support.sandbox_calls import (
     PRODUCT,
     QUERY,
     SEARCH,
+    SINGLE,
     UPLOAD,
     call,
     create,
@@ -163,9 +164,40 @@ class TestCreate:
         assert "limit" in reply.envelope["error_msg"]
 
 
+class TestPermissions:
+    async def test_an_endpoint_that_the_account_lacks_is_67200004_and_the_others_work(self, start: Start) -> None:
+        server = start(denied=frozenset({"P009", "P060"}), balance=1)
+        body = {"url": PRODUCT, "model": 1, "patent_type": "D"}
+        assert [(await search(server)).code, (await single(server)).code] == [67200004, 67200004]
+        assert (await call(server, "POST", f"{SINGLE}/beta", json=body)).code == 0
+
+    async def test_strangers_are_not_told_what_the_account_lacks(self, start: Start) -> None:
+        stranger = {"Authorization": "Bearer guess"}
+        reply = await call(start(denied=frozenset({"P009"})), "GET", SEARCH, params={"url": PRODUCT}, headers=stranger)
+        assert reply.code == 67200003
+
+
+class TestHeaders:
+    @pytest.mark.parametrize("omitted", [("x-openapi-amount",), ("x-openapi-amount", "X-Correlation-ID")])
+    async def test_answers_can_lack_them(self, omitted: tuple[str, ...], start: Start) -> None:
+        server = start(omit_headers=omitted, faults=FaultPlan.parse("search:http_502@2"))
+        for reply in (await search(server), await search(server), await call(server, "GET", "/nothing")):
+            assert not any(name in reply.headers for name in omitted)
+            assert ("x-correlation-id" in reply.headers) is (len(omitted) == 1)
+
+
 class TestQuery:
+    async def test_an_unfinished_task_says_so_first(self, start: Start, clock: Clock) -> None:
+        server = start(report_after_s=5.0)
+        task_id = (await create(server)).data["task_id"]
+        clock.now += 4.9
+        data = (await call(server, "POST", QUERY, json={"task_id": task_id})).data
+        assert data == {"task_id": task_id, "task_status": 1, "comparisons": []}
+        clock.now += 0.2
+        assert (await call(server, "POST", QUERY, json={"task_id": task_id})).data["task_status"] == 2
+
     async def test_a_task_answers_one_comparison_per_patent(self, start: Start) -> None:
-        server = start()
+        server = start(report_after_s=0)
         task_id = (await create(server)).data["task_id"]
         data = (await call(server, "POST", QUERY, json={"task_id": task_id})).data
         assert data["task_id"] == task_id

@@ -89,6 +89,48 @@ class TestFaults:
         server = start(faults=FaultPlan(rules=scripted(search=["bomb"]).rules, bomb_bytes=3 * 2**20 + 7))
         assert len((await search(server)).data) == 3 * 2**20 + 7
 
+    async def test_the_right_answer_can_come_with_another_status(self, start: Start, tmp_path: Path) -> None:
+        reply = await create(start(faults=scripted(create=["http_201"])))
+        (task,) = read_tasks(tmp_path / "sandbox")
+        assert (reply.status, reply.data) == (201, {"task_id": task.task_id})
+
+    @pytest.mark.parametrize(("status", "code"), [(201, 68300008), (401, 67200003), (429, 67200002), (500, 68300008)])
+    async def test_a_code_can_come_inside_another_status(self, status: int, code: int, start: Start) -> None:
+        server = start(faults=scripted(search=[f"http_{status}_{code}"]))
+        reply = await search(server)
+        assert (reply.status, reply.code) == (status, code)
+        assert ("Retry-After" in reply.headers) is (status == 429)
+        assert server.stats.executed == {}
+
+    async def test_a_create_can_be_executed_and_denied(self, start: Start, tmp_path: Path) -> None:
+        reply = await create(start(faults=scripted(create=["67200000.after"])))
+        assert (reply.code, reply.envelope["error_msg"]) == (67200000, "Server Internal Error!")
+        assert len(list(read_tasks(tmp_path / "sandbox"))) == 1
+
+    @pytest.mark.parametrize(
+        ("kind", "data"),
+        [
+            ("no_hits", {}),
+            ("null_hits", {"patent_messages": None}),
+            ("absent_hits", {"total_search_result_count": 0}),
+            ("empty_hits", {"patent_messages": [], "total_search_result_count": 0}),
+            ("lost_hits", {"patent_messages": [], "total_search_result_count": 20783}),
+        ],
+    )
+    async def test_nothing_found_has_many_shapes(self, kind: str, data: dict, start: Start) -> None:
+        server = start(faults=scripted(search=[kind, kind]))
+        reply = await search(server)
+        assert reply.data == data
+        assert (server.stats.units, reply.headers["x-openapi-amount"]) == (1, "1")
+        assert (await search(server, limit="0")).code == 68300004
+
+    async def test_task_ids_can_be_blank_or_the_same_for_all(self, start: Start, tmp_path: Path) -> None:
+        server = start(faults=scripted(create=["blank_task_id", "same_task_id", "same_task_id"]))
+        ids = [(await create(server)).data["task_id"] for _ in range(3)]
+        assert ids[0] == "   "
+        assert ids[1] == ids[2] != ""
+        assert len({task.task_id for task in read_tasks(tmp_path / "sandbox")}) == 3
+
     async def test_both_searches_share_their_faults_and_limits(self, start: Start) -> None:
         server = start(faults=scripted(search=["ok", "67200100"]))
         assert (await search(server)).code == 0

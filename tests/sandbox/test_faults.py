@@ -31,6 +31,10 @@ def test_an_empty_text_is_no_fault() -> None:
         ("67200100.after", True),
         ("http_504.after", True),
         ("truncated", True),
+        ("http_201", True),
+        ("http_201_68300008", False),
+        ("http_500_68300008.after", True),
+        ("lost_hits", True),
     ],
 )
 def test_a_fault_says_whether_the_call_was_executed(text: str, executed: bool) -> None:
@@ -50,6 +54,10 @@ def test_a_fault_says_whether_the_call_was_executed(text: str, executed: bool) -
         ("creat:lost=0.1", "unknown endpoint 'creat'"),
         ("create:lsot=0.1", "unknown fault 'lsot'"),
         ("create:http_200=0.1", "unknown fault"),
+        ("create:http_204=0.1", "unknown fault"),
+        ("create:http_500_7=0.1", "unknown fault"),
+        ("create:http_201.before=0.1", "always executed"),
+        ("search:no_hits.before=0.1", "always executed"),
         ("create:lost.before=0.1", "unknown fault"),
         ("create:hang.later=0.1", "'before' or 'after'"),
         ("create:truncated.before=0.1", "always executed"),

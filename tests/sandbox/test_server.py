@@ -105,3 +105,19 @@ class TestLifetime:
 async def _ignoring_errors(server: SandboxServer) -> None:
     with suppress(aiohttp.ClientError):
         await search(server)
+
+
+@pytest.mark.anyio
+async def test_a_kept_connection_can_be_closed_without_a_word(start: Start) -> None:
+    """The answer does not say `Connection: close`; the end of the stream comes after it all the same."""
+    server = start(keep_alive_s=0)
+    host, port = server.url.removeprefix("http://").split(":")
+    stream = await anyio.connect_tcp(host, int(port))
+    async with stream:
+        await stream.send(b"GET /nothing HTTP/1.1\r\nHost: sandbox\r\n\r\n")
+        received = b""
+        with anyio.fail_after(30), suppress(anyio.EndOfStream):
+            while True:
+                received += await stream.receive()
+    assert received.startswith(b"HTTP/1.1 200")
+    assert b"\r\nconnection:" not in received.lower()

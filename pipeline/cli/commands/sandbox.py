@@ -2,14 +2,14 @@
 
 import signal
 import threading
-from pathlib import Path
+from typing import Any
 
 from pipeline.cli.errors import say
 from pipeline.errors import SpecError
 
 
-def sandbox_command(*, port: int, qps: float | None, latency_s: float, faults: str, folder: Path) -> int:
-    """Serve until SIGINT or SIGTERM."""
+def sandbox_command(*, port: int, faults: str, denied: str, omitted: str, **others: Any) -> int:
+    """Serve until SIGINT or SIGTERM; `others` are settings as they are."""
     from platformdirs import user_cache_path
 
     from pipeline.sandbox.faults import FaultPlan
@@ -18,11 +18,11 @@ def sandbox_command(*, port: int, qps: float | None, latency_s: float, faults: s
 
     try:
         settings = SandboxSettings(
-            folder=folder,
-            qps=qps,
-            latency_s=latency_s,
             faults=FaultPlan.parse(faults),
+            denied=frozenset(_names(denied)),
+            omit_headers=tuple(_names(omitted)),
             cache_dir=user_cache_path("infringement-pipeline"),
+            **others,
         )
     except ValueError as exc:
         raise SpecError(str(exc)) from None
@@ -39,3 +39,7 @@ def sandbox_command(*, port: int, qps: float | None, latency_s: float, faults: s
         while not ended.wait(0.5):
             pass
     return 0
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
