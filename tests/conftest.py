@@ -11,6 +11,16 @@ import pytest
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 
+THEMES = ("faults", "proof", "threats")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave the themes out of the coverage: the rooms' own tests cover what they prove, and tracing makes them slow."""
+    for item in items:
+        if item.path.parent.name in THEMES or "over_hours" in item.path.name:
+            item.add_marker(pytest.mark.no_cover)
+
+
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"

@@ -198,13 +198,7 @@ CONVERGES: dict[str, tuple[float, float, float, dict[str, Any]]] = {
 }
 
 
-SHORT = (
-    "as much as is allowed",
-    "half as much again",
-    "ten times too much, and no two at once",
-    "double, answered after up to ten seconds",
-    "double, refused with HTTP 429 and Retry-After",
-)
+SHORT = ("as much as is allowed", "half as much again", "double, refused with HTTP 429 and Retry-After")
 
 
 @pytest.mark.parametrize("case", only_short(CONVERGES, *SHORT))
@@ -220,6 +214,7 @@ def test_whatever_is_asked_for_the_rate_settles_at_what_the_account_allows(case:
     assert load.ended == []
 
 
+@pytest.mark.proofs
 def test_searches_and_creates_settle_each_at_their_own_limit() -> None:
     load = run(Account(steady_at(5.0), 5.0), qps=10.0, minutes=10.0, workers=16, kinds="sc")
     for kind in (Kind.SEARCH, Kind.CREATE):

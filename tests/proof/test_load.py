@@ -26,7 +26,7 @@ def test_on_a_slow_disk_many_items_share_a_sync(tmp_path: Path) -> None:
     assert 0 < figures.syncs <= figures.items / 8
 
 
-@pytest.mark.parametrize("count", lengths(short=500, long=2000))
+@pytest.mark.parametrize("count", lengths(short=300, long=2000))
 def test_nothing_is_kept_in_memory_of_items_that_are_done(count: int) -> None:
     """From the middle to the end at most 300 bytes an item, the measuring included; one on its way has thousands."""
 

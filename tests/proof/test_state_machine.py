@@ -367,6 +367,6 @@ def _settings(examples: int, **how: Any) -> settings:
 
 
 TestJournal = JournalMachine.TestCase
-TestJournal.settings = _settings(15, stateful_step_count=50, derandomize=True)
+TestJournal.settings = _settings(10, stateful_step_count=40, derandomize=True)
 TestJournalAtLength = pytest.mark.proofs(LongMachine.TestCase)
 TestJournalAtLength.settings = _settings(500, stateful_step_count=60)
