@@ -154,6 +154,7 @@ class _TokenAttempt:
     sent: bool = False
     apikey: str | None = None
 
-    async def depart(self, headers: Headers) -> None:
+    async def depart(self, headers: Headers, require_open: Callable[[], None]) -> None:
+        require_open()
         headers["Authorization"] = self.authorization
         self.counts[Kind.TOKEN] += 1

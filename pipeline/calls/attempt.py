@@ -19,8 +19,8 @@ from pipeline.calls.limiter import Limiter
 from pipeline.calls.pauses import Gate
 from pipeline.calls.stats import Stats, units
 from pipeline.calls.transport import Headers, Transport
-from pipeline.endpoints.interface import Answer, Request
-from pipeline.errors import Code, Reconnect
+from pipeline.endpoints.interface import Answer, Refusal, Request
+from pipeline.errors import Code, PipelineError, Reconnect
 from pipeline.models import Kind
 from pipeline.ports import Meter
 from pipeline.system.clock import loop_time
@@ -150,11 +150,11 @@ class Attempt:
         self.shared.stats.units += units(self.answer.headers.get("x-openapi-amount", ""))
         return self.answer
 
-    async def depart(self, headers: Headers) -> None:
-        """Prepare to send, with the connection open: on return the headers go out.
+    async def depart(self, headers: Headers, require_open: Callable[[], None]) -> None:
+        """Prepare to send, with a connection: on return the headers go out.
 
-        Raises Reconnect when the connection grew too old or a gate was shut meanwhile, Stopping when the run ends, and
-        what the meter raises to forbid the call. Nothing was sent then.
+        Raises Reconnect when the connection grew too old or a gate was shut meanwhile, what `require_open` raises when
+        it was closed, Stopping when the run ends, and what the meter raises to forbid the call. Nothing was sent then.
         """
         kind, lane, stale_at = self.request.kind, self.lane, loop_time() + STALE_S
         at: float | None = None
@@ -169,8 +169,15 @@ class Attempt:
             raise
         finally:
             lane.intending.give_back(self)
-        if at is None or self.shared.health.closed_to(self.probed):
+        if at is None:
             raise Reconnect("its connection grew old before its turn", code=Code.STALE, sent=False)
+        try:
+            if self.shared.health.closed_to(self.probed):
+                raise Reconnect("a gate was shut before its turn", code=Code.STALE, sent=False)
+            require_open()
+        except (PipelineError, Refusal):
+            lane.limiter.give_back(at)  # else calls whose connections are closed while they wait would use up the pace
+            raise
         self.bearer = self.shared.access.bearer
         headers["Authorization"] = f"Bearer {self.bearer}"
         self.meter.sent(kind)

@@ -40,7 +40,7 @@ class Pace:
         self._window_s = (1.0 if qps >= 1 else 1.0 / qps) + MARGIN_S
         self._in_window = max(1, int(qps))
         self._log: deque[float] = deque()
-        self._next_slot = float("-inf")
+        self._next_slot = self._slot_before = float("-inf")
 
     def wait_s(self, now: float) -> float:
         """Return the seconds until the next call may go; 0 or less when it may go now."""
@@ -52,8 +52,17 @@ class Pace:
 
     def sent(self, now: float, rate: float) -> None:
         """Log a call that goes now, and place the next slot 1/rate seconds after this one."""
+        self._slot_before = self._next_slot
         self._next_slot = max(self._next_slot, now - CATCH_UP_S) + 1.0 / rate
         self._log.append(now)
+
+    def take_back(self, at: float) -> bool:
+        """Forget the call logged last, if it is the one of this time: it did not go. Return whether it was."""
+        if not self._log or self._log[-1] != at:
+            return False
+        self._log.pop()
+        self._next_slot = self._slot_before
+        return True
 
     def start_evenly(self, now: float, rate: float) -> None:
         """Give up the slots that were missed: what was not sent during a sleep is lost, not made up for."""
@@ -160,6 +169,11 @@ class Limiter:
     def permit_nowait(self) -> float | None:
         """Take the turn of one call if it has come and nobody waits; None otherwise. Raises Stopping as `permit`."""
         return None if self._turn.locked() else self._take()
+
+    def give_back(self, at: float) -> None:
+        """Take back the permit of this time, whose call did not go; one that another followed stays spent."""
+        if self._pace.take_back(at):
+            self.sent -= 1
 
     def _take(self) -> float | None:
         self._refuse_if_closed()

@@ -7,11 +7,12 @@ call (measured): it builds the URL twice, and an object for each hook that nobod
 """
 
 import asyncio
+import functools
 import io
 import math
 import ssl
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -19,6 +20,7 @@ from typing import Any, Protocol
 import aiohttp
 from yarl import URL
 
+from pipeline.calls.connection import Proofs
 from pipeline.endpoints.interface import Answer, Refusal, Request
 from pipeline.errors import Code, PipelineError, RunStopped, SpecError
 from pipeline.models import Kind
@@ -51,8 +53,11 @@ class Outgoing(Protocol):
     @property
     def apikey(self) -> str | None: ...
 
-    async def depart(self, headers: Headers) -> None:
-        """Prepare to send, with the connection open; may change the headers, or raise so that nothing is sent."""
+    async def depart(self, headers: Headers, require_open: Callable[[], None]) -> None:
+        """Prepare to send, with a connection; may change the headers, or raise so that nothing is sent.
+
+        `require_open` raises unless the connection is still open; it is the last thing before the call is counted.
+        """
 
 
 @dataclass(slots=True)
@@ -97,12 +102,13 @@ class _Exchanges(dict[str, _UnderWay]):
 
     def request_class(self) -> type[aiohttp.ClientRequest]:
         """Make the class of the session's requests: each lets its attempt depart before it sends a byte."""
-        exchanges = self
+        exchanges, proofs = self, Proofs()
 
         class Request(aiohttp.ClientRequest):
             async def send(self, conn: aiohttp.connector.Connection) -> aiohttp.ClientResponse:
                 exchange = exchanges[self.headers["X-Request-ID"]]
-                await exchange.attempt.depart(self.headers)
+                await exchange.attempt.depart(self.headers, functools.partial(proofs.require_open, conn))
+                proofs.used(conn)
                 exchange.attempt.sent, exchange.connection = True, conn
                 exchange.deadline = loop_time() + exchange.patience_s
                 return await super().send(conn)

@@ -78,7 +78,8 @@ class BareAttempt:
     sent: bool = False
     on_depart: Callable[[], None] = lambda: None
 
-    async def depart(self, headers: object) -> None:
+    async def depart(self, headers: object, require_open: Callable[[], None]) -> None:
+        require_open()
         self.on_depart()
 
 

@@ -71,7 +71,7 @@ class Account:
 
     async def exchange(self, request: Request, attempt: Outgoing) -> Answer:
         headers: dict[str, str] = {}
-        await attempt.depart(headers)
+        await attempt.depart(headers, lambda: None)
         attempt.sent = True
         refused = len(self.refused)
         answer = self._answer(request, headers.get("Authorization", ""))

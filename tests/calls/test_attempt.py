@@ -40,7 +40,7 @@ async def test_the_permit_comes_after_the_connection_and_the_intent_and_right_be
         async def exchange(self, request: Request, attempt: Outgoing) -> Answer:
             log.append("connected")
             headers: dict[str, str] = {}
-            await attempt.depart(headers)
+            await attempt.depart(headers, lambda: None)
             log.append(f"bytes with {headers['Authorization']}, {limiters[Kind.SEARCH].sent} permit")
             return Answer(200, NO_HITS, attempt.request_id, 0.0)
 

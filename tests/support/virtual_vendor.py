@@ -37,7 +37,7 @@ class VirtualVendor:
         self._latency_s = latency_s
 
     async def exchange(self, request: Request, attempt: Outgoing) -> Answer:
-        await attempt.depart({})
+        await attempt.depart({}, lambda: None)
         attempt.sent = True
         self.sent.append((request.kind, anyio.current_time()))
         reply = self._reply(request.kind, len(self.sent))
