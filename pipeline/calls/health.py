@@ -12,7 +12,7 @@ from pipeline.calls.limiter import Limiter
 from pipeline.calls.pauses import Gate, PauseGate, QuotaGate
 from pipeline.calls.retry import RetryBudget, delay_s
 from pipeline.calls.stats import Stats
-from pipeline.endpoints.consequences import Table, end_of_run
+from pipeline.endpoints.consequences import Table, end_of_run, row_for
 from pipeline.errors import (
     CallError,
     HoldAll,
@@ -111,11 +111,16 @@ class Health:
         if answered and not isinstance(error, RefreshToken):
             self._access.answered()
         ends_run = self._ends_run(error)
-        if isinstance(error, TryAgain | InDoubt):
+        row = row_for(error, self._table)
+        alive = answered and row is not None and row.alive
+        if isinstance(error, TryAgain | InDoubt) and not alive:
             self._pause_if_down(error)
         elif answered:
             self._breaker.answered()
         match error:
+            case _ if alive:  # the vendor called it a success
+                self._pause.answered(kind)
+                self._quota.answered(kind)
             case ItemRefused() if answered:  # for what the picture is, so whatever else could refuse it did not
                 self._pause.answered(kind)
                 self._quota.answered(kind)

@@ -42,6 +42,8 @@ class Condition(NamedTuple):
     daily          the account's limit for the day is reached
     names_no_task  a success without a task: repeated, it says that the vendor breaks its contract
     unknown        it stands for codes that have no row of their own, because nobody has told us of them
+    alive          a whole answer that calls itself a success and brings nothing usable: it breaks the contract for one
+                   item, and shows at the same time that the vendor is not down
     """
 
     text: str
@@ -53,6 +55,7 @@ class Condition(NamedTuple):
     daily: bool = False
     names_no_task: bool = False
     unknown: bool = False
+    alive: bool = False
 
     def rule(self, kind: Kind, *, sent: bool) -> Rule:
         """Return the rule for a call. A create that was not sent cannot be in doubt: it may be repeated."""
@@ -96,7 +99,13 @@ def both(text: str, rule: Rule, *, about_picture: bool = False, daily: bool = Fa
 
 
 def unclear(
-    text: str, repeatable: Rule, *, ends_run: bool = False, names_no_task: bool = False, unknown: bool = False
+    text: str,
+    repeatable: Rule,
+    *,
+    ends_run: bool = False,
+    names_no_task: bool = False,
+    unknown: bool = False,
+    alive: bool = False,
 ) -> Condition:
     """Make a row for what leaves open whether a create was executed."""
     return Condition(
@@ -107,6 +116,7 @@ def unclear(
         ends_run=ends_run,
         names_no_task=names_no_task,
         unknown=unknown,
+        alive=alive,
     )
 
 

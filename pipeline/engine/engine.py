@@ -12,7 +12,7 @@ from contextlib import aclosing
 import anyio
 from anyio.abc import TaskGroup
 
-from pipeline.endpoints.consequences import row_for
+from pipeline.endpoints.consequences import Condition, row_for
 from pipeline.engine.intake import Intake
 from pipeline.engine.item import process_item
 from pipeline.engine.meter import ItemMeter
@@ -226,13 +226,19 @@ class Engine:
             return doubtful(error, meter.sent_at)
         if error.code == Code.EXPIRED:
             return Expired(problem_of(meter.stage, error))
-        if isinstance(error, ItemRefused):
-            if meter.stage == "create" and error.sent:
-                self._doubts.known()
-            if row is None or not row.about_picture:
-                with self._stopped_by_rate():
-                    self._refusals.refused(error.code, error.message)
+        if isinstance(error, ItemRefused) and meter.stage == "create" and error.sent:
+            self._doubts.known()
+        if self._says_job_is_wrong(error, row):
+            with self._stopped_by_rate():
+                self._refusals.refused(error.code, error.message, by_contract=isinstance(error, ItemRefused))
         return Failed(problem_of(meter.stage, error))
+
+    @staticmethod
+    def _says_job_is_wrong(error: CallError, row: Condition | None) -> bool:
+        """Return whether a failure, repeated, means that others will fail alike: each of them is paid."""
+        if isinstance(error, ItemRefused):
+            return row is None or not row.about_picture
+        return row is not None and row.alive
 
     @contextlib.contextmanager
     def _stopped_by_rate(self) -> Iterator[None]:

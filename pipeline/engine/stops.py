@@ -26,8 +26,11 @@ class SystemicRefusals:
         self._seen += 1
         self._row = ("", 0)
 
-    def refused(self, code: str, message: str) -> None:
-        """Count a refused item. Raises RunStopped when too many are refused with this code."""
+    def refused(self, code: str, message: str, *, by_contract: bool = True) -> None:
+        """Count a refused item. Raises RunStopped when too many are refused with this code.
+
+        `by_contract`: the vendor refused it as agreed; otherwise it broke its contract, and no job file mends that.
+        """
         self._seen += 1
         self._codes[code] += 1
         self._row = (code, self._row[1] + 1 if self._row[0] == code else 1)
@@ -36,7 +39,11 @@ class SystemicRefusals:
             count = self._codes[code]
             raise RunStopped(
                 f"{count} of the first {self._seen} pictures were refused alike: {message}. "
-                "Check the job file; once it is right, start a new run (`run --new`)",
+                + (
+                    "Check the job file; once it is right, start a new run (`run --new`)"
+                    if by_contract
+                    else "Each is paid and no such answer is agreed: ask the vendor, then run again"
+                ),
                 code=code,
             )
 

@@ -12,7 +12,7 @@ from pipeline.calls.pauses import QuotaGate
 from pipeline.endpoints.patsnap.codes import TABLE
 from pipeline.endpoints.patsnap.p010 import PictureUpload
 from pipeline.errors import RunPaused, Stopping
-from pipeline.models import Kind
+from pipeline.models import Hits, Kind
 from pipeline.sources.pictures import Picture
 from tests.support.virtual_time import run_virtually
 from tests.support.virtual_vendor import PlainMeter, Reply, VirtualVendor, client_of, create, outcome, search
@@ -269,3 +269,44 @@ def test_a_picture_that_is_refused_shows_that_the_quota_is_back() -> None:
     vendor, gate = run_virtually(scenario)
     assert len(vendor.sent) == 2
     assert not gate.closed
+
+
+# --- answers that bring nothing ---
+
+
+@pytest.mark.parametrize(
+    "data", [{}, {"patent_messages": None}, {"total_search_result_count": 0}, {"patent_messages": []}], ids=str
+)
+def test_sixty_pictures_without_hits_cost_one_search_each_and_never_look_like_a_vendor_that_is_down(
+    data: dict[str, object],
+) -> None:
+    found: list[object] = []
+
+    async def scenario() -> VirtualVendor:
+        vendor = VirtualVendor(lambda kind, number: {"data": data})
+        await many(client_of(vendor, qps=50), 60, on=lambda _, ended: found.append(ended))
+        return vendor
+
+    vendor = run_virtually(scenario)
+    assert len(vendor.sent) == len(found) == 60
+    assert all(isinstance(ended, Hits) and ended.scores == () for ended in found)
+
+
+@pytest.mark.parametrize("said", [{}, {"data": None}, {"data": {"total_search_result_count": 5}}], ids=str)
+def test_a_success_that_brings_nothing_fails_its_picture_alone_and_pauses_no_other_call(
+    said: dict[str, object],
+) -> None:
+    """After sixty broken answers the next picture is searched at once: the vendor answers, so it is not down."""
+    ended: list[object] = []
+
+    async def scenario() -> float:
+        vendor = VirtualVendor(lambda kind, number: said if number <= 60 else None)
+        client = client_of(vendor, qps=50)
+        await many(client, 60, on=lambda _, one: ended.append(one))
+        begun = anyio.current_time()
+        assert isinstance(await search(client), Hits)
+        return anyio.current_time() - begun
+
+    assert run_virtually(scenario) < 1.0
+    assert len(ended) == 60
+    assert not any(isinstance(one, RunPaused) for one in ended)

@@ -351,3 +351,22 @@ def test_what_spends_no_attempt_spends_no_retry() -> None:
         assert patient.stats.retried == 0
 
     with_patient(scenario)
+
+
+@pytest.mark.parametrize("condition", ["no_data", "hits_missing"])
+def test_a_success_that_brings_nothing_is_no_sign_of_a_vendor_that_is_down_and_ends_a_pause_for_one(
+    condition: str,
+) -> None:
+    async def scenario(patient: Patient) -> None:
+        patient.health.answered(Kind.SEARCH)
+        for _ in range(100):
+            patient.failed(error_of(condition))
+        assert patient.goes()
+        for _ in range(50):
+            patient.failed(error_of("http_5xx", code="http_503"))
+        assert not patient.goes()
+        await anyio.sleep(patient.health.paused_s)
+        patient.failed(error_of(condition))
+        assert patient.goes()
+
+    with_patient(scenario)

@@ -114,7 +114,7 @@ def test_a_job_that_calls_a_doubt_something_else_changes_nothing_about_what_may_
 
 def test_each_property_of_a_code_stands_in_its_row() -> None:
     having = {
-        name: {key for key in ("about_picture", "daily", "names_no_task", "unknown", "ends_run") if getattr(row, key)}
+        name: {key for key in row._fields if getattr(row, key) is True and key != "may_exist"}
         for name, row in TABLE.items()
     }
     assert {name: keys for name, keys in having.items() if keys} == {
@@ -125,7 +125,9 @@ def test_each_property_of_a_code_stands_in_its_row() -> None:
         "unknown_code": {"unknown"},
         "http_3xx": {"ends_run"},
         "certificate": {"ends_run"},
-        "no_task_id": {"names_no_task"},
+        "no_data": {"alive"},
+        "no_task_id": {"names_no_task", "alive"},
+        "hits_missing": {"alive"},
         "picture": {"about_picture"},
         "incomplete_hits": {"about_picture"},
         "quota": {"daily"},

@@ -21,6 +21,7 @@ from pipeline.errors import (
     RunPaused,
     RunStopped,
     SpecError,
+    TryAgain,
 )
 from pipeline.journal.storage import RESULTS
 from pipeline.models import Item, Kind, State
@@ -330,6 +331,17 @@ async def test_job_whose_first_pictures_are_all_refused_alike_is_stopped(tmp_pat
     assert isinstance(engine.ended_by, RunStopped)
     assert "10 of the first 10 pictures were refused alike" in str(engine.ended_by)
     assert len(vendor.sent) == 10
+
+
+async def test_job_whose_answers_all_break_the_contract_is_stopped_before_each_picture_is_paid(tmp_path: Path) -> None:
+    broken = {
+        (SEARCH, url(n)): [TryAgain("success without data", code="no_data", condition="no_data")] for n in range(1, 41)
+    }
+    engine = await run_engine(tmp_path, FakeVendor(broken), many(40), api={"max_in_flight": 1})
+    assert isinstance(engine.ended_by, RunStopped)
+    assert "10 of the first 10 pictures were refused alike" in str(engine.ended_by)
+    assert "ask the vendor, then run again" in str(engine.ended_by)
+    assert engine.items()[State.FAILED] == 10
 
 
 async def test_job_of_which_half_is_refused_alike_is_stopped_within_the_first_fifty(tmp_path: Path) -> None:

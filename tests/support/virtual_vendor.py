@@ -24,7 +24,8 @@ GOOD = {
     Kind.CREATE: {"task_id": "a-task"},
 }
 
-Reply = int | str | Refusal | None  # a code, an HTTP status such as "503", a refusal, or None for a good answer
+# A code, an HTTP status such as "503", a refusal, a dict of what a success says, or None for a good answer.
+Reply = int | str | Refusal | dict[str, Any] | None
 
 
 class VirtualVendor:
@@ -47,6 +48,8 @@ class VirtualVendor:
             raise reply
         if isinstance(reply, str):
             return Answer(int(reply), b"<html>", attempt.request_id, 0.0)
+        if isinstance(reply, dict):
+            return Answer(200, json.dumps({"status": True, **reply}).encode(), attempt.request_id, 0.0)
         whole = {"status": reply is None, "error_code": reply or 0, "error_msg": ""}
         if reply is None:
             whole["data"] = GOOD[request.kind]

@@ -60,8 +60,12 @@ ROWS: Table = {
     "no_answer": unclear("the answer never came", Rule(TryAgain, 4, 1.0)),
     "malformed": unclear("the answer is not the JSON it should be", Rule(TryAgain, 4, 1.0)),
     "too_large": unclear("the answer is larger than any real one", Rule(TryAgain, 4, 1.0)),
-    "no_data": unclear("the vendor says success but sent no data", Rule(TryAgain, 2, 1.0)),
-    "no_task_id": unclear("the vendor says success but sent no task id", Rule(TryAgain, 2, 1.0), names_no_task=True),
+    "no_data": unclear("the vendor says success but sent no data", Rule(TryAgain, 2, 1.0), alive=True),
+    "no_task_id": unclear(
+        "the vendor says success but sent no task id", Rule(TryAgain, 2, 1.0), names_no_task=True, alive=True
+    ),
+    "hits_missing": unclear("the vendor counts hits but sent none", Rule(TryAgain, 2, 1.0), alive=True),
+    "past_the_end": both("the search has fewer hits than search.filters.offset leaves out", _FAIL),
 }
 
 

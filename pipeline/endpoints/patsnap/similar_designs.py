@@ -82,16 +82,24 @@ class Search(Strict):
 
 
 def read_hits(answer: Answer, *, endpoint: str, params: Mapping[str, Any]) -> Hits:
-    """Read the hits of a search, as bytes, with what was asked. Raises Refusal."""
+    """Read the hits of a search, as bytes, with what was asked. Raises Refusal.
+
+    No hits come as an empty list, or without any list: `"data":{}` was seen, and null says the same.
+    """
     data, whole = read_data(Kind.SEARCH, answer)
-    hits = data.get("patent_messages") if isinstance(data, dict) else None
-    if not isinstance(hits, list) or (whole.usual is None and not {dict}.issuperset(map(type, hits))):
-        raise Refusal("no_data", detail="no patent_messages in the answer")
-    assert isinstance(data, dict)
+    if not isinstance(data, dict):
+        raise Refusal("no_data", detail="the data is no object")
+    hits = data.get("patent_messages")
     total = number_in(data.get("total_search_result_count"))
+    if not hits and (hits is None or isinstance(hits, list)):
+        _refuse_missing_hits(total or 0, offset=params.get("offset", 0))
+        hits, array = [], b"[]"
+    elif not isinstance(hits, list) or (whole.usual is None and not {dict}.issuperset(map(type, hits))):
+        raise Refusal("no_data", detail="patent_messages is no list of hits")
+    else:
+        array = whole.hits or _sliced(answer)  # refuses half a surrogate pair, which no record could hold
     if total is None or not 0 <= total <= _MOST_RESULTS:
         total = len(hits)
-    array = whole.hits or _sliced(answer)  # refuses half a surrogate pair, which no record could hold
     scores, complete = _judged(hits, whole.usual)
     return Hits(
         array=array,
@@ -103,6 +111,14 @@ def read_hits(answer: Answer, *, endpoint: str, params: Mapping[str, Any]) -> Hi
         endpoint=endpoint,
         params=params,
     )
+
+
+def _refuse_missing_hits(total: float, *, offset: int) -> None:
+    """Raise Refusal where the vendor counts hits and sent none: nothing found is another thing."""
+    if 0 < total <= offset:
+        raise Refusal("past_the_end", detail=f"{total:,.0f} hits in all, and offset leaves out {offset:,}")
+    if total > 0:
+        raise Refusal("hits_missing", detail=f"total_search_result_count is {total:,.0f}")
 
 
 class _Full(msgspec.Struct, gc=False):

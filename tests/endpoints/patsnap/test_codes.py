@@ -68,6 +68,8 @@ ON_THE_WAY = {
     "too_large": Follows(TryAgain, InDoubt, attempts=4),
     "no_data": Follows(TryAgain, InDoubt, attempts=2),
     "no_task_id": Follows(TryAgain, InDoubt, attempts=2),
+    "hits_missing": Follows(TryAgain, InDoubt, attempts=2),
+    "past_the_end": Follows(ItemRefused, ItemRefused),
 }
 KINDS = [Kind.SEARCH, Kind.UPLOAD, Kind.CREATE]
 

@@ -97,5 +97,5 @@ def test_a_total_that_is_none_is_the_number_of_hits_and_can_be_recorded(total: o
 
 @pytest.mark.parametrize("total", [20783, "20783", 20783.0])
 def test_a_total_is_read_as_number_or_text(total: object) -> None:
-    body = {"data": {"patent_messages": [], "total_search_result_count": total}, "status": True}
+    body = {"data": {"patent_messages": [{}], "total_search_result_count": total}, "status": True}
     assert SEARCH.read(answer(body)).total == 20783
