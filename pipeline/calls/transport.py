@@ -34,6 +34,9 @@ PATIENCE_S = {Kind.UPLOAD: 60.0, Kind.SEARCH: 15.0, Kind.CREATE: 60.0, Kind.TOKE
 # Reuse a connection only long before any server closes it (5 s at the shortest in use): a create that meets the close
 # is in doubt for nothing (measured: 69 of 600 at the server's edge).
 KEEP_ALIVE_S = 2.0
+# A watch that wakes so late was stopped, or slept with its machine: answers that came meanwhile lie in the sockets, and
+# get so long to be read before anything is judged overdue.
+LATE_S, GRACE_S = 0.5, 2.0
 _LARGE_BODY = 512 << 10  # bytes; a larger body goes as a file, which aiohttp writes in pieces
 
 Headers = Any  # aiohttp's CIMultiDict of the request about to be sent; may still be changed
@@ -83,10 +86,14 @@ class _Exchanges(dict[str, _UnderWay]):
     All of them are looked at now and then: a timer for each call costs 0.02 ms (measured).
     """
 
-    def watch(self, every_s: float) -> None:
-        """Close the connections of overdue exchanges, now and every so many seconds."""
+    def watch(self, every_s: float, due: float = math.inf) -> None:
+        """Close the connections of overdue exchanges, now and every so many seconds; `due` is when it was to wake."""
         now = loop_time()
-        self._next = asyncio.get_running_loop().call_later(every_s, self.watch, every_s)
+        self._next = asyncio.get_running_loop().call_later(every_s, self.watch, every_s, now + every_s)
+        if now - due > LATE_S:
+            for exchange in self.values():
+                exchange.deadline = max(exchange.deadline, now + min(GRACE_S, exchange.patience_s))
+            return
         for exchange in self.values():
             if now < exchange.deadline or exchange.connection is None:
                 continue

@@ -18,10 +18,10 @@ def giving_up_when_told() -> Iterator[GiveUp]:
     sessions: list[transport._Exchanges] = []
     watch = transport._Exchanges.watch
 
-    def watching(session: transport._Exchanges, every_s: float) -> None:
+    def watching(session: transport._Exchanges, every_s: float, due: float = math.inf) -> None:
         if not any(known is session for known in sessions):
             sessions.append(session)
-        watch(session, 0.01)
+        watch(session, 0.01, due)
 
     def give_up(request_id: str) -> None:
         for session in sessions:
