@@ -8,17 +8,29 @@ from dataclasses import dataclass
 import anyio
 from aiolimiter import AsyncLimiter
 
-from pipeline.calls.retry import delay_s
+from pipeline.calls.retry import LONGEST_RETRY_AFTER_S, delay_s
 from pipeline.calls.transport import Headers, Transport
 from pipeline.endpoints.consequences import consequence
 from pipeline.endpoints.interface import Answer, Refusal
 from pipeline.endpoints.patsnap.codes import TABLE
 from pipeline.endpoints.patsnap.credentials import Credentials
 from pipeline.endpoints.patsnap.oauth import AccessToken, Token
-from pipeline.errors import Code, HoldAll, ItemRefused, RefreshToken, RunPaused, RunStopped, SlowDown, TryAgain
+from pipeline.errors import (
+    CallError,
+    Code,
+    HoldAll,
+    ItemRefused,
+    RefreshToken,
+    RunPaused,
+    RunStopped,
+    SlowDown,
+    TryAgain,
+)
 from pipeline.models import Kind
 from pipeline.system.masking import hide
 
+MAX_TRIES = 4  # of a token call that is refused for speed, as of one that failed
+FULL_S = 20.0  # to wait when the platform is full and does not say for how long
 RENEW_AT = 5 / 6  # of a token's lifetime, counted from before it was asked for
 MAX_REFUSALS = 3
 _TOKEN = AccessToken()
@@ -114,21 +126,21 @@ class TokenSource:
         self._pace = AsyncLimiter(1, 1.0)
 
     async def fetch(self) -> Token:
-        """Ask for a token, up to four times. Raises RunPaused when nobody answers, RunStopped when it is refused."""
+        """Ask for a token, up to four times. Raises RunPaused when none is given, RunStopped when it is refused."""
         attempt = 1
         while True:
             await self._sleep(0.0)
             try:
                 async with self._pace:
                     return await self._once()
-            except TryAgain as error:
-                pause_s = delay_s(attempt, error, jitter=random.random())  # noqa: S311 - jitter, not cryptography
+            except (TryAgain, SlowDown, HoldAll) as error:
+                pause_s = _pause_s(attempt, error)
                 if pause_s is None:
                     reason = f"no access token after {attempt} attempts: {error.message}"
                     raise RunPaused(reason, code=error.code, sent=False) from None
                 attempt += 1
                 await self._sleep(pause_s)
-            except (RefreshToken, SlowDown, HoldAll, ItemRefused) as error:
+            except (RefreshToken, ItemRefused) as error:
                 hint = ". Check PATSNAP_CLIENT_ID and PATSNAP_CLIENT_SECRET" if isinstance(error, RefreshToken) else ""
                 raise RunStopped(f"no access token: {error.message}{hint}", code=error.code, sent=False) from None
 
@@ -142,6 +154,19 @@ class TokenSource:
     async def _ask(self) -> Answer:
         attempt = _TokenAttempt(uuid.uuid4().hex, self._credentials.basic, self._sent)
         return await self._transport.exchange(_TOKEN.request(None), attempt)
+
+
+def _pause_s(attempt: int, error: CallError) -> float | None:
+    """Return the seconds to wait before a token is asked for again, or None to give up.
+
+    A refusal for speed is waited out without jitter: too early would be one more of them.
+    """
+    if isinstance(error, TryAgain):
+        return delay_s(attempt, error, jitter=random.random())  # noqa: S311 - jitter, not cryptography
+    if attempt >= MAX_TRIES:
+        return None
+    least_s = FULL_S if isinstance(error, HoldAll) else 2.0 ** (attempt - 1)
+    return max(least_s, min(error.retry_after_s or 0.0, LONGEST_RETRY_AFTER_S))
 
 
 @dataclass(slots=True, eq=False)

@@ -1,5 +1,6 @@
 """Reactions of the client to answers: wait, slow down, renew the token, retry, give up, stop; in virtual time."""
 
+from itertools import pairwise
 from typing import Any
 
 import anyio
@@ -358,6 +359,41 @@ async def test_a_refused_token_stops_the_run_and_blames_no_picture(said: bytes, 
     assert type(error) is RunStopped
     assert server.arrived == 1
     assert meter.total == 0
+
+
+@pytest.mark.parametrize(
+    ("said", "least_s"),
+    [
+        (refused(67200002), 1.0),
+        (refused(67200000), 20.0),
+        (http(429, b""), 1.0),
+        (http(429, b"", "Retry-After: 40"), 40.0),
+    ],
+    ids=["67200002", "67200000", "429", "Retry-After"],
+)
+@pytest.mark.parametrize("times", [1, 3, 4])
+async def test_a_token_call_that_is_refused_for_speed_waits_and_tries_again(
+    said: bytes, least_s: float, times: int
+) -> None:
+    """Nothing was asked of any picture yet; a fourth refusal ends the run, to be gone on with later."""
+    asked_at: list[float] = []
+
+    async def vendor(caller: bad.Caller) -> None:
+        while True:
+            if (await caller.request()).path == "/oauth/token":
+                asked_at.append(anyio.current_time())
+                await caller.say(said if len(asked_at) <= times else http(200, TOKEN))
+            else:
+                await caller.say(OK[Kind.SEARCH])
+
+    async with Misbehaving(vendor) as server, client_at(server.url, credentials=CLIENT) as client:
+        if times < 4:
+            await search(client)
+        else:
+            error = await failure_of(client, SEARCH)
+            assert (type(error), error.exit_code, error.sent) == (RunPaused, 4, False)
+    assert len(asked_at) == min(times + 1, 4)
+    assert all(after - before >= least_s for before, after in pairwise(asked_at))
 
 
 # --- tokens on the way ---
