@@ -7,6 +7,7 @@ unlocks the slot of a dead process, and a slot that is not locked counts for not
 
 import contextlib
 import hashlib
+import ipaddress
 import json
 import math
 import os
@@ -22,7 +23,7 @@ from urllib.parse import urlsplit
 from filelock import FileLock, Timeout
 
 from pipeline.calls.limiter import MARGIN_S
-from pipeline.endpoints.patsnap.credentials import Credentials
+from pipeline.endpoints.patsnap.credentials import BASE_HOSTS, Credentials
 from pipeline.errors import JournalError, RunLocked, SpecError
 from pipeline.system.clock import steady
 from pipeline.system.files import write_whole
@@ -30,6 +31,7 @@ from pipeline.system.files import write_whole
 POLL_S = 0.25  # a process that waits for the account tries again this often
 COUNTING_S = 30.0  # the longest wait for another process that adds up the shares; it takes milliseconds
 _ROUNDING = 1e-9
+_THIS_MACHINE = "127.0.0.1"
 
 Busy = Literal["wait", "exit"]
 
@@ -69,11 +71,30 @@ class Part:
 
 
 def account_of(base_url: str, credentials: Credentials) -> str:
-    """Name an account's files by a digest, which gives away neither the client id nor the API key."""
+    """Name an account's files by a digest, which gives away neither the client id nor the API key.
+
+    However the vendor's host is spelled, it is one account: one key works at both of its addresses.
+    """
     parts = urlsplit(base_url.lower())
-    host = parts.netloc.removesuffix(":443" if parts.scheme == "https" else ":80")
+    host = _one_spelling(parts.hostname or "")
+    port = "" if parts.port in (None, 443 if parts.scheme == "https" else 80) else f":{parts.port}"
     who = f"id {credentials.client_id}" if credentials.client_id else f"key {credentials.api_key}"
-    return hashlib.sha256(f"{parts.scheme}://{host}\n{who}".encode()).hexdigest()
+    return hashlib.sha256(f"{parts.scheme}://{host}{port}\n{who}".encode()).hexdigest()
+
+
+def _one_spelling(host: str) -> str:
+    """Return the one spelling of a host: of the vendor's two, of this machine's many, and of an address's."""
+    host = host.rstrip(".")
+    if host in BASE_HOSTS:
+        return BASE_HOSTS[0]
+    if host == "localhost" or host.endswith(".localhost"):
+        return _THIS_MACHINE
+    try:
+        address = ipaddress.ip_address(host if ":" in host else socket.inet_aton(host))
+    except (ValueError, OSError):
+        return host
+    address = getattr(address, "ipv4_mapped", None) or address
+    return _THIS_MACHINE if address.is_loopback else str(address)
 
 
 @contextmanager

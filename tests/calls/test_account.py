@@ -1,5 +1,6 @@
 """Jobs that share an account on one machine never exceed its QPS together, in real processes."""
 
+import hashlib
 import os
 import re
 import signal
@@ -238,6 +239,33 @@ def test_an_account_is_an_identity_at_an_address() -> None:
         account_of(at, Credentials(api_key="one")),
     ]
     assert len({account_of(at, first), *others}) == 5
+
+
+@pytest.mark.parametrize(
+    "spellings",
+    [
+        ["https://connect.patsnap.com", "https://connect.zhihuiya.com", "https://CONNECT.patsnap.com.:443"],
+        [
+            "http://127.0.0.1:8080",
+            "http://127.1:8080",
+            "http://[::1]:8080",
+            "http://[::ffff:127.0.0.1]:8080",
+            "http://localhost:8080",
+            "http://LOCALHOST.:8080",
+        ],
+        ["https://[2001:db8::1]", "https://[2001:DB8:0:0::1]:443"],
+    ],
+    ids=["the vendor's two addresses", "this machine", "IPv6"],
+)
+def test_however_a_host_is_spelled_it_is_one_account(spellings: list[str]) -> None:
+    who = Credentials(api_key="one")
+    assert len({account_of(url, who) for url in spellings}) == 1
+
+
+def test_the_usual_address_keeps_the_slots_of_the_version_before() -> None:
+    """Its processes may still be running."""
+    digest = hashlib.sha256(b"https://connect.patsnap.com\nkey one").hexdigest()
+    assert account_of("https://connect.patsnap.com", Credentials(api_key="one")) == digest
 
 
 def test_a_folder_that_cannot_be_written_is_one_clear_line(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 from pipeline.errors import SpecError
 
+BASE_HOSTS = ("connect.patsnap.com", "connect.zhihuiya.com")  # the same keys are known at both
 _SAFE_IN_QUERIES = "!$'()*,/:?@"  # the characters that yarl does not quote in a query
 
 
