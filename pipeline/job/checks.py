@@ -18,16 +18,34 @@ def check_id(value: str) -> str:
     if not 1 <= len(value) <= MAX_ID:
         raise ValueError(f"an id has 1 to {MAX_ID} characters")
     if not value.isprintable() or value != value.strip():
-        raise ValueError("an id is printable text without line breaks, tabs or outer spaces")
+        raise ValueError(f"an id is printable text without line breaks, tabs or outer spaces{_odd_character(value)}")
     if unicodedata.normalize("NFC", value) != value:
-        raise ValueError("an id is text in Unicode form NFC")
+        raise ValueError(f"an id is text in Unicode form NFC{_accent_apart(value)}")
     return value
+
+
+def _odd_character(value: str) -> str:
+    """Name the first character that no id or URL has, and its place, which nobody finds by looking."""
+    for number, char in enumerate(value, 1):
+        if not char.isprintable() or char.isspace():
+            kind = "a blank" if char.isspace() else "invisible"
+            return f"; character {number} is {kind} (U+{ord(char):04X}): delete it"
+    return ""
+
+
+def _accent_apart(value: str) -> str:
+    for number, char in enumerate(value, 1):
+        if unicodedata.combining(char):
+            return f"; character {number} is an accent apart from its letter (U+{ord(char):04X}): type the letter anew"
+    return ""
 
 
 def check_url(value: str) -> str:
     """Return `value` if it is a URL that may be sent or called; raise ValueError with the rule."""
     if not value.isprintable() or " " in value or len(value) > 4096:
-        raise ValueError("a URL has no spaces or control characters and at most 4,096 characters")
+        raise ValueError(
+            f"a URL has no spaces or control characters and at most 4,096 characters{_odd_character(value)}"
+        )
     try:
         parts = urlsplit(value)
         host, _ = parts.hostname, parts.port

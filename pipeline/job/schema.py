@@ -33,6 +33,14 @@ Name = Annotated[str, Field(pattern=r"^[a-z0-9-]{1,64}$")]
 Labels = dict[Annotated[str, Field(min_length=1, max_length=64)], Annotated[str, Field(max_length=1000)]]
 
 
+# A byte order mark in the file wins over it.
+Encoding = Literal[
+    "utf-8", "utf-16", "gb18030", "gbk", "big5", "cp950", "shift_jis", "cp932", "euc-kr", "cp949", "latin-1", "cp1250",
+    "cp1251", "cp1252", "cp1253", "cp1254", "cp1255", "cp1256", "cp1257", "cp1258", "windows-1250", "windows-1251",
+    "windows-1252", "windows-1253", "windows-1254", "windows-1255", "windows-1256", "windows-1257", "windows-1258",
+]  # fmt: skip
+
+
 class Columns(Strict):
     """Names of a manifest's columns: by default id, url and path; all others are labels."""
 
@@ -50,7 +58,7 @@ class ImageEntry(Strict):
     path: Annotated[str, Field(min_length=1)] | None = None
     manifest: Annotated[str, Field(min_length=1)] | None = None
     columns: Columns = Columns()
-    encoding: Literal["utf-8", "gb18030", "gbk", "big5", "shift_jis", "latin-1", "cp1252", "utf-16"] = "utf-8"
+    encoding: Encoding = "utf-8"
     labels: Labels = Field(default_factory=dict)
     views: Annotated[list[str] | None, not_yet("views (several pictures of one product, P061)")] = None
 

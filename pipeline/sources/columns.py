@@ -1,0 +1,38 @@
+"""The columns of a manifest, found by their names: the exact one first, else the only one that differs in its spelling.
+
+Case, spaces and the way accents are written are no difference that a person sees.
+"""
+
+import unicodedata
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from pipeline.job.schema import Columns
+
+
+class Found(NamedTuple):
+    """The names of columns as a manifest spells them; "" for one that it does not have."""
+
+    id: str
+    url: str
+    path: str
+    labels: list[str]
+
+
+def find_columns(header: Iterable[str], wanted: Columns) -> Found:
+    """Find the columns that a job names among those that a manifest has."""
+    names = list(header)
+    id_, url, path = (find_name(name, names) for name in (wanted.id, wanted.url, wanted.path))
+    return Found(id_, url, path, [find_name(name, names) for name in wanted.labels or []])
+
+
+def find_name(name: str, names: list[str]) -> str:
+    """Find the spelling of a column's name; "" where there is none, or where more than one could be meant."""
+    if name in names:
+        return name
+    alike = [other for other in names if _plain(other) == _plain(name)]
+    return alike[0] if len(alike) == 1 else ""
+
+
+def _plain(name: str) -> str:
+    return " ".join(unicodedata.normalize("NFKC", name).casefold().replace("_", " ").split())

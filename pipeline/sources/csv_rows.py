@@ -1,0 +1,122 @@
+"""Rows of a table in a text file: commas, semicolons, tabs or bars between its cells."""
+
+import csv
+import re
+from collections.abc import Iterator
+from itertools import chain
+from pathlib import Path
+
+from pipeline.errors import SpecError
+from pipeline.job.schema import ImageEntry
+from pipeline.sources.columns import Found, find_columns
+from pipeline.sources.lines import Lines, LongLine, fault_of_text, open_lines
+from pipeline.sources.row import Row
+
+_SEPARATORS = (",", ";", "\t", "|")
+_BLANKS = " \t\r\n\v\f\0\x1a\ufeff\u00a0\u3000"
+
+
+def csv_rows(file: Path, entry: ImageEntry) -> Iterator[Row]:
+    """Yield the rows of a table."""
+    with open_lines(file, entry) as lines:
+        reader, header = _begun(file, lines, entry)
+        table = _Table(file, header, lines, entry)
+        while True:
+            first = lines.number + 1
+            try:
+                cells = next(reader)
+            except StopIteration:
+                return
+            except (csv.Error, LongLine) as exc:
+                lost = f"; lines {first} to {lines.number} are lost with it" if lines.number > first else ""
+                what = (
+                    f"this is not CSV: {exc}{lost}; check the quotes" if isinstance(exc, csv.Error) else f"{exc}{lost}"
+                )
+                yield Row(lines.number, fault=what)
+                continue
+            if any(cell.strip(_BLANKS) for cell in cells):
+                yield table.row(lines.number, cells)
+
+
+def _begun(file: Path, lines: Lines, entry: ImageEntry) -> tuple[Iterator[list[str]], list[str]]:
+    """Read the header, and find out what stands between the cells; return the reader of the rows, and the header."""
+    try:
+        line = next((line for line in lines if line.strip(_BLANKS + "".join(_SEPARATORS))), "")
+        separator = None
+        if said := re.fullmatch(r'"?sep=(.)"?\s*', line, re.IGNORECASE):  # Excel's own way of saying it
+            separator, line = said[1], next(lines, "")
+        separator = separator or _separator(line, entry)
+        reader = csv.reader(chain([line], lines), delimiter=separator, strict=True)
+        return reader, [name.strip(_BLANKS) for name in next(reader, [])]
+    except (csv.Error, LongLine) as exc:
+        raise SpecError(f"{file}:{max(1, lines.number)}:1: the header is not CSV: {exc}") from None
+
+
+def _separator(line: str, entry: ImageEntry) -> str:
+    """Find the separator that makes a header with the columns of a picture, else the one that makes most cells."""
+
+    def rank(separator: str) -> tuple[bool, int]:
+        try:
+            names = next(csv.reader([line], delimiter=separator, strict=True), [])
+        except csv.Error:
+            return False, 0
+        found = find_columns([name.strip(_BLANKS) for name in names], entry.columns)
+        return bool(found.url or found.path), len(names)
+
+    return max(_SEPARATORS, key=rank)
+
+
+class _Table:
+    """The header of a table, and how its rows are read. Raises SpecError when the header cannot be used."""
+
+    def __init__(self, file: Path, header: list[str], lines: Lines, entry: ImageEntry) -> None:
+        while header and not header[-1]:
+            header.pop()
+        self._lines = lines
+        self._header = header
+        self._found = _checked_columns(f"{file}:{max(1, lines.number)}:1", header, lines, entry)
+        self._at = {name: index for index, name in enumerate(header)}
+        used = (self._found.id, self._found.url, self._found.path)
+        others = [name for name in header if name and name not in used]
+        self._labels = others if entry.columns.labels is None else self._found.labels
+
+    def row(self, line: int, cells: list[str]) -> Row:
+        """Read one row from its cells; `line` is where it ends in the file. Empty cells at its end may be left out."""
+        if more := [cell for cell in cells[len(self._header) :] if cell.strip(_BLANKS)]:
+            fault = f"{len(self._header) + len(more)} cells where the header has {len(self._header)}"
+            return Row(line, fault=f"{fault}: one too many is {more[0][:60]!r}; put quotes around a cell with a comma")
+        if fault := fault_of_text("".join(cells), self._lines.encoding):
+            return Row(line, fault=fault)
+        cells = cells + [""] * (len(self._header) - len(cells))
+        cell = {name: cells[index].strip(_BLANKS) for name, index in self._at.items()}
+        found = self._found
+        return Row(
+            line,
+            id=cell.get(found.id, ""),
+            url=cell.get(found.url, ""),
+            path=cell.get(found.path, ""),
+            labels={name: cell[name] for name in self._labels if cell[name]},
+        )
+
+
+def _checked_columns(place: str, header: list[str], lines: Lines, entry: ImageEntry) -> Found:
+    columns = entry.columns
+    if fault := fault_of_text("".join(header), lines.encoding):
+        raise SpecError(f"{place}: {fault}")
+    if twice := sorted({name for name in header if name and header.count(name) > 1}):
+        raise SpecError(f"{place}: the column {twice[0]!r} is there twice; rename one")
+    found = find_columns(header, columns)
+    named = ", ".join(repr(name) for name in header[:20]) or "none"
+    wanted = [
+        (getattr(columns, key), getattr(found, key)) for key in ("id", "url", "path") if key in columns.model_fields_set
+    ]
+    if missing := [repr(name) for name, there in wanted if not there] + [
+        repr(name) for name, there in zip(columns.labels or [], found.labels, strict=True) if not there
+    ]:
+        raise SpecError(f"{place}: no column named {' or '.join(missing)}; the columns are {named}")
+    if not found.url and not found.path:
+        raise SpecError(
+            f"{place}: no column named {columns.url!r} or {columns.path!r}; the columns are {named}. "
+            "Say which is which with `columns: {id: ..., url: ...}`"
+        )
+    return found

@@ -1,0 +1,21 @@
+"""A row of a manifest, as its reader hands it on."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row of a manifest.
+
+    line: where the row ends in the file, counted from 1
+    id, url, path: the cells of these columns; "" when empty
+    labels: name to text; None when there are none
+    fault: why the row cannot be used; "" when it can
+    """
+
+    line: int
+    id: str = ""
+    url: str = ""
+    path: str = ""
+    labels: dict[str, str] | None = None
+    fault: str = ""
