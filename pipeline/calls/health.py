@@ -103,17 +103,19 @@ class Health:
         self._pause.answered(kind)
         self._quota.answered(kind)
 
-    def failed(self, kind: Kind, error: CallError, *, answered: bool, bearer: str) -> RunStopped | None:
+    def failed(self, kind: Kind, error: CallError, *, answered: bool, bearer: str) -> RunPaused | RunStopped | None:
         """Count an attempt that failed. `answered`: a whole answer came. `bearer`: the one it was sent with.
 
         Return what ends the run once a create in doubt is recorded. Raises RunPaused or RunStopped to end it now.
         """
         if answered and not isinstance(error, RefreshToken):
             self._access.answered()
-        ends_run = self._ends_run(error)
+        ends_run: RunPaused | RunStopped | None = self._ends_run(error)
         row = row_for(error, self._table)
         alive = answered and row is not None and row.alive
-        if isinstance(error, TryAgain | InDoubt) and not alive:
+        if isinstance(error, InDoubt) and row is not None and row.full:
+            ends_run = self._pause_for_others(error) or ends_run
+        elif isinstance(error, TryAgain | InDoubt) and not alive:
             self._pause_if_down(error)
         elif answered:
             self._breaker.answered()
@@ -180,6 +182,15 @@ class Health:
                 return  # what is in doubt must be recorded as such; the next failure ends the run
             raise
         self._pause.pause(pause_s)
+
+    def _pause_for_others(self, error: InDoubt) -> RunPaused | None:
+        """Pause all calls for a create in doubt that met a full platform; return what ends the run after it."""
+        self._breaker.answered()
+        try:
+            self._pause.pause_all(error)
+        except RunPaused as full:
+            return full
+        return None
 
     def _slow_down(self, kind: Kind, error: SlowDown) -> None:
         self._stats.too_fast[kind] += 1

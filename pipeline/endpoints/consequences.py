@@ -57,6 +57,11 @@ class Condition(NamedTuple):
     unknown: bool = False
     alive: bool = False
 
+    @property
+    def full(self) -> bool:
+        """Return whether it says that the platform is full, so that all calls pause, whatever became of this one."""
+        return self.repeatable.error is HoldAll
+
     def rule(self, kind: Kind, *, sent: bool) -> Rule:
         """Return the rule for a call. A create that was not sent cannot be in doubt: it may be repeated."""
         if kind is Kind.CREATE and (sent or self.create.error is not InDoubt):

@@ -44,7 +44,7 @@ def final(error: type) -> Row:
 PAUSED = (CallError, 0)  # for an hour: test_pauses.py and test_client_pauses.py
 SLOWER = both((OK, 2), (SlowDown, 11))
 CODES: dict[int, Row] = {
-    67200000: both((OK, 2), PAUSED),
+    67200000: Row((OK, 2), PAUSED, (InDoubt, 1), (InDoubt, 1)),
     67200001: both((OK, 2), PAUSED),
     67200002: SLOWER,
     67200003: final(RunStopped),  # an API key cannot be refreshed

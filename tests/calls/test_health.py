@@ -66,7 +66,9 @@ class Patient:
         self.tokens += 1
         return Token(f"token-{self.tokens}", 1800.0)
 
-    def failed(self, error: CallError, kind: Kind = Kind.SEARCH, *, answered: bool = True) -> RunStopped | None:
+    def failed(
+        self, error: CallError, kind: Kind = Kind.SEARCH, *, answered: bool = True
+    ) -> RunPaused | RunStopped | None:
         return self.health.failed(kind, error, answered=answered, bearer=self.access.bearer)
 
     def goes(self) -> bool:
@@ -368,5 +370,27 @@ def test_a_success_that_brings_nothing_is_no_sign_of_a_vendor_that_is_down_and_e
         await anyio.sleep(patient.health.paused_s)
         patient.failed(error_of(condition))
         assert patient.goes()
+
+    with_patient(scenario)
+
+
+def test_a_create_that_met_a_full_platform_is_in_doubt_and_pauses_all_other_calls() -> None:
+    async def scenario(patient: Patient) -> None:
+        error = error_of("67200000", Kind.CREATE)
+        assert (type(error), error.may_exist) == (InDoubt, True)
+        assert isinstance(error_of("67200000", Kind.SEARCH), HoldAll)
+        assert patient.failed(error, Kind.CREATE) is None
+        assert patient.health.paused_s == 30.0
+        assert not patient.goes()
+
+    with_patient(scenario)
+
+
+def test_a_create_in_doubt_at_a_platform_that_is_full_for_an_hour_ends_the_run_beside_its_doubt() -> None:
+    async def scenario(patient: Patient) -> None:
+        error = error_of("67200000", Kind.CREATE)
+        assert patient.failed(error, Kind.CREATE) is None
+        await anyio.sleep(3601)
+        assert isinstance(patient.failed(error, Kind.CREATE), RunPaused)
 
     with_patient(scenario)

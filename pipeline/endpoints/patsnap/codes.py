@@ -23,7 +23,8 @@ _AUTH = Rule(RefreshToken)
 
 ROWS: Table = {
     # --- the vendor's codes ---
-    "67200000": both("the platform's total limit is reached", _WAIT),
+    # It has two texts: "exceeds the total limit", and "Server Internal Error!", which may come after a task was made.
+    "67200000": unclear("the platform's total limit is reached, or it failed inside", _WAIT),
     "67200001": both("the platform's total limit is reached", _WAIT),
     "67200002": both("more calls per second than the account allows", _SLOW),
     "67200003": both("the key, secret or token was refused", _AUTH),

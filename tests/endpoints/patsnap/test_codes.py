@@ -32,7 +32,7 @@ class Follows(NamedTuple):
 
 # Every documented code.
 CODES = {
-    67200000: Follows(HoldAll, HoldAll),
+    67200000: Follows(HoldAll, InDoubt),
     67200001: Follows(HoldAll, HoldAll),
     67200002: Follows(SlowDown, SlowDown),
     67200003: Follows(RefreshToken, RefreshToken),

@@ -49,7 +49,7 @@ RECORDED: dict[str, tuple[int | type[CallError], type[CallError] | type[Task]]] 
     "duplicate_keys": (TryAgain, InDoubt),
     "duplicate_status": (TryAgain, InDoubt),
     "empty": (TryAgain, InDoubt),
-    "error_67200000": (HoldAll, HoldAll),
+    "error_67200000": (HoldAll, InDoubt),
     "error_67200001": (HoldAll, HoldAll),
     "error_67200002": (SlowDown, SlowDown),
     "error_67200003": (RefreshToken, RefreshToken),
