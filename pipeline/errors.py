@@ -50,6 +50,7 @@ class Code(StrEnum):
     REPAIRED = "repaired"  # the journal was repaired, and cannot say whether a create was executed
     SAME_PICTURE = "same_picture"  # another item with the same picture is open
     STALE = "stale"  # a connection became too old before its call's turn
+    TASK_TWICE = "task_twice"  # a create was answered with the task of another item
     UNKNOWN_CODES = "unknown_codes"  # too many answers had codes that are not documented
     VENDOR_DOWN = "vendor_down"  # most calls fail, and waiting did not help
 

@@ -40,7 +40,7 @@ class Condition(NamedTuple):
     ends_run       a create that ends in doubt this way also ends the run, because all others would end the same way
     about_picture  it says something about one picture; any other refusal, repeated, says that the job is wrong
     daily          the account's limit for the day is reached
-    names_no_task  a success without a task: repeated, it says that the vendor breaks its contract
+    names_no_task  a success without a task of its own: repeated, it says that the vendor breaks its contract
     unknown        it stands for codes that have no row of their own, because nobody has told us of them
     alive          a whole answer that calls itself a success and brings nothing usable: it breaks the contract for one
                    item, and shows at the same time that the vendor is not down
@@ -129,6 +129,7 @@ def unclear(
 OURS: Table = {
     Code.PICTURE: both("the picture cannot be used", Rule(ItemRefused), about_picture=True),
     Code.INCOMPLETE_HITS: both("no hit has all that a task needs", Rule(ItemRefused), about_picture=True),
+    Code.TASK_TWICE: unclear("the vendor named another item's task", Rule(TryAgain), names_no_task=True),
     Code.QUOTA: both("calls are refused even at the lowest rate", Rule(RunPaused), daily=True),
 }
 

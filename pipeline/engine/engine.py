@@ -21,7 +21,7 @@ from pipeline.engine.outcomes import after_doubt, doubtful, problem_of
 from pipeline.engine.parts import Ports
 from pipeline.engine.recording import record
 from pipeline.engine.sharing import Sharing
-from pipeline.engine.stops import DoubtRate, SystemicRefusals
+from pipeline.engine.stops import DoubtRate, SystemicRefusals, TaskIds
 from pipeline.errors import (
     CallError,
     Code,
@@ -54,6 +54,7 @@ class Engine:
         self._records = records
         self._refusals = SystemicRefusals()
         self._doubts = DoubtRate()
+        self._task_ids = TaskIds()
         self._out_of_retries: list[int] = []  # items that failed only because the run's retries were used up
         self._meters: set[ItemMeter] = set()
         self._journal_error: JournalError | None = None
@@ -203,9 +204,12 @@ class Engine:
             return outcome
         except CallError as error:
             return self._unsettled(work, meter, error)
-        self._refusals.passed()
         if isinstance(settled, Tasked):
+            owner = self._task_ids.owner(settled.task.task_id, work.item.id)
+            if owner != work.item.id:
+                return self._unsettled(work, meter, _task_twice(settled.task.task_id, owner, meter.request_id))
             self._doubts.known()
+        self._refusals.passed()
         return settled
 
     def _unsettled(self, work: Work, meter: ItemMeter, error: CallError) -> Failed | Expired | Doubtful | PutBack:
@@ -251,3 +255,12 @@ class Engine:
         # A budget that is used up ends each item at its own next call; calls that are reserved already still go.
         end = self.stop_intake if error.code == Code.BUDGET else self.stop_calls
         end(error)
+
+
+def _task_twice(task_id: str, owner: str, request_id: str | None) -> InDoubt:
+    return InDoubt(
+        f"the vendor says success and names the task {task_id}, which it named for {owner!r} before",
+        code=Code.TASK_TWICE,
+        may_exist=True,
+        request_id=request_id,
+    )

@@ -12,6 +12,7 @@ class ItemMeter:
     stage      of the item: read | upload | search | create
     has_sent   True once any call was sent
     sent_at    when the last call was sent (epoch seconds); None before that
+    request_id of the last attempt; None before there was one
     """
 
     def __init__(self, work: Work, ports: Ports) -> None:
@@ -26,7 +27,7 @@ class ItemMeter:
         self._intended = False
         self._reserved = False
         self._may_exist = False
-        self._request_id: str | None = None  # of the attempt that is made
+        self.request_id: str | None = None
 
     def depends_on_links_from(self, at: float) -> None:
         """Refuse further calls of this item once links from an answer at `at` are within 15 minutes of their end."""
@@ -38,7 +39,7 @@ class ItemMeter:
 
     async def before(self, kind: Kind, request_id: str) -> None:
         """Reserve the call; for a create also make the intent durable. Raises ItemRefused on expired links."""
-        self._request_id = request_id
+        self.request_id = request_id
         self._refuse_expired(kind)
         await self._budget.reserve(kind)
         self._reserved = True
@@ -76,5 +77,5 @@ class ItemMeter:
                     "the vendor's links expired before they were used",
                     code=Code.EXPIRED,
                     sent=False,
-                    request_id=self._request_id,
+                    request_id=self.request_id,
                 )

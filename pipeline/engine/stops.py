@@ -1,9 +1,10 @@
 """Reasons to stop a run: pictures are refused alike (SystemicRefusals), or many creates end in doubt (DoubtRate).
 
-Both only count: the caller reports outcomes, and stops the run when one of them raises RunStopped.
+TaskIds finds a task that another item has. The others only count: the caller reports outcomes, and stops the run when
+one of them raises RunStopped.
 """
 
-from collections import Counter, deque
+from collections import Counter, OrderedDict, deque
 
 from pipeline.errors import Code, RunStopped
 
@@ -76,7 +77,8 @@ class DoubtRate:
         self._nameless += names_no_task
         if self._nameless >= self.ROW:
             raise RunStopped(
-                f"{self._nameless} creates in a row were called a success without a task id; they are in doubt. "
+                f"{self._nameless} creates in a row were called a success without a task id of their own; they are in "
+                "doubt. "
                 "Ask the vendor before you go on",
                 code=code,
             )
@@ -87,3 +89,19 @@ class DoubtRate:
                 "at open.jsonl and the vendor's console before you go on",
                 code=Code.MAX_IN_DOUBT,
             )
+
+
+class TaskIds:
+    """The last tasks that the vendor named in this process, each with its item: none of them is another item's too."""
+
+    KEPT = 10_000
+
+    def __init__(self) -> None:
+        self._items: OrderedDict[str, str] = OrderedDict()
+
+    def owner(self, task_id: str, item: str) -> str:
+        """Return the item whose task this is: the first one that it was named for."""
+        owner = self._items.setdefault(task_id, item)
+        if len(self._items) > self.KEPT:
+            self._items.popitem(last=False)
+        return owner

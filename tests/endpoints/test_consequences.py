@@ -130,6 +130,7 @@ def test_each_property_of_a_code_stands_in_its_row() -> None:
         "hits_missing": {"alive"},
         "picture": {"about_picture"},
         "incomplete_hits": {"about_picture"},
+        "task_twice": {"names_no_task"},
         "quota": {"daily"},
     }
 

@@ -13,6 +13,7 @@ from typing import Any
 import anyio
 import pytest
 
+from pipeline.endpoints.interface import Creation
 from pipeline.engine import intake as intake_module
 from pipeline.engine.engine import Engine
 from pipeline.errors import (
@@ -24,7 +25,8 @@ from pipeline.errors import (
     TryAgain,
 )
 from pipeline.journal.storage import RESULTS
-from pipeline.models import Item, Kind, State
+from pipeline.models import Item, Kind, State, Task
+from pipeline.ports import Meter
 from pipeline.sources.pictures import Picture
 from tests.support.engine_runs import all_refused, many, problems, run_engine
 from tests.support.fakes import (
@@ -398,3 +400,28 @@ async def test_refusals_that_differ_stop_nothing(tmp_path: Path) -> None:
     scripts = {key: value for n in range(1, 31) for key, value in all_refused(codes[n % 3], [n]).items()}
     engine = await run_engine(tmp_path, FakeVendor(scripts), many(60), api={"max_in_flight": 1})
     assert engine.ended_by is None
+
+
+# --- the vendor names one task for many items ---
+
+
+class OneTaskForAll(FakeVendor):
+    """Answers every create with the same task."""
+
+    async def _create(self, asked: Creation, meter: Meter) -> Task:
+        await super()._create(asked, meter)
+        return Task("the-same", self.now)
+
+
+async def test_a_task_that_another_item_has_leaves_the_item_in_doubt_and_five_of_them_stop_the_run(
+    tmp_path: Path,
+) -> None:
+    engine = await run_engine(tmp_path, OneTaskForAll(), many(20), api={"max_in_flight": 1})
+    assert isinstance(engine.ended_by, RunStopped)
+    assert "5 creates in a row were called a success without a task id of their own" in str(engine.ended_by)
+    counted = list(states(tmp_path).values())
+    assert (counted.count(State.TASKED), counted.count(State.IN_DOUBT)) == (1, 5)
+    assert {problem.code for problem in problems(tmp_path).values()} == {"task_twice"}
+    for problem in problems(tmp_path).values():
+        assert "names the task the-same, which it named for 'SKU-1' before" in problem.message
+        assert problem.request_id is not None

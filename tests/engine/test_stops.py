@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline.engine.stops import DoubtRate, SystemicRefusals
+from pipeline.engine.stops import DoubtRate, SystemicRefusals, TaskIds
 from pipeline.errors import RunStopped
 
 
@@ -88,3 +88,11 @@ def test_the_stop_for_doubts_says_how_many_and_where_to_look() -> None:
         doubts.doubtful("http_502", names_no_task=False)
     assert stop.value.code == "max_in_doubt"
     assert "http_502" in str(stop.value)
+
+
+def test_a_task_belongs_to_the_item_it_was_named_for_first_and_the_oldest_are_forgotten() -> None:
+    tasks = TaskIds()
+    assert tasks.owner("t-1", "a") == tasks.owner("t-1", "a") == tasks.owner("t-1", "b") == "a"
+    for number in range(TaskIds.KEPT):
+        tasks.owner(f"other-{number}", "c")
+    assert tasks.owner("t-1", "b") == "b"

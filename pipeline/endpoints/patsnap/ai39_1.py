@@ -36,6 +36,6 @@ class TaskCreation:
         """Read the created task. Raises Refusal for anything less than a task id."""
         data, _ = read_data(Kind.CREATE, answer)
         task_id = data.get("task_id") if isinstance(data, dict) else None
-        if not isinstance(task_id, str) or not 1 <= len(task_id) <= 128 or not task_id.isprintable():
+        if not isinstance(task_id, str) or not task_id.strip() or len(task_id) > 128 or not task_id.isprintable():
             raise Refusal("no_task_id")
         return Task(task_id, answer.at)

@@ -42,6 +42,6 @@ class AccessToken:
         nested = whole.get("data")
         inner = nested if isinstance(nested, dict) else whole
         value, lifetime_s = inner.get("token") or inner.get("access_token"), number_in(inner.get("expires_in"))
-        if not isinstance(value, str) or not value.isprintable() or not value:
+        if not isinstance(value, str) or not value.isprintable() or not value.strip():
             raise refusal_in(Kind.TOKEN, answer, whole)
         return Token(value, lifetime_s if lifetime_s and lifetime_s > 0 else USUAL_LIFETIME_S)

@@ -21,7 +21,9 @@ from tests.support.answers import (
 
 
 @pytest.mark.parametrize(
-    "task_id", ["", None, 7, True, [], "x" * 129, "a\u0000b", "line\nbreak"], ids=lambda value: f"{value!r:.9}"
+    "task_id",
+    ["", None, 7, True, [], "x" * 129, "a\u0000b", "line\nbreak", "   ", " \u3000"],
+    ids=lambda value: f"{value!r:.9}",
 )
 def test_a_task_id_that_cannot_be_one_is_in_doubt(task_id: object) -> None:
     error = error_of(Kind.CREATE, answer({"data": {"task_id": task_id}, "status": True}))
