@@ -1,10 +1,13 @@
 """Fixtures of every test: no test reads or leaves anything in the person's own folders, or sees their credentials."""
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from pipeline.sandbox.resources import resource
 
 # Read when numpy is imported, here and in every process that a test starts. The sandbox multiplies small matrices; with
 # a thread for each core that takes four times as much of the processor (measured: 8.4 s, not 2.0, for the gallery).
@@ -24,6 +27,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def small_gallery(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twelve drawings, for tests that are about anything but the gallery."""
+    folder = tmp_path_factory.mktemp("gallery")
+    for drawing in sorted(resource("gallery").iterdir())[:12]:
+        shutil.copy(drawing, folder)
+    return folder
+
+
+@pytest.fixture
+def product() -> bytes:
+    """A shipped product picture."""
+    return (resource("products") / "bag-0.jpg").read_bytes()
 
 
 @pytest.fixture(scope="session", autouse=True)

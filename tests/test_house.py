@@ -52,7 +52,7 @@ def within(name: str, scopes: Iterable[str]) -> bool:
 
 # Who may import a library (`pipeline.` is left out).
 LIBRARIES = {
-    "aiohttp": ["calls.transport", "sandbox"],
+    "aiohttp": ["calls.connection", "calls.transport", "sandbox"],
     "yarl": ["calls.transport", "sandbox"],
     "aiolimiter": ["calls.access"],
     "sqlite3": ["journal", "offline.salvage", "sources.looks"],
@@ -172,3 +172,16 @@ def test_what_breaks_these_rules_is_seen() -> None:
         "docs/reliability.md",
         "../shared/design.md",
     ]
+
+
+# --- the tests' own house ---
+
+HELPERS = re.compile(r"from (tests\.(?!support\b|proof\b|bench\b)[\w.]+|conftest) import|import tests\b")
+
+
+def test_helpers_of_tests_come_from_one_place() -> None:
+    """Helpers are in tests/support; the proofs and the benchmarks are programs of their own."""
+    texts = {path: path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("*.py")}
+    found = {str(path.relative_to(ROOT)): HELPERS.findall(text) for path, text in texts.items()}
+    assert {path: names for path, names in found.items() if names and path != "tests/test_house.py"} == {}
+    assert HELPERS.findall("from tests.calls.conftest import search\nfrom tests.support.jobs import job") != []

@@ -1,134 +1,18 @@
-"""Fixtures of the vendor client's tests: a meter that writes down, a client at any URL, a sandbox on port 0."""
+"""Fixtures of the calls' tests: each of the two paid calls, retries at once, a sandbox on port 0, a certificate."""
 
 import shutil
 import ssl
-import subprocess
-from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import ExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import pytest
 
-from pipeline.calls.client import Client
-from pipeline.calls.limiter import Limiter
-from pipeline.calls.transport import PATIENCE_S, open_transport
-from pipeline.endpoints.interface import Creation
-from pipeline.endpoints.patsnap.ai39_1 import TaskCreation
-from pipeline.endpoints.patsnap.credentials import Credentials
-from pipeline.endpoints.patsnap.p009 import P009Search
-from pipeline.errors import CallError, GivenUp
-from pipeline.models import PAID, Choice, Hits, Kind, Task
-from pipeline.sandbox.resources import resource
 from pipeline.sandbox.server import SandboxServer
 from pipeline.sandbox.settings import SandboxSettings
-
-PRODUCT = "https://sandbox.invalid/products/bag-0.jpg"
-API_KEY = Credentials(api_key="sandbox-key")
-CLIENT = Credentials(client_id="sandbox", client_secret="sandbox-secret")
-HIT = b'{"patent_id":"1","patent_pn":"USD0554568S1","title":"Bag","url":"https://img.example/1.png","score":0.9}'
-CHOICE = Choice(array=b"[" + HIT + b"]", count=1, dropped=0)
-SOON_S = dict.fromkeys(Kind, 0.25)  # a patience that tests can wait for
-LATER_S = dict.fromkeys(Kind, 0.6)  # ... and one within which a good answer comes on a busy machine, too
-
-
-@dataclass(slots=True)
-class FakeMeter:
-    """Writes down what a call reports, in order; `forbid` is raised by `before`."""
-
-    forbid: Exception | None = None
-    on_before: Callable[[], None] | None = None
-    noted: list[str] = field(default_factory=list)  # request ids
-    calls: Counter[Kind] = field(default_factory=Counter)
-    taken_back: list[bool] = field(default_factory=list)  # `sent` of each not_executed
-    log: list[str] = field(default_factory=list)
-
-    async def before(self, kind: Kind, request_id: str) -> None:
-        self.log.append("before")
-        if self.on_before:
-            self.on_before()
-        if self.forbid is not None:
-            raise self.forbid
-        self.noted.append(request_id)
-
-    def sent(self, kind: Kind) -> None:
-        self.log.append("sent")
-        self.calls[kind] += 1
-
-    def not_executed(self, kind: Kind, *, sent: bool) -> None:
-        self.log.append("not_executed")
-        self.taken_back.append(sent)
-
-    def may_exist(self) -> None:
-        pass
-
-    @property
-    def total(self) -> int:
-        return self.calls.total()
-
-
-@dataclass(slots=True, eq=False)
-class BareAttempt:
-    """An attempt with nothing to prepare; `on_depart` may forbid it."""
-
-    request_id: str = "id-1"
-    apikey: str | None = None
-    sent: bool = False
-    on_depart: Callable[[], None] = lambda: None
-
-    async def depart(self, headers: object, require_open: Callable[[], None]) -> None:
-        require_open()
-        self.on_depart()
-
-
-@asynccontextmanager
-async def client_at(
-    url: str,
-    *,
-    qps: float = 1000.0,
-    credentials: Credentials = API_KEY,
-    patience_s: Mapping[Kind, float] = PATIENCE_S,
-    on_sent: Callable[[Kind, float], None] | None = None,
-    **transport: Any,
-) -> AsyncIterator[Client]:
-    """A client as the application composes it."""
-    async with open_transport(url, patience_s=patience_s, **transport) as opened:
-        limiters = {kind: Limiter(qps) for kind in PAID}
-        yield Client(opened, credentials, limiters, on_sent=on_sent)
-
-
-async def search(client: Client, meter: FakeMeter | None = None, *, url: str = PRODUCT) -> Hits:
-    """One search of the shipped product."""
-    return await client.call(P009Search(limit=3), url, meter or FakeMeter())
-
-
-async def create(client: Client, meter: FakeMeter | None = None, *, choice: Choice = CHOICE) -> Task:
-    """One create with one hit."""
-    return await client.call(TaskCreation("en"), Creation(PRODUCT, choice), meter or FakeMeter())
-
-
-class Call(NamedTuple):
-    """A call that tests can make without knowing which."""
-
-    kind: Kind
-    make: Callable[..., Any]
-
-
-SEARCH, CREATE = Call(Kind.SEARCH, search), Call(Kind.CREATE, create)
-
-
-async def failure_of(client: Client, call: Call, meter: FakeMeter | None = None) -> CallError:
-    """The error a call ends with; fails when it succeeds."""
-    with pytest.raises((CallError, GivenUp)) as caught:
-        await call.make(client, meter or FakeMeter())
-    return caught.value.error if isinstance(caught.value, GivenUp) else caught.value
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
+from tests.support.clients import CREATE, SEARCH, Call, Certificate
+from tests.support.fixtures import Start
+from tests.support.processes import completed
 
 
 @pytest.fixture(params=[SEARCH, CREATE], ids=["search", "create"])
@@ -144,18 +28,6 @@ def no_jitter(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("random.random", lambda: 0.0)
 
 
-@pytest.fixture(scope="session")
-def small_gallery(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Twelve drawings are enough to find something."""
-    folder = tmp_path_factory.mktemp("gallery")
-    for drawing in sorted(resource("gallery").iterdir())[:12]:
-        shutil.copy(drawing, folder)
-    return folder
-
-
-Start = Callable[..., SandboxServer]
-
-
 @pytest.fixture
 def sandbox(tmp_path: Path, small_gallery: Path) -> Iterator[Start]:
     """Start sandboxes that end with the test."""
@@ -163,19 +35,6 @@ def sandbox(tmp_path: Path, small_gallery: Path) -> Iterator[Start]:
         yield lambda **settings: running.enter_context(
             SandboxServer(SandboxSettings(folder=tmp_path / "sandbox", gallery=small_gallery, **settings))
         )
-
-
-@pytest.fixture
-def product() -> bytes:
-    """A shipped product picture."""
-    return (resource("products") / "bag-0.jpg").read_bytes()
-
-
-class Certificate(NamedTuple):
-    """A certificate for 127.0.0.1 that only its own file vouches for."""
-
-    file: Path
-    server: ssl.SSLContext
 
 
 @pytest.fixture(scope="session")
@@ -188,7 +47,8 @@ def self_signed(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
     key, file = folder / "key.pem", folder / "certificate.pem"
     subject = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
     command = [openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", *subject]
-    subprocess.run([*command, "-keyout", str(key), "-out", str(file)], check=True, capture_output=True, timeout=60)
+    made = completed([*command, "-keyout", key, "-out", file])
+    assert made.returncode == 0, made.stderr
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(file, key)
     return Certificate(file, context)

@@ -10,7 +10,8 @@ from pipeline.endpoints.patsnap.credentials import Credentials
 from pipeline.endpoints.patsnap.oauth import Token
 from pipeline.errors import CallError, RunPaused, RunStopped
 from pipeline.models import Kind
-from tests.calls.conftest import API_KEY, CLIENT, FakeMeter, Start, client_at, search
+from tests.support.clients import API_KEY, CLIENT, FakeMeter, client_at, search
+from tests.support.fixtures import Start
 
 pytestmark = pytest.mark.anyio
 

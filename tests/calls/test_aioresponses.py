@@ -18,8 +18,8 @@ from pipeline.endpoints.interface import Answer, Creation, Refusal, Request
 from pipeline.endpoints.patsnap.p009 import P009Search
 from pipeline.errors import CallError, InDoubt, SlowDown
 from pipeline.models import Kind
-from tests.calls.conftest import CHOICE, BareAttempt
 from tests.support.answers import CREATE, SAMPLES, SEARCH, TOKEN, outcome_of
+from tests.support.clients import CHOICE, BareAttempt
 
 pytestmark = pytest.mark.anyio
 

@@ -13,8 +13,8 @@ from pipeline.endpoints.interface import Answer, Request
 from pipeline.endpoints.patsnap.credentials import Credentials
 from pipeline.errors import ItemRefused, PipelineError, RunPaused, Stopping
 from pipeline.models import PAID, Kind
-from tests.calls.conftest import Call, FakeMeter, client_at, create, search
 from tests.support import virtual_vendor as virtual
+from tests.support.clients import Call, FakeMeter, client_at, create, search
 from tests.support.misbehaving import CREATED, NO_HITS, Misbehaving, answers, http
 from tests.support.virtual_time import run_virtually, virtual_backend
 from tests.support.virtual_vendor import PlainMeter, VirtualVendor, client_of, outcome

@@ -24,19 +24,9 @@ from pipeline.errors import (
 )
 from pipeline.models import PAID, Kind
 from pipeline.sources.pictures import Picture
-from tests.calls.conftest import (
-    CLIENT,
-    CREATE,
-    SEARCH,
-    Call,
-    FakeMeter,
-    client_at,
-    create,
-    failure_of,
-    search,
-)
 from tests.support import misbehaving as bad
 from tests.support import virtual_vendor as virtual
+from tests.support.clients import CLIENT, CREATE, SEARCH, Call, FakeMeter, client_at, create, failure_of, search
 from tests.support.misbehaving import (
     CREATED,
     NO_HITS,

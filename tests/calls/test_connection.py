@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.errors import TryAgain
 from pipeline.models import Kind
-from tests.calls.conftest import CREATE, Call, Certificate, FakeMeter, client_at, create, failure_of, search
+from tests.support.clients import CREATE, Call, Certificate, FakeMeter, client_at, create, failure_of, search
 from tests.support.misbehaving import CREATED, NO_HITS, Caller, Misbehaving, Script, by_path, http
 from tests.support.virtual_time import virtual_backend
 

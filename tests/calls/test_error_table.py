@@ -11,8 +11,8 @@ import pytest
 
 from pipeline.errors import CallError, GivenUp, InDoubt, ItemRefused, RunPaused, RunStopped, SlowDown, TryAgain
 from pipeline.models import Kind
-from tests.calls.conftest import API_KEY, CREATE, SEARCH, Call, FakeMeter, client_at
 from tests.support import misbehaving as bad
+from tests.support.clients import API_KEY, CREATE, SEARCH, Call, FakeMeter, client_at
 from tests.support.misbehaving import CREATED, NO_HITS, Misbehaving, Script, Seen, answers, envelope, http, then
 from tests.support.virtual_time import run_virtually
 

@@ -12,10 +12,10 @@ from yarl import URL
 
 from pipeline.endpoints.patsnap.credentials import Credentials
 from pipeline.errors import PipelineError
-from tests.calls.conftest import SEARCH, SOON_S, Call, Certificate, FakeMeter, client_at, create, search
-from tests.calls.test_transport import AFTER_SENDING
 from tests.support import misbehaving as bad
+from tests.support.clients import SEARCH, SOON_S, Call, Certificate, FakeMeter, client_at, create, search
 from tests.support.misbehaving import (
+    AFTER_SENDING,
     NO_HITS,
     Misbehaving,
     Proxied,

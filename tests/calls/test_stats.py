@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from tests.calls.conftest import client_at, create
 from tests.support import misbehaving as bad
+from tests.support.clients import client_at, create
 from tests.support.misbehaving import CREATED, Misbehaving, http
 from tests.support.virtual_time import virtual_backend
 

@@ -28,7 +28,9 @@ from pipeline.errors import (
 )
 from pipeline.models import Kind
 from pipeline.sources.pictures import Picture
-from tests.calls.conftest import (
+from tests.support import misbehaving as bad
+from tests.support import virtual_vendor as virtual
+from tests.support.clients import (
     CHOICE,
     CREATE,
     LATER_S,
@@ -43,9 +45,17 @@ from tests.calls.conftest import (
     failure_of,
     search,
 )
-from tests.support import misbehaving as bad
-from tests.support import virtual_vendor as virtual
-from tests.support.misbehaving import CREATED, NO_HITS, Misbehaving, Proxied, Script, Seen, answers, closed_port, http
+from tests.support.misbehaving import (
+    AFTER_SENDING,
+    CREATED,
+    NO_HITS,
+    Misbehaving,
+    Proxied,
+    Seen,
+    answers,
+    closed_port,
+    http,
+)
 from tests.support.virtual_time import run_virtually, virtual_backend
 from tests.support.virtual_vendor import VirtualVendor, client_of, outcome
 
@@ -58,40 +68,6 @@ def anyio_backend() -> tuple[str, dict[str, Any]]:
 
 
 GOOD = {Kind.SEARCH: http(200, NO_HITS), Kind.CREATE: http(200, CREATED)}
-
-# Everything that can happen after a byte has left: the script, and the code of the error.
-AFTER_SENDING: dict[str, tuple[Script, str]] = {
-    "reset before reading": (bad.reset_before_reading, "no_answer"),
-    "reset after the request": (bad.reset_after_request, "no_answer"),
-    "reset in the status line": (bad.reset_after_status, "no_answer"),
-    "reset after the headers": (bad.reset_after_headers, ""),
-    "reset in the body": (bad.reset_mid_body, ""),
-    "closed without an answer": (bad.close_without_answer, "no_answer"),
-    "hang": (bad.hang, "no_answer"),
-    "hang after the headers": (bad.hang_after_headers, "no_answer"),
-    "slow drip": (bad.slow_drip, "no_answer"),
-    # The end of our patience closes the connection, which must not pass for the end of the answer.
-    "silent after the headers of an answer without length": (bad.stall(200, b""), "no_answer"),
-    "silent after half an answer without length": (bad.stall(200, CREATED[:40]), "no_answer"),
-    "silent after half a refusal": (bad.stall(400, b'{"error_code":68300008,'), "no_answer"),
-    "silent after half a refused token": (bad.stall(401, b'{"error_code":67200003,'), "no_answer"),
-    "silent after half a refusal for speed": (bad.stall(429, b""), "no_answer"),
-    "half a body": (bad.half_body, "malformed"),
-    "half a chunk": (bad.half_chunk, "malformed"),
-    "a bad chunk": (bad.bad_chunk, ""),
-    "not HTTP": (bad.not_http, "no_answer"),
-    "a bad status line": (bad.bad_status_line, "no_answer"),
-    "a bad header": (bad.bad_header, "no_answer"),
-    "a header without end": (bad.long_header, "no_answer"),
-    "garbage": (bad.garbage, "malformed"),
-    "a page of HTML": (bad.html_page, "malformed"),
-    "an empty answer": (bad.empty_answer, "malformed"),
-    "HTTP 204": (bad.no_content, "malformed"),
-    "HTTP 502 with a page": (bad.bad_gateway, "http_502"),
-    "a body without end": (bad.oversized, "too_large"),
-    "broken gzip": (bad.broken_gzip, "malformed"),
-    "a gzip bomb": (bad.bomb(64 << 20), "too_large"),
-}
 
 
 @pytest.mark.parametrize("case", AFTER_SENDING)

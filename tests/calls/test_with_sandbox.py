@@ -14,7 +14,8 @@ from pipeline.models import Kind
 from pipeline.results.hits import choose
 from pipeline.sandbox.faults import FaultPlan
 from pipeline.sources.pictures import Picture
-from tests.calls.conftest import CLIENT, PRODUCT, FakeMeter, Start, client_at, search
+from tests.support.clients import CLIENT, PRODUCT, FakeMeter, client_at, search
+from tests.support.fixtures import Start
 
 pytestmark = pytest.mark.anyio
 

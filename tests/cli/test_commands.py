@@ -2,7 +2,6 @@
 
 import json
 import os
-import pty
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +11,7 @@ import pytest
 from pipeline.cli import main as cli
 from pipeline.sandbox.resources import resource
 from tests.support.jobs import ACCOUNT, job, lines, pipeline, vendor
-from tests.support.processes import PATIENCE_S, running
+from tests.support.terminal import on_a_terminal
 
 GOOD = """version: 1
 name: good
@@ -217,11 +216,11 @@ def test_control_characters_never_reach_the_terminal(folder: Path, capsys: pytes
     assert "\x1b" not in (folder / "runs/good/open.jsonl").read_text()
 
 
-def test_paid_calls_to_a_real_host_are_stated_and_asked_for_on_a_terminal(folder: Path) -> None:
+def test_paid_calls_to_a_real_host_are_stated_and_asked_foron_a_terminal(folder: Path) -> None:
     """A real pseudo-terminal: the answer is no, so nothing is sent and no run directory is made."""
     with vendor(folder) as server:
         path = job(folder, url=server.url, pictures=3)
-        code, said = _on_a_terminal(["run", str(path)], answer="n\n", cwd=folder)
+        code, said = on_a_terminal(["run", str(path)], answer="n\n", cwd=folder)
         assert server.stats.calls("search") == 0
     assert code == 2
     assert "will be sent 6 calls" in said
@@ -231,30 +230,10 @@ def test_paid_calls_to_a_real_host_are_stated_and_asked_for_on_a_terminal(folder
 def test_a_run_on_a_terminal_shows_a_live_table_and_ends_with_the_summary(folder: Path) -> None:
     with vendor(folder, latency_s=0.3) as server:
         path = job(folder, url=server.url, pictures=6, api={"qps": 4})
-        code, said = _on_a_terminal(["run", str(path)], answer="y\n", cwd=folder)
+        code, said = on_a_terminal(["run", str(path)], answer="y\n", cwd=folder)
     assert code == 0
     assert "of 4/s" in said
     assert "all items are settled" in said
-
-
-def _on_a_terminal(arguments: list[str], *, answer: str, cwd: Path) -> tuple[int, str]:
-    ours, theirs = pty.openpty()
-    command = [sys.executable, "-m", "pipeline", *arguments]
-    environment = {**os.environ, **ACCOUNT, "TERM": "xterm", "COLUMNS": "200"}
-    with running(command, cwd=cwd, env=environment, stdin=theirs, stdout=theirs, stderr=theirs) as process:
-        os.close(theirs)
-        os.write(ours, answer.encode())
-        said = b""
-        while True:
-            try:
-                part = os.read(ours, 65536)
-            except OSError:  # Linux says EIO when the other side is gone
-                break
-            if not part:
-                break
-            said += part
-        os.close(ours)
-        return process.wait(timeout=PATIENCE_S), said.decode(errors="replace")
 
 
 def test_the_command_line_works_as_a_module_and_keeps_stdout_for_results(folder: Path) -> None:

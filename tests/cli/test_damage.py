@@ -11,9 +11,9 @@ from pipeline.cli import main as cli
 from pipeline.journal.sql.schema import VERSION
 from pipeline.journal.storage import connect
 from pipeline.models import State
-from tests.cli.test_commands import _on_a_terminal
 from tests.support.fakes import assert_index_matches, states
 from tests.support.jobs import ACCOUNT, FaultPlan, job, vendor
+from tests.support.terminal import on_a_terminal
 
 ITEMS = 4
 
@@ -67,7 +67,7 @@ def test_plan_on_a_damaged_journal_names_repair(ended: Ended) -> None:
 
 def test_run_on_a_terminal_refuses_a_damaged_journal_before_it_asks(ended: Ended) -> None:
     ended.smash()
-    code, said = _on_a_terminal(["run", str(ended.path)], answer="n\n", cwd=ended.home)
+    code, said = on_a_terminal(["run", str(ended.path)], answer="n\n", cwd=ended.home)
     assert code == 5
     assert "pipeline repair" in said
     assert "Go on?" not in said

@@ -17,9 +17,9 @@ from pipeline.run.load import Job
 from pipeline.run.local import LocalExecutor
 from pipeline.sandbox.resources import resource
 from pipeline.sandbox.tasks import read_tasks
-from tests.cli.test_commands import _on_a_terminal
 from tests.support.fakes import assert_index_matches, assert_settled_once, states
 from tests.support.jobs import ACCOUNT, FaultPlan, drawings, job, lines, vendor
+from tests.support.terminal import on_a_terminal
 
 REFUSED = FaultPlan.scripted({"search": ["68300010", "68300010", "68300004"]})
 
@@ -181,9 +181,9 @@ def test_on_a_terminal_it_asks_and_a_no_sends_nothing(tmp_path: Path) -> None:
     with vendor(tmp_path, faults=REFUSED) as server:
         run(job(tmp_path, url=server.url, pictures=3, api={"max_in_flight": 1}))
         before = server.stats.calls("search")
-        code, said = _on_a_terminal(["retry", "runs/job", "--only", "failed"], answer="n\n", cwd=tmp_path)
+        code, said = on_a_terminal(["retry", "runs/job", "--only", "failed"], answer="n\n", cwd=tmp_path)
         assert server.stats.calls("search") == before
-        yes, _ = _on_a_terminal(["retry", "runs/job", "--only", "failed", "--yes"], answer="", cwd=tmp_path)
+        yes, _ = on_a_terminal(["retry", "runs/job", "--only", "failed", "--yes"], answer="", cwd=tmp_path)
     assert code == 2
     assert "3 items" in said
     assert "Go on? [y/N]" in said

@@ -1,12 +1,12 @@
 """Disks that are small, full or read-only."""
 
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-Mount = Callable[..., Path]
+from tests.support.fixtures import Mount
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from pipeline import RunOptions, RunSummary, run_job
 from pipeline.errors import JournalError
 from pipeline.journal.emergency import BALLAST, BALLAST_BYTES, ballast, require_room
 from pipeline.sandbox.tasks import read_tasks
-from tests.faults.conftest import Mount
+from tests.support.fixtures import Mount
 from tests.support.jobs import ACCOUNT, job, lines, pipeline, vendor
 
 ITEMS = 40

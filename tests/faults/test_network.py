@@ -39,7 +39,7 @@ ACCOUNT = {"PATSNAP_CLIENT_ID": CLIENT_ID, "PATSNAP_CLIENT_SECRET": CLIENT_SECRE
 async def late(caller: Caller) -> None:
     """The right answer, when the client has given up."""
     seen = await caller.request()
-    await caller.reader.read()
+    await caller.outlast(seen)
     await caller.say(answer_to(seen))
 
 
@@ -61,8 +61,6 @@ MODES: dict[str, Script] = {
 }
 # After these the connection is good for another request, and one that is closed all the same may lose that request.
 WHOLE = ("garbage", "HTTP 307", "HTTP 502 with a page", "a gzip bomb", "a body without end", "late")
-# In these nothing but the client's patience ends the call.
-ENDLESS = ("hang", "slow drip", "late")
 STOPPING = "HTTP 307"
 RESET_AT_ONCE, RESET_EARLY = "reset at once", "reset at the first bytes"
 
@@ -97,7 +95,7 @@ class Vendor:
     """Answers well, but for what `mode` does to calls of `kind`. All it tells was counted in its own thread."""
 
     def __init__(self, mode: str, kind: Kind, give_up: GiveUp) -> None:
-        self._give_up = give_up
+        self.give_up = give_up
         self.asked: Counter[Kind] = Counter()
         self.met = 0
         self.executed: list[Created] = []
@@ -131,8 +129,6 @@ class Vendor:
                 await caller.say(answer_to(seen))
                 continue
             self.met += 1
-            if self.mode in ENDLESS:
-                asyncio.get_running_loop().call_later(0.03, self._give_up, seen.headers["x-request-id"])
             await MODES[self.mode](_AlreadyRead(caller, seen))
             if self.mode not in WHOLE:
                 return
@@ -168,7 +164,7 @@ def serving(vendor: Vendor) -> Iterator[str]:
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="vendor", daemon=True)
     thread.start()
-    server = Misbehaving(vendor)
+    server = Misbehaving(vendor, give_up=vendor.give_up)
 
     def do(step: Callable[[], object]) -> None:
         asyncio.run_coroutine_threadsafe(step(), loop).result(PATIENCE_S)  # type: ignore[arg-type]

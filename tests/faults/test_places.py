@@ -13,8 +13,8 @@ from pipeline import RunOptions, RunSummary, run_job
 from pipeline.errors import JournalError
 from pipeline.journal.storage import JOURNAL, open_disk
 from pipeline.run.directory import lock
-from tests.faults.conftest import Mount
 from tests.support.fakes import NOW, rows
+from tests.support.fixtures import Mount
 from tests.support.jobs import ACCOUNT, job, lines, pipeline, vendor
 from tests.support.processes import completed
 

@@ -15,7 +15,7 @@ CREATE = """
 import sys
 import anyio
 from pipeline.models import Kind
-from tests.calls.conftest import client_at, create
+from tests.support.clients import client_at, create
 
 async def main():
     async with client_at(sys.argv[1], patience_s=dict.fromkeys(Kind, 2.0)) as client:

@@ -1,6 +1,5 @@
 """Fixtures of the job's tests: a job from a text, and the faults of a bad one."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +8,7 @@ import pytest
 from pipeline.errors import SpecError
 from pipeline.job.load import load_job
 from pipeline.job.schema import JobSpec
-
-Load = Callable[..., JobSpec]
-Faults = Callable[..., list[str]]
+from tests.support.fixtures import Faults, Load
 
 
 @pytest.fixture

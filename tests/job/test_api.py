@@ -9,7 +9,7 @@ from pipeline.endpoints.patsnap.codes import ROWS, condition_of_code, table_with
 from pipeline.errors import RunStopped
 from pipeline.job.outlook import warnings
 from pipeline.models import Kind
-from tests.job.conftest import Faults, Load
+from tests.support.fixtures import Faults, Load
 from tests.support.job_files import MINIMAL
 from tests.support.refusals import error_for
 

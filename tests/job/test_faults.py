@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from tests.job.conftest import Faults, Load
+from tests.support.fixtures import Faults, Load
 from tests.support.job_files import MINIMAL
 
 

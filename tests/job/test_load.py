@@ -10,7 +10,7 @@ from pipeline.errors import SpecError
 from pipeline.job.environment import CREDENTIALS, PROXY, Environment
 from pipeline.job.load import load_job
 from pipeline.job.schema import JobSpec
-from tests.job.conftest import Faults, Load
+from tests.support.fixtures import Faults, Load
 from tests.support.job_files import MINIMAL
 
 SECRET = "canary-0123456789"

@@ -3,7 +3,7 @@
 import pytest
 
 from pipeline.job.outlook import not_looked_at, warnings
-from tests.job.conftest import Load
+from tests.support.fixtures import Load
 from tests.support.job_files import MINIMAL
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from pipeline.job.schema import MAX_INLINE
 from pipeline.models import Kind
-from tests.job.conftest import Faults, Load
+from tests.support.fixtures import Faults, Load
 from tests.support.job_files import GOOD, MINIMAL, P060, WHOLE
 
 

@@ -1,7 +1,6 @@
-"""Fixtures of the sandbox's tests: a small gallery, a clock that tests set, a running server."""
+"""Fixtures of the sandbox's tests: a clock that tests set, a running server, the whole gallery."""
 
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -12,26 +11,7 @@ from pipeline.sandbox.gallery import Gallery
 from pipeline.sandbox.resources import resource
 from pipeline.sandbox.server import SandboxServer
 from pipeline.sandbox.settings import SandboxSettings
-from tests.support.sandbox_calls import NOON
-
-
-class Clock:
-    """A wall clock that stands still unless a test moves it."""
-
-    def __init__(self) -> None:
-        self.now = NOON
-
-    def __call__(self) -> float:
-        return self.now
-
-
-Settings = Callable[..., SandboxSettings]
-Start = Callable[..., SandboxServer]
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
+from tests.support.fixtures import Clock, Settings, Start
 
 
 @pytest.fixture
@@ -43,15 +23,6 @@ def clock() -> Clock:
 def gallery(own_home: Path) -> Gallery:
     """The whole gallery, indexed once in a session."""
     return Gallery.load(resource("gallery"), own_home / "cache" / "infringement-pipeline")
-
-
-@pytest.fixture(scope="session")
-def small_gallery(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Twelve drawings, for tests that are about anything but the gallery."""
-    folder = tmp_path_factory.mktemp("gallery")
-    for drawing in sorted(resource("gallery").iterdir())[:12]:
-        shutil.copy(drawing, folder)
-    return folder
 
 
 @pytest.fixture
@@ -67,9 +38,3 @@ def start(settings: Settings) -> Iterator[Start]:
     """Start servers that end with the test."""
     with ExitStack() as running:
         yield lambda **changes: running.enter_context(SandboxServer(settings(**changes)))
-
-
-@pytest.fixture
-def product() -> bytes:
-    """A shipped product picture."""
-    return (resource("products") / "bag-0.jpg").read_bytes()

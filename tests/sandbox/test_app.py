@@ -11,7 +11,7 @@ from pipeline.sandbox.pictures import LIFETIME_S
 from pipeline.sandbox.resources import resource
 from pipeline.sandbox.server import SandboxServer
 from pipeline.sandbox.tasks import read_tasks
-from tests.sandbox.conftest import Clock, Settings, Start
+from tests.support.fixtures import Clock, Settings, Start
 from tests.support.sandbox_calls import (
     CREATE,
     KEY,

@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.sandbox.faults import FaultPlan
 from pipeline.sandbox.tasks import read_tasks
-from tests.sandbox.conftest import Start
+from tests.support.fixtures import Start
 from tests.support.sandbox_calls import KEY, PRODUCT, SEARCH, call, create, creation, search, single
 
 

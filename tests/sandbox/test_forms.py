@@ -4,7 +4,7 @@ import io
 
 import pytest
 
-from tests.sandbox.conftest import Start
+from tests.support.fixtures import Start
 from tests.support.sandbox_calls import KEY, UPLOAD, Reply, call
 
 pytestmark = pytest.mark.anyio

@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.sandbox.pictures import LIFETIME_S, ExpiredPicture, PictureStore, UnknownPicture
 from pipeline.sandbox.resources import resource
-from tests.sandbox.conftest import Clock
+from tests.support.fixtures import Clock
 from tests.support.sandbox_calls import NOON
 
 

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from pipeline.sandbox.pictures import LIFETIME_S
-from tests.sandbox.conftest import Clock, Start
+from tests.support.fixtures import Clock, Start
 from tests.support.sandbox_calls import (
     PRODUCT,
     SINGLE,

@@ -15,7 +15,7 @@ import pipeline
 from pipeline.errors import SpecError
 from pipeline.sandbox.faults import FaultPlan
 from pipeline.sandbox.server import SandboxServer
-from tests.sandbox.conftest import Settings, Start
+from tests.support.fixtures import Settings, Start
 from tests.support.sandbox_calls import search
 
 

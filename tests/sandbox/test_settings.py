@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.sandbox.conftest import Settings
+from tests.support.fixtures import Settings
 
 
 def test_settings_show_no_secret(settings: Settings) -> None:

@@ -5,7 +5,7 @@ import anyio
 import pytest
 
 from pipeline.sandbox.faults import FaultPlan
-from tests.sandbox.conftest import Start
+from tests.support.fixtures import Start
 from tests.support.sandbox_calls import create, search
 
 

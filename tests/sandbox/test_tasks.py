@@ -10,7 +10,7 @@ import pytest
 
 from pipeline.sandbox.tasks import LIFETIME_S, TaskLog, read_tasks
 from pipeline.sandbox.validate import Creation
-from tests.sandbox.conftest import Clock
+from tests.support.fixtures import Clock
 from tests.support.sandbox_calls import NOON, PRODUCT, creation, message
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.sandbox.conftest import Clock, Start
+from tests.support.fixtures import Clock, Start
 from tests.support.sandbox_calls import (
     CREATE,
     NOON,

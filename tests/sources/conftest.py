@@ -1,14 +1,12 @@
 """Fixtures of the sources' tests: a job with the given images."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from pipeline.job.load import load_job
 from pipeline.job.schema import JobSpec
-
-Job = Callable[..., JobSpec]
+from tests.support.fixtures import Job
 
 
 @pytest.fixture

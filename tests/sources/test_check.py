@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.errors import SpecError
 from pipeline.sources.check import check_sources, find_faulty_items, fingerprint
-from tests.sources.conftest import Job
+from tests.support.fixtures import Job
 
 
 def test_all_faults_of_the_sources_are_told_at_once(job: Job, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from pipeline.sources.identity import identity_of_file, identity_of_url
 from pipeline.sources.items import read_items
 from pipeline.sources.looks import Looks
 from pipeline.sources.names import as_listed, on_disk
-from tests.sources.conftest import Job
+from tests.support.fixtures import Job
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from pipeline.models import Item
 from pipeline.sources.check import check_sources
 from pipeline.sources.items import make_id, read_items
 from pipeline.sources.pictures import read_picture
-from tests.sources.conftest import Job
+from tests.support.fixtures import Job
 
 
 def ids(found: list[Item]) -> list[str]:

@@ -78,6 +78,11 @@ class Caller:
             self.writer.write(part)
             await self.writer.drain()
 
+    async def outlast(self, seen: Seen) -> None:
+        """Say no more until the client has gone, which it does when its patience with this request is over."""
+        self.server.give_up(seen.headers.get("x-request-id", ""))
+        await self.reader.read()
+
     async def reset(self) -> None:
         """End the connection with RST: with no time to linger, closing sends one."""
         await asyncio.sleep(0.02)  # what was said before should arrive before
@@ -93,9 +98,14 @@ class Misbehaving:
     """Serves scripts between `async with` and its end, in the test's own loop.
 
     `connections` were accepted, on `arrived` of them (per request) a first byte came, `seen` are the whole requests.
+    `give_up` ends the client's patience with a request that gets no whole answer (tests/support/patience.py); without
+    it the client's own clock does.
     """
 
-    def __init__(self, *scripts: Script, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self, *scripts: Script, tls: ssl.SSLContext | None = None, give_up: Callable[[str], None] = lambda _: None
+    ) -> None:
+        self.give_up = give_up
         self.connections = 0
         self.arrived = 0
         self.seen: list[Seen] = []
@@ -258,23 +268,24 @@ async def close_without_answer(caller: Caller) -> None:
 
 async def hang(caller: Caller) -> None:
     """Say nothing until the client goes."""
-    await caller.request()
-    await caller.reader.read()
+    await caller.outlast(await caller.request())
 
 
 async def hang_after_headers(caller: Caller) -> None:
-    await caller.request()
+    seen = await caller.request()
     await caller.say(http(200, b'{"data":', length=100))
-    await caller.reader.read()
+    await caller.outlast(seen)
 
 
 async def slow_drip(caller: Caller) -> None:
     """A byte now and then, without an end: no single read ever waits long."""
-    await caller.request()
+    seen = await caller.request()
     await caller.say(http(200, b"{", length=10_000))
-    for _ in range(_MAX_DRIPS):
+    for drip in range(_MAX_DRIPS):
         await asyncio.sleep(0.02)
         await caller.say(b" ")
+        if drip == 2:
+            caller.server.give_up(seen.headers["x-request-id"])
 
 
 def stall(status: int, body: bytes) -> Script:
@@ -282,9 +293,9 @@ def stall(status: int, body: bytes) -> Script:
     head = f"HTTP/1.1 {status} Whatever\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n"
 
     async def script(caller: Caller) -> None:
-        await caller.request()
+        seen = await caller.request()
         await caller.say(head.encode() + body)
-        await caller.reader.read()
+        await caller.outlast(seen)
 
     return script
 
@@ -316,6 +327,41 @@ def bomb(size: int) -> Script:
     """A gzip answer that unpacks to `size` bytes."""
     packed = gzip.compress(b'{"data":"' + bytes(size) + b'"}', compresslevel=6)
     return then(http(200, packed, "Content-Encoding: gzip"))
+
+
+# Everything that can happen after a byte has left: the script, and the code of the error.
+AFTER_SENDING: dict[str, tuple[Script, str]] = {
+    "reset before reading": (reset_before_reading, "no_answer"),
+    "reset after the request": (reset_after_request, "no_answer"),
+    "reset in the status line": (reset_after_status, "no_answer"),
+    "reset after the headers": (reset_after_headers, ""),
+    "reset in the body": (reset_mid_body, ""),
+    "closed without an answer": (close_without_answer, "no_answer"),
+    "hang": (hang, "no_answer"),
+    "hang after the headers": (hang_after_headers, "no_answer"),
+    "slow drip": (slow_drip, "no_answer"),
+    # The end of our patience closes the connection, which must not pass for the end of the answer.
+    "silent after the headers of an answer without length": (stall(200, b""), "no_answer"),
+    "silent after half an answer without length": (stall(200, CREATED[:40]), "no_answer"),
+    "silent after half a refusal": (stall(400, b'{"error_code":68300008,'), "no_answer"),
+    "silent after half a refused token": (stall(401, b'{"error_code":67200003,'), "no_answer"),
+    "silent after half a refusal for speed": (stall(429, b""), "no_answer"),
+    "half a body": (half_body, "malformed"),
+    "half a chunk": (half_chunk, "malformed"),
+    "a bad chunk": (bad_chunk, ""),
+    "not HTTP": (not_http, "no_answer"),
+    "a bad status line": (bad_status_line, "no_answer"),
+    "a bad header": (bad_header, "no_answer"),
+    "a header without end": (long_header, "no_answer"),
+    "garbage": (garbage, "malformed"),
+    "a page of HTML": (html_page, "malformed"),
+    "an empty answer": (empty_answer, "malformed"),
+    "HTTP 204": (no_content, "malformed"),
+    "HTTP 502 with a page": (bad_gateway, "http_502"),
+    "a body without end": (oversized, "too_large"),
+    "broken gzip": (broken_gzip, "malformed"),
+    "a gzip bomb": (bomb(64 << 20), "too_large"),
+}
 
 
 # --- a proxy that behaves well ---
