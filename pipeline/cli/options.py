@@ -26,6 +26,7 @@ Run = Annotated[Path, typer.Argument(metavar="RUN", help="A run directory.")]
 Set = Annotated[list[str], typer.Option("--set", metavar="A.B=C", help="Change a key of the job file; repeatable.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no summary.")]
+Rehearse = Annotated[bool, typer.Option("--rehearse", help="On the sandbox, with drawn pictures for the URLs; free.")]
 New = Annotated[bool, typer.Option("--new", help="Start another run directory instead of going on with the last.")]
 
 
@@ -78,6 +79,7 @@ def run(
     busy: BusyOption = Busy.EXIT,
     share: Share = 1.0,
     wait_quota: WaitQuota = False,
+    rehearse: Rehearse = False,
     json: Json = False,
     quiet: Quiet = False,
 ) -> int:
@@ -87,17 +89,29 @@ def run(
     from pipeline.run.options import RunOptions
 
     options = RunOptions(
-        new=new, limit=limit, accept_changes=accept_changes, busy=busy.value, share=share, wait_quota=wait_quota
+        new=new,
+        limit=limit,
+        accept_changes=accept_changes,
+        busy=busy.value,
+        share=share,
+        wait_quota=wait_quota,
+        rehearse=rehearse,
     )
     return run_command(spec, set_, options, Output(json, quiet), yes=yes)
 
 
 @app.command(epilog="Example: pipeline plan configs/portfolio.yaml")
-def plan(spec: Spec, set_: Set = [], new: New = False, json: Json = False) -> int:  # noqa: B006
+def plan(
+    spec: Spec,
+    set_: Set = [],  # noqa: B006
+    new: New = False,
+    rehearse: Rehearse = False,
+    json: Json = False,
+) -> int:
     """Say what a run would do and cost; free, sends nothing."""
     from pipeline.cli.commands.plan import plan_command
 
-    return plan_command(spec, set_, new=new, as_json=json)
+    return plan_command(spec, set_, new=new, rehearse=rehearse, as_json=json)
 
 
 @app.command(epilog="Example: pipeline check configs/portfolio.yaml")

@@ -5,9 +5,9 @@ import re
 from collections.abc import Iterator
 from datetime import time
 from functools import cached_property
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, field_validator
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, field_validator, model_validator
 
 from pipeline.endpoints.consequences import CLASSES, DEFAULT_ATTEMPTS, Override, Table, fault_of
 from pipeline.endpoints.parameters import Strict, not_yet
@@ -129,6 +129,9 @@ class ApiSpec(Strict):
     """The vendor's address, and limits on calls to it."""
 
     base_url: Annotated[str, AfterValidator(check_base_url)] = "https://connect.patsnap.com"
+    rehearse: bool = Field(
+        default=False, description="With base_url sandbox: drawn pictures stand for URLs; --rehearse sets both"
+    )
     qps: EachOrAll = 5
     max_in_flight: Annotated[int, Field(ge=1, le=10_000)] | None = None
     budget: BudgetSpec = BudgetSpec()
@@ -158,6 +161,12 @@ class ApiSpec(Strict):
         if value is not None:
             check_url(value)
         return value
+
+    @model_validator(mode="after")
+    def _rehearse_on_the_sandbox(self) -> Self:
+        if self.rehearse and self.base_url != "sandbox":
+            raise ValueError("api.rehearse: only with base_url: sandbox; `pipeline run JOB --rehearse` sets both")
+        return self
 
     def qps_of(self, kind: Kind) -> float:
         """Return the calls a second that are allowed for a kind of call."""

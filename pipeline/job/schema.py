@@ -147,6 +147,18 @@ class JobSpec(Strict):
         """True if the job runs on the embedded sandbox."""
         return self.api.base_url == "sandbox"
 
+    @property
+    def rehearsal(self) -> bool:
+        """True if drawn pictures stand for the URLs of the job."""
+        return self.api.rehearse
+
+    def rehearsed(self) -> Self:
+        """Return the same job as a rehearsal: on the sandbox, past every proxy, so that nothing leaves this machine."""
+        changes = {"base_url": "sandbox", "rehearse": True, "proxy": None, "ca_file": None}
+        rehearsal = self.model_copy(update={"api": self.api.model_copy(update=changes)})
+        rehearsal.__dict__.pop("vendor", None)  # the copy keeps what was cached of the real vendor
+        return rehearsal
+
     @cached_property
     def vendor(self) -> str:
         """The vendor as records name it: host and port, or `sandbox`."""

@@ -21,6 +21,7 @@ from pipeline.run.begin import refusal
 from pipeline.run.directory import run_folder
 from pipeline.run.load import load_spec
 from pipeline.sources.check import check_sources, fingerprint
+from pipeline.sources.foreign import refuse_foreign
 from pipeline.sources.items import read_items
 
 
@@ -54,20 +55,23 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         return sum(self.calls.values())
 
 
-def plan_job(path: str | Path, *, overrides: Sequence[str] = (), new: bool = False) -> Plan:
+def plan_job(path: str | Path, *, overrides: Sequence[str] = (), new: bool = False, rehearse: bool = False) -> Plan:
     """Say what a run of the job file at `path` would do and cost; it sends and writes nothing.
 
-    `overrides` change keys of the job file (`api.qps=10`), `new` plans for another run directory. No credentials are
-    needed. Raises SpecError for a faulty job, JournalError when the journal of its run directory is damaged or gone.
+    `overrides` change keys of the job file (`api.qps=10`), `new` plans for another run directory, `rehearse` for a
+    rehearsal. No credentials are needed. Raises SpecError for a faulty job, JournalError when the journal of its run
+    directory is damaged or gone.
 
     >>> from pipeline import plan_job
     >>> plan = plan_job("portfolio.yaml", overrides=["api.qps=2"], new=True)
     >>> plan.calls, plan.binds
     ({'upload': 0, 'search': 3, 'create': 3}, 'search at 2 a second')
     """
-    spec = load_spec(Path(path), overrides=overrides)
+    spec = load_spec(Path(path), overrides=overrides, rehearse=rehearse)
     check_sources(spec)
-    return make_plan(spec, new=new)
+    plan = make_plan(spec, new=new)
+    foreign = refuse_foreign(spec, Path(path))
+    return msgspec.structs.replace(plan, refused=[*([foreign] if foreign else []), *plan.refused])
 
 
 def make_plan(spec: JobSpec, *, new: bool = False) -> Plan:

@@ -80,6 +80,7 @@ class RecordView(msgspec.Struct, frozen=True, kw_only=True):
     item: str  # the item's id
     status: str  # tasked, no_hits or searched; in open.jsonl failed, in_doubt or expired
     vendor: str = ""  # the vendor's host, or `sandbox`
+    rehearsal: bool = False  # True when a drawn picture of the sandbox stood for the picture at a URL
     tool: str = ""  # the version that wrote the record
     spec_sha256: str = ""  # of spec.yaml in the run directory
     image: ImageView

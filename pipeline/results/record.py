@@ -73,6 +73,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     item: str  # the item's id
     status: str  # tasked, no_hits or searched; in open.jsonl failed, in_doubt or expired
     vendor: str  # the vendor's host, or `sandbox`
+    rehearsal: bool = False  # drawn pictures stood for the URLs
     tool: str  # the version of this program
     spec_sha256: str  # of spec.yaml in the run directory
     image: ImagePart
@@ -159,6 +160,7 @@ class RecordLines:
             item=work.item.id,
             status=first.status,
             vendor=first.vendor,
+            rehearsal=first.rehearsal,
             tool=__version__,
             spec_sha256=self.spec_sha256,
             image=ImagePart(work.item.source, first.image.url, first.image.sha256, work.item.labels),
@@ -210,6 +212,7 @@ class RecordLines:
             item=work.item.id,
             status=state.word,
             vendor=self.spec.vendor,
+            rehearsal=self.spec.rehearsal,
             tool=__version__,
             spec_sha256=self.spec_sha256,
             image=ImagePart(work.item.source, url, work.sha256, work.item.labels),

@@ -38,6 +38,7 @@ class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
     job: str
     run: str  # the name of the run directory
     vendor: str  # its host, or `sandbox`
+    rehearsal: bool = False  # True when drawn pictures of the sandbox stood for the URLs
     tool: str  # the version of this program
     spec_sha256: str  # of spec.yaml
     started_at: str  # ISO 8601 in UTC
@@ -87,6 +88,7 @@ def build_summary(folder: Path, records: RecordLines, figures: Figures) -> RunSu
         job=spec.name,
         run=folder.name,
         vendor=spec.vendor,
+        rehearsal=spec.rehearsal,
         tool=__version__,
         spec_sha256=records.spec_sha256,
         started_at=figures.started_at,

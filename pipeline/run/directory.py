@@ -25,7 +25,8 @@ LOCK_WAIT_S = 1.0  # `status` takes the lock for a moment to see whether a run i
 def run_folder(spec: JobSpec, *, now: datetime, new: bool = False) -> Path:
     """Return the run directory of a job: the newest of its name, or with `new` the next one.
 
-    Further runs are numbered with a dot (`name.2`), which a job's name cannot hold. Periods follow the local date.
+    Further runs are numbered with a dot (`name.2`), which a job's name cannot hold. Periods follow the local date. A
+    rehearsal has directories of its own, beside those of the real runs.
     """
     words = {
         "name": spec.name,
@@ -34,6 +35,8 @@ def run_folder(spec: JobSpec, *, now: datetime, new: bool = False) -> Path:
         "week": "{}-W{:02}".format(*now.isocalendar()[:2]),
     }
     name = re.sub(r"\{(\w+)\}", lambda match: words[match[1]], spec.output.run)
+    if spec.rehearsal:
+        name += "-rehearsal"
     base = (spec.folder / spec.output.dir).resolve()
     numbers = [1] if (base / name).exists() else []
     for other in base.glob(f"{name}.*"):

@@ -18,7 +18,9 @@ def address(spec: JobSpec, folder: Path) -> Iterator[str]:
     from pipeline.sandbox.server import SandboxServer  # heavy, and only jobs on the sandbox need it
     from pipeline.sandbox.settings import SandboxSettings
 
-    settings = SandboxSettings(folder=folder / "sandbox", cache_dir=user_cache_path("infringement-pipeline"))
+    settings = SandboxSettings(
+        folder=folder / "sandbox", cache_dir=user_cache_path("infringement-pipeline"), stand_ins=spec.rehearsal
+    )
     with SandboxServer(settings) as server:
         yield server.url
 
@@ -27,11 +29,10 @@ def hit_picture(spec: JobSpec, folder: Path) -> Callable[[str], bytes | None]:
     """Return a function that reads the picture behind a URL of the sandbox; a vendor's are left to the browser."""
     if not spec.sandbox:
         return lambda _: None
-    from pipeline.sandbox.pictures import PictureStore
+    from pipeline.sandbox.pictures import open_pictures
     from pipeline.sandbox.settings import SandboxSettings
 
-    settings = SandboxSettings(folder=folder / "sandbox")
-    store = PictureStore(settings.folder, gallery=settings.gallery, products=settings.products, clock=settings.clock)
+    store = open_pictures(SandboxSettings(folder=folder / "sandbox", stand_ins=spec.rehearsal))
 
     def read(url: str) -> bytes | None:
         path = store.local_file(url)

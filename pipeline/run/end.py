@@ -101,6 +101,7 @@ def _write_page(
     view = RunView(
         job=summary.job,
         vendor=summary.vendor,
+        rehearsal=summary.rehearsal,
         tool=summary.tool,
         started_at=summary.started_at,
         finished_at=summary.finished_at,

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipeline.endpoints.patsnap.credentials import Credentials, credentials_from
@@ -26,17 +26,33 @@ class Job:
     spec: JobSpec
     credentials: Credentials
     remarks: tuple[str, ...] = ()  # sentences that a person should read before anything is paid
+    file: Path | None = None  # the job file; None for one that a run directory keeps
 
 
-def load_spec(path: Path, *, overrides: Sequence[str] = (), environment: Mapping[str, str] | None = None) -> JobSpec:
-    """Load a job file that will not be run: no credentials are needed."""
+def load_spec(
+    path: Path,
+    *,
+    overrides: Sequence[str] = (),
+    environment: Mapping[str, str] | None = None,
+    rehearse: bool = False,
+) -> JobSpec:
+    """Load a job file that will not be run: no credentials are needed. With `rehearse` none are read, either."""
+    if rehearse:
+        return load_job(path, overrides=overrides).rehearsed()
     return load_job(path, overrides=overrides, environment=_environment(path, environment))
 
 
-def load(path: Path, *, overrides: Sequence[str] = (), environment: Mapping[str, str] | None = None) -> Job:
-    """Load a job file and the credentials it needs. Raises SpecError; with the sandbox no credential is needed."""
-    found = _environment(path, environment)
-    return _job(load_job(path, overrides=overrides, environment=found), found)
+def load(
+    path: Path,
+    *,
+    overrides: Sequence[str] = (),
+    environment: Mapping[str, str] | None = None,
+    rehearse: bool = False,
+) -> Job:
+    """Load a job file and the credentials it needs; a rehearsal reads none. Raises SpecError."""
+    found = Environment() if rehearse else _environment(path, environment)
+    spec = load_job(path, overrides=overrides, environment=found)
+    return replace(_job(spec.rehearsed() if rehearse else spec, found), file=path)
 
 
 def load_again(folder: Path, *, overrides: Sequence[str] = (), environment: Mapping[str, str] | None = None) -> Job:
@@ -45,11 +61,13 @@ def load_again(folder: Path, *, overrides: Sequence[str] = (), environment: Mapp
     `overrides` may change how the vendor is called and no more: an item that is retried is asked as it was before.
     """
     keys = [text.partition("=")[0].strip() for text in overrides]
-    if wrong := [key for key in keys if not key.startswith("api.") or key.startswith("api.base_url")]:
-        only = "only keys of api but base_url can be set here, such as api.qps=10"
+    fixed = ("api.base_url", "api.rehearse")
+    if wrong := [key for key in keys if not key.startswith("api.") or key.startswith(fixed)]:
+        only = "only keys of api but base_url and rehearse can be set here, such as api.qps=10"
         raise SpecError(*(f"--set {key}: {only}" for key in wrong))
     home = _job_folder(folder)
-    found = _environment(home / SPEC, environment)
+    rehearsal = load_job(folder / SPEC, as_run=True).rehearsal
+    found = Environment() if rehearsal else _environment(home / SPEC, environment)
     spec = load_job(folder / SPEC, overrides=overrides, environment=found, as_run=True)
     return _job(spec.with_folder(home), found)
 

@@ -46,6 +46,7 @@ from pipeline.run.options import RunOptions
 from pipeline.run.progress import Gauges
 from pipeline.run.signals import stop_on_signals
 from pipeline.sources.check import check_sources
+from pipeline.sources.foreign import refuse_foreign
 from pipeline.sources.pictures import read_picture
 from pipeline.system.clock import Clocks, iso, steady
 from pipeline.system.event_log import run_log
@@ -69,7 +70,8 @@ def run_job(path: str | Path, *, overrides: Sequence[str] = (), options: RunOpti
     """
     options = options or RunOptions()
     executor: Executor = LocalExecutor()
-    return executor.run(load(Path(path), overrides=overrides, environment=options.environment), options)
+    job = load(Path(path), overrides=overrides, environment=options.environment, rehearse=options.rehearse)
+    return executor.run(job, options)
 
 
 class LocalExecutor:
@@ -79,6 +81,8 @@ class LocalExecutor:
         """Run a loaded job. Raises SpecError, RunLocked or JournalError."""
         if options.again is None:
             check_sources(job.spec)
+            if foreign := refuse_foreign(job.spec, job.file):
+                raise SpecError(foreign)
         if options.wait_quota and job.spec.api.quota_reset is None:
             raise SpecError(
                 '--wait-quota needs api.quota_resets_at in the job file, for example "00:00+08:00"'

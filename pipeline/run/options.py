@@ -31,6 +31,7 @@ class RunOptions:
     new: bool = False  # start another run directory instead of going on with the last
     limit: int | None = None  # begin at most so many items
     accept_changes: bool = False  # go on although the job asks something else than before
+    rehearse: bool = False  # run on the sandbox instead of the vendor, with drawn pictures for the URLs
     again: Again | None = None  # work on these open items alone
     busy: Busy = "exit"  # while another process uses the account: raise RunLocked, or `wait` for it
     share: float = 1.0  # of every QPS of the account; above 0, at most 1

@@ -18,9 +18,9 @@ from pipeline.sandbox.pictures import (
     LIFETIME_S,
     ExpiredPicture,
     Picture,
-    PictureStore,
     UnknownPicture,
     detect_type,
+    open_pictures,
 )
 from pipeline.sandbox.reports import encode_report
 from pipeline.sandbox.searching import Searcher, load_gallery
@@ -88,9 +88,7 @@ class _Vendor:
         self._dice = FaultDice(settings.faults)
         self._latency = random.Random(settings.faults.seed)
         self._closing = asyncio.Event()
-        self._pictures = PictureStore(
-            settings.folder, gallery=settings.gallery, products=settings.products, clock=settings.clock
-        )
+        self._pictures = open_pictures(settings)
         self._limits = Limits(qps=settings.qps, daily_limit=settings.daily_limit, balance=settings.balance)
         self._tokens = TokenDesk(
             client=(settings.client_id, settings.client_secret),

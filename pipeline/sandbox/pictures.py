@@ -16,6 +16,7 @@ from typing import Literal, NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
 from pipeline.models import SANDBOX_HOST
+from pipeline.sandbox.settings import SandboxSettings
 from pipeline.system.files import private, write_whole
 
 HOST = SANDBOX_HOST
@@ -53,16 +54,20 @@ class PictureStore:
     """The pictures of one sandbox and their URLs.
 
     `clock` is the wall clock in seconds. The URL of a product may carry any query, so that a few shipped pictures can
-    stand for many different URLs.
+    stand for many different URLs. With `stand_ins` every URL of another host stands for a product as well, always for
+    the same one.
     """
 
-    def __init__(self, folder: Path, *, gallery: Path, products: Path, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, folder: Path, *, gallery: Path, products: Path, clock: Callable[[], float], stand_ins: bool = False
+    ) -> None:
         self._uploads = folder / "uploads"
         self._uploads.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._folders = {"products": products, "gallery": gallery}
         self._clock = clock
         self._key = _signing_key(folder / "signing.key")
         self._digest = lru_cache(maxsize=4096)(_digest)
+        self._stand_ins = _pictures_in(products) if stand_ins else ()
         # A create names the pictures of 100 hits: checking each signature again took four fifths of its time.
         self._verified = lru_cache(maxsize=16_384)(self._verify)
         self._gallery_link = lru_cache(maxsize=4096)(self._link_to_gallery)
@@ -80,7 +85,7 @@ class PictureStore:
 
     def find(self, url: str) -> Picture:
         """Return the picture that has a URL. Raises UnknownPicture or ExpiredPicture when there is none."""
-        place = self._checked(url)
+        place = self._checked(self._stand_in(url))
         path = self._path(place)
         if path is None:
             raise UnknownPicture("no such picture")
@@ -95,7 +100,7 @@ class PictureStore:
     def local_file(self, url: str) -> Path | None:
         """Return the file of a picture, also when its URL has expired; None when the URL is not of this sandbox."""
         try:
-            return self._path(_place(url))
+            return self._path(_place(self._stand_in(url)))
         except UnknownPicture:
             return None
 
@@ -110,6 +115,13 @@ class PictureStore:
 
     def _link_to_gallery(self, file: str, until: int) -> str:
         return self._signed(f"/gallery/{file}", until).removeprefix("https")
+
+    def _stand_in(self, url: str) -> str:
+        """Return the URL of the product that stands for a foreign URL; any other URL as it is."""
+        if not self._stand_ins or _is_ours(url):
+            return url
+        number = int.from_bytes(hashlib.sha256(url.encode("utf-8", "surrogateescape")).digest()[:8], "big")
+        return f"https://{HOST}/products/{self._stand_ins[number % len(self._stand_ins)]}"
 
     def _checked(self, url: str) -> _Place:
         place, expiry = self._verified(url)
@@ -147,6 +159,17 @@ class PictureStore:
         return hmac.new(self._key, f"{path}?{expiry}".encode(), hashlib.sha256).hexdigest()[:32]
 
 
+def open_pictures(settings: SandboxSettings) -> PictureStore:
+    """Open the pictures of the sandbox that has these settings."""
+    return PictureStore(
+        settings.folder,
+        gallery=settings.gallery,
+        products=settings.products,
+        clock=settings.clock,
+        stand_ins=settings.stand_ins,
+    )
+
+
 def detect_type(data: bytes) -> str | None:
     """Return `jpg` or `png` by the first bytes; None for anything else."""
     return next((extension for magic, extension in _EXTENSIONS.items() if data.startswith(magic)), None)
@@ -169,6 +192,10 @@ def _place(url: str) -> _Place:
     if expiry is not None and not _EXPIRY.fullmatch(expiry):
         raise UnknownPicture("the expiry of the picture's URL is not a number")
     return _Place(match["kind"], match["file"], expiry, signature)  # type: ignore[arg-type]
+
+
+def _pictures_in(folder: Path) -> tuple[str, ...]:
+    return tuple(sorted(path.name for path in folder.iterdir() if path.suffix.lower() in (".jpg", ".jpeg", ".png")))
 
 
 def _digest(path: Path) -> str:

@@ -25,6 +25,7 @@ class SandboxSettings:
     daily_limit, balance: paid calls in a UTC day, and in all, counted from the start; None is no limit
     denied: endpoints that the account has no permission for, by the vendor's names (`ENDPOINT_NAMES`)
     report_after_s: a task younger than that is still being worked on
+    stand_ins: a URL of any other host stands for one of the products, chosen by a hash of the URL
     omit_headers: headers that no answer has; the vendor leaves out `x-openapi-amount` at times
     keep_alive_s: connections that idle longer are closed without a word; 0 closes each after its answer; None is long
     token_lifetime_s, token_shape: of the access tokens; both shapes occur at the vendor
@@ -42,6 +43,7 @@ class SandboxSettings:
     balance: int | None = None
     denied: frozenset[str] = frozenset()
     report_after_s: float = 3.0
+    stand_ins: bool = False
     omit_headers: tuple[str, ...] = ()
     keep_alive_s: float | None = None
     token_lifetime_s: int = 1799

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -78,13 +79,20 @@ def test_plan_says_that_run_would_refuse_a_job_that_asks_something_else(
     assert "would refuse" not in call(capsys, "plan", "good.yaml", "--new")[1]
 
 
-@pytest.mark.parametrize("command", ["check", "plan"])
-def test_pictures_that_the_sandbox_cannot_see_are_named_beforehand(
-    command: str, folder: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(("command", "code"), [("check", 2), ("plan", 0), ("run", 2)])
+def test_urls_that_the_sandbox_cannot_fetch_are_refused_beforehand_with_what_to_type(
+    command: str, code: int, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert "fetches no URLs" not in call(capsys, command, "good.yaml")[1]
-    (folder / "good.yaml").write_text(GOOD.replace("images: [", 'images: [{url: "https://cdn.example.com/1.jpg"}, '))
-    assert "the sandbox fetches no URLs: 1 listed picture will fail" in call(capsys, command, "good.yaml")[1]
+    assert "fetches nothing" not in call(capsys, "check", "good.yaml")[1]
+    (folder / "my list.yaml").write_text(GOOD.replace("images: [", 'images: [{url: "https://cdn.example.com/1.jpg"}, '))
+    ended, out, err = call(capsys, command, "my list.yaml")
+    assert ended == code
+    (line,) = [line for line in (out + err).splitlines() if "fetches nothing" in line]
+    assert "images[0]: https://cdn.example.com/1.jpg" in line
+    assert "1 URL that it does not know" in line
+    assert not (folder / "runs").exists()
+    assert line.endswith("pipeline run 'my list.yaml' --rehearse")
+    assert call(capsys, *shlex.split(line.rpartition(": ")[2])[1:], "-q")[0] == 0
 
 
 def test_plan_needs_no_credentials(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,9 +7,9 @@ from pipeline.offline.plan import Plan, plan_job
 from pipeline.system.wording import duration
 
 
-def plan_command(path: Path, overrides: list[str], *, new: bool, as_json: bool) -> int:
+def plan_command(path: Path, overrides: list[str], *, new: bool, rehearse: bool, as_json: bool) -> int:
     """Print what a run would do."""
-    plan = plan_job(path, overrides=overrides, new=new)
+    plan = plan_job(path, overrides=overrides, new=new, rehearse=rehearse)
     if as_json:
         show_json(plan)
     else:

@@ -14,7 +14,7 @@ from pipeline.run.options import RunOptions
 
 def run_command(path: Path, overrides: list[str], options: RunOptions, output: Output, *, yes: bool) -> int:
     """Run a job; return its exit code."""
-    job = load(path, overrides=overrides)
+    job = load(path, overrides=overrides, rehearse=options.rehearse)
     for remark in job.remarks:
         say(f"note: {remark}")
     if not yes and not job.spec.sandbox and on_a_terminal():

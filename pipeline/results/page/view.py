@@ -24,6 +24,7 @@ class RunView:
     units: float  # billed, as the vendor says
     exit_reason: str
     not_looked_at: list[str]  # what the search leaves out of sight, one phrase each
+    rehearsal: bool = False  # drawn pictures stood for the products' URLs
     search: str  # the endpoint and its limit in words
     about_picture: Callable[[str], bool]  # whether a refusal with this code says something about one picture
     results_file: str = "results.jsonl"  # as all files here, relative to the page

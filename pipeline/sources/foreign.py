@@ -1,0 +1,32 @@
+"""Foreign URLs in a job on the sandbox, which fetches none: without a rehearsal each of them would fail."""
+
+import shlex
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from pipeline.job.schema import JobSpec
+from pipeline.models import SANDBOX_HOST
+from pipeline.sources.items import read_items
+from pipeline.system.wording import count
+
+_SHOWN = 200  # characters of a URL
+
+
+def refuse_foreign(spec: JobSpec, file: Path | None = None) -> str:
+    """Say why the sandbox cannot run this job, and what to type; "" when it can. Every source is read through."""
+    if not spec.sandbox or spec.rehearsal:
+        return ""
+    foreign = 0
+    first = ""
+    for item in read_items(spec):
+        if not item.local and item.problem is None and urlsplit(item.source).hostname != SANDBOX_HOST:
+            foreign += 1
+            first = first or f"{item.origin}: {item.source[:_SHOWN]}"
+    if not foreign:
+        return ""
+    unknown = count(foreign, "URL") + " that it does not know"
+    job = shlex.quote(str(file)) if file is not None else "JOB"
+    return (
+        f"{first}: the sandbox fetches nothing, and this job has {unknown}; nothing was sent. To let drawn pictures "
+        f"stand for them: pipeline run {job} --rehearse"
+    )
