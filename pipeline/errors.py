@@ -130,6 +130,7 @@ class CallError(PipelineError):
         correlation_id: str | None = None,
     ) -> None:
         message = masked(message)
+        correlation_id = masked(correlation_id) if correlation_id else correlation_id
         super().__init__(message)
         self.__dict__.update(
             message=message,

@@ -28,6 +28,7 @@ from pipeline.errors import (
 from pipeline.models import Kind
 from pipeline.ports import Meter
 from pipeline.system.clock import steady
+from pipeline.system.masking import masked
 
 
 class Client:
@@ -167,7 +168,13 @@ class Client:
 
 
 def _correlation_id(answer: Answer | None) -> str | None:
-    """Return the vendor's id of an answer, cut, and without the bytes that no file takes; None when it sent none."""
+    """Return the vendor's id of an answer, masked, then cut; None when it sent none."""
     if answer is None:
         return None
-    return answer.headers.get("x-correlation-id", "").encode("utf-8", "replace").decode()[:128] or None
+    # Headers have no encoding: what is no UTF-8 is read as Latin-1, so that a secret in it is known for one.
+    raw = answer.headers.get("x-correlation-id", "").encode("utf-8", "surrogateescape")
+    try:
+        said = raw.decode("utf-8")
+    except UnicodeDecodeError:
+        said = raw.decode("latin-1")
+    return masked(said)[:128] or None

@@ -20,6 +20,7 @@ from pipeline.errors import (
     TryAgain,
 )
 from pipeline.models import Kind
+from pipeline.system.masking import masked
 
 
 class Rule(NamedTuple):
@@ -80,6 +81,7 @@ class Override(NamedTuple):
 
 
 Table = Mapping[str, Condition]
+_LONGEST_CODE = 40  # characters; a number of JSON can have three hundred
 DEFAULT_ATTEMPTS = 4  # of what only a job tries again; most rows have as many
 CLASSES: dict[str, type[CallError]] = {
     "retry": TryAgain,
@@ -149,11 +151,12 @@ def consequence(
     """
     row = table.get(refusal.code) or table[refusal.condition]
     rule = row.rule(kind, sent=sent)
-    # JSON can spell half a surrogate pair, which no file takes.
-    said = " ".join(refusal.detail.encode("utf-8", "replace").decode().split())[:2000]
+    # JSON can spell half a surrogate pair, which no file takes. Masked before it is cut: of a secret that lies across
+    # the cut only a part would be left, which nothing knows any more.
+    said = masked(" ".join(masked(refusal.detail.encode("utf-8", "replace").decode()).split()))[:2000]
     return rule.error(
-        f"{row.text} ({refusal.code}{': ' + said if said else ''})",
-        code=refusal.code,
+        f"{row.text} ({refusal.code[:_LONGEST_CODE]}{': ' + said if said else ''})",
+        code=refusal.code if refusal.code in table else masked(refusal.code[:_LONGEST_CODE]),
         attempts=rule.attempts,
         base_s=rule.base_s,
         sent=sent,

@@ -5,7 +5,9 @@ because a traceback does not know which job it came from.
 """
 
 import base64
+import html
 import json
+import re
 from collections import deque
 from collections.abc import Iterable, Iterator
 from urllib.parse import quote, quote_plus
@@ -14,6 +16,7 @@ _MASK = "***"
 _LEAST = 4  # characters; shorter values would mask parts of ordinary words
 # Characters that different programs leave as they are when they percent-encode.
 _LEFT_IN_URLS = ("", "/", "!$'()*,/:?@", "!$&'()*+,/:;=?@")
+_ESCAPED = re.compile("%[0-9A-F]{2}")
 _lasting: set[str] = set()
 # Tokens: a run of weeks sees hundreds, and only the last few can still turn up in a text.
 _passing: deque[set[str]] = deque(maxlen=8)
@@ -45,11 +48,14 @@ def _quoted(text: str) -> Iterator[str]:
 
 
 def _forms(secret: str) -> Iterator[str]:
-    """Yield a secret raw, percent-encoded, in base64, and as JSON and Python quote it, once and twice."""
+    """Yield a secret raw, percent-encoded, in base64, and as HTML, JSON and Python quote it, once and twice."""
     yield secret
     for encoded in (*(quote(secret, safe=safe) for safe in _LEFT_IN_URLS), quote_plus(secret)):
         yield encoded
+        yield _ESCAPED.sub(lambda escape: escape[0].lower(), encoded)
         yield encoded.replace("%", "%25")
+    yield html.escape(secret)
+    yield html.escape(secret, quote=False)
     for quoted in _quoted(secret):
         yield quoted
         yield from _quoted(quoted)

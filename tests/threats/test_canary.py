@@ -1,16 +1,19 @@
 """T14: marked credentials through every way a run can fail, end to end: no form of them in any output or file."""
 
 import base64
+import html
+import itertools
 import json
 import os
+import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import quote, quote_plus
 
 import pytest
@@ -50,6 +53,7 @@ def forms(*secrets: str) -> set[str]:
         found |= {secret, quote(secret), quote(secret, safe=""), quote_plus(secret), quote(secret, safe="/+&=?~")}
         found |= {json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1], repr(secret)[1:-1]}
         encoded = base64.b64encode(secret.encode()).decode()
+        found |= {re.sub("%..", lambda escape: escape[0].lower(), quote(secret, safe="")), html.escape(secret)}
         found |= {encoded, encoded.rstrip("="), base64.urlsafe_b64encode(secret.encode()).decode()}
     return found
 
@@ -104,19 +108,30 @@ def test_a_run_that_is_stopped_is_silent(tmp_path: Path, fault: str) -> None:
 
 
 class Echo(BaseHTTPRequestHandler):
-    """A vendor that says back whatever it was sent, in every form."""
+    """A vendor that says back whatever it was sent, in every form, in its text and in its headers."""
 
     protocol_version = "HTTP/1.1"
+    calls: ClassVar[Iterator[int]]
+    secrets: ClassVar[Sequence[str]]  # what the account holds: of others nothing can be known
 
     def _answer(self) -> None:
+        number = next(self.calls)
         body: dict[str, Any] = {"token": ISSUED, "expires_in": 1799, "status": "approved"}
         if not self.path.startswith("/oauth"):
-            sent = [self.path, *self.headers.values(), *sorted(forms())]
+            sent = [self.path, *self.headers.values(), *sorted(forms(*self.secrets))]
+            if number % 2:  # texts in which a secret lies across the place where they are cut
+                secret = self.secrets[number // 2 % len(self.secrets)]
+                sent = ["-" * (1999 - number // 2 % 20 - len("-")), secret * 40]
             body = {"status": False, "error_code": 68300004, "error_msg": " ".join(sent), "data": None}
         self.rfile.read(int(self.headers.get("Content-Length") or 0))
         raw = json.dumps(body).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(raw)))
+        secret = self.secrets[number % len(self.secrets)]
+        told = ["", "-" * (127 - number % 12)][number // 4 % 2] + secret
+        coded = told if number % 3 else told.encode().decode("latin-1")  # as UTF-8, and as Latin-1
+        self.send_header("x-correlation-id", coded)
+        self.send_header("X-Request-ID", coded)
         self.end_headers()
         self.wfile.write(raw)
 
@@ -140,7 +155,10 @@ def test_a_vendor_that_says_everything_back_is_not_repeated(tmp_path: Path, acco
     """In its error text the vendor repeats the URL with the apikey, the header with the token, and the rest."""
     # Forms of what this run does not hold cannot be known to it.
     with echoing() as url:
-        done = run("run", job(tmp_path, url=url, pictures=2), cwd=tmp_path, **account)
+        Echo.calls = itertools.count()
+        Echo.secrets = [*account.values(), *([ISSUED] if len(account) == 2 else [])]
+        path = job(tmp_path, url=url, pictures=60, api={"errors": {"68300004": {"about_picture": True}}})
+        done = run("run", path, cwd=tmp_path, **account)
         shown = run("status", "runs/job", cwd=tmp_path, **account)
     assert done.returncode == 1, done.stderr
     held = forms(*account.values(), *([ISSUED] if len(account) == 2 else []))
@@ -154,7 +172,12 @@ def test_a_vendor_that_says_everything_back_is_not_repeated(tmp_path: Path, acco
         "status": shown.stdout.encode(),
     }
     assert [(place, form) for form in held for place, data in texts.items() if form.encode() in data] == []
-    assert b"***" in files[tmp_path / "runs/job/open.jsonl"]
+    assert [place for place, data in texts.items() if b"canary" in data] == []  # no part of any form either
+    opened = [json.loads(line)["error"] for line in files[tmp_path / "runs/job/open.jsonl"].splitlines()]
+    assert len(opened) == 60
+    assert sum("***" in error["message"] for error in opened) > 15
+    assert sum("***" in error["correlation_id"] for error in opened) > 15
+    assert max(len(error["message"]) for error in opened) > 1900  # and so the cut was met
 
 
 @pytest.mark.parametrize(
