@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from pipeline.endpoints.parameters import AS_RUN
 from pipeline.errors import SpecError
 from pipeline.job.as_run import drop_old_keys
 from pipeline.job.checks import MANIFEST_ENDINGS, check_url
@@ -47,7 +48,7 @@ def load_job(
         faults += _secret_faults(document, raw, secrets)
         faults += [Fault(None, text) for override in overrides for text in _override(document, override)]
         faults += _take_proxy(document.data, environment.proxy)
-        spec, more = _validate(document)
+        spec, more = _validate(document, as_run=as_run)
         known = {fault.place for fault in faults if fault.place}
         faults += [fault for fault in more if fault.place not in known]
     elif not faults:
@@ -129,13 +130,13 @@ def _override(document: Document, override: str) -> list[str]:
     return []
 
 
-def _validate(document: Document) -> tuple[JobSpec | None, list[Fault]]:
+def _validate(document: Document, *, as_run: bool) -> tuple[JobSpec | None, list[Fault]]:
     images = document.data.get("images")
     if isinstance(images, list) and len(images) > MAX_INLINE:
         manifest = f"a manifest ({' or '.join(MANIFEST_ENDINGS)})"
         text = f"images: {len(images):,} entries; at most {MAX_INLINE:,} here, put more into {manifest}"
         return None, [Fault(document.marks.get(("images",)), text)]
     try:
-        return JobSpec.model_validate(document.data), []
+        return JobSpec.model_validate(document.data, context=AS_RUN if as_run else None), []
     except ValidationError as exc:
         return None, explain_refusal(document, exc)

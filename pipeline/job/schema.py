@@ -12,12 +12,13 @@ from pydantic import (
     AfterValidator,
     Field,
     PrivateAttr,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
 from pydantic.json_schema import SkipJsonSchema
 
-from pipeline.endpoints.parameters import Countries, Strict, not_yet
+from pipeline.endpoints.parameters import Countries, Strict, not_yet, was_run
 from pipeline.endpoints.patsnap.codes import MAX_ANSWER_S
 from pipeline.endpoints.patsnap.endpoints import SEARCHES, SearchSpec
 from pipeline.job.api import ApiSpec
@@ -136,8 +137,8 @@ class JobSpec(Strict):
     _folder: Path = PrivateAttr(default_factory=Path.cwd)
 
     @model_validator(mode="after")
-    def _most_similar_first(self) -> Self:
-        fault = self.search.filters.unfit_for_tasks() if self.task.enabled else None
+    def _most_similar_first(self, info: ValidationInfo) -> Self:
+        fault = self.search.filters.unfit_for_tasks() if self.task.enabled and not was_run(info) else None
         if fault is not None:
             raise ValueError(fault)
         return self

@@ -15,8 +15,8 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.endpoints.locarno import parse_locarno
 from pipeline.sandbox.features import FEATURE_VERSION, SIZE, NotAPicture, describe
-from pipeline.sandbox.locarno import parse_locarno
 from pipeline.sandbox.patents import Patent, invent_patent
 from pipeline.system.files import write_whole
 

@@ -11,8 +11,8 @@ from typing import Annotated, Any, ClassVar, Literal, TypeVar
 import msgspec
 from msgspec import Meta, Struct
 
+from pipeline.endpoints.locarno import LocarnoError, parse_locarno
 from pipeline.sandbox.envelope import BAD_REQUEST, INVALID_PARAMETER, Refused
-from pipeline.sandbox.locarno import LocarnoError, parse_locarno
 
 Text = Annotated[str, Meta(min_length=1, max_length=2000)]
 Url = Annotated[str, Meta(min_length=1, max_length=4096, pattern=r"\Ahttps?://[^\s]+\Z")]

@@ -48,6 +48,23 @@ def test_the_job_of_an_earlier_version_is_read_though_it_wrote_a_key_that_is_ref
     assert "not yet" in faults(written)[0]
 
 
+@pytest.mark.parametrize(
+    "filters",
+    [
+        "{offset: 100}",
+        "{loc: AND 07-01}",
+        "{apply_end_time: '2024 131'}",
+        "{apply_start_time: '20240201', apply_end_time: '20240131'}",
+    ],
+)
+def test_the_job_of_an_earlier_version_is_read_though_its_filters_are_refused_today(
+    load: Load, faults: Faults, filters: str
+) -> None:
+    written = MINIMAL + f"search: {{filters: {filters}}}\n"
+    assert load(written, as_run=True).search.filters.asked()
+    assert faults(written)
+
+
 @pytest.mark.parametrize("api", ["api: 5", "api: {qps: [query]}", "api: {qps: {query: 5, qery: 5}}", "api: {query: 5}"])
 def test_everything_else_is_refused_in_a_job_as_run_too(faults: Faults, api: str) -> None:
     assert faults(f"{MINIMAL}{api}\n", as_run=True)

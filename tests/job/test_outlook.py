@@ -27,7 +27,7 @@ def test_what_is_never_looked_at_is_said_without_any_filter(load: Load) -> None:
         ("search: {filters: {apply_end_time: '20200101'}}", "applications after 20200101"),
         ("search: {filters: {public_start_time: '20200101'}}", "publications before 20200101"),
         ("search: {filters: {public_end_time: '20200101'}}", "publications after 20200101"),
-        ("search: {filters: {offset: 5}}", "the first 5 hits"),
+        ("search: {filters: {offset: 5}}\ntask: {enabled: false}", "the first 5 hits"),
         ("search: {endpoint: P060, filters: {country: [US, EU]}}", "patents outside US, EU"),
         (
             "search: {endpoint: P060, filters: {simple_legal_status: 1}}",

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pipeline.endpoints.locarno import LocarnoError
 from pipeline.sandbox.features import NotAPicture, describe
 from pipeline.sandbox.gallery import Gallery, Hit, Wanted
-from pipeline.sandbox.locarno import LocarnoError
 from pipeline.sandbox.patents import Patent
 
 SAMPLES = Path(__file__).parents[2] / "samples"

@@ -55,7 +55,7 @@ GOOD: list[tuple[str, str]] = [
     ("one code", "search: {filters: {legal_status: 3}}"),
     ("locarno", "search: {filters: {loc: '(06-01 OR 06-02) NOT 07'}}"),
     ("a day", "search: {filters: {apply_start_time: '20240229'}}"),
-    ("offset", "search: {filters: {offset: 1000}}"),
+    ("offset", "search: {filters: {offset: 1000}}\ntask: {enabled: false}"),
     ("sort without tasks", "search: {filters: {field: PBD, order: asc}}\ntask: {enabled: false}"),
     ("order desc with tasks", "search: {filters: {order: desc}}"),
     ("max_hits 1", "task: {max_hits: 1}"),

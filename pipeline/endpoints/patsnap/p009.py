@@ -1,15 +1,16 @@
 """P009: search similar design patents, worldwide."""
 
 from collections.abc import Mapping
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, model_validator
 
 from pipeline.endpoints.interface import Request
-from pipeline.endpoints.parameters import Day, Locarno, Text, joined_codes
+from pipeline.endpoints.parameters import Day, Locarno, Text, joined_codes, was_run
 from pipeline.endpoints.patsnap.similar_designs import Filters, Search
 from pipeline.models import Kind
 
+_WINDOWS = (("apply_start_time", "apply_end_time"), ("public_start_time", "public_end_time"))
 LEGAL_STATUS = frozenset(
     ["1", "2", "3", "8", "11", "13", "14", "15", "16", "21", "22", "23", "24", "30", "222", "223", "224", "225"]
 )
@@ -40,8 +41,21 @@ class P009Filters(Filters):
     field: Literal["APD", "PBD", "ISD"] | None = None
     order: Literal["asc", "desc"] | None = None
 
+    @model_validator(mode="after")
+    def _windows_end_after_they_start(self, info: ValidationInfo) -> Self:
+        for start, end in () if was_run(info) else _WINDOWS:
+            first, last = getattr(self, start), getattr(self, end)
+            if first is not None and last is not None and first > last:
+                raise ValueError(f"search.filters.{end}: {last} is before {start} ({first}), so nothing can be found")
+        return self
+
     def unfit_for_tasks(self) -> str | None:
         """Say why the first hits would not be the most similar ones; None when they are."""
+        if self.offset:
+            return (
+                f"search.filters.offset: {self.offset} leaves out the {self.offset:,} most similar hits, and the task "
+                "would be paid for the others; drop it, or set task.enabled: false"
+            )
         if self.field not in (None, "SCORE"):
             return (
                 f"search.filters.field: {self.field} sorts by date, so the first hits would not be the most similar "

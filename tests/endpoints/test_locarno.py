@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline.sandbox.locarno import LocarnoError, parse_locarno
+from pipeline.endpoints.locarno import LocarnoError, parse_locarno
 
 CODES = ("01-01", "01-02", "03-01", "06-01", "06-03", "14-03")
 
@@ -40,6 +40,7 @@ def test_and_binds_tighter_than_or() -> None:
     "text",
     [
         *("", " ", "AND", "06 AND", "OR 06", "NOT", "06 06", "06 AND OR 14", "06 AND NOT", "(06", "06)", "()"),
+        *("AND 07-01", "07-01 OR", "07-0106-01", ")07-01("),
         *(
             "06 (14)",
             "6-1",
