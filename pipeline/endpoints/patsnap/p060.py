@@ -5,14 +5,15 @@ from functools import cached_property
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 import msgspec
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from pipeline.endpoints.interface import Request
 from pipeline.endpoints.parameters import Countries, Text, joined_codes
-from pipeline.endpoints.patsnap.p009 import P009Filters
+from pipeline.endpoints.patsnap.p009 import LEGAL_STATUS, P009Filters
 from pipeline.endpoints.patsnap.similar_designs import Search
 from pipeline.models import Kind
 
+LEGAL_STATUS_P060 = LEGAL_STATUS | {"12", "17", "18", "19", "20", "25"}
 SIMPLE_LEGAL_STATUS = frozenset(["0", "1", "2", "220", "221", "999"])
 
 
@@ -23,16 +24,20 @@ class P060Filters(P009Filters):
         **P009Filters.PHRASES,
         "simple_legal_status": "patents with a simple legal status other than {}",
         "country": "patents outside {}",
+        "main_field": "patents without {} in their texts, names, numbers and classes",
+        "query_text": "patents that the query {} does not find",
     }
 
     country: Countries | None = None
+    query_text: Text | None = Field(default=None, description="An Analytics query, for example TACD: chair")
+    legal_status: Annotated[str | None, joined_codes(LEGAL_STATUS_P060)] = None
     main_field: Text | None = None
     simple_legal_status: Annotated[str | None, joined_codes(SIMPLE_LEGAL_STATUS)] = None
     field: Literal["SCORE", "APD", "PBD", "ISD"] | None = None  # type: ignore[assignment]  # P060 also names SCORE
     lang: Literal["original", "cn", "en"] | None = None
     stemming: Literal[0, 1] | None = None
     pre_filter: Literal[0, 1] | None = None
-    is_https: Literal[0, 1] | None = None
+    is_https: Literal[0, 1] | None = Field(default=None, description="1 (https links) is sent by default")
     include_machine_translation: bool | None = None
     return_img_id: bool | None = None
 
@@ -54,7 +59,9 @@ class P060Search(Search):
     @cached_property
     def params(self) -> dict[str, Any]:
         """The parameters of every call beside the picture, as the vendor's names and values."""
-        return {"limit": self.limit, **self.filters.asked(), "model": self.model, "patent_type": self.patent_type}
+        # By default the vendor's links are http, and neither its customers' pages nor ours show such pictures.
+        asked = {"is_https": 1, **self.filters.asked()}
+        return {"limit": self.limit, **asked, "model": self.model, "patent_type": self.patent_type}
 
     def request(self, asked: str) -> Request:
         """Search the picture at a URL: everything goes into the JSON body."""

@@ -6,7 +6,7 @@ from pathlib import PurePosixPath
 from typing import NamedTuple
 
 from pipeline.results.page.entries import Entry, Hit
-from pipeline.results.page.text import picture_link, tidy, web_link
+from pipeline.results.page.text import picture_link, secured, tidy, web_link
 from pipeline.results.page.thumbs import Thumbnails
 from pipeline.results.page.view import RunView
 from pipeline.results.page.words import STATUSES, Status, beyond, found, task_note, todo_for
@@ -119,15 +119,18 @@ def _hit(hit: Hit, thumbs: Thumbnails) -> HitCard:
     score = percent = ""
     if hit.score is not None:
         score, percent = f"{hit.score:.4f}", f"{100 * min(max(hit.score, 0.0), 1.0):.1f}"
-    picture = _picture(hit.url, thumbs, alt=f"Drawing of {number}, {title}")
+    picture = _picture(hit.url, thumbs, alt=f"Drawing of {number}, {title}", link=secured(hit.url))
     return HitCard(picture, score, percent, number, title)
 
 
-def _picture(source: object, thumbs: Thumbnails, *, alt: str, sha256: str | None = None) -> Picture:
+def _picture(
+    source: object, thumbs: Thumbnails, *, alt: str, sha256: str | None = None, link: object = None
+) -> Picture:
     if not isinstance(source, str):
         return Picture("", False, "", alt)
+    link = source if link is None else link
     if uri := thumbs.uri(source, sha256):
         # A link to a host that cannot exist (the sandbox's) would only disappoint.
-        return Picture(uri, False, picture_link(source), alt)
-    remote = picture_link(source)
-    return Picture(remote, bool(remote), remote or web_link(source), alt)
+        return Picture(uri, False, picture_link(link), alt)
+    remote = picture_link(link)
+    return Picture(remote, bool(remote), remote or web_link(link), alt)

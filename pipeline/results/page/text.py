@@ -37,6 +37,16 @@ def picture_link(url: Any) -> str:
     return url if _scheme(url) == "https" else ""
 
 
+def secured(url: Any) -> Any:
+    """Return a vendor's http URL as https on the same host, which opens it too; anything else as it is.
+
+    Its links are signed for the host alone, and a browser shows no http picture on our page. A port is another server.
+    """
+    if not isinstance(url, str) or not web_link(url) or _scheme(url) != "http":
+        return url
+    return url if urlsplit(url).netloc.count(":") else "https" + url[len("http") :]
+
+
 def file_link(name: str) -> str:
     """Return a link to a file beside the page; whatever the name is, it stays a relative path."""
     return "./" + quote(name)

@@ -11,5 +11,23 @@ def test_a_p060_request_is_a_json_body_with_typed_values() -> None:
     request = P060Search(endpoint="P060", limit=10, filters=filters).request(url)
     assert (request.method, request.path, request.query) == ("POST", "/search/patent/image-single", ())
     assert request.content_type == "application/json"
-    params = {"limit": 10, "country": ["US", "EU"], "return_img_id": True, "model": 1, "patent_type": "D"}
+    params = {
+        "limit": 10,
+        "is_https": 1,
+        "country": ["US", "EU"],
+        "return_img_id": True,
+        "model": 1,
+        "patent_type": "D",
+    }
     assert json.loads(request.body or b"") == {"url": url, **params}
+
+
+def test_links_are_asked_for_as_https_unless_the_job_says_otherwise() -> None:
+    plain = P060Search(endpoint="P060", filters=P060Filters(is_https=0))
+    assert (P060Search(endpoint="P060").params["is_https"], plain.params["is_https"]) == (1, 0)
+    assert P060Search(endpoint="P060").filters.asked() == {}  # an older run directory asked for the same
+
+
+def test_the_codes_and_the_query_of_today_are_taken() -> None:
+    filters = P060Filters(legal_status=[12, 17, 18, 19, 20, 25, 1], query_text="TACD: chair")  # type: ignore[arg-type]
+    assert filters.asked() == {"legal_status": "12,17,18,19,20,25,1", "query_text": "TACD: chair"}
