@@ -43,6 +43,7 @@ class Condition(NamedTuple):
     daily          the account's limit for the day is reached
     names_no_task  a success without a task of its own: repeated, it says that the vendor breaks its contract
     unknown        it stands for codes that have no row of their own, because nobody has told us of them
+    denied         the account may not use this endpoint, and perhaps another one that does the same job
     alive          a whole answer that calls itself a success and brings nothing usable: it breaks the contract for one
                    item, and shows at the same time that the vendor is not down
     """
@@ -57,6 +58,7 @@ class Condition(NamedTuple):
     names_no_task: bool = False
     unknown: bool = False
     alive: bool = False
+    denied: bool = False
 
     @property
     def full(self) -> bool:
@@ -100,9 +102,9 @@ CLASSES: dict[str, type[CallError]] = {
 OF_DOUBT = ("in_doubt", "fail", "retry")
 
 
-def both(text: str, rule: Rule, *, about_picture: bool = False, daily: bool = False) -> Condition:
+def both(text: str, rule: Rule, *, about_picture: bool = False, daily: bool = False, denied: bool = False) -> Condition:
     """Make a row for what says that a create was not executed."""
-    return Condition(text, rule, rule, about_picture=about_picture, daily=daily)
+    return Condition(text, rule, rule, about_picture=about_picture, daily=daily, denied=denied)
 
 
 def unclear(

@@ -101,8 +101,12 @@ class Creation(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Endpoints:
-    """The endpoints that a run uses, each with the parameters of the job; a search is asked with a picture's URL."""
+    """The endpoints that a run uses, each with the parameters of the job; a search is asked with a picture's URL.
+
+    otherwise  per kind of call, what a person can do whose account may not use its endpoint
+    """
 
     upload: Endpoint[PictureFile, Upload]
     search: Endpoint[str, Hits]
     create: Endpoint[Creation, Task]
+    otherwise: Mapping[Kind, str] = field(default_factory=dict)

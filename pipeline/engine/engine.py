@@ -222,7 +222,7 @@ class Engine:
         """
         row = row_for(error, self._table)
         if isinstance(error, RunPaused | RunStopped):
-            self._end_with(error)
+            self._end_with(self._with_other_way(error, row, meter.stage))
             return PutBack(work.hits)
         if isinstance(error, InDoubt):
             with self._stopped_by_rate():
@@ -236,6 +236,14 @@ class Engine:
             with self._stopped_by_rate():
                 self._refusals.refused(error.code, error.message, by_contract=isinstance(error, ItemRefused))
         return Failed(problem_of(meter.stage, error))
+
+    def _with_other_way(
+        self, error: RunPaused | RunStopped, row: Condition | None, stage: str
+    ) -> RunPaused | RunStopped:
+        """Add what a person can do whose account may not use an endpoint."""
+        if row is None or not row.denied or not (way := self._ports.endpoints.otherwise.get(Kind(stage))):
+            return error
+        return type(error)(f"{error.message}; {way}", code=error.code, request_id=error.request_id)
 
     @staticmethod
     def _says_job_is_wrong(error: CallError, row: Condition | None) -> bool:

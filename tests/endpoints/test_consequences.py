@@ -118,6 +118,7 @@ def test_each_property_of_a_code_stands_in_its_row() -> None:
         for name, row in TABLE.items()
     }
     assert {name: keys for name, keys in having.items() if keys} == {
+        "67200004": {"denied"},
         "67200007": {"daily"},
         "68300010": {"about_picture"},
         "672": {"unknown"},

@@ -170,3 +170,24 @@ def test_changed_rows_of_the_error_table_are_operational(tmp_path: Path) -> None
         assert run(path, "api.errors={http_503: {search: fail}}").exit_code == 0
     assert "http_503" in (tmp_path / "runs/job/spec.yaml").read_text()
     assert json.loads((tmp_path / "runs/job/summary.json").read_text())["items"]["tasked"] == 2
+
+
+def test_an_account_without_the_endpoint_is_told_which_do_the_same_job_and_the_line_to_write(tmp_path: Path) -> None:
+    with vendor(tmp_path, denied=frozenset({"P009", "P060"})) as server:
+        path = job(tmp_path, url=server.url, pictures=5, api={"max_in_flight": 1})
+        denied = run(path)
+        assert server.stats.calls("search") == 1
+        allowed = run(path, "search.endpoint=P060-beta", new=True)
+    assert denied.exit_code == 3
+    assert denied.items["not_started"] == 5
+    assert "P060-beta and P060 do the same job as P009" in denied.exit_reason
+    assert "write `search: {endpoint: P060-beta}` in the job file" in denied.exit_reason
+    assert (allowed.exit_code, allowed.items["settled"]) == (0, 5)
+
+
+def test_an_account_that_may_open_no_tasks_is_told_to_search_alone(tmp_path: Path) -> None:
+    with trouble(tmp_path, "create:67200004=1") as server:
+        summary = run(job(tmp_path, url=server.url, pictures=2, api={"max_in_flight": 1}))
+    assert summary.exit_code == 3
+    assert "AI39-1" in summary.exit_reason
+    assert "`task: {enabled: false}`" in summary.exit_reason

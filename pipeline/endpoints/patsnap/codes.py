@@ -28,7 +28,7 @@ ROWS: Table = {
     "67200001": both("the platform's total limit is reached", _WAIT),
     "67200002": both("more calls per second than the account allows", _SLOW),
     "67200003": both("the key, secret or token was refused", _AUTH),
-    "67200004": both("the account has no permission for this API, or its package is used up", _STOP),
+    "67200004": both("the account has no permission for this API, or its package is used up", _STOP, denied=True),
     "67200005": both("the account's balance or number of calls is used up", _PAUSE),
     "67200006": both("the account is past its validity period", _STOP),
     "67200007": both("the account's limit for today is reached", _PAUSE, daily=True),

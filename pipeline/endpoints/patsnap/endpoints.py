@@ -10,10 +10,11 @@ from pipeline.endpoints.interface import Endpoints
 from pipeline.endpoints.patsnap.ai39_1 import TaskCreation
 from pipeline.endpoints.patsnap.p009 import P009Search
 from pipeline.endpoints.patsnap.p010 import PictureUpload
-from pipeline.endpoints.patsnap.p060 import P060Search
+from pipeline.endpoints.patsnap.p060 import P060BetaSearch, P060Search
 from pipeline.endpoints.patsnap.similar_designs import Search
+from pipeline.models import Kind
 
-SEARCHES: tuple[type[Search], ...] = (P009Search, P060Search)  # the first is the default
+SEARCHES: tuple[type[Search], ...] = (P009Search, P060Search, P060BetaSearch)  # the first is the default
 ANNOUNCED = ("P061",)  # searches that a later version brings
 
 
@@ -30,7 +31,22 @@ def searches_taking(key: str) -> list[str]:
 
 def endpoints_for(search: Search, *, report_lang: str, country: list[str] | None) -> Endpoints:
     """Put together the endpoints that a run uses."""
-    return Endpoints(PictureUpload(), search, TaskCreation(report_lang, country))
+    return Endpoints(PictureUpload(), search, TaskCreation(report_lang, country), otherwise=_otherwise(search))
+
+
+def _otherwise(search: Search) -> dict[Kind, str]:
+    """Say for each kind of call what does the same job: an account has a permission for each endpoint."""
+    others = [name_of(other) for other in reversed(SEARCHES) if name_of(other) != search.endpoint]
+    return {
+        Kind.SEARCH: (
+            f"{' and '.join(others)} do the same job as {search.endpoint}, each with a permission of its own: write "
+            f"`search: {{endpoint: {others[0]}}}` in the job file, or ask the vendor for {search.endpoint}"
+        ),
+        Kind.UPLOAD: "it is P010, which takes local pictures: list them by `url`, or ask the vendor for P010",
+        Kind.CREATE: (
+            "it is AI39-1, which opens tasks: ask the vendor for it, or write `task: {enabled: false}` to search alone"
+        ),
+    }
 
 
 def _keys_of(search: type[Search]) -> set[str]:

@@ -45,6 +45,8 @@ class P060Filters(P009Filters):
 class P060Search(Search):
     """P060: similar designs (patent_type D, model 1 or 2) or utility models (U, 3 or 4)."""
 
+    PATH: ClassVar[str] = "/search/patent/image-single"
+
     endpoint: Literal["P060"]
     filters: P060Filters = P060Filters()
     model: Literal[1, 2, 3, 4] = 1
@@ -66,7 +68,15 @@ class P060Search(Search):
     def request(self, asked: str) -> Request:
         """Search the picture at a URL: everything goes into the JSON body."""
         body = msgspec.json.encode({"url": asked, **self.params})
-        return Request(Kind.SEARCH, "POST", "/search/patent/image-single", body=body, content_type="application/json")
+        return Request(Kind.SEARCH, "POST", self.PATH, body=body, content_type="application/json")
 
     def _other_patents(self) -> str:
         return "utility models" if self.patent_type == "D" else "designs"
+
+
+class P060BetaSearch(P060Search):
+    """P060's beta: it first makes a drawing of the picture as patents show it, for designs of the US and the EU."""
+
+    PATH: ClassVar[str] = "/search/patent/image-single/beta"
+
+    endpoint: Literal["P060-beta"]  # type: ignore[assignment]  # the name is what tells them apart

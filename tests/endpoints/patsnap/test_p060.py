@@ -2,7 +2,7 @@
 
 import json
 
-from pipeline.endpoints.patsnap.p060 import P060Filters, P060Search
+from pipeline.endpoints.patsnap.p060 import P060BetaSearch, P060Filters, P060Search
 
 
 def test_a_p060_request_is_a_json_body_with_typed_values() -> None:
@@ -31,3 +31,11 @@ def test_links_are_asked_for_as_https_unless_the_job_says_otherwise() -> None:
 def test_the_codes_and_the_query_of_today_are_taken() -> None:
     filters = P060Filters(legal_status=[12, 17, 18, 19, 20, 25, 1], query_text="TACD: chair")  # type: ignore[arg-type]
     assert filters.asked() == {"legal_status": "12,17,18,19,20,25,1", "query_text": "TACD: chair"}
+
+
+def test_beta_takes_the_same_parameters_at_a_path_of_its_own() -> None:
+    filters = P060Filters(country=["US"])
+    plain = P060Search(endpoint="P060", filters=filters).request("https://a.example/1.jpg")
+    beta = P060BetaSearch(endpoint="P060-beta", filters=filters).request("https://a.example/1.jpg")
+    assert (beta.path, beta.body) == ("/search/patent/image-single/beta", plain.body)
+    assert beta.path == f"{plain.path}/beta"
