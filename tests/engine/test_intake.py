@@ -14,6 +14,7 @@ from pipeline.errors import SpecError
 from pipeline.journal.journal import Journal
 from pipeline.models import Calls, Item, Problem, State
 from tests.support.fakes import item, look, open_journal, states, work_of
+from tests.support.processes import PATIENCE_S
 
 pytestmark = pytest.mark.anyio
 
@@ -74,7 +75,7 @@ async def test_nobody_waits_for_more_once_all_are_in(tmp_path: Path) -> None:
     async with open_journal(tmp_path) as journal:
         known = intake([], journal)
         known.skip()
-        with anyio.fail_after(5):
+        with anyio.fail_after(PATIENCE_S):
             await known.more()
         assert known.done
 

@@ -110,8 +110,10 @@ def test_run_whose_disk_fails_at_any_call_loses_nothing(calls: list[str], how: s
             assert error is None or known, (where, error)
             assert wrong_after(base, tape) == [], where
             shutil.rmtree(base / RUN.parts[0])
-    assert ended["JournalError"] > ended["OSError"] + ended["NoneType"]
-    assert {"write", "open", "sqlite write", "commit"} <= set(hit)
+    assert {"open", "commit"} <= set(hit)
+    if every == 1:
+        assert ended["JournalError"] > ended["OSError"] + ended["NoneType"]
+        assert {"write", "open", "sqlite write", "commit"} <= set(hit)
 
 
 def test_journal_that_failed_is_not_written_again() -> None:

@@ -16,6 +16,7 @@ from pipeline.errors import SpecError
 from pipeline.sandbox.faults import FaultPlan
 from pipeline.sandbox.server import SandboxServer
 from tests.support.fixtures import Settings, Start
+from tests.support.processes import PATIENCE_S
 from tests.support.sandbox_calls import search
 
 
@@ -116,7 +117,7 @@ async def test_a_kept_connection_can_be_closed_without_a_word(start: Start) -> N
     async with stream:
         await stream.send(b"GET /nothing HTTP/1.1\r\nHost: sandbox\r\n\r\n")
         received = b""
-        with anyio.fail_after(30), suppress(anyio.EndOfStream):
+        with anyio.fail_after(PATIENCE_S), suppress(anyio.EndOfStream):
             while True:
                 received += await stream.receive()
     assert received.startswith(b"HTTP/1.1 200")

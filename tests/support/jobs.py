@@ -66,19 +66,6 @@ def started(
         yield process
 
 
-def start(*arguments: str | Path, cwd: Path, **environment: str) -> subprocess.Popen[str]:
-    """Start the command line in a process of its own, which the caller has to end."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "pipeline", *map(str, arguments)],
-        cwd=cwd,
-        env={**os.environ, **environment},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
 def pipeline(
     *arguments: str | Path, cwd: Path, code: str | None = None, **environment: str
 ) -> subprocess.CompletedProcess[str]:
@@ -92,4 +79,4 @@ def _command(arguments: Sequence[str | Path], code: str | None) -> Sequence[str 
     return python(f"import os, sys\nfrom pipeline.cli import main as cli\n{code}", *arguments)
 
 
-__all__ = ["ACCOUNT", "FaultPlan", "drawings", "job", "lines", "pipeline", "start", "started", "vendor"]
+__all__ = ["ACCOUNT", "FaultPlan", "drawings", "job", "lines", "pipeline", "started", "vendor"]

@@ -3,8 +3,6 @@
 import json
 import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +10,7 @@ import pytest
 
 import pipeline
 from pipeline.endpoints.patsnap.endpoints import SEARCHES, name_of, searches_taking
+from tests.support.processes import completed, python
 
 MODULE = """
 from typing import Literal
@@ -108,8 +107,7 @@ def third(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         text = text.replace(old, new)
     (vendor / "endpoints.py").write_text(text)
     (root / "job.yaml").write_text(JOB)
-    command = [sys.executable, "-c", SCRIPT, json.dumps(list(FAULTS))]
-    done = subprocess.run(command, cwd=root, env={"PATH": os.defpath}, capture_output=True, text=True, timeout=120)
+    done = completed(python(SCRIPT, json.dumps(list(FAULTS))), cwd=root, env={"PATH": os.defpath})
     assert done.returncode == 0, done.stderr
     found: dict[str, Any] = json.loads(done.stdout)
     return found
