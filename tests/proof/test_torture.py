@@ -27,28 +27,34 @@ SEED = 5
 
 # What the run directory's own files are written with; the rest is the journal's, and ends with JournalError.
 _AROUND = ("open", "fsync", "rename", "unlink", "mkdir")
+_TAKES_NO_ROOM = ("unlink", "fsync", "fdatasync", "sqlite sync", "sqlite delete", "commit")
 
 
 class Saboteur:
-    """Lets the nth call fail; a disk that is full stays full."""
+    """Lets one call fail, the nth of all or the first of a name; a disk that is full stays full. `hit` names the call.
 
-    def __init__(self, n: int, how: str) -> None:
+    Threads decide which call is the nth, so only a name says for certain what fails.
+    """
+
+    def __init__(self, at: int | str, how: str) -> None:
         self.calls: list[str] = []
         self.hit = ""
-        self._n = n
+        self._at = at
         self._how = how
 
     def __call__(self, name: str) -> str:
         number = len(self.calls)
         self.calls.append(name)
-        if number < self._n or (number > self._n and self._how == "eio"):
+        first = not self.hit
+        if first:
+            if self._at not in (number, name):
+                return ""
+            self.hit = name
+        elif self._how == "eio" or name in _TAKES_NO_ROOM:
             return ""
-        if number > self._n and name in ("unlink", "fsync", "fdatasync", "sqlite sync", "sqlite delete", "commit"):
-            return ""  # what takes no room goes on
-        self.hit = self.hit or name
-        if name not in ("write", "sqlite write"):
-            return "eio" if self._how == "eio" else "enospc"
-        return "short" if self._how == "short" and number == self._n else "eio" if self._how == "eio" else "enospc"
+        if self._how == "eio":
+            return "eio"
+        return "short" if self._how == "short" and first and name in ("write", "sqlite write") else "enospc"
 
 
 def tortured(base: Path, saboteur: Saboteur) -> tuple[Tape, BaseException | None]:
@@ -98,12 +104,12 @@ def calls() -> list[str]:
 def test_run_whose_disk_fails_at_any_call_loses_nothing(calls: list[str], how: str, every: int) -> None:
     ended: Counter[str] = Counter()
     hit: Counter[str] = Counter()
-    for n in sorted({*range(0, len(calls), every), *(calls.index(name) for name in set(calls))}):
+    for at in (*range(0, len(calls), every), *sorted(set(calls))):
         with fast_folder() as name:
             base = Path(name)
-            saboteur = Saboteur(n, how)
+            saboteur = Saboteur(at, how)
             tape, error = tortured(base, saboteur)
-            where = f"call {n} of {len(calls)}, {how} at {saboteur.hit}"
+            where = f"call {at} of {len(calls)}, {how} at {saboteur.hit}"
             ended[type(error).__name__] += 1
             hit[saboteur.hit] += 1
             known = isinstance(error, JournalError) or (isinstance(error, OSError) and saboteur.hit in _AROUND)
