@@ -11,6 +11,7 @@
     |   |-- ItemRefused           this item fails, the run goes on
     |   |-- InDoubt               a create that may have been executed: never sent again unless the job says so
     |   |-- RunPaused       4     balance, daily limit, budget, vendor down: stop now, `run` again later
+    |   |   `-- SystemLimit 5     no open files or memory left here for another connection
     |   `-- RunStopped      3     credentials, permission, broken contract: a person must look
     |-- GivenUp                   a CallError, and what it means for the run beside its item
     |-- Stopping                  the run is ending, the call was not sent
@@ -50,6 +51,7 @@ class Code(StrEnum):
     REPAIRED = "repaired"  # the journal was repaired, and cannot say whether a create was executed
     SAME_PICTURE = "same_picture"  # another item with the same picture is open
     STALE = "stale"  # a connection became too old before its call's turn
+    SYSTEM_LIMIT = "system_limit"  # this machine has no more open files or memory for connections
     TASK_TWICE = "task_twice"  # a create was answered with the task of another item
     UNKNOWN_CODES = "unknown_codes"  # too many answers had codes that are not documented
     VENDOR_DOWN = "vendor_down"  # most calls fail, and waiting did not help
@@ -183,6 +185,12 @@ class RunPaused(CallError):
     """A reason to end the run although nothing is wrong with the job: `run` again later."""
 
     exit_code = 4
+
+
+class SystemLimit(RunPaused):
+    """A limit of this machine that keeps calls from being sent; no fault of the vendor's."""
+
+    exit_code = 5
 
 
 class RunStopped(CallError):

@@ -23,6 +23,7 @@ ON_DISK = {
     "repaired",
     "same_picture",
     "stale",
+    "system_limit",
     "unknown_codes",
     "vendor_down",
 }

@@ -21,6 +21,7 @@ import aiohttp
 from yarl import URL
 
 from pipeline.calls.connection import Proofs
+from pipeline.calls.machine import raise_if_of_this_machine
 from pipeline.endpoints.interface import Answer, Refusal, Request
 from pipeline.errors import Code, PipelineError, RunStopped, SpecError
 from pipeline.models import Kind
@@ -155,6 +156,8 @@ class Transport:
             raise
         except (aiohttp.ClientError, OSError, ValueError, EOFError) as exc:
             if not exchange.overdue:
+                if not attempt.sent:
+                    raise_if_of_this_machine(exc)
                 # `from None`: aiohttp's errors carry the URL, and the URL carries the apikey (found in 5 of 7 kinds).
                 raise _translated(exc, sent=attempt.sent) from None
         else:

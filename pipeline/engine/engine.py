@@ -138,13 +138,14 @@ class Engine:
         With `doubtful`, work on those in doubt that may be created once more.
         """
         waiting = self._ports.ledger.waiting
+        most = min(self._ports.spec.max_in_flight, self._ports.most)
         order = Order(waiting, self._intake, self._tally, now=self._ports.now, ended=self._has_ended)
         async with aclosing(order.doubtful() if doubtful else order.items()) as items:
             queue = Queue(items, limit)
             async with anyio.create_task_group() as workers:
                 if not self._intake.done:
                     workers.start_soon(self._take_in)
-                workers.start_soon(self._work, queue, workers, self._ports.spec.max_in_flight)
+                workers.start_soon(self._work, queue, workers, most)
         if self._journal_error is not None:
             raise self._journal_error
         return queue.begun
@@ -261,8 +262,12 @@ class Engine:
 
     def _end_with(self, error: RunPaused | RunStopped) -> None:
         # A budget that is used up ends each item at its own next call; calls that are reserved already still go.
-        end = self.stop_intake if error.code == Code.BUDGET else self.stop_calls
-        end(error)
+        if error.code == Code.BUDGET:
+            self.stop_intake(error)
+        elif error.code == Code.SYSTEM_LIMIT:  # the connections that there are may do for creates of what is searched
+            self.drain(error)
+        else:
+            self.stop_calls(error)
 
 
 def _task_twice(task_id: str, owner: str, request_id: str | None) -> InDoubt:

@@ -23,6 +23,7 @@ class Ports:
     ledger         the durable state
     read_picture   reads and checks a local picture; it blocks, so it runs in a thread
     now, steady    the wall clock (epoch seconds), and one that is never set and counts sleep
+    most           items at once at most, whatever the job says: the system may not allow as many open files
     reading        lets only a few pictures be read at once: each may hold 100 million pixels
     """
 
@@ -33,4 +34,5 @@ class Ports:
     read_picture: Callable[[str], Picture]
     now: Callable[[], float] = time.time
     steady: Callable[[], float] = steady
+    most: int = 10_000
     reading: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(4))

@@ -52,6 +52,7 @@ from pipeline.system.clock import Clocks, iso, steady
 from pipeline.system.event_log import run_log
 from pipeline.system.files import write_whole
 from pipeline.system.interpreter import tuned
+from pipeline.system.open_files import make_room
 
 _log = logging.getLogger(__name__)
 
@@ -193,13 +194,25 @@ async def _work(
         read = functools.partial(read_picture, spec.root_path)
         tally = await journal.begin()
         endpoints = endpoints_for(spec.search, report_lang=spec.task.report_lang, country=spec.task.country)
-        engine = Engine(Ports(spec, endpoints, client, journal, read), intake, records, tally=tally)
+        most = _most_at_once(spec, options)
+        engine = Engine(Ports(spec, endpoints, client, journal, read, most=most), intake, records, tally=tally)
         gauges = Gauges(spec, engine, client, journal)
         heartbeat = Heartbeat(engine, client, journal, folder=place.folder)
         require_room(place.folder, sum(tally.get(state, 0) for state in WAITING))
         with ballast(place.folder):
             await _drive(engine, heartbeat, gauges, options, drain_s=spec.api.drain_s)
     return engine, client.stats
+
+
+def _most_at_once(spec: JobSpec, options: RunOptions) -> int:
+    """Return how many items the system has open files for; say so when the job asks for more."""
+    most = make_room(spec.max_in_flight)
+    if most < spec.max_in_flight:
+        options.say(
+            f"only {most:,} of {spec.max_in_flight:,} items at once: this system allows no more open files; "
+            f"`ulimit -n` and its hard limit show how many"
+        )
+    return most
 
 
 def _client(job: Job, options: RunOptions, transport: Transport, part: Part) -> Client:
