@@ -4,6 +4,7 @@ import sys
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, NamedTuple, TextIO
 
@@ -16,10 +17,12 @@ from rich.text import Text
 from pipeline.cli.errors import printable, say
 from pipeline.models import OPEN, SETTLED, Kind, State
 from pipeline.results.summary import RunSummary, to_json
-from pipeline.run.progress import Flow, Observer, Progress
+from pipeline.run.options import RunOptions
+from pipeline.run.progress import Flow, Progress
 from pipeline.system.wording import duration
 
 PLAIN_EVERY_S = 10.0
+_PREPARING = "preparing the sandbox's gallery, once"
 
 
 class Output(NamedTuple):
@@ -30,7 +33,7 @@ class Output(NamedTuple):
 
 
 @contextmanager
-def observing(output: Output) -> Iterator[Observer | None]:
+def observing(output: Output) -> Iterator["PlainLines | LiveTable | None"]:
     """Yield the display of a run until the block ends: a table on a terminal, lines elsewhere, none when quiet."""
     if output.quiet:
         yield None
@@ -41,6 +44,13 @@ def observing(output: Output) -> Iterator[Observer | None]:
             yield table
     else:
         yield PlainLines(sys.stderr)
+
+
+def shown(options: RunOptions, display: "PlainLines | LiveTable | None") -> RunOptions:
+    """Return the options of a run that this display shows."""
+    if display is None:
+        return replace(options, say=say)
+    return replace(options, say=say, observer=display, preparing=display.prepare)
 
 
 def counts(progress: Progress) -> dict[str, int]:
@@ -94,6 +104,11 @@ class PlainLines:
         self._stream = stream
         self._next = time.monotonic() + PLAIN_EVERY_S
 
+    def prepare(self, done: int, total: int) -> None:
+        """Say once that the sandbox's gallery is prepared."""
+        if not done:
+            print(f"{_PREPARING}: {total:,} drawings", file=self._stream, flush=True)
+
     def update(self, progress: Progress) -> None:
         """Print a line when it is time."""
         if time.monotonic() >= self._next:
@@ -113,6 +128,10 @@ class LiveTable:
 
     def __exit__(self, *_: object) -> None:
         self._live.stop()
+
+    def prepare(self, done: int, total: int) -> None:
+        """Draw how far the preparation of the sandbox's gallery is."""
+        self._live.update(Text(f"{_PREPARING}: {done:,} of {total:,} drawings"))
 
     def update(self, progress: Progress) -> None:
         """Draw the run as it is now."""

@@ -8,8 +8,11 @@ from pipeline.job.schema import JobSpec
 
 
 @contextmanager
-def address(spec: JobSpec, folder: Path) -> Iterator[str]:
-    """Yield the vendor's address; for the sandbox, start one in a thread of its own until the block ends."""
+def address(spec: JobSpec, folder: Path, preparing: Callable[[int, int], None]) -> Iterator[str]:
+    """Yield the vendor's address; for the sandbox, start one in a thread of its own until the block ends.
+
+    The first one on a machine takes seconds: `preparing` is called meanwhile, with the drawings done and all of them.
+    """
     if not spec.sandbox:
         yield spec.api.base_url
         return
@@ -19,7 +22,10 @@ def address(spec: JobSpec, folder: Path) -> Iterator[str]:
     from pipeline.sandbox.settings import SandboxSettings
 
     settings = SandboxSettings(
-        folder=folder / "sandbox", cache_dir=user_cache_path("infringement-pipeline"), stand_ins=spec.rehearsal
+        folder=folder / "sandbox",
+        cache_dir=user_cache_path("infringement-pipeline"),
+        stand_ins=spec.rehearsal,
+        preparing=preparing,
     )
     with SandboxServer(settings) as server:
         yield server.url

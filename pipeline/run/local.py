@@ -94,7 +94,7 @@ class LocalExecutor:
             with (
                 _locked(job, options) as (folder, part),
                 run_log(folder / LOG),
-                address(job.spec, folder) as url,
+                address(job.spec, folder, options.preparing) as url,
                 tuned(),
             ):
                 return anyio.run(_run, job, options, _Place(folder, url, part))

@@ -38,6 +38,9 @@ class RunOptions:
     wait_quota: bool = False  # wait for the daily limit to be lifted instead of ending the run
     say: Callable[[str], None] = lambda _: None  # called with a line that a person should read at once
     observer: Observer | None = None
+    preparing: Callable[[int, int], None] = lambda done, total: (
+        None
+    )  # called while the sandbox prepares its gallery, with the drawings done and all of them
     on_sent: Callable[[Kind, float], None] | None = (
         None  # called for every paid call as it leaves, with the loop's time
     )

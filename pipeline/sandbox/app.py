@@ -97,7 +97,7 @@ class _Vendor:
             shape=settings.token_shape,
             clock=settings.clock,
         )
-        gallery = load_gallery(settings.gallery, settings.cache_dir)
+        gallery = load_gallery(settings.gallery, settings.cache_dir, settings.preparing)
         self._searcher = Searcher(gallery, self._pictures, clock=settings.clock)
         self._tasks = TaskLog(settings.folder, clock=settings.clock)
 

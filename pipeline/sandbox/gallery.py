@@ -6,7 +6,7 @@ index of a gallery is computed once and kept as a file, or computed in each proc
 
 import hashlib
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,9 +100,12 @@ class Gallery:
         return f"<Gallery of {len(self.files)} drawings>"
 
     @classmethod
-    def load(cls, folder: Path, cache_dir: Path | None) -> "Gallery":
+    def load(
+        cls, folder: Path, cache_dir: Path | None, preparing: Callable[[int, int], None] = lambda done, total: None
+    ) -> "Gallery":
         """Index every PNG and JPEG of a folder, or read the index kept in `cache_dir`.
 
+        While they are indexed, which takes seconds, `preparing` is called with the number of those done and of all.
         Raises FileNotFoundError for a folder without drawings and NotAPicture for a drawing that cannot be decoded. A
         cache that is broken or cannot be written is no error.
         """
@@ -114,7 +117,7 @@ class Gallery:
         kept = cache_dir / f"gallery-{_digest(drawings)}.npy" if cache_dir else None
         index = _read_index(kept, len(drawings)) if kept else None
         if index is None:
-            index = _build_index(drawings)
+            index = _build_index(drawings, preparing)
             if kept:
                 _keep_index(kept, index)
         return cls(list(drawings), index)
@@ -163,9 +166,10 @@ def _digest(drawings: dict[str, bytes]) -> str:
     return digest.hexdigest()[:32]
 
 
-def _build_index(drawings: dict[str, bytes]) -> NDArray[np.float32]:
+def _build_index(drawings: dict[str, bytes], preparing: Callable[[int, int], None]) -> NDArray[np.float32]:
     index = np.empty((len(drawings), SIZE), np.float32)
     for row, (name, data) in enumerate(drawings.items()):
+        preparing(row, len(drawings))
         try:
             index[row] = describe(data)[0]
         except NotAPicture as exc:

@@ -27,6 +27,9 @@ _LINK = "@link@"
 _NO_WORD = re.compile(r"\b[A-Z_]+:|\bAND\b|[()\"]")
 _KEPT_ANSWER_BYTES = 64 * 2**20
 _KEPT_FEATURES = 2048
+_KEPT_GALLERIES = 4
+
+_galleries: dict[Path, Gallery] = {}
 
 
 class _Look(NamedTuple):
@@ -156,10 +159,14 @@ class _KeptAnswers:
             self._bytes -= self._answers.popitem(last=False)[1].size
 
 
-@lru_cache(maxsize=4)
-def load_gallery(folder: Path, cache_dir: Path | None) -> Gallery:
-    """Load a gallery once in a process; it never changes."""
-    return Gallery.load(folder, cache_dir)
+def load_gallery(folder: Path, cache_dir: Path | None, preparing: Callable[[int, int], None]) -> Gallery:
+    """Load a gallery once in a process; it never changes. `preparing`: see `Gallery.load`."""
+    gallery = _galleries.get(folder)
+    if gallery is None:
+        gallery = _galleries[folder] = Gallery.load(folder, cache_dir, preparing)
+        while len(_galleries) > _KEPT_GALLERIES:
+            del _galleries[next(iter(_galleries))]
+    return gallery
 
 
 def read_wanted(search: SearchP009 | SearchP060) -> Wanted:

@@ -33,6 +33,7 @@ class SandboxSettings:
     clock: the wall clock in seconds since the epoch, for expiries and days; `qps` is measured by a steady one
     gallery, products: folders of pictures, by default the shipped ones
     cache_dir: keeps the gallery's index between processes; None keeps none
+    preparing: called with the drawings done and all of them while the index is made
     """
 
     folder: Path
@@ -55,6 +56,7 @@ class SandboxSettings:
     gallery: Path = field(default_factory=lambda: resource("gallery"))
     products: Path = field(default_factory=lambda: resource("products"))
     cache_dir: Path | None = None
+    preparing: Callable[[int, int], None] = lambda done, total: None
 
     def __post_init__(self) -> None:
         low, high = self.latency_range_s

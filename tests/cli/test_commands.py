@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.cli import main as cli
+from pipeline.sandbox import searching, settings
 from pipeline.sandbox.resources import resource
 from tests.support.jobs import ACCOUNT, job, lines, pipeline, vendor
 from tests.support.terminal import on_a_terminal
@@ -267,3 +268,14 @@ def test_the_sandbox_without_numpy_says_what_to_install(folder: Path) -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=folder)
     assert done.returncode == 2
     assert done.stderr.strip() == "The sandbox needs numpy: pip install 'numpy>=2,<3'"
+
+
+def test_the_first_run_on_a_sandbox_says_that_it_prepares_the_gallery_and_the_next_does_not(
+    folder: Path, small_gallery: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
+    monkeypatch.setattr(settings, "resource", lambda name: small_gallery if name == "gallery" else resource(name))
+    monkeypatch.setattr(searching, "_galleries", {})
+    assert "once: 12 drawings" in call(capsys, "run", "good.yaml")[2]
+    monkeypatch.setattr(searching, "_galleries", {})  # as in another process
+    assert "once" not in call(capsys, "run", "good.yaml", "--new")[2]

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from pipeline.cli import screen
-from pipeline.cli.screen import PLAIN_EVERY_S, Output, PlainLines, counts, one_line, show_summary
+from pipeline.cli.screen import PLAIN_EVERY_S, LiveTable, Output, PlainLines, counts, one_line, show_summary
 from pipeline.models import PAID, Kind, State
 from pipeline.results.record import RecordLines
 from pipeline.results.summary import Figures, RunSummary, build_summary, item_counts, to_json
@@ -113,3 +114,18 @@ def test_without_a_terminal_a_line_comes_every_ten_seconds(monkeypatch: pytest.M
     for now[0] in (1.0, 9.9, PLAIN_EVERY_S, 10.3, 2 * PLAIN_EVERY_S):
         lines.update(progress())
     assert len(stream.getvalue().splitlines()) == 2
+
+
+def test_the_preparation_of_the_gallery_is_one_plain_line() -> None:
+    stream = io.StringIO()
+    lines = PlainLines(stream)
+    for done in range(3):
+        lines.prepare(done, 3)
+    assert stream.getvalue() == "preparing the sandbox's gallery, once: 3 drawings\n"
+
+
+def test_on_a_terminal_the_preparation_of_the_gallery_counts() -> None:
+    stream = io.StringIO()
+    with LiveTable(Console(file=stream, force_terminal=True, width=100)) as table:
+        table.prepare(120, 432)
+    assert "preparing the sandbox's gallery, once: 120 of 432 drawings" in stream.getvalue()

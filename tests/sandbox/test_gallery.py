@@ -193,3 +193,10 @@ def test_a_broken_drawing_is_named(folder: Path) -> None:
     (folder / "chair-0-1.png").write_bytes(b"torn")
     with pytest.raises(NotAPicture, match=r"chair-0-1\.png"):
         Gallery.load(folder, None)
+
+
+def test_making_the_index_says_how_far_it_is_and_a_kept_one_says_nothing(small_gallery: Path, tmp_path: Path) -> None:
+    told: list[tuple[int, int]] = []
+    for _ in range(2):
+        Gallery.load(small_gallery, tmp_path, lambda done, total: told.append((done, total)))
+    assert told == [(done, 12) for done in range(12)]

@@ -3,8 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from pipeline.cli.errors import say
-from pipeline.cli.screen import Output, observing, show_lines, show_summary
+from pipeline.cli.screen import Output, observing, show_lines, show_summary, shown
 from pipeline.results.reading import read_records
 from pipeline.run.load import load
 from pipeline.run.local import LocalExecutor
@@ -17,8 +16,8 @@ def demo_command(output: Output, *, new: bool) -> int:
     """Run the shipped job on the shipped pictures, into ./runs; return the exit code."""
     path, pictures = resource("demo.yaml"), resource("products").parent
     job = load(path, overrides=[f"root={pictures}", "output.dir=runs"])
-    with observing(output) as observer:
-        summary = LocalExecutor().run(job, RunOptions(new=new, observer=observer, say=say))
+    with observing(output) as display:
+        summary = LocalExecutor().run(job, shown(RunOptions(new=new), display))
     show_summary(summary, output)
     if summary.items["settled"]:
         show_lines([score_against_truth(_first_hits(Path(summary.results).parent), resource("truth.json"))])

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pipeline.cli.asking import ask, on_a_terminal
 from pipeline.cli.errors import say
-from pipeline.cli.screen import Output, observing, show_summary
+from pipeline.cli.screen import Output, observing, show_summary, shown
 from pipeline.offline.opening import find_run
 from pipeline.offline.retry import Wanted, select
 from pipeline.run.load import load_again
@@ -28,8 +28,8 @@ def retry_command(
         ask(text)
     else:
         say(text)
-    with observing(output) as observer:
-        options = replace(options, again=selection.again(run), observer=observer, say=say)
+    with observing(output) as display:
+        options = replace(shown(options, display), again=selection.again(run))
         summary = LocalExecutor().run(job, options)
     show_summary(summary, output)
     return summary.exit_code

@@ -1,11 +1,10 @@
 """`run`."""
 
-from dataclasses import replace
 from pathlib import Path
 
 from pipeline.cli.asking import ask, on_a_terminal
 from pipeline.cli.errors import say
-from pipeline.cli.screen import Output, observing, show_summary
+from pipeline.cli.screen import Output, observing, show_summary, shown
 from pipeline.offline.plan import make_plan
 from pipeline.run.load import Job, load
 from pipeline.run.local import LocalExecutor
@@ -19,8 +18,8 @@ def run_command(path: Path, overrides: list[str], options: RunOptions, output: O
         say(f"note: {remark}")
     if not yes and not job.spec.sandbox and on_a_terminal():
         _ask(job, new=options.new)
-    with observing(output) as observer:
-        summary = LocalExecutor().run(job, replace(options, observer=observer, say=say))
+    with observing(output) as display:
+        summary = LocalExecutor().run(job, shown(options, display))
     show_summary(summary, output)
     return summary.exit_code
 

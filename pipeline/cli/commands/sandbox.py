@@ -1,10 +1,12 @@
 """`sandbox`."""
 
 import signal
+import sys
 import threading
 from typing import Any
 
 from pipeline.cli.errors import say
+from pipeline.cli.screen import PlainLines
 from pipeline.errors import SpecError
 
 
@@ -22,6 +24,7 @@ def sandbox_command(*, port: int, faults: str, denied: str, omitted: str, **othe
             denied=frozenset(_names(denied)),
             omit_headers=tuple(_names(omitted)),
             cache_dir=user_cache_path("infringement-pipeline"),
+            preparing=PlainLines(sys.stderr).prepare,
             **others,
         )
     except ValueError as exc:
