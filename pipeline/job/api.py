@@ -11,9 +11,9 @@ from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag,
 
 from pipeline.endpoints.consequences import CLASSES, DEFAULT_ATTEMPTS, Override, Table, fault_of
 from pipeline.endpoints.parameters import Strict, not_yet
-from pipeline.endpoints.patsnap.codes import ROWS, row_of, row_of_recorded, table_with
+from pipeline.endpoints.patsnap.codes import MAX_ANSWER_S, ROWS, row_of, row_of_recorded, table_with
 from pipeline.job.checks import check_base_url, check_qps, check_time_of_day, check_url, read_time_of_day
-from pipeline.models import Kind
+from pipeline.models import PAID, Kind
 
 Qps = Annotated[int | float, AfterValidator(check_qps)]
 
@@ -40,6 +40,18 @@ class BudgetSpec(Strict):
     search_calls: Annotated[int, Field(ge=0)] | None = None
     create_calls: Annotated[int, Field(ge=0)] | None = None
     upload_calls: Annotated[int, Field(ge=0)] | None = None
+
+
+Patience = Annotated[int | float, Field(ge=1, le=600)]
+
+
+class TimeoutSpec(Strict):
+    """Seconds to wait for a whole answer, from the send on. One that comes later is lost, though it may be paid."""
+
+    search: Patience = 15
+    create: Patience = 60
+    upload: Patience = 60
+    query: Patience = Field(default=15, description="Of reports, which a later version collects")
 
 
 class RetryInDoubt(Strict):
@@ -133,6 +145,7 @@ class ApiSpec(Strict):
         default=False, description="With base_url sandbox: drawn pictures stand for URLs; --rehearse sets both"
     )
     qps: EachOrAll = 5
+    timeout_s: TimeoutSpec = TimeoutSpec()
     max_in_flight: Annotated[int, Field(ge=1, le=10_000)] | None = None
     budget: BudgetSpec = BudgetSpec()
     on_in_doubt: OnInDoubt = "hold"
@@ -172,6 +185,10 @@ class ApiSpec(Strict):
         """Return the calls a second that are allowed for a kind of call."""
         return float(getattr(self.qps, kind.value) if isinstance(self.qps, QpsSpec) else self.qps)
 
+    def timeouts(self) -> dict[Kind, float]:
+        """Return how long to wait for the answer to each kind of paid call."""
+        return {kind: float(getattr(self.timeout_s, kind.value)) for kind in PAID}
+
     def budget_of(self, kind: Kind) -> int | None:
         """Return the most calls of a kind in the life of a run directory; None when there is no limit."""
         value: int | None = getattr(self.budget, f"{kind.value}_calls")
@@ -203,4 +220,12 @@ class ApiSpec(Strict):
 
     def warnings(self) -> list[str]:
         """List what is allowed but probably not meant."""
-        return [text for name, row in self.errors.items() for text in row.warnings(name)]
+        short = [
+            f"api.timeout_s.{kind.value}: {seconds:g} s is less than the vendor may need ({MAX_ANSWER_S} s): {loss}"
+            for kind, seconds in self.timeouts().items()
+            for loss in ["creates would end in doubt" if kind is Kind.CREATE else "calls would be paid twice"]
+            if seconds < MAX_ANSWER_S
+        ]
+        if "query" in self.timeout_s.model_fields_set and self.timeout_s.query != TimeoutSpec().query:
+            short.append("api.timeout_s.query: this version collects no reports, so it says nothing yet")
+        return [*short, *(text for name, row in self.errors.items() for text in row.warnings(name))]

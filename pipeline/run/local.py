@@ -20,7 +20,7 @@ from pipeline.calls.client import Client
 from pipeline.calls.limiter import Limiter
 from pipeline.calls.pauses import QuotaGate
 from pipeline.calls.stats import Stats
-from pipeline.calls.transport import Transport, open_transport
+from pipeline.calls.transport import PATIENCE_S, Transport, open_transport
 from pipeline.endpoints.patsnap.endpoints import endpoints_for
 from pipeline.engine.engine import Engine
 from pipeline.engine.intake import Intake
@@ -189,7 +189,10 @@ async def _work(
 ) -> tuple[Engine, Stats]:
     """Work on the items until nothing more can be done; return the engine and the counts of calls."""
     spec = job.spec
-    async with open_transport(place.base_url, proxy=spec.api.proxy, ca_file=spec.api.ca_file) as transport:
+    patience_s = {**PATIENCE_S, **spec.api.timeouts()}
+    async with open_transport(
+        place.base_url, proxy=spec.api.proxy, ca_file=spec.api.ca_file, patience_s=patience_s
+    ) as transport:
         client = _client(job, options, transport, place.part)
         read = functools.partial(read_picture, spec.root_path)
         tally = await journal.begin()

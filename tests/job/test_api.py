@@ -191,3 +191,22 @@ def test_every_code_that_the_vendor_may_send_can_be_named(load: Load, code: str)
 def test_each_fault_about_doubts_is_one_true_line(faults: Faults, written: str, lines: list[str]) -> None:
     found = [line.removeprefix("job.yaml:") for line in faults(f"{MINIMAL}api: {{on_in_doubt: {written}}}")]
     assert found == lines
+
+
+def test_the_patience_for_answers_is_what_it_was_unless_a_job_says_otherwise(load: Load) -> None:
+    assert load(MINIMAL).api.timeouts() == {Kind.UPLOAD: 60.0, Kind.SEARCH: 15.0, Kind.CREATE: 60.0}
+    spec = load(MINIMAL + "api: {timeout_s: {search: 45, create: 90.5}}\n")
+    assert spec.api.timeouts() == {Kind.UPLOAD: 60.0, Kind.SEARCH: 45.0, Kind.CREATE: 90.5}
+
+
+@pytest.mark.parametrize("wrong", ["0", "0.9", "601", "-1", "'15'"])
+def test_a_patience_out_of_range_is_refused(faults: Faults, wrong: str) -> None:
+    (fault,) = faults(f"{MINIMAL}api: {{timeout_s: {{search: {wrong}}}}}\n")
+    assert "api.timeout_s.search" in fault
+
+
+def test_a_patience_shorter_than_the_longest_answer_is_remarked_on(load: Load) -> None:
+    remarks = warnings(load(f"{MINIMAL}api: {{timeout_s: {{create: 5, search: 9, query: 30}}}}\n"))
+    assert any("api.timeout_s.create: 5 s" in remark and "in doubt" in remark for remark in remarks)
+    assert any("api.timeout_s.search: 9 s" in remark and "paid twice" in remark for remark in remarks)
+    assert any("api.timeout_s.query" in remark and "no reports" in remark for remark in remarks)
