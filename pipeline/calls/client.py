@@ -136,6 +136,8 @@ class Client:
                 await self._endings.sleep(kind, pause_s)
             else:
                 self._health.answered(kind)
+                if this.answer is not None:
+                    self.stats.granted(kind, this.answer.headers)
                 return result
             finally:
                 self._health.done(this.probed)

@@ -1,11 +1,13 @@
 """Counts of the calls that this process sent, and of what the vendor billed for them."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from pipeline.models import Kind
 
-_AMOUNT = re.compile(r"[0-9]{0,12}\.?[0-9]{0,6}")
+AMOUNT = "x-openapi-amount"  # the header of what an answer was billed
+_NUMBER = re.compile(r"[0-9]{0,12}\.?[0-9]{0,6}")
 
 
 @dataclass(slots=True)
@@ -16,14 +18,24 @@ class Stats:
     too_fast  attempts per kind that the vendor refused for speed
     retried   attempts that followed a failed one of the same call
     units     the units that the vendor says it billed
+    answers   searches and creates that were granted
+    said      of them, those that said how many units were billed
     """
 
     sent: dict[Kind, int] = field(default_factory=lambda: dict.fromkeys(Kind, 0))
     too_fast: dict[Kind, int] = field(default_factory=lambda: dict.fromkeys(Kind, 0))
     retried: int = 0
     units: float = 0.0
+    answers: int = 0
+    said: int = 0
+
+    def granted(self, kind: Kind, headers: Mapping[str, str]) -> None:
+        """Count a granted call, and whether its answer says what was billed: absent is not said, and not zero."""
+        if kind in (Kind.SEARCH, Kind.CREATE):
+            self.answers += 1
+            self.said += AMOUNT in headers
 
 
 def units(amount: str) -> float:
     """Read the units in a header; nonsense counts as none, because a paid answer must not be lost to it."""
-    return float(amount) if _AMOUNT.fullmatch(amount) and amount.strip(".") else 0.0
+    return float(amount) if _NUMBER.fullmatch(amount) and amount.strip(".") else 0.0

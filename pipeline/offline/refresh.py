@@ -15,7 +15,7 @@ from pipeline.journal.sql.items import counts, open_items
 from pipeline.models import State
 from pipeline.offline.opening import Place
 from pipeline.results.reading import OPEN, read_line
-from pipeline.results.summary import Figures, RunSummary, build_summary, exit_of, item_counts, to_json
+from pipeline.results.summary import Figures, RunSummary, build_summary, exit_of, item_counts, said_in, to_json
 from pipeline.run.directory import REPORT, SUMMARY
 from pipeline.run.embedded_sandbox import hit_picture
 from pipeline.run.end import write_report_page
@@ -121,5 +121,6 @@ def _summary_of_journal(place: Place, db: Database, items: dict[str, int]) -> Ru
         items=items,
         calls=counted(db),
         units=float(db.meta("units") or 0),
+        said=said_in(db.meta("units_said")),
     )
     return build_summary(place.folder, place.records, figures)

@@ -25,6 +25,13 @@ class Spent:
     budget: int | None  # the most that may ever be sent; None without a limit
 
 
+class Said(msgspec.Struct, frozen=True):
+    """The searches and creates whose answers say how many units were billed: so many, of so many answers."""
+
+    by: int = 0
+    of: int = 0
+
+
 class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
     """The outcome of a run, as summary.json holds it.
 
@@ -50,6 +57,7 @@ class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
     calls: dict[str, Spent]  # by kind, over the life of the run directory
     calls_this_run: dict[str, int]  # by kind
     units_billed: float  # that the vendor says it billed, over the life of the run directory
+    units_said: Said = Said()  # who says so, over the same time; `units_billed` is 0.0 where nobody does
     calls_per_settled: dict[str, float]  # by kind; 1.0 is the least that a search or a task costs
     refused_for_speed: int  # calls of this run that the vendor refused as too many in a second
     retried: int  # calls of this run that were sent again
@@ -61,6 +69,11 @@ class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
     def ok(self) -> bool:
         """Return True if the exit code is 0."""
         return self.exit_code == 0
+
+    @property
+    def billed(self) -> str:
+        """The units billed in words; the vendor need not say them, and what is not said is not zero."""
+        return billed(self.units_billed, self.units_said, sent=any(spent.sent for spent in self.calls.values()))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +87,7 @@ class Figures:
     items: dict[str, int]  # see `item_counts`
     calls: Mapping[Kind, tuple[int, int]]  # reserved and sent, over the life of the run directory
     units: float
+    said: Said = field(default_factory=Said)
     duration_s: float = 0.0
     sent: Mapping[Kind, int] = field(default_factory=dict)  # in this run
     refused_for_speed: int = 0
@@ -103,6 +117,7 @@ def build_summary(folder: Path, records: RecordLines, figures: Figures) -> RunSu
         },
         calls_this_run={kind.value: figures.sent.get(kind, 0) for kind in PAID},
         units_billed=figures.units,
+        units_said=figures.said,
         calls_per_settled={kind.value: round(sent / settled, 4) for kind, (_, sent) in figures.calls.items()},
         refused_for_speed=figures.refused_for_speed,
         retried=figures.retried,
@@ -110,6 +125,20 @@ def build_summary(folder: Path, records: RecordLines, figures: Figures) -> RunSu
         warnings=warnings(spec),
         results=str(folder / RESULTS),
     )
+
+
+def billed(units: float, said: Said, *, sent: bool) -> str:
+    """Write how many units were billed, as far as the vendor said it."""
+    if not units and not said.by and sent:
+        return "billed units: not said by the vendor"
+    words = f"billed {units:g} {'unit' if units == 1 else 'units'}"
+    return f"{words}, as {said.by:,} of {said.of:,} answers say" if 0 < said.by < said.of else words
+
+
+def said_in(meta: str | None) -> Said:
+    """Read the counts that the journal remembers; none where an earlier version wrote it."""
+    by, _, of = (meta or "0 0").partition(" ")
+    return Said(int(by), int(of))
 
 
 def item_counts(counts: Mapping[State, int], *, removed: int = 0) -> dict[str, int]:

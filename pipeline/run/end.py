@@ -17,7 +17,7 @@ from pipeline.results.page.page import write_report
 from pipeline.results.page.view import RunView
 from pipeline.results.reading import OPEN, RecordView, read_line
 from pipeline.results.record import RecordLines
-from pipeline.results.summary import Figures, RunSummary, build_summary, exit_of, item_counts, to_json
+from pipeline.results.summary import Figures, RunSummary, Said, build_summary, exit_of, item_counts, said_in, to_json
 from pipeline.run.directory import REPORT, SUMMARY
 from pipeline.sources.pictures import read_picture
 from pipeline.system.clock import Clocks, iso
@@ -58,7 +58,8 @@ async def _summary(ending: Ending, clocks: Clocks, *, generation: int, limited: 
     exit_code, exit_reason = exit_of(ending.engine.ended_by, items, first_open, limited=limited)
     budget = journal.budget
     units = budget.units_before + stats.units
-    await journal.remember({"units": repr(units)})
+    said = await _said(journal, stats)
+    await journal.remember({"units": repr(units), "units_said": f"{said.by} {said.of}"})
     figures = Figures(
         started_at=iso(ending.started_at),
         finished_at=iso(clocks.wall()),
@@ -68,11 +69,18 @@ async def _summary(ending: Ending, clocks: Clocks, *, generation: int, limited: 
         items=items,
         calls={kind: (budget.calls[kind].used, budget.calls[kind].sent) for kind in PAID},
         units=units,
+        said=said,
         sent=stats.sent,
         refused_for_speed=sum(stats.too_fast.values()),
         retried=stats.retried,
     )
     return build_summary(ending.folder, ending.records, figures)
+
+
+async def _said(journal: Journal, stats: Stats) -> Said:
+    """Count the answers that said what was billed: those of this run, and of earlier ones that came to their end."""
+    before = said_in((await journal.recall(["units_said"]))["units_said"])
+    return Said(before.by + stats.said, before.of + stats.answers)
 
 
 async def _write_open(ending: Ending) -> None:
@@ -107,7 +115,7 @@ def _write_page(
         finished_at=summary.finished_at,
         counts={word: summary.items[word] for word in _COUNTED},
         calls={kind: spent.sent for kind, spent in summary.calls.items()},
-        units=summary.units_billed,
+        billed=summary.billed,
         exit_reason=summary.exit_reason,
         not_looked_at=summary.not_looked_at,
         search=f"{spec.search.endpoint}, the {spec.search.limit} most similar",

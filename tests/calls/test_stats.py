@@ -42,3 +42,11 @@ async def test_billed_units_are_summed_and_nonsense_costs_no_task(amounts: list[
             assert (await create(client)).task_id == bad.TASK_ID
     assert client.stats.units == units
     assert server.arrived == len(amounts)
+
+
+async def test_answers_that_do_not_say_what_they_were_billed_are_counted_as_such() -> None:
+    answers = bad.in_turn(http(200, CREATED), http(200, CREATED, "X-OpenAPI-Amount: 2"), http(200, CREATED))
+    async with Misbehaving(answers) as server, client_at(server.url) as client:
+        for _ in range(3):
+            await create(client)
+    assert (client.stats.units, client.stats.said, client.stats.answers) == (2.0, 1, 3)

@@ -11,7 +11,18 @@ from hypothesis import strategies as st
 from pipeline.errors import JournalError, PipelineError
 from pipeline.models import OPEN, SETTLED, Kind, Problem, State
 from pipeline.results.record import RecordLines
-from pipeline.results.summary import Figures, RunSummary, Spent, build_summary, exit_of, item_counts, to_json
+from pipeline.results.summary import (
+    Figures,
+    RunSummary,
+    Said,
+    Spent,
+    billed,
+    build_summary,
+    exit_of,
+    item_counts,
+    said_in,
+    to_json,
+)
 from tests.support.fakes import job
 
 COUNTS = st.dictionaries(st.sampled_from(State), st.integers(0, 10**7))
@@ -129,3 +140,27 @@ def test_summary_is_written_for_people_and_read_back() -> None:
 @pytest.mark.parametrize(("code", "ok"), [(0, True), (1, False), (4, False), (130, False)])
 def test_run_is_ok_when_everything_is_settled(code: int, ok: bool) -> None:
     assert summary(exit_code=code).ok is ok
+
+
+@pytest.mark.parametrize(
+    ("units", "said", "sent", "words"),
+    [
+        (0.0, Said(0, 60), True, "billed units: not said by the vendor"),
+        (0.0, Said(), True, "billed units: not said by the vendor"),
+        (0.0, Said(), False, "billed 0 units"),
+        (0.0, Said(3, 3), True, "billed 0 units"),
+        (1.0, Said(1, 1), True, "billed 1 unit"),
+        (1234.5, Said(9, 9), True, "billed 1234.5 units"),
+        (5.0, Said(5, 9), True, "billed 5 units, as 5 of 9 answers say"),
+        (5.0, Said(), True, "billed 5 units"),
+    ],
+)
+def test_units_that_the_vendor_does_not_say_are_never_called_zero(
+    units: float, said: Said, sent: bool, words: str
+) -> None:
+    assert billed(units, said, sent=sent) == words
+
+
+@pytest.mark.parametrize(("meta", "said"), [(None, Said()), ("5 9", Said(5, 9))])
+def test_the_counts_of_answers_are_remembered(meta: str | None, said: Said) -> None:
+    assert said_in(meta) == said

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from pipeline import RunOptions, RunSummary, run_job
+from pipeline.cli.screen import Output, show_summary
 from pipeline.errors import SpecError
 from pipeline.sandbox.server import SandboxServer
 from pipeline.sandbox.tasks import read_tasks
@@ -191,3 +192,25 @@ def test_an_account_that_may_open_no_tasks_is_told_to_search_alone(tmp_path: Pat
     assert summary.exit_code == 3
     assert "AI39-1" in summary.exit_reason
     assert "`task: {enabled: false}`" in summary.exit_reason
+
+
+def test_an_answer_is_waited_for_as_long_as_the_job_says(tmp_path: Path) -> None:
+    with trouble(tmp_path, "search:hang=1") as server:
+        path = job(tmp_path, url=server.url, pictures=1, api={"errors": {"no_answer": {"search": "fail"}}})
+        summary = run(path, "api.timeout_s={search: 1}")
+    assert summary.items["failed"] == 1
+    assert "no whole answer in 1 s" in summary.exit_reason
+
+
+def test_units_that_the_vendor_does_not_say_are_not_called_zero(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with vendor(tmp_path, omit_headers=("x-openapi-amount",)) as server:
+        path = job(tmp_path, url=server.url, pictures=2)
+        first = run(path, limit=1)
+        summary = run(path)
+    assert (first.units_said.of, summary.units_said.by, summary.units_said.of) == (2, 0, 4)
+    assert summary.billed == "billed units: not said by the vendor"
+    assert "billed units: not said by the vendor" in (tmp_path / "runs/job/report.html").read_text()
+    show_summary(summary, Output())
+    assert "billed units: not said by the vendor" in capsys.readouterr().out

@@ -80,7 +80,7 @@ def _page(view: RunView, entries: Entries) -> dict[str, Any]:
         "exit_reason": tidy(view.exit_reason, 1000),
         "groups": _groups(view),
         "calls": calls_made(view.calls),
-        "units": f"{view.units:,.2f}".removesuffix(".00"),
+        "billed": tidy(view.billed, 100),
         "steps": next_steps(view, entries.first_expiry),
         "not_looked_at": [tidy(phrase, 300) for phrase in view.not_looked_at],
         "shown": shown,

@@ -21,7 +21,7 @@ class RunView:
     finished_at: str
     counts: dict[str, int]  # items by tasked, no_hits, searched, failed, in_doubt, expired, not_started; absent = 0
     calls: dict[str, int]  # HTTP attempts by kind of call
-    units: float  # billed, as the vendor says
+    billed: str  # the units billed, in words
     exit_reason: str
     not_looked_at: list[str]  # what the search leaves out of sight, one phrase each
     rehearsal: bool = False  # drawn pictures stood for the products' URLs
