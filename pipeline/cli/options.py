@@ -27,6 +27,7 @@ Set = Annotated[list[str], typer.Option("--set", metavar="A.B=C", help="Change a
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no summary.")]
 Rehearse = Annotated[bool, typer.Option("--rehearse", help="On the sandbox, with drawn pictures for the URLs; free.")]
+Quick = Annotated[bool, typer.Option("--quick", help="Open no pictures.")]
 New = Annotated[bool, typer.Option("--new", help="Start another run directory instead of going on with the last.")]
 
 
@@ -106,20 +107,21 @@ def plan(
     set_: Set = [],  # noqa: B006
     new: New = False,
     rehearse: Rehearse = False,
+    quick: Quick = False,
     json: Json = False,
 ) -> int:
     """Say what a run would do and cost; free, sends nothing."""
     from pipeline.cli.commands.plan import plan_command
 
-    return plan_command(spec, set_, new=new, rehearse=rehearse, as_json=json)
+    return plan_command(spec, set_, new=new, rehearse=rehearse, quick=quick, as_json=json)
 
 
 @app.command(epilog="Example: pipeline check configs/portfolio.yaml")
-def check(spec: Spec, set_: Set = []) -> int:  # noqa: B006
-    """Check a job file and its sources; names every fault at once."""
+def check(spec: Spec, set_: Set = [], quick: Quick = False) -> int:  # noqa: B006
+    """Check a job, its sources and pictures; names every fault."""
     from pipeline.cli.commands.check import check_command
 
-    return check_command(spec, set_)
+    return check_command(spec, set_, quick=quick)
 
 
 @app.command(epilog="Example: pipeline status runs/demo")

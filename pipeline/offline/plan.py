@@ -16,13 +16,14 @@ from pipeline.journal.sql.database import Database
 from pipeline.journal.sql.forecast import left, repeatable
 from pipeline.journal.sql.items import counts, find
 from pipeline.journal.storage import has_begun, reading_only
-from pipeline.models import OPEN, SETTLED, Kind, State
+from pipeline.models import OPEN, SETTLED, Item, Kind, State
 from pipeline.run.begin import refusal
 from pipeline.run.directory import run_folder
 from pipeline.run.load import load_spec
 from pipeline.sources.check import check_sources, fingerprint
 from pipeline.sources.foreign import refuse_foreign
-from pipeline.sources.items import read_items
+from pipeline.sources.inspection import Watch, inspect_items
+from pipeline.sources.remarks import left_out, made_up
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,12 +56,21 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         return sum(self.calls.values())
 
 
-def plan_job(path: str | Path, *, overrides: Sequence[str] = (), new: bool = False, rehearse: bool = False) -> Plan:
+def plan_job(
+    path: str | Path,
+    *,
+    overrides: Sequence[str] = (),
+    new: bool = False,
+    rehearse: bool = False,
+    quick: bool = False,
+    watch: Watch | None = None,
+) -> Plan:
     """Say what a run of the job file at `path` would do and cost; it sends and writes nothing.
 
     `overrides` change keys of the job file (`api.qps=10`), `new` plans for another run directory, `rehearse` for a
-    rehearsal. No credentials are needed. Raises SpecError for a faulty job, JournalError when the journal of its run
-    directory is damaged or gone.
+    rehearsal. Every local picture is opened, and `watch` is told how many were; with `quick` none is, so that copies
+    and unreadable ones are not known. No credentials are needed. Raises SpecError for a faulty job, JournalError when
+    the journal of its run directory is damaged or gone.
 
     >>> from pipeline import plan_job
     >>> plan = plan_job("portfolio.yaml", overrides=["api.qps=2"], new=True)
@@ -69,22 +79,25 @@ def plan_job(path: str | Path, *, overrides: Sequence[str] = (), new: bool = Fal
     """
     spec = load_spec(Path(path), overrides=overrides, rehearse=rehearse)
     check_sources(spec)
-    plan = make_plan(spec, new=new)
+    plan = make_plan(spec, new=new, quick=quick, watch=watch)
     foreign = refuse_foreign(spec, Path(path))
     return msgspec.structs.replace(plan, refused=[*([foreign] if foreign else []), *plan.refused])
 
 
-def make_plan(spec: JobSpec, *, new: bool = False) -> Plan:
-    """Plan a loaded job: read every source once, streamed, and the journal of its run directory, if there is one."""
+def make_plan(spec: JobSpec, *, new: bool = False, quick: bool = False, watch: Watch | None = None) -> Plan:
+    """Plan a loaded job: read every source once, streamed, and the journal of its run directory, if there is one.
+
+    Every local picture is opened unless the plan is to be `quick`; `watch` is told how many were.
+    """
     folder = run_folder(spec, now=datetime.now().astimezone(), new=new)
     with reading_only(folder) if has_begun(folder) else nullcontext() as db:
-        return _plan(spec, folder, db)
+        return _plan(spec, folder, db, inspect_items(spec, quick=quick, watch=watch))
 
 
-def _plan(spec: JobSpec, folder: Path, db: Database | None) -> Plan:
+def _plan(spec: JobSpec, folder: Path, db: Database | None, items: Iterable[Item]) -> Plan:
     unchanged = db is not None and db.meta("admitted") == fingerprint(spec)
     seen = _Seen()
-    for item in read_items(spec):
+    for item in items:
         new = item.problem is None and (db is None or (not unchanged and find(db, item.id) is None))
         seen.add(item.id, item.identity, local=item.local, bad=item.problem is not None, new=new)
     known = left(db, now=time.time()) if db is not None else {}
@@ -110,7 +123,7 @@ def _plan(spec: JobSpec, folder: Path, db: Database | None) -> Plan:
         seconds=seconds,
         binds=binds,
         not_looked_at=not_looked_at(spec),
-        warnings=warnings(spec),
+        warnings=[*warnings(spec), *left_out(spec), *made_up(spec)],
         refused=refusal(spec, vendor=db.meta("vendor"), asked=db.meta("asked")) if db is not None else [],
     )
 

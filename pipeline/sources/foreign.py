@@ -18,7 +18,7 @@ def refuse_foreign(spec: JobSpec, file: Path | None = None) -> str:
         return ""
     foreign = 0
     first = ""
-    for item in read_items(spec):
+    for item in read_items(spec, contents=False):
         if not item.local and item.problem is None and urlsplit(item.source).hostname != SANDBOX_HOST:
             foreign += 1
             first = first or f"{item.origin}: {item.source[:_SHOWN]}"

@@ -20,6 +20,9 @@ PUBLIC_HINT = (
 )
 
 
+_PICTURE_ENDINGS = (".jpg", ".jpeg", ".png")
+
+
 def read_items(spec: JobSpec, *, contents: bool = True) -> Iterator[Item]:
     """Yield the job's items in the order of the job file; only one row, or one folder's names, is in memory at a time.
 
@@ -121,7 +124,11 @@ def _check_source(row: Row, origin: str) -> None:
     if bool(row.url) == bool(row.path):
         raise ValueError("a row names one of url and path" + ("; this one names both" if row.url else ""))
     if row.url:
+        if "://" not in row.url and with_slashes(row.url).lower().endswith(_PICTURE_ENDINGS):
+            raise ValueError(f"{row.url[:60]!r} is a path in the column of URLs; say `columns: {{path: ...}}`")
         check_url(row.url)
+    elif row.path.lower().startswith(("http://", "https://")):
+        raise ValueError(f"{row.path[:60]!r} is a URL in the column of paths; say `columns: {{url: ...}}`")
     else:
         require_inside(row.path, origin)
 

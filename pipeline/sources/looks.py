@@ -16,6 +16,8 @@ from typing import NamedTuple
 
 from pipeline.sources.pictures import MAX_BYTES, locate, open_inside
 
+_FAULTS = "faults_1"  # another number where pictures.py judges otherwise than before
+_WHERE = "WHERE device = ? AND inode = ? AND size = ? AND changed_ns = ?"
 _TOGETHER = 200  # notes that are written at once
 # A file that changed just now may change again without a later time of change, as coarse as a file system's clock is.
 _TOO_YOUNG_NS = 2_000_000_000
@@ -44,6 +46,7 @@ class Looks:
         self._db: sqlite3.Connection | None = None
         self._tried = False
         self._notes: list[tuple[int, int, int, int, str]] = []
+        self._faults: list[tuple[int, int, int, int, str]] = []
 
     def close(self) -> None:
         """Write what is not written yet, and close the cache."""
@@ -63,6 +66,17 @@ class Looks:
         except (OSError, RuntimeError, ValueError):
             return None
 
+    def fault(self, stamp: Stamp) -> str | None:
+        """Return what is wrong with a picture that was looked at before, "" when nothing is; None for a new one."""
+        return self._find(f"SELECT fault FROM {_FAULTS} {_WHERE}", stamp)  # noqa: S608
+
+    def note_fault(self, stamp: Stamp, fault: str) -> None:
+        """Keep what is wrong with a picture; "" when nothing is."""
+        if time.time_ns() - stamp.changed_ns > _TOO_YOUNG_NS:
+            self._faults.append((*stamp, fault))
+            if len(self._faults) >= _TOGETHER:
+                self._write()
+
     def _read(self, path: Path) -> str:
         with open_inside(path) as file:
             before = Stamp.of(os.fstat(file.fileno()))
@@ -75,28 +89,28 @@ class Looks:
         return found
 
     def _known(self, stamp: Stamp) -> str | None:
+        return self._find(f"SELECT sha256 FROM pictures {_WHERE}", stamp)  # noqa: S608
+
+    def _find(self, query: str, stamp: Stamp) -> str | None:
         if not self._tried:
             self._tried, self._db = True, _opened(self._cache)
         if self._db is None:
             return None
         try:
-            row = self._db.execute(
-                "SELECT sha256 FROM pictures WHERE device = ? AND inode = ? AND size = ? AND changed_ns = ?",
-                tuple(map(_signed, stamp)),
-            ).fetchone()
+            row = self._db.execute(query, tuple(map(_signed, stamp))).fetchone()
         except sqlite3.Error:
             return None
         return None if row is None else str(row[0])
 
     def _write(self) -> None:
-        notes, self._notes = self._notes, []
-        if self._db is None or not notes:
+        batches = {"pictures": self._notes, _FAULTS: self._faults}
+        self._notes, self._faults = [], []
+        if self._db is None:
             return
         with contextlib.suppress(sqlite3.Error), self._db:
-            self._db.executemany(
-                "INSERT OR REPLACE INTO pictures VALUES (?, ?, ?, ?, ?)",
-                [(*map(_signed, note[:4]), note[4]) for note in notes],
-            )
+            for table, notes in batches.items():
+                rows = [(*map(_signed, note[:4]), note[4]) for note in notes]
+                self._db.executemany(f"INSERT OR REPLACE INTO {table} VALUES (?, ?, ?, ?, ?)", rows)  # noqa: S608
 
 
 @contextlib.contextmanager
@@ -123,10 +137,11 @@ def _opened(cache: Path | None) -> sqlite3.Connection | None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         db = sqlite3.connect(folder / "pictures.sqlite", timeout=1, check_same_thread=False)
         db.execute("PRAGMA synchronous = OFF")
-        db.execute(
-            "CREATE TABLE IF NOT EXISTS pictures (device INTEGER, inode INTEGER, size INTEGER, changed_ns INTEGER, "
-            "sha256 TEXT NOT NULL, PRIMARY KEY (device, inode)) WITHOUT ROWID"
-        )
+        for table, column in (("pictures", "sha256"), (_FAULTS, "fault")):
+            db.execute(
+                f"CREATE TABLE IF NOT EXISTS {table} (device INTEGER, inode INTEGER, size INTEGER, changed_ns INTEGER, "
+                f"{column} TEXT NOT NULL, PRIMARY KEY (device, inode)) WITHOUT ROWID"
+            )
     except (OSError, RuntimeError, sqlite3.Error):
         if db is not None:
             db.close()

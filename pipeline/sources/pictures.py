@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import math
 import os
 import stat
 import warnings
@@ -9,11 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import Code, ItemRefused
+from pipeline.sources.kinds import describe
 from pipeline.sources.names import on_disk
 
 MAX_BYTES = 4096 << 10  # the vendor's limit for P010
 MAX_PIXELS = 100_000_000
 MIN_SIDE = 16  # pixels
+_PNG = b"\x89PNG\r\n\x1a\n"
+_TEXTS = (b"tEXt", b"zTXt", b"iTXt", b"iCCP")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +63,7 @@ def _read_inside(root: Path, source: str) -> bytes:
                 raise _refused("is no regular file")
             data = file.read(MAX_BYTES + 1)
             if len(data) > MAX_BYTES:
-                size = f"{status.st_size / 1024:,.1f} KB"
+                size = f"{math.ceil(status.st_size / 102.4) / 10:,.1f} KB"  # never "4,096.0 KB; at most 4,096 KB"
                 raise _refused(f"is {size}; at most 4,096 KB: save it smaller or with stronger compression")
             return data
     except OSError as exc:
@@ -74,12 +78,13 @@ def _type_of(data: bytes) -> str:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow warns of odd metadata, which nobody who runs a job can act on
-            with Image.open(io.BytesIO(data), formats=("JPEG", "PNG")) as image:
+            with Image.open(io.BytesIO(_without_texts(data)), formats=("JPEG", "PNG")) as image:
                 width, height = image.size
                 if width * height > MAX_PIXELS or min(width, height) < MIN_SIDE:
                     raise _refused(
                         f"is {width} x {height} pixels; allowed: sides of {MIN_SIDE} and more, 100 million pixels"
                     )
+                image.draft(image.mode, (width // 8, height // 8))  # a JPG is read through, and not drawn in full
                 image.load()
                 return "png" if image.format == "PNG" else "jpeg"  # Pillow calls a camera's JPG with a preview MPO
     except ItemRefused:
@@ -87,7 +92,21 @@ def _type_of(data: bytes) -> str:
     except Image.DecompressionBombError:
         raise _refused("has more than 100 million pixels; save it smaller") from None
     except Exception:  # Pillow raises many kinds for broken files; each means the same here
-        raise _refused("is no readable JPG or PNG; open it in a picture program and save it again as JPG") from None
+        raise _refused(describe(data)) from None
+
+
+def _without_texts(data: bytes) -> bytes:
+    """Leave a PNG's texts and profiles out of what is decoded: Pillow refuses long ones of sound pictures."""
+    if not data.startswith(_PNG):
+        return data
+    kept = [_PNG]
+    at = len(_PNG)
+    while at + 12 <= len(data):
+        end = at + 12 + int.from_bytes(data[at : at + 4], "big")
+        if data[at + 4 : at + 8] not in _TEXTS:
+            kept.append(data[at:end])
+        at = end
+    return b"".join([*kept, data[at:]])
 
 
 def _refused(why: str) -> ItemRefused:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from pipeline.errors import SpecError
 from pipeline.offline.plan import Plan, plan_job
@@ -35,6 +36,9 @@ def test_rows_that_repeat_share_a_picture_or_cannot_be_used_are_not_searched(tmp
 def test_local_pictures_are_uploaded_and_without_tasks_nothing_is_created(tmp_path: Path) -> None:
     path = job(tmp_path, url="https://connect.example.com", pictures=1, upload={"public": True})
     (tmp_path / "list.csv").write_text(f"id,path,url\na,a.jpg,\nb,b.jpg,\nc,,{drawings(1)[0]}\n")
+    assert plan_job(path).calls == {"upload": 0, "search": 1, "create": 1}, "what cannot be read costs nothing"
+    for name in ("a.jpg", "b.jpg"):
+        Image.effect_noise((64, 64), 80).save(tmp_path / name)
     assert plan_job(path).calls == {"upload": 2, "search": 3, "create": 3}
     assert plan_job(path, overrides=["task.enabled=false"]).calls == {"upload": 2, "search": 3, "create": 0}
 

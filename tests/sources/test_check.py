@@ -1,11 +1,14 @@
 """Sources looked at before a run: every fault at once, every row, and whether anything changed since."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from pipeline.errors import SpecError
+from pipeline.sources import inspection
 from pipeline.sources.check import check_sources, find_faulty_items, fingerprint
 from tests.support.fixtures import Job
 
@@ -39,14 +42,46 @@ def test_manifest_without_rows_is_a_fault(job: Job, tmp_path: Path) -> None:
         check_sources(job("{manifest: p.csv}"))
 
 
-def test_check_reads_every_row(job: Job, tmp_path: Path) -> None:
+def test_check_reads_every_row_and_tells_equal_faults_once_with_their_count(job: Job, tmp_path: Path) -> None:
     rows = "".join(f"{n},ftp://h/{n}\n" for n in range(30))
     (tmp_path / "p.csv").write_text(f"id,url\nA,https://h/1\nA,https://h/2\n{rows}")
     faults = find_faulty_items(job("{manifest: p.csv}", "{path: missing.jpg}"), most=3)
-    assert len(faults) == 4
+    assert len(faults) == 3
     assert "the id 'A' is already used" in faults[0]
-    assert "p.csv:4" in faults[1]
-    assert faults[3] == "... and 29 more"
+    assert faults[1] == "p.csv:4: a URL starts with https:// or http:// (30 like this)"
+    assert "missing.jpg: the picture cannot be read" in faults[2]
+    assert find_faulty_items(job("{manifest: p.csv}"), most=1)[1:] == ["... and 30 more"]
+
+
+def test_check_opens_every_local_picture_unless_it_is_to_be_quick(job: Job, tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(b"<html>403")
+    Image.new("RGB", (64, 64)).save(tmp_path / "b.jpg")
+    spec = job("{path: '*.jpg'}")
+    seen: list[int] = []
+    for _ in range(2):  # the second time from the cache, and as before
+        [fault] = find_faulty_items(spec, most=9, watch=seen.append)
+        assert fault.startswith("images[0]: a.jpg: the picture is a web page")
+    assert seen == [1, 2, 1, 2]
+    assert find_faulty_items(spec, most=9, quick=True) == []
+
+
+def test_second_check_decodes_no_picture_that_is_as_it_was(
+    job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, data in (("a.jpg", b"<html>403"), ("b.jpg", b"GIF8")):
+        (tmp_path / name).write_bytes(data)
+        os.utime(tmp_path / name, (1_700_000_000, 1_700_000_000))
+    spec = job("{path: '*.jpg'}")
+    before = find_faulty_items(spec, most=9)
+    monkeypatch.setattr(inspection, "read_picture", lambda root, source: pytest.fail(f"{source} was read again"))
+    assert find_faulty_items(spec, most=9) == before
+    assert len(before) == 2
+
+
+def test_folder_named_as_a_picture_is_told_with_the_pattern_to_write(job: Job, tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    with pytest.raises(SpecError, match=r"photos is a folder; name the pictures in it: photos/\*\.jpg"):
+        check_sources(job("{path: photos}"))
 
 
 # --- the fingerprint ---

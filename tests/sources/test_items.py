@@ -188,6 +188,8 @@ def test_local_pictures_leave_this_machine_only_when_that_is_allowed(
         pytest.param("S1,https://me:word@h/1.jpg,", "S1", "user name or password", id="userinfo"),
         pytest.param(f"{'x' * 129},https://h/1.jpg,", "lists/p.csv:2", "1 to 128 characters", id="a long id"),
         pytest.param("e\u0301,https://h/1.jpg,", "lists/p.csv:2", "NFC", id="an id that is not NFC"),
+        pytest.param("S1,photos/a.JPG,", "S1", "'photos/a.JPG' is a path in the column of URLs", id="a path for a URL"),
+        pytest.param("S1,,https://h/a.jpg", "S1", "'https://h/a.jpg' is a URL in the column of paths", id="a URL"),
         pytest.param("S1", "S1", "a row names one of url and path", id="too few cells"),
         pytest.param("S1,https://h/1.jpg,,x", "lists/p.csv:2", "4 cells where the header has 3", id="too many cells"),
     ],

@@ -75,32 +75,55 @@ def test_4096_kb_are_read_and_one_byte_more_is_not(root: Path) -> None:
     assert len(read_picture(root, "a.png").data) == MAX_BYTES == 4_194_304
     with (root / "a.png").open("ab") as file:
         file.write(b"\0")
-    assert "at most 4,096 KB: save it smaller" in refusal(root, "a.png")
+    assert "is 4,096.1 KB; at most 4,096 KB: save it smaller" in refusal(root, "a.png")
     with (root / "a.png").open("ab") as file:
         file.truncate(1 << 40)  # 1 TiB that nobody must read
     assert "1,073,741,824.0 KB" in refusal(root, "a.png")
 
 
+def bmff(brand: bytes) -> bytes:
+    return b"\0\0\0\x1cftyp" + brand + b"\0" * 100
+
+
 @pytest.mark.parametrize(
-    "data",
+    ("data", "words"),
     [
-        pytest.param(b"", id="empty"),
-        pytest.param(b"hello", id="text"),
-        pytest.param(drawn("GIF", mode="P"), id="gif"),
-        pytest.param(drawn("WEBP"), id="webp"),
-        pytest.param(drawn("BMP"), id="bmp"),
-        pytest.param(drawn("TIFF"), id="tiff"),
-        pytest.param(b"<svg xmlns='http://www.w3.org/2000/svg'/>", id="svg"),
-        pytest.param(drawn("JPEG")[: len(drawn("JPEG")) // 2], id="half a jpg"),
-        pytest.param(drawn("PNG")[: len(drawn("PNG")) // 2], id="half a png"),
-        pytest.param(drawn("PNG")[:8], id="the first bytes of a png"),
-        pytest.param(b"\xff\xd8\xff\xe0" + b"\0" * 100, id="the first bytes of a jpg"),
-        pytest.param(claims(2000, 2000), id="a png that claims more than it has"),
+        pytest.param(b"", "is empty (0 bytes); copy or download it again", id="empty"),
+        pytest.param(b"\0" * 5000, "holds 5,000 zero bytes; copy", id="zeros"),
+        pytest.param(b"hello", "is no readable JPG or PNG; open it in a picture program", id="text"),
+        pytest.param(drawn("GIF", mode="P"), "is a GIF; open it in a picture program and save it as JPG", id="gif"),
+        pytest.param(drawn("WEBP"), "is WebP, which the vendor does not take; open", id="webp"),
+        pytest.param(bmff(b"heic"), "is HEIC, which the vendor does not take; open", id="heic"),
+        pytest.param(bmff(b"avif"), "is AVIF, which the vendor does not take; open", id="avif"),
+        pytest.param(drawn("BMP"), "is a BMP;", id="bmp"),
+        pytest.param(drawn("TIFF"), "is a TIFF;", id="tiff"),
+        pytest.param(b"<svg xmlns='http://www.w3.org/2000/svg'/>", "is an SVG drawing;", id="svg"),
+        pytest.param(b"%PDF-1.4", "is a PDF; export its page", id="pdf"),
+        pytest.param(b"\n<!DOCTYPE html><title>403 Forbidden", "is a web page, as a download saves it", id="html"),
+        pytest.param(b"\0\x05\x16\x07\0\2", "what macOS puts beside a picture", id="._name"),
+        pytest.param(b"\0\0\0\x01Bud1", "a .DS_Store", id=".DS_Store"),
+        pytest.param(drawn("JPEG")[: len(drawn("JPEG")) // 2], "is a JPG that is cut off or damaged", id="half a jpg"),
+        pytest.param(drawn("JPEG", (800, 600))[:-2000], "a JPG that is cut off", id="a jpg without its end"),
+        pytest.param(drawn("PNG")[: len(drawn("PNG")) // 2], "is a PNG that is cut off or damaged", id="half a png"),
+        pytest.param(drawn("PNG")[:8], "is a PNG that is cut off or damaged (8 bytes)", id="the first bytes of a png"),
+        pytest.param(b"\xff\xd8\xff\xe0" + b"\0" * 100, "is a JPG that is cut off", id="the first bytes of a jpg"),
+        pytest.param(claims(2000, 2000), "is a PNG that is cut off", id="a png that claims more than it has"),
     ],
 )
-def test_what_is_no_whole_jpg_or_png_is_refused(root: Path, data: bytes) -> None:
+def test_what_is_no_whole_jpg_or_png_is_called_what_it_is(root: Path, data: bytes, words: str) -> None:
     (root / "a.jpg").write_bytes(data)
-    assert "no readable JPG or PNG; open it in a picture program" in refusal(root, "a.jpg")
+    assert words in refusal(root, "a.jpg")
+
+
+@pytest.mark.parametrize("kind", [b"zTXt", b"tEXt", b"iTXt", b"iCCP"])
+def test_png_with_a_long_text_in_it_is_sound_and_sent_whole(root: Path, kind: bytes) -> None:
+    text = b"note\0" + (b"\0\0\0\0" if kind == b"iTXt" else b"\0" if kind != b"tEXt" else b"")
+    text += b"x" * 3_000_000 if kind in (b"tEXt", b"iTXt") else zlib.compress(b"x" * 3_000_000)
+    chunk = struct.pack(">I", len(text)) + kind + text + struct.pack(">I", zlib.crc32(kind + text))
+    png = drawn("PNG")
+    data = png[:33] + chunk + png[33:]
+    (root / "a.png").write_bytes(data)
+    assert read_picture(root, "a.png").data == data
 
 
 @pytest.mark.parametrize(

@@ -2,14 +2,16 @@
 
 from pathlib import Path
 
+from pipeline.cli.looking import counting_pictures
 from pipeline.cli.screen import show_json, show_lines, show_rows
 from pipeline.offline.plan import Plan, plan_job
 from pipeline.system.wording import duration
 
 
-def plan_command(path: Path, overrides: list[str], *, new: bool, rehearse: bool, as_json: bool) -> int:
+def plan_command(path: Path, overrides: list[str], *, new: bool, rehearse: bool, quick: bool, as_json: bool) -> int:
     """Print what a run would do."""
-    plan = plan_job(path, overrides=overrides, new=new, rehearse=rehearse)
+    with counting_pictures() as watch:
+        plan = plan_job(path, overrides=overrides, new=new, rehearse=rehearse, quick=quick, watch=watch)
     if as_json:
         show_json(plan)
     else:

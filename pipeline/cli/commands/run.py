@@ -4,17 +4,20 @@ from pathlib import Path
 
 from pipeline.cli.asking import ask, on_a_terminal
 from pipeline.cli.errors import say
+from pipeline.cli.looking import counting_pictures
 from pipeline.cli.screen import Output, observing, show_summary, shown
 from pipeline.offline.plan import make_plan
 from pipeline.run.load import Job, load
 from pipeline.run.local import LocalExecutor
 from pipeline.run.options import RunOptions
+from pipeline.sources.check import check_sources
+from pipeline.sources.remarks import left_out
 
 
 def run_command(path: Path, overrides: list[str], options: RunOptions, output: Output, *, yes: bool) -> int:
     """Run a job; return its exit code."""
     job = load(path, overrides=overrides, rehearse=options.rehearse)
-    for remark in job.remarks:
+    for remark in (*job.remarks, *left_out(job.spec)):
         say(f"note: {remark}")
     if not yes and not job.spec.sandbox and on_a_terminal():
         _ask(job, new=options.new)
@@ -25,7 +28,9 @@ def run_command(path: Path, overrides: list[str], options: RunOptions, output: O
 
 
 def _ask(job: Job, *, new: bool) -> None:
-    plan = make_plan(job.spec, new=new)
+    check_sources(job.spec)
+    with counting_pictures() as watch:
+        plan = make_plan(job.spec, new=new, watch=watch)
     if not plan.paid_calls:
         return
     calls = ", ".join(f"{count:,} {kind}" for kind, count in plan.calls.items())
