@@ -93,6 +93,12 @@ def _locarno(value: str, info: ValidationInfo) -> str:
     return value
 
 
+def _not_blank(value: str, info: ValidationInfo) -> str:
+    if not value.strip() and not was_run(info):
+        raise ValueError("only blanks; write what to look for, or leave the key out")
+    return value
+
+
 def _countries(value: list[str]) -> list[str]:
     if bad := [code for code in value if not re.fullmatch(r"[A-Z]{2}", code)]:
         raise ValueError(f"{bad[0]!r} is no authority code; write two capitals, for example US, EU, CN")
@@ -102,4 +108,4 @@ def _countries(value: list[str]) -> list[str]:
 Day = Annotated[str, AfterValidator(_day)]
 Locarno = Annotated[str, AfterValidator(_locarno)]
 Countries = Annotated[list[str], Field(min_length=1), AfterValidator(_countries)]
-Text = Annotated[str, Field(min_length=1, max_length=1000)]
+Text = Annotated[str, Field(min_length=1, max_length=1000), AfterValidator(_not_blank)]

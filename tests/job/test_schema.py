@@ -98,6 +98,7 @@ BAD: list[tuple[str, str, str, str]] = [
         "search.filters.public_end_time",
         "20240131 is before public_start_time (20240201)",
     ),
+    ("owners of blanks", "search: {filters: {assignees: '  '}}", "search.filters.assignees", "only blanks"),
     ("an offset with tasks", "search: {filters: {offset: 100}}", "search.filters.offset", "the 100 most similar hits"),
     ("a new code on P009", "search: {filters: {legal_status: 12}}", "search.filters.legal_status", "unknown code '12'"),
     ("a day that is none", "search: {filters: {apply_end_time: '20230229'}}", "search.filters.apply_end_time", "date"),

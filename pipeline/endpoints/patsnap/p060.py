@@ -70,6 +70,15 @@ class P060Search(Search):
         body = msgspec.json.encode({"url": asked, **self.params})
         return Request(Kind.SEARCH, "POST", self.PATH, body=body, content_type="application/json")
 
+    def warnings(self, *, task_country: list[str] | None) -> list[str]:
+        """Warn of the one pair of filters that the vendor advises against."""
+        if self.filters.loc is None or "CA" not in (self.filters.country or ()):
+            return []
+        return [
+            "search.filters: the vendor advises against loc together with CA in country: Canada's classes are being "
+            "revised, and designs would be missing"
+        ]
+
     def _other_patents(self) -> str:
         return "utility models" if self.patent_type == "D" else "designs"
 

@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from pipeline.endpoints.patsnap.p060 import P060BetaSearch, P060Filters, P060Search
 
 
@@ -39,3 +41,17 @@ def test_beta_takes_the_same_parameters_at_a_path_of_its_own() -> None:
     beta = P060BetaSearch(endpoint="P060-beta", filters=filters).request("https://a.example/1.jpg")
     assert (beta.path, beta.body) == ("/search/patent/image-single/beta", plain.body)
     assert beta.path == f"{plain.path}/beta"
+
+
+@pytest.mark.parametrize(
+    ("filters", "warned"),
+    [
+        (P060Filters(country=["US", "CA"], loc="06-01"), True),
+        (P060Filters(country=["US"], loc="06-01"), False),
+        (P060Filters(country=["CA"]), False),
+        (P060Filters(loc="06-01"), False),
+    ],
+)
+def test_classes_of_canada_are_remarked_on(filters: P060Filters, warned: bool) -> None:
+    said = P060Search(endpoint="P060", filters=filters).warnings(task_country=None)
+    assert bool(said) is warned
