@@ -11,11 +11,12 @@ from pathlib import Path
 
 import anyio
 
-from pipeline.sandbox.envelope import CODE_TEXTS, failure
+from pipeline.sandbox.envelope import CODE_TEXTS, failure, success
 from pipeline.sandbox.resources import resource
 from pipeline.sandbox.server import SandboxServer
 from pipeline.sandbox.settings import SandboxSettings
-from tests.support.sandbox_calls import NOON, QUERY, Reply, call, create, search, single, token, upload
+from pipeline.sandbox.shapes import SHAPES
+from tests.support.sandbox_calls import NOON, PRODUCT, QUERY, SINGLE, Reply, call, create, search, single, token, upload
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 
@@ -54,6 +55,8 @@ WRITTEN: dict[str, bytes] = {
     "create_no_task_id/200.json": _success({}),
     "create_task_id_empty/200.json": _success({"task_id": ""}),
     "create_task_id_number/200.json": _success({"task_id": 17}),
+    "create_task_id_blank/200.json": success(SHAPES["blank_task_id"]).body,
+    **{f"{kind}/200.json": success(SHAPES[kind]).body for kind in ("absent_hits", "lost_hits")},
     "no_data/200.json": b'{"status":true,"error_code":0,"error_msg":""}',
     "no_hits_data_empty/200.json": b'{"data":{},"status":true,"error_code":0}',
     "no_hits_null/200.json": b'{"data":{"patent_messages":null},"status":true,"error_code":0,"error_msg":""}',
@@ -94,13 +97,17 @@ async def record(folder: Path) -> dict[str, bytes]:
         replies["p009_hundred"] = await search(server, limit="100")
         replies["p009_no_hits"] = await search(server, loc="99-99")
         replies["p060_ok"] = await single(server, limit=3)
+        replies["p060_beta_ok"] = await call(
+            server, "POST", f"{SINGLE}/beta", json={"url": PRODUCT, "model": 1, "patent_type": "D", "limit": 3}
+        )
         replies["p060_no_hits"] = await single(server, loc="99-99")
         replies["upload_ok"] = await upload(server, (resource("products") / "bag-0.jpg").read_bytes())
         replies["create_ok"] = await create(server, patent_messages=hits.data["patent_messages"], country=["US", "EU"])
         task_id = replies["create_ok"].data["task_id"]
         replies["query_ok"] = await call(server, "POST", QUERY, json={"task_id": task_id})
         replies["token_ok"] = flat = await token(server)
-    with SandboxServer(dataclasses.replace(settings, token_shape="nested")) as server:
+    with SandboxServer(dataclasses.replace(settings, token_shape="nested", report_after_s=1)) as server:
+        replies["query_running"] = await call(server, "POST", QUERY, json={"task_id": task_id})
         replies["token_nested"] = nested = await token(server)
     fixed = {task_id: TASK_ID, flat.envelope["token"]: TOKEN, nested.data["token"]: TOKEN}
     return {f"{case}/200.json": _fixed(reply.body, fixed) for case, reply in replies.items()}

@@ -40,9 +40,11 @@ from tests.support.fuzzing import fuzzed
 # case -> (what a search makes of it, what a create makes of it); a number is the hits that were found. A success that
 # tells a search of no hits has none, whatever else stands in it.
 RECORDED: dict[str, tuple[int | type[CallError], type[CallError] | type[Task]]] = {
+    "absent_hits": (0, InDoubt),
     "create_201": (0, Task),
     "create_no_task_id": (0, InDoubt),
     "create_ok": (0, Task),
+    "create_task_id_blank": (0, InDoubt),
     "create_task_id_empty": (0, InDoubt),
     "create_task_id_number": (0, InDoubt),
     "deep": (TryAgain, InDoubt),
@@ -81,6 +83,7 @@ RECORDED: dict[str, tuple[int | type[CallError], type[CallError] | type[Task]]] 
     "hits_score_text": (1, InDoubt),
     "hits_unknown_fields": (1, InDoubt),
     "html_with_200": (TryAgain, InDoubt),
+    "lost_hits": (TryAgain, InDoubt),
     "no_data": (TryAgain, InDoubt),
     "no_hits_data_empty": (0, InDoubt),
     "no_hits_null": (0, InDoubt),
@@ -91,9 +94,11 @@ RECORDED: dict[str, tuple[int | type[CallError], type[CallError] | type[Task]]] 
     "p009_hundred": (100, InDoubt),
     "p009_no_hits": (0, InDoubt),
     "p009_ok": (3, InDoubt),
+    "p060_beta_ok": (3, InDoubt),
     "p060_no_hits": (0, InDoubt),
     "p060_ok": (3, InDoubt),
     "query_ok": (0, Task),  # AI39-2 names the task too; nobody mixes them up but a test
+    "query_running": (0, Task),
     "rate_limited": (SlowDown, SlowDown),
     "server_error": (TryAgain, InDoubt),
     "token_nested": (0, InDoubt),
