@@ -214,3 +214,22 @@ def test_units_that_the_vendor_does_not_say_are_not_called_zero(
     assert "billed units: not said by the vendor" in (tmp_path / "runs/job/report.html").read_text()
     show_summary(summary, Output())
     assert "billed units: not said by the vendor" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("shape", ["no_hits", "null_hits", "absent_hits", "empty_hits"])
+def test_sixty_pictures_without_hits_are_settled_by_one_search_each(tmp_path: Path, shape: str) -> None:
+    with trouble(tmp_path, f"search:{shape}=1") as server:
+        summary = run(job(tmp_path, url=server.url, pictures=60))
+    assert (summary.exit_code, summary.items["no_hits"]) == (0, 60)
+    assert summary.calls_this_run["search"] == 60
+
+
+@pytest.mark.parametrize(("fault", "tasked"), [("blank_task_id", 0), ("same_task_id", 1)])
+def test_task_ids_that_are_none_or_another_items_stop_the_run_with_its_doubts(
+    tmp_path: Path, fault: str, tasked: int
+) -> None:
+    with trouble(tmp_path, f"create:{fault}=1") as server:
+        summary = run(job(tmp_path, url=server.url, pictures=30, api={"max_in_flight": 1}))
+    assert summary.exit_code == 3
+    assert "without a task id of their own" in summary.exit_reason
+    assert (summary.items["tasked"], summary.items["in_doubt"]) == (tasked, 5)
