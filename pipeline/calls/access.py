@@ -11,7 +11,7 @@ from aiolimiter import AsyncLimiter
 from pipeline.calls.retry import LONGEST_RETRY_AFTER_S, delay_s
 from pipeline.calls.transport import Headers, Transport
 from pipeline.endpoints.consequences import consequence
-from pipeline.endpoints.interface import Answer, Refusal
+from pipeline.endpoints.interface import Refusal
 from pipeline.endpoints.patsnap.codes import TABLE
 from pipeline.endpoints.patsnap.credentials import Credentials
 from pipeline.endpoints.patsnap.oauth import AccessToken, Token
@@ -59,6 +59,8 @@ class Access:
         self._renew_at = _NEVER if self._has_key else _AT_ONCE
         self._refusals = 0  # fresh tokens in a row
         self._failure: RunPaused | RunStopped | None = None
+        self._tries = 0
+        self._unreached: TryAgain | None = None  # the failure of the last try, when nobody was reached
 
     async def ready(self) -> None:
         """Make sure that `bearer` is fresh. Of many callers one fetches a token; an error of `fetch` reaches them all.
@@ -67,14 +69,22 @@ class Access:
         """
         if self._clock() < self._renew_at:
             return
+        tries = self._tries
         async with self._fetching:
             if self._clock() < self._renew_at:
                 return
             if self._failure is not None:  # the run is ending: one more token call for each caller would only delay it
                 raise type(self._failure)(self._failure.message, code=self._failure.code, sent=False)
+            if self._unreached is not None and self._tries != tries:  # it failed for all who waited meanwhile
+                raise _like(self._unreached)
             asked_at = self._clock()
+            self._tries += 1
+            self._unreached = None
             try:
                 token = await self._fetch()
+            except TryAgain as failure:
+                self._unreached = failure
+                raise _like(failure) from None
             except (RunPaused, RunStopped) as failure:
                 self._failure = failure
                 raise
@@ -126,7 +136,10 @@ class TokenSource:
         self._pace = AsyncLimiter(1, 1.0)
 
     async def fetch(self) -> Token:
-        """Ask for a token, up to four times. Raises RunPaused when none is given, RunStopped when it is refused."""
+        """Ask for a token, up to four times.
+
+        Raises TryAgain when the vendor was not reached, RunPaused when it gives none, RunStopped when it refuses one.
+        """
         attempt = 1
         while True:
             await self._sleep(0.0)
@@ -134,6 +147,8 @@ class TokenSource:
                 async with self._pace:
                     return await self._once()
             except (TryAgain, SlowDown, HoldAll) as error:
+                if error.code == "not_sent" and not error.sent:
+                    raise  # all calls wait at a gate for that
                 pause_s = _pause_s(attempt, error)
                 if pause_s is None:
                     reason = f"no access token after {attempt} attempts: {error.message}"
@@ -146,14 +161,16 @@ class TokenSource:
 
     async def _once(self) -> Token:
         """Ask for a token once. Raises CallError by the vendor's own table: a job's rows are about its paid calls."""
-        try:
-            return _TOKEN.read(await self._ask())
-        except Refusal as refusal:
-            raise consequence(refusal, Kind.TOKEN, table=TABLE) from None
-
-    async def _ask(self) -> Answer:
         attempt = _TokenAttempt(uuid.uuid4().hex, self._credentials.basic, self._sent)
-        return await self._transport.exchange(_TOKEN.request(None), attempt)
+        try:
+            return _TOKEN.read(await self._transport.exchange(_TOKEN.request(None), attempt))
+        except Refusal as refusal:
+            raise consequence(refusal, Kind.TOKEN, table=TABLE, sent=attempt.sent) from None
+
+
+def _like(error: TryAgain) -> TryAgain:
+    """Return another error that says the same: each call that failed may be told of its own."""
+    return TryAgain(error.message, code=error.code, condition=error.condition, sent=error.sent)
 
 
 def _pause_s(attempt: int, error: CallError) -> float | None:

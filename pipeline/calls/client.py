@@ -11,6 +11,7 @@ from pipeline.calls.health import Health
 from pipeline.calls.last_word import last_word
 from pipeline.calls.limiter import Limiter
 from pipeline.calls.pauses import QuotaGate
+from pipeline.calls.reach import ReachGate
 from pipeline.calls.stats import Stats
 from pipeline.calls.transport import Transport
 from pipeline.endpoints.consequences import Table, consequence
@@ -32,7 +33,8 @@ from pipeline.system.masking import masked
 
 
 class Client:
-    """Sends the calls of a run. `table` is its error table; `quota` the gate that waits for the day's limit.
+    """Sends the calls of a run. `table` is its error table; `quota` the gate that waits for the day's limit,
+    `reach` the one that waits until the vendor can be reached.
 
     stats     the counts of all calls so far
     limiters  the limiter of each paid kind
@@ -47,6 +49,7 @@ class Client:
         on_sent: Callable[[Kind, float], None] | None = None,
         table: Table = TABLE,
         quota: QuotaGate | None = None,
+        reach: ReachGate | None = None,
     ) -> None:
         self.stats = Stats()
         self.limiters = limiters
@@ -60,6 +63,7 @@ class Client:
             self._access,
             table=table,
             quota=quota or QuotaGate(None, table=table),
+            reach=reach or ReachGate(),
             stats=self.stats,
             sleep=self._endings.sleep,
         )
@@ -99,9 +103,11 @@ class Client:
     def stop(self, *kinds: Kind) -> None:
         """Send nothing more of these kinds, by default of any: calls that wait for a permit or a retry get Stopping.
 
-        While all wait for the day's limit to be lifted they end together: a drain would only wait with them.
+        While all wait for the vendor, or for the day's limit to be lifted, they end together: a drain would only wait
+        with them.
         """
-        ended = (() if self.waits_until is not None else kinds) or (*self.limiters, Kind.TOKEN)
+        waits = self.waits_until is not None or self._health.unreachable
+        ended = (() if waits else kinds) or (*self.limiters, Kind.TOKEN)
         self._endings.end(ended)
         for kind in self.limiters.keys() & ended:
             self.limiters[kind].close()

@@ -10,6 +10,7 @@ from pipeline.calls.access import Access
 from pipeline.calls.breaker import Breaker, UnknownCodes
 from pipeline.calls.limiter import Limiter
 from pipeline.calls.pauses import Gate, PauseGate, QuotaGate
+from pipeline.calls.reach import ReachGate
 from pipeline.calls.retry import RetryBudget, delay_s
 from pipeline.calls.stats import Stats
 from pipeline.endpoints.consequences import Table, end_of_run, row_for
@@ -44,6 +45,7 @@ class Health:
         *,
         table: Table,
         quota: QuotaGate,
+        reach: ReachGate,
         stats: Stats,
         sleep: Callable[[Kind, float], Awaitable[None]],
     ) -> None:
@@ -51,9 +53,11 @@ class Health:
         self._access = access
         self._table = table
         self._quota = quota
+        self._reach = reach
         self._stats = stats
         self._sleep = sleep
         self._pause = PauseGate()
+        self._gates: tuple[Gate, ...] = (reach, quota, self._pause)
         self._breaker = Breaker()
         self._unknown = UnknownCodes()
         self._retries = RetryBudget()
@@ -61,12 +65,18 @@ class Health:
     @property
     def paused_s(self) -> float:
         """Seconds for which no call of any kind goes."""
-        return max(self._quota.wait_s, self._pause.wait_s, *(limiter.paused_s for limiter in self._limiters.values()))
+        gates = (gate.wait_s for gate in self._gates)
+        return max(*gates, *(limiter.paused_s for limiter in self._limiters.values()))
 
     @property
     def waits_until(self) -> float | None:
         """The moment when calls that wait for the day's limit try again (epoch seconds); None while none waits."""
         return self._quota.until
+
+    @property
+    def unreachable(self) -> bool:
+        """Return whether calls wait until the vendor can be reached."""
+        return self._reach.closed
 
     @property
     def retries_left(self) -> bool:
@@ -77,7 +87,7 @@ class Health:
         """Wait until a call of this kind may go. Return the gates that it probes; their callers must call `done`."""
         probed: tuple[Gate, ...] = ()
         try:
-            for gate in (self._quota, self._pause):
+            for gate in self._gates:
                 if gate.closed and await gate.turn(functools.partial(self._sleep, kind), kind):
                     probed += (gate,)
         except BaseException:
@@ -87,7 +97,7 @@ class Health:
 
     def closed_to(self, probed: Sequence[Gate]) -> bool:
         """Return whether a gate was shut since `open` let a call pass as the probe of these."""
-        return any(gate.closed and gate not in probed for gate in (self._quota, self._pause))
+        return any(gate.closed and gate not in probed for gate in self._gates)
 
     def done(self, probed: Sequence[Gate]) -> None:
         """Let another call probe these gates."""
@@ -100,8 +110,8 @@ class Health:
         self._access.answered()
         self._retries.answered()
         self._breaker.answered()
-        self._pause.answered(kind)
-        self._quota.answered(kind)
+        for gate in self._gates:
+            gate.answered(kind)
 
     def failed(self, kind: Kind, error: CallError, *, answered: bool, bearer: str) -> RunPaused | RunStopped | None:
         """Count an attempt that failed. `answered`: a whole answer came. `bearer`: the one it was sent with.
@@ -110,6 +120,11 @@ class Health:
         """
         if answered and not isinstance(error, RefreshToken):
             self._access.answered()
+        if error.sent:
+            self._reach.answered(kind)
+        elif self._reach.waits_for(error):
+            self._reach.refused(error)
+            return None
         ends_run: RunPaused | RunStopped | None = self._ends_run(error)
         row = row_for(error, self._table)
         alive = answered and row is not None and row.alive
@@ -147,6 +162,8 @@ class Health:
         4. All others are final.
         """
         match error:
+            case TryAgain() if self._reach.waits_for(error):
+                return 0.0
             case TryAgain():
                 pause_s = delay_s(attempt, error, jitter=random.random())  # noqa: S311 - jitter, not cryptography
                 if pause_s is None or not self._retries.spend():

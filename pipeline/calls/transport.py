@@ -256,4 +256,5 @@ def _translated(exc: Exception, *, sent: bool) -> Refusal:
     if isinstance(exc, aiohttp.ClientConnectorError):
         reason = exc.os_error.strerror or type(exc.os_error).__name__
         return Refusal("not_sent", detail=f"{exc.host}:{exc.port}: {reason}")
-    return Refusal("not_sent", detail=name)
+    # What cannot be written as a request says nothing of the vendor: nobody waits for it.
+    return Refusal("not_sent", code="not_built" if isinstance(exc, ValueError) else "", detail=name)

@@ -150,6 +150,10 @@ class ApiSpec(Strict):
     budget: BudgetSpec = BudgetSpec()
     on_in_doubt: OnInDoubt = "hold"
     drain_s: Annotated[int | float, Field(ge=0, le=3600)] = 60
+    patience_s: Annotated[
+        int | float,
+        Field(ge=0, le=86_400, description="How long calls wait for a vendor that cannot be reached; then exit 4"),
+    ] = 600
     proxy: str | None = None
     ca_file: str | None = None
     quota_resets_at: Annotated[

@@ -19,6 +19,7 @@ from pipeline.calls.account import Part, account_of, use_account
 from pipeline.calls.client import Client
 from pipeline.calls.limiter import Limiter
 from pipeline.calls.pauses import QuotaGate
+from pipeline.calls.reach import ReachGate
 from pipeline.calls.stats import Stats
 from pipeline.calls.transport import PATIENCE_S, Transport, open_transport
 from pipeline.endpoints.patsnap.endpoints import endpoints_for
@@ -226,6 +227,7 @@ def _client(job: Job, options: RunOptions, transport: Transport, part: Part) -> 
         _limiters(job.spec, part),
         on_sent=options.on_sent,
         table=api.table,
+        reach=ReachGate(api.patience_s, say=options.say),
         quota=QuotaGate(api.quota_reset if options.wait_quota else None, table=api.table, say=options.say),
     )
 

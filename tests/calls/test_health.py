@@ -12,6 +12,7 @@ from pipeline.calls.endings import Endings
 from pipeline.calls.health import MAX_DEFERRALS, Health
 from pipeline.calls.limiter import Limiter
 from pipeline.calls.pauses import QuotaGate
+from pipeline.calls.reach import ReachGate
 from pipeline.calls.stats import Stats
 from pipeline.endpoints.consequences import consequence
 from pipeline.endpoints.interface import Refusal
@@ -58,6 +59,7 @@ class Patient:
             self.access,
             table=TABLE,
             quota=self.quota,
+            reach=ReachGate(),
             stats=self.stats,
             sleep=self.endings.sleep,
         )
@@ -205,9 +207,9 @@ def test_a_picture_that_is_refused_opens_the_gates_and_a_budget_that_is_used_up_
 def test_a_vendor_that_never_answered_pauses_the_run() -> None:
     async def scenario(patient: Patient) -> None:
         for _ in range(19):
-            patient.failed(error_of("not_sent"), answered=False)
+            patient.failed(error_of("http_5xx"))
         with pytest.raises(RunPaused, match="seems to be down"):
-            patient.failed(error_of("not_sent"), answered=False)
+            patient.failed(error_of("http_5xx"))
 
     with_patient(scenario)
 

@@ -22,6 +22,7 @@ from pipeline.endpoints.patsnap.p010 import PictureUpload
 from pipeline.errors import (
     GivenUp,
     InDoubt,
+    RunPaused,
     RunStopped,
     SpecError,
     TryAgain,
@@ -99,11 +100,11 @@ async def test_a_refused_connection_is_not_sent_and_tried_again(call: Call, no_j
     meter = FakeMeter()
     async with closed_port() as url, client_at(url) as client:
         error = await failure_of(client, call, meter)
-    assert (type(error), error.code, error.sent) == (TryAgain, "not_sent", False)
+    assert (type(error), error.code, error.sent) == (RunPaused, "vendor_down", False)
     assert "127.0.0.1" in error.message
-    assert meter.log == ["not_executed"] * 4
-    assert meter.taken_back == [False] * 4
-    assert (client.stats.sent[call.kind], client.stats.retried) == (0, 3)
+    assert set(meter.log) == {"not_executed"}
+    assert (len(meter.log) > 10, any(meter.taken_back)) == (True, False)
+    assert (client.stats.sent[call.kind], client.stats.retried) == (0, 0)
 
 
 async def test_a_silent_listener_is_in_doubt_only_for_a_create(call: Call, no_jitter: None) -> None:
@@ -408,7 +409,8 @@ async def test_a_proxy_that_refuses_the_tunnel_means_not_sent(
         client_at("https://127.0.0.1:9", proxy=way.url, ca_file=str(self_signed.file)) as client,
     ):
         error = await failure_of(client, call, meter)
-    assert (type(error), error.code, error.sent) == (TryAgain, "not_sent", False)
+    assert (type(error), error.code, error.sent) == (RunPaused, "vendor_down", False)
+    assert "not_sent" in error.message
     assert meter.total == 0
 
 
@@ -425,7 +427,7 @@ async def test_a_create_that_found_no_way_at_first_is_sent_exactly_once(
     ):
         assert (await create(client, meter)).task_id == bad.TASK_ID
     assert meter.log == ["not_executed", "not_executed", "before", "sent"]
-    assert (server.arrived, meter.total, client.stats.retried) == (1, 1, 2)
+    assert (server.arrived, meter.total, client.stats.retried) == (1, 1, 0)
 
 
 async def test_proxies_of_the_environment_are_ignored(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:

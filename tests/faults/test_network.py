@@ -265,10 +265,10 @@ def test_of_a_refused_connection_nothing_is_counted_and_the_next_run_does_all(
     with socket.socket() as holder:  # bound, so that nobody else gets the port, and not listening
         holder.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{holder.getsockname()[1]}"
-        summary = run(job(tmp_path, url=url, pictures=pictures, api={"max_in_flight": ITEMS}), key)
+        summary = run(job(tmp_path, url=url, pictures=pictures, api={"max_in_flight": ITEMS, "patience_s": 1}), key)
     assert summary.exit_code == 4
     assert summary.calls_this_run == {"upload": 0, "search": 0, "create": 0}
-    assert summary.items["in_doubt"] == 0
+    assert (summary.items["in_doubt"], summary.items["not_started"]) == (0, ITEMS)
     vendor = Vendor("healthy", Kind.SEARCH, give_up)
     with serving(vendor) as url:
         again = run(job(tmp_path, url=url, pictures=pictures, api={"max_in_flight": ITEMS}), key)

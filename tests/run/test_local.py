@@ -412,15 +412,17 @@ async def _die(_: object) -> None:
 
 
 @pytest.mark.parametrize("count", [1, 2])
-def test_a_server_that_is_not_there_is_named_in_the_last_line(count: int, tmp_path: Path) -> None:
-    """Too few items to call it down: the run ends, and its one line must still say what is wrong and what to do."""
+def test_a_server_that_is_not_there_is_named_at_once_and_in_the_last_line(count: int, tmp_path: Path) -> None:
+    """Whoever mistyped the address sees so at once; nothing was sent, so no item fails for it."""
     images = [f"{{url: 'https://pictures.example/{number}.jpg'}}" for number in range(count)]
     path = tmp_path / "job.yaml"
-    api = "{base_url: 'http://127.0.0.1:9'}"  # nobody listens there
+    api = "{base_url: 'http://127.0.0.1:9', patience_s: 2}"  # nobody listens there
     path.write_text(f"version: 1\nname: job\nimages: [{', '.join(images)}]\napi: {api}\noutput: {{dir: runs}}\n")
-    summary = run(path, environment={"PATSNAP_API_KEY": "a-key"})
-    assert summary.exit_code == 1
-    open_ = "1 item is open, see open.jsonl; " if count == 1 else "2 items are open, see open.jsonl; the first: "
+    said: list[str] = []
+    summary = run(path, environment={"PATSNAP_API_KEY": "a-key"}, say=said.append)
     why = "the vendor could not be reached (not_sent: 127.0.0.1:9: "
-    assert summary.exit_reason.startswith(f"finished; {open_}{why}")
-    assert summary.exit_reason.endswith("`pipeline status` says what to do")
+    assert (summary.exit_code, summary.items["not_started"], summary.items["open"]) == (4, count, 0)
+    assert summary.exit_reason.startswith(why)
+    assert "api.base_url" in summary.exit_reason
+    assert said[0].startswith(why)
+    assert "Ctrl-C" in said[0]
