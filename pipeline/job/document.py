@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from pipeline.job.slips import blank_in_front, explain_slip
+
 MAX_BYTES = 1 << 20
 MAX_NODES = 100_000
 MAX_DEPTH = 20
@@ -76,15 +78,12 @@ def parse(raw: bytes) -> Document:
     except yaml.MarkedYAMLError as exc:
         mark = exc.problem_mark or exc.context_mark
         place = _mark(mark) if mark else None
-        document.faults.append(Fault(place, f"this is not YAML: {_reason(exc)}"))
+        reason = str(exc.problem or exc.context)
+        slip = explain_slip(reason, text, *place) if place else reason
+        document.faults.append(Fault(place, f"this is not YAML: {slip}"))
     except yaml.YAMLError as exc:
         document.faults.append(Fault(None, f"this is not YAML: {str(exc).splitlines()[0]}"))
     return document
-
-
-def _reason(exc: yaml.MarkedYAMLError) -> str:
-    reason = str(exc.problem or exc.context)
-    return "a tab here; indent with spaces" if "cannot start any token" in reason else reason
 
 
 def _mark(mark: Any) -> Mark:
@@ -138,6 +137,9 @@ def _build_mapping(document: Document, node: yaml.MappingNode, path: FieldPath) 
         key = key_node.value
         if key in built:
             document.faults.append(Fault(place, f"the key {key!r} is here twice; keep one"))
+            continue
+        if blank := blank_in_front(key):
+            document.faults.append(Fault(place, blank))
             continue
         document.marks[(*path, key)] = place
         built[key] = _build(document, value_node, (*path, key))

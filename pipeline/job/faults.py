@@ -99,10 +99,17 @@ def _explain(document: Document, field: FieldPath, error: ErrorDetails) -> str:
         case "string_pattern_mismatch":
             shown = _shown(document, field, value)
             return f"{shown} is not allowed; allowed: small letters a-z, digits and -, 1 to 64 characters"
+        case "model_type" | "model_attributes_type" if field[:1] == ("images",) and isinstance(value, str):
+            return f"write what it is: {_entry_for(value)}"
         case "value_error":
             return re.sub(rf"^{_NAMED}: ", "", error["msg"].removeprefix("Value error, "))
         case _:
             return f"{_shown(document, field, value)}: {_in_words(error['msg'])}"
+
+
+def _entry_for(value: str) -> str:
+    key = "url" if "://" in value else "manifest" if value.lower().endswith((".csv", ".jsonl")) else "path"
+    return f"`- {key}: {make_printable(value[:_LONGEST_VALUE])}`"
 
 
 def _not_text(document: Document, field: FieldPath, value: Any) -> str:

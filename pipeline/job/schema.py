@@ -3,6 +3,7 @@
 Units: `qps` in calls a second, names that end in `_s` in seconds, scores from 0 to 1. Paths stay as they were written.
 """
 
+import contextlib
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -184,7 +185,14 @@ class JobSpec(Strict):
     @property
     def root_path(self) -> Path:
         """The folder that local pictures may not leave, absolute."""
-        return (self._folder / self.root).resolve()
+        return self.place(self.root).resolve()
+
+    def place(self, path: str) -> Path:
+        """Return where a path of the job lies: it starts at the job's folder, or with `~` at the person's home."""
+        if path.startswith("~") and not (self._folder / path.partition("/")[0]).exists():
+            with contextlib.suppress(RuntimeError):  # nobody knows where that home is: a folder of that name, then
+                return Path(path).expanduser()
+        return self._folder / path
 
     def kinds(self, *, local: bool) -> tuple[Kind, ...]:
         """List the kinds of paid calls that an item needs, in order; a `local` picture is uploaded first."""

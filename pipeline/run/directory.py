@@ -37,7 +37,7 @@ def run_folder(spec: JobSpec, *, now: datetime, new: bool = False) -> Path:
     name = re.sub(r"\{(\w+)\}", lambda match: words[match[1]], spec.output.run)
     if spec.rehearsal:
         name += "-rehearsal"
-    base = (spec.folder / spec.output.dir).resolve()
+    base = spec.place(spec.output.dir).resolve()
     numbers = [1] if (base / name).exists() else []
     for other in base.glob(f"{name}.*"):
         suffix = other.name.removeprefix(f"{name}.")

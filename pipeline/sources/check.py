@@ -1,6 +1,7 @@
 """Checks of a job's sources before anything is sent: that they are there and readable, and whether they changed."""
 
 import hashlib
+import os
 import re
 
 import msgspec
@@ -39,9 +40,11 @@ def _faults_of(spec: JobSpec, entry: ImageEntry, field: str) -> list[str]:
         if not may_upload(spec):
             faults.append(f"{field}: {spec.vendor} is not this machine: {PUBLIC_HINT}")
         require_inside(entry.path, field)
-        if not is_pattern(entry.path) and (spec.root_path / on_disk(with_slashes(entry.path))).is_dir():
+        if not is_pattern(entry.path, spec.root_path) and os.path.isdir(
+            spec.root_path / on_disk(with_slashes(entry.path))
+        ):
             faults.append(f"{field}: {entry.path} is a folder; name the pictures in it: {entry.path.rstrip('/')}/*.jpg")
-        if is_pattern(entry.path) and not match_files(spec.root_path, entry.path):
+        if is_pattern(entry.path, spec.root_path) and not match_files(spec.root_path, entry.path):
             faults.append(f"{field}: no file matches {entry.path} in {spec.root_path}")
     elif entry.manifest is not None and next(read_rows(locate_manifest(spec, entry), entry), None) is None:
         faults.append(f"{locate_manifest(spec, entry)}: no rows; a job needs at least one picture")
@@ -60,7 +63,7 @@ def find_faulty_items(spec: JobSpec, *, most: int, quick: bool = False, watch: W
         picture = hash(item.identity)
         if not fault and pictures.setdefault(hash(item.id), picture) != picture:
             fault = f"{item.origin}: the id {item.id!r} is already used for another picture"
-        if not fault and item.local and not (spec.root_path / on_disk(item.source)).is_file():
+        if not fault and item.local and not os.path.isfile(spec.root_path / on_disk(item.source)):
             fault = f"{item.origin}: there is no file {item.source} in {spec.root_path}"
         if fault:
             kind = _kind_of(fault, item)
@@ -90,7 +93,7 @@ def fingerprint(spec: JobSpec) -> str:
         if entry.manifest is not None:
             with locate_manifest(spec, entry).open("rb") as file:
                 digest.update(hashlib.file_digest(file, "sha256").digest())
-        elif entry.path is not None and is_pattern(entry.path):
+        elif entry.path is not None and is_pattern(entry.path, spec.root_path):
             for name in match_files(spec.root_path, entry.path):
                 digest.update(name.encode("utf-8", "surrogateescape") + b"\n")
     return digest.hexdigest()

@@ -66,7 +66,7 @@ def may_upload(spec: JobSpec) -> bool:
 
 def locate_manifest(spec: JobSpec, entry: ImageEntry) -> Path:
     """Return where a manifest lies: its path starts at the folder of the job file."""
-    return spec.folder / (entry.manifest or "")
+    return spec.place(entry.manifest or "")
 
 
 def require_inside(path: str, field: str) -> None:
@@ -80,7 +80,7 @@ def require_inside(path: str, field: str) -> None:
 def _local_items(spec: JobSpec, entry: ImageEntry, origin: str) -> Iterator[Item]:
     assert entry.path is not None
     require_inside(entry.path, f"{origin}.path")
-    if not is_pattern(entry.path):
+    if not is_pattern(entry.path, spec.root_path):
         source = PurePosixPath(with_slashes(entry.path)).as_posix()
         yield Item(entry.id or make_id(source), source, True, origin, entry.labels, _upload_problem(spec))
         return

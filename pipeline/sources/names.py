@@ -28,9 +28,9 @@ def as_listed(name: str) -> str:
     return os.fsencode(name).decode("utf-8", "surrogateescape")
 
 
-def is_pattern(path: str) -> bool:
-    """Return whether a path has wildcards and so may name many files."""
-    return glob.has_magic(path)
+def is_pattern(path: str, root: Path) -> bool:
+    """Return whether a path has wildcards and so may name many files; `br[1].jpg` is the file of that name, if any."""
+    return glob.has_magic(path) and not os.path.isfile(root / on_disk(with_slashes(path)))
 
 
 def match_files(root: Path, pattern: str) -> list[str]:

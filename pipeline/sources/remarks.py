@@ -17,7 +17,9 @@ _SHOWN = 3
 
 def left_out(spec: JobSpec) -> list[str]:
     """Name the pictures that lie beside those of a pattern and are not listed, by the case of their ending, say."""
-    patterns = [(index, entry.path) for index, entry in enumerate(spec.images) if entry.path and _is_inside(entry.path)]
+    patterns = [
+        (index, entry.path) for index, entry in enumerate(spec.images) if entry.path and _is_inside(spec, entry.path)
+    ]
     listed = {name for _, pattern in patterns for name in match_files(spec.root_path, pattern)}
     listed |= {PurePosixPath(with_slashes(entry.path)).as_posix() for entry in spec.images if entry.path}
     remarks = []
@@ -70,13 +72,13 @@ def _made_up_in(spec: JobSpec, entry: ImageEntry) -> list[str]:
     return texts
 
 
-def _is_inside(path: str) -> bool:
+def _is_inside(spec: JobSpec, path: str) -> bool:
     """Return whether a path is a pattern that `check` lets pass."""
     try:
         require_inside(path, "path")
     except SpecError:
         return False
-    return is_pattern(path)
+    return is_pattern(path, spec.root_path)
 
 
 def _beside(spec: JobSpec, pattern: str) -> list[str]:

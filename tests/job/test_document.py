@@ -148,3 +148,23 @@ def test_every_value_has_its_place_and_what_was_written() -> None:
     assert document.marks[("a", 1, "b")] == (3, 6)
     assert document.written[("a", 0)] == "010"
     assert document.written[("a", 1, "b")] == "yes"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        pytest.param("root: @here", 'a value that begins with @ goes into quotes: "@here"', id="at"),
+        pytest.param("root: %TEMP%", 'a value that begins with % goes into quotes: "%TEMP%"', id="per cent"),
+        pytest.param("root: `pwd`", 'a value that begins with ` goes into quotes: "`pwd`"', id="backquote"),
+        pytest.param("images:\n  - path: *.jpg", 'a value that begins with * goes into quotes: "*.jpg"', id="star"),
+        pytest.param("images: [{path: **/*.jpg}]", 'begins with * goes into quotes: "*', id="stars"),
+        pytest.param('root: "C:\\Users\\me"', "in double quotes a \\ begins an escape; write / in paths", id="windows"),
+        pytest.param("a: 1\n---\na: 2", "a second document begins here (---)", id="two documents"),
+        pytest.param("version: 1\nname：case\nimages: 2", "line 2 has a full-width colon", id="full-width colon"),
+        pytest.param("a:\n\tb: 1", "a tab here; indent with spaces", id="tab"),
+        pytest.param("images:\n\u00a0\u00a0- url: x", "(U+00A0) stands before '- url'; indent with spaces", id="nbsp"),
+    ],
+)
+def test_slip_that_people_make_often_is_told_with_the_way_to_write_it(text: str, words: str) -> None:
+    [fault] = parse(text.encode()).faults
+    assert words in fault.text

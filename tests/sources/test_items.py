@@ -213,3 +213,23 @@ def test_bad_rows_of_two_manifests_of_one_name_do_not_share_an_id(job: Job, tmp_
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "p.csv").write_text("url\nno url\n")
     assert len(set(ids(list(read_items(job("{manifest: jan/p.csv}", "{manifest: feb/p.csv}")))))) == 2
+
+
+def test_file_with_brackets_in_its_name_is_itself(job: Job, tmp_path: Path) -> None:
+    for name in ("br[1].jpg", "br1.jpg"):
+        (tmp_path / name).touch()
+    spec = job("{path: 'br[1].jpg'}", "{path: 'br[12].jpg'}")
+    check_sources(spec)
+    assert [item.source for item in read_items(spec)] == ["br[1].jpg", "br1.jpg"]
+
+
+def test_tilde_is_the_home_of_the_person(job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "p.csv").write_text("id,url\nA,https://h/1.jpg\n")
+    spec = job("{manifest: ~/p.csv}", more="root: ~/photos\noutput: {dir: ~/runs}")
+    assert [item.id for item in read_items(spec)] == ["A"]
+    assert spec.root_path == (tmp_path / "home" / "photos").resolve()
+    assert spec.place(spec.output.dir) == tmp_path / "home" / "runs"
+    (tmp_path / "~").mkdir()  # as an earlier version made it: a run goes on where it is
+    assert spec.place(spec.output.dir) == tmp_path / "~" / "runs"
