@@ -1,4 +1,4 @@
-"""`python -m pipeline` is `pipeline`."""
+"""The program as `python -m pipeline`."""
 
 from pipeline.cli.main import main
 

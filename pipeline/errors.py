@@ -18,7 +18,7 @@
     |-- Interrupted     130/143   a signal ends the run in good order
     |-- JournalError        5     the journal or the disk cannot be trusted any more
     |   `-- OtherVersion            the journal is whole, and of another version of this program: no repair helps
-    `-- RunLocked           6     another process holds this run directory, or the account's calls per second
+    `-- RunLocked           6     another process has locked this run directory, or uses the account's calls per second
 
 A failed item is a value (`models.Problem`), not an exception that leaves the engine. Only what stops a run leaves it.
 """

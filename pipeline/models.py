@@ -17,7 +17,7 @@ import msgspec
 
 from pipeline.system.checksum import crc32
 
-CONTENT = "sha256:"  # how the identity of a picture begins that is known by its bytes
+CONTENT = "sha256:"  # the prefix of the identity of a picture that is known by its bytes
 SANDBOX_HOST = "sandbox.invalid"  # the host of the pictures that the sandbox knows; nobody can own it (RFC 2606)
 # Links to uploads and to hits expire 9 hours after the answer, tasks after 8 hours.
 HITS_LIFE_S = 9 * 3600
@@ -95,7 +95,7 @@ class Item:
     local     whether `source` is a path
     origin    the place where it was listed (`images[3]`, `portfolio.csv:12`)
     problem   the reason why it cannot be worked on, else None: a listed thing never vanishes
-    picture   the identity of its picture, which items with the same picture share; "" is its source
+    picture   the identity of its picture, which items with the same picture share; "" when its source is its identity
     """
 
     id: str

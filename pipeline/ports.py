@@ -57,7 +57,7 @@ class Vendor(Protocol):
 
     @property
     def retries_left(self) -> bool:
-        """Return whether what gave up for want of retries may go again."""
+        """Return whether calls that were given up for want of retries may be sent again."""
 
 
 class WaitingItems(Protocol):
@@ -73,10 +73,10 @@ class WaitingItems(Protocol):
         """Read items in doubt beyond number `after` that may be created once more."""
 
     async def take_twins(self, *, after: int, generation: int) -> list[tuple[Work, int]]:
-        """Read items that show the same picture as an earlier one, each with that one's number."""
+        """Read twins (items that show the same picture as an earlier one), each with the earlier one's number."""
 
     async def part(self, ord_: int, digest: str) -> None:
-        """Let an item wait for itself that shared an earlier one's picture: its file has the bytes of `digest` now."""
+        """Let a twin be worked on by itself: its file has the bytes of `digest` now, no longer the earlier item's."""
 
     async def expiring(self, state: State, *, generation: int, now: float) -> list[int]:
         """List the numbers of waiting items with something paid that expires, the earliest first."""

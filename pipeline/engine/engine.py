@@ -241,7 +241,7 @@ class Engine:
     def _with_other_way(
         self, error: RunPaused | RunStopped, row: Condition | None, stage: str
     ) -> RunPaused | RunStopped:
-        """Add what a person can do whose account may not use an endpoint."""
+        """Add what a person can do when the account may not use this endpoint."""
         if row is None or not row.denied or not (way := self._ports.endpoints.otherwise.get(Kind(stage))):
             return error
         return type(error)(f"{error.message}; {way}", code=error.code, request_id=error.request_id)
@@ -264,7 +264,7 @@ class Engine:
         # A budget that is used up ends each item at its own next call; calls that are reserved already still go.
         if error.code == Code.BUDGET:
             self.stop_intake(error)
-        elif error.code == Code.SYSTEM_LIMIT:  # the connections that there are may do for creates of what is searched
+        elif error.code == Code.SYSTEM_LIMIT:  # the open connections may suffice to create tasks for what is searched
             self.drain(error)
         else:
             self.stop_calls(error)

@@ -16,7 +16,7 @@ def doubtful(error: InDoubt, sent_at: float | None) -> Doubtful:
 
 
 def after_doubt(doubt: Problem, outcome: Outcome) -> Outcome:
-    """Return the outcome of an item in doubt whose second create ended so: only a task ends the doubt."""
+    """Return the outcome of an item in doubt after its second create had `outcome`: only a task ends the doubt."""
     match outcome:
         case Tasked() | PutBack():
             return outcome

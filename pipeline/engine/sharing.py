@@ -1,4 +1,4 @@
-"""The outcome of a picture, shared with the other items that show it, and what no longer shows it set apart."""
+"""Sharing of a picture's outcome with its twins, the later items that show it; a twin whose file changed is parted."""
 
 from collections.abc import AsyncIterator
 

@@ -1,7 +1,7 @@
 """Reasons to stop a run: pictures are refused alike (SystemicRefusals), or many creates end in doubt (DoubtRate).
 
-TaskIds finds a task that another item has. The others only count: the caller reports outcomes, and stops the run when
-one of them raises RunStopped.
+TaskIds finds a task that the vendor named for another item before. The engine reports outcomes to the other two, and
+stops the run when one of them raises RunStopped.
 """
 
 from collections import Counter, OrderedDict, deque
@@ -78,8 +78,7 @@ class DoubtRate:
         if self._nameless >= self.ROW:
             raise RunStopped(
                 f"{self._nameless} creates in a row were called a success without a task id of their own; they are in "
-                "doubt. "
-                "Ask the vendor before you go on",
+                "doubt. Ask the vendor before you go on",
                 code=code,
             )
         count, seen = sum(self._doubtful), len(self._doubtful)
@@ -92,7 +91,7 @@ class DoubtRate:
 
 
 class TaskIds:
-    """The last tasks that the vendor named in this process, each with its item: none of them is another item's too."""
+    """The last task ids that the vendor named in this process, each with the first item it was named for."""
 
     KEPT = 10_000
 
@@ -100,7 +99,7 @@ class TaskIds:
         self._items: OrderedDict[str, str] = OrderedDict()
 
     def owner(self, task_id: str, item: str) -> str:
-        """Return the item whose task this is: the first one that it was named for."""
+        """Return the first item that this task was named for; `item` itself when it is new."""
         owner = self._items.setdefault(task_id, item)
         if len(self._items) > self.KEPT:
             self._items.popitem(last=False)

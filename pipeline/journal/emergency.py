@@ -1,8 +1,8 @@
 """The emergency of a disk that fails in the middle of a run: lines that are paid are kept in a file of their own.
 
-A run holds `.ballast`, 16 MB of real blocks. The first failed write gives them back, and the lines that could not be
-written go to `emergency-<time>.jsonl`; the next start takes them in and renames the file to `.adopted`. When even that
-fails, the task ids go to stderr, because they are paid for.
+A run sets 16 MB of real blocks aside in `.ballast`. The first failed write gives them back, and the lines that could
+not be written go to `emergency-<time>.jsonl`; the next start takes them in and renames the file to `.adopted`. When
+even that fails, the task ids go to stderr, because they are paid for.
 """
 
 import contextlib
@@ -43,7 +43,7 @@ def require_room(folder: Path, items: int) -> None:
 
 @contextlib.contextmanager
 def ballast(folder: Path) -> Iterator[None]:
-    """Hold 16 MB in the run directory that a full disk gets back. Raises JournalError when they are not there."""
+    """Set 16 MB aside in the run directory until the block ends, for a disk that fills up. Raises JournalError."""
     path = folder / BALLAST
     try:
         _reserve(path)
@@ -73,9 +73,14 @@ def disk_error(exc: Exception) -> JournalError:
             f"the journal cannot be written: the disk is full ({why}); free 80 MB or more, then run again"
         )
     why = (exc.strerror or str(exc)) if isinstance(exc, OSError) else str(exc)
-    if (code or 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+    if is_damage(exc):
         return JournalError(f"the journal is damaged: {why}; run `pipeline repair` on this run directory")
     return JournalError(f"the journal cannot be written: {why}; look after the disk, then run again")
+
+
+def is_damage(exc: Exception) -> bool:
+    """Return whether SQLite says that the file is not what it wrote."""
+    return getattr(exc, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
 class Emergency:

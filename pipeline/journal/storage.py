@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import JournalError
-from pipeline.journal.emergency import Emergency, left_over, retire
+from pipeline.journal.emergency import Emergency, is_damage, left_over, retire
 from pipeline.journal.recovery import Recovered, recover
 from pipeline.journal.results_file import ResultsFile
 from pipeline.journal.spool import Spool
@@ -102,11 +102,6 @@ def has_begun(folder: Path) -> bool:
     """Return whether there is a journal to read. Raises JournalError if it is gone beside its results."""
     refuse_lost_journal(folder)
     return (folder / JOURNAL).is_file() and (folder / JOURNAL).stat().st_size > 0
-
-
-def is_damage(exc: Exception) -> bool:
-    """Return whether SQLite says that the file is not what it wrote."""
-    return getattr(exc, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
 def refuse_lost_journal(folder: Path) -> None:

@@ -42,14 +42,14 @@ class WaitingItems:
         )
 
     async def take_twins(self, *, after: int, generation: int) -> list[tuple[Work, int]]:
-        """Read waiting items that show the same picture as an earlier one, each with that one's `ord`."""
+        """Read waiting twins, each with the `ord` of the earlier item that shows the same picture."""
         limit = BATCH[State.SEARCHED]
         return await self._writer.do(
             lambda disk: waiting.twins(disk.db, after=after, limit=limit, generation=generation)
         )
 
     async def part(self, ord_: int, digest: str) -> None:
-        """Let an item wait for itself that shared an earlier one's picture: its file has the bytes of `digest` now."""
+        """Let a twin be worked on by itself: its file has the bytes of `digest` now, no longer the earlier item's."""
         await self._writer.do(lambda disk: twins.part(disk.db, ord_, digest))
 
     async def expiring(self, state: State, *, generation: int, now: float) -> list[int]:

@@ -1,4 +1,4 @@
-"""Decisions about items in doubt are applied: all of them are checked, then all take effect at once. Sends nothing."""
+"""The application of decisions about items in doubt: all are checked, then all take effect at once. Sends nothing."""
 
 import contextlib
 import time

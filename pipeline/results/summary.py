@@ -9,7 +9,7 @@ import msgspec
 from pipeline.errors import PipelineError
 from pipeline.job.outlook import not_looked_at, warnings
 from pipeline.journal.storage import RESULTS
-from pipeline.models import OPEN, PAID, SETTLED, WAITING, Kind, Problem, State
+from pipeline.models import OPEN, PAID, SETTLED, UNFINISHED, Kind, Problem, State
 from pipeline.results import reading
 from pipeline.results.record import RecordLines
 from pipeline.system.wording import count
@@ -26,10 +26,10 @@ class Spent:
 
 
 class Said(msgspec.Struct, frozen=True):
-    """The searches and creates whose answers say how many units were billed: so many, of so many answers."""
+    """The answers to searches and creates, counted by whether they say how many units were billed."""
 
-    by: int = 0
-    of: int = 0
+    by: int = 0  # answers that say it
+    of: int = 0  # all answers
 
 
 class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,7 +57,7 @@ class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
     calls: dict[str, Spent]  # by kind, over the life of the run directory
     calls_this_run: dict[str, int]  # by kind
     units_billed: float  # that the vendor says it billed, over the life of the run directory
-    units_said: Said = Said()  # who says so, over the same time; `units_billed` is 0.0 where nobody does
+    units_said: Said = Said()  # how many answers say so, over the same time; with none, `units_billed` is 0.0
     calls_per_settled: dict[str, float]  # by kind; 1.0 is the least that a search or a task costs
     refused_for_speed: int  # calls of this run that the vendor refused as too many in a second
     retried: int  # calls of this run that were sent again
@@ -146,7 +146,7 @@ def item_counts(counts: Mapping[State, int], *, removed: int = 0) -> dict[str, i
     words = {state.word: counts.get(state, 0) for state in (*SETTLED, *OPEN)}
     settled = sum(counts.get(state, 0) for state in SETTLED)
     open_ = sum(counts.get(state, 0) for state in OPEN)
-    waiting = sum(counts.get(state, 0) for state in (*WAITING, State.CREATING))
+    waiting = sum(counts.get(state, 0) for state in UNFINISHED)
     return {
         "all": settled + open_ + waiting,
         "settled": settled,

@@ -36,7 +36,7 @@ async def _selected(journal: Journal, again: Again) -> Intake:
 
 
 async def _listed(spec: JobSpec, journal: Journal, *, accept_changes: bool) -> Intake:
-    """Find out what the job lists that the journal does not know yet. There are three cases:
+    """Return the intake of what the job lists and the journal does not know yet. There are three cases:
 
     1. The sources changed since they were read. All of them are read before anything is sent, because a known id may
        show another picture now. A run that is refused or killed meanwhile leaves the journal as it was.
@@ -69,7 +69,10 @@ async def _listed(spec: JobSpec, journal: Journal, *, accept_changes: bool) -> I
 
 
 def refusal(spec: JobSpec, *, vendor: str | None, asked: str | None, accept_changes: bool = False) -> list[str]:
-    """List why this job may not go on in a run directory of `vendor` that was `asked` that; [] when it may."""
+    """List why this job may not go on in a run directory; [] when it may.
+
+    `vendor` is the host that the directory belongs to, `asked` what was asked there before; None where nothing was.
+    """
     if vendor not in (None, spec.host):
         return [
             f"this run directory belongs to {vendor}, not to {spec.host}: what one has found and paid says "

@@ -11,7 +11,8 @@ from pipeline.job.schema import JobSpec
 def address(spec: JobSpec, folder: Path, preparing: Callable[[int, int], None]) -> Iterator[str]:
     """Yield the vendor's address; for the sandbox, start one in a thread of its own until the block ends.
 
-    The first one on a machine takes seconds: `preparing` is called meanwhile, with the drawings done and all of them.
+    The first sandbox on a machine draws its gallery, which takes seconds: `preparing` is called meanwhile, with the
+    number of drawings done and of all.
     """
     if not spec.sandbox:
         yield spec.api.base_url

@@ -116,7 +116,7 @@ class _Place:
 
 @contextmanager
 def _locked(job: Job, options: RunOptions) -> Iterator[tuple[Path, Part]]:
-    """Lock the run directory, then our part of the account: whoever runs the same job is told about the directory.
+    """Lock the run directory, then our part of the account, so that a second run of one job names the directory.
 
     Create a new run directory only after the account is locked; otherwise an empty one would be resumed next time.
     """
@@ -142,7 +142,7 @@ def _part(job: Job, options: RunOptions) -> AbstractContextManager[Part]:
     """Lock our part of the account's calls per second; every sandbox is an account of its own."""
     from platformdirs import user_state_path
 
-    for kind in PAID:
+    for kind in PAID:  # refuse a share that is too small before another process is waited for
         Part(options.share).qps(job.spec.api.qps_of(kind))
     if job.spec.sandbox:
         return nullcontext(Part(options.share))

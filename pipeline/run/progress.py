@@ -109,7 +109,7 @@ class Gauges:
         limiter = self._client.limiters[kind]
         return Flow(
             sent=sent,
-            # Whole calls over a broken span look like more than the limit, which the limiter never gives.
+            # The limiter never exceeds its limit, but whole calls counted over part of a second can look as if it did.
             per_s=min(limiter.qps, (sent - then) / (now - since)) if now > since else 0.0,
             limit_per_s=limiter.qps,
             slowed_to_per_s=limiter.rate,

@@ -7,7 +7,7 @@ _PIECE = 4096
 
 def crc32(data: bytes, value: int = 0) -> int:
     """Return the CRC-32 of `data`; after bytes whose CRC-32 is `value`, that of all of them."""
-    # zlib-ng releases the interpreter's lock for more than 5 KB, and to get it back takes far longer than the sum.
+    # zlib-ng releases the interpreter's lock for more than 5 KB, and getting it back takes far longer than the CRC.
     view = memoryview(data)
     for at in range(0, len(view), _PIECE):
         value = zlib_ng.crc32(view[at : at + _PIECE], value)

@@ -1,8 +1,9 @@
 """The wall clock, the steady clock, and ages measured by both.
 
-Expiries are times of the wall clock, which may be set back or forth while a run goes on. The steady clock is set by
-nobody and counts on while the machine sleeps, but it starts anew when the machine does. What the vendor sold us ages
-whatever the clocks do: an `Age` is the larger of what both say, and `Ticks` notices a step or a sleep within a second.
+Expiries are times of the wall clock, which may be set back or forward while a run goes on. The steady clock is
+never set and counts on while the machine sleeps, but it starts anew when the machine does. The vendor's links and
+tasks grow older whatever happens to our clocks: an `Age` is the larger of what both say, and `Ticks` notices a step or
+a sleep within a second.
 """
 
 import asyncio
@@ -11,7 +12,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-JUMP_S = 30.0  # a clock that is off by less is put right by time servers, and means nothing
+JUMP_S = 30.0  # time servers correct a clock by less than this all the time
 
 
 def loop_time() -> float:
@@ -29,11 +30,11 @@ class Clocks(NamedTuple):
     """The two clocks, so that a test can bring its own."""
 
     wall: Callable[[], float] = time.time  # seconds since the epoch
-    steady: Callable[[], float] = steady  # seconds since some moment
+    steady: Callable[[], float] = steady  # seconds since a moment that is the same until the machine starts anew
 
 
 class Age:
-    """The age of something that came `at` (seconds since the epoch), by the clock that says more."""
+    """The age of something that came `at` (seconds since the epoch), by the clock that says it is older."""
 
     def __init__(self, at: float, clocks: Clocks) -> None:
         self._at = at

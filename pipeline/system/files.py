@@ -27,8 +27,8 @@ def write_whole(
 ) -> None:
     """Replace a file as a whole: after a crash or an error it is the old one or the new one, never half of one.
 
-    `durable` syncs it before it takes its place; without, a power loss may empty the file, as a cache can bear. Say
-    `several_writers` where other processes may write the same file at the same time: the last one wins.
+    `durable` syncs it before it takes its place; without it a power loss may leave an empty file, which only a cache
+    can afford. Say `several_writers` where other processes may write the same file at the same time: the last one wins.
     """
     suffix = f"{secrets.token_hex(4)}.new" if several_writers else "new"
     draft = path.with_name(f".{path.name}.{suffix}")
@@ -42,7 +42,7 @@ def write_whole(
                 os.fsync(file.fileno())
         draft.replace(path)
     except BaseException:
-        with contextlib.suppress(OSError):  # the first error is the one to hear of
+        with contextlib.suppress(OSError):  # the first error is the one to report
             draft.unlink()
         raise
     if durable:
@@ -52,7 +52,7 @@ def write_whole(
 def write_all(descriptor: int, parts: Sequence[bytes]) -> None:
     """Write the parts one after the other, also where the system takes less than all of them at once.
 
-    Most often nothing is copied: the parts of a group of records are a megabyte.
+    They are joined, and so copied, only in that case: the parts of a group of records are a megabyte.
     """
     for at in range(0, len(parts), _PARTS_AT_ONCE):
         some = parts[at : at + _PARTS_AT_ONCE]
@@ -81,7 +81,7 @@ def sync_names(folder: Path) -> None:
     for parent in folder.absolute().parents:
         try:
             sync_folder(parent)
-        except OSError as exc:  # a folder that we cannot read or sync is none that we made
+        except OSError as exc:  # we did not make a folder that we may not read or sync
             if exc.errno not in _NOT_SYNCABLE:
                 raise
 

@@ -1,4 +1,4 @@
-"""Settings of the interpreter that were measured to matter to a run; the former ones return when it ends."""
+"""Settings of the interpreter that were measured to matter to a run; the previous ones are restored when it ends."""
 
 import gc
 import sys

@@ -1,4 +1,4 @@
-"""`check`."""
+"""The command `pipeline check`."""
 
 from pathlib import Path
 

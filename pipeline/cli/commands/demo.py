@@ -1,4 +1,4 @@
-"""`demo`."""
+"""The command `pipeline demo`."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""`plan`."""
+"""The command `pipeline plan`."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""`repair`; it also works where the job as it was run cannot be read, for the lines themselves name their job."""
+"""The command `pipeline repair`. It needs no readable job, because the lines themselves name theirs."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""`resolve`."""
+"""The command `pipeline resolve`."""
 
 import json
 from pathlib import Path

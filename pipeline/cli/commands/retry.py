@@ -1,4 +1,4 @@
-"""`retry`."""
+"""The command `pipeline retry`."""
 
 from dataclasses import replace
 from pathlib import Path

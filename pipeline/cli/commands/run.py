@@ -1,4 +1,4 @@
-"""`run`."""
+"""The command `pipeline run`."""
 
 from pathlib import Path
 

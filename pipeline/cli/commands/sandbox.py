@@ -1,4 +1,4 @@
-"""`sandbox`."""
+"""The command `pipeline sandbox`."""
 
 import signal
 import sys

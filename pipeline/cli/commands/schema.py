@@ -1,4 +1,4 @@
-"""`schema`."""
+"""The command `pipeline schema`."""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-"""`status`."""
+"""The command `pipeline status`."""
 
 from datetime import datetime
 from pathlib import Path

@@ -15,7 +15,7 @@ DOUBT_NEW = "doubt_new"
 
 
 class SourceError(Exception):
-    """Reading the sources failed with `error`, which says nothing of the journal."""
+    """A failure to read the sources: `error`, which says nothing of the journal."""
 
     def __init__(self, error: Exception) -> None:
         super().__init__(str(error))

@@ -11,7 +11,7 @@ def noted(db: Database) -> dict[Kind, tuple[int, int]]:
 
 
 def counted(db: Database) -> dict[Kind, tuple[int, int]]:
-    """Read the same; after a kill, the items' own counts of sent calls where these say more."""
+    """Read the same counts as `noted`; after a kill, the items' own counts of sent calls where these are higher."""
     calls = noted(db)
     if all(reserved == sent for reserved, sent in calls.values()):
         return calls

@@ -60,7 +60,7 @@ class Database:
 
 
 def configure(execute: Callable[[str], Cursor], *, journal_mode: str = "WAL") -> None:
-    """Set what durability rests on: FULL makes every commit survive a power loss (measured: NORMAL lost up to 40)."""
+    """Make commits durable: with FULL each one survives a power loss (measured: NORMAL lost up to 40)."""
     if journal_mode != "WAL":  # a network file system: its locks between processes are not to be relied on either
         execute("PRAGMA locking_mode=EXCLUSIVE").fetchall()
     execute(f"PRAGMA journal_mode={journal_mode}").fetchall()

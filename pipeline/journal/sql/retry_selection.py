@@ -1,4 +1,4 @@
-"""`pipeline retry`: make the selected open items pending for one run only.
+"""The selection of `pipeline retry`: open items that wait for one run only.
 
 Those that the run does not reach are put back when it ends, or at the next start after a kill: an ordinary run must not
 pay for what a person asked another one to pay for.
@@ -35,8 +35,8 @@ def choose(db: Database, ords: Sequence[int]) -> None:
     db.only_chosen = " AND ord IN (SELECT ord FROM chosen)"
 
 
-def restore(db: Database) -> int:
-    """Put back the items that were tried again and came to nothing, not even to hits; return how many that were."""
+def restore(db: Database) -> None:
+    """Put back the items that were tried again and came to nothing, not even to hits."""
     rows = db.do(
         "SELECT ord, before.state, before.problem FROM again AS before JOIN items USING (ord) "
         f"WHERE {state_in(WAITING, 'items.state')} AND (items.segment IS NULL OR "
@@ -45,4 +45,3 @@ def restore(db: Database) -> int:
     for ord_, state, problem in rows:
         db.change(ord_, "state = ?, problem = ?", (state, problem))
     db.do("DELETE FROM again")
-    return len(rows)

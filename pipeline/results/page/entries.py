@@ -33,7 +33,7 @@ class Entries:
     open: list[Entry] = field(default_factory=list)
     settled: list[Entry] = field(default_factory=list)
     unreadable: int = 0  # lines that are no record
-    first_expiry: str = ""  # ISO 8601, of all tasks; empty when there is none
+    first_expiry: str = ""  # ISO 8601, of the tasks in these records; empty when there is none
 
 
 def read_entries(records: Iterable[RecordView | None], *, most: int) -> Entries:

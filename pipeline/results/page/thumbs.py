@@ -38,7 +38,7 @@ class Thumbnails:
 
 def thumbnail(data: bytes) -> bytes | None:
     """Make a JPEG of at most 176 x 176 pixels, upright, transparent parts white; None when it is no JPG or PNG."""
-    from PIL import Image, ImageOps  # heavy, and a page of other people's pictures needs none
+    from PIL import Image, ImageOps  # heavy, and a page without pictures of ours needs none
 
     try:
         with warnings.catch_warnings():

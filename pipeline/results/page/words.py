@@ -1,6 +1,6 @@
 """Sentences of the page: each status, what to do about an item, what to do after the run.
 
-A page of findings must not console: it says what was found and what was not looked at, never what that means in law.
+A page of findings must not reassure: it says what was found and what was not looked at, never what that means in law.
 """
 
 from typing import NamedTuple
