@@ -256,10 +256,10 @@ def test_a_record_of_the_sandbox_says_so(tmp_path: Path) -> None:
     [
         ("{}", {"limit": 100}),
         ("{limit: 7, filters: {loc: 06-01, offset: 0}}", {"limit": 7, "loc": "06-01", "offset": 0}),
-        ("{endpoint: P060}", {"limit": 100, "model": 1, "patent_type": "D"}),
+        ("{endpoint: P060}", {"limit": 100, "model": 1, "patent_type": "D", "is_https": 1}),
         (
             "{endpoint: P060, model: 3, patent_type: U, filters: {country: [US], stemming: 0}}",
-            {"limit": 100, "country": ["US"], "stemming": 0, "model": 3, "patent_type": "U"},
+            {"limit": 100, "country": ["US"], "stemming": 0, "model": 3, "patent_type": "U", "is_https": 1},
         ),
     ],
 )
