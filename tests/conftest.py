@@ -2,7 +2,9 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+import sys
+import threading
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -17,11 +19,22 @@ os.environ["OPENBLAS_NUM_THREADS"] = "1"
 THEMES = ("faults", "proof", "threats")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leave the themes out of the coverage: the rooms' own tests cover what they prove, and tracing makes them slow."""
-    for item in items:
-        if item.path.parent.name in THEMES or "over_hours" in item.path.name:
-            item.add_marker(pytest.mark.no_cover)
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Leave the themes out of the coverage: the rooms' own tests cover what they prove, and tracing makes them slow.
+
+    pytest-cov's marker for that has no effect in the workers of pytest-xdist.
+    """
+    if item.path.parent.name not in THEMES and "over_hours" not in item.path.name:
+        return (yield)
+    here, threads = sys.gettrace(), threading.gettrace()
+    sys.settrace(None)
+    threading.settrace(None)  # type: ignore[arg-type]
+    try:
+        return (yield)
+    finally:
+        sys.settrace(here)
+        threading.settrace(threads)  # type: ignore[arg-type]
 
 
 @pytest.fixture
