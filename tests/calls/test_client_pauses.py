@@ -137,7 +137,7 @@ def test_a_vendor_that_is_down_is_probed_by_searches_and_by_no_create_that_may_e
 
 def test_where_only_creates_wait_a_create_probes() -> None:
     async def scenario() -> object:
-        vendor = VirtualVendor(lambda *_: FULL if anyio.current_time() < 1010 else None)
+        vendor = VirtualVendor(lambda *_: 67200001 if anyio.current_time() < 1010 else None)
         return await outcome(create(client_of(vendor)))
 
     assert not isinstance(run_virtually(scenario), Exception)
