@@ -164,8 +164,7 @@ def _show_table(summary: RunSummary) -> None:
     calls = ", ".join(f"{spent.sent:,} {kind}" for kind, spent in summary.calls.items())
     unknown = sum(spent.unknown for spent in summary.calls.values())
     more = f", and up to {unknown:,} when the process was killed" if unknown else ""
-    vendor = "the sandbox" if summary.vendor == "sandbox" else summary.vendor
-    show_lines([f"calls so far: {calls}{more}; {vendor} {summary.billed}"])
+    show_lines([f"calls so far: {calls}{more}; {summary.billed}"])
     if summary.vendor == "sandbox":
         show_lines(["These results come from the sandbox's drawn gallery, not from a patent database."])
     show_lines([*summary.warnings, *(f"Not looked at: {what}" for what in summary.not_looked_at)])

@@ -52,8 +52,8 @@ class SystemicRefusals:
 class DoubtRate:
     """The rate of creates that end in doubt: each may be paid, and a person has to look after each.
 
-    Too many are 20 of the last 100 creates of this process, if they are at least a quarter of them; or five answers in
-    a row that say success and name no task, for then the vendor's contract is broken.
+    Too many are 20 of the last 100 creates of this process, if they are at least a quarter of them; or five answers
+    that say success and name no task, with no known outcome between them, for then the vendor's contract is broken.
     """
 
     LAST, LEAST, SHARE = 100, 20, 0.25

@@ -73,7 +73,9 @@ class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def billed(self) -> str:
         """The units billed in words; the vendor need not say them, and what is not said is not zero."""
-        return billed(self.units_billed, self.units_said, sent=any(spent.sent for spent in self.calls.values()))
+        vendor = "the sandbox" if self.vendor == "sandbox" else self.vendor
+        sent = any(spent.sent for spent in self.calls.values())
+        return billed(self.units_billed, self.units_said, vendor=vendor, sent=sent)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,11 +129,11 @@ def build_summary(folder: Path, records: RecordLines, figures: Figures) -> RunSu
     )
 
 
-def billed(units: float, said: Said, *, sent: bool) -> str:
+def billed(units: float, said: Said, *, vendor: str, sent: bool) -> str:
     """Write how many units were billed, as far as the vendor said it."""
     if not units and not said.by and sent:
-        return "billed units: not said by the vendor"
-    words = f"billed {units:g} {'unit' if units == 1 else 'units'}"
+        return f"units billed: not said by {vendor}"
+    words = f"{vendor} billed {units:g} {'unit' if units == 1 else 'units'}"
     return f"{words}, as {said.by:,} of {said.of:,} answers say" if 0 < said.by < said.of else words
 
 

@@ -19,7 +19,7 @@ _KINDS = {list: "a list", str: "text", bool: "true or false", type(None): "null"
 
 
 class _Refused(ValueError):
-    """What is wrong with a row that is JSON."""
+    """A row that is JSON and cannot be used, with the reason as its text."""
 
 
 def jsonl_rows(file: Path, entry: ImageEntry) -> Iterator[Row]:

@@ -24,7 +24,7 @@ _TOO_YOUNG_NS = 2_000_000_000
 
 
 class Stamp(NamedTuple):
-    """What a file is known again by."""
+    """The marks by which a file is recognised: the same marks mean the same bytes."""
 
     device: int
     inode: int

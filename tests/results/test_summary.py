@@ -145,20 +145,20 @@ def test_run_is_ok_when_everything_is_settled(code: int, ok: bool) -> None:
 @pytest.mark.parametrize(
     ("units", "said", "sent", "words"),
     [
-        (0.0, Said(0, 60), True, "billed units: not said by the vendor"),
-        (0.0, Said(), True, "billed units: not said by the vendor"),
-        (0.0, Said(), False, "billed 0 units"),
-        (0.0, Said(3, 3), True, "billed 0 units"),
-        (1.0, Said(1, 1), True, "billed 1 unit"),
-        (1234.5, Said(9, 9), True, "billed 1234.5 units"),
-        (5.0, Said(5, 9), True, "billed 5 units, as 5 of 9 answers say"),
-        (5.0, Said(), True, "billed 5 units"),
+        (0.0, Said(0, 60), True, "units billed: not said by V"),
+        (0.0, Said(), True, "units billed: not said by V"),
+        (0.0, Said(), False, "V billed 0 units"),
+        (0.0, Said(3, 3), True, "V billed 0 units"),
+        (1.0, Said(1, 1), True, "V billed 1 unit"),
+        (1234.5, Said(9, 9), True, "V billed 1234.5 units"),
+        (5.0, Said(5, 9), True, "V billed 5 units, as 5 of 9 answers say"),
+        (5.0, Said(), True, "V billed 5 units"),
     ],
 )
 def test_units_that_the_vendor_does_not_say_are_never_called_zero(
     units: float, said: Said, sent: bool, words: str
 ) -> None:
-    assert billed(units, said, sent=sent) == words
+    assert billed(units, said, vendor="V", sent=sent) == words
 
 
 @pytest.mark.parametrize(("meta", "said"), [(None, Said()), ("5 9", Said(5, 9))])

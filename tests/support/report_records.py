@@ -56,7 +56,7 @@ def run(**changes: Any) -> RunView:
         "finished_at": "2026-11-21T10:04:12.000Z",
         "counts": COUNTS,
         "calls": {"upload": 0, "search": 5, "create": 1},
-        "billed": "billed 6 units",
+        "billed": "the vendor billed 6 units",
         "exit_reason": "finished",
         "not_looked_at": ["utility models", "hits beyond the first 100"],
         "search": "P009, up to 100 hits a picture",
