@@ -46,6 +46,16 @@ def test_every_file_the_readme_links_to_is_there() -> None:
     assert [target for target in targets if "://" not in target and not (ROOT / target).exists()] == []
 
 
+DOCUMENTS = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=[path.name for path in DOCUMENTS])
+def test_every_module_and_test_that_a_document_names_is_there(document: Path) -> None:
+    named = re.findall(r"`((?:[\w.-]+/)+\w+\.py)`", document.read_text(encoding="utf-8"))
+    places = (ROOT, ROOT / "pipeline", ROOT / "tests")
+    assert [name for name in named if not any((place / name).is_file() for place in places)] == []
+
+
 def test_every_exit_code_of_the_errors_is_in_the_readme() -> None:
     codes = {kind.exit_code for kind in vars(errors).values() if isinstance(kind, type) and hasattr(kind, "exit_code")}
     named = {int(code) for row in re.findall(r"^\| ([\d /]+) \|", README, re.MULTILINE) for code in row.split(" / ")}
