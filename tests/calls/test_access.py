@@ -187,6 +187,7 @@ async def test_an_api_key_works_without_a_token_call(sandbox: Start) -> None:
     assert server.stats.outcomes["search"] == {"ok": 1}
 
 
+@pytest.mark.proofs
 async def test_tokens_of_three_seconds_lose_no_search(sandbox: Start) -> None:
     server = sandbox(token_lifetime_s=3)
     meters = [FakeMeter() for _ in range(200)]

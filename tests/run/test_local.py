@@ -57,6 +57,7 @@ def test_the_demo_finds_the_right_design_first_for_most_products(tmp_path: Path)
     assert right >= 27
 
 
+@pytest.mark.proofs
 def test_a_strict_limit_and_a_short_token_lose_nothing(tmp_path: Path) -> None:
     """200 pictures at QPS 50 against a server that refuses the 51st call of any second, with 3-second tokens."""
     sent: list[tuple[Kind, float]] = []
