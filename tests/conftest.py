@@ -37,9 +37,25 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
         threading.settrace(threads)  # type: ignore[arg-type]
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Answer `-n auto`: two workers a core, since tests of servers and signals wait as much as they work."""
+    return 2 * (os.cpu_count() or 1)
+
+
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
+
+
+@pytest.fixture(autouse=True)
+def no_quiet_second(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a test run a job twice without the second of quiet that a run keeps after another one on its account.
+
+    tests/calls/test_account.py has the promise of that second, and processes that a test starts keep it.
+    """
+    if request.path.name != "test_account.py":
+        monkeypatch.setattr("pipeline.calls.account.Part.quiet_s", lambda *_, **__: 0.0)
 
 
 @pytest.fixture(scope="session")

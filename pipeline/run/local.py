@@ -40,11 +40,11 @@ from pipeline.run.begin import begin
 from pipeline.run.directory import LOG, SPEC, lock, run_folder
 from pipeline.run.embedded_sandbox import address, hit_picture
 from pipeline.run.end import Ending, end, write_report_page
+from pipeline.run.gauges import Gauges
 from pipeline.run.heartbeat import Heartbeat
 from pipeline.run.interface import Executor
 from pipeline.run.load import Job, load
 from pipeline.run.options import RunOptions
-from pipeline.run.progress import Gauges
 from pipeline.run.signals import stop_on_signals
 from pipeline.sources.check import check_sources
 from pipeline.sources.foreign import refuse_foreign

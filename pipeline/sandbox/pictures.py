@@ -10,6 +10,7 @@ import os
 import re
 import secrets
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -36,10 +37,11 @@ class ExpiredPicture(Exception):
     """A URL of this sandbox whose nine hours are over."""
 
 
-class Picture(NamedTuple):
-    """A picture's file, and the digest of its content in hexadecimal."""
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A picture's file, and the digest of its content in hexadecimal. Two files of one content are one picture."""
 
-    path: Path
+    path: Path = field(compare=False)
     sha256: str
 
 

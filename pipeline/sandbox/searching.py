@@ -72,7 +72,6 @@ class Searcher:
         self._pool = ThreadPoolExecutor(max_workers=2, thread_name_prefix="sandbox-pictures")
         self._answers = _KeptAnswers(_KEPT_ANSWER_BYTES)
         self._working: dict[object, asyncio.Future[_Template]] = {}
-        self._features = lru_cache(maxsize=_KEPT_FEATURES)(_features)
 
     async def data(self, search: SearchP009 | SearchP060, picture: Picture, *, beta: bool = False) -> bytes:
         """Return the data of an answer as JSON. Raises Refused when the file is no picture."""
@@ -116,7 +115,7 @@ class Searcher:
 
     def _save(self, data: bytes) -> str:
         url = self._pictures.save(data)
-        self._features(self._pictures.find(url))  # the search for it comes next
+        _features(self._pictures.find(url))  # the search for it comes next
         return url
 
     def _keep(self, key: object, done: asyncio.Future[_Template]) -> None:
@@ -125,7 +124,7 @@ class Searcher:
             self._answers.put(key, done.result())
 
     def _work(self, picture: Picture, wanted: Wanted, look: _Look) -> _Template:
-        features = self._features(picture)
+        features = _features(picture)
         if not features.any():
             return _Template((nothing_like(picture.sha256),), ())
         total, hits = self._gallery.search(features, wanted=wanted)
@@ -190,6 +189,7 @@ def read_wanted(search: SearchP009 | SearchP060) -> Wanted:
     )
 
 
+@lru_cache(maxsize=_KEPT_FEATURES)
 def _features(picture: Picture) -> NDArray[float32]:
     data = picture.path.read_bytes()
     if len(data) > MAX_PICTURE_BYTES:

@@ -310,6 +310,7 @@ def until_said(process: subprocess.Popen[str], words: str) -> None:
     assert words in process.stderr.readline()
 
 
+@pytest.mark.proofs
 def test_no_second_holds_more_than_the_limit_across_a_kill_and_a_restart(tmp_path: Path) -> None:
     """The next process stands ready when one is killed, so that it goes on within a fraction of a second.
 
@@ -351,6 +352,7 @@ def assert_never_above(qps: int, *runs: Run) -> None:
         ] == []
 
 
+@pytest.mark.proofs
 def test_two_processes_that_share_an_account_never_exceed_the_limit_together(tmp_path: Path) -> None:
     with vendor(tmp_path) as server, run(tmp_path / "first", server.url, pictures=5000, share=0.5) as first:
         until_lines(first.log, by=first.process)
@@ -367,6 +369,7 @@ def test_two_processes_that_share_an_account_never_exceed_the_limit_together(tmp
         assert server.stats.calls("search") <= len(first.sent(Kind.SEARCH) + second.sent(Kind.SEARCH))
 
 
+@pytest.mark.proofs
 def test_a_restart_after_a_kill_never_exceeds_the_limit_with_the_one_before(tmp_path: Path) -> None:
     """The second process stands ready when the first is killed, so it goes on within a fraction of a second."""
     with vendor(tmp_path) as server, run(tmp_path / "first", server.url, pictures=5000) as killed:

@@ -198,7 +198,7 @@ CONVERGES: dict[str, tuple[float, float, float, dict[str, Any]]] = {
 }
 
 
-SHORT = ("as much as is allowed", "half as much again", "double, refused with HTTP 429 and Retry-After")
+SHORT = ("half as much again", "double, refused with HTTP 429 and Retry-After")
 
 
 @pytest.mark.parametrize("case", only_short(CONVERGES, *SHORT))
@@ -223,6 +223,7 @@ def test_searches_and_creates_settle_each_at_their_own_limit() -> None:
     assert load.ended == []
 
 
+@pytest.mark.proofs
 def test_a_limit_that_falls_is_found_again_and_one_that_rises_is_used_again() -> None:
     """Half as much from the tenth minute on, all of it again from the twentieth."""
     account = Account(lambda at: 3.0 if 600 <= at < 1200 else 6.0, 3.0)
@@ -253,6 +254,7 @@ def test_a_token_that_is_revoked_costs_one_refresh_and_no_call() -> None:
     assert load.rate(0, 600) >= 4.75
 
 
+@pytest.mark.proofs
 def test_a_platform_that_is_full_for_five_minutes_is_asked_a_few_times_and_then_used_as_before() -> None:
     account = Account(steady_at(5.0), 5.0, trouble=lambda at: FULL if 300 <= at < 600 else 0)
     load = run(account, qps=5.0, minutes=20.0)

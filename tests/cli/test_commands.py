@@ -251,12 +251,16 @@ def test_the_command_line_works_as_a_module_and_keeps_stdout_for_results(folder:
     assert json.loads(done.stdout)["exit_code"] == 0
 
 
-def test_help_loads_nothing_heavy(folder: Path) -> None:
-    """The imports of `--help` decide how fast it is: no aiohttp, pydantic, Pillow, numpy or SQLite."""
+@pytest.mark.parametrize(
+    ("command", "heavy"),
+    [(["--help"], "aiohttp pydantic PIL numpy sqlite3 yaml"), (["check", "good.yaml", "--quick"], "aiohttp numpy")],
+    ids=["help", "check"],
+)
+def test_a_command_loads_no_library_that_it_does_not_use(folder: Path, command: list[str], heavy: str) -> None:
+    """Imports decide how fast a command answers."""
     code = (
-        "import sys; from pipeline.cli import main as cli; cli.run(['--help']); "
-        "heavy = 'aiohttp pydantic PIL numpy sqlite3 yaml'; "
-        "print([name for name in heavy.split() if name in sys.modules], file=sys.stderr)"
+        f"import sys; from pipeline.cli import main as cli; assert cli.run({command}) == 0; "
+        f"print([name for name in {heavy.split()} if name in sys.modules], file=sys.stderr)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=folder)
     assert done.stderr.strip() == "[]"

@@ -100,6 +100,7 @@ def assert_nothing_paid_is_lost(folder: Path, run: Path, path: Path) -> None:
     assert summary.items["in_doubt"] <= 8
 
 
+@pytest.mark.proofs
 def test_a_file_that_may_not_grow_ends_the_run_and_loses_nothing(tmp_path: Path) -> None:
     run = tmp_path / "runs/job"
     with vendor(tmp_path, latency_s=0.02) as server:

@@ -23,6 +23,7 @@ from pipeline.models import Kind
 from tests.proof.history import Created, read_history, violations
 from tests.support import misbehaving as bad
 from tests.support.jobs import job
+from tests.support.lengths import only_short
 from tests.support.misbehaving import Caller, Misbehaving, Script, Seen, http
 from tests.support.patience import GiveUp, giving_up_when_told
 from tests.support.processes import PATIENCE_S
@@ -63,6 +64,7 @@ MODES: dict[str, Script] = {
 WHOLE = ("garbage", "HTTP 307", "HTTP 502 with a page", "a gzip bomb", "a body without end", "late")
 STOPPING = "HTTP 307"
 RESET_AT_ONCE, RESET_EARLY = "reset at once", "reset at the first bytes"
+SHORT = ("reset after the request", "half a body", "HTTP 307", "late", RESET_EARLY)
 
 
 def picture(number: int) -> str:
@@ -218,7 +220,7 @@ def assert_silent(folder: Path, said: str) -> None:
 
 
 @pytest.mark.parametrize("kind", [Kind.SEARCH, Kind.CREATE], ids=["search", "create"])
-@pytest.mark.parametrize("mode", [*MODES, RESET_AT_ONCE, RESET_EARLY])
+@pytest.mark.parametrize("mode", only_short([*MODES, RESET_AT_ONCE, RESET_EARLY], *SHORT))
 def test_every_request_that_reaches_the_server_is_counted_and_every_create_known(
     tmp_path: Path, mode: str, kind: Kind, give_up: GiveUp, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from pipeline.system.open_files import OTHERS, PER_ITEM
 from tests.support.jobs import ACCOUNT, job, vendor
 from tests.support.processes import completed, python
@@ -71,6 +73,7 @@ def test_where_the_system_allows_no_more_files_fewer_items_are_in_flight() -> No
     assert 100 <= most <= (400 - OTHERS) // PER_ITEM
 
 
+@pytest.mark.proofs
 def test_a_run_with_few_open_files_finishes_every_item_with_fewer_at_once(tmp_path: Path) -> None:
     with vendor(tmp_path, latency_s=0.2) as server:
         path = job(tmp_path, url=server.url, pictures=150, api={"max_in_flight": 500})

@@ -52,6 +52,7 @@ def test_nesting_up_to_the_limit_is_read_and_one_more_level_is_not() -> None:
     assert str(MAX_DEPTH) in words
 
 
+@pytest.mark.proofs
 def test_values_up_to_the_limit_are_read_and_one_more_is_not() -> None:
     fits = "\n".join(["- 1"] * (MAX_NODES - 1))  # the list itself counts too
     assert len(parse(fits.encode()).data) == MAX_NODES - 1

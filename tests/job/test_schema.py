@@ -240,6 +240,7 @@ def test_sheets_and_views_are_answered_with_not_yet(faults: Faults, image: str) 
     assert "not yet" in line
 
 
+@pytest.mark.proofs
 def test_as_many_inline_images_as_allowed_are_read_and_one_more_is_not(load: Load, faults: Faults) -> None:
     text = "version: 1\nname: a\nimages:\n" + "  - url: https://h.example/a.jpg\n" * MAX_INLINE
     assert len(load(text).images) == MAX_INLINE

@@ -13,7 +13,6 @@ import pytest
 
 from tests.proof.load import load
 from tests.proof.power_loss import fast_folder
-from tests.support.lengths import lengths
 
 
 def test_on_a_slow_disk_many_items_share_a_sync(tmp_path: Path) -> None:
@@ -26,9 +25,11 @@ def test_on_a_slow_disk_many_items_share_a_sync(tmp_path: Path) -> None:
     assert 0 < figures.syncs <= figures.items / 8
 
 
-@pytest.mark.parametrize("count", lengths(short=300, long=2000))
-def test_nothing_is_kept_in_memory_of_items_that_are_done(count: int) -> None:
+@pytest.mark.proofs
+def test_nothing_is_kept_in_memory_of_items_that_are_done() -> None:
     """From the middle to the end at most 300 bytes an item, the measuring included; one on its way has thousands."""
+
+    count = 2000
 
     def traced() -> float:
         gc.collect()

@@ -15,6 +15,7 @@ from pipeline.errors import SpecError
 from pipeline.sandbox.server import SandboxServer
 from pipeline.sandbox.tasks import read_tasks
 from tests.support.jobs import ACCOUNT, FaultPlan, job, lines, started, vendor
+from tests.support.lengths import only_short
 from tests.support.processes import ended
 
 
@@ -120,7 +121,7 @@ def test_a_job_that_explains_the_code_goes_on(tmp_path: Path) -> None:
     assert (summary.exit_code, summary.items["tasked"]) == (0, 20)
 
 
-@pytest.mark.parametrize("meter", ["balance", "daily_limit"])
+@pytest.mark.parametrize("meter", only_short(["balance", "daily_limit"], "balance"))
 def test_a_slow_refusal_for_money_is_followed_by_no_call_that_was_not_sent_before(tmp_path: Path, meter: str) -> None:
     """Twelve calls are in flight, and none more can be, until the first refusal is answered; then none follows.
 
@@ -216,7 +217,7 @@ def test_units_that_the_vendor_does_not_say_are_not_called_zero(
     assert summary.billed in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("shape", ["no_hits", "null_hits", "absent_hits", "empty_hits"])
+@pytest.mark.parametrize("shape", only_short(["no_hits", "null_hits", "absent_hits", "empty_hits"], "no_hits"))
 def test_sixty_pictures_without_hits_are_settled_by_one_search_each(tmp_path: Path, shape: str) -> None:
     with trouble(tmp_path, f"search:{shape}=1") as server:
         summary = run(job(tmp_path, url=server.url, pictures=60))

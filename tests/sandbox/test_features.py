@@ -48,6 +48,7 @@ def test_the_second_row_is_the_feature_of_the_mirror_image(kettle: Image.Image) 
     assert float(straight[0] @ mirrored[0]) < 0.9
 
 
+@pytest.mark.proofs
 def test_the_best_drawing_of_a_product_is_its_design_four_times_in_five(gallery: Gallery) -> None:
     """Also: the kind of product is right for every one. Measured: 0.89 and 1.00."""
     truth = json.loads((SAMPLES / "truth.json").read_text(encoding="utf-8"))

@@ -136,7 +136,7 @@ def assert_classified(error: CallError, kind: Kind) -> None:
         assert not isinstance(error, InDoubt)
 
 
-@fuzzed(ANSWERS, short=200, long=1250)
+@fuzzed(ANSWERS, short=80, long=1250)
 def test_a_search_is_read_or_classified(answer: Answer) -> None:
     hits = outcome_of(Kind.SEARCH, answer)
     if isinstance(hits, CallError):
@@ -172,7 +172,7 @@ def _once(pairs: Any) -> dict[str, Any]:
     return dict(pairs)
 
 
-@fuzzed(ANSWERS, short=200, long=1250)
+@fuzzed(ANSWERS, short=80, long=1250)
 @example(Answer(200, b'{"data":{"task_id":"t"},"status":true,"error_code":67200002}', "asked", 0.0, {}))
 @example(Answer(200, b'{"data":{"task_id":"t"},"status":false,"error_code":67200002}', "asked", 0.0, {}))
 @example(Answer(200, b'{"data":{},"status":true,"error_code":0}', "asked", 0.0, {}))
@@ -190,7 +190,7 @@ def test_a_create_is_a_task_or_refused_or_in_doubt(answer: Answer) -> None:
     assert 1 <= len(task.task_id) <= 128
 
 
-@fuzzed(ANSWERS, short=200, long=1250)
+@fuzzed(ANSWERS, short=80, long=1250)
 def test_an_upload_is_read_or_classified(answer: Answer) -> None:
     upload = outcome_of(Kind.UPLOAD, answer)
     if isinstance(upload, CallError):
@@ -202,7 +202,7 @@ def test_an_upload_is_read_or_classified(answer: Answer) -> None:
     assert upload.expires_at <= answer.at + 32_400
 
 
-@fuzzed(ANSWERS, short=200, long=1250)
+@fuzzed(ANSWERS, short=80, long=1250)
 def test_a_token_is_read_or_classified(answer: Answer) -> None:
     token = outcome_of(Kind.TOKEN, answer)
     if isinstance(token, CallError):

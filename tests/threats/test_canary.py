@@ -86,6 +86,7 @@ def test_the_canary_would_be_found(tmp_path: Path) -> None:
         assert_silent(subprocess.CompletedProcess([], 0, "", ""), tmp_path)
 
 
+@pytest.mark.proofs
 def test_a_run_with_every_fault_that_passes_is_silent(tmp_path: Path) -> None:
     plan = FaultPlan.scripted(PASSING)
     with vendor(tmp_path, faults=plan, client_id=CLIENT_ID, client_secret=CLIENT_SECRET) as server:
@@ -98,7 +99,7 @@ def test_a_run_with_every_fault_that_passes_is_silent(tmp_path: Path) -> None:
     assert_silent(status)
 
 
-@pytest.mark.parametrize("fault", only_short(STOPPING, "create:redirect=1", "token:http_401=1"))
+@pytest.mark.parametrize("fault", only_short(STOPPING, "create:redirect=1"))
 def test_a_run_that_is_stopped_is_silent(tmp_path: Path, fault: str) -> None:
     plan = FaultPlan.parse(fault)
     with vendor(tmp_path, faults=plan, client_id=CLIENT_ID, client_secret=CLIENT_SECRET) as server:
@@ -180,14 +181,15 @@ def test_a_vendor_that_says_everything_back_is_not_repeated(tmp_path: Path, acco
     assert max(len(error["message"]) for error in opened) > 1900  # and so the cut was met
 
 
+BUGS = [
+    "raise ValueError('%s' % [job.credentials.secrets])",
+    "1 / len(job.credentials.client_secret[:0])",
+    "raise KeyError(__import__('json').dumps(job.credentials.client_secret))",
+]
+
+
 @pytest.mark.parametrize(
-    "code",
-    [
-        "raise ValueError('%s' % [job.credentials.secrets])",
-        "1 / len(job.credentials.client_secret[:0])",
-        "raise KeyError(__import__('json').dumps(job.credentials.client_secret))",
-    ],
-    ids=["secrets in its text", "secrets in its variables", "escaped"],
+    "code", only_short(BUGS, BUGS[2]), ids=["secrets in its text", "secrets in its variables", "escaped"]
 )
 def test_a_bug_writes_a_private_file_without_secrets(tmp_path: Path, code: str) -> None:
     code = f"import pipeline.run.local\nasync def bug(job, *_): {code}\npipeline.run.local._run = bug"
@@ -200,18 +202,20 @@ def test_a_bug_writes_a_private_file_without_secrets(tmp_path: Path, code: str) 
     assert_silent(done, tmp_path / "runs", tmp_path / "tmp")
 
 
+WHERE = {"a value": {"root": CLIENT_SECRET}, "a key": {CLIENT_SECRET: 1}, "apikey": {"api": {"apikey": CLIENT_SECRET}}}
+
+
+@pytest.mark.parametrize("where", only_short(WHERE, "a value"))
 @pytest.mark.parametrize("command", only_short(["check", "run"], "run"))
-def test_a_secret_in_the_job_file_is_refused_and_not_repeated(tmp_path: Path, command: str) -> None:
+def test_a_secret_in_the_job_file_is_refused_and_not_repeated(tmp_path: Path, command: str, where: str) -> None:
     path = job(tmp_path, url="https://connect.example.com", pictures=1)
-    spec = json.loads(path.read_text())
-    for where in ({"root": CLIENT_SECRET}, {"api": {"apikey": CLIENT_SECRET}}, {CLIENT_SECRET: 1}):
-        path.write_text(json.dumps({**spec, **where}))
-        done = run(command, path, cwd=tmp_path, **ACCOUNT)
-        assert done.returncode == 2
-        assert "secrets do not belong in a job file" in done.stderr
-        assert CLIENT_SECRET not in done.stdout + done.stderr
-        assert json.dumps(CLIENT_SECRET)[1:-1] not in done.stdout + done.stderr
-        assert repr(CLIENT_SECRET)[1:-1] not in done.stdout + done.stderr
+    path.write_text(json.dumps({**json.loads(path.read_text()), **WHERE[where]}))
+    done = run(command, path, cwd=tmp_path, **ACCOUNT)
+    assert done.returncode == 2
+    assert "secrets do not belong in a job file" in done.stderr
+    assert CLIENT_SECRET not in done.stdout + done.stderr
+    assert json.dumps(CLIENT_SECRET)[1:-1] not in done.stdout + done.stderr
+    assert repr(CLIENT_SECRET)[1:-1] not in done.stdout + done.stderr
 
 
 def test_nothing_is_read_or_sent_of_real_credentials_on_the_sandbox(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.cli.main import run
 from pipeline.sandbox.resources import resource
 from tests.support.jobs import ACCOUNT, drawings, job, lines, pipeline, vendor
 from tests.support.processes import completed, python
@@ -25,7 +26,8 @@ def hook(event, arguments):
 
 sys.addaudithook(hook)
 from pipeline.cli import main as cli
-sys.exit(cli.run(sys.argv[1:]))
+for command in json.loads(sys.argv[1]):
+    print(json.dumps(["COMMAND", command[0], cli.run(command)]), file=sys.stderr, flush=True)
 """
 HOSTS = ["127.0.0.1", "localhost", "0.0.0.0", "0", "127.1", "2130706433", "0x7f000001", "0177.0.0.1", "017700000001"]
 HOSTS += ["[::1]", "[::]", "[::ffff:127.0.0.1]", "[::ffff:7f00:1]", "[0:0:0:0:0:ffff:169.254.169.254]", "[fe80::1]"]
@@ -73,13 +75,22 @@ def test_no_listed_url_is_ever_visited(tmp_path: Path) -> None:
             table.writerows([f"G{number:03}", url] for number, url in enumerate(good))
             for number, url in enumerate(URLS):
                 table.writerows([[f"U{number:02}", url], [f"H{number:02}", f"{good[number]}&again"]])
-        for command in (["check", path], ["plan", path], ["run", path, "-q"], ["status", "runs/job"]):
-            done = completed(python(AUDITED, *command), cwd=tmp_path, env={**os.environ, **ACCOUNT})
-            assert done.returncode in (0, 1, 2 if command[0] == "check" else 0), done.stderr[-2000:]
-            told = [json.loads(line)[1:] for line in done.stderr.splitlines() if line.startswith('["AUDIT"')]
-            host, _, port = server.url.removeprefix("http://").partition(":")
-            assert {address for _, address in told} <= {str((host, int(port))), host}
-            assert bool(told) == (command[0] == "run")
+        commands = [["check", str(path)], ["plan", str(path)], ["run", str(path), "-q"], ["status", "runs/job"]]
+        done = completed(python(AUDITED, json.dumps(commands)), cwd=tmp_path, env={**os.environ, **ACCOUNT})
+        told = [json.loads(line) for line in done.stderr.splitlines() if line.startswith(('["AUDIT"', '["COMMAND"'))]
+        asked: dict[str, set[str]] = {}
+        reached: set[str] = set()
+        for what, name, value in told:  # the addresses that a command reached come before the line of its end
+            if what == "COMMAND":
+                asked[name], reached = reached, set()
+                assert value in (0, 1, 2 if name == "check" else 0), done.stderr[-2000:]
+            else:
+                reached.add(value)
+        assert list(asked) == ["check", "plan", "run", "status"], done.stderr[-2000:]
+        host, _, port = server.url.removeprefix("http://").partition(":")
+        assert asked["run"]
+        assert asked.pop("run") <= {str((host, int(port))), host}
+        assert not any(asked.values())
         records = [*lines(tmp_path / "runs/job/results.jsonl"), *lines(tmp_path / "runs/job/open.jsonl")]
     assert len(records) == 4 * len(URLS)
     page = (tmp_path / "runs/job/report.html").read_text()
@@ -92,7 +103,10 @@ def test_the_hook_would_have_told(tmp_path: Path) -> None:
     """A negative control."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-        code = AUDITED.partition("from pipeline")[0] + f"import socket\nsocket.create_connection(('127.0.0.1', {port}))"
+        code = (
+            AUDITED.partition("from pipeline.cli")[0]
+            + f"import socket\nsocket.create_connection(('127.0.0.1', {port}))"
+        )
         done = completed(python(code), cwd=tmp_path)
     assert "socket.connect" in done.stderr
     assert str(port) in done.stderr
@@ -106,11 +120,12 @@ def test_the_hook_would_have_told(tmp_path: Path) -> None:
         *("http://127.0.0.1.nip.io", "http://0x7f000001"),
     ],
 )
-def test_calls_go_over_tls_or_to_this_machine(tmp_path: Path, base_url: str) -> None:
+def test_calls_go_over_tls_or_to_this_machine(
+    tmp_path: Path, base_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = job(tmp_path, url=base_url, pictures=1)
-    done = pipeline("check", path, cwd=tmp_path)
-    assert done.returncode == 2
-    assert "base_url" in done.stderr
+    assert run(["check", str(path)]) == 2
+    assert "base_url" in capsys.readouterr().err
 
 
 def hostile_files(root: Path, outside: Path) -> dict[str, str]:
@@ -172,9 +187,9 @@ def test_no_file_leaves_but_a_regular_picture_inside_the_root(tmp_path: Path) ->
         done = pipeline("run", spec, "-q", cwd=tmp_path, **ACCOUNT)
         assert done.returncode == 1, done.stderr
         assert server.stats.calls("upload") == 1
-    run = tmp_path / "runs/job"
-    assert [record["item"] for record in lines(run / "results.jsonl")] == ["GOOD"]
-    failed = {record["item"]: record["error"] for record in lines(run / "open.jsonl")}
+    folder = tmp_path / "runs/job"
+    assert [record["item"] for record in lines(folder / "results.jsonl")] == ["GOOD"]
+    failed = {record["item"]: record["error"] for record in lines(folder / "open.jsonl")}
     assert len(failed) == len(hostile)
     assert {error["stage"] for error in failed.values()} == {"read"}
     assert all(error["message"].isascii() or error["message"].isprintable() for error in failed.values())

@@ -244,7 +244,7 @@ def test_retry_after_is_read_in_both_its_forms(text: str, seconds: float | None)
     assert error.retry_after_s == seconds
 
 
-@fuzzed(st.text(max_size=60), short=60, long=1000)
+@fuzzed(st.text(max_size=60), short=30, long=1000)
 @example("Mon, 99 Foo 99999 99:99:99 +9999")
 @example("1 Jan 0001 00:00:00")
 @example("1 Jan 9999 23:59:59 -2359")
@@ -303,17 +303,17 @@ def outcome(kind: Kind, given: Answer) -> Any:
     return value
 
 
-@fuzzed(st.sampled_from(list(ENDPOINTS)), STATUS, st.binary(max_size=200), short=60, long=1000)
+@fuzzed(st.sampled_from(list(ENDPOINTS)), STATUS, st.binary(max_size=200), short=30, long=1000)
 def test_any_bytes_give_a_value_or_a_call_error(kind: Kind, status: int, body: bytes) -> None:
     outcome(kind, answer(body, status=status))
 
 
-@fuzzed(st.sampled_from(list(ENDPOINTS)), STATUS, JSON, short=60, long=1000)
+@fuzzed(st.sampled_from(list(ENDPOINTS)), STATUS, JSON, short=30, long=1000)
 def test_any_json_gives_a_value_or_a_call_error(kind: Kind, status: int, body: object) -> None:
     outcome(kind, answer(body, status=status))
 
 
-@fuzzed(JSON, st.booleans() | JSON, JSON, JSON, STATUS, st.sampled_from(list(ENDPOINTS)), short=60, long=1000)
+@fuzzed(JSON, st.booleans() | JSON, JSON, JSON, STATUS, st.sampled_from(list(ENDPOINTS)), short=30, long=1000)
 def test_any_envelope_gives_a_value_or_a_call_error(
     data: object, verdict: object, code: object, text: object, status: int, kind: Kind
 ) -> None:

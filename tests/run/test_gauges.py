@@ -11,7 +11,8 @@ import pytest
 from pipeline.calls.limiter import Limiter
 from pipeline.cli.screen import one_line
 from pipeline.models import PAID, Kind, State
-from pipeline.run.progress import Gauges, Progress
+from pipeline.run.gauges import Gauges
+from pipeline.run.progress import Progress
 from tests.support.fakes import job
 from tests.support.virtual_time import run_virtually
 

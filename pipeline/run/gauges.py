@@ -1,0 +1,86 @@
+"""The readings of a run's parts, put together into the picture that an observer gets."""
+
+from collections import deque
+
+import anyio
+
+from pipeline.calls.client import Client
+from pipeline.endpoints.patsnap.codes import NORMAL_ANSWER_S
+from pipeline.engine.engine import Engine
+from pipeline.job.schema import JobSpec
+from pipeline.journal.journal import Journal
+from pipeline.models import PAID, WAITING, Kind
+from pipeline.run.progress import Flow, Progress
+
+RATE_OVER_S = 5.0
+
+
+class Gauges:
+    """The readings of one run's parts, put together into a picture; made in the run's event loop as it starts."""
+
+    def __init__(self, spec: JobSpec, engine: Engine, client: Client, journal: Journal) -> None:
+        self._spec = spec
+        self._engine = engine
+        self._client = client
+        self._journal = journal
+        self._began = anyio.current_time()
+        self._recent: dict[Kind, deque[tuple[float, int]]] = {kind: deque() for kind in PAID}  # (time, sent by then)
+
+    def picture(self) -> Progress:
+        """Read all gauges once."""
+        now = anyio.current_time()
+        flows = {kind: self._flow(kind, now) for kind in PAID}
+        left_s, binds = self._left(flows)
+        ended_by = self._engine.ended_by
+        return Progress(
+            elapsed_s=now - self._began,
+            items=self._engine.items(),
+            in_flight=self._engine.in_flight,
+            all_in=self._engine.all_in,
+            flows=flows,
+            units=self._client.stats.units,
+            paused_s=self._client.paused_s,
+            left_s=left_s,
+            binds=binds,
+            ending=str(ended_by) if ended_by else None,
+            waits_until=self._client.waits_until,
+        )
+
+    def _flow(self, kind: Kind, now: float) -> Flow:
+        sent = self._client.stats.sent[kind]
+        recent = self._recent[kind]
+        recent.append((now, sent))
+        while recent[0][0] < now - RATE_OVER_S:
+            recent.popleft()
+        since, then = recent[0]
+        limiter = self._client.limiters[kind]
+        return Flow(
+            sent=sent,
+            # The limiter never exceeds its limit, but whole calls counted over part of a second can look as if it did.
+            per_s=min(limiter.qps, (sent - then) / (now - since)) if now > since else 0.0,
+            limit_per_s=limiter.qps,
+            slowed_to_per_s=limiter.rate,
+            spent=self._journal.budget.calls[kind].used,
+            budget=self._spec.api.budget_of(kind),
+        )
+
+    def _left(self, flows: dict[Kind, Flow]) -> tuple[float | None, str]:
+        """Return the seconds that are left, and what they wait for.
+
+        Three things can bind: the vendor lifts the day's limit, at a time that says nothing of the rest; its answers
+        come much slower than the limits allow; or the slowest limit, which is the usual case.
+        """
+        items = self._engine.items()
+        waiting = sum(items[state] for state in WAITING)
+        if not waiting or not self._engine.all_in or self._engine.ended_by is not None:
+            return None, ""
+        if self._client.waits_until is not None:
+            return None, ""
+        kinds = self._spec.kinds(local=flows[Kind.UPLOAD].sent > 0)
+        slowest = min(kinds, key=lambda kind: flows[kind].slowed_to_per_s)
+        rate = flows[slowest].slowed_to_per_s
+        by_limit = self._client.paused_s + waiting / rate + NORMAL_ANSWER_S
+        done_per_s = flows[kinds[-1]].per_s
+        if done_per_s and waiting / done_per_s > 1.5 * by_limit:
+            return waiting / done_per_s, "the vendor's answers"
+        return by_limit, f"the limit of {rate:g} {slowest.value} calls a second"
