@@ -139,6 +139,7 @@ class Transport:
         self._session = session
         self._exchanges = exchanges
         self._base = URL(base_url)
+        self._urls: dict[str, URL] = {}  # by path, of which the endpoints have a handful
         self._proxy = proxy
         self._patience_s = patience_s
 
@@ -173,9 +174,12 @@ class Transport:
         if request.content_type:
             headers["Content-Type"] = request.content_type
         large = request.body is not None and len(request.body) > _LARGE_BODY
+        url = self._urls.get(request.path)
+        if url is None:
+            url = self._urls[request.path] = self._base.with_path(request.path)
         async with self._session.request(
             request.method,
-            self._base.with_path(request.path).with_query(query) if query else self._base.with_path(request.path),
+            url.with_query(query) if query else url,
             data=io.BytesIO(request.body or b"") if large else request.body,
             headers=headers,
             allow_redirects=False,
