@@ -1,13 +1,31 @@
-"""Spooled hits for waiting items; hits that expired or were lost are dropped, to be searched (and paid) again."""
+"""Hits that are paid and lie in the spool: for items that wait, and for people to look at while an item is open.
 
-from collections.abc import Iterable
+Hits of a waiting item that expired or were lost are dropped, to be searched (and paid) again.
+"""
 
-from pipeline.journal.spool import mark_of
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from pipeline.journal.spool import mark_of, read_spooled
+from pipeline.journal.sql import items
 from pipeline.journal.sql.changes import forget_hits
+from pipeline.journal.sql.database import Database
 from pipeline.journal.sql.rows import PaidHits, SearchNote, SpoolRef, Waiting, hits_of, note_of
 from pipeline.journal.storage import Disk
-from pipeline.models import EXPIRY_MARGIN_S, HITS_LIFE_S, Hits, Work
+from pipeline.models import EXPIRY_MARGIN_S, HITS_LIFE_S, Hits, Problem, State, Work
 from pipeline.system.clock import from_the_future
+
+_BATCH = 512
+
+
+class OpenItem(NamedTuple):
+    """An open item with the hits that are paid for it; `hits_lost` when their bytes are gone."""
+
+    work: Work
+    state: State
+    problem: Problem
+    hits_lost: bool
 
 
 def with_hits(disk: Disk, found: Iterable[Waiting], *, now: float) -> list[tuple[Work, SpoolRef | None]]:
@@ -24,6 +42,31 @@ def with_hits(disk: Disk, found: Iterable[Waiting], *, now: float) -> list[tuple
                 work.hits = hits_of(note, array)
         taken.append((work, ref))
     return taken
+
+
+def open_with_hits(db: Database, spool_folder: Path) -> Iterator[OpenItem]:
+    """Yield the open items in order, each with its hits, also those too old for a task; nothing is changed.
+
+    The hits of one item are in memory at a time.
+    """
+    after = 0
+    while batch := items.open_items(db, after=after, limit=_BATCH):
+        for work, state, problem in batch:
+            after = work.ord
+            lost = work.hits is not None and not _fill(db, spool_folder, work)
+            yield OpenItem(work, state, problem, lost)
+            work.hits = None
+
+
+def _fill(db: Database, spool_folder: Path, work: Work) -> bool:
+    """Give an item the bytes of its hits; return False when they are gone."""
+    _, note, ref = items.work(db, work.ord)
+    if note is None or ref is None:
+        return False
+    array = read_spooled(spool_folder, ref, mark=mark_of(work.ord, note))
+    if array is not None:
+        work.hits = hits_of(note, array)
+    return array is not None
 
 
 def spool(disk: Disk, ord_: int, hits: Hits) -> PaidHits:

@@ -52,15 +52,7 @@ class Spool:
 
     def read(self, ref: SpoolRef, *, mark: bytes) -> bytes | None:
         """Read hits back; None when a power loss took them, or left others there."""
-        try:
-            with self._path(ref.segment).open("rb") as file:
-                file.seek(ref.offset)
-                data = file.read(ref.size)
-        except OSError:
-            return None
-        array = data[_CRC_BYTES:]
-        whole = len(data) == ref.size and _check(array, crc32(array), mark) == data[:_CRC_BYTES]
-        return array if whole else None
+        return read_spooled(self._folder, ref, mark=mark)
 
     def release(self, segment: int) -> None:
         """Count one item of a segment as settled; delete the segment with the last."""
@@ -86,7 +78,24 @@ class Spool:
         self._fd = private(self._path(self._segment), os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
 
     def _path(self, segment: int) -> Path:
-        return self._folder / f"{segment:08d}.spool"
+        return _segment_file(self._folder, segment)
+
+
+def read_spooled(folder: Path, ref: SpoolRef, *, mark: bytes) -> bytes | None:
+    """Read hits from the segments in `folder`, changing nothing; None where they are not there, or are others."""
+    try:
+        with _segment_file(folder, ref.segment).open("rb") as file:
+            file.seek(ref.offset)
+            data = file.read(ref.size)
+    except OSError:
+        return None
+    array = data[_CRC_BYTES:]
+    whole = len(data) == ref.size and _check(array, crc32(array), mark) == data[:_CRC_BYTES]
+    return array if whole else None
+
+
+def _segment_file(folder: Path, segment: int) -> Path:
+    return folder / f"{segment:08d}.spool"
 
 
 def mark_of(ord_: int, note: SearchNote) -> bytes:

@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from pathlib import Path
 
 import msgspec
@@ -14,16 +14,15 @@ from pipeline.journal.sql.database import Database
 from pipeline.journal.sql.items import counts, open_items
 from pipeline.models import State
 from pipeline.offline.opening import Place
+from pipeline.results.open_lines import write_open
 from pipeline.results.reading import OPEN, read_line
 from pipeline.results.summary import Figures, RunSummary, build_summary, exit_of, item_counts, said_in, to_json
 from pipeline.run.directory import REPORT, SUMMARY
 from pipeline.run.embedded_sandbox import hit_picture
 from pipeline.run.end import write_report_page
 from pipeline.system.clock import iso
-from pipeline.system.files import ascii_line, write_whole
+from pipeline.system.files import write_whole
 from pipeline.system.wording import count, listed
-
-_BATCH = 512
 
 
 def unseen(folder: Path, db: Database) -> list[str]:
@@ -69,20 +68,12 @@ def try_refresh(place: Place, db: Database) -> str:
 
 def refresh(place: Place, db: Database) -> None:
     """Write open.jsonl, summary.json and report.html as the journal says now."""
-    write_whole(place.folder / OPEN, _open_lines(place, db))
+    write_open(place.folder, db, place.records)
     listed_items = counts(db, generation=int(db.meta("generation") or 0))
     items = item_counts(listed_items, removed=sum(counts(db).values()) - sum(listed_items.values()))
     summary = _last_summary(place, db, items)
     write_whole(place.folder / SUMMARY, to_json(summary))
     write_report_page(place.spec, place.folder, summary, hit_picture=hit_picture(place.spec, place.folder))
-
-
-def _open_lines(place: Place, db: Database) -> Iterator[bytes]:
-    after = 0
-    while batch := open_items(db, after=after, limit=_BATCH):
-        for work, state, problem in batch:
-            yield ascii_line(place.records.open(work, state, problem))
-        after = batch[-1][0].ord
 
 
 def _last_summary(place: Place, db: Database, items: dict[str, int]) -> RunSummary:

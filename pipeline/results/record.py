@@ -82,7 +82,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     calls: Calls
     error: Problem | None = None  # in open.jsonl alone
     same_as: str | None = None  # the item whose picture, search and task this one shares
-    hits_lost: bool = False  # a person found the task at the vendor, and the hits it was made of were gone here
+    hits_lost: bool = False  # the hits of an open item, or of a task found by a person, are gone here
     hits: msgspec.Raw = msgspec.Raw(b"[]")
 
 
@@ -146,10 +146,18 @@ class RecordLines:
         head = self._head(work, State.TASKED, search=search, task=part, error=None)
         return _encode(msgspec.structs.replace(head, hits_lost=True), _NO_HITS)
 
-    def open(self, work: Work, state: State, problem: Problem) -> bytes:
-        """Return the line of an open item, with what is known of its search."""
+    def open(self, work: Work, state: State, problem: Problem, *, hits_lost: bool = False) -> bytes:
+        """Return the line of an open item, with its search and the hits that are paid; with `hits_lost` these are gone.
+
+        Whoever decides about the item looks at the hits first, so they are in the line as in that of a settled one.
+        """
         search = self._search(work.hits) if work.hits else None
-        return _encode(self._head(work, state, search=search, task=None, error=problem), _NO_HITS)
+        head = self._head(work, state, search=search, task=None, error=problem)
+        if work.hits is None:
+            return _encode(head, _NO_HITS)
+        if hits_lost:
+            return _encode(msgspec.structs.replace(head, hits_lost=True), _NO_HITS)
+        return _encode(head, self._kept(work.hits))
 
     def twin(self, work: Work, line: bytes) -> bytes:
         """Return the line of an item whose picture is that of a settled one; `line` gives its search, hits and task."""
@@ -173,10 +181,13 @@ class RecordLines:
         return _encode(head, bytes(first.hits))
 
     def _line(self, work: Work, state: State, hits: Hits, task: TaskPart | None) -> Spliced:
-        limit = self.spec.output.hits
         head = self._head(work, state, search=self._search(hits), task=task, error=None)
-        array = kept(hits, None if limit == "all" else limit)
+        array = self._kept(hits)
         return _spliced(head, array, hits.crc if array is hits.array else crc32(array))
+
+    def _kept(self, hits: Hits) -> bytes:
+        limit = self.spec.output.hits
+        return kept(hits, None if limit == "all" else limit)
 
     def _task(self, choice: Choice, task: Task) -> TaskPart:
         return TaskPart(

@@ -1,4 +1,4 @@
-"""The end of a run, however it ended: open.jsonl, summary.json and report.html are written for people."""
+"""The end of a run, however it ended: summary.json, open.jsonl and report.html are written for people."""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -11,8 +11,9 @@ from pipeline.engine.engine import Engine
 from pipeline.errors import ItemRefused
 from pipeline.job.schema import JobSpec
 from pipeline.journal.journal import Journal
-from pipeline.journal.storage import RESULTS
+from pipeline.journal.storage import RESULTS, reading_only
 from pipeline.models import PAID
+from pipeline.results.open_lines import write_open
 from pipeline.results.page.page import write_report
 from pipeline.results.page.view import RunView
 from pipeline.results.reading import OPEN, RecordView, read_line
@@ -21,7 +22,7 @@ from pipeline.results.summary import Figures, RunSummary, Said, build_summary, e
 from pipeline.run.directory import REPORT, SUMMARY
 from pipeline.sources.pictures import read_picture
 from pipeline.system.clock import Clocks, iso
-from pipeline.system.files import ascii_line, write_whole
+from pipeline.system.files import write_whole
 
 REPORTED = 500  # items on the page; a page of a million pictures would help nobody
 _COUNTED = ("tasked", "no_hits", "searched", "failed", "in_doubt", "expired", "not_started")
@@ -43,11 +44,19 @@ class Ending:
 
 
 async def end(ending: Ending, *, generation: int, limited: bool, clocks: Clocks | None = None) -> RunSummary:
-    """Bring the journal to the end of the run and write summary.json and open.jsonl; return the summary."""
+    """Bring the journal to the end of the run and write summary.json; return the summary."""
     summary = await _summary(ending, clocks or Clocks(), generation=generation, limited=limited)
     write_whole(ending.folder / SUMMARY, to_json(summary))
-    await _write_open(ending)
     return summary
+
+
+def write_files(
+    records: RecordLines, folder: Path, summary: RunSummary, *, hit_picture: Callable[[str], bytes | None]
+) -> None:
+    """Write open.jsonl and report.html; the journal is closed, so that its rows are read and written by nobody else."""
+    with reading_only(folder) as db:
+        write_open(folder, db, records)
+    write_report_page(records.spec, folder, summary, hit_picture=hit_picture)
 
 
 async def _summary(ending: Ending, clocks: Clocks, *, generation: int, limited: bool) -> RunSummary:
@@ -81,16 +90,6 @@ async def _said(journal: Journal, stats: Stats) -> Said:
     """Count the answers that said what was billed: those of this run, and of earlier ones that came to their end."""
     before = said_in((await journal.recall(["units_said"]))["units_said"])
     return Said(before.by + stats.said, before.of + stats.answers)
-
-
-async def _write_open(ending: Ending) -> None:
-    """Write open.jsonl anew: every open item, in the job's order."""
-    lines = []
-    after = 0
-    while batch := await ending.journal.open_items(after=after):
-        lines += [ascii_line(ending.records.open(work, state, problem)) for work, state, problem in batch]
-        after = batch[-1][0].ord
-    write_whole(ending.folder / OPEN, lines)
 
 
 def write_report_page(

@@ -39,7 +39,7 @@ from pipeline.results.summary import RunSummary
 from pipeline.run.begin import begin
 from pipeline.run.directory import LOG, SPEC, lock, run_folder
 from pipeline.run.embedded_sandbox import address, hit_picture
-from pipeline.run.end import Ending, end, write_report_page
+from pipeline.run.end import Ending, end, write_files
 from pipeline.run.gauges import Gauges
 from pipeline.run.heartbeat import Heartbeat
 from pipeline.run.interface import Executor
@@ -180,8 +180,8 @@ async def _run(job: Job, options: RunOptions, place: _Place) -> RunSummary:
     finally:
         with anyio.CancelScope(shield=True):
             await journal.close()
-    page = functools.partial(write_report_page, spec, folder, summary, hit_picture=hit_picture(spec, folder))
-    await anyio.to_thread.run_sync(page)
+    files = functools.partial(write_files, records, folder, summary, hit_picture=hit_picture(spec, folder))
+    await anyio.to_thread.run_sync(files)
     return summary
 
 

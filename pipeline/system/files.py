@@ -4,13 +4,13 @@ import contextlib
 import errno
 import json
 import os
+import re
 import secrets
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-import msgspec
-
 _PARTS_AT_ONCE = 512  # of one writev; Linux takes 1,024
+_NOT_ASCII = re.compile(r"[^\x00-\x7e]")  # in JSON, letters inside strings alone
 _NOT_SYNCABLE = (errno.EACCES, errno.EPERM, errno.EINVAL, errno.ENOTSUP)
 
 
@@ -87,5 +87,9 @@ def sync_names(folder: Path) -> None:
 
 
 def ascii_line(line: bytes) -> bytes:
-    """Rewrite a JSON line in ASCII, for files that people print on terminals."""
-    return json.dumps(msgspec.json.decode(line), separators=(",", ":")).encode() + b"\n"
+    """Rewrite a JSON line in ASCII, for files that people print on terminals; what is ASCII already stays as it is."""
+    return _NOT_ASCII.sub(_escaped, line.decode()).encode()
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return json.dumps(found[0])[1:-1]

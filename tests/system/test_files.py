@@ -136,3 +136,9 @@ def test_names_are_synced_up_to_the_folders_of_others(tmp_path: Path, monkeypatc
     sync_names(tmp_path / "runs" / "job")
     assert synced[:2] == [tmp_path / "runs" / "job", tmp_path / "runs"]
     assert Path("/") in synced
+
+
+def test_ascii_line_changes_nothing_else() -> None:
+    """Hits in a line stay what the vendor sent: no number is read and written again."""
+    line = '{"score": 0.90, "n":1e400, "face":"\U0001f600\x7f", "far":123456789012345678901234567890}\n'
+    assert ascii_line(line.encode()) == line.replace("\U0001f600\x7f", "\\ud83d\\ude00\\u007f").encode()

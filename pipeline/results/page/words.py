@@ -108,7 +108,8 @@ def found(entry: Entry) -> str:
     if not search.hits:
         return STATUSES["no_hits"].meaning.capitalize() + "."
     if not shown:
-        return f"{count(search.hits, 'hit')}; this job keeps none of them in its results."
+        gone = "they are gone here" if entry.record.hits_lost else "this job keeps none of them in its results"
+        return f"{count(search.hits, 'hit')}; {gone}."
     first = f"The {shown} most alike of {count(search.hits, 'hit')}" if shown < search.hits else count(shown, "hit")
     if entry.record.status == "no_hits":
         return f"{STATUSES['no_hits'].meaning.capitalize()}. Below that score: {first[0].lower()}{first[1:]}."

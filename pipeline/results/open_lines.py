@@ -1,0 +1,21 @@
+"""open.jsonl: a line for every open item, written anew from the journal, with the hits that are paid for it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from pipeline.journal.paid_hits import open_with_hits
+from pipeline.journal.sql.database import Database
+from pipeline.journal.storage import SPOOL
+from pipeline.results.reading import OPEN
+from pipeline.results.record import RecordLines
+from pipeline.system.files import ascii_line, write_whole
+
+
+def write_open(folder: Path, db: Database, records: RecordLines) -> None:
+    """Write open.jsonl in the job's order, whole or not at all; one line is in memory at a time."""
+    write_whole(folder / OPEN, _lines(folder, db, records))
+
+
+def _lines(folder: Path, db: Database, records: RecordLines) -> Iterator[bytes]:
+    for work, state, problem, hits_lost in open_with_hits(db, folder / SPOOL):
+        yield ascii_line(records.open(work, state, problem, hits_lost=hits_lost))
