@@ -12,6 +12,7 @@ from pipeline.calls.last_word import last_word
 from pipeline.calls.limiter import Limiter
 from pipeline.calls.pauses import QuotaGate
 from pipeline.calls.reach import ReachGate
+from pipeline.calls.retry import Tries
 from pipeline.calls.stats import Stats
 from pipeline.calls.transport import Transport
 from pipeline.endpoints.consequences import Table, consequence
@@ -21,8 +22,6 @@ from pipeline.endpoints.patsnap.credentials import Credentials
 from pipeline.errors import (
     CallError,
     GivenUp,
-    RefreshToken,
-    SlowDown,
     Stopping,
     TryAgain,
 )
@@ -103,10 +102,11 @@ class Client:
     def stop(self, *kinds: Kind) -> None:
         """Send nothing more of these kinds, by default of any: calls that wait for a permit or a retry get Stopping.
 
-        While all wait for the vendor, or for the day's limit to be lifted, they end together: a drain would only wait
-        with them.
+        While all wait for the vendor, for the day's limit to be lifted, or for the account to accept any call of those
+        that would go on, they end together: a drain would only wait with them.
         """
         waits = self.waits_until is not None or self._health.unreachable
+        waits |= any(limiter.accepts_nothing for kind, limiter in self.limiters.items() if kind not in kinds)
         ended = (() if waits else kinds) or (*self.limiters, Kind.TOKEN)
         self._endings.end(ended)
         for kind in self.limiters.keys() & ended:
@@ -122,7 +122,7 @@ class Client:
         self, request: Request, endpoint: Endpoint[Any, Got], meter: Meter, doubted: list[CallError]
     ) -> Got:
         """Send the call until it is answered or given up; `doubted` gets the attempts that may have been executed."""
-        kind, attempt, deferrals = request.kind, 1, 0
+        kind, tries = request.kind, Tries(self.limiters[request.kind].accepted)
         while True:
             this = self._attempts.new(request, meter)
             try:
@@ -136,9 +136,7 @@ class Client:
                     meter.may_exist()  # its intent stays, also while the call waits to be sent again
                 else:
                     meter.not_executed(kind, sent=error.sent)
-                pause_s = self._after(error, this, attempt, deferrals)
-                attempt += isinstance(error, TryAgain)
-                deferrals += isinstance(error, RefreshToken | SlowDown)
+                pause_s = self._after(error, this, tries)
                 await self._endings.sleep(kind, pause_s)
             else:
                 self._health.answered(kind)
@@ -148,15 +146,15 @@ class Client:
             finally:
                 self._health.done(this.probed)
 
-    def _after(self, error: CallError, this: Attempt, attempt: int, deferrals: int) -> float:
+    def _after(self, error: CallError, this: Attempt, tries: Tries) -> float:
         """Return the seconds to wait before the call is sent again; raises what it ends with if it is not."""
         kind, answered = this.request.kind, this.answer is not None
         ends_run = self._health.failed(kind, error, answered=answered, bearer=this.bearer)
         if ends_run is not None:
             raise GivenUp(error, ends_run)
-        pause_s = self._health.retry(error, attempt, deferrals)
+        pause_s = self._health.retry(kind, error, tries)
         if pause_s is None:
-            raise GivenUp(error) if isinstance(error, TryAgain) and attempt < error.attempts else error
+            raise GivenUp(error) if isinstance(error, TryAgain) and tries.attempt < error.attempts else error
         return pause_s
 
     async def _once(self, this: Attempt, endpoint: Endpoint[Any, Got]) -> Got:

@@ -11,7 +11,7 @@ from pipeline.calls.breaker import Breaker, UnknownCodes
 from pipeline.calls.limiter import Limiter
 from pipeline.calls.pauses import Gate, PauseGate, QuotaGate
 from pipeline.calls.reach import ReachGate
-from pipeline.calls.retry import RetryBudget, delay_s
+from pipeline.calls.retry import RetryBudget, Tries, delay_s
 from pipeline.calls.stats import Stats
 from pipeline.endpoints.consequences import Table, end_of_run, row_for
 from pipeline.errors import (
@@ -27,8 +27,6 @@ from pipeline.errors import (
     TryAgain,
 )
 from pipeline.models import Kind
-
-MAX_DEFERRALS = 10
 
 
 class Health:
@@ -136,11 +134,9 @@ class Health:
             self._breaker.answered()
         match error:
             case _ if alive:  # the vendor called it a success
-                self._pause.answered(kind)
-                self._quota.answered(kind)
+                self._let_in(kind)
             case ItemRefused() if answered:  # for what the picture is, so whatever else could refuse it did not
-                self._pause.answered(kind)
-                self._quota.answered(kind)
+                self._let_in(kind)
             case RefreshToken():
                 self._access.refused(bearer, error.message)
             case SlowDown():
@@ -151,32 +147,40 @@ class Health:
                 self._quota.refused(kind, error)
         return ends_run
 
-    def retry(self, error: CallError, attempt: int, deferrals: int) -> float | None:
+    def retry(self, kind: Kind, error: CallError, tries: Tries) -> float | None:
         """Return the seconds after which a failed call is sent again, or None when it ends with this error.
-
-        `attempt` counts from 1; `deferrals` counts the refusals before this one that spent no attempt.
 
         1. An error that may pass: after a backoff, while the call has attempts and the run has retries left.
         2. Nothing was sent, or a gate was shut that has a patience of its own: at once.
-        3. Refused for speed or for its token: at once, ten times at most.
+        3. Refused for its token, or for speed while the account accepts others: at once, ten times at most. While it
+           accepts none: at once, until the limiter ends the run.
         4. All others are final.
         """
         match error:
             case TryAgain() if self._reach.waits_for(error):
                 return 0.0
             case TryAgain():
-                pause_s = delay_s(attempt, error, jitter=random.random())  # noqa: S311 - jitter, not cryptography
+                pause_s = delay_s(tries.attempt, error, jitter=random.random())  # noqa: S311 - jitter, not cryptography
                 if pause_s is None or not self._retries.spend():
                     return None
                 self._stats.retried += 1
+                tries.attempt += 1
                 return pause_s
             case Reconnect() | HoldAll():
                 return 0.0
             case RunPaused() if self._quota.waits_for(error):
                 return 0.0
-            case SlowDown() | RefreshToken() if deferrals < MAX_DEFERRALS:
-                return 0.0
+            case SlowDown():
+                return tries.too_fast(self._limiters[kind].accepted)
+            case RefreshToken():
+                return tries.defer()
         return None
+
+    def _let_in(self, kind: Kind) -> None:
+        """Count a call that came to nothing, and that the account let in all the same."""
+        self._limiters[kind].answered()
+        self._pause.answered(kind)
+        self._quota.answered(kind)
 
     def _ends_run(self, error: CallError) -> RunStopped | None:
         """Return what ends the run beside this error; raises it at once unless a create in doubt is recorded first."""
@@ -212,7 +216,7 @@ class Health:
     def _slow_down(self, kind: Kind, error: SlowDown) -> None:
         self._stats.too_fast[kind] += 1
         try:
-            self._limiters[kind].slow_down(retry_after_s=error.retry_after_s)
+            self._limiters[kind].slow_down(f"{kind.value}: {error.message}", retry_after_s=error.retry_after_s)
         except RunPaused as quota:
             if not self._quota.waits_for(quota):
                 raise

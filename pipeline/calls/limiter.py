@@ -9,20 +9,15 @@ from collections.abc import Callable
 
 import anyio
 
+from pipeline.calls.drought import Drought
+from pipeline.calls.rate import AdaptiveRate
 from pipeline.calls.retry import LONGEST_RETRY_AFTER_S
-from pipeline.errors import Code, RunPaused, Stopping
+from pipeline.errors import Stopping
 from pipeline.system.clock import loop_time
 
 MARGIN_S = 0.004  # a call may travel faster than the one a second before it; 4 ms cost 0.4 % of the limit
 CATCH_UP_S = 0.05  # what a late loop may make up for; longer stalls are lost, not burst
 NAP_S = 0.25  # a caller that waits looks again this often: a pause or the end of the run may come meanwhile
-
-SLOWER, MUCH_SLOWER, FASTER = 0.9, 0.5, 0.05
-ONE_REFUSAL_S = 1.0  # refusals within it are one: the calls were sent before the first of them was heard
-OFTEN, OFTEN_S = 3, 5.0
-RECOVER_EVERY_S = 10.0
-FLOOR = 1 / 20
-QUOTA_AFTER_S = 600.0
 
 
 class Pace:
@@ -69,74 +64,25 @@ class Pace:
         self._next_slot = max(self._next_slot, now + 1.0 / rate)
 
 
-class AdaptiveRate:
-    """Calls per second that the vendor accepts: less after a refusal for speed, slowly back up after (AIMD).
-
-    `rate` is the calls per second now, at most `qps` and at least a twentieth of it. Times are seconds of the caller's
-    clock.
-    """
-
-    def __init__(self, qps: float) -> None:
-        self.rate = qps
-        self._qps = qps
-        self._refused_rate = qps  # the last one that was too fast
-        self._refused_at = float("-inf")
-        self._slowed_at: deque[float] = deque(maxlen=OFTEN)
-        self._clean_since = float("-inf")
-        self._at_floor_since: float | None = None
-
-    def refused(self, now: float) -> None:
-        """Go slower: x0.9 at most once a second, x0.5 at the third time within 5 s.
-
-        Raises RunPaused when the lowest rate is still refused after 10 minutes: it is the quota, not the speed.
-        """
-        self._clean_since = now
-        if now - self._refused_at < ONE_REFUSAL_S:
-            return
-        self._refused_at, self._refused_rate = now, self.rate
-        self._slowed_at.append(now)
-        often = len(self._slowed_at) == OFTEN and now - self._slowed_at[0] <= OFTEN_S
-        if often:
-            self._slowed_at.clear()
-        floor = self._qps * FLOOR
-        self.rate = max(floor, self.rate * (MUCH_SLOWER if often else SLOWER))
-        if self.rate > floor:
-            self._at_floor_since = None
-            return
-        if self._at_floor_since is None:
-            self._at_floor_since = now
-        if now - self._at_floor_since > QUOTA_AFTER_S:
-            raise RunPaused("calls are refused even at the lowest rate; the quota seems used up", code=Code.QUOTA)
-
-    def accepted(self, now: float) -> None:
-        """Count a call that was not refused for speed; the rate recovers by 5 % of `qps` every 10 clean seconds.
-
-        Above the last refused rate it grows by 5 % of itself instead: with an account that allows a tenth of `qps`, a
-        step of 5 % of `qps` overshoots by half (measured: 3.6 % refused, and 89 % of the account's calls used).
-        """
-        self._at_floor_since = None
-        if self.rate < self._qps and now - self._clean_since >= RECOVER_EVERY_S:
-            self._clean_since = now
-            faster = self.rate + FASTER * self._qps
-            self.rate = min(self._qps, faster if faster <= self._refused_rate else self.rate * (1 + FASTER))
-
-    def start_evenly(self, now: float) -> None:
-        """Count the clean seconds from now on: nothing was sent during a sleep that could have been refused."""
-        self._clean_since = max(self._clean_since, now)
-
-
 class Limiter:
     """Permits for one kind of call. Times are seconds of the `clock`, by default the running event loop's.
 
     qps       the calls per second that the job allows: a whole number, or a fraction below 1
     adaptive  the calls per second that the vendor accepts
     sent      the permits given so far
+    accepted  the calls so far that were not refused for speed
+
+    `say` is called with a line for people when no call is accepted for long, and when one is again.
     """
 
-    def __init__(self, qps: float, *, clock: Callable[[], float] = loop_time) -> None:
+    def __init__(
+        self, qps: float, *, say: Callable[[str], None] = lambda _: None, clock: Callable[[], float] = loop_time
+    ) -> None:
         self.qps = qps
         self.adaptive = AdaptiveRate(qps)
         self.sent = 0
+        self.accepted = 0
+        self._drought = Drought(qps, say=say)
         self._pace = Pace(qps)
         self._clock = clock
         self._turn = anyio.Lock(fast_acquire=True)
@@ -150,6 +96,11 @@ class Limiter:
     def rate(self) -> float:
         """The calls per second right now."""
         return self.adaptive.rate
+
+    @property
+    def accepts_nothing(self) -> bool:
+        """Return whether calls have been refused for their speed for long, and none was accepted."""
+        return self._drought.active
 
     @property
     def paused_s(self) -> float:
@@ -198,17 +149,21 @@ class Limiter:
         """Let no call go for so long; of several pauses the one that ends last counts."""
         self._paused_until = max(self._paused_until, self._clock() + seconds)
 
-    def slow_down(self, *, retry_after_s: float | None = None) -> None:
+    def slow_down(self, reason: str = "", *, retry_after_s: float | None = None) -> None:
         """Go slower after a refusal for speed, and pause for as long as the vendor asks, up to 5 minutes.
 
         Raises RunPaused as `AdaptiveRate.refused` does.
         """
         if retry_after_s:
             self.pause(min(retry_after_s, LONGEST_RETRY_AFTER_S))
-        self.adaptive.refused(self._clock())
+        now = self._clock()
+        self.adaptive.refused(now)
+        self._drought.refused(now, reason, rate=self.adaptive.rate)
 
     def answered(self) -> None:
         """Count a call that was not refused for speed."""
+        self.accepted += 1
+        self._drought.accepted()
         self.adaptive.accepted(self._clock())
 
     def start_evenly(self) -> None:

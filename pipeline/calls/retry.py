@@ -1,9 +1,41 @@
 """The decision to retry a failed call and when, as a pure function, and the budget that keeps retries few."""
 
+from dataclasses import dataclass
+
 from pipeline.errors import CallError, TryAgain
 
 CAP_S = 20.0
 LONGEST_RETRY_AFTER_S = 300.0
+MAX_DEFERRALS = 10
+
+
+@dataclass(slots=True)
+class Tries:
+    """The tries of one call.
+
+    accepted   how many calls of its kind the account had accepted when it was refused for speed last, or begun
+    attempt    the number of the attempt under way, from 1
+    deferrals  the refusals that spent no attempt and concern this call: the account accepted others meanwhile
+    """
+
+    accepted: int = 0
+    attempt: int = 1
+    deferrals: int = 0
+
+    def defer(self) -> float | None:
+        """Count a refusal that spends no attempt; return the seconds to wait, or None to give up after ten of them."""
+        self.deferrals += 1
+        return 0.0 if self.deferrals <= MAX_DEFERRALS else None
+
+    def too_fast(self, accepted: int) -> float | None:
+        """Count a refusal for speed as `defer` does, unless the account has accepted no other call since the last one.
+
+        While it accepts none, no call fails: the limiter waits, and ends the run when that goes on.
+        """
+        if accepted == self.accepted:
+            return 0.0
+        self.accepted = accepted
+        return self.defer()
 
 
 def delay_s(attempt: int, error: CallError, *, jitter: float) -> float | None:

@@ -7,7 +7,7 @@ at the end everything is closed in the opposite order.
 import functools
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
@@ -151,8 +151,8 @@ def _part(job: Job, options: RunOptions) -> AbstractContextManager[Part]:
     return use_account(folder, account, job=job.spec.name, share=options.share, busy=options.busy, say=options.say)
 
 
-def _limiters(spec: JobSpec, part: Part) -> dict[Kind, Limiter]:
-    limiters = {kind: Limiter(part.qps(spec.api.qps_of(kind))) for kind in PAID}
+def _limiters(spec: JobSpec, part: Part, say: Callable[[str], None]) -> dict[Kind, Limiter]:
+    limiters = {kind: Limiter(part.qps(spec.api.qps_of(kind)), say=say) for kind in PAID}
     for limiter in limiters.values():
         limiter.pause(part.quiet_s(limiter.qps, now=steady()))
     return limiters
@@ -224,7 +224,7 @@ def _client(job: Job, options: RunOptions, transport: Transport, part: Part) -> 
     return Client(
         transport,
         job.credentials,
-        _limiters(job.spec, part),
+        _limiters(job.spec, part, options.say),
         on_sent=options.on_sent,
         table=api.table,
         reach=ReachGate(api.patience_s, say=options.say),

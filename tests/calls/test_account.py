@@ -36,7 +36,7 @@ spec = JobSpec.model_validate(
     {"version": 1, "name": "job", "images": [{"url": "https://x.example/1.jpg"}], "api": {"qps": 1}}
 )
 async def send(part):
-    limiter = _limiters(spec, part)[Kind.SEARCH]
+    limiter = _limiters(spec, part, say)[Kind.SEARCH]
     for _ in range(int(sys.argv[2])):
         print(await limiter.permit(), flush=True)
 def say(line):

@@ -89,13 +89,24 @@ async def test_too_fast_slows_its_own_limiter_alone_and_spends_no_attempt(
     assert meter.taken_back == [True]
 
 
-async def test_a_call_that_is_always_too_fast_gives_up_after_ten_deferrals(call: Call) -> None:
-    meter = FakeMeter()
-    async with Misbehaving(answers(refused(67200002))) as server, client_at(server.url) as client:
-        error = await failure_of(client, call, meter)
+@pytest.mark.parametrize("make", [virtual.search, virtual.create], ids=["search", "create"])
+async def test_a_call_that_alone_is_always_too_fast_fails_after_ten_deferrals(make: Any) -> None:
+    """The account accepts others between two of its tries, so the refusals concern this one."""
+    granted = iter(range(1, 1000))
+    client = client_of(VirtualVendor(lambda kind, number: None if number % 2 else 67200002))
+    meter = PlainMeter()
+    async with anyio.create_task_group() as tasks:
+
+        async def others() -> None:
+            while True:
+                await make(client, next(granted))
+
+        tasks.start_soon(others)
+        await anyio.sleep(0)
+        error = await outcome(make(client, meter=meter))
+        tasks.cancel_scope.cancel()
     assert type(error) is SlowDown
-    assert server.arrived == meter.total == 11
-    assert meter.taken_back == [True] * 11
+    assert len(meter.calls) == meter.taken_back == 11
     assert client.stats.retried == 0
 
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import anyio
 import pytest
 
-from pipeline.errors import CallError, GivenUp, InDoubt, ItemRefused, RunPaused, RunStopped, SlowDown, TryAgain
+from pipeline.errors import CallError, GivenUp, InDoubt, ItemRefused, RunPaused, RunStopped, TryAgain
 from pipeline.models import Kind
 from tests.support import misbehaving as bad
 from tests.support.clients import API_KEY, CREATE, SEARCH, Call, FakeMeter, client_at
@@ -42,7 +42,8 @@ def final(error: type) -> Row:
 
 
 PAUSED = (CallError, 0)  # for an hour: test_pauses.py and test_client_pauses.py
-SLOWER = both((OK, 2), (SlowDown, 11))
+WAITS = PAUSED  # for a quarter of an hour at the slowest rate, then the run ends: test_refused_for_speed.py
+SLOWER = both((OK, 2), WAITS)
 CODES: dict[int, Row] = {
     67200000: Row((OK, 2), PAUSED, (InDoubt, 1), (InDoubt, 1)),
     67200001: both((OK, 2), PAUSED),

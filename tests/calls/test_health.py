@@ -9,10 +9,11 @@ import pytest
 
 from pipeline.calls.access import Access
 from pipeline.calls.endings import Endings
-from pipeline.calls.health import MAX_DEFERRALS, Health
+from pipeline.calls.health import Health
 from pipeline.calls.limiter import Limiter
 from pipeline.calls.pauses import QuotaGate
 from pipeline.calls.reach import ReachGate
+from pipeline.calls.retry import MAX_DEFERRALS, Tries
 from pipeline.calls.stats import Stats
 from pipeline.endpoints.consequences import consequence
 from pipeline.endpoints.interface import Refusal
@@ -254,7 +255,7 @@ def test_the_days_limit_is_waited_for_only_where_the_run_is_to_wait(
 ) -> None:
     async def scenario(patient: Patient) -> tuple[float | None, float | None]:
         patient.failed(DAILY)
-        return patient.health.retry(DAILY, 1, 0), patient.health.waits_until
+        return patient.health.retry(Kind.SEARCH, DAILY, Tries()), patient.health.waits_until
 
     assert with_patient(scenario, **({"resets_at": resets_at} if resets_at else {})) == (
         again_s,
@@ -262,12 +263,12 @@ def test_the_days_limit_is_waited_for_only_where_the_run_is_to_wait(
     )
 
 
-def test_ten_minutes_of_refusals_at_the_lowest_rate_are_waited_for_like_the_days_limit() -> None:
+def test_fifteen_minutes_of_refusals_at_the_lowest_rate_are_waited_for_like_the_days_limit() -> None:
     async def scenario(patient: Patient) -> None:
         while patient.health.waits_until is None:
             await anyio.sleep(1.0)
             patient.failed(SlowDown("too fast", code="67200002"))
-        assert 1600 < anyio.current_time() < 1700
+        assert 1900 < anyio.current_time() < 2000
 
     with_patient(scenario, resets_at=TEN)
 
@@ -308,26 +309,28 @@ def test_a_call_that_waits_for_two_gates_gives_the_first_one_back_when_the_run_e
 
 
 @pytest.mark.parametrize(
-    ("error", "attempt", "deferrals", "again"),
+    ("error", "tries", "again"),
     [
-        (TryAgain("x", code="x", attempts=3), 2, 0, True),
-        (TryAgain("x", code="x", attempts=3), 3, 0, False),
-        (Reconnect("old", code="stale", sent=False), 1, 999, True),
-        (HoldAll("full", code="67200000"), 1, 999, True),
-        (SlowDown("fast", code="67200002"), 1, MAX_DEFERRALS - 1, True),
-        (SlowDown("fast", code="67200002"), 1, MAX_DEFERRALS, False),
-        (RefreshToken("no", code="67200003"), 1, MAX_DEFERRALS - 1, True),
-        (RefreshToken("no", code="67200003"), 1, MAX_DEFERRALS, False),
-        (ItemRefused("no", code="68300010"), 1, 0, False),
-        (InDoubt("lost", code="no_answer"), 1, 0, False),
-        (RunPaused("balance", code="67200005"), 1, 0, False),
-        (RunStopped("no permission", code="67200004"), 1, 0, False),
+        (TryAgain("x", code="x", attempts=3), Tries(attempt=2), True),
+        (TryAgain("x", code="x", attempts=3), Tries(attempt=3), False),
+        (Reconnect("old", code="stale", sent=False), Tries(deferrals=999), True),
+        (HoldAll("full", code="67200000"), Tries(deferrals=999), True),
+        (SlowDown("fast", code="67200002"), Tries(accepted=6, deferrals=MAX_DEFERRALS - 1), True),
+        (SlowDown("fast", code="67200002"), Tries(accepted=6, deferrals=MAX_DEFERRALS), False),
+        (SlowDown("fast", code="67200002"), Tries(accepted=7, deferrals=MAX_DEFERRALS), True),
+        (RefreshToken("no", code="67200003"), Tries(deferrals=MAX_DEFERRALS - 1), True),
+        (RefreshToken("no", code="67200003"), Tries(deferrals=MAX_DEFERRALS), False),
+        (ItemRefused("no", code="68300010"), Tries(), False),
+        (InDoubt("lost", code="no_answer"), Tries(), False),
+        (RunPaused("balance", code="67200005"), Tries(), False),
+        (RunStopped("no permission", code="67200004"), Tries(), False),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, CallError) else None,
 )
-def test_which_errors_are_retried(error: CallError, attempt: int, deferrals: int, again: bool) -> None:
+def test_which_errors_are_retried(error: CallError, tries: Tries, again: bool) -> None:
     async def scenario(patient: Patient) -> float | None:
-        return patient.health.retry(error, attempt, deferrals)
+        patient.limiters[Kind.SEARCH].accepted = 7
+        return patient.health.retry(Kind.SEARCH, error, tries)
 
     assert (with_patient(scenario) is not None) is again
 
@@ -335,11 +338,13 @@ def test_which_errors_are_retried(error: CallError, attempt: int, deferrals: int
 def test_fifty_retries_are_spent_counted_and_refilled_by_granted_calls() -> None:
     async def scenario(patient: Patient) -> None:
         health, error = patient.health, error_of("67200100")
-        assert sum(health.retry(error, 1, 0) is not None for _ in range(60)) == patient.stats.retried == 50
+        assert (
+            sum(health.retry(Kind.SEARCH, error, Tries()) is not None for _ in range(60)) == patient.stats.retried == 50
+        )
         assert not health.retries_left
         for _ in range(11):
             health.answered(Kind.SEARCH)
-        assert health.retry(error, 1, 0) is not None
+        assert health.retry(Kind.SEARCH, error, Tries()) is not None
         for _ in range(260):
             health.answered(Kind.SEARCH)
         assert health.retries_left
@@ -350,7 +355,7 @@ def test_fifty_retries_are_spent_counted_and_refilled_by_granted_calls() -> None
 def test_what_spends_no_attempt_spends_no_retry() -> None:
     async def scenario(patient: Patient) -> None:
         for _ in range(100):
-            assert patient.health.retry(SlowDown("fast", code="67200002"), 1, 0) == 0.0
+            assert patient.health.retry(Kind.SEARCH, SlowDown("fast", code="67200002"), Tries()) == 0.0
         assert patient.health.retries_left
         assert patient.stats.retried == 0
 

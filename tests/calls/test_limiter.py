@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.calls.client import Client
-from pipeline.calls.limiter import CATCH_UP_S, MARGIN_S, AdaptiveRate, Limiter
+from pipeline.calls.limiter import CATCH_UP_S, MARGIN_S, Limiter
+from pipeline.calls.rate import AdaptiveRate
 from pipeline.errors import RunPaused, Stopping
 from pipeline.models import Kind
 from tests.support.lengths import only_short
@@ -324,29 +325,29 @@ def test_the_rate_never_falls_below_a_twentieth_of_the_limit() -> None:
     assert refused_at(rate, reached + 5) == [5.0]
 
 
-def test_10_minutes_of_refusals_at_the_lowest_rate_are_the_quota() -> None:
+def test_15_minutes_of_refusals_at_the_lowest_rate_are_the_quota() -> None:
     rate = AdaptiveRate(100)
     reached = slow_to_the_floor(rate)
-    rate.refused(reached + 600.0)
+    rate.refused(reached + 900.0)
     with pytest.raises(RunPaused) as pause:
-        rate.refused(reached + 601.1)
+        rate.refused(reached + 901.1)
     assert pause.value.code == "quota"
 
 
-def test_10_minutes_at_the_lowest_rate_count_from_time_zero_too() -> None:
+def test_15_minutes_at_the_lowest_rate_count_from_time_zero_too() -> None:
     rate = AdaptiveRate(100)
     slow_to_the_floor(rate, now=-100.0)
     rate.accepted(-1.0)
-    refused_at(rate, 0.0, 599.0)
+    refused_at(rate, 0.0, 899.0)
     with pytest.raises(RunPaused):
-        rate.refused(601.0)
+        rate.refused(901.0)
 
 
 def test_a_success_at_the_lowest_rate_means_it_is_not_the_quota() -> None:
     rate = AdaptiveRate(100)
     reached = slow_to_the_floor(rate)
-    rate.accepted(reached + 599.0)
-    assert refused_at(rate, reached + 620.0) == [5.0]
+    rate.accepted(reached + 899.0)
+    assert refused_at(rate, reached + 920.0) == [5.0]
 
 
 @pytest.mark.parametrize(("asked_s", "paused_s"), [(None, 0.0), (0.0, 0.0), (12.0, 12.0), (9999.0, 300.0)])
