@@ -24,13 +24,20 @@ from pipeline.endpoints.patsnap.codes import MAX_ANSWER_S
 from pipeline.endpoints.patsnap.endpoints import SEARCHES, SearchSpec
 from pipeline.job.api import ApiSpec
 from pipeline.job.checks import MANIFEST_ENDINGS, check_id, check_run_name, check_url
+from pipeline.job.reach import check_picture_url
 from pipeline.models import Kind
 
 MAX_INLINE = 10_000
 
 
 Id = Annotated[str, AfterValidator(check_id)]
-PictureUrl = Annotated[str, AfterValidator(check_url)]
+
+
+def _picture_url(value: str, info: ValidationInfo) -> str:
+    return check_url(value) if was_run(info) else check_picture_url(value)
+
+
+PictureUrl = Annotated[str, AfterValidator(_picture_url)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9-]{1,64}$")]
 Labels = dict[Annotated[str, Field(min_length=1, max_length=64)], Annotated[str, Field(max_length=1000)]]
 

@@ -23,7 +23,7 @@ from pipeline.run.load import load_spec
 from pipeline.sources.check import check_sources, fingerprint
 from pipeline.sources.foreign import refuse_foreign
 from pipeline.sources.inspection import Watch, inspect_items
-from pipeline.sources.remarks import left_out, made_up
+from pipeline.sources.remarks import remarks_on
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -123,7 +123,7 @@ def _plan(spec: JobSpec, folder: Path, db: Database | None, items: Iterable[Item
         seconds=seconds,
         binds=binds,
         not_looked_at=not_looked_at(spec),
-        warnings=[*warnings(spec), *left_out(spec), *made_up(spec)],
+        warnings=[*warnings(spec), *remarks_on(spec)],
         refused=refusal(spec, vendor=db.meta("vendor"), asked=db.meta("asked")) if db is not None else [],
     )
 

@@ -6,7 +6,8 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from pipeline.errors import Code, SpecError
-from pipeline.job.checks import check_id, check_url, is_loopback
+from pipeline.job.checks import check_id, is_loopback
+from pipeline.job.reach import check_picture_url
 from pipeline.job.schema import ImageEntry, JobSpec
 from pipeline.models import Item, Problem
 from pipeline.sources.identity import identity_of_file, identity_of_url
@@ -126,7 +127,7 @@ def _check_source(row: Row, origin: str) -> None:
     if row.url:
         if "://" not in row.url and with_slashes(row.url).lower().endswith(_PICTURE_ENDINGS):
             raise ValueError(f"{row.url[:60]!r} is a path in the column of URLs; say `columns: {{path: ...}}`")
-        check_url(row.url)
+        check_picture_url(row.url)
     elif row.path.lower().startswith(("http://", "https://")):
         raise ValueError(f"{row.path[:60]!r} is a URL in the column of paths; say `columns: {{url: ...}}`")
     else:

@@ -4,10 +4,12 @@ import re
 from pathlib import PurePosixPath
 
 from pipeline.errors import SpecError
+from pipeline.job.checks import is_loopback
 from pipeline.job.schema import ImageEntry, JobSpec
 from pipeline.sources.items import locate_manifest, require_inside
 from pipeline.sources.names import EVERY_DEPTH, is_pattern, match_files, with_slashes
 from pipeline.sources.tables import read_rows
+from pipeline.sources.url_remarks import UrlRemarks
 from pipeline.system.wording import count
 
 _PICTURES = (".jpg", ".jpeg", ".png")
@@ -37,20 +39,29 @@ def left_out(spec: JobSpec) -> list[str]:
     return remarks
 
 
-def made_up(spec: JobSpec) -> list[str]:
-    """Name the manifests whose items get an id made up from a hash, or an id that a spreadsheet has rounded."""
+def remarks_on(spec: JobSpec) -> list[str]:
+    """Say what is left out, made up or probably no picture; every manifest is read through."""
+    return [*left_out(spec), *of_rows(spec)]
+
+
+def of_rows(spec: JobSpec) -> list[str]:
+    """Name ids made up from a hash, ids that a spreadsheet has rounded, and URLs with probably no picture."""
     remarks = []
+    urls = UrlRemarks(sandboxed=spec.sandbox or is_loopback(spec.api.base_url))
     for index, entry in enumerate(spec.images):
         if entry.manifest is not None:
-            remarks += [f"images[{index}].manifest: {text}" for text in _made_up_in(spec, entry)]
-    return remarks
+            remarks += [f"images[{index}].manifest: {text}" for text in _made_up_in(spec, entry, urls)]
+        elif entry.url is not None:
+            urls.note(f"images[{index}].url", entry.url)
+    return [*remarks, *urls.texts()]
 
 
-def _made_up_in(spec: JobSpec, entry: ImageEntry) -> list[str]:
+def _made_up_in(spec: JobSpec, entry: ImageEntry, urls: UrlRemarks) -> list[str]:
     without = rounded = 0
     first: tuple[int, str] | None = None
     others: list[str] = []
     for row in read_rows(locate_manifest(spec, entry), entry):
+        urls.note(f"{entry.manifest}:{row.line}", row.url)
         if not row.id and not row.fault:
             without += 1
             others = others or list(row.labels or {})[:5]

@@ -64,12 +64,12 @@ def spec(tmp_path: Path) -> JobSpec:
 
 def job(folder: Path, more: str = "task: {country: [US]}\n") -> JobSpec:
     file = folder / "job.yaml"
-    file.write_text(f"version: 1\nname: autumn\nimages: [{{url: 'https://h/1.jpg'}}]\n{more}")
+    file.write_text(f"version: 1\nname: autumn\nimages: [{{url: 'https://h.example/1.jpg'}}]\n{more}")
     return load_job(file)
 
 
 def remote(id_: str = "SKU-1") -> Work:
-    item = Item(id_, "https://h/1.jpg", False, "images[0]", {"client": "acme"})
+    item = Item(id_, "https://h.example/1.jpg", False, "images[0]", {"client": "acme"})
     return Work(1, item, Calls(search=1, create=1))
 
 
@@ -150,8 +150,8 @@ def test_a_whole_record_is_what_the_design_shows(spec: JobSpec) -> None:
         "tool": __version__,
         "spec_sha256": "abc",
         "image": {
-            "source": "https://h/1.jpg",
-            "url": "https://h/1.jpg",
+            "source": "https://h.example/1.jpg",
+            "url": "https://h.example/1.jpg",
             "sha256": None,
             "labels": {"client": "acme"},
         },
@@ -217,7 +217,7 @@ def test_a_local_picture_is_named_by_its_path_its_upload_and_its_digest(spec: Jo
 
 
 def test_text_of_people_cannot_break_a_line(spec: JobSpec) -> None:
-    item = Item('a"b\\', "https://h/1.jpg", False, "images[0]", {"note": "line\r\nbreak \u2028 \x00"})
+    item = Item('a"b\\', "https://h.example/1.jpg", False, "images[0]", {"note": "line\r\nbreak \u2028 \x00"})
     record = read(settled(spec, NoHits(NONE), Work(1, item, Calls())))
     assert (record["item"], record["image"]["labels"]["note"]) == ('a"b\\', "line\r\nbreak \u2028 \x00")
 
@@ -230,7 +230,7 @@ def test_a_twin_shares_search_task_and_hits_and_names_whose_without_a_call(
 ) -> None:
     line = settled(spec, outcome)
     first = read(line)
-    work = Work(2, Item("SKU-2", "https://h/1.jpg", False, "images[1]", {"client": "b"}), Calls())
+    work = Work(2, Item("SKU-2", "https://h.example/1.jpg", False, "images[1]", {"client": "b"}), Calls())
     twin_line = RecordLines(spec, "def").twin(work, line)
     twin = read(twin_line)
     assert list(twin) == TWIN_KEYS

@@ -23,15 +23,17 @@ def test_all_faults_of_the_sources_are_told_at_once(job: Job, tmp_path: Path) ->
 
 def test_a_root_that_is_not_there_is_told(job: Job) -> None:
     with pytest.raises(SpecError, match=r"root: .*nowhere is no folder"):
-        check_sources(job("{url: 'https://h/1.jpg'}", more="root: nowhere"))
+        check_sources(job("{url: 'https://h.example/1.jpg'}", more="root: nowhere"))
 
 
 def test_good_sources_are_looked_at_without_a_word(
     job: Job, tmp_path: Path, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "a.jpg").touch()
-    (tmp_path / "p.csv").write_text("url\nhttps://h/1.jpg\n")
-    check_sources(job("{path: '*.jpg'}", "{path: missing.jpg}", "{manifest: p.csv}", "{url: 'https://h/1.jpg'}"))
+    (tmp_path / "p.csv").write_text("url\nhttps://h.example/1.jpg\n")
+    check_sources(
+        job("{path: '*.jpg'}", "{path: missing.jpg}", "{manifest: p.csv}", "{url: 'https://h.example/1.jpg'}")
+    )
     assert (capfd.readouterr(), caplog.records) == (("", ""), [])
 
 
@@ -44,7 +46,7 @@ def test_manifest_without_rows_is_a_fault(job: Job, tmp_path: Path) -> None:
 
 def test_check_reads_every_row_and_tells_equal_faults_once_with_their_count(job: Job, tmp_path: Path) -> None:
     rows = "".join(f"{n},ftp://h/{n}\n" for n in range(30))
-    (tmp_path / "p.csv").write_text(f"id,url\nA,https://h/1\nA,https://h/2\n{rows}")
+    (tmp_path / "p.csv").write_text(f"id,url\nA,https://h.example/1\nA,https://h.example/2\n{rows}")
     faults = find_faulty_items(job("{manifest: p.csv}", "{path: missing.jpg}"), most=3)
     assert len(faults) == 3
     assert "the id 'A' is already used" in faults[0]
@@ -86,13 +88,13 @@ def test_folder_named_as_a_picture_is_told_with_the_pattern_to_write(job: Job, t
 
 # --- the fingerprint ---
 
-IMAGES = ("{path: '*.jpg'}", "{manifest: p.csv}", "{url: 'https://h/0.jpg'}")
+IMAGES = ("{path: '*.jpg'}", "{manifest: p.csv}", "{url: 'https://h.example/0.jpg'}")
 
 
 @pytest.fixture
 def portfolio(tmp_path: Path) -> Path:
     (tmp_path / "a.jpg").write_bytes(b"a")
-    (tmp_path / "p.csv").write_text("id,url\n1,https://h/1.jpg\n")
+    (tmp_path / "p.csv").write_text("id,url\n1,https://h.example/1.jpg\n")
     return tmp_path
 
 
@@ -101,7 +103,9 @@ def portfolio(tmp_path: Path) -> Path:
     [
         pytest.param(lambda folder: (folder / "b.jpg").touch(), id="a new file"),
         pytest.param(lambda folder: (folder / "a.jpg").rename(folder / "c.jpg"), id="a renamed file"),
-        pytest.param(lambda folder: (folder / "p.csv").write_text("id,url\n1,https://h/2.jpg\n"), id="a changed row"),
+        pytest.param(
+            lambda folder: (folder / "p.csv").write_text("id,url\n1,https://h.example/2\n"), id="a changed row"
+        ),
         pytest.param(lambda folder: (folder / "p.csv").write_text("id,url\n"), id="a removed row"),
     ],
 )
@@ -116,11 +120,11 @@ def test_the_fingerprint_changes_with_the_files_that_items_come_from(
 @pytest.mark.parametrize(
     "images",
     [
-        pytest.param((*IMAGES, "{url: 'https://h/9.jpg'}"), id="one more"),
+        pytest.param((*IMAGES, "{url: 'https://h.example/9.jpg'}"), id="one more"),
         pytest.param(IMAGES[:2], id="one less"),
         pytest.param((IMAGES[1], IMAGES[0], IMAGES[2]), id="another order"),
-        pytest.param((*IMAGES[:2], "{url: 'https://h/0.jpg', id: x}"), id="an id"),
-        pytest.param((*IMAGES[:2], "{url: 'https://h/0.jpg', labels: {a: b}}"), id="a label"),
+        pytest.param((*IMAGES[:2], "{url: 'https://h.example/0.jpg', id: x}"), id="an id"),
+        pytest.param((*IMAGES[:2], "{url: 'https://h.example/0.jpg', labels: {a: b}}"), id="a label"),
         pytest.param((IMAGES[0], "{manifest: p.csv, columns: {labels: [id]}}", IMAGES[2]), id="a column"),
         pytest.param((IMAGES[0], "{manifest: p.csv, encoding: gb18030}", IMAGES[2]), id="an encoding"),
     ],

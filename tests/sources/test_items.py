@@ -20,19 +20,19 @@ def ids(found: list[Item]) -> list[str]:
 
 
 def test_items_come_in_the_order_of_the_job_file(job: Job, tmp_path: Path) -> None:
-    (tmp_path / "p.csv").write_text("id,url,market\nM1,https://h/1.jpg,US\nM2,https://h/2.jpg,\n")
+    (tmp_path / "p.csv").write_text("id,url,market\nM1,https://h.example/1.jpg,US\nM2,https://h.example/2.jpg,\n")
     (tmp_path / "b.jpg").touch()
     (tmp_path / "a.jpg").touch()
     spec = job(
-        "{id: U1, url: 'https://h/0.jpg', labels: {client: acme}}",
+        "{id: U1, url: 'https://h.example/0.jpg', labels: {client: acme}}",
         "{manifest: p.csv, labels: {client: acme, market: all}}",
         "{path: '*.jpg'}",
         "{id: L1, path: a.jpg}",
     )
     assert list(read_items(spec)) == [
-        Item("U1", "https://h/0.jpg", False, "images[0]", {"client": "acme"}),
-        Item("M1", "https://h/1.jpg", False, "p.csv:2", {"client": "acme", "market": "US"}),
-        Item("M2", "https://h/2.jpg", False, "p.csv:3", {"client": "acme", "market": "all"}),
+        Item("U1", "https://h.example/0.jpg", False, "images[0]", {"client": "acme"}),
+        Item("M1", "https://h.example/1.jpg", False, "p.csv:2", {"client": "acme", "market": "US"}),
+        Item("M2", "https://h.example/2.jpg", False, "p.csv:3", {"client": "acme", "market": "all"}),
         Item(make_id("a.jpg"), "a.jpg", True, "images[2]", {}),
         Item(make_id("b.jpg"), "b.jpg", True, "images[2]", {}),
         Item("L1", "a.jpg", True, "images[3]", {}),
@@ -46,15 +46,17 @@ def test_an_id_by_hash_is_the_same_in_every_run_and_on_every_machine() -> None:
 
 def test_the_same_source_has_the_same_id_however_it_is_listed(job: Job, tmp_path: Path) -> None:
     (tmp_path / "a.jpg").touch()
-    (tmp_path / "p.csv").write_text("url,path\nhttps://h/1.jpg,\n,a.jpg\n")
-    found = list(read_items(job("{url: 'https://h/1.jpg'}", "{path: a.jpg}", "{path: '?.jpg'}", "{manifest: p.csv}")))
+    (tmp_path / "p.csv").write_text("url,path\nhttps://h.example/1.jpg,\n,a.jpg\n")
+    found = list(
+        read_items(job("{url: 'https://h.example/1.jpg'}", "{path: a.jpg}", "{path: '?.jpg'}", "{manifest: p.csv}"))
+    )
     url, one, glob, row_url, row_path = ids(found)
     assert url == row_url
     assert one == glob == row_path
 
 
 def test_the_first_items_of_a_long_manifest_need_neither_its_rest_nor_its_memory(job: Job, tmp_path: Path) -> None:
-    (tmp_path / "p.csv").write_text("url,client\n" + "https://h/some-picture-or-other.jpg,acme\n" * 200_000)
+    (tmp_path / "p.csv").write_text("url,client\n" + "https://h.example/some-picture-or-other.jpg,acme\n" * 200_000)
     spec = job("{manifest: p.csv}")
     tracemalloc.start()
     try:
@@ -159,7 +161,7 @@ def test_local_pictures_leave_this_machine_only_when_that_is_allowed(
     job: Job, tmp_path: Path, more: str, allowed: bool
 ) -> None:
     (tmp_path / "a.jpg").touch()
-    (tmp_path / "p.csv").write_text("url,path\n,a.jpg\nhttps://h/1.jpg,\n")
+    (tmp_path / "p.csv").write_text("url,path\n,a.jpg\nhttps://h.example/1.jpg,\n")
     spec = job("{path: a.jpg}", "{path: '*.jpg'}", "{manifest: p.csv}", more=more)
     one, glob, row, url = read_items(spec)
     assert url.problem is None
@@ -183,22 +185,26 @@ def test_local_pictures_leave_this_machine_only_when_that_is_allowed(
     ("row", "id_", "words"),
     [
         pytest.param("S1,,", "S1", "a row names one of url and path", id="no source"),
-        pytest.param("S1,https://h/1.jpg,a.jpg", "S1", "this one names both", id="two sources"),
+        pytest.param("S1,https://h.example/1.jpg,a.jpg", "S1", "this one names both", id="two sources"),
         pytest.param("S1,ftp://h/1.jpg,", "S1", "starts with https://", id="another scheme"),
         pytest.param("S1,https://me:word@h/1.jpg,", "S1", "user name or password", id="userinfo"),
-        pytest.param(f"{'x' * 129},https://h/1.jpg,", "lists/p.csv:2", "1 to 128 characters", id="a long id"),
-        pytest.param("e\u0301,https://h/1.jpg,", "lists/p.csv:2", "NFC", id="an id that is not NFC"),
+        pytest.param(f"{'x' * 129},https://h.example/1.jpg,", "lists/p.csv:2", "1 to 128 characters", id="a long id"),
+        pytest.param("e\u0301,https://h.example/1.jpg,", "lists/p.csv:2", "NFC", id="an id that is not NFC"),
         pytest.param("S1,photos/a.JPG,", "S1", "'photos/a.JPG' is a path in the column of URLs", id="a path for a URL"),
-        pytest.param("S1,,https://h/a.jpg", "S1", "'https://h/a.jpg' is a URL in the column of paths", id="a URL"),
+        pytest.param(
+            "S1,,https://h.example/a.jpg", "S1", "'https://h.example/a.jpg' is a URL in the column of paths", id="a URL"
+        ),
         pytest.param("S1", "S1", "a row names one of url and path", id="too few cells"),
-        pytest.param("S1,https://h/1.jpg,,x", "lists/p.csv:2", "4 cells where the header has 3", id="too many cells"),
+        pytest.param(
+            "S1,https://h.example/1,,x", "lists/p.csv:2", "4 cells where the header has 3", id="too many cells"
+        ),
     ],
 )
 def test_a_bad_row_is_an_item_with_a_problem_that_names_its_line(
     job: Job, tmp_path: Path, row: str, id_: str, words: str
 ) -> None:
     (tmp_path / "lists").mkdir()
-    (tmp_path / "lists" / "p.csv").write_text(f"id,url,path\n{row}\nS2,https://h/2.jpg,\n")
+    (tmp_path / "lists" / "p.csv").write_text(f"id,url,path\n{row}\nS2,https://h.example/2.jpg,\n")
     bad, good = read_items(job("{manifest: lists/p.csv}"))
     assert bad.problem is not None
     assert (bad.id, bad.origin) == (id_, "lists/p.csv:2")
@@ -226,7 +232,7 @@ def test_file_with_brackets_in_its_name_is_itself(job: Job, tmp_path: Path) -> N
 def test_tilde_is_the_home_of_the_person(job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     (tmp_path / "home").mkdir()
-    (tmp_path / "home" / "p.csv").write_text("id,url\nA,https://h/1.jpg\n")
+    (tmp_path / "home" / "p.csv").write_text("id,url\nA,https://h.example/1.jpg\n")
     spec = job("{manifest: ~/p.csv}", more="root: ~/photos\noutput: {dir: ~/runs}")
     assert [item.id for item in read_items(spec)] == ["A"]
     assert spec.root_path == (tmp_path / "home" / "photos").resolve()

@@ -65,7 +65,7 @@ def test_there_are_sixty_of_them() -> None:
 
 
 def test_no_listed_url_is_ever_visited(tmp_path: Path) -> None:
-    """The vendor gets them as text; the page links them; this program asks nobody, not even for an address."""
+    """Those that the vendor can never reach stay here, it gets the others as text; this program asks nobody itself."""
     with vendor(tmp_path) as server:
         path = job(tmp_path, url=server.url, pictures=1, api={"max_in_flight": 4})
         with (tmp_path / "list.csv").open("w", newline="", encoding="utf-8") as file:
@@ -93,6 +93,11 @@ def test_no_listed_url_is_ever_visited(tmp_path: Path) -> None:
         assert not any(asked.values())
         records = [*lines(tmp_path / "runs/job/results.jsonl"), *lines(tmp_path / "runs/job/open.jsonl")]
     assert len(records) == 4 * len(URLS)
+    refused = {record["item"]: record["error"]["message"] for record in records if record.get("error")}
+    public = {"localtest.me", "127.0.0.1.nip.io", "spoofed.burpcollaborator.net", "xn--1-0ca.example"}
+    for number, host in enumerate(HOSTS):
+        kept = refused.get(f"U{number:02}", "")
+        assert ("the vendor cannot reach" in kept) is (host not in public), (host, kept)
     page = (tmp_path / "runs/job/report.html").read_text()
     linked = re.findall(r"""(?:href|src)=["']?([^"'>]*)""", page)
     assert linked

@@ -9,7 +9,7 @@ from pipeline.job.outlook import warnings
 from pipeline.run.load import load_spec
 from pipeline.sources.check import check_sources, find_faulty_items
 from pipeline.sources.foreign import refuse_foreign
-from pipeline.sources.remarks import left_out, made_up
+from pipeline.sources.remarks import remarks_on
 
 SHOWN_FAULTS = 20
 
@@ -24,6 +24,6 @@ def check_command(path: Path, overrides: list[str], *, quick: bool = False) -> i
         raise SpecError(*(f"{path}: {fault}" for fault in faults))
     if foreign := refuse_foreign(spec, path):
         raise SpecError(foreign)
-    notes = [*warnings(spec), *left_out(spec), *made_up(spec)]
+    notes = [*warnings(spec), *remarks_on(spec)]
     show_lines([*(f"note: {text}" for text in notes), f"{path}: no faults found"])
     return 0
