@@ -96,6 +96,13 @@ class Rebuild:
         return row | dict(zip(names, line, strict=True)) | {"problem": None} | _NO_HITS_LEFT
 
     def _not_settled(self, row: Row) -> Row:
+        """Return the row of an item without a line, in the state that can be vouched for.
+
+        - failed before anything of it was paid, or the old journal is sound: it stays failed;
+        - its create may have been executed, or nobody can tell (the journal is damaged): in doubt;
+        - settled, with its line lost, but never created itself: waiting, without what its line said;
+        - anything else: waiting, as it was.
+        """
         row = row | dict.fromkeys(("seq", "offset", "length", "crc"))
         state = State(row["state"])
         if state in SETTLED:
