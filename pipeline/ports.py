@@ -94,6 +94,9 @@ class Steps(Protocol):
     def uploaded(self, work: Work, upload: Upload, sha256: str) -> None:
         """Note the URL of an uploaded picture."""
 
+    def found(self, work: Work, hits: Hits) -> None:
+        """Write hits down that a create will be made of: their search is paid."""
+
     async def intend(self, work: Work, hits: Hits, *, request_id: str, at: float) -> None:
         """Make the intent of a create durable, together with the hits that it is made of."""
 

@@ -29,6 +29,7 @@ async def _process_once(work: Work, ports: Ports, meter: ItemMeter) -> Settled:
     spec = ports.spec
     url = await _reachable(work, ports, meter)
     meter.stage = "search"
+    is_new = work.hits is None
     if work.hits is None:
         work.hits = await ports.vendor.call(ports.endpoints.search, url, meter)
     meter.depends_on_links_from(work.hits.at)
@@ -40,6 +41,8 @@ async def _process_once(work: Work, ports: Ports, meter: ItemMeter) -> Settled:
     meter.stage = "create"
     if choice.count == 0:
         raise ItemRefused("no hit has all the fields that a task needs", code=Code.INCOMPLETE_HITS, sent=False)
+    if is_new:
+        ports.ledger.steps.found(work, work.hits)  # its create may wait for long, and a kill must not cost the search
     task = await ports.vendor.call(ports.endpoints.create, Creation(url, choice), meter)
     return Tasked(work.hits, choice, task)
 

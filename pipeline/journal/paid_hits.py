@@ -34,8 +34,9 @@ def with_hits(disk: Disk, found: Iterable[Waiting], *, now: float) -> list[tuple
     for work, note, ref in found:
         if ref is not None and note is not None:
             array = disk.spool.read(ref, mark=mark_of(work.ord, note))
+            disk.spool.hold(work.ord, ref.segment)
             if array is None or _too_old(note, now):
-                disk.spool.release(ref.segment)
+                disk.spool.drop(work.ord)
                 forget_hits(disk.db, work.ord)
                 ref = None
             else:
@@ -69,10 +70,14 @@ def _fill(db: Database, spool_folder: Path, work: Work) -> bool:
     return array is not None
 
 
-def spool(disk: Disk, ord_: int, hits: Hits) -> PaidHits:
-    """Write an item's hits to the spool; return their note and place for the journal."""
+def spool(disk: Disk, ord_: int, hits: Hits | None) -> PaidHits | None:
+    """Write an item's hits to the spool; return their note and place for the journal, None if they were there."""
+    if hits is None or disk.spool.holds(ord_):
+        return None
     note = note_of(hits)
-    return note, disk.spool.append(hits.array, mark=mark_of(ord_, note))
+    ref = disk.spool.append(hits.array, mark=mark_of(ord_, note))
+    disk.spool.hold(ord_, ref.segment)
+    return note, ref
 
 
 def _too_old(note: SearchNote, now: float) -> bool:

@@ -1,7 +1,7 @@
 """Hits between their search and their settlement: append-only segments, so that a resumed run pays no search twice.
 
-Nothing is synced here: the page cache survives kill -9, and a power loss costs a repeated, counted search. A segment is
-deleted when the last item that has hits in it is settled.
+They are written when their answer comes. Nothing is synced here: the page cache survives kill -9, and a power loss
+costs a repeated, counted search. A segment is deleted when the last item that has hits in it is settled.
 """
 
 import os
@@ -24,6 +24,7 @@ class Spool:
         """Keep the segments in which `live` counts items that still have hits; delete the others."""
         self._folder = folder
         self._live = Counter(dict(live))
+        self._held: dict[int, int] = {}  # per `ord`, the segment with the hits of an item that is worked on
         self._fd: int | None = None
         self._segment = max(self._live, default=0)
         self._offset = 0
@@ -53,6 +54,20 @@ class Spool:
     def read(self, ref: SpoolRef, *, mark: bytes) -> bytes | None:
         """Read hits back; None when a power loss took them, or left others there."""
         return read_spooled(self._folder, ref, mark=mark)
+
+    def hold(self, ord_: int, segment: int) -> None:
+        """Note where the hits of an item lie that is worked on, so that they are not written again."""
+        self._held[ord_] = segment
+
+    def holds(self, ord_: int) -> bool:
+        """Return whether the hits of an item that is worked on lie here."""
+        return ord_ in self._held
+
+    def drop(self, ord_: int) -> None:
+        """Release the hits of an item that is worked on, if it has any."""
+        segment = self._held.pop(ord_, None)
+        if segment is not None:
+            self.release(segment)
 
     def release(self, segment: int) -> None:
         """Count one item of a segment as settled; delete the segment with the last."""

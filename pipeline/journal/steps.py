@@ -2,7 +2,7 @@
 
 An awaited step is durable when it returns; the others come with the next group, in their order.
 
-The two steps that every item makes, a first intent and a settlement, are written for a whole group at once: each call
+The steps that every item makes (hits found, an intent, a settlement) are written for a whole group at once: each call
 into SQLite or the system gives the interpreter's lock away, and while the event loop is busy it comes back late. A
 group of thirty items that asked for it a hundred times held the run up; now a group asks a dozen times.
 """
@@ -13,15 +13,26 @@ from typing import NamedTuple
 from pipeline.journal.paid_hits import spool
 from pipeline.journal.spool import mark_of
 from pipeline.journal.sql import changes, doubts
-from pipeline.journal.sql.changes import Step, intent_step, settled_step
-from pipeline.journal.sql.rows import Line, SearchNote, SpoolRef, note_of
+from pipeline.journal.sql.changes import Step, found_step, intent_step, settled_step
+from pipeline.journal.sql.rows import Line, PaidHits, SearchNote, note_of
 from pipeline.journal.storage import Disk
 from pipeline.journal.writer import Writer
 from pipeline.models import Calls, Hits, Problem, RecordLine, State, Task, Upload, Work
 
 
+class Found(NamedTuple):
+    """A search that was answered, with the hits that a create will be made of."""
+
+    ord: int
+    state: State
+    calls: Calls
+    note: SearchNote
+    array: bytes
+    crc: int
+
+
 class Intent(NamedTuple):
-    """A create that is about to be sent for the first time, with the hits it is made of; `calls` counts it already."""
+    """A create that is about to be sent, with the hits it is made of; `calls` counts it already."""
 
     ord: int
     request_id: str
@@ -33,13 +44,12 @@ class Intent(NamedTuple):
 
 
 class Settlement(NamedTuple):
-    """An item that is done; `segment` is where its hits lie in the spool, None if they do not."""
+    """An item that is done."""
 
     ord: int
     state: State
     calls: Calls
     task: Task | None
-    segment: int | None
 
 
 class Steps:
@@ -51,45 +61,39 @@ class Steps:
     def __init__(self, writer: Writer) -> None:
         self.risked = False
         self._writer = writer
-        self._segments: dict[int, int] = {}  # per `ord`, where hits of an item lie that is worked on
-
-    def have_hits(self, work: Work, ref: SpoolRef) -> None:
-        """Note that an item's hits are in the spool already, so that they are not written again."""
-        self._segments[work.ord] = ref.segment
 
     def uploaded(self, work: Work, upload: Upload, sha256: str) -> None:
         """Note the URL of an uploaded picture."""
         self._writer.post(lambda disk: changes.uploaded(disk.db, work.ord, upload, sha256))
 
+    def found(self, work: Work, hits: Hits) -> None:
+        """Write hits to the spool that a create will be made of; an item in doubt stays so."""
+        state = State.SEARCHED if work.doubt is None else State.IN_DOUBT
+        calls = Calls(work.calls.upload, work.calls.search, work.calls.create)
+        self._writer.post_unsynced(advance, Found(work.ord, state, calls, note_of(hits), hits.array, hits.crc))
+
     async def intend(self, work: Work, hits: Hits, *, request_id: str, at: float) -> None:
         """Make the intent of a create durable, together with the hits that it is made of."""
         calls = Calls(work.calls.upload, work.calls.search, work.calls.create + 1)
-        first = work.ord not in self._segments
-        if first and work.doubt is None:
+        doubt = work.doubt
+        if doubt is None:
             intent = Intent(work.ord, request_id, at, calls, note_of(hits), hits.array, hits.crc)
-            segment = await self._writer.do_grouped(advance, intent)
-            assert segment is not None
-            self._segments[work.ord] = segment
+            await self._writer.do_grouped(advance, intent)
             return
 
-        def write(disk: Disk) -> SpoolRef | None:
-            paid = spool(disk, work.ord, hits) if first else None
-            if work.doubt is not None:
-                doubts.take_up(disk.db, work.ord, work.doubt, at=at, risked=self.risked)
+        def write(disk: Disk) -> None:
+            paid = spool(disk, work.ord, hits)
+            doubts.take_up(disk.db, work.ord, doubt, at=at, risked=self.risked)
             changes.intend(disk.db, work.ord, request_id=request_id, at=at, calls=calls, hits=paid)
-            return paid[1] if paid else None
 
-        ref = await self._writer.do(write)
-        if ref is not None:
-            self.have_hits(work, ref)
+        await self._writer.do(write)
 
     def put_back(self, work: Work, hits: Hits | None) -> None:
         """Let an item wait where it stands: a create that was provably not executed, or a run that is ending."""
-        first = hits is not None and work.ord not in self._segments
         calls = Calls(work.calls.upload, work.calls.search, work.calls.create)
 
         def write(disk: Disk) -> None:
-            paid = spool(disk, work.ord, hits) if hits is not None and first else None
+            paid = spool(disk, work.ord, hits)
             if work.doubt is not None:
                 doubts.put_back(disk.db, work.ord, work.doubt, calls=calls, hits=paid)
             else:
@@ -99,26 +103,22 @@ class Steps:
 
     def forget(self, work: Work) -> None:
         """Drop an item's upload and hits, which expired while it was worked on: both are asked for again."""
-        segment = self._segments.pop(work.ord, None)
 
         def write(disk: Disk) -> None:
             changes.forget_hits(disk.db, work.ord)
-            if segment is not None:
-                disk.spool.release(segment)
+            disk.spool.drop(work.ord)
 
         self._writer.post(write)
 
     async def settle(self, work: Work, state: State, line: bytes | RecordLine, task: Task | None) -> None:
         """Write an item's record; durable, line and state, when it returns."""
-        settlement = Settlement(work.ord, state, work.calls, task, self._segments.pop(work.ord, None))
-        await self._writer.do_grouped(advance, settlement, line=line)
+        await self._writer.do_grouped(advance, Settlement(work.ord, state, work.calls, task), line=line)
 
     async def leave_open(self, work: Work, state: State, problem: Problem, hits: Hits | None) -> None:
         """Note why an item is open; hits that are paid stay with it."""
-        first = hits is not None and work.ord not in self._segments
 
         def write(disk: Disk) -> None:
-            paid = spool(disk, work.ord, hits) if hits is not None and first else None
+            paid = spool(disk, work.ord, hits)
             changes.leave_open(disk.db, work.ord, state, problem, calls=work.calls, hits=paid)
             if work.doubt is not None:
                 doubts.leave_to_person(disk.db, work.ord)
@@ -126,27 +126,39 @@ class Steps:
         await self._writer.do(write)
 
 
-def advance(disk: Disk, group: Sequence[Intent | Settlement], places: Sequence[Line | None]) -> list[int | None]:
-    """Write the hits of intents, then the whole group in one statement; free the hits of settlements.
+def advance(disk: Disk, group: Sequence[Found | Intent | Settlement], places: Sequence[Line | None]) -> list[None]:
+    """Write the hits of a group, then all its steps in one statement; free the hits of settlements.
 
-    Returns the segments that the hits lie in, None for a settlement. A settlement's line is on disk already.
+    A settlement's line is on disk already. An intent that follows its own search in the group is the step of both, for
+    a row can be changed but once in a statement.
     """
-    intents = [change for change in group if isinstance(change, Intent)]
-    marked = [(intent.array, intent.crc, mark_of(intent.ord, intent.note)) for intent in intents]
-    refs = iter(disk.spool.append_all(marked) if marked else ())
-    segments: list[int | None] = []
+    paid = _spooled(disk, group)
+    intended = {change.ord for change in group if isinstance(change, Intent)}
     steps: list[Step] = []
     for change, line in zip(group, places, strict=True):
         if isinstance(change, Intent):
-            ref = next(refs)
-            segments.append(ref.segment)
-            steps.append(intent_step(change.ord, change.request_id, change.at, change.calls, (change.note, ref)))
-        else:
+            steps.append(intent_step(change.ord, change.request_id, change.at, change.calls, paid.get(change.ord)))
+        elif isinstance(change, Settlement):
             assert line is not None
-            segments.append(None)
             steps.append(settled_step(change.ord, change.state, line, change.calls, change.task))
+        elif change.ord not in intended:
+            steps.append(found_step(change.ord, change.state, change.calls, paid[change.ord]))
     changes.advance(disk.db, steps)
     for change in group:
-        if isinstance(change, Settlement) and change.segment is not None:
-            disk.spool.release(change.segment)
-    return segments
+        if isinstance(change, Settlement):
+            disk.spool.drop(change.ord)
+    return [None] * len(group)
+
+
+def _spooled(disk: Disk, group: Sequence[Found | Intent | Settlement]) -> dict[int, PaidHits]:
+    """Write the hits of a group that are not in the spool yet, at once; return their notes and places by `ord`."""
+    new = {
+        change.ord: change
+        for change in group
+        if not isinstance(change, Settlement) and not disk.spool.holds(change.ord)
+    }
+    marked = [(change.array, change.crc, mark_of(ord_, change.note)) for ord_, change in new.items()]
+    refs = disk.spool.append_all(marked) if marked else []
+    for ord_, ref in zip(new, refs, strict=True):
+        disk.spool.hold(ord_, ref.segment)
+    return {change.ord: (change.note, ref) for change, ref in zip(new.values(), refs, strict=True)}

@@ -69,6 +69,7 @@ def open_disk(
             db = opened.enter_context(contextlib.closing(Database(connect(folder / JOURNAL))))
             (folder / JOURNAL).chmod(0o600)
             configure(db.do, journal_mode=_journal_mode(folder, mounts))
+            db.has_log = db.do("PRAGMA journal_mode").fetchone()[0] == "wal"
             schema.create(db)
             if db.meta(CLEAN) == "0":
                 _check_pages(db)

@@ -82,7 +82,4 @@ class WaitingItems:
 
     async def _take(self, find: Callable[[Database], list[Waiting]], *, now: float) -> list[Work]:
         rows = await self._writer.do(lambda disk: with_hits(disk, find(disk.db), now=now))
-        for work, ref in rows:
-            if ref is not None:
-                self._steps.have_hits(work, ref)
         return [work for work, _ in rows]

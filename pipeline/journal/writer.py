@@ -49,13 +49,14 @@ class GroupChange:
                   runs without BEGIN and COMMIT.
     argument      this change's argument to it
     line          appended to results.jsonl, and synced, before any change of the group
+    waiter        None when nobody waits for it
     place         of the line, once it is written; None without a line
     """
 
     apply_group: ApplyGroup[Any, Any]
     argument: Any
-    line: bytes | RecordLine | None
-    waiter: asyncio.Future[Any]
+    line: bytes | RecordLine | None = None
+    waiter: asyncio.Future[Any] | None = None
     place: Line | None = None
     result: Any = None
 
@@ -114,6 +115,15 @@ class Writer:
         self._enqueue(GroupChange(apply_group, argument, line, waiter))
         return await waiter
 
+    def post_unsynced(self, apply_group: ApplyGroup[_A, Any], argument: _A) -> None:
+        """Apply a change like `do_grouped`, with the next group, and do not wait for it.
+
+        It survives a kill from then on, and a power loss from the next change on that somebody waits for: a group that
+        holds only such changes is not synced.
+        """
+        self.check()
+        self._enqueue(GroupChange(apply_group, argument))
+
     async def close(self) -> None:
         """Write what is queued, close the disk and end the thread. Raises JournalError if writing has failed."""
         self._ending = True
@@ -166,13 +176,8 @@ class Writer:
                 raise self._broken
             for change, place in zip(with_line, disk.results.append(lines) if lines else (), strict=True):
                 change.place = place
-            runs = [(apply_group, list(run)) for apply_group, run in groupby(group, _apply_group)]
-            if len(runs) == 1 and runs[0][0] is not None:  # one statement: a transaction by itself
-                _apply(disk, runs)
-            else:
-                disk.db.do("BEGIN IMMEDIATE")
-                _apply(disk, runs)
-                disk.db.do("COMMIT")
+            with disk.db.unsynced() if _may_stay_unsynced(group) else contextlib.nullcontext():
+                _commit(disk, group)
         except Exception as exc:
             self._latch(exc)
             disk.emergency.keep([bytes(line) for line in lines])
@@ -208,6 +213,20 @@ class Writer:
 
 def _apply_group(change: Change | GroupChange) -> ApplyGroup[Any, Any] | None:
     return change.apply_group if isinstance(change, GroupChange) else None
+
+
+def _may_stay_unsynced(group: Sequence[Change | GroupChange]) -> bool:
+    return all(isinstance(change, GroupChange) and change.waiter is None for change in group)
+
+
+def _commit(disk: Disk, group: Sequence[Change | GroupChange]) -> None:
+    runs = [(apply_group, list(run)) for apply_group, run in groupby(group, _apply_group)]
+    if len(runs) == 1 and runs[0][0] is not None:  # one statement: a transaction by itself
+        _apply(disk, runs)
+    else:
+        disk.db.do("BEGIN IMMEDIATE")
+        _apply(disk, runs)
+        disk.db.do("COMMIT")
 
 
 def _apply(disk: Disk, runs: Sequence[tuple[ApplyGroup[Any, Any] | None, Sequence[Any]]]) -> None:

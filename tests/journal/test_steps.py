@@ -13,9 +13,10 @@ from pipeline.journal.journal import Journal
 from pipeline.journal.spool import mark_of
 from pipeline.journal.sql import changes, items
 from pipeline.journal.sql.changes import settled_step
+from pipeline.journal.sql.database import DURABLE, UNSYNCED, Connection
 from pipeline.journal.sql.rows import Line, SpoolRef, note_of
-from pipeline.journal.storage import open_disk
-from pipeline.models import Calls, Kind, Problem, State, Task, Upload
+from pipeline.journal.storage import connect, open_disk
+from pipeline.models import HITS_LIFE_S, Calls, Kind, Problem, State, Task, Upload
 from tests.support.fakes import (
     NOW,
     admitted,
@@ -48,6 +49,89 @@ async def test_intent_is_durable_with_its_hits_when_it_returns(tmp_path: Path) -
         assert states(dead) == {"SKU-1": State.IN_DOUBT}
         ref = SpoolRef(*(rows(dead, "segment, spooled_at, spooled")[0]))
         assert await look(journal, lambda disk: disk.spool.read(ref, mark=mark_of(1, note_of(hits())))) == hits().array
+
+
+async def test_hits_that_are_found_survive_a_kill_before_their_create_is_intended(tmp_path: Path) -> None:
+    """The create may wait for its permit for long."""
+    async with open_journal(tmp_path / "run") as journal:
+        await admitted(journal, 1, 2)
+        journal.steps.found(work_of(1, calls=Calls(1, 2, 0)), hits())
+        await look(journal, lambda disk: None)
+        dead = dead_copy(tmp_path / "run", tmp_path / "dead")
+    async with open_journal(dead) as journal:
+        assert states(dead) == {"SKU-1": State.SEARCHED, "SKU-2": State.PENDING}
+        (work,) = await journal.waiting.take(State.SEARCHED, after=0, generation=1, now=NOW)
+        assert (work.hits, work.calls) == (hits(), Calls(1, 2, 0))
+
+
+async def test_hits_that_are_found_ask_for_no_sync_and_the_next_intent_makes_them_durable(tmp_path: Path) -> None:
+    synced: list[str] = []
+
+    def watched(path: Path) -> Connection:
+        connection = connect(path)
+        connection.set_trace_callback(
+            lambda sql: synced.append(sql) if sql.startswith(("PRAGMA s", "UPDATE")) else None
+        )
+        return connection
+
+    async with open_journal(tmp_path, connect=watched) as journal:
+        await admitted(journal, 1)
+        synced.clear()
+        journal.steps.found(work_of(1), hits())
+        while DURABLE not in synced:  # without a change that somebody waits for
+            await anyio.sleep(0.001)
+        assert (synced[0], synced[-1]) == (UNSYNCED, DURABLE)
+        assert {sql.split(" ")[0] for sql in synced[1:-1]} == {"UPDATE"}
+        synced.clear()
+        await journal.steps.intend(work_of(1), hits(), request_id="asked", at=NOW)
+        assert {sql.split(" ")[0] for sql in synced} == {"UPDATE"}
+
+
+async def test_hits_that_are_found_and_intended_in_one_group_are_written_once(tmp_path: Path) -> None:
+    async with open_journal(tmp_path) as journal:
+        await admitted(journal, *MANY)
+        async with anyio.create_task_group() as tasks:
+            for n in MANY:
+                journal.steps.found(work_of(n, calls=Calls(0, 1, 0)), replace(hits(), array=b"[%d]" % n))
+                tasks.start_soon(_intending(journal, n))  # type: ignore[arg-type]
+        assert set(rows(tmp_path, "state, attempt")) == {(State.CREATING, 1)}
+        await at_once(*(_settling(journal, n) for n in MANY[:30]))
+        for n in MANY[30:]:
+            journal.steps.put_back(work_of(n, calls=Calls(0, 1, 0)), hits())
+        found = await journal.waiting.take(State.SEARCHED, after=0, generation=1, now=NOW)
+        assert [work.hits and work.hits.array for work in found] == [b"[%d]" % n for n in MANY[30:]]
+        (segment,) = (tmp_path / "spool").iterdir()
+        assert segment.stat().st_size == sum(4 + len(b"[%d]" % n) for n in MANY)
+
+
+async def test_item_in_doubt_stays_so_while_it_is_searched_again(tmp_path: Path) -> None:
+    async with open_journal(tmp_path, duplicates=1) as journal:
+        await admitted(journal, 1)
+        await journal.steps.intend(work_of(1), hits(), request_id="asked", at=NOW)
+        await journal.steps.leave_open(work_of(1), State.IN_DOUBT, LOST, None)
+        journal.steps.forget(work_of(1, doubt=LOST))
+        journal.steps.found(work_of(1, doubt=LOST, calls=Calls(0, 2, 1)), hits(0.7))
+        await look(journal, lambda disk: None)
+        assert states(tmp_path) == {"SKU-1": State.IN_DOUBT}
+        dead = dead_copy(tmp_path, tmp_path.with_name("dead"))
+    async with open_journal(dead, duplicates=1) as journal:
+        (work,) = await journal.waiting.take_doubtful(after=0, generation=1, now=NOW)
+        assert (work.hits, work.doubt) == (hits(0.7), LOST)
+
+
+async def test_hits_found_anew_after_the_old_ones_expired_take_their_place(tmp_path: Path) -> None:
+    old, new = hits(0.9, at=NOW - HITS_LIFE_S), hits(0.4)
+    async with open_journal(tmp_path) as journal:
+        await admitted(journal, 1)
+        journal.steps.found(work_of(1), old)
+        assert [work.hits for work in await journal.waiting.take(State.SEARCHED, after=0, generation=1, now=NOW)] == [
+            None
+        ]
+        journal.steps.found(work_of(1), new)
+        await journal.steps.intend(work_of(1), new, request_id="asked", at=NOW)
+        journal.steps.put_back(work_of(1), new)
+        (work,) = await journal.waiting.take(State.SEARCHED, after=0, generation=1, now=NOW)
+        assert work.hits == new
 
 
 async def test_settled_item_is_durable_line_and_state_when_it_returns(tmp_path: Path) -> None:

@@ -66,7 +66,7 @@ def line_of(number: int) -> bytes:
 
 
 async def settle(writer: Writer, number: int) -> None:
-    settlement = Settlement(number, State.NO_HITS, Calls(0, 1, 0), None, None)
+    settlement = Settlement(number, State.NO_HITS, Calls(0, 1, 0), None)
     await writer.do_grouped(advance, settlement, line=line_of(number))
 
 

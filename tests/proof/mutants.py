@@ -9,12 +9,12 @@ import pytest
 
 from pipeline.journal import storage as disk_module
 from pipeline.journal.results_file import ResultsFile
-from pipeline.journal.sql import changes
+from pipeline.journal.sql import changes, database
 from pipeline.journal.sql.changes import ADVANCE, Step
-from pipeline.journal.sql.database import Database, configure
-from pipeline.journal.steps import Intent, Steps
+from pipeline.journal.sql.database import UNSYNCED, Database
+from pipeline.journal.steps import Steps
 from pipeline.journal.writer import Writer
-from pipeline.models import State
+from pipeline.models import SETTLED
 
 
 class Mutant(NamedTuple):
@@ -66,9 +66,6 @@ def _early_acknowledgement(patch: pytest.MonkeyPatch) -> None:
 
         def telling(sql: str, *parameters: Any) -> Any:
             if sql == "COMMIT" or (sql == ADVANCE and not disk.db.connection.in_transaction):
-                for change in group:
-                    if change.result is None and isinstance(getattr(change, "argument", None), Intent):
-                        change.result = disk.spool._segment
                 self._call_soon(self._acknowledge, group)
                 time.sleep(0.002)  # the loop is as fast as it likes to be
             return do(sql, *parameters)
@@ -108,11 +105,7 @@ def _line_after_commit(patch: pytest.MonkeyPatch) -> None:
 
 
 def _normal(patch: pytest.MonkeyPatch) -> None:
-    def careless(execute: Any, **options: Any) -> None:
-        configure(execute, **options)
-        execute("PRAGMA synchronous=NORMAL").fetchall()
-
-    patch.setattr(disk_module, "configure", careless)
+    patch.setattr(database, "DURABLE", UNSYNCED)
 
 
 def _two_commits(patch: pytest.MonkeyPatch) -> None:
@@ -120,8 +113,8 @@ def _two_commits(patch: pytest.MonkeyPatch) -> None:
     advance = changes.advance
 
     def twice(db: Database, steps: Sequence[Step]) -> None:
-        settled = [step for step in steps if step[1] is not State.CREATING]
-        advance(db, [step for step in steps if step[1] is State.CREATING])
+        settled = [step for step in steps if step[1] in SETTLED]
+        advance(db, [step for step in steps if step[1] not in SETTLED])
         within = db.connection.in_transaction
         db.do("BEGIN IMMEDIATE") if not within else None
         for ord_, state, _, _, _, _, _, task_id, task_at in settled:

@@ -142,12 +142,16 @@ class JournalMachine(RuleBasedStateMachine):
                 self.life.begun.append(work)
 
     @precondition(lambda self: any(work.hits is None for work in self.life.begun))
-    @rule(data=st.data())
-    def item_is_searched(self, data: st.DataObject) -> None:
+    @rule(data=st.data(), noted=st.booleans())
+    def item_is_searched(self, data: st.DataObject, noted: bool) -> None:
         work = data.draw(st.sampled_from([work for work in self.life.begun if work.hits is None]), "searched")
         self._send(Kind.SEARCH, work)
         hits = hits_of(work.item.source)
         work.hits = Hits(hits.array, hits.scores, hits.complete, hits.total, hits.request_id, self.now)
+        if noted:  # unless nothing was found
+            self.life.journal.steps.found(work, work.hits)
+            known = self.expected[work.item.id]
+            known.state, known.at = State.SEARCHED, self.now
 
     @precondition(lambda self: any(work.hits is not None for work in self.life.begun))
     @rule(data=st.data(), executed=st.booleans())

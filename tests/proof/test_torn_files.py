@@ -18,7 +18,7 @@ from pipeline.journal.sql.rows import Line, note_of
 from pipeline.journal.steps import Intent, Settlement, advance
 from pipeline.journal.storage import RESULTS, Disk, open_disk
 from pipeline.journal.tail_check import CHECK, TailCheck
-from pipeline.models import PAID, Calls, Choice, Kind, NoHits, State, Task, Tasked, Work
+from pipeline.models import PAID, Calls, Choice, Kind, NoHits, Task, Tasked, Work
 from pipeline.results.record import RecordLines
 from pipeline.system.checksum import crc32
 from tests.proof.history import Created, History, read_history, violations
@@ -97,7 +97,7 @@ class Story:
             choice = Choice(hits.array, len(hits.scores), 0)
             outcome = NoHits(hits) if number % 5 == 0 else Tasked(hits, choice, Task(f"task-{number}", NOW))
             state, line, task = self._records.settled(work, outcome)
-            settlements.append(Settlement(work.ord, state, work.calls, task, None if state is State.NO_HITS else 1))
+            settlements.append(Settlement(work.ord, state, work.calls, task))
             lines.append(bytes(line))
             if commit:
                 self.acknowledged[item.id] = crc32(bytes(line))

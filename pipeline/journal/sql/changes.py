@@ -32,21 +32,30 @@ ADVANCE = re.sub(
     r"\$(\d+)",
     r"json_extract(step.value, '$[\1]')",
     "UPDATE items SET state = $1, calls = $2, seq = $3, offset = $4, length = $5, crc = $6, task_id = $7, "
-    "task_at = $8, segment = $9, spooled_at = $10, spooled = $11, intent = coalesce($12, intent), "
-    "intent_at = coalesce($13, intent_at), search = coalesce($14, search), attempt = attempt + ($3 IS NULL), "
+    "task_at = $8, segment = iif($3 IS NULL, coalesce($9, segment), NULL), "
+    "spooled_at = iif($3 IS NULL, coalesce($10, spooled_at), NULL), "
+    "spooled = iif($3 IS NULL, coalesce($11, spooled), NULL), intent = coalesce($12, intent), "
+    "intent_at = coalesce($13, intent_at), search = coalesce($14, search), attempt = attempt + ($12 IS NOT NULL), "
     "problem = iif($3 IS NULL, problem, NULL) FROM json_each(?1) AS step WHERE ord = $0 AND json_array_length(?1) = "
     "(SELECT count(DISTINCT known.ord) FROM items AS known JOIN json_each(?1) AS step ON known.ord = $0)",
 )
 # One item's part of `ADVANCE`: its `ord`, new state and calls, then up to twelve columns in the statement's order.
 Step = tuple[Any, ...]
+_NO_LINE = (None,) * 6
 
 _UPLOADS = state_in((State.PENDING, State.IN_DOUBT))
 
 
-def intent_step(ord_: int, request_id: str, at: float, calls: Calls, hits: PaidHits) -> Step:
-    """Make the step of an item that is about to be created for the first time, with the hits it was searched for."""
+def found_step(ord_: int, state: State, calls: Calls, hits: PaidHits) -> Step:
+    """Make the step of an item whose search was answered; one in doubt stays so (`state`)."""
     note, ref = hits
-    return (ord_, State.CREATING, calls, None, None, None, None, None, None, *ref, request_id, at, note)
+    return (ord_, state, calls, *_NO_LINE, *ref, None, None, note)
+
+
+def intent_step(ord_: int, request_id: str, at: float, calls: Calls, hits: PaidHits | None) -> Step:
+    """Make the step of an item that is about to be created. `hits` is given unless the journal has them already."""
+    note, ref = hits or (None, (None, None, None))
+    return (ord_, State.CREATING, calls, *_NO_LINE, *ref, request_id, at, note)
 
 
 def settled_step(ord_: int, state: State, line: Line, calls: Calls, task: Task | None) -> Step:
@@ -66,12 +75,8 @@ def uploaded(db: Database, ord_: int, upload: Upload, sha256: str) -> None:
 
 
 def intend(db: Database, ord_: int, *, request_id: str, at: float, calls: Calls, hits: PaidHits | None) -> None:
-    """Note that a create is about to be sent (`calls` counts it already). `hits` is given the first time."""
-    if hits is not None:
-        advance(db, [intent_step(ord_, request_id, at, calls, hits)])
-        return
-    values = (int(State.CREATING), request_id, at, packed(calls))
-    db.change(ord_, "state = ?, attempt = attempt + 1, intent = ?, intent_at = ?, calls = ?", values)
+    """Note that a create is about to be sent (`calls` counts it already); see `intent_step`."""
+    advance(db, [intent_step(ord_, request_id, at, calls, hits)])
 
 
 def put_back(db: Database, ord_: int, *, calls: Calls, hits: PaidHits | None) -> None:

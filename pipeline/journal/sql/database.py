@@ -4,10 +4,14 @@ Call what changes rows inside a transaction only. Each change either changes exa
 JournalError (or SQLite's own error, where the trigger refuses it); a raise stops the writing thread for good.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 from pipeline.errors import JournalError
+
+DURABLE = "PRAGMA synchronous=FULL"  # each commit survives a power loss (measured: NORMAL lost up to 40)
+UNSYNCED = "PRAGMA synchronous=NORMAL"  # with a write-ahead log: survives a kill, and a power loss once one is synced
 
 
 class Cursor(Protocol):
@@ -31,12 +35,14 @@ class Database:
 
     do            execute one statement
     only_chosen   a condition in SQL, " AND ...", while a person has chosen the items to work on; else empty
+    has_log       True when commits go to a write-ahead log, where one without a sync leaves the journal whole
     """
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
         self.do = connection.execute
         self.only_chosen = ""
+        self.has_log = False
 
     def meta(self, key: str) -> str | None:
         """Read one remembered value."""
@@ -54,15 +60,25 @@ class Database:
         if len(self.do(sql, (*values, ord_)).fetchall()) != 1:
             raise JournalError(f"the journal refused a change: {assignment.split(' ')[0]} of item {ord_}")
 
+    @contextmanager
+    def unsynced(self) -> Iterator[None]:
+        """Let the commits of the block survive a kill at once, and a power loss with the next commit after it."""
+        if not self.has_log:
+            yield
+            return
+        self.do(UNSYNCED)
+        yield
+        self.do(DURABLE)
+
     def close(self) -> None:
         """Close the connection; SQLite folds its write-ahead log into the file."""
         self.connection.close()
 
 
 def configure(execute: Callable[[str], Cursor], *, journal_mode: str = "WAL") -> None:
-    """Make commits durable: with FULL each one survives a power loss (measured: NORMAL lost up to 40)."""
+    """Make commits durable."""
     if journal_mode != "WAL":  # a network file system: its locks between processes are not to be relied on either
         execute("PRAGMA locking_mode=EXCLUSIVE").fetchall()
     execute(f"PRAGMA journal_mode={journal_mode}").fetchall()
-    execute("PRAGMA synchronous=FULL").fetchall()
+    execute(DURABLE).fetchall()
     execute("PRAGMA cache_size=-4000").fetchall()
