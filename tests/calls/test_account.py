@@ -188,6 +188,25 @@ def test_who_is_turned_away_is_told_how_much_is_free_and_what_would_work(
             assert take(tmp_path, float(advised[1])).share == float(advised[1])
 
 
+def test_whoever_comes_beside_another_is_quiet_as_if_the_limit_was_used_up_just_then(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its calls of the last second count for the account too, whatever share it holds from now on."""
+    monkeypatch.setattr("pipeline.calls.account.steady", lambda: 500.0)
+    with use_account(tmp_path, "a", job="theirs", share=0.5, say=pytest.fail):
+        beside = take(tmp_path, 0.5)
+    assert (beside.used_before, beside.since) == (True, 500.0)
+    assert beside.quiet_s(5, now=500.0) == pytest.approx(1.004)
+
+
+def test_one_that_is_turned_away_keeps_nothing_of_the_account(tmp_path: Path) -> None:
+    with use_account(tmp_path, "a", job="theirs", share=0.5, say=pytest.fail):
+        with pytest.raises(RunLocked) as refusal:
+            take(tmp_path, 0.6)
+        assert take(tmp_path, 0.5).share == 0.5
+        assert refusal.value.exit_code == 6
+
+
 def test_a_share_of_a_dead_process_between_live_ones_is_free(tmp_path: Path) -> None:
     with holder(tmp_path, 0.5) as first, holder(tmp_path, 0.5):
         first.kill()
@@ -276,7 +295,17 @@ def test_a_folder_that_cannot_be_written_is_one_clear_line(tmp_path: Path) -> No
 
 @pytest.mark.parametrize(
     ("share", "qps", "ours"),
-    [(1.0, 5, 5), (1.0, 0.5, 0.5), (0.5, 5, 2), (0.5, 2, 1), (0.7, 10, 7), (0.29, 100, 29), (0.3, 10, 3)],
+    [
+        (1.0, 5, 5),
+        (1.0, 0.5, 0.5),
+        (0.5, 5, 2),
+        (0.5, 7, 3),
+        (0.5, 2, 1),
+        (0.7, 10, 7),
+        (0.29, 100, 29),
+        (0.3, 10, 3),
+        (0.99, 20, 19),
+    ],
 )
 def test_a_share_is_rounded_down_to_whole_calls_a_second(share: float, qps: float, ours: float) -> None:
     assert Part(share).qps(qps) == ours

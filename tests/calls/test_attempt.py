@@ -14,7 +14,7 @@ from pipeline.endpoints.patsnap.credentials import Credentials
 from pipeline.errors import ItemRefused, PipelineError, RunPaused, Stopping
 from pipeline.models import PAID, Kind
 from tests.support import virtual_vendor as virtual
-from tests.support.clients import Call, FakeMeter, client_at, create, search
+from tests.support.clients import CLIENT, Call, FakeMeter, client_at, create, search
 from tests.support.misbehaving import CREATED, NO_HITS, Misbehaving, answers, http
 from tests.support.virtual_time import run_virtually, virtual_backend
 from tests.support.virtual_vendor import PlainMeter, VirtualVendor, client_of, outcome
@@ -112,6 +112,32 @@ def test_a_call_that_waits_for_its_permit_is_not_sent_once_a_gate_was_shut() -> 
     first, *later = run_virtually(scenario)
     assert first == 0.0
     assert min(later) > 30.0
+
+
+async def test_a_call_leaves_with_the_bearer_of_that_moment_however_long_it_waited_for_its_permit() -> None:
+    """The clock jumps while one call waits with its connection open; the token is renewed for the next one."""
+    bearers: list[str] = []
+    tokens = 0
+
+    class Vendor:
+        async def exchange(self, request: Request, attempt: Outgoing) -> Answer:
+            nonlocal tokens
+            headers: dict[str, str] = {}
+            await attempt.depart(headers, lambda: None)
+            if request.kind is Kind.TOKEN:
+                tokens += 1
+                return Answer(200, b'{"token":"token-%d","expires_in":1799}' % tokens, attempt.request_id, 0.0)
+            bearers.append(headers["Authorization"])
+            return Answer(200, NO_HITS, attempt.request_id, 0.0)
+
+    client = Client(Vendor(), CLIENT, {kind: Limiter(1) for kind in PAID})  # type: ignore[arg-type]
+    await virtual.search(client)
+    async with anyio.create_task_group() as calls:
+        calls.start_soon(virtual.search, client)
+        await anyio.sleep(0.5)
+        client.clock_jumped()
+        calls.start_soon(virtual.search, client)
+    assert bearers == ["Bearer token-1", "Bearer token-2", "Bearer token-2"]
 
 
 # --- what is given back ---

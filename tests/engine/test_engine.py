@@ -17,7 +17,10 @@ from pipeline.endpoints.interface import Creation
 from pipeline.engine import intake as intake_module
 from pipeline.engine.engine import Engine
 from pipeline.errors import (
+    CallError,
+    InDoubt,
     Interrupted,
+    ItemRefused,
     JournalError,
     RunPaused,
     RunStopped,
@@ -402,7 +405,26 @@ async def test_refusals_that_differ_stop_nothing(tmp_path: Path) -> None:
     assert engine.ended_by is None
 
 
-# --- the vendor names one task for many items ---
+# --- the vendor names no task, or one task for many items ---
+
+
+@pytest.mark.parametrize(
+    ("fifth", "stopped"),
+    [
+        pytest.param(InDoubt("no task id", code="no_task_id", condition="no_task_id"), True, id="in doubt too"),
+        pytest.param(ItemRefused("refused", code="68300004"), False, id="refused: the vendor does answer well"),
+        pytest.param(ItemRefused("no hit is complete", code="hits", sent=False), True, id="never sent: says nothing"),
+        pytest.param(None, False, id="a task"),
+    ],
+)
+async def test_only_an_answer_with_a_known_outcome_ends_a_row_of_creates_without_a_task(
+    fifth: CallError | None, stopped: bool, tmp_path: Path
+) -> None:
+    nameless = InDoubt("no task id", code="no_task_id", condition="no_task_id")
+    answers = [nameless] * 4 + [fifth] + [nameless] * 4
+    vendor = FakeVendor({(CREATE, url(n)): [answer] for n, answer in enumerate(answers, 1)})
+    engine = await run_engine(tmp_path, vendor, many(9), api={"max_in_flight": 1})
+    assert isinstance(engine.ended_by, RunStopped) == stopped
 
 
 class OneTaskForAll(FakeVendor):

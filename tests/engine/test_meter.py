@@ -1,8 +1,10 @@
 """The meter of one item's calls: durable before the first byte, given back only when the vendor did nothing."""
 
+import threading
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
 from pipeline.engine.meter import ItemMeter
@@ -10,7 +12,19 @@ from pipeline.engine.parts import Ports
 from pipeline.errors import Code, ItemRefused
 from pipeline.journal.journal import Journal
 from pipeline.models import EXPIRY_MARGIN_S, HITS_LIFE_S, Calls, Kind, State, Work
-from tests.support.fakes import NOW, FakeVendor, admitted, endpoints_of, hits, job, look, open_journal, states, work_of
+from tests.support.fakes import (
+    NOW,
+    FakeVendor,
+    admitted,
+    endpoints_of,
+    hits,
+    job,
+    look,
+    open_journal,
+    rows,
+    states,
+    work_of,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -80,6 +94,32 @@ async def test_intent_of_a_create_that_may_exist_is_never_given_back(tmp_path: P
         meter.not_executed(CREATE, sent=True)
         await written(journal)
         assert states(tmp_path) == {"SKU-1": State.CREATING}
+
+
+async def test_create_that_is_cut_short_while_its_intent_is_written_takes_the_intent_back(tmp_path: Path) -> None:
+    """The intent reaches the disk all the same; a create that never left is no reason for a doubt."""
+    disk_goes_on = threading.Event()
+    async with open_journal(tmp_path) as journal:
+        await admitted(journal, 1)
+        await journal.budget.reserve(CREATE)  # brings a lease, so that the create below waits for its intent alone
+        meter = meter_of(work_of(1, hits=hits()), journal, tmp_path, Clock())
+        async with anyio.create_task_group() as around:
+            around.start_soon(look, journal, lambda disk: disk_goes_on.wait(30))
+            with anyio.CancelScope() as cut_short:
+
+                async def cut() -> None:
+                    await anyio.wait_all_tasks_blocked()
+                    cut_short.cancel()
+
+                around.start_soon(cut)
+                await meter.before(CREATE, "asked")
+            meter.not_executed(CREATE, sent=False)
+            disk_goes_on.set()
+        await written(journal)
+        assert cut_short.cancelled_caught
+        assert states(tmp_path) == {"SKU-1": State.SEARCHED}
+        assert rows(tmp_path, "intent") == [("asked",)]
+        assert journal.budget.calls[CREATE].used == 1
 
 
 USABLE_S = HITS_LIFE_S - EXPIRY_MARGIN_S

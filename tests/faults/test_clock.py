@@ -123,8 +123,9 @@ async def test_a_task_is_never_made_of_expired_hits_but_of_new_ones(
     assert states(tmp_path / "run")["SKU-1"] is State.CREATING
 
 
+@pytest.mark.parametrize("step_s", [0, -10 * HOUR], ids=["slept", "slept and woke with the old time"])
 @pytest.mark.anyio
-async def test_an_upload_that_expired_while_the_machine_slept_is_made_again(tmp_path: Path) -> None:
+async def test_an_upload_that_expired_while_the_machine_slept_is_made_again(step_s: float, tmp_path: Path) -> None:
     of = Time()
     vendor = FakeVendor()
     spec = job(tmp_path, upload={"public": True})
@@ -137,6 +138,7 @@ async def test_an_upload_that_expired_while_the_machine_slept_is_made_again(tmp_
             async def before(self, kind: Kind, request_id: str) -> None:
                 if kind is Kind.SEARCH and vendor.stats.sent[Kind.UPLOAD] == 1:
                     of.pass_(10 * HOUR)
+                    of.step(step_s)
                     vendor.now = of.wall
                 await super().before(kind, request_id)
 

@@ -9,7 +9,7 @@ import pytest
 
 from pipeline import RunOptions, RunSummary, run_job
 from pipeline.errors import JournalError
-from pipeline.journal.emergency import BALLAST, BALLAST_BYTES, ballast, require_room
+from pipeline.journal.emergency import BALLAST, BALLAST_BYTES, ITEM_BYTES, SPARE_BYTES, ballast, require_room
 from pipeline.sandbox.tasks import read_tasks
 from tests.support.fixtures import Mount
 from tests.support.jobs import ACCOUNT, job, lines, pipeline, vendor
@@ -176,6 +176,17 @@ def test_room_is_asked_for_the_items_that_wait(tmp_path: Path, monkeypatch: pyte
     require_room(tmp_path, 9_000)
     with pytest.raises(JournalError, match=r"free 291 MB more, or set output\.dir to another disk"):
         require_room(tmp_path, 83_700)
+
+
+def test_what_a_killed_run_had_set_aside_counts_as_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = os.statvfs(tmp_path)
+    free = SPARE_BYTES + 100 * ITEM_BYTES - BALLAST_BYTES // 2
+    small = os.statvfs_result((1, 1, free, free, free, *tuple(real)[5:10]))
+    with ballast(tmp_path):
+        monkeypatch.setattr(os, "statvfs", lambda _: small)
+        require_room(tmp_path, 100)
+    with pytest.raises(JournalError, match="free 8 MB more"):
+        require_room(tmp_path, 100)
 
 
 def test_a_run_whose_items_turn_out_too_many_ends_in_good_order(

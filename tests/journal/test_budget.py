@@ -1,5 +1,6 @@
 """Budgets that hold over the life of a run directory, deaths included, and are spent to the last call."""
 
+import threading
 from pathlib import Path
 
 import anyio
@@ -69,6 +70,39 @@ async def test_released_call_can_be_spent_again(tmp_path: Path) -> None:
             await journal.budget.reserve(SEARCH)
             journal.budget.release(SEARCH)
         assert await spend_all(journal, SEARCH) == 2
+
+
+async def test_calls_given_back_at_the_end_of_a_budget_are_spent_again_and_no_more(tmp_path: Path) -> None:
+    """Many are refused meanwhile: that makes the next lease no larger than what the budget has left."""
+    async with open_journal(tmp_path, budgets={SEARCH: 20}) as journal:
+        for _ in range(20):
+            await journal.budget.reserve(SEARCH)
+        for _ in range(12):
+            with pytest.raises(RunPaused):
+                await journal.budget.reserve(SEARCH)
+        for _ in range(6):
+            journal.budget.release(SEARCH)
+        assert await spend_all(journal, SEARCH) == 6
+        assert await reserved_on_disk(journal) == 20
+
+
+async def test_caller_that_is_cancelled_while_it_waits_takes_the_lease_from_nobody_else(tmp_path: Path) -> None:
+    disk_goes_on = threading.Event()
+    async with open_journal(tmp_path, budgets={SEARCH: 5}) as journal:
+        async with anyio.create_task_group() as callers:
+            callers.start_soon(look, journal, lambda disk: disk_goes_on.wait(30))
+            callers.start_soon(journal.budget.reserve, SEARCH)
+            with anyio.CancelScope() as given_up:
+
+                async def give_up() -> None:
+                    await anyio.wait_all_tasks_blocked()
+                    given_up.cancel()
+                    disk_goes_on.set()
+
+                callers.start_soon(give_up)
+                await journal.budget.reserve(SEARCH)
+        assert given_up.cancelled_caught
+        assert await spend_all(journal, SEARCH) == 4
 
 
 async def test_kinds_have_budgets_of_their_own_and_none_is_no_cap(tmp_path: Path) -> None:

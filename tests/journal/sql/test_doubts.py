@@ -43,6 +43,13 @@ def test_so_many_may_be_created_once_more_and_no_others_later(
     assert first is None or first.work.doubt == LOST
 
 
+@pytest.mark.parametrize("lowered", [0, 1])
+def test_what_was_granted_is_not_created_once_more_after_the_job_allows_fewer(lowered: int, doubtful: Database) -> None:
+    assert granted(doubtful, 2) == ["SKU-1", "SKU-2"]
+    assert granted(doubtful, lowered) == []
+    assert granted(doubtful, 2) == ["SKU-1", "SKU-2"]
+
+
 def test_retry_is_used_up_with_the_intent_and_given_back_when_the_create_was_not_executed(doubtful: Database) -> None:
     assert granted(doubtful, 1) == ["SKU-1"]
     doubts.take_up(doubtful, 1, LOST, at=NOW, risked=False)
