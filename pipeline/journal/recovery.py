@@ -75,9 +75,10 @@ def _adopt(db: Database, raw: bytes, place: Callable[[bytes], Line], *, now: flo
     if view is None or found is None or not _may_settle(db, *found, view):
         return False
     ord_, before = found
-    if view.state is State.TASKED and before not in (State.CREATING, State.IN_DOUBT):
+    own_task = view.task if view.same_as is None else None  # the task of a twin is that of its picture's first item
+    if own_task is not None and before not in (State.CREATING, State.IN_DOUBT):
         changes.intend(db, ord_, request_id="adopted", at=now, calls=view.calls, hits=None)
-    changes.settle(db, ord_, view.state, line=place(raw), calls=view.calls, task=view.task)
+    changes.settle(db, ord_, view.state, line=place(raw), calls=view.calls, task=own_task)
     return True
 
 

@@ -10,21 +10,25 @@ from typing import Any
 import msgspec
 
 from pipeline.errors import Code
-from pipeline.journal.sql import calls, doubts, schema
+from pipeline.journal.sql import calls, doubts, items, schema
 from pipeline.journal.sql.admission import DOUBT_NEW
 from pipeline.journal.sql.database import Database, configure
 from pipeline.journal.sql.rows import NO_PICTURE, calls_of, packed
 from pipeline.journal.sql.twins import source_key
 from pipeline.journal.storage import CLEAN, connect
-from pipeline.models import PAID, SETTLED, Problem, State
+from pipeline.models import CONTENT, PAID, SETTLED, Problem, State
+from pipeline.offline.rebuilt_twins import link_twins
 from pipeline.offline.salvage import COLUMNS, Row, Salvage
 from pipeline.offline.whole_lines import Found
+from pipeline.sources.identity import identity_of_url
 from pipeline.system.clock import iso
 
 _LINES = (
     "CREATE TEMP TABLE lines (seq INTEGER PRIMARY KEY, id TEXT UNIQUE, was_at INTEGER, offset INTEGER, "
     "length INTEGER, crc INTEGER, state INTEGER, task_id TEXT, task_at REAL, calls TEXT, image TEXT, same_as TEXT)"
 )
+# The task in a twin's line is that of its picture's first item.
+_OWN_TASK = "iif(same_as IS NULL, task_id, NULL), iif(same_as IS NULL, task_at, NULL)"
 _NO_HITS_LEFT = {"segment": None, "spooled_at": None, "spooled": None}
 
 
@@ -77,6 +81,8 @@ class Rebuild:
             "UPDATE items SET same_as = (SELECT first.ord FROM lines JOIN items AS first ON first.id = lines.same_as "
             "WHERE lines.id = items.id) WHERE id IN (SELECT id FROM orphans WHERE same_as IS NOT NULL)"
         )
+        link_twins(self._db)
+        self._count()
         self._small_tables()
         self._db.do("COMMIT")
 
@@ -87,12 +93,11 @@ class Rebuild:
     def _settled(self, row: Row) -> Row | None:
         """Complete the row with its line; None if it has none."""
         line = self._db.do(
-            "SELECT state, seq, offset, length, crc, task_id, task_at, calls FROM lines WHERE id = ?", (row["id"],)
+            f"SELECT state, seq, offset, length, crc, {_OWN_TASK}, calls FROM lines WHERE id = ?", (row["id"],)
         ).fetchone()
         if line is None:
             return None
         names = ("state", "seq", "offset", "length", "crc", "task_id", "task_at", "calls")
-        self.counts["settled"] += 1
         return row | dict(zip(names, line, strict=True)) | {"problem": None} | _NO_HITS_LEFT
 
     def _not_settled(self, row: Row) -> Row:
@@ -108,14 +113,11 @@ class Rebuild:
         if state in SETTLED:
             self.counts["lines lost"] += 1
         if state is State.FAILED and (self._sound or row["source_key"] == NO_PICTURE):
-            self.counts["failed"] += 1
             return row
         own = row["same_as"] is None
         created = state in (State.CREATING, State.IN_DOUBT) or (state is State.TASKED and own)
         if created or (own and not self._sound):  # what shares an earlier item's picture is never created itself
-            self.counts["in doubt"] += 1
             return self._doubt(row, state)
-        self.counts["waiting"] += 1
         if state in SETTLED:
             return row | {"state": int(State.PENDING), "task_id": None, "task_at": None} | _NO_HITS_LEFT
         return row
@@ -137,21 +139,23 @@ class Rebuild:
     def _only_a_line(self, seq: int) -> Row:
         """Make the row of an item that is known by its line alone."""
         id_, state, offset, length, crc, task_id, task_at, calls_spent, raw = self._db.do(
-            "SELECT id, state, offset, length, crc, task_id, task_at, calls, image FROM lines WHERE seq = ?", (seq,)
+            f"SELECT id, state, offset, length, crc, {_OWN_TASK}, calls, image FROM lines WHERE seq = ?", (seq,)
         ).fetchone()
         image: dict[str, Any] = msgspec.json.decode(raw)
-        source = str(image["source"])
-        self.counts["settled"] += 1
+        source, sha256 = str(image["source"]), image["sha256"]
+        local = not source.startswith(("https://", "http://"))
+        identity = (f"{CONTENT}{sha256}" if sha256 else None) if local else identity_of_url(source)
         return dict.fromkeys(COLUMNS) | {
             "id": id_,
             "source": source,
-            "local": int(not source.startswith(("https://", "http://"))),
+            "local": int(local),
             "origin": self._results,
             "labels": packed(image["labels"]),
-            "source_key": source_key(source),
+            "source_key": source_key(identity or source),
             "generation": max(1, _whole_number(dict(self._table("meta")).get("generation"))),
             "state": state,
-            "sha256": image["sha256"],
+            "sha256": sha256,
+            "picture": identity,
             "attempt": int(task_id is not None),
             "task_id": task_id,
             "task_at": task_at,
@@ -161,6 +165,13 @@ class Rebuild:
             "crc": crc,
             "calls": calls_spent,
         }
+
+    def _count(self) -> None:
+        """Count the items as they stand now: twins may have been linked to another first item."""
+        found = items.counts(self._db)
+        ends = {"settled": SETTLED, "in doubt": (State.IN_DOUBT,), "failed": (State.FAILED,)}
+        self.counts |= {word: sum(found.pop(state, 0) for state in states) for word, states in ends.items()}
+        self.counts["waiting"] = sum(found.values())
 
     def _insert(self, row: Row) -> None:
         marks = ", ".join("?" * len(COLUMNS))

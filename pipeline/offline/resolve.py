@@ -3,6 +3,7 @@
 import contextlib
 import time
 from collections.abc import Sequence
+from datetime import datetime
 from typing import NamedTuple
 
 from pipeline.errors import SpecError
@@ -15,7 +16,9 @@ from pipeline.journal.sql.rows import Waiting, hits_of
 from pipeline.journal.storage import Disk
 from pipeline.models import WAITING, Choice, State, Task, Work
 from pipeline.offline.decisions import CREATED, RETRY, Decision, task_id_fault
+from pipeline.offline.shared_tasks import SharedTask, shared_task
 from pipeline.results.hits import choose
+from pipeline.results.reading import read_line
 from pipeline.results.record import RecordLines
 
 
@@ -27,6 +30,7 @@ class _Doubt(NamedTuple):
     row: Waiting
     request_id: str | None  # of the create that is in doubt
     sent_at: float | None  # seconds since the epoch
+    shared: SharedTask | None = None  # the task that was found, in the line of an item with the same picture
 
 
 class _FoundTask(NamedTuple):
@@ -47,7 +51,7 @@ def resolve(disk: Disk, decisions: Sequence[Decision], records: RecordLines) -> 
 
     The records are written before the decisions are committed: if the process dies between, the next start adopts them.
     """
-    checked = _checked(disk.db, decisions)
+    checked = _checked(disk, decisions)
     now = time.time()
     found = {
         doubt.ord: _found_task(disk, doubt, records, now=now) for doubt in checked if doubt.decision.decision == CREATED
@@ -61,8 +65,11 @@ def resolve(disk: Disk, decisions: Sequence[Decision], records: RecordLines) -> 
         if decision == CREATED:
             _, task, hits_lost = found[doubt.ord]
             line = placed[doubt.ord]
-            changes.settle(disk.db, doubt.ord, State.TASKED, line=line, calls=doubt.row.work.calls, task=task)
+            first = doubt.shared.same_as if doubt.shared is not None else None
+            own = task if first is None else None  # an item has one task id at most: a twin's task is the first's
+            changes.settle(disk.db, doubt.ord, State.TASKED, line=line, calls=doubt.row.work.calls, task=own)
             more = "; its hits are lost, and the line says so" if hits_lost else ""
+            more += f"; it shares the picture and the task of {first}" if first is not None else ""
             done.append(f"{id_}: settled as tasked, task {task_id} (line {line.seq + 1:,} of results.jsonl){more}")
         else:
             done.append(f"{id_}: {_wait_again(disk, doubt, now=now)}")
@@ -74,8 +81,9 @@ def resolve(disk: Disk, decisions: Sequence[Decision], records: RecordLines) -> 
     return done
 
 
-def _checked(db: Database, decisions: Sequence[Decision]) -> list[_Doubt]:
+def _checked(disk: Disk, decisions: Sequence[Decision]) -> list[_Doubt]:
     """Find the item of each decision. Raises SpecError that names every decision that cannot be applied."""
+    db = disk.db
     faults, found = [], []
     seen: dict[str, str] = {}
     known = doubts.owners(db, {decision.task_id for decision in decisions if decision.task_id})
@@ -87,12 +95,12 @@ def _checked(db: Database, decisions: Sequence[Decision]) -> list[_Doubt]:
             faults.append(f"{decision.origin}: this run has no item {decision.id!r}")
         elif place[1] is not State.IN_DOUBT:
             faults.append(f"{decision.origin}: {decision.id!r} is not in doubt, it {_standing(place[1])}")
-        elif fault := _task_fault(decision, known):
+        elif fault := _task_fault(decision, known, shared := _shared(disk, place[0], decision)):
             faults.append(f"{decision.origin}: {fault}")
         else:
-            found.append(_Doubt(place[0], decision, items.work(db, place[0]), *doubts.intent(db, place[0])))
+            found.append(_Doubt(place[0], decision, items.work(db, place[0]), *doubts.intent(db, place[0]), shared))
             if decision.task_id:
-                known[decision.task_id] = decision.id
+                known.setdefault(decision.task_id, decision.id)
         seen.setdefault(decision.id, decision.origin)
     if faults:
         raise SpecError(*faults, "nothing was applied")
@@ -104,13 +112,17 @@ def _standing(state: State) -> str:
     return "waits for the next run" if state in WAITING else f"is {state.word.replace('_', ' ')}"
 
 
-def _task_fault(decision: Decision, known: dict[str, str]) -> str | None:
+def _shared(disk: Disk, ord_: int, decision: Decision) -> SharedTask | None:
+    return shared_task(disk, ord_, decision.task_id) if decision.task_id is not None else None
+
+
+def _task_fault(decision: Decision, known: dict[str, str], shared: SharedTask | None) -> str | None:
     task_id = decision.task_id
     if task_id is None:
         return None
     if fault := task_id_fault(task_id):
         return fault
-    if task_id in known:
+    if task_id in known and shared is None:
         return f"{decision.id!r}: task {task_id} is the one of {known[task_id]!r}"
     return None
 
@@ -118,6 +130,12 @@ def _task_fault(decision: Decision, known: dict[str, str]) -> str | None:
 def _found_task(disk: Disk, doubt: _Doubt, records: RecordLines, *, now: float) -> _FoundTask:
     """Encode the record of an item whose task a person found at the vendor."""
     work, note, ref = doubt.row
+    if doubt.shared is not None:
+        line = records.shared(work, doubt.shared.line, same_as=doubt.shared.same_as, calls=work.calls)
+        record = read_line(line)
+        assert record.task is not None
+        at = datetime.fromisoformat(record.task.at).timestamp()
+        return _FoundTask(line, Task(record.task.task_id, at), record.hits_lost)
     array = disk.spool.read(ref, mark=mark_of(work.ord, note)) if ref is not None and note is not None else None
     if note is not None:
         # Without the bytes the scores still say how many hits went into the task.

@@ -161,6 +161,13 @@ class RecordLines:
 
     def twin(self, work: Work, line: bytes) -> bytes:
         """Return the line of an item whose picture is that of a settled one; `line` gives its search, hits and task."""
+        return self.shared(work, line, same_as=msgspec.json.decode(line, type=Record).item, calls=Calls())
+
+    def shared(self, work: Work, line: bytes, *, same_as: str | None, calls: Calls) -> bytes:
+        """Return the line of an item that shows the picture of another, whose `line` gives its search, hits and task.
+
+        `same_as` is the item that the task was created for; None when that is this item itself.
+        """
         first = msgspec.json.decode(line, type=Record)
         head = Record(
             schema=SCHEMA,
@@ -174,8 +181,8 @@ class RecordLines:
             image=ImagePart(work.item.source, first.image.url, first.image.sha256, work.item.labels),
             search=first.search,
             task=first.task,
-            calls=Calls(),
-            same_as=first.item,
+            calls=calls,
+            same_as=same_as,
             hits_lost=first.hits_lost,
         )
         return _encode(head, bytes(first.hits))

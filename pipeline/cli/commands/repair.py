@@ -5,11 +5,13 @@ from pathlib import Path
 from pipeline.cli.screen import show_lines
 from pipeline.errors import SpecError
 from pipeline.journal.sql.items import counts
-from pipeline.journal.storage import JOURNAL, RESULTS
+from pipeline.journal.storage import JOURNAL, RESULTS, reading_only
 from pipeline.models import State
 from pipeline.offline.opening import Place, find_run, opened
 from pipeline.offline.refresh import refresh
 from pipeline.offline.repair import is_whole, repair
+from pipeline.offline.resolve import resolve
+from pipeline.offline.shared_tasks import certain_decisions
 from pipeline.offline.whole_lines import job_of
 from pipeline.results.reading import OPEN
 from pipeline.run.directory import REPORT, SPEC, SUMMARY, lock
@@ -20,11 +22,17 @@ def repair_command(run: Path) -> int:
     """Make a damaged run directory usable again; print what was done."""
     place = _place(run)
     with lock(run):
-        if is_whole(run):
-            show_lines([f"{run}: the journal and every line are what was written; nothing to repair"])
-            return 0
-        done = repair(run, job=place.spec.name if place is not None else job_of(run / RESULTS))
+        whole = is_whole(run)
+        if whole:
+            done = [f"{run}: the journal and every line are what was written; nothing to repair"]
+        else:
+            done = repair(run, job=place.spec.name if place is not None else job_of(run / RESULTS))
+    if whole and (place is None or not _any_in_doubt(run)):
+        show_lines(done)
+        return 0
     with opened(run) as disk:
+        if place is not None:
+            done += resolve(disk, certain_decisions(disk), place.records)
         doubtful = counts(disk.db).get(State.IN_DOUBT, 0)
         if place is not None:
             refresh(place, disk.db)
@@ -35,6 +43,11 @@ def repair_command(run: Path) -> int:
         done.append(f"{items} in doubt: ask the vendor, then decide with `pipeline resolve {run}`")
     show_lines([*done, "`pipeline run` goes on with the job"])
     return 0
+
+
+def _any_in_doubt(run: Path) -> bool:
+    with reading_only(run) as db:
+        return bool(counts(db).get(State.IN_DOUBT, 0))
 
 
 def _place(run: Path) -> Place | None:

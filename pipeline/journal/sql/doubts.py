@@ -83,8 +83,13 @@ def begin_for_unfinished(db: Database) -> int:
 
 def ids(db: Database) -> list[str]:
     """List the ids of the items in doubt, in order."""
-    rows = db.do(f"SELECT id FROM items WHERE {IN_DOUBT} ORDER BY ord").fetchall()
-    return [str(id_) for (id_,) in rows]
+    return [id_ for _, id_ in listed(db)]
+
+
+def listed(db: Database) -> list[tuple[int, str]]:
+    """List the `ord` and id of each item in doubt, in order."""
+    found: list[tuple[int, str]] = db.do(f"SELECT ord, id FROM items WHERE {IN_DOUBT} ORDER BY ord").fetchall()
+    return found
 
 
 def intent(db: Database, ord_: int) -> tuple[str | None, float | None]:

@@ -46,6 +46,27 @@ def first_with(db: Database, identity: str, source: str, *, local: bool, but: in
     return None
 
 
+def first_of(db: Database, ord_: int) -> int | None:
+    """Find the item whose twin this one is; None when it is none."""
+    first: int | None = db.do("SELECT same_as FROM items WHERE ord = ?", (ord_,)).fetchone()[0]
+    return first
+
+
+def settled_beside(db: Database, ord_: int) -> list[int]:
+    """List the settled items that show the picture of this one: its first item, its twins, and others alike."""
+    beside = "SELECT other.ord FROM one JOIN items AS other ON"
+    rows = db.do(
+        f"WITH one AS (SELECT * FROM items WHERE ord = ?1), alike AS ({beside} other.ord = one.same_as "
+        f"UNION {beside} other.same_as IN (one.ord, one.same_as) "
+        f"UNION {beside} other.source_key = one.source_key AND other.same_as IS NULL AND (other.picture = one.picture "
+        "OR (other.source = one.source AND other.local = one.local))) "
+        f"SELECT other.ord FROM alike JOIN items AS other USING (ord) WHERE other.ord <> ?1 "
+        f"AND {state_in(SETTLED, '+other.state')} ORDER BY other.ord",  # `+`: there are far more settled items
+        (ord_,),
+    ).fetchall()
+    return [int(other) for (other,) in rows]
+
+
 def identify(db: Database, ord_: int, identity: str) -> None:
     """Note what picture an item shows."""
     db.do("UPDATE items SET picture = ?, source_key = ? WHERE ord = ?", (identity, source_key(identity), ord_))
