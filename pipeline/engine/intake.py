@@ -78,7 +78,7 @@ class Intake:
                     changed.extend(admitted.changes[: _SHOWN + 1 - len(changed)])
                 self._wake_waiters()
             if changed:
-                raise SpecError(*_differences(changed))
+                raise SpecError(*differences(changed))
             if not self._ending:
                 await self._journal.close_admission(self.generation, self._fingerprint)
         finally:
@@ -99,7 +99,7 @@ class Intake:
         if self._accept_changes:
             _log_kept(changed)
         elif changed:
-            raise SpecError(*_differences(changed))
+            raise SpecError(*differences(changed))
         self.done = True
 
     async def more(self) -> None:
@@ -121,7 +121,8 @@ def _log_kept(changes: Sequence[PictureChange]) -> None:
         _log.warning("item.picture_kept item=%s paid=%s listed=%s", change.id, change.before, change.now)
 
 
-def _differences(changed: Sequence[PictureChange]) -> list[str]:
+def differences(changed: Sequence[PictureChange]) -> list[str]:
+    """Say which known items show other pictures now, and what to do, a line each."""
     lines = [f"item {change.id!r}: was {change.before}, is now {change.now}" for change in changed[:_SHOWN]]
     more = ["... and more"] if len(changed) > _SHOWN else []
     return [

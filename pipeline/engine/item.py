@@ -3,12 +3,12 @@
 import anyio
 
 from pipeline.endpoints.interface import Creation
+from pipeline.engine.cost import upload_lasts
 from pipeline.engine.meter import ItemMeter
 from pipeline.engine.parts import Ports
 from pipeline.errors import Code, ItemRefused
-from pipeline.models import EXPIRY_MARGIN_S, UPLOAD_LIFE_S, NoHits, SearchOnly, Settled, Tasked, Upload, Work
+from pipeline.models import UPLOAD_LIFE_S, NoHits, SearchOnly, Settled, Tasked, Work
 from pipeline.results.hits import choose
-from pipeline.system.clock import from_the_future
 
 
 async def process_item(work: Work, ports: Ports, meter: ItemMeter) -> Settled:
@@ -27,10 +27,11 @@ async def process_item(work: Work, ports: Ports, meter: ItemMeter) -> Settled:
 async def _process_once(work: Work, ports: Ports, meter: ItemMeter) -> Settled:
     """Upload a local picture, search, select hits, create the task. Raises what a call raises."""
     spec = ports.spec
-    url = await _reachable(work, ports, meter)
-    meter.stage = "search"
+    url = None
     is_new = work.hits is None
     if work.hits is None:
+        url = await _reachable(work, ports, meter)
+        meter.stage = "search"
         work.hits = await ports.vendor.call(ports.endpoints.search, url, meter)
     meter.depends_on_links_from(work.hits.at)
     choice = choose(work.hits, min_score=spec.search.min_score, max_hits=spec.task.max_hits)
@@ -38,11 +39,13 @@ async def _process_once(work: Work, ports: Ports, meter: ItemMeter) -> Settled:
         return NoHits(work.hits)
     if not spec.task.enabled:
         return SearchOnly(work.hits)
-    meter.stage = "create"
     if choice.count == 0:
+        meter.stage = "create"
         raise ItemRefused("no hit has all the fields that a task needs", code=Code.INCOMPLETE_HITS, sent=False)
     if is_new:
         ports.ledger.steps.found(work, work.hits)  # its create may wait for long, and a kill must not cost the search
+    url = url or await _reachable(work, ports, meter)
+    meter.stage = "create"
     task = await ports.vendor.call(ports.endpoints.create, Creation(url, choice), meter)
     return Tasked(work.hits, choice, task)
 
@@ -51,7 +54,8 @@ async def _reachable(work: Work, ports: Ports, meter: ItemMeter) -> str:
     """Return a URL of the picture; a local picture is uploaded unless an earlier upload can still be used."""
     if not work.item.local:
         return work.item.source
-    if work.upload is None or _expired(work.upload, ports.now()):
+    if work.upload is None or not upload_lasts(work.upload.expires_at, now=ports.now()):
+        meter.stage = "read"
         picture = await anyio.to_thread.run_sync(ports.read_picture, work.item.source, limiter=ports.reading)
         meter.stage = "upload"
         work.upload = await ports.vendor.call(ports.endpoints.upload, picture, meter)
@@ -60,7 +64,3 @@ async def _reachable(work: Work, ports: Ports, meter: ItemMeter) -> str:
             ports.ledger.steps.uploaded(work, work.upload, picture.sha256)
     meter.depends_on_links_from(work.upload.expires_at - UPLOAD_LIFE_S)
     return work.upload.url
-
-
-def _expired(upload: Upload, now: float) -> bool:
-    return upload.expires_at - EXPIRY_MARGIN_S < now or from_the_future(upload.expires_at - UPLOAD_LIFE_S, now=now)

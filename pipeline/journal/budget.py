@@ -131,9 +131,14 @@ class Budget:
         return True
 
     def _refuse(self, kind: Kind) -> None:
-        key, cap = f"api.budget.{kind.value}_calls", self._budgets[kind]
-        raise_it = f"raise it in the job file, or with --set {key}=N, then `pipeline run` goes on"
-        raise RunPaused(f"the budget is used up: {key} is {cap:,}; {raise_it}", code=Code.BUDGET, sent=False)
+        raise RunPaused(used_up(kind, self._budgets[kind]), code=Code.BUDGET, sent=False)
+
+
+def used_up(kind: Kind, cap: int | None) -> str:
+    """Say which budget is used up, and what to do."""
+    key = f"api.budget.{kind.value}_calls"
+    raise_it = f"raise it in the job file, or with --set {key}=N, then `pipeline run` goes on"
+    return f"the budget is used up: {key} is {cap or 0:,}; {raise_it}"
 
 
 def _renewed(lease: Lease, coming: asyncio.Future[int]) -> None:

@@ -33,9 +33,9 @@ class Journal:
         self._writer = writer
 
     async def begin(self) -> dict[State, int]:
-        """Read the counts of calls, and return those of items; to be called once before any paid call."""
+        """Read the counts of calls, and return those of the items in view; to be called once before any paid call."""
         await self.budget.begin()
-        return await self._writer.do(lambda disk: items.counts(disk.db))
+        return await self._writer.do(lambda disk: items.in_view(disk.db)[0])
 
     async def recall(self, keys: Sequence[str]) -> dict[str, str | None]:
         """Read the values that were remembered under these keys."""
@@ -98,17 +98,16 @@ class Journal:
         """Read open items beyond `after`, in order; a batch at a time."""
         return await self._writer.do(lambda disk: items.open_items(disk.db, after=after, limit=OPEN_BATCH))
 
-    async def finish(self, generation: int) -> tuple[dict[State, int], int]:
+    async def finish(self) -> tuple[dict[State, int], int]:
         """Put creates without an outcome in doubt, and restore what a person selected and the run did not reach.
 
-        Returns the items per state, and how many are no longer listed.
+        Returns the items in view per state, and how many more were paid and are no longer listed.
         """
 
         def write(disk: Disk) -> tuple[dict[State, int], int]:
             doubts.begin_for_unfinished(disk.db)
             retry_selection.restore(disk.db)
-            listed = items.counts(disk.db, generation=generation)
-            return listed, sum(items.counts(disk.db).values()) - sum(listed.values())
+            return items.in_view(disk.db)
 
         return await self._writer.do(write)
 

@@ -11,7 +11,7 @@ from pipeline.journal.spool import mark_of, read_spooled
 from pipeline.journal.sql import items
 from pipeline.journal.sql.changes import forget_hits
 from pipeline.journal.sql.database import Database
-from pipeline.journal.sql.rows import PaidHits, SearchNote, SpoolRef, Waiting, hits_of, note_of
+from pipeline.journal.sql.rows import PaidHits, SpoolRef, Waiting, hits_of, note_of
 from pipeline.journal.storage import Disk
 from pipeline.models import EXPIRY_MARGIN_S, HITS_LIFE_S, Hits, Problem, State, Work
 from pipeline.system.clock import from_the_future
@@ -35,7 +35,7 @@ def with_hits(disk: Disk, found: Iterable[Waiting], *, now: float) -> list[tuple
         if ref is not None and note is not None:
             array = disk.spool.read(ref, mark=mark_of(work.ord, note))
             disk.spool.hold(work.ord, ref.segment)
-            if array is None or _too_old(note, now):
+            if array is None or not hits_last(note.at, now=now):
                 disk.spool.drop(work.ord)
                 forget_hits(disk.db, work.ord)
                 ref = None
@@ -80,5 +80,6 @@ def spool(disk: Disk, ord_: int, hits: Hits | None) -> PaidHits | None:
     return note, ref
 
 
-def _too_old(note: SearchNote, now: float) -> bool:
-    return now > note.at + HITS_LIFE_S - EXPIRY_MARGIN_S or from_the_future(note.at, now=now)
+def hits_last(at: float, *, now: float) -> bool:
+    """Return whether hits of a search that was answered `at` can still be used."""
+    return now <= at + HITS_LIFE_S - EXPIRY_MARGIN_S and not from_the_future(at, now=now)

@@ -1,9 +1,8 @@
 """The plan of a run: what it would do and cost, without a single call."""
 
+import functools
 import time
-from array import array
-from collections.abc import Iterable, Sequence
-from contextlib import nullcontext
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -12,15 +11,15 @@ import msgspec
 from pipeline.endpoints.patsnap.codes import NORMAL_ANSWER_S
 from pipeline.job.outlook import not_looked_at, warnings
 from pipeline.job.schema import JobSpec
+from pipeline.journal.imagined import imagine
 from pipeline.journal.sql.database import Database
-from pipeline.journal.sql.forecast import left, repeatable
-from pipeline.journal.sql.items import counts, find
-from pipeline.journal.storage import has_begun, reading_only
-from pipeline.models import OPEN, SETTLED, Item, Kind, State
-from pipeline.run.begin import refusal
-from pipeline.run.directory import run_folder
+from pipeline.journal.sql.items import count_listed, in_view
+from pipeline.models import OPEN, PAID, SETTLED, Kind, State
+from pipeline.offline.foresight import foresee
+from pipeline.offline.taking_in import take_in
+from pipeline.run.directory import is_locked, run_folder
 from pipeline.run.load import load_spec
-from pipeline.sources.check import check_sources, fingerprint
+from pipeline.sources.check import check_sources
 from pipeline.sources.foreign import refuse_foreign
 from pipeline.sources.inspection import Watch, inspect_items
 from pipeline.sources.remarks import remarks_on
@@ -43,7 +42,9 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     repeated: int  # rows whose id was listed before
     same_picture: int  # items with another item's picture, which is searched once
     already: dict[str, int]  # items that the run directory knows, by status
-    calls: dict[str, int]  # left, by kind, without retries
+    calls: dict[str, int]  # that the next run makes, by kind, without retries: no more than the budgets allow
+    left_out: int  # items that the budgets leave out
+    budget: str  # the budget that leaves them out, a sentence; empty when all items fit
     seconds: float  # that these calls take at the QPS
     binds: str  # the limit that they wait for; empty when there are none
     not_looked_at: list[str]  # what the search leaves out of sight, one phrase each
@@ -52,7 +53,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def paid_calls(self) -> int:
-        """Number of all calls left, without retries."""
+        """Number of all calls that the next run makes, without retries."""
         return sum(self.calls.values())
 
 
@@ -84,110 +85,62 @@ def plan_job(
     return msgspec.structs.replace(plan, refused=[*([foreign] if foreign else []), *plan.refused])
 
 
-def make_plan(spec: JobSpec, *, new: bool = False, quick: bool = False, watch: Watch | None = None) -> Plan:
-    """Plan a loaded job: read every source once, streamed, and the journal of its run directory, if there is one.
+def make_plan(
+    spec: JobSpec,
+    *,
+    new: bool = False,
+    quick: bool = False,
+    watch: Watch | None = None,
+    limit: int | None = None,
+    accept_changes: bool = False,
+) -> Plan:
+    """Plan a loaded job: read every source, and a copy of the journal of its run directory, if there is one.
 
-    Every local picture is opened unless the plan is to be `quick`; `watch` is told how many were.
+    Every local picture is opened unless the plan is to be `quick`; `watch` is told how many were. `limit` and
+    `accept_changes` are the options of the run that is planned.
     """
     folder = run_folder(spec, now=datetime.now().astimezone(), new=new)
-    with reading_only(folder) if has_begun(folder) else nullcontext() as db:
-        return _plan(spec, folder, db, inspect_items(spec, quick=quick, watch=watch))
+    now = time.time()
+    with imagine(folder, now=now, running=folder.is_dir() and is_locked(folder)) as db:
+        already = _already(db)
+        items = functools.partial(inspect_items, spec, quick=quick, watch=watch)
+        listing, reading, refused = take_in(db, spec, items, accept_changes=accept_changes)
+        unusable = listing.unusable(db)
+        listed = count_listed(db, generation=reading.generation)
+        work = foresee(db, spec, unusable=unusable, generation=reading.generation, now=now, limit=limit)
+        seconds, binds = _time(spec, work.calls)
+        return Plan(
+            job=spec.name,
+            vendor=spec.vendor,
+            run=str(folder),
+            items=listing.rows,
+            bad=listed.unreadable + len(unusable),
+            repeated=listing.rows - listed.items,
+            same_picture=listed.twins,
+            already=already,
+            calls={kind.value: work.calls[kind] for kind in PAID},
+            left_out=work.left_out,
+            budget=work.budget,
+            seconds=seconds,
+            binds=binds,
+            not_looked_at=not_looked_at(spec),
+            warnings=[*warnings(spec), *remarks_on(spec)],
+            refused=refused,
+        )
 
 
-def _plan(spec: JobSpec, folder: Path, db: Database | None, items: Iterable[Item]) -> Plan:
-    unchanged = db is not None and db.meta("admitted") == fingerprint(spec)
-    seen = _Seen()
-    for item in items:
-        new = item.problem is None and (db is None or (not unchanged and find(db, item.id) is None))
-        seen.add(item.id, item.identity, local=item.local, bad=item.problem is not None, new=new)
-    known = left(db, now=time.time()) if db is not None else {}
-    again = repeatable(db, most=spec.api.duplicates) if db is not None else 0
-    fresh, fresh_local = seen.new_pictures()
-    pending = fresh + known.get("pending", 0)
-    calls = {
-        Kind.UPLOAD: fresh_local + known.get("to_upload", 0),
-        Kind.SEARCH: pending,
-        Kind.CREATE: pending + known.get("searched", 0) + again if spec.task.enabled else 0,
-    }
-    seconds, binds = _time(spec, calls)
-    return Plan(
-        job=spec.name,
-        vendor=spec.vendor,
-        run=str(folder),
-        items=seen.items,
-        bad=seen.bad,
-        repeated=seen.repeated,
-        same_picture=seen.same_picture,
-        already=_already(db),
-        calls={kind.value: count for kind, count in calls.items()},
-        seconds=seconds,
-        binds=binds,
-        not_looked_at=not_looked_at(spec),
-        warnings=[*warnings(spec), *remarks_on(spec)],
-        refused=refusal(spec, vendor=db.meta("vendor"), asked=db.meta("asked")) if db is not None else [],
-    )
-
-
-class _Seen:
-    """Counts of ids and pictures, by 64-bit hashes: with 16 bytes an item, a million fits in little memory."""
-
-    def __init__(self) -> None:
-        self.items = 0
-        self.bad = 0
-        self._ids = array("q")
-        self._sources = array("q")
-        self._new = array("q")
-        self._new_local = array("q")
-
-    def add(self, id_: str, picture: str, *, local: bool, bad: bool, new: bool) -> None:
-        """Count a row; `new` when the journal does not know its id yet."""
-        self.items += 1
-        if bad:
-            self.bad += 1
-            return
-        key = hash(picture)
-        self._ids.append(hash(id_))
-        self._sources.append(key)
-        if new:
-            (self._new_local if local else self._new).append(key)
-
-    @property
-    def repeated(self) -> int:
-        """Number of rows whose id was there before."""
-        return len(self._ids) - _distinct(self._ids)
-
-    @property
-    def same_picture(self) -> int:
-        """Number of items with a picture that another item shows, too: it is searched once."""
-        return max(0, _distinct(self._ids) - _distinct(self._sources))
-
-    def new_pictures(self) -> tuple[int, int]:
-        """Count the distinct pictures that the journal does not know yet: all, and the local ones."""
-        local = _distinct(self._new_local)
-        return _distinct(self._new) + local, local
-
-
-def _distinct(hashes: Iterable[int]) -> int:
-    before: int | None = None
-    count = 0
-    for value in sorted(hashes):
-        count += value != before
-        before = value
-    return count
-
-
-def _already(db: Database | None) -> dict[str, int]:
-    known = counts(db) if db is not None else {}
+def _already(db: Database) -> dict[str, int]:
+    known, _ = in_view(db)
     return {state.word: known[state] for state in (*SETTLED, *OPEN) if known.get(state)} | (
         {"searched, not yet a task": known[State.SEARCHED]} if known.get(State.SEARCHED) else {}
     )
 
 
-def _time(spec: JobSpec, calls: dict[Kind, int]) -> tuple[float, str]:
+def _time(spec: JobSpec, calls: Mapping[Kind, int]) -> tuple[float, str]:
     """Return the seconds that the calls take at the QPS, and the limit that binds."""
-    kind = max(calls, key=lambda kind: calls[kind] / spec.api.qps_of(kind))
+    kind = max(PAID, key=lambda kind: calls[kind] / spec.api.qps_of(kind))
     if not calls[kind]:
         return 0.0, ""
     qps = spec.api.qps_of(kind)
-    calls_of_an_item = sum(1 for count in calls.values() if count)
+    calls_of_an_item = sum(1 for kind in PAID if calls[kind])
     return calls[kind] / qps + NORMAL_ANSWER_S * calls_of_an_item, f"{kind.value} at {qps:g} a second"

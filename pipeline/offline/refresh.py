@@ -11,7 +11,7 @@ from pipeline.errors import SpecError
 from pipeline.journal.sql import doubts
 from pipeline.journal.sql.calls import counted
 from pipeline.journal.sql.database import Database
-from pipeline.journal.sql.items import counts, open_items
+from pipeline.journal.sql.items import in_view, open_items
 from pipeline.models import State
 from pipeline.offline.opening import Place
 from pipeline.results.open_lines import write_open
@@ -69,8 +69,8 @@ def try_refresh(place: Place, db: Database) -> str:
 def refresh(place: Place, db: Database) -> None:
     """Write open.jsonl, summary.json and report.html as the journal says now."""
     write_open(place.folder, db, place.records)
-    listed_items = counts(db, generation=int(db.meta("generation") or 0))
-    items = item_counts(listed_items, removed=sum(counts(db).values()) - sum(listed_items.values()))
+    counts, removed = in_view(db)
+    items = item_counts(counts, removed=removed)
     summary = _last_summary(place, db, items)
     write_whole(place.folder / SUMMARY, to_json(summary))
     write_report_page(place.spec, place.folder, summary, hit_picture=hit_picture(place.spec, place.folder))

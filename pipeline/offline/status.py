@@ -11,7 +11,7 @@ import msgspec
 from pipeline.errors import JournalError
 from pipeline.journal.sql.calls import counted
 from pipeline.journal.sql.forecast import expiries
-from pipeline.journal.sql.items import counts, open_items
+from pipeline.journal.sql.items import in_view, open_items
 from pipeline.journal.storage import JOURNAL, RESULTS, reading_only
 from pipeline.journal.verify import verify
 from pipeline.models import OPEN, Problem, State, Work
@@ -41,7 +41,8 @@ def read_status(folder: Path) -> Status:
     """Read a run directory. Raises JournalError when there is none."""
     with reading_only(folder) as db:
         running = is_locked(folder)
-        known = Counter(counts(db))
+        counts, removed = in_view(db)
+        known = Counter(counts)
         unfinished = 0 if running else known.pop(State.CREATING, 0)  # the next start notes them as in doubt
         known[State.IN_DOUBT] += unfinished
         ends = expiries(db, now=time.time())
@@ -51,7 +52,7 @@ def read_status(folder: Path) -> Status:
             run=str(folder),
             running=running,
             now=now,
-            items=item_counts(known),
+            items=item_counts(known, removed=removed),
             calls={kind.value: sent for kind, (_, sent) in counted(db).items()},
             expires={what: iso(end.first) for what, end in ends.items()},
             expiring_within_hour={what: end.within_hour for what, end in ends.items()},

@@ -1,9 +1,8 @@
 """The beginning of a run: the intake of the items that the job lists, or of those that a person selected."""
 
-import functools
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import anyio
 
@@ -16,7 +15,34 @@ from pipeline.run.options import Again, RunOptions
 from pipeline.sources.check import fingerprint
 from pipeline.sources.items import read_items
 
-_NOTED = ("asked", "admitted", "admitting", "generation", "vendor")
+NOTED = ("asked", "admitted", "admitting", "generation", "vendor")
+
+
+class Reading(NamedTuple):
+    """The way in which a run reads the sources of its job.
+
+    generation   the number of the reading
+    first        True when the sources changed since they were read: all are read before anything is sent, because a
+                 known id may show another picture now. A run that is refused or killed meanwhile leaves the journal as
+                 it was
+    again        False when the sources are as they were, and were read to their end: they are not read again. When
+                 neither holds they were never read to their end, and are read while the first items are worked on
+    """
+
+    generation: int
+    first: bool
+    again: bool
+
+
+def reading_of(noted: Mapping[str, str | None], fingerprint: str) -> Reading:
+    """Decide how sources with this fingerprint are read, by what the journal has noted (`NOTED`)."""
+    generation = int(noted["generation"] or 0)
+    if generation > 0 and fingerprint not in (noted["admitted"], noted["admitting"]):
+        return Reading(generation + 1, first=True, again=True)
+    if noted["admitted"] == fingerprint:
+        return Reading(generation, first=False, again=False)
+    # If the first intake was interrupted, keep its generation number, so that rows already read count as listed.
+    return Reading(max(1, generation), first=False, again=True)
 
 
 async def begin(spec: JobSpec, journal: Journal, options: RunOptions) -> Intake:
@@ -29,43 +55,33 @@ async def begin(spec: JobSpec, journal: Journal, options: RunOptions) -> Intake:
 async def _selected(journal: Journal, again: Again) -> Intake:
     """Let these items alone be worked on; the sources of the job are not read."""
     await journal.waiting.choose(again.ords, risked=again.risked)
-    known = await journal.recall(_NOTED)
+    known = await journal.recall(NOTED)
     intake = Intake((), journal, generation=int(known["generation"] or 0), fingerprint="")
     intake.skip()
     return intake
 
 
 async def _listed(spec: JobSpec, journal: Journal, *, accept_changes: bool) -> Intake:
-    """Return the intake of what the job lists and the journal does not know yet. There are three cases:
-
-    1. The sources changed since they were read. All of them are read before anything is sent, because a known id may
-       show another picture now. A run that is refused or killed meanwhile leaves the journal as it was.
-    2. The sources are as they were, and were read to their end: they are not read again.
-    3. They were never read to their end: they are read while the first items are worked on.
-    """
-    known = await journal.recall(_NOTED)
+    """Return the intake of what the job lists and the journal does not know yet, read as `reading_of` decides."""
+    known = await journal.recall(NOTED)
     if refused := refusal(spec, vendor=known["vendor"], asked=known["asked"], accept_changes=accept_changes):
         raise SpecError(*refused)
     await journal.remember({"vendor": spec.host})
     now = await anyio.to_thread.run_sync(fingerprint, spec)
-    generation = int(known["generation"] or 0)
-    intake = functools.partial(Intake, read_items(spec), journal, fingerprint=now, accept_changes=accept_changes)
+    generation, first, again = reading_of(known, now)
+    intake = Intake(read_items(spec), journal, generation=generation, fingerprint=now, accept_changes=accept_changes)
     noted = {"asked": _asked(spec), JOB_FOLDER: str(spec.folder)}
-    if generation > 0 and now not in (known["admitted"], known["admitting"]):
-        changed = intake(generation=generation + 1)
-        await changed.run_whole()
+    if first:
+        await intake.run_whole()
         await journal.remember(noted)
-        return changed
+        return intake
     await journal.requeue_failed()
-    if known["admitted"] == now:
+    if not again:
         await journal.remember(noted)
-        same = intake(generation=generation)
-        same.skip()
-        return same
-    # If the first intake was interrupted, keep its generation number, so that rows already read count as listed.
-    generation = max(1, generation)
+        intake.skip()
+        return intake
     await journal.remember(noted | {"admitted": "", "admitting": now, "generation": str(generation)})
-    return intake(generation=generation)
+    return intake
 
 
 def refusal(spec: JobSpec, *, vendor: str | None, asked: str | None, accept_changes: bool = False) -> list[str]:

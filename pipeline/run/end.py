@@ -43,9 +43,9 @@ class Ending:
     started: float  # on the steady clock
 
 
-async def end(ending: Ending, *, generation: int, limited: bool, clocks: Clocks | None = None) -> RunSummary:
+async def end(ending: Ending, *, limited: bool, clocks: Clocks | None = None) -> RunSummary:
     """Bring the journal to the end of the run and write summary.json; return the summary."""
-    summary = await _summary(ending, clocks or Clocks(), generation=generation, limited=limited)
+    summary = await _summary(ending, clocks or Clocks(), limited=limited)
     write_whole(ending.folder / SUMMARY, to_json(summary))
     return summary
 
@@ -59,9 +59,9 @@ def write_files(
     write_report_page(records.spec, folder, summary, hit_picture=hit_picture)
 
 
-async def _summary(ending: Ending, clocks: Clocks, *, generation: int, limited: bool) -> RunSummary:
+async def _summary(ending: Ending, clocks: Clocks, *, limited: bool) -> RunSummary:
     journal, stats = ending.journal, ending.stats
-    counts, removed = await journal.finish(generation)
+    counts, removed = await journal.finish()
     items = item_counts(counts, removed=removed)
     first_open = next((problem for _, _, problem in await journal.open_items(after=0)), None)
     exit_code, exit_reason = exit_of(ending.engine.ended_by, items, first_open, limited=limited)

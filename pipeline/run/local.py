@@ -175,7 +175,7 @@ async def _run(job: Job, options: RunOptions, place: _Place) -> RunSummary:
         write_whole(folder / SPEC, as_run)
         engine, stats = await _work(job, options, place, journal, intake, records)
         ending = Ending(folder, records, engine, journal, stats, started_at, started)
-        summary = await end(ending, generation=intake.generation, limited=options.limit is not None)
+        summary = await end(ending, limited=options.limit is not None)
         _log.info("run.ended exit_code=%s %s", summary.exit_code, summary.exit_reason)
     finally:
         with anyio.CancelScope(shield=True):

@@ -299,7 +299,7 @@ async def test_create_cut_short_by_the_second_signal_is_in_doubt(tmp_path: Path)
 
                 around.start_soon(second_signal)
                 await engine.run()
-        listed, removed = await journal.finish(1)
+        listed, removed = await journal.finish()
         assert (listed, removed) == ({State.TASKED: 2, State.IN_DOUBT: 1}, 0)
     assert problems(tmp_path)["SKU-2"].request_id == f"run-create-{url(2)}"
     again = FakeVendor(run="again")
@@ -323,7 +323,7 @@ async def test_answer_that_is_there_when_the_second_signal_comes_is_recorded(tmp
             await engine.run()
         assert len(vendor.executed) == 1
         assert engine.items()[State.TASKED] == 1
-        listed, _ = await journal.finish(1)
+        listed, _ = await journal.finish()
     assert listed == {State.TASKED: 1}
 
 

@@ -151,6 +151,6 @@ async def test_accepted_changes_go_on_and_what_is_paid_keeps_its_picture(
             await intake(many(1, 2, source=OTHER), journal, generation=2, accept=True).run()
         sources = await look(journal, lambda disk: disk.db.do("SELECT id, source FROM items").fetchall())
         assert dict(sources) == {"SKU-1": item(1).source, "SKU-2": OTHER}
-        assert await journal.finish(2) == ({State.NO_HITS: 1, State.PENDING: 1}, 0)
+        assert await journal.finish() == ({State.NO_HITS: 1, State.PENDING: 1}, 0)
     assert "item.picture_kept item=SKU-1" in caplog.text
     assert "SKU-2" not in caplog.text

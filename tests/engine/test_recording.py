@@ -118,7 +118,7 @@ async def test_item_takes_over_from_one_of_its_picture_that_left_the_job_unsettl
         engine = await engine_of(job(tmp_path), journal, vendor, [same_as(1, 2), same_as(1, 3)], generation=2)
         await engine._intake.run()
         await engine.run()
-        assert await journal.finish(2) == ({State.TASKED: 2}, 1)
+        assert await journal.finish() == ({State.TASKED: 2}, 0), "nothing came of it, and it is no longer listed"
     assert vendor.sent == [(SEARCH, url(1)), (CREATE, url(1))]
     assert states(tmp_path) == {"SKU-1": State.PENDING, "SKU-2": State.TASKED, "SKU-3": State.TASKED}
 

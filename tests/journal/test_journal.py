@@ -52,8 +52,8 @@ async def test_end_puts_unfinished_creates_in_doubt_and_counts_what_is_listed(tm
         await journal.steps.settle(work_of(2), State.NO_HITS, b'{"item":"SKU-2"}\n', None)
         again = await journal.admit([work_of(1).item, work_of(3).item], generation=2, accept_changes=False)
         assert (again.new, again.changes) == (0, ())
-        assert await journal.finish(2) == ({State.IN_DOUBT: 1, State.PENDING: 1}, 1)
-        assert await journal.finish(2) == ({State.IN_DOUBT: 1, State.PENDING: 1}, 1)
+        assert await journal.finish() == ({State.IN_DOUBT: 1, State.PENDING: 1}, 1)
+        assert await journal.finish() == ({State.IN_DOUBT: 1, State.PENDING: 1}, 1)
         ((work, state, problem),) = await journal.open_items(after=0)
         assert (work.item.id, state, problem.code) == ("SKU-1", State.IN_DOUBT, "interrupted")
         assert await journal.open_items(after=work.ord) == []

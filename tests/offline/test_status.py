@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.cli import main as cli
 from pipeline.errors import InDoubt, ItemRefused, TryAgain
-from pipeline.journal.sql.forecast import expiries, repeatable
+from pipeline.journal.sql.forecast import expiries
 from pipeline.journal.storage import reading_only
 from pipeline.models import EXPIRY_MARGIN_S, HITS_LIFE_S, TASK_LIFE_S, Item, Kind
 from pipeline.offline.status import SHOWN, read_status
@@ -99,8 +99,3 @@ def test_uploads_of_items_that_are_not_settled_expire_too(tmp_path: Path) -> Non
 
     folder = run(tmp_path, Unsearchable(), [item(1, source="a.jpg", local=True)])
     assert at(folder, NOW)["uploads"] == (NOW + HITS_LIFE_S - EXPIRY_MARGIN_S, 0)
-
-
-def test_a_plan_counts_the_creates_that_the_job_allows_in_doubt(troubled: Path) -> None:
-    with reading_only(troubled) as db:
-        assert [repeatable(db, most=most) for most in (0, 1, 5)] == [0, 1, 1]

@@ -224,7 +224,7 @@ class JournalMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.life.steps > 3 or not (self.life.begun or self.life.creating or self._waiting()))
     @rule()
     def process_is_restarted(self) -> None:
-        self._do(self.life.journal.finish(1))
+        self._do(self.life.journal.finish())
         self._do(self.life.journal.close())
         self._begin_again(self.folder)
 

@@ -171,7 +171,7 @@ async def run(
             ports = Ports(spec, endpoints_of(spec), vendor, journal, _no_picture, now=lambda: NOW)
             engine = Engine(ports, intake, records, tally=tally)
             await engine.run(limit=limit)
-            await journal.finish(1)
+            await journal.finish()
             lines = []
             after = 0
             while batch := await journal.open_items(after=after):

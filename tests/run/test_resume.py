@@ -236,7 +236,7 @@ async def one_run(
     engine = Engine(ports, intake, written, tally=await journal.begin())
     await engine.run()
     ending = Ending(folder, written, engine, journal, vendor.stats, NOW, steady())
-    summary = await end(ending, generation=intake.generation, limited=False)
+    summary = await end(ending, limited=False)
     await journal.close()
     return summary
 

@@ -54,7 +54,7 @@ async def run_engine(
         counted = await look(journal, lambda disk: counts(disk.db))
         assert {state: count for state, count in engine.items().items() if count} == counted
         assert engine.in_flight == 0
-        await journal.finish(generation)
+        await journal.finish()
     assert_index_matches(folder)
     assert_settled_once(folder)
     return engine

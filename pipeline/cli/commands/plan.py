@@ -31,6 +31,8 @@ def _show_plan(plan: Plan) -> None:
     rows += [(f"{kind} calls, without retries", f"{count:,}") for kind, count in plan.calls.items()]
     if plan.seconds:
         rows.append(("time, about", f"{duration(plan.seconds)} (bound by {plan.binds})"))
+    if plan.left_out:
+        rows.append(("items that the budget leaves out", f"{plan.left_out:,} ({plan.budget})"))
     show_rows([*rows, ("run directory", plan.run)])
     show_lines(f"`run` would refuse this: {line}" if n == 0 else line for n, line in enumerate(plan.refused))
     show_lines([*plan.warnings, *(f"Not looked at: {what}" for what in plan.not_looked_at)])

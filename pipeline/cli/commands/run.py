@@ -20,18 +20,20 @@ def run_command(path: Path, overrides: list[str], options: RunOptions, output: O
     for remark in (*job.remarks, *left_out(job.spec)):
         say(f"note: {remark}")
     if not yes and not job.spec.sandbox and on_a_terminal():
-        _ask(job, new=options.new)
+        _ask(job, options)
     with observing(output) as display:
         summary = LocalExecutor().run(job, shown(options, display))
     show_summary(summary, output)
     return summary.exit_code
 
 
-def _ask(job: Job, *, new: bool) -> None:
+def _ask(job: Job, options: RunOptions) -> None:
     check_sources(job.spec)
     with counting_pictures() as watch:
-        plan = make_plan(job.spec, new=new, watch=watch)
-    if not plan.paid_calls:
+        plan = make_plan(
+            job.spec, new=options.new, watch=watch, limit=options.limit, accept_changes=options.accept_changes
+        )
+    if not plan.paid_calls or plan.refused:  # the run itself says why it is refused, and pays nothing
         return
     calls = ", ".join(f"{count:,} {kind}" for kind, count in plan.calls.items())
     ask(f"{job.spec.vendor} will be sent {plan.paid_calls:,} calls ({calls}) and retries, which the account pays for.")

@@ -1,13 +1,14 @@
 """Readings for people before the next run: what is left to do, what expires when, what may be tried again."""
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
-from pipeline.journal.sql import items
 from pipeline.journal.sql.database import Database
-from pipeline.journal.sql.rows import IN_DOUBT, NO_PICTURE, RETRIED_BY_ITSELF, SETTLED, WAITING, state_in
+from pipeline.journal.sql.rows import NO_PICTURE, SETTLED, WAITING, state_in
 from pipeline.models import EXPIRY_MARGIN_S, HITS_LIFE_S, TASK_LIFE_S, State
 
 _SEARCHED_AT = "json_extract(search, '$.at')"
+_HITS_AT = f"iif(segment IS NULL, NULL, {_SEARCHED_AT})"
 
 
 class Expiry(NamedTuple):
@@ -17,20 +18,29 @@ class Expiry(NamedTuple):
     within_hour: int
 
 
-def left(db: Database, *, now: float) -> dict[str, int]:
-    """Count what a next run would work on: `pending` (to be searched), `searched`, and `to_upload` of them all.
+class Standing(NamedTuple):
+    """An item that a next run works on, with what is paid for it."""
 
-    Hits and uploads that are too old by `now` count as not there.
+    ord: int
+    local: bool
+    upload_expires: float | None  # of its uploaded picture; None without one
+    hits_at: float | None  # when the answer to its search came; None without one
+
+
+def to_work_on(db: Database, *, generation: int, now: float) -> Iterator[Standing]:
+    """Yield the items that a next run works on, in its order: what is paid by its expiry, then the rest as listed.
+
+    Of several items with one picture it is the one that is worked on. What failed in passing must wait again already.
     """
-    row = db.do(
-        "SELECT sum(NOT paid), sum(paid), sum(local AND NOT reachable) FROM (SELECT local, "
-        "segment IS NOT NULL AND json_extract(search, '$.at') > ?1 AS paid, "
-        "coalesce(url_expires > ?2, 0) AS reachable FROM items "
-        f"WHERE same_as IS NULL AND generation = (SELECT max(generation) FROM items) "
-        f"AND ({WAITING} OR {RETRIED_BY_ITSELF}))",
-        (now - HITS_LIFE_S + EXPIRY_MARGIN_S, now + EXPIRY_MARGIN_S),
-    ).fetchone()
-    return dict(zip(("pending", "searched", "to_upload"), (int(value or 0) for value in row), strict=True))
+    rows = db.do(
+        f"SELECT ord, local, url_expires, hits_at FROM (SELECT ord, local, url_expires, {_HITS_AT} AS hits_at "
+        f"FROM items WHERE same_as IS NULL AND generation = ?1 AND {WAITING}) ORDER BY "
+        "CASE WHEN hits_at > ?2 THEN 0 WHEN url_expires > ?3 THEN 1 ELSE 2 END, "
+        "CASE WHEN hits_at > ?2 THEN hits_at WHEN url_expires > ?3 THEN url_expires ELSE ord END, ord",
+        (generation, now - HITS_LIFE_S + EXPIRY_MARGIN_S, now + EXPIRY_MARGIN_S),
+    )
+    while (row := rows.fetchone()) is not None:
+        yield Standing(row[0], bool(row[1]), row[2], row[3])
 
 
 def expiries(db: Database, *, now: float) -> dict[str, Expiry]:
@@ -53,18 +63,6 @@ def expiries(db: Database, *, now: float) -> dict[str, Expiry]:
         if first is not None:
             found[what] = Expiry(float(first) + life_s, int(within_hour))
     return found
-
-
-def repeatable(db: Database, *, most: int) -> int:
-    """Count how many items in doubt a next run would create once more, at most."""
-    if not most or not db.do("SELECT count(*) FROM sqlite_master WHERE name = 'risks'").fetchone()[0]:
-        return min(most, items.counts(db).get(State.IN_DOUBT, 0))
-    spent, granted = db.do(
-        f"SELECT coalesce(sum(spent AND {IN_DOUBT}), 0), count(*) FROM risks JOIN items USING (ord)"
-    ).fetchone()
-    unspent = db.do(f"SELECT count(*) FROM risks JOIN items USING (ord) WHERE NOT spent AND {IN_DOUBT}").fetchone()[0]
-    not_asked = items.counts(db).get(State.IN_DOUBT, 0) - spent - unspent
-    return int(unspent + max(0, min(not_asked, most - granted)))
 
 
 class Candidate(NamedTuple):

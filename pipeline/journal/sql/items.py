@@ -1,14 +1,48 @@
-"""Items as they stand, whatever their state: one by one, counted, and the open ones."""
+"""Items as they stand, whatever their state: one by one, counted, and the open ones.
+
+Items are in view when they are listed, and open ones that are paid for as long as they are open: summary.json, status,
+open.jsonl and the page count and name these and no others. A row that was mended, or taken off the list before anything
+came of it, leaves nothing behind.
+"""
+
+from typing import NamedTuple
 
 from pipeline.journal.sql.database import Database
-from pipeline.journal.sql.rows import OPEN, WORK, Line, Waiting, hits_of, problem_of, waiting_of
+from pipeline.journal.sql.rows import (
+    CREATING,
+    FAILED,
+    IN_DOUBT,
+    OPEN,
+    SETTLED,
+    WAITING,
+    WORK,
+    Line,
+    Waiting,
+    hits_of,
+    problem_of,
+    waiting_of,
+)
 from pipeline.models import Problem, State, Work
+
+# The number of the last whole reading; an early version, and a journal that is being filled, may not have noted it yet.
+_LAST = (
+    "coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'generation'), (SELECT max(generation) FROM items))"
+)
+LISTED = f"generation >= {_LAST}"
+_PAID = f"(segment IS NOT NULL OR {IN_DOUBT} OR {CREATING})"
+IN_VIEW = f"({LISTED} OR (({OPEN} OR {CREATING}) AND {_PAID}))"
 
 
 def find(db: Database, id_: str) -> tuple[int, State] | None:
     """Find the `ord` and state of an id."""
     row = db.do("SELECT ord, state FROM items WHERE id = ?", (id_,)).fetchone()
     return None if row is None else (int(row[0]), State(row[1]))
+
+
+def find_waiting(db: Database, id_: str, source: str) -> int | None:
+    """Find the `ord` of an id that waits with this source."""
+    row = db.do(f"SELECT ord FROM items WHERE id = ? AND source = ? AND {WAITING}", (id_, source)).fetchone()
+    return None if row is None else int(row[0])
 
 
 def standing(db: Database, ord_: int) -> tuple[str, State, Line | None, Problem | None]:
@@ -24,9 +58,9 @@ def work(db: Database, ord_: int) -> Waiting:
 
 
 def open_items(db: Database, *, after: int, limit: int) -> list[tuple[Work, State, Problem]]:
-    """Read open items beyond `after`, in order; their hits without the bytes."""
+    """Read open items in view beyond `after`, in order; their hits without the bytes."""
     rows = db.do(
-        f"SELECT {WORK}, state, problem FROM items WHERE {OPEN} AND ord > ? ORDER BY ord LIMIT ?",
+        f"SELECT {WORK}, state, problem FROM items WHERE {OPEN} AND {IN_VIEW} AND ord > ? ORDER BY ord LIMIT ?",
         (after, limit),
     ).fetchall()
     found = []
@@ -42,6 +76,31 @@ def counts(db: Database, *, generation: int | None = None) -> dict[State, int]:
     where = "" if generation is None else f"WHERE generation = {int(generation)}"
     rows = db.do(f"SELECT state, count(*) FROM items {where} GROUP BY state").fetchall()
     return {State(state): int(count) for state, count in rows}
+
+
+def in_view(db: Database) -> tuple[dict[State, int], int]:
+    """Count the items in view per state, and how many more were paid and are no longer listed."""
+    rows = db.do(f"SELECT state, count(*) FROM items WHERE {IN_VIEW} GROUP BY state").fetchall()
+    gone = db.do(f"SELECT count(*) FROM items WHERE NOT {IN_VIEW} AND ({SETTLED} OR {_PAID})").fetchone()[0]
+    return {State(state): int(count) for state, count in rows}, int(gone)
+
+
+class Listed(NamedTuple):
+    """Counts of the items that a reading listed."""
+
+    items: int
+    unreadable: int  # that name no usable picture
+    twins: int  # that share the picture of another item
+
+
+def count_listed(db: Database, *, generation: int) -> Listed:
+    """Count the items that were listed in a reading."""
+    row = db.do(
+        f"SELECT count(*), sum({FAILED} AND json_extract(problem, '$.stage') = 'read'), sum(same_as IS NOT NULL) "
+        "FROM items WHERE generation = ?",
+        (generation,),
+    ).fetchone()
+    return Listed(*(int(value or 0) for value in row))
 
 
 def in_segments(db: Database) -> list[tuple[int, int]]:

@@ -29,3 +29,14 @@ def test_open_items_come_in_order_with_what_is_known_of_their_search(db: Databas
     ]
     assert (found[0][0].hits.scores, found[0][0].hits.array, found[1][0].hits) == ((0.9, 0.5), b"[]", None)
     assert [work.item.id for work, _, _ in items.open_items(db, after=first, limit=10)] == ["SKU-3"]
+
+
+def test_an_unpaid_item_that_is_no_longer_listed_is_out_of_view_and_a_paid_open_one_stays(db: Database) -> None:
+    unpaid, paid, doubt = (put(db, number) for number in (1, 2, 3))
+    put(db, 4, TASKED)
+    put(db, 5, generation=2)
+    changes.leave_open(db, unpaid, FAILED, REFUSED, calls=Calls(0, 1, 0))
+    changes.leave_open(db, paid, FAILED, PASSING, calls=Calls(0, 1, 0), hits=PAID)
+    db.do("UPDATE items SET state = ? WHERE ord = ?", (int(State.CREATING), doubt))
+    assert items.in_view(db) == ({P: 1, FAILED: 1, State.CREATING: 1}, 1)
+    assert [work.item.id for work, _, _ in items.open_items(db, after=0, limit=9)] == ["SKU-2"]

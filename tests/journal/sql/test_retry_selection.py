@@ -38,7 +38,7 @@ def told(folder: Path) -> list[tuple[int, str | None]]:
 async def test_what_was_not_begun_is_what_it_was_when_the_run_ends(tmp_path: Path) -> None:
     async with open_journal(tmp_path / "run") as journal:
         await chosen(journal)
-        counts, _ = await journal.finish(1)
+        counts, _ = await journal.finish()
     assert counts == {State.FAILED: 3}
     assert after(tmp_path / "run") == [(State.FAILED, True)] * 3
 

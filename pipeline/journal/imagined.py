@@ -1,0 +1,67 @@
+"""An imagined start: a private copy of a journal, made whole as the next run would make it, for plans to try things on.
+
+Nothing in the run directory is changed, and a run may go on meanwhile.
+"""
+
+import contextlib
+import os
+import sqlite3
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from pipeline.errors import JournalError
+from pipeline.journal.emergency import left_over
+from pipeline.journal.recovery import recover
+from pipeline.journal.results_file import ResultsFile
+from pipeline.journal.sql import schema
+from pipeline.journal.sql.database import Database
+from pipeline.journal.sql.rows import Line
+from pipeline.journal.storage import RESULTS, has_begun, reading_only
+from pipeline.journal.tail_check import CHECK, read_check
+from pipeline.models import RecordLine
+
+
+@contextlib.contextmanager
+def imagine(folder: Path, *, now: float, running: bool = False) -> Iterator[Database]:
+    """Yield a copy of the journal in `folder`, or an empty one where no run has begun, until the block ends.
+
+    It lies in memory, and in an unnamed temporary file where that is large. What a death left over is made whole in it,
+    unless a run is under way (`running`). Raises JournalError when the journal is damaged or gone.
+    """
+    with contextlib.closing(sqlite3.connect("", isolation_level=None)) as connection:
+        copy = Database(connection)
+        try:
+            if has_begun(folder):
+                with reading_only(folder) as db:
+                    assert isinstance(db.connection, sqlite3.Connection)
+                    db.connection.backup(connection)
+            schema.create(copy)
+            if not running:
+                _make_whole(folder, copy, now=now)
+            yield copy
+        except sqlite3.Error as exc:
+            raise JournalError(
+                f"{folder}: its journal cannot be looked at: {exc}; is the temporary folder full?"
+            ) from exc
+
+
+def _make_whole(folder: Path, copy: Database, *, now: float) -> None:
+    with contextlib.closing(_Untouched(folder / RESULTS)) as results:
+        left = [line + b"\n" for path in left_over(folder) for line in path.read_bytes().split(b"\n") if line]
+        recover(copy, results, now=now, written=read_check(folder / CHECK), kept=left)
+
+
+class _Untouched(ResultsFile):
+    """The lines of results.jsonl to read alone: what would be written or cut is only counted."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._next = self._end = 0
+        self._check = None
+        self._fd = os.open(path if path.is_file() else os.devnull, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+
+    def append(self, lines: Sequence[bytes | RecordLine]) -> list[Line]:
+        return [self.adopt(bytes(line)) for line in lines]
+
+    def cut(self) -> int:
+        return 0

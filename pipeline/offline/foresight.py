@@ -1,0 +1,79 @@
+"""The work of the next run, foreseen in an imagined journal: the calls it makes without faults, and what does not fit.
+
+Whatever the run asks before it begins an item is asked here, in the run's order: what the item needs (`engine/cost`),
+whether the budgets allow it, which items in doubt the job lets it create once more.
+"""
+
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from pipeline.engine.cost import Allowance, calls_for, upload_lasts
+from pipeline.job.schema import JobSpec
+from pipeline.journal.budget import used_up
+from pipeline.journal.paid_hits import hits_last
+from pipeline.journal.sql import doubts
+from pipeline.journal.sql.calls import counted
+from pipeline.journal.sql.database import Database
+from pipeline.journal.sql.forecast import Standing, to_work_on
+from pipeline.models import PAID, Kind
+
+
+@dataclass(slots=True)
+class Foreseen:
+    """The work of one run. `left_out` counts the items that the budgets leave out, `budget` says which budget does."""
+
+    calls: Mapping[Kind, int] = field(default_factory=Counter)
+    left_out: int = 0
+    budget: str = ""
+
+
+class _Turn(NamedTuple):
+    """An item when its turn comes, with the calls it needs."""
+
+    ord: int
+    calls: tuple[Kind, ...]
+
+
+def foresee(
+    db: Database, spec: JobSpec, *, unusable: Collection[int], generation: int, now: float, limit: int | None
+) -> Foreseen:
+    """Foresee the next run, which begins at most `limit` items; the pictures of the `unusable` ones cannot be sent."""
+    budgets = {kind: spec.api.budget_of(kind) for kind in PAID}
+    spent = {kind: reserved for kind, (reserved, _) in counted(db).items()}
+    allowance = Allowance({kind: None if cap is None else cap - spent[kind] for kind, cap in budgets.items()})
+    found = Foreseen(allowance.taken)
+    turns = _turns(db, spec, generation=generation, now=now)
+    for begun, turn in enumerate(turns):
+        if begun == limit:
+            break
+        if (lacking := allowance.lacks(turn.calls)) is not None:
+            found.budget = used_up(lacking, budgets[lacking])
+            found.left_out = 1 + sum(1 for _ in turns)
+            break
+        if not (Kind.UPLOAD in turn.calls and turn.ord in unusable):
+            allowance.take(turn.calls)
+    return found
+
+
+def _turns(db: Database, spec: JobSpec, *, generation: int, now: float) -> Iterator[_Turn]:
+    tasks = spec.task.enabled
+    for one in to_work_on(db, generation=generation, now=now):
+        yield _Turn(one.ord, _calls(one, tasks=tasks, now=now))
+    after = 0
+    while batch := doubts.repeatable(db, after=after, generation=generation, most=spec.api.duplicates):
+        after = batch[-1].work.ord
+        for work, note, _ in batch:
+            upload = None if work.upload is None else work.upload.expires_at
+            one = Standing(work.ord, work.item.local, upload, None if note is None else note.at)
+            yield _Turn(work.ord, _calls(one, tasks=tasks, now=now))
+
+
+def _calls(one: Standing, *, tasks: bool, now: float) -> tuple[Kind, ...]:
+    return calls_for(
+        local=one.local,
+        uploaded=one.upload_expires is not None and upload_lasts(one.upload_expires, now=now),
+        searched=one.hits_at is not None and hits_last(one.hits_at, now=now),
+        tasks=tasks,
+    )
