@@ -1,18 +1,20 @@
 """The emergency of a disk that fails in the middle of a run: lines that are paid are kept in a file of their own.
 
 A run sets 16 MB of real blocks aside in `.ballast`. The first failed write gives them back, and the lines that could
-not be written go to `emergency-<time>.jsonl`; the next start takes them in and renames the file to `.adopted`. When
+not be written go to `emergency-<time>.jsonl`; the next start takes them in and renames the file to `.adopted`. The file
+lies beside the run directory where that is gone, and in the person's state folder where its parent is gone, too. When
 even that fails, the task ids go to stderr, because they are paid for.
 """
 
 import contextlib
 import errno
+import glob
 import logging
 import os
 import sqlite3
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from pipeline.errors import JournalError
@@ -86,10 +88,13 @@ def is_damage(exc: Exception) -> bool:
 class Emergency:
     """The lines of one run that its journal could not take; used by the writing thread alone."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, *, is_there: Callable[[], bool] = lambda: True) -> None:
+        """Keep lines in the run directory, or near it when `is_there` says that it is gone."""
+        self._folder = folder.absolute()
+        self._is_there = is_there
         self._fd: int | None = None
         self._name = ""
+        self._found = True  # by the next start, without a person's help
         self.kept = 0
         self.shown = 0
 
@@ -106,11 +111,21 @@ class Emergency:
             self.shown += len(lines)
             _show(lines)
 
+    def rescue(self, chunks: Iterable[bytes]) -> None:
+        """Write a copy of lines whose file nobody finds any more; never raises."""
+        try:
+            for chunk in chunks:
+                self._write([chunk])
+                self.kept += chunk.count(b"\n")
+        except OSError as exc:
+            _log.error("emergency.rescue_failed %s", exc.strerror)
+
     def text(self) -> str:
         """Say where the lines are, for the one line that the run ends with; "" when there are none."""
         texts = []
         if self.kept:
-            texts.append(f"{self.kept:,} paid results are kept in {self._name}, the next run takes them in")
+            then = ", the next run takes them in" if self._found else "; move that file into the run directory"
+            texts.append(f"{self.kept:,} paid results are kept in {self._name}{then}")
         if self.shown:
             texts.append(f"the tasks of {self.shown:,} paid results could not be written anywhere: they are above")
         return "; ".join(texts)
@@ -123,11 +138,35 @@ class Emergency:
 
     def _write(self, lines: Sequence[bytes]) -> None:
         if self._fd is None:
-            stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
-            self._name = f"emergency-{stamp}-{os.getpid()}.jsonl"
-            self._fd = private(self._folder / self._name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND)
+            self._fd = self._open()
         write_all(self._fd, lines)
         os.fsync(self._fd)
+
+    def _open(self) -> int:
+        """Begin a file in the first place that takes one."""
+        name = f"emergency-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{os.getpid()}.jsonl"
+        beside = self._folder.with_name(f"{self._folder.name}.{name}")
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND
+        if self._is_there():
+            with contextlib.suppress(OSError):
+                descriptor = private(self._folder / name, flags)
+                self._name = name
+                return descriptor
+        with contextlib.suppress(OSError):
+            descriptor = private(beside, flags)
+            self._name = str(beside)
+            return descriptor
+        far = _state_folder() / beside.name
+        far.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = private(far, flags)
+        self._name, self._found = str(far), False
+        return descriptor
+
+
+def _state_folder() -> Path:
+    from platformdirs import user_state_path
+
+    return user_state_path("infringement-pipeline") / "emergency"
 
 
 def _show(lines: Sequence[bytes]) -> None:
@@ -143,8 +182,21 @@ def _show(lines: Sequence[bytes]) -> None:
 
 
 def left_over(folder: Path) -> list[Path]:
-    """Find the emergency files of earlier runs, oldest first."""
-    return sorted(folder.glob("emergency-*.jsonl"))
+    """Find the emergency files of earlier runs, in the run directory and beside it, oldest first."""
+    folder = folder.absolute()
+    return [
+        *sorted(folder.glob("*emergency-*.jsonl")),
+        *sorted(folder.parent.glob(f"{glob.escape(folder.name)}.emergency-*.jsonl")),
+    ]
+
+
+def kept_lines(files: Iterable[Path]) -> Iterator[bytes]:
+    """Yield the lines of emergency files, one at a time: they may hold all that a run has written."""
+    for path in files:
+        with path.open("rb") as file:
+            for line in file:
+                if line.strip():
+                    yield line if line.endswith(b"\n") else line + b"\n"
 
 
 def retire(files: Sequence[Path]) -> None:

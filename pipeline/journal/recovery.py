@@ -82,6 +82,14 @@ def _adopt(db: Database, raw: bytes, place: Callable[[bytes], Line], *, now: flo
     return True
 
 
+def names_unknown_task(db: Database, raw: bytes) -> bool:
+    """Return whether a line is a whole record of a task that the journal does not know: it is paid, and only here."""
+    view = read_line(raw)
+    if view is None or view.task is None:
+        return False
+    return items.task_of(db, view.item) != view.task.task_id
+
+
 def _may_settle(db: Database, ord_: int, before: State, view: LineView) -> bool:
     """Return whether this line may settle this item: it has no outcome yet, or a doubt that the line's task ends.
 

@@ -162,6 +162,11 @@ class ResultsFile:
         """Read one line back."""
         return self._read_at(line.offset, line.length)
 
+    def chunks(self, end: int) -> Iterator[bytes]:
+        """Yield what lies before byte `end`, also when the file has no name any more."""
+        for offset in range(0, end, _CHUNK):
+            yield self._read_at(offset, min(_CHUNK, end - offset))
+
     def _read_at(self, offset: int, size: int) -> bytes:
         os.lseek(self._fd, offset, os.SEEK_SET)  # O_APPEND: where we read has no bearing on where we write
         parts = []

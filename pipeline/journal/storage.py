@@ -1,19 +1,22 @@
 """The three places that a run writes to, opened together: the states, the hits under way, and the lines."""
 
 import contextlib
+import functools
 import logging
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import JournalError
-from pipeline.journal.emergency import Emergency, is_damage, left_over, retire
-from pipeline.journal.recovery import Recovered, recover
+from pipeline.journal.emergency import Emergency, is_damage, kept_lines, left_over, retire
+from pipeline.journal.hold import Hold
+from pipeline.journal.recovery import Recovered, names_unknown_task, recover
 from pipeline.journal.results_file import ResultsFile
 from pipeline.journal.spool import Spool
 from pipeline.journal.sql import items, line_index, schema
 from pipeline.journal.sql.database import Connection, Database, configure
+from pipeline.journal.sql.rows import Line
 from pipeline.journal.tail_check import CHECK, read_check
 from pipeline.journal.verify import refuse_changed_lines
 from pipeline.system.files import sync_names
@@ -35,16 +38,30 @@ class Disk:
     results: ResultsFile
     recovered: Recovered
     emergency: Emergency
+    hold: Hold
+
+    def prove(self, written: Sequence[Line] = ()) -> None:
+        """Raise JournalError if the directory, the journal or results.jsonl was taken away since they were opened.
+
+        `written` are the lines that the journal does not know yet. All others are kept once more where results.jsonl
+        was taken: this process alone can still read them.
+        """
+        try:
+            self.hold.prove()
+        except JournalError:
+            if not self.hold.has(self.results.path):
+                self.emergency.rescue(self.results.chunks(written[0].offset if written else self.results.end))
+            raise
 
     def close(self, *, clean: bool = True) -> None:
         """Close them all; `clean` when all that was begun is written."""
-        if clean:
-            self.db.set_meta(CLEAN, "1")
-            self.results.end_check()
-        self.emergency.close()
-        self.spool.close()
-        self.results.close()
-        self.db.close()
+        with contextlib.ExitStack() as closing:
+            for part in (self.hold, self.db, self.results, self.spool, self.emergency):
+                closing.callback(part.close)
+            if clean:
+                self.prove()
+                self.db.set_meta(CLEAN, "1")
+                self.results.end_check()
 
 
 def connect(path: Path) -> Connection:
@@ -66,9 +83,11 @@ def open_disk(
     try:
         refuse_lost_journal(folder)
         with contextlib.ExitStack() as opened:
+            mode = _journal_mode(folder, mounts)
+            hold = opened.enter_context(contextlib.closing(Hold(folder, folder / JOURNAL, locks=mode == "WAL")))
             db = opened.enter_context(contextlib.closing(Database(connect(folder / JOURNAL))))
             (folder / JOURNAL).chmod(0o600)
-            configure(db.do, journal_mode=_journal_mode(folder, mounts))
+            configure(db.do, journal_mode=mode)
             db.has_log = db.do("PRAGMA journal_mode").fetchone()[0] == "wal"
             schema.create(db)
             if db.meta(CLEAN) == "0":
@@ -77,7 +96,9 @@ def open_disk(
             results = opened.enter_context(contextlib.closing(ResultsFile(folder / RESULTS)))
             recovered = _made_whole(folder, db, results, now=now)
             results.begin_check(folder / CHECK, opened_at=now)
-            disk = Disk(db, Spool(folder / SPOOL, items.in_segments(db)), results, recovered, Emergency(folder))
+            hold.watch(folder / RESULTS, *(log for log in (folder / f"{JOURNAL}-wal",) if log.exists()))
+            emergency = Emergency(folder, is_there=functools.partial(hold.has, folder))
+            disk = Disk(db, Spool(folder / SPOOL, items.in_segments(db)), results, recovered, emergency, hold)
             opened.pop_all()
         return disk
     except sqlite3.Error as exc:
@@ -92,9 +113,9 @@ def _made_whole(folder: Path, db: Database, results: ResultsFile, *, now: float)
     results.position(line_index.last(db))
     refuse_changed_lines(db, folder / RESULTS)
     left = left_over(folder)
-    kept = [line + b"\n" for path in left for line in path.read_bytes().split(b"\n") if line]
-    recovered = recover(db, results, now=now, written=read_check(folder / CHECK), kept=kept)
-    retire(left)
+    recovered = recover(db, results, now=now, written=read_check(folder / CHECK), kept=kept_lines(left))
+    # A task of an item that the journal does not know (yet) is nowhere else: its file stays until one start knows it.
+    retire([path for path in left if not any(names_unknown_task(db, line) for line in kept_lines([path]))])
     sync_names(folder)  # at every start: the one that made the names may have been killed before it synced them
     return recovered
 
@@ -117,6 +138,11 @@ def refuse_lost_journal(folder: Path) -> None:
         return
     if (results.is_file() and results.stat().st_size) or list(folder.glob(f"{JOURNAL}.damaged-*")):
         raise JournalError(f"{folder}: {JOURNAL} is gone, and there are results; run `pipeline repair {folder}`")
+    if kept := left_over(folder):
+        raise JournalError(
+            f"{folder} was taken away while a run went on, and {kept[-1]} holds what was paid for; put the directory "
+            f"back, or run `pipeline repair {folder}`, which makes it anew; nothing was sent"
+        )
 
 
 def _check_pages(db: Database) -> None:

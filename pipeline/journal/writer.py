@@ -174,7 +174,9 @@ class Writer:
         try:
             if self._broken is not None:
                 raise self._broken
-            for change, place in zip(with_line, disk.results.append(lines) if lines else (), strict=True):
+            places = disk.results.append(lines) if lines else []
+            disk.prove(places)
+            for change, place in zip(with_line, places, strict=True):
                 change.place = place
             with disk.db.unsynced() if _may_stay_unsynced(group) else contextlib.nullcontext():
                 _commit(disk, group)

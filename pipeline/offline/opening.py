@@ -10,6 +10,7 @@ from pathlib import Path
 from pipeline.errors import SpecError
 from pipeline.job.load import load_job
 from pipeline.job.schema import JobSpec
+from pipeline.journal.emergency import left_over
 from pipeline.journal.storage import JOURNAL, RESULTS, Disk, open_disk
 from pipeline.results.record import RecordLines
 from pipeline.run.directory import SPEC, lock
@@ -26,7 +27,7 @@ class Place:
 
 def find_run(folder: Path) -> Place:
     """Read the job of a run directory. Raises SpecError when there is no run, or its job cannot be read."""
-    if not (folder / JOURNAL).is_file() and not (folder / RESULTS).is_file():
+    if not (folder / JOURNAL).is_file() and not (folder / RESULTS).is_file() and not left_over(folder):
         raise SpecError(f"{folder}: no run here (no {JOURNAL}); name a run directory, such as runs/autumn-portfolio")
     if not (folder / SPEC).is_file():
         raise SpecError(f"{folder}: no {SPEC} here, which says what was run; run the job once more, then try again")

@@ -5,17 +5,19 @@ and asks for another repair.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
 from pipeline.errors import JournalError, OtherVersion
+from pipeline.journal.emergency import kept_lines, left_over
 from pipeline.journal.storage import JOURNAL, REPAIRING, RESULTS, reading_only
 from pipeline.journal.tail_check import CHECK, read_check
 from pipeline.journal.verify import verify
 from pipeline.offline.rebuild import Rebuild
 from pipeline.offline.salvage import Salvage
 from pipeline.offline.whole_lines import Damage, is_ours, keep_aside, lines_at, take_lines
+from pipeline.system.checksum import crc32
 from pipeline.system.files import sync_names, write_whole
 
 
@@ -33,6 +35,27 @@ def is_whole(folder: Path) -> bool:
         raise
     except JournalError:
         return False
+
+
+def take_kept(folder: Path) -> list[str]:
+    """Append to results.jsonl what a run kept when something was taken away; say in lines what was done.
+
+    Only where the journal is gone: any other takes these lines in at the next start, and knows whose they are.
+    """
+    results, kept = folder / RESULTS, left_over(folder)
+    if (folder / JOURNAL).is_file() or not kept:
+        return []
+    write_whole(results, _once(kept_lines([results, *kept] if results.is_file() else kept)))
+    return [f"{RESULTS}: what was kept in {', '.join(path.name for path in kept)} is in it now"]
+
+
+def _once(lines: Iterable[bytes]) -> Iterator[bytes]:
+    seen: set[tuple[int, int]] = set()
+    for line in lines:
+        known = len(line), crc32(line)
+        if known not in seen:
+            seen.add(known)
+            yield line
 
 
 def repair(folder: Path, *, job: str) -> list[str]:
@@ -80,15 +103,16 @@ def _set_aside(folder: Path, number: int) -> Path | None:
 
     None when there is no journal. SQLite's log goes with its journal, after it: a log alone says nothing.
     """
-    journal = folder / JOURNAL
+    journal, log = folder / JOURNAL, folder / f"{JOURNAL}-wal"
     if journal.is_file():
         aside = folder / f"{JOURNAL}.damaged-{number}"
         journal.replace(aside)
     else:
         aside = max(_damaged(folder, JOURNAL), default=(0, journal))[1]
-        if aside == journal:
+        if aside == journal:  # a log that was left without its journal would be read as that of the new one
+            if log.is_file():
+                log.replace(folder / f"{JOURNAL}.damaged-{number}-wal")
             return None
-    log = folder / f"{JOURNAL}-wal"
     if log.is_file():
         log.replace(f"{aside}-wal")
     (folder / f"{JOURNAL}-shm").unlink(missing_ok=True)

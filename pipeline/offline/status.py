@@ -39,8 +39,8 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
 
 def read_status(folder: Path) -> Status:
     """Read a run directory. Raises JournalError when there is none."""
+    running = is_locked(folder)  # before the journal is opened: it opens and closes that file, too
     with reading_only(folder) as db:
-        running = is_locked(folder)
         counts, removed = in_view(db)
         known = Counter(counts)
         unfinished = 0 if running else known.pop(State.CREATING, 0)  # the next start notes them as in doubt

@@ -13,7 +13,8 @@ from filelock import FileLock, Timeout
 
 from pipeline.errors import JournalError, RunLocked
 from pipeline.job.schema import JobSpec
-from pipeline.journal.storage import SPOOL
+from pipeline.journal.hold import is_held
+from pipeline.journal.storage import JOURNAL, SPOOL
 from pipeline.system.files import write_whole
 
 SUMMARY, SPEC, LOG, REPORT, LOCK = "summary.json", "spec.yaml", "run.log.jsonl", "report.html", "lock"
@@ -63,6 +64,11 @@ def lock(folder: Path) -> Iterator[None]:
     except OSError as exc:
         raise _not_writable(folder, exc) from None
     try:
+        if is_held(folder / JOURNAL):  # somebody removed the file `lock` of a run that goes on
+            raise RunLocked(
+                f"{folder} is in use by another process, which has its {JOURNAL} open although its file {LOCK} was "
+                "removed; wait for it, or stop it"
+            )
         try:
             _prove_writable(folder)
         except OSError as exc:
@@ -77,7 +83,7 @@ def is_locked(folder: Path) -> bool:
     """Return True if another process has locked the run directory: a run is under way."""
     try:
         with FileLock(folder / LOCK, timeout=0, mode=0o600):
-            return False
+            return is_held(folder / JOURNAL)
     except Timeout:
         return True
     except OSError:

@@ -86,6 +86,24 @@ def test_what_is_no_waiting_items_line_is_passed_over(tmp_path: Path, data: byte
     assert_index_matches(tmp_path)
 
 
+def test_a_task_that_the_journal_does_not_know_stays_in_its_file_until_it_does(tmp_path: Path) -> None:
+    journal_of_five(tmp_path)
+    (tmp_path / "emergency-1.jsonl").write_bytes(line(1) + line(9))
+    for _ in range(2):
+        open_disk(tmp_path, now=NOW).close()
+        assert (tmp_path / "emergency-1.jsonl").exists()
+
+    async def admit() -> None:
+        async with open_journal(tmp_path) as journal:
+            await admitted(journal, 9)
+
+    anyio.run(admit)
+    open_disk(tmp_path, now=NOW).close()
+    assert states(tmp_path)["SKU-9"] is State.TASKED
+    assert (tmp_path / "emergency-1.jsonl.adopted").exists()
+    assert_index_matches(tmp_path)
+
+
 def test_a_line_that_lost_only_its_line_break_is_taken(tmp_path: Path) -> None:
     journal_of_five(tmp_path)
     (tmp_path / "emergency-1.jsonl").write_bytes(line(2).rstrip())
@@ -122,8 +140,16 @@ def test_a_line_is_kept_in_a_private_file_that_no_link_can_turn_elsewhere(tmp_pa
     assert kept.text() == f"3 paid results are kept in {file.name}, the next run takes them in"
 
 
-def test_when_no_file_can_be_written_the_tasks_go_to_stderr(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    kept = Emergency(tmp_path / "nowhere")
+@pytest.fixture
+def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A run directory that is gone with its parent, on a machine without a state folder."""
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "file"))
+    return tmp_path / "gone" / "run"
+
+
+def test_when_no_file_can_be_written_the_tasks_go_to_stderr(nowhere: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    kept = Emergency(nowhere)
     kept.keep([line(1), line(2, item="\x1b[31m\u202e"), b"rubbish\n"])
     said = capsys.readouterr().err
     assert said.splitlines() == [
@@ -133,11 +159,28 @@ def test_when_no_file_can_be_written_the_tasks_go_to_stderr(tmp_path: Path, caps
     assert "could not be written anywhere" in kept.text()
 
 
-def test_a_closed_stderr_does_not_hide_the_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_closed_stderr_does_not_hide_the_failure(nowhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stderr", None)
-    kept = Emergency(tmp_path / "nowhere")
+    kept = Emergency(nowhere)
     kept.keep([line(1)])
     assert "could not be written anywhere" in kept.text()
+
+
+def test_lines_are_kept_beside_a_run_directory_that_is_gone_and_in_the_state_folder_without_its_parent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    for run, place, then in (
+        (tmp_path / "run", tmp_path, ", the next run takes them in"),
+        (tmp_path / "gone/run", tmp_path / "state/infringement-pipeline/emergency", "; move that file into the run"),
+    ):
+        kept = Emergency(run, is_there=lambda: False)
+        kept.keep([line(1)])
+        kept.close()
+        [file] = place.glob("run.emergency-*.jsonl")
+        assert file.read_bytes() == line(1)
+        assert file.stat().st_mode & 0o777 == 0o600
+        assert f"1 paid results are kept in {file}{then}" in kept.text()
 
 
 @pytest.mark.parametrize(

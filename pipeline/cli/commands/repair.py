@@ -4,12 +4,13 @@ from pathlib import Path
 
 from pipeline.cli.screen import show_lines
 from pipeline.errors import SpecError
+from pipeline.journal.emergency import left_over
 from pipeline.journal.sql.items import counts
 from pipeline.journal.storage import JOURNAL, RESULTS, reading_only
 from pipeline.models import State
 from pipeline.offline.opening import Place, find_run, opened
 from pipeline.offline.refresh import refresh
-from pipeline.offline.repair import is_whole, repair
+from pipeline.offline.repair import is_whole, repair, take_kept
 from pipeline.offline.resolve import resolve
 from pipeline.offline.shared_tasks import certain_decisions
 from pipeline.offline.whole_lines import job_of
@@ -26,7 +27,8 @@ def repair_command(run: Path) -> int:
         if whole:
             done = [f"{run}: the journal and every line are what was written; nothing to repair"]
         else:
-            done = repair(run, job=place.spec.name if place is not None else job_of(run / RESULTS))
+            done = take_kept(run)
+            done += repair(run, job=place.spec.name if place is not None else job_of(run / RESULTS))
     if whole and (place is None or not _any_in_doubt(run)):
         show_lines(done)
         return 0
@@ -55,6 +57,6 @@ def _place(run: Path) -> Place | None:
     try:
         return find_run(run)
     except SpecError:
-        if not (run / JOURNAL).is_file() and not (run / RESULTS).is_file():
+        if not (run / JOURNAL).is_file() and not (run / RESULTS).is_file() and not left_over(run):
             raise
         return None

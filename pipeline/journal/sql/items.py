@@ -45,6 +45,12 @@ def find_waiting(db: Database, id_: str, source: str) -> int | None:
     return None if row is None else int(row[0])
 
 
+def task_of(db: Database, id_: str) -> str | None:
+    """Read the task of an id; None when it has none, or there is no such item."""
+    row = db.do("SELECT task_id FROM items WHERE id = ?", (id_,)).fetchone()
+    return None if row is None else row[0]
+
+
 def standing(db: Database, ord_: int) -> tuple[str, State, Line | None, Problem | None]:
     """Read the id, state, line and problem of one item."""
     row = db.do("SELECT id, state, seq, offset, length, crc, problem FROM items WHERE ord = ?", (ord_,)).fetchone()
