@@ -32,7 +32,7 @@ from pipeline.results.reading import OPEN
 from pipeline.results.record import RecordLines
 from pipeline.results.summary import RunSummary
 from pipeline.run.begin import begin
-from pipeline.run.end import Ending, end
+from pipeline.run.end import Ending, end, write_files
 from pipeline.run.options import RunOptions
 from pipeline.sources.pictures import Picture
 from pipeline.system.clock import steady
@@ -238,6 +238,7 @@ async def one_run(
     ending = Ending(folder, written, engine, journal, vendor.stats, NOW, steady())
     summary = await end(ending, limited=False)
     await journal.close()
+    write_files(written, folder, summary, hit_picture=lambda _: None)
     return summary
 
 
