@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any, Protocol, TypeVar
 
+from pipeline.errors import RunPaused
 from pipeline.models import (
     Admitted,
     Hits,
@@ -118,6 +119,12 @@ class Budget(Protocol):
 
     async def reserve(self, kind: Kind) -> None:
         """Make one call count against its budget, durably. Raises RunPaused when the budget is used up."""
+
+    def left(self, kind: Kind) -> int | None:
+        """Return how many more calls may count against its budget; None without a limit."""
+
+    def used_up(self, kind: Kind) -> RunPaused:
+        """Make the error of a budget that is used up."""
 
     def release(self, kind: Kind) -> None:
         """Give back a reserved call that was not sent."""

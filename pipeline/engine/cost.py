@@ -4,7 +4,7 @@ The run asks this before it begins an item, `plan` and the question before payin
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 from pipeline.models import EXPIRY_MARGIN_S, UPLOAD_LIFE_S, Kind
 from pipeline.system.clock import from_the_future
@@ -27,16 +27,20 @@ def upload_lasts(expires_at: float, *, now: float) -> bool:
 
 
 class Allowance:
-    """The calls that the budgets still allow, by kind (None is no limit): an item takes all that it needs, or none."""
+    """The calls that the budgets still allow: an item takes all that it needs, or none.
 
-    def __init__(self, left: Mapping[Kind, int | None]) -> None:
-        self._left = left
+    `left` says how many calls of a kind its budget still has; None is no limit. `taken` are those of them that are
+    given to somebody.
+    """
+
+    def __init__(self, left: Callable[[Kind], int | None]) -> None:
         self.taken: Counter[Kind] = Counter()
+        self._left = left
 
     def lacks(self, calls: Sequence[Kind]) -> Kind | None:
         """Return the first kind of which too few are left for an item that needs these calls; None when it fits."""
         for kind in calls:
-            left = self._left.get(kind)
+            left = self._left(kind)
             if left is not None and left - self.taken[kind] < 1:
                 return kind
         return None
@@ -44,3 +48,7 @@ class Allowance:
     def take(self, calls: Sequence[Kind]) -> None:
         """Take these calls."""
         self.taken.update(calls)
+
+    def give_back(self, calls: Sequence[Kind]) -> None:
+        """Give these calls back."""
+        self.taken.subtract(calls)

@@ -19,6 +19,7 @@ from pipeline.engine.meter import ItemMeter
 from pipeline.engine.order import Order, Queue
 from pipeline.engine.outcomes import after_doubt, doubtful, problem_of
 from pipeline.engine.parts import Ports
+from pipeline.engine.promises import Promises
 from pipeline.engine.recording import record
 from pipeline.engine.sharing import Sharing
 from pipeline.engine.stops import DoubtRate, SystemicRefusals, TaskIds
@@ -55,6 +56,7 @@ class Engine:
         self._refusals = SystemicRefusals()
         self._doubts = DoubtRate()
         self._task_ids = TaskIds()
+        self._promises = Promises(ports.ledger.budget, tasks=ports.spec.task.enabled, now=ports.now)
         self._out_of_retries: list[int] = []  # items that failed only because the run's retries were used up
         self._meters: set[ItemMeter] = set()
         self._journal_error: JournalError | None = None
@@ -141,7 +143,7 @@ class Engine:
         most = min(self._ports.spec.max_in_flight, self._ports.most)
         order = Order(waiting, self._intake, self._tally, now=self._ports.now, ended=self._has_ended)
         async with aclosing(order.doubtful() if doubtful else order.items()) as items:
-            queue = Queue(items, limit)
+            queue = Queue(items, limit, self._promises)
             async with anyio.create_task_group() as workers:
                 if not self._intake.done:
                     workers.start_soon(self._take_in)
@@ -153,7 +155,10 @@ class Engine:
     async def _work(self, queue: Queue, workers: TaskGroup, most: int) -> None:
         """Process one item after the other; with the first, start one more worker until there are `most`."""
         try:
-            while (work := await queue.next()) is not None and not self._has_ended():
+            while (work := await queue.next()) is not None:
+                if self._has_ended():
+                    self._promises.end(work.ord)
+                    break
                 if most > 1:
                     workers.start_soon(self._work, queue, workers, most - 1)
                     most = 1
@@ -162,6 +167,8 @@ class Engine:
             self.journal_failed(error)
         if queue.has_more:
             self._intake.stop()
+        if queue.lacking is not None:
+            self._end_with(self._ports.ledger.budget.used_up(queue.lacking))
 
     async def _take_in(self) -> None:
         try:
@@ -176,7 +183,7 @@ class Engine:
         before = State.SEARCHED if work.hits is not None else State.PENDING
         if work.doubt is not None:
             before = State.IN_DOUBT
-        meter = ItemMeter(work, self._ports)
+        meter = ItemMeter(work, self._ports, self._promises)
         self._meters.add(meter)
         try:
             outcome = await self._outcome(work, meter)
@@ -190,6 +197,7 @@ class Engine:
             self.journal_failed(error)
         finally:
             self._meters.discard(meter)
+            self._promises.end(work.ord)
 
     async def _outcome(self, work: Work, meter: ItemMeter) -> Outcome:
         try:

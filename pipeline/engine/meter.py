@@ -1,6 +1,7 @@
 """The meter of one item's calls: each is counted, and made durable before its first byte (ports.Meter)."""
 
 from pipeline.engine.parts import Ports
+from pipeline.engine.promises import Promises
 from pipeline.errors import Code, ItemRefused
 from pipeline.models import EXPIRY_MARGIN_S, HITS_LIFE_S, Kind, Work
 from pipeline.system.clock import Age, Clocks
@@ -15,13 +16,14 @@ class ItemMeter:
     request_id of the last attempt; None before there was one
     """
 
-    def __init__(self, work: Work, ports: Ports) -> None:
+    def __init__(self, work: Work, ports: Ports, promises: Promises | None = None) -> None:
         self.stage = "read"
         self.has_sent = False
         self.sent_at: float | None = None
         self._work = work
         self._steps = ports.ledger.steps
         self._budget = ports.ledger.budget
+        self._promises = promises or Promises(self._budget, tasks=ports.spec.task.enabled)
         self._clocks = Clocks(ports.now, ports.steady)
         self._links: list[Age] = []
         self._intended = False
@@ -38,10 +40,16 @@ class ItemMeter:
         self._links.clear()
 
     async def before(self, kind: Kind, request_id: str) -> None:
-        """Reserve the call; for a create also make the intent durable. Raises ItemRefused on expired links."""
+        """Reserve the call; for a create also make the intent durable.
+
+        Raises ItemRefused on expired links, RunPaused when the budget has no more for this item.
+        """
         self.request_id = request_id
         self._refuse_expired(kind)
+        if not self._promises.claim(self._work.ord, kind):
+            raise self._budget.used_up(kind)
         await self._budget.reserve(kind)
+        self._promises.counted(self._work.ord, kind)
         self._reserved = True
         if kind is Kind.CREATE:
             assert self._work.hits is not None
@@ -61,6 +69,7 @@ class ItemMeter:
         """Take the intent back, unless an earlier attempt may exist, and the reservation too if nothing was sent."""
         if self._reserved:
             self._budget.release(kind)
+            self._promises.not_counted(self._work.ord, kind)
             self._reserved = False
         if self._intended and not self._may_exist:
             self._steps.put_back(self._work, None)

@@ -7,7 +7,8 @@ from contextlib import aclosing
 import anyio
 
 from pipeline.engine.intake import Intake
-from pipeline.models import State, Work
+from pipeline.engine.promises import Promises
+from pipeline.models import Kind, State, Work
 from pipeline.ports import WaitingItems
 
 BATCH = 32  # items read at once by their numbers: searched ones bring their hits along, up to 100 KB each
@@ -103,24 +104,35 @@ def drained(batch: list[Work]) -> Iterator[Work]:
 
 
 class Queue:
-    """Items for workers, one at a time, at most `limit` of them.
+    """Items for workers, one at a time, at most `limit` of them, each with the calls promised to it that it needs.
 
     begun      how many were given out
     has_more   True once an item came that `limit` forbids
+    lacking    the kind of call of which the budget has too little for the next item; None while it fits
     """
 
-    def __init__(self, items: AsyncIterator[Work], limit: int | None) -> None:
+    def __init__(self, items: AsyncIterator[Work], limit: int | None, promises: Promises) -> None:
         self.begun = 0
         self.has_more = False
+        self.lacking: Kind | None = None
         self._items = items
         self._limit = limit
+        self._promises = promises
         self._lock = anyio.Lock(fast_acquire=True)
 
     async def next(self) -> Work | None:
         """Return the next item as soon as there is one; None when no more may be begun."""
         async with self._lock:
-            if self.has_more or (work := await anext(self._items, None)) is None:
+            if self._ended or (work := await anext(self._items, None)) is None:
                 return None
             self.has_more = self.begun == self._limit
-            self.begun += not self.has_more
-            return None if self.has_more else work
+            if not self.has_more:
+                self.lacking = await self._promises.make(work)
+            if self._ended:
+                return None
+            self.begun += 1
+            return work
+
+    @property
+    def _ended(self) -> bool:
+        return self.has_more or self.lacking is not None

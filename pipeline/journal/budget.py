@@ -61,6 +61,15 @@ class Budget:
         self.calls = {kind: Lease(reserved, reserved, sent) for kind, (reserved, sent) in known.items()}
         self.units_before = float(units or 0)
 
+    def left(self, kind: Kind) -> int | None:
+        """Return how many more calls may be given out; None without a limit."""
+        cap = self._budgets.get(kind)
+        return None if cap is None else cap - self.calls[kind].used
+
+    def used_up(self, kind: Kind) -> RunPaused:
+        """Make the error of a budget that is used up."""
+        return RunPaused(used_up(kind, self._budgets.get(kind)), code=Code.BUDGET, sent=False)
+
     def release(self, kind: Kind) -> None:
         """Give back a reserved call that was not sent."""
         self.calls[kind].used -= 1
@@ -97,7 +106,7 @@ class Budget:
         lease = self.calls[kind]
         while lease.used >= lease.reserved:
             if lease.coming is None and not self._renew(kind, lease):
-                self._refuse(kind)
+                raise self.used_up(kind)
             coming = lease.coming
             assert coming is not None
             await asyncio.shield(coming)  # others wait for it too: a cancelled caller must not cancel it for them
@@ -129,9 +138,6 @@ class Budget:
         lease.coming = self._writer.submit(write)
         lease.coming.add_done_callback(functools.partial(_renewed, lease))
         return True
-
-    def _refuse(self, kind: Kind) -> None:
-        raise RunPaused(used_up(kind, self._budgets[kind]), code=Code.BUDGET, sent=False)
 
 
 def used_up(kind: Kind, cap: int | None) -> str:

@@ -42,7 +42,8 @@ def foresee(
     """Foresee the next run, which begins at most `limit` items; the pictures of the `unusable` ones cannot be sent."""
     budgets = {kind: spec.api.budget_of(kind) for kind in PAID}
     spent = {kind: reserved for kind, (reserved, _) in counted(db).items()}
-    allowance = Allowance({kind: None if cap is None else cap - spent[kind] for kind, cap in budgets.items()})
+    left = {kind: None if cap is None else cap - spent[kind] for kind, cap in budgets.items()}
+    allowance = Allowance(left.__getitem__)
     found = Foreseen(allowance.taken)
     turns = _turns(db, spec, generation=generation, now=now)
     for begun, turn in enumerate(turns):

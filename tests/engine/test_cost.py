@@ -32,7 +32,9 @@ def test_an_upload_that_ends_within_the_margin_or_came_from_the_future_is_made_a
 
 
 def test_an_item_fits_when_every_kind_of_call_that_it_needs_is_left() -> None:
-    allowance = Allowance({SEARCH: 2, CREATE: 1, UPLOAD: None})
+    allowance = Allowance({SEARCH: 2, CREATE: 1, UPLOAD: None}.__getitem__)
     allowance.take((UPLOAD, SEARCH, CREATE))
     assert allowance.lacks((UPLOAD, SEARCH)) is None
     assert allowance.lacks((UPLOAD, SEARCH, CREATE)) is CREATE
+    allowance.give_back((CREATE,))
+    assert allowance.lacks((UPLOAD, SEARCH, CREATE)) is None

@@ -211,12 +211,13 @@ async def test_pause_puts_items_back_and_records_what_is_in_flight(tmp_path: Pat
     assert not {picture for picture, _ in vendor.executed} & {picture for picture, _ in again.executed}
 
 
-async def test_used_up_budget_lets_through_what_was_reserved_and_ends_the_run(tmp_path: Path) -> None:
+async def test_nothing_is_searched_that_the_budget_will_not_make_a_task_of_and_the_run_ends(tmp_path: Path) -> None:
     vendor = FakeVendor(pause=step)
     engine = await run_engine(tmp_path, vendor, many(10), budgets={CREATE: 3}, api={"max_in_flight": 5})
     assert isinstance(engine.ended_by, RunPaused)
     assert engine.ended_by.code == "budget"
     assert len(vendor.executed) == 3
+    assert [kind for kind, _ in vendor.sent].count(SEARCH) == 3
     assert State.IN_DOUBT not in states(tmp_path).values()
     await run_engine(tmp_path, vendor, many(10), budgets={CREATE: 10}, generation=2)
     assert list(states(tmp_path).values()) == [State.TASKED] * 10

@@ -237,10 +237,10 @@ def test_a_run_directory_of_the_sandbox_is_refused_for_a_vendor(tmp_path: Path) 
 
 def test_a_record_says_what_was_really_asked(tmp_path: Path) -> None:
     """A search that is paid already keeps its parameters, though the job was changed and that was accepted."""
-    with vendor(tmp_path) as server:
-        path = job(tmp_path, url=server.url, pictures=2, api={"budget": {"create_calls": 0}})
-        run(path)
-        run(path, "search.limit=1", "api.budget.create_calls=9", accept_changes=True)
+    with vendor(tmp_path, faults=FaultPlan.scripted({"create": ["67200005", "67200005"]})) as server:
+        path = job(tmp_path, url=server.url, pictures=2)
+        assert run(path).exit_code == 4
+        run(path, "search.limit=1", accept_changes=True)
     records = lines(tmp_path / "runs/job/results.jsonl")
     assert [(record["search"]["params"]["limit"], record["search"]["hits"]) for record in records] == [(3, 3), (3, 3)]
 

@@ -1,0 +1,70 @@
+"""Calls promised to the items under way, out of the budgets: each can be taken all the way before it is begun.
+
+So nothing is uploaded that the budgets will not search, and nothing is searched that they will not make a task of.
+"""
+
+import time
+from collections.abc import Callable
+
+import anyio
+
+from pipeline.engine.cost import Allowance, calls_for, upload_lasts
+from pipeline.models import Kind, Work
+from pipeline.ports import Budget
+
+
+class Promises:
+    """The promises of one run. A repetition of a call takes only what is promised to nobody."""
+
+    def __init__(self, budget: Budget, *, tasks: bool, now: Callable[[], float] = time.time) -> None:
+        self._allowance = Allowance(budget.left)
+        self._held: dict[int, set[Kind]] = {}  # by item under way, what it has not called yet
+        self._tasks = tasks
+        self._now = now
+        self._given_back = anyio.Event()
+
+    async def make(self, work: Work) -> Kind | None:
+        """Promise an item all that it needs, as soon as items under way give enough back.
+
+        Return the kind of call of which there is too little, if none of them can give any back.
+        """
+        upload = work.upload
+        needed = calls_for(
+            local=work.item.local,
+            uploaded=upload is not None and upload_lasts(upload.expires_at, now=self._now()),
+            searched=work.hits is not None,
+            tasks=self._tasks,
+        )
+        while (lacking := self._allowance.lacks(needed)) is not None:
+            if not self._held:
+                return lacking
+            await self._given_back.wait()
+        self._allowance.take(needed)
+        self._held[work.ord] = set(needed)
+        return None
+
+    def claim(self, ord_: int, kind: Kind) -> bool:
+        """Claim a call for an item: the promised one, or one that is promised to nobody; False when there is none."""
+        held = self._held.setdefault(ord_, set())
+        if kind not in held:
+            if self._allowance.lacks((kind,)) is not None:
+                return False
+            self._allowance.take((kind,))
+            held.add(kind)
+        return True
+
+    def counted(self, ord_: int, kind: Kind) -> None:
+        """Note that the claimed call counts against its budget now."""
+        self._held[ord_].discard(kind)
+        self._allowance.give_back((kind,))
+
+    def not_counted(self, ord_: int, kind: Kind) -> None:
+        """Note that the call was not sent and counts no more: the item may still make it."""
+        self._held[ord_].add(kind)
+        self._allowance.take((kind,))
+
+    def end(self, ord_: int) -> None:
+        """Give back what an item did not need."""
+        self._allowance.give_back(tuple(self._held.pop(ord_, ())))
+        self._given_back.set()
+        self._given_back = anyio.Event()

@@ -1,0 +1,74 @@
+"""Calls promised to items: the budgets are used up to the end, and nothing is begun that they do not let finish."""
+
+from pathlib import Path
+
+import anyio
+import pytest
+
+from pipeline.engine.promises import Promises
+from pipeline.models import Kind, State
+from pipeline.sources.pictures import Picture
+from tests.support.engine_runs import many, run_engine
+from tests.support.fakes import NOTHING, FakeVendor, item, open_journal, states, url, work_of
+
+pytestmark = pytest.mark.anyio
+
+UPLOAD, SEARCH, CREATE = Kind.UPLOAD, Kind.SEARCH, Kind.CREATE
+
+
+def sent(vendor: FakeVendor) -> tuple[int, ...]:
+    kinds = [kind for kind, _ in vendor.sent]
+    return tuple(kinds.count(kind) for kind in (UPLOAD, SEARCH, CREATE))
+
+
+async def step(kind: Kind, url: str) -> None:
+    for _ in range(5):
+        await anyio.sleep(0)
+
+
+@pytest.mark.parametrize("in_flight", [1, 7, 40])
+@pytest.mark.parametrize("scarce", [SEARCH, CREATE, UPLOAD])
+async def test_as_many_pictures_are_uploaded_as_are_searched_and_made_tasks_of(
+    tmp_path: Path, scarce: Kind, in_flight: int
+) -> None:
+    vendor = FakeVendor(pause=step)
+    pictures = {f"{n}.jpg": Picture(b"%d" % n, "jpeg", f"{n:064}") for n in range(30)}
+    items = [item(n, source=f"{n}.jpg", local=True) for n in range(30)]
+    api = {"max_in_flight": in_flight}
+    engine = await run_engine(
+        tmp_path, vendor, items, pictures=pictures, budgets={scarce: 6}, api=api, upload={"public": True}
+    )
+    assert (sent(vendor), engine.ended_by.code) == ((6, 6, 6), "budget")
+    assert list(states(tmp_path).values()).count(State.TASKED) == 6
+
+
+async def test_what_items_under_way_turn_out_not_to_need_is_waited_for_and_used(tmp_path: Path) -> None:
+    """Of twelve pictures five have no hits: seven creates are enough for all of them."""
+    vendor = FakeVendor({(SEARCH, url(n)): [NOTHING] for n in (1, 2, 3, 5, 8)}, pause=step)
+    engine = await run_engine(tmp_path, vendor, many(12), budgets={CREATE: 7}, api={"max_in_flight": 12})
+    assert (engine.ended_by, sent(vendor)) == (None, (0, 12, 7))
+
+
+async def test_a_repeated_call_takes_nothing_that_is_promised_to_another_item(tmp_path: Path) -> None:
+    async with open_journal(tmp_path, budgets={SEARCH: 2, CREATE: 5}) as journal:
+        promises = Promises(journal.budget, tasks=True)
+        assert [await promises.make(work_of(n)) for n in (1, 2)] == [None, None]
+        assert promises.claim(1, SEARCH)
+        await journal.budget.reserve(SEARCH)
+        promises.counted(1, SEARCH)
+        assert not promises.claim(1, SEARCH), "the one that is left is promised to the other"
+        promises.end(2)
+        assert promises.claim(1, SEARCH)
+
+
+async def test_an_unsent_call_stays_promised_to_its_item(tmp_path: Path) -> None:
+    async with open_journal(tmp_path, budgets={SEARCH: 1}) as journal:
+        promises = Promises(journal.budget, tasks=False)
+        assert await promises.make(work_of(1)) is None
+        assert promises.claim(1, SEARCH)
+        await journal.budget.reserve(SEARCH)
+        promises.counted(1, SEARCH)
+        journal.budget.release(SEARCH)
+        promises.not_counted(1, SEARCH)
+        assert not promises.claim(2, SEARCH)
+        assert promises.claim(1, SEARCH)
