@@ -8,10 +8,10 @@ An awaited method has made its change durable when it returns; a change that is 
 """
 
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from pipeline.journal.budget import Budget
-from pipeline.journal.sql import admission, changes, doubts, items, retry_selection
+from pipeline.journal.sql import admission, changes, doubts, items, naming, retry_selection
 from pipeline.journal.sql.admission import SourceError
 from pipeline.journal.steps import Steps
 from pipeline.journal.storage import Disk
@@ -49,6 +49,10 @@ class Journal:
                 disk.db.set_meta(key, value)
 
         await self._writer.do(write)
+
+    async def settle_naming(self, hashed_id: Callable[[str], str]) -> bool:
+        """Return, and keep for good, whether pictures without an id are named by a hash here; see `naming`."""
+        return await self._writer.do(lambda disk: naming.settle(disk.db, hashed_id))
 
     async def requeue_failed(self) -> int:
         """Let the items wait again that expired or failed in passing; return how many."""

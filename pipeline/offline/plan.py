@@ -14,6 +14,7 @@ from pipeline.job.schema import JobSpec
 from pipeline.journal.imagined import imagine
 from pipeline.journal.sql.database import Database
 from pipeline.journal.sql.items import count_listed, in_view
+from pipeline.journal.sql.naming import names_by_hash
 from pipeline.models import OPEN, PAID, SETTLED, Kind, State
 from pipeline.offline.foresight import foresee
 from pipeline.offline.taking_in import take_in
@@ -21,6 +22,7 @@ from pipeline.run.directory import is_locked, run_folder
 from pipeline.run.load import load_spec
 from pipeline.sources.check import check_sources
 from pipeline.sources.foreign import refuse_foreign
+from pipeline.sources.ids import make_id
 from pipeline.sources.inspection import Watch, inspect_items
 from pipeline.sources.remarks import remarks_on
 
@@ -103,7 +105,8 @@ def make_plan(
     now = time.time()
     with imagine(folder, now=now, running=folder.is_dir() and is_locked(folder)) as db:
         already = _already(db)
-        items = functools.partial(inspect_items, spec, quick=quick, watch=watch)
+        hashed = names_by_hash(db, make_id)
+        items = functools.partial(inspect_items, spec, quick=quick, hashed=hashed, watch=watch)
         listing, reading, refused = take_in(db, spec, items, accept_changes=accept_changes)
         unusable = listing.unusable(db)
         listed = count_listed(db, generation=reading.generation)

@@ -13,6 +13,7 @@ from pipeline.journal.journal import Journal
 from pipeline.run.directory import JOB_FOLDER
 from pipeline.run.options import Again, RunOptions
 from pipeline.sources.check import fingerprint
+from pipeline.sources.ids import make_id
 from pipeline.sources.items import read_items
 
 NOTED = ("asked", "admitted", "admitting", "generation", "vendor")
@@ -69,7 +70,8 @@ async def _listed(spec: JobSpec, journal: Journal, *, accept_changes: bool) -> I
     await journal.remember({"vendor": spec.host})
     now = await anyio.to_thread.run_sync(fingerprint, spec)
     generation, first, again = reading_of(known, now)
-    intake = Intake(read_items(spec), journal, generation=generation, fingerprint=now, accept_changes=accept_changes)
+    items = read_items(spec, hashed=await journal.settle_naming(make_id))
+    intake = Intake(items, journal, generation=generation, fingerprint=now, accept_changes=accept_changes)
     noted = {"asked": _asked(spec), JOB_FOLDER: str(spec.folder)}
     if first:
         await intake.run_whole()

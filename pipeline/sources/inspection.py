@@ -18,20 +18,22 @@ Watch = Callable[[int], None]
 _AHEAD = 8  # pictures a processor has before it, so that it never waits; each takes up to 4 MB
 
 
-def inspect_items(spec: JobSpec, *, quick: bool = False, watch: Watch | None = None) -> Iterator[Item]:
+def inspect_items(
+    spec: JobSpec, *, quick: bool = False, hashed: bool = False, watch: Watch | None = None
+) -> Iterator[Item]:
     """Yield the job's items, each local picture opened on all processors; one that cannot be sent has a problem.
 
     `quick` opens none and tells copies of a file by nothing but their paths. `watch` is told how many pictures were
-    looked at. Raises SpecError as `read_items` does.
+    looked at. `hashed` names them as `read_items` says. Raises SpecError as `read_items` does.
     """
     if quick:
-        yield from read_items(spec, contents=False)
+        yield from read_items(spec, contents=False, hashed=hashed)
         return
     workers = os.cpu_count() or 1
     with looking() as looks, ThreadPoolExecutor(workers) as pool:
         ahead: deque[tuple[Item, _Look | None]] = deque()
         seen = 0
-        for item in read_items(spec):
+        for item in read_items(spec, hashed=hashed):
             ahead.append((item, _Look(spec.root_path, item.source, looks, pool) if _is_picture(item) else None))
             seen += _is_picture(item)
             if watch is not None and _is_picture(item):

@@ -1,6 +1,5 @@
 """The pictures a job lists as items: lazy, in order, with stable ids. A bad row becomes an item with a problem."""
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
@@ -11,6 +10,7 @@ from pipeline.job.reach import check_picture_url
 from pipeline.job.schema import ImageEntry, JobSpec
 from pipeline.models import Item, Problem
 from pipeline.sources.identity import identity_of_file, identity_of_url
+from pipeline.sources.ids import Ids
 from pipeline.sources.looks import Looks, looking
 from pipeline.sources.names import is_pattern, match_files, with_slashes
 from pipeline.sources.tables import Row, read_rows
@@ -24,27 +24,28 @@ PUBLIC_HINT = (
 _PICTURE_ENDINGS = (".jpg", ".jpeg", ".png")
 
 
-def read_items(spec: JobSpec, *, contents: bool = True) -> Iterator[Item]:
+def read_items(spec: JobSpec, *, contents: bool = True, hashed: bool = False) -> Iterator[Item]:
     """Yield the job's items in the order of the job file; only one row, or one folder's names, is in memory at a time.
 
     With `contents` local pictures are known by their bytes, so that copies of one are found; without, by their paths.
+    `hashed` gives local pictures that are listed without an id one by a hash, as earlier versions did.
     Raises SpecError when a manifest cannot be read or a pattern names nothing.
     """
     with looking() as looks:
-        for item in _listed(spec):
+        for item in _listed(spec, Ids(spec, hashed=hashed)):
             yield _identified(spec, item, looks if contents else None)
 
 
-def _listed(spec: JobSpec) -> Iterator[Item]:
+def _listed(spec: JobSpec, ids: Ids) -> Iterator[Item]:
     for index, entry in enumerate(spec.images):
         origin = f"images[{index}]"
         if entry.url is not None:
-            yield Item(entry.id or make_id(entry.url), entry.url, False, origin, entry.labels)
+            yield Item(entry.id or ids.of_url(entry.url), entry.url, False, origin, entry.labels)
         elif entry.path is not None:
-            yield from _local_items(spec, entry, origin)
+            yield from _local_items(spec, entry, origin, ids)
         else:
             for row in read_rows(locate_manifest(spec, entry), entry):
-                yield _row_item(spec, entry, row, f"{entry.manifest}:{row.line}")
+                yield _row_item(spec, entry, row, f"{entry.manifest}:{row.line}", ids)
 
 
 def _identified(spec: JobSpec, item: Item, looks: Looks | None) -> Item:
@@ -53,11 +54,6 @@ def _identified(spec: JobSpec, item: Item, looks: Looks | None) -> Item:
     if item.local:
         return replace(item, picture=identity_of_file(spec.root_path, item.source, looks))
     return replace(item, picture=identity_of_url(item.source))
-
-
-def make_id(source: str) -> str:
-    """Make an id for an item that has none: a hash of its source, so that it is the same in every run."""
-    return hashlib.sha256(source.encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 
 def may_upload(spec: JobSpec) -> bool:
@@ -78,30 +74,30 @@ def require_inside(path: str, field: str) -> None:
         raise SpecError(f"{field}: {path!r} leaves the job's root; use a relative path without `..`, or set `root:`")
 
 
-def _local_items(spec: JobSpec, entry: ImageEntry, origin: str) -> Iterator[Item]:
+def _local_items(spec: JobSpec, entry: ImageEntry, origin: str, ids: Ids) -> Iterator[Item]:
     assert entry.path is not None
     require_inside(entry.path, f"{origin}.path")
     if not is_pattern(entry.path, spec.root_path):
         source = PurePosixPath(with_slashes(entry.path)).as_posix()
-        yield Item(entry.id or make_id(source), source, True, origin, entry.labels, _upload_problem(spec))
+        yield Item(entry.id or ids.of_file(source), source, True, origin, entry.labels, _upload_problem(spec))
         return
     names = match_files(spec.root_path, entry.path)
     for name in names:
-        yield _matched_item(spec, entry, name, origin)
+        yield _matched_item(spec, entry, name, origin, ids)
     if not names:
         raise SpecError(f"{origin}.path: no file matches {entry.path} in {spec.root_path}")
 
 
-def _matched_item(spec: JobSpec, entry: ImageEntry, name: str, origin: str) -> Item:
+def _matched_item(spec: JobSpec, entry: ImageEntry, name: str, origin: str, ids: Ids) -> Item:
     readable = name.encode("utf-8", "backslashreplace").decode()
     if name == readable:
-        return Item(make_id(name), name, True, origin, entry.labels, _upload_problem(spec))
+        return Item(ids.of_file(name), name, True, origin, entry.labels, _upload_problem(spec))
     message = f"{readable}: the name of this file is not UTF-8 text; rename it"
     problem = Problem("read", Code.BAD_NAME, message, "fail", False)
-    return Item(make_id(name), readable, True, origin, entry.labels, problem)
+    return Item(ids.of_file(name), readable, True, origin, entry.labels, problem)
 
 
-def _row_item(spec: JobSpec, entry: ImageEntry, row: Row, origin: str) -> Item:
+def _row_item(spec: JobSpec, entry: ImageEntry, row: Row, origin: str, ids: Ids) -> Item:
     source = row.url or with_slashes(row.path)
     labels = entry.labels | (row.labels or {})
     # A row without a usable id is named by its origin, so that two of them never share an id.
@@ -111,7 +107,7 @@ def _row_item(spec: JobSpec, entry: ImageEntry, row: Row, origin: str) -> Item:
             if row.id:
                 item_id = check_id(row.id)
             _check_source(row, origin)
-            item_id = row.id or make_id(source)
+            item_id = row.id or (ids.of_url(source) if row.url else ids.of_file(source))
         except (ValueError, SpecError) as exc:
             fault = str(exc)
     if fault:

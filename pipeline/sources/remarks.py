@@ -53,6 +53,12 @@ def of_rows(spec: JobSpec) -> list[str]:
             remarks += [f"images[{index}].manifest: {text}" for text in _made_up_in(spec, entry, urls)]
         elif entry.url is not None:
             urls.note(f"images[{index}].url", entry.url)
+    nameless = [f"images[{index}].url" for index, entry in enumerate(spec.images) if entry.url and not entry.id]
+    if nameless:
+        remarks.append(
+            f"{nameless[0]}: listed without an id ({count(len(nameless), 'entry', 'entries')}): ids are made from "
+            "a hash of the URL; write `id:` beside `url:`"
+        )
     return [*remarks, *urls.texts()]
 
 
@@ -62,7 +68,7 @@ def _made_up_in(spec: JobSpec, entry: ImageEntry, urls: UrlRemarks) -> list[str]
     others: list[str] = []
     for row in read_rows(locate_manifest(spec, entry), entry):
         urls.note(f"{entry.manifest}:{row.line}", row.url)
-        if not row.id and not row.fault:
+        if row.url and not row.id and not row.fault:
             without += 1
             others = others or list(row.labels or {})[:5]
         elif _ROUNDED.fullmatch(row.id):
@@ -73,7 +79,7 @@ def _made_up_in(spec: JobSpec, entry: ImageEntry, urls: UrlRemarks) -> list[str]
         hint = f" (of {', '.join(map(repr, others))}, say)" if others else ""
         texts.append(
             f"{count(without, 'row')} of {entry.manifest} without an id in the column {entry.columns.id!r}: "
-            f"ids are made from a hash of the URL or path; name the column of yours{hint} with `columns: {{id: ...}}`"
+            f"ids are made from a hash of the URL; name the column of yours{hint} with `columns: {{id: ...}}`"
         )
     if first is not None:
         texts.append(

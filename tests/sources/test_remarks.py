@@ -68,7 +68,7 @@ def test_url_with_probably_no_picture_is_named_with_its_count_and_first_place(
     assert text.startswith(f"p.csv:3: {url!r} {remark}")
     assert text.endswith("(2 URLs like this)")
     if not url.startswith("https://https"):
-        [text] = of_rows(job(f"{{url: '{url}'}}"))
+        [text] = of_rows(job(f"{{id: A, url: '{url}'}}"))
         assert text.startswith(f"images[0].url: {url!r} {remark}")
 
 
@@ -86,11 +86,11 @@ def test_url_with_probably_no_picture_is_named_with_its_count_and_first_place(
     ],
 )
 def test_nothing_is_said_of_an_ordinary_url(job: Job, url: str) -> None:
-    assert of_rows(job(f"{{url: '{url}'}}")) == []
+    assert of_rows(job(f"{{id: A, url: '{url}'}}")) == []
 
 
 def test_sandboxs_own_url_is_named_where_another_vendor_is_asked(job: Job) -> None:
-    own = "{url: 'https://sandbox.invalid/gallery/a.jpg'}"
+    own = "{id: A, url: 'https://sandbox.invalid/gallery/a.jpg'}"
     [remark] = of_rows(job(own, more=""))
     assert "is the sandbox's own" in remark
     assert of_rows(job(own, more="api: {base_url: 'http://127.0.0.1:1'}")) == []
@@ -103,3 +103,13 @@ def test_check_and_plan_say_the_remarks(
     for command in ("check", "plan"):
         assert run([command, str(tmp_path / "job.yaml")]) == 0
         assert "'https://we.tl/t-1x' is a page of WeTransfer" in capsys.readouterr().out
+
+
+def test_id_made_from_a_hash_is_said_of_entries_too_and_not_of_pictures_called_as_their_files(
+    job: Job, tmp_path: Path
+) -> None:
+    (tmp_path / "a.jpg").touch()
+    (tmp_path / "p.csv").write_text("path\na.jpg\n")
+    assert of_rows(job("{path: a.jpg}", "{manifest: p.csv}", "{url: 'https://h.example/1.jpg'}")) == [
+        "images[2].url: listed without an id (1 entry): ids are made from a hash of the URL; write `id:` beside `url:`"
+    ]
