@@ -13,12 +13,15 @@ B tasked 20 hits
 C tasked 20 hits
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from __future__ import annotations
 
 from pipeline.version import __version__
 
+TYPE_CHECKING = False  # not that of `typing`, which takes long to load: until then a signal is not heard by the command
+
 if TYPE_CHECKING:
+    from typing import Any
+
     from pipeline.errors import JournalError, PipelineError, RunLocked, SpecError
     from pipeline.offline.plan import Plan, plan_job
     from pipeline.results.reading import RecordView, read_records
@@ -63,6 +66,8 @@ _HOMES = {
 
 def __getattr__(name: str) -> Any:
     """Load a public name when it is asked for: `pipeline --help` must not wait for aiohttp."""
+    from importlib import import_module
+
     if name in _HOMES:
         return getattr(import_module(_HOMES[name]), name)
     raise AttributeError(f"module 'pipeline' has no attribute {name!r}")

@@ -15,7 +15,7 @@
     |   `-- RunStopped      3     credentials, permission, broken contract: a person must look
     |-- GivenUp                   a CallError, and what it means for the run beside its item
     |-- Stopping                  the run is ending, the call was not sent
-    |-- Interrupted     130/143   a signal ends the run in good order
+    |-- Interrupted 129/130/143   a signal ends the run in good order
     |-- JournalError        5     the journal or the disk cannot be trusted any more
     |   `-- OtherVersion            the journal is whole, and of another version of this program: no repair helps
     `-- RunLocked           6     another process has locked this run directory, or uses the account's calls per second

@@ -1,11 +1,13 @@
 """Failed commands: their lines on stderr, and the code they exit with."""
 
+import errno
 import sys
 import tempfile
 import traceback
 
 from pipeline.errors import PipelineError, SpecError
 from pipeline.system.masking import masked
+from pipeline.system.signals import Stop
 
 USAGE = 2
 
@@ -19,8 +21,10 @@ def explain(exc: BaseException) -> int:
             say(line)
         return exc.exit_code
     if isinstance(exc, KeyboardInterrupt) or type(exc).__name__ == "Abort":
-        say("stopped; run again to go on")
-        return 130
+        say(str(exc) or "stopped; run again to go on")
+        return exc.exit_code if isinstance(exc, Stop) else 130
+    if type(exc).__name__ == "Exit":  # typer's way to end after --help or --version
+        return flushed(int(getattr(exc, "exit_code", 0)))
     if hasattr(exc, "format_message"):  # typer's usage errors
         command = getattr(getattr(exc, "ctx", None), "command_path", "pipeline")
         say(f"{exc.format_message()} (see `{command} --help`)")
@@ -28,13 +32,25 @@ def explain(exc: BaseException) -> int:
     if isinstance(exc, BrokenPipeError):
         return 141
     if isinstance(exc, OSError):
-        what = str(exc.filename) if exc.filename else "the output"
-        say(f"{what}: {exc.strerror or exc}; what was paid is in the journal: mend it and run again")
+        say(_of_system(exc))
         return 5
     if any(kind.__module__ == "sqlite3" for kind in type(exc).__mro__):  # known by its name: `--help` loads no SQLite
         say(f"the journal cannot be read or written: {exc}; `pipeline status RUN --verify` says whether it is damaged")
         return 5
     return _bug(exc)
+
+
+def flushed(code: int) -> int:
+    """Bring what was printed to its reader; return the command's exit code, or one that says that it did not arrive.
+
+    A code that says more than "done" or "some items are open" stands.
+    """
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError as exc:
+        return code if code > 1 else explain(exc)
+    return code
 
 
 def say(line: str) -> None:
@@ -47,11 +63,26 @@ def printable(line: str) -> str:
     return "".join(char if char.isprintable() else "?" for char in line)
 
 
+def _of_system(exc: OSError) -> str:
+    """Say what the system refused, and what to do."""
+    why = exc.strerror or str(exc)
+    if exc.filename is not None:
+        return f"{exc.filename}: {why}; mend it and run again"
+    if isinstance(exc, FileNotFoundError):
+        return "the current folder is not there any more: change to another one (cd), then run again"
+    if exc.errno == errno.EBADF:
+        why = "stdout is closed"
+    return f"the output cannot be written: {why}; send it somewhere else and run again"
+
+
 def _bug(exc: BaseException) -> int:
     """Write the traceback of a bug to a private file, without the values of variables, and say where it is."""
     text = masked("".join(traceback.format_exception(exc)))
-    descriptor, path = tempfile.mkstemp(prefix="pipeline-bug-", suffix=".txt")
-    with open(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
+    try:
+        descriptor, path = tempfile.mkstemp(prefix="pipeline-bug-", suffix=".txt")
+        with open(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(text)
+    except OSError as error:
+        path = f"not kept, no temporary file can be written ({error.strerror})"
     say(f"a bug: {type(exc).__name__}; nothing that was paid is lost, run again to go on. Details: {path}")
     return 70

@@ -1,24 +1,43 @@
 """The entry point of the command line. Results go to stdout, everything else to stderr."""
 
-import io
 import sys
+
+from pipeline.system import signals
 
 
 def main() -> None:
     """Run the command line and exit with its code, one of those that README lists."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # for letters that the terminal does not know
-    sys.exit(run())
+    try:
+        signals.hear()
+        from pipeline.cli import streams
+
+        streams.mend()
+        code = run()
+        streams.close()
+    except KeyboardInterrupt as stop:  # while what says it better was loaded, or was saying it
+        code = signals.last_word(stop)
+    signals.leave_at_once(code)
+    sys.exit(code)
 
 
 def run(arguments: list[str] | None = None) -> int:
     """Run one command; return its exit code. Every expected failure is one clear line, a bug a short one and a log."""
-    from pipeline.cli.errors import explain
-    from pipeline.cli.options import app
+    from pipeline.cli.errors import explain, flushed
 
     try:
-        code = app(arguments, prog_name="pipeline", standalone_mode=False)
+        code = _command(sys.argv[1:] if arguments is None else arguments)
     except BaseException as exc:
         return explain(exc)
+    return flushed(code)
+
+
+def _command(arguments: list[str]) -> int:
+    """Run one command. Not by typer's own `main`, which turns signals and closed pipes into codes of its own."""
+    from typer.main import get_command
+
+    from pipeline.cli.options import app
+
+    command = get_command(app)
+    with command.make_context("pipeline", list(arguments)) as context:
+        code = command.invoke(context)
     return code if isinstance(code, int) else 0

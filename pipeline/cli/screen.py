@@ -14,7 +14,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from pipeline.cli.errors import printable, say
+from pipeline.cli.errors import explain, flushed, printable, say
+from pipeline.cli.streams import hurried
 from pipeline.models import OPEN, SETTLED, Kind, State
 from pipeline.results.summary import RunSummary, to_json
 from pipeline.run.options import RunOptions
@@ -36,14 +37,16 @@ class Output(NamedTuple):
 def observing(output: Output) -> Iterator["PlainLines | LiveTable | None"]:
     """Yield the display of a run until the block ends: a table on a terminal, lines elsewhere, none when quiet."""
     if output.quiet:
-        yield None
+        with hurried():
+            yield None
         return
     console = Console(file=sys.stderr, highlight=False)  # rich decides about colour from the terminal and NO_COLOR
-    if console.is_terminal and not console.is_dumb_terminal:
-        with LiveTable(console) as table:
-            yield table
-    else:
-        yield PlainLines(sys.stderr)
+    with hurried():
+        if console.is_terminal and not console.is_dumb_terminal:
+            with LiveTable(console) as table:
+                yield table
+        else:
+            yield PlainLines(sys.stderr)
 
 
 def shown(options: RunOptions, display: "PlainLines | LiveTable | None") -> RunOptions:
@@ -148,10 +151,22 @@ class LiveTable:
         self._live.update(Group(*lines))
 
 
-def show_summary(summary: RunSummary, output: Output) -> None:
-    """Print the outcome of a run; when quiet only the reason for an exit code that is not 0, on stderr."""
+def show_summary(summary: RunSummary, output: Output) -> int:
+    """Print the outcome of a run; return the exit code of the command.
+
+    That is the run's own, or, where it says no more than "done" or "some items are open", that of an output which
+    cannot be written. When quiet only the reason for a code that is not 0 is printed, on stderr.
+    """
+    try:
+        _show_summary(summary, output)
+    except OSError as exc:
+        return summary.exit_code if summary.exit_code > 1 else explain(exc)
+    return flushed(summary.exit_code)
+
+
+def _show_summary(summary: RunSummary, output: Output) -> None:
     if output.as_json:
-        sys.stdout.write(to_json(summary).decode())
+        _write_json(to_json(summary))
     elif not output.quiet:
         _show_table(summary)
     elif summary.exit_code:
@@ -176,7 +191,13 @@ def _show_table(summary: RunSummary) -> None:
 
 def show_json(value: Any) -> None:
     """Print a value as JSON, indented for people."""
-    sys.stdout.write(msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n")
+    _write_json(msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n")
+
+
+def _write_json(data: bytes) -> None:
+    """Write JSON to stdout as it is, in UTF-8: a locale that knows fewer letters would break it."""
+    sys.stdout.flush()
+    sys.stdout.buffer.write(data)
 
 
 def show_rows(rows: Iterable[tuple[str, str]]) -> None:
@@ -193,5 +214,11 @@ def show_lines(lines: Iterable[str]) -> None:
         console.print(Text(printable(line)), soft_wrap=True)
 
 
+class _Pipe(Console):
+    def on_broken_pipe(self) -> None:
+        """Let the command say that nobody reads its output any more; rich would exit with a code of its own."""
+        raise
+
+
 def _stdout() -> Console:
-    return Console(highlight=False)
+    return _Pipe(highlight=False)

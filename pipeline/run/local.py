@@ -26,7 +26,7 @@ from pipeline.endpoints.patsnap.endpoints import endpoints_for
 from pipeline.engine.engine import Engine
 from pipeline.engine.intake import Intake
 from pipeline.engine.parts import Ports
-from pipeline.errors import SpecError
+from pipeline.errors import JournalError, SpecError
 from pipeline.job.as_run import write_as_run
 from pipeline.job.schema import JobSpec
 from pipeline.journal.emergency import ballast, require_room
@@ -45,7 +45,7 @@ from pipeline.run.heartbeat import Heartbeat
 from pipeline.run.interface import Executor
 from pipeline.run.load import Job, load
 from pipeline.run.options import RunOptions
-from pipeline.run.signals import stop_on_signals
+from pipeline.run.signals import Signals
 from pipeline.sources.check import check_sources
 from pipeline.sources.foreign import refuse_foreign
 from pipeline.sources.pictures import read_picture
@@ -80,7 +80,8 @@ class LocalExecutor:
     """The executor of this process; see `interface.Executor`."""
 
     def run(self, job: Job, options: RunOptions) -> RunSummary:
-        """Run a loaded job. Raises SpecError, RunLocked or JournalError."""
+        """Run a loaded job. Raises SpecError, RunLocked, JournalError, or Interrupted when a signal came very early."""
+        options = options.unfailing()
         if options.again is None:
             check_sources(job.spec)
             if foreign := refuse_foreign(job.spec, job.file):
@@ -94,24 +95,40 @@ class LocalExecutor:
         try:
             with (
                 _locked(job, options) as (folder, part),
-                run_log(folder / LOG),
+                run_log(folder / LOG, say=options.say),
                 address(job.spec, folder, options.preparing) as url,
                 tuned(),
+                _beside_a_journal(folder),
             ):
-                return anyio.run(_run, job, options, _Place(folder, url, part))
-        except BaseExceptionGroup as group:
-            raise _first(group) from None
+                signals = Signals(drain_s=job.spec.api.drain_s)
+                return anyio.run(_run, job, options, _Place(folder, url, part, signals))
         finally:
             os.umask(umask)
 
 
+@contextmanager
+def _beside_a_journal(folder: Path) -> Iterator[None]:
+    """Raise the one error of a run; where the system refused something, say that the journal keeps what was paid."""
+    try:
+        yield
+    except (OSError, BaseExceptionGroup) as exc:
+        error = _first(exc) if isinstance(exc, BaseExceptionGroup) else exc
+        if isinstance(error, OSError):
+            error = JournalError(
+                f"{error.filename or folder}: {error.strerror or error}; what was paid is in the journal: mend it and "
+                "run again"
+            )
+        raise error from None
+
+
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """The run directory, the vendor's address and our part of the account, locked and ready."""
+    """The run directory, the vendor's address and our part of the account, locked and ready; signals end its run."""
 
     folder: Path
     base_url: str
     part: Part
+    signals: Signals
 
 
 @contextmanager
@@ -159,13 +176,19 @@ def _limiters(spec: JobSpec, part: Part, say: Callable[[str], None]) -> dict[Kin
 
 
 async def _run(job: Job, options: RunOptions, place: _Place) -> RunSummary:
+    """Run to the end while signals are listened for. Raises Interrupted when one came before anything was begun."""
+    return await place.signals.during(functools.partial(_run_heard, job, options, place))
+
+
+async def _run_heard(job: Job, options: RunOptions, place: _Place) -> RunSummary:
     """Open the journal, work on the items, and write the results; the journal is closed whatever happens."""
     spec, folder, clocks = job.spec, place.folder, Clocks()
     started_at, started = clocks.wall(), clocks.steady()
     as_run, digest = write_as_run(spec)
     records = RecordLines(spec, digest)
     writer = Writer(functools.partial(open_disk, folder, now=started_at))
-    recovered = (await writer.start()).recovered
+    with anyio.CancelScope(shield=True):  # a thread that has begun to open the files must be there to close them
+        recovered = (await writer.start()).recovered
     budgets = {kind: spec.api.budget_of(kind) for kind in PAID}
     journal = Journal(writer, budgets=budgets, duplicates=spec.api.duplicates)
     try:
@@ -204,7 +227,7 @@ async def _work(
         heartbeat = Heartbeat(engine, client, journal, folder=place.folder)
         require_room(place.folder, sum(tally.get(state, 0) for state in WAITING))
         with ballast(place.folder):
-            await _drive(engine, heartbeat, gauges, options, drain_s=spec.api.drain_s)
+            await _drive(engine, heartbeat, gauges, options, place.signals)
     return engine, client.stats
 
 
@@ -232,16 +255,15 @@ def _client(job: Job, options: RunOptions, transport: Transport, part: Part) -> 
     )
 
 
-async def _drive(engine: Engine, heartbeat: Heartbeat, gauges: Gauges, options: RunOptions, *, drain_s: float) -> None:
-    """Run the engine to its end beside the heartbeat and the handling of signals; show the last picture."""
+async def _drive(engine: Engine, heartbeat: Heartbeat, gauges: Gauges, options: RunOptions, signals: Signals) -> None:
+    """Run the engine to its end, or until signals end it, beside the heartbeat; show the last picture."""
 
     def show() -> None:
         if options.observer is not None:
             options.observer.update(gauges.picture())
 
     async with anyio.create_task_group() as around:
-        with anyio.CancelScope() as work:
-            around.start_soon(functools.partial(stop_on_signals, engine, drain_s=drain_s, work=work))
+        with signals.end(engine):
             around.start_soon(heartbeat.run, show)
             await engine.run(limit=options.limit)
         show()

@@ -1,13 +1,16 @@
 """Options of one run."""
 
+import logging
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pipeline.calls.account import Busy
 from pipeline.models import Kind
 from pipeline.run.progress import Observer
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +20,25 @@ class Again:
     folder: Path
     ords: tuple[int, ...]  # the numbers of the items in the journal
     risked: bool  # True when they are in doubt: each may be paid twice
+
+
+class _Unfailing:
+    """A function for somebody to look on; once it has failed it is not called again, for a run is worth more."""
+
+    def __init__(self, function: Callable[..., object]) -> None:
+        self._function = function
+        self._failed = False
+
+    def __call__(self, *arguments: object) -> None:
+        if self._failed:
+            return
+        try:
+            self._function(*arguments)
+        except Exception as exc:
+            self._failed = True
+            _log.warning("display.failed error=%s %s", type(exc).__name__, exc)
+
+    update = __call__  # the face of an Observer
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,3 +67,13 @@ class RunOptions:
         None  # called for every paid call as it leaves, with the loop's time
     )
     environment: Mapping[str, str] = field(default_factory=lambda: os.environ)  # holds the credentials; .env adds to it
+
+    def unfailing(self) -> "RunOptions":
+        """Return the same options with functions that cannot end the run, whatever they raise."""
+        return replace(
+            self,
+            say=_Unfailing(self.say),
+            observer=None if self.observer is None else _Unfailing(self.observer.update),
+            preparing=_Unfailing(self.preparing),
+            on_sent=None if self.on_sent is None else _Unfailing(self.on_sent),
+        )

@@ -1,43 +1,120 @@
-"""Ctrl-C and SIGTERM: the first signal ends the run in good order, the second one at once."""
+"""Ctrl-C, SIGTERM and SIGHUP while a run goes on: the first signal ends it in good order, a second one at once.
 
+SIGHUP is never the second one: a terminal that closes says it twice (the system and the shell), and supervisors send it
+together with SIGTERM.
+"""
+
+import contextlib
 import logging
 import signal
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from typing import TypeVar
 
 import anyio
+import anyio.abc
 
 from pipeline.engine.engine import Engine
 from pipeline.errors import Interrupted
+from pipeline.system.signals import ending, heard, words
 
+_T = TypeVar("_T")
 _log = logging.getLogger(__name__)
 
 
-async def stop_on_signals(engine: Engine, *, drain_s: float, work: anyio.CancelScope) -> None:
-    """Wait for signals until cancelled.
+class Signals:
+    """The signals of one run.
 
-    1. The first signal: begin and search nothing more, let paid searches become tasks; after `drain_s` send nothing.
-    2. The second signal: cancel `work`; creates whose answer is still out are then in doubt.
+    1. Before the engine works nothing is sent: a signal ends the run where it is.
+    2. While it works: the first signal begins and searches nothing more, and lets paid searches become tasks; after
+       `drain_s` nothing is sent. The second one waits for no answer: creates that are out are then in doubt.
+    3. Afterwards the run ends by itself within moments.
     """
+
+    def __init__(self, *, drain_s: float) -> None:
+        self._drain_s = drain_s
+        self._reason: Interrupted | None = None
+        self._begin: anyio.CancelScope | None = None
+        self._work: anyio.CancelScope | None = None
+        self._engine: Engine | None = None
+        self._over = False
+        self._drains: anyio.abc.TaskGroup | None = None
+
+    async def during(self, run: Callable[[], Awaitable[_T]]) -> _T:
+        """Listen while `run` goes on, and return what it returns. Raises Interrupted when it never came to work."""
+        if (number := heard()) is not None:
+            raise _interrupted(number)
+        done: list[_T] = []
+        async with anyio.create_task_group() as around:
+            await around.start(self._listen)
+            with anyio.CancelScope() as self._begin:
+                done.append(await run())
+            around.cancel_scope.cancel()
+        if not done:
+            assert self._reason is not None
+            raise self._reason
+        return done[0]
+
+    @contextlib.contextmanager
+    def end(self, engine: Engine) -> Iterator[None]:
+        """Let signals end this engine, which works inside the block."""
+        with anyio.CancelScope() as work:
+            self._engine, self._work = engine, work
+            if self._reason is not None:
+                self._drain(self._reason)
+            try:
+                yield
+            finally:
+                self._engine, self._over = None, True
+
+    async def _listen(self, *, task_status: anyio.abc.TaskStatus[None]) -> None:
+        if threading.current_thread() is not threading.main_thread():  # the system tells no other thread
+            task_status.started()
+            return
+        async with anyio.create_task_group() as self._drains:
+            try:
+                with _received() as signals:
+                    task_status.started()
+                    async for number in signals:
+                        self._take(number)
+            except NotImplementedError:  # Windows: Ctrl-C arrives as KeyboardInterrupt
+                task_status.started()
+
+    def _take(self, number: signal.Signals) -> None:
+        if self._reason is None:
+            self._reason = _interrupted(number)
+            _log.warning("run.draining signal=%s drain_s=%s", number, self._drain_s)
+            if self._engine is not None:
+                self._drain(self._reason)
+            elif self._begin is not None and not self._over:
+                self._begin.cancel()
+        elif self._work is not None and number.name != "SIGHUP":
+            _log.warning("run.cut_short signal=%s", number)
+            self._work.cancel()
+
+    def _drain(self, reason: Interrupted) -> None:
+        assert self._engine is not None
+        self._engine.drain(reason)
+        if self._drains is not None:
+            self._drains.start_soon(self._stop_calls, self._engine, reason)
+
+    async def _stop_calls(self, engine: Engine, reason: Interrupted) -> None:
+        await anyio.sleep(self._drain_s)
+        engine.stop_calls(reason)
+
+
+@contextlib.contextmanager
+def _received() -> Iterator[AsyncIterator[signal.Signals]]:
+    """Receive the signals that end a command; afterwards their handlers are those of before."""
+    before = {number: signal.getsignal(number) for number in ending()}
     try:
-        receiver = anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM)
-    except NotImplementedError:  # Windows: Ctrl-C arrives as KeyboardInterrupt
-        return
-    async with anyio.create_task_group() as drains:
-        with receiver as signals:
-            count = 0
-            async for number in signals:
-                count += 1
-                if count > 1:
-                    _log.warning("run.cut_short signal=%s", number)
-                    work.cancel()
-                    continue
-                reason = Interrupted(
-                    f"stopped by {signal.Signals(number).name}; run again to go on", signal_number=number
-                )
-                _log.warning("run.draining signal=%s drain_s=%s", number, drain_s)
-                engine.drain(reason)
-                drains.start_soon(_drain, engine, drain_s, reason)
+        with anyio.open_signal_receiver(*before) as signals:
+            yield signals
+    finally:
+        for number, handler in before.items():
+            if handler is not None:
+                signal.signal(number, handler)
 
 
-async def _drain(engine: Engine, drain_s: float, reason: Interrupted) -> None:
-    await anyio.sleep(drain_s)
-    engine.stop_calls(reason)
+def _interrupted(number: int) -> Interrupted:
+    return Interrupted(words(number), signal_number=number)

@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -33,10 +33,19 @@ class _JsonLine(logging.Formatter):
 
 
 @contextmanager
-def run_log(path: Path) -> Iterator[None]:
-    """Write this package's events to `path` until the block ends, and nowhere else."""
-    handler = _File(path, encoding="utf-8")
-    path.chmod(0o600)
+def run_log(path: Path, *, say: Callable[[str], None] = lambda _: None) -> Iterator[None]:
+    """Write this package's events to `path` until the block ends, and nowhere else.
+
+    A file that cannot be written is told to `say`, and the block goes on without it.
+    """
+    handler: logging.Handler
+    try:
+        path.touch(mode=0o600)
+        path.chmod(0o600)
+        handler = _File(path, encoding="utf-8")
+    except OSError as exc:
+        say(f"note: {path} cannot be written ({exc.strerror or exc}); the run goes on without a log")
+        handler = logging.NullHandler()
     handler.addFilter(_Masked())
     handler.setFormatter(_JsonLine())
     logger = logging.getLogger("pipeline")

@@ -9,6 +9,7 @@ from pipeline.cli.asking import ask
 from pipeline.cli.errors import explain, printable, say
 from pipeline.errors import JournalError, SpecError
 from pipeline.system.masking import hide
+from pipeline.system.signals import Stop
 
 
 @pytest.mark.parametrize(
@@ -21,9 +22,14 @@ from pipeline.system.masking import hide
         pytest.param(KeyboardInterrupt(), 130, "stopped; run again to go on\n", id="Ctrl-C"),
         pytest.param(BrokenPipeError(), 141, "", id="closed pipe"),
         pytest.param(
-            PermissionError(13, "Permission denied", "x"), 5, "x: Permission denied; what was paid", id="file"
+            PermissionError(13, "Permission denied", "x"), 5, "x: Permission denied; mend it and run again", id="file"
         ),
-        pytest.param(OSError("no number"), 5, "the output: no number; what was paid is in the journal", id="output"),
+        pytest.param(OSError("no number"), 5, "the output cannot be written: no number; send it", id="output"),
+        pytest.param(
+            OSError(9, "Bad file descriptor"), 5, "the output cannot be written: stdout is closed", id="closed"
+        ),
+        pytest.param(FileNotFoundError(2, "No such file"), 5, "the current folder is not there any more", id="folder"),
+        pytest.param(Stop(1), 129, "stopped by SIGHUP; run again to go on\n", id="SIGHUP"),
         pytest.param(
             sqlite3.OperationalError("locked"), 5, "the journal cannot be read or written: locked", id="SQLite"
         ),

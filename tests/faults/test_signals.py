@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM, once and twice, at the five moments that differ: nothing is lost, the exit code is right."""
+"""Ctrl-C, SIGTERM and SIGHUP at the five moments that differ: nothing is lost, the exit code is right."""
 
 import signal
 from pathlib import Path
@@ -103,7 +103,9 @@ MOMENTS = {
     "intake": Moment(WHILE_A_BATCH_IS_READ),
 }
 WAYS = [(number, twice) for number in (signal.SIGINT, signal.SIGTERM) for twice in (False, True)]
-SHORT = {("search", WAYS[0]), ("create", WAYS[3]), ("commit", WAYS[0])}
+CLOSED = (signal.SIGHUP, False)
+WAYS.append(CLOSED)
+SHORT = {("search", WAYS[0]), ("create", WAYS[3]), ("commit", WAYS[0]), ("create", CLOSED)}
 
 
 @pytest.mark.parametrize(

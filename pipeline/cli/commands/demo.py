@@ -18,10 +18,10 @@ def demo_command(output: Output, *, new: bool) -> int:
     job = load(path, overrides=[f"root={pictures}", "output.dir=runs"])
     with observing(output) as display:
         summary = LocalExecutor().run(job, shown(RunOptions(new=new), display))
-    show_summary(summary, output)
-    if summary.items["settled"]:
+    code = show_summary(summary, output)
+    if summary.items["settled"] and not output.quiet:
         show_lines([score_against_truth(_first_hits(Path(summary.results).parent), resource("truth.json"))])
-    return summary.exit_code
+    return code
 
 
 def _first_hits(folder: Path) -> Iterator[tuple[str, str]]:

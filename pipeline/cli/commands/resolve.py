@@ -42,9 +42,10 @@ def resolve_command(
         refuse_unseen(place, disk.db, [decision.id for decision in decisions])
         done = resolve(disk, decisions, place.records)
         rest = f"{len(done):,} decided, {counts(disk.db).get(State.IN_DOUBT, 0):,} still in doubt"
-        show_lines([*done, f"{rest}; `pipeline run` goes on with the job"])
-        if remark := try_refresh(place, disk.db):
-            say(remark)
+        remark = try_refresh(place, disk.db)
+    show_lines([*done, f"{rest}; `pipeline run` goes on with the job"])
+    if remark:
+        say(remark)
     return 0
 
 

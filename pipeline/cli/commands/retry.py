@@ -31,5 +31,4 @@ def retry_command(
     with observing(output) as display:
         options = replace(shown(options, display), again=selection.again(run))
         summary = LocalExecutor().run(job, options)
-    show_summary(summary, output)
-    return summary.exit_code
+    return show_summary(summary, output)

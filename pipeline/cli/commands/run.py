@@ -23,8 +23,7 @@ def run_command(path: Path, overrides: list[str], options: RunOptions, output: O
         _ask(job, options)
     with observing(output) as display:
         summary = LocalExecutor().run(job, shown(options, display))
-    show_summary(summary, output)
-    return summary.exit_code
+    return show_summary(summary, output)
 
 
 def _ask(job: Job, options: RunOptions) -> None:

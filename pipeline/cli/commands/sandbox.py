@@ -30,9 +30,9 @@ def sandbox_command(*, port: int, faults: str, denied: str, omitted: str, **othe
     except ValueError as exc:
         raise SpecError(str(exc)) from None
     ended = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: ended.set())
     with SandboxServer(settings, port=port) as server:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: ended.set())
         print(server.url, flush=True)
         say(
             "The sandbox is up. In a job file: base_url: "
