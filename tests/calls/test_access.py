@@ -8,8 +8,9 @@ import pytest
 from pipeline.calls.access import RENEW_AT, Access
 from pipeline.endpoints.patsnap.credentials import Credentials
 from pipeline.endpoints.patsnap.oauth import Token
-from pipeline.errors import CallError, RunPaused, RunStopped
+from pipeline.errors import CallError, RunPaused, RunStopped, TryAgain
 from pipeline.models import Kind
+from pipeline.system.masking import masked
 from tests.support.clients import API_KEY, CLIENT, FakeMeter, client_at, search
 from tests.support.fixtures import Start
 
@@ -145,7 +146,7 @@ async def test_a_refused_api_key_stops_the_run_at_once() -> None:
     assert caught.value.exit_code == 3
 
 
-@pytest.mark.parametrize("ends_with", [RunPaused, RunStopped])
+@pytest.mark.parametrize("ends_with", [RunPaused, RunStopped, TryAgain])
 async def test_callers_who_wait_for_a_token_share_its_failure(ends_with: type[CallError]) -> None:
     """A vendor that is down was asked four times for each waiting call before the run could end."""
     desk = Desk()
@@ -164,6 +165,27 @@ async def test_callers_who_wait_for_a_token_share_its_failure(ends_with: type[Ca
     assert desk.asked == 1
     assert {(failure.message, failure.code) for failure in failures} == {("no access token", "x")}
     assert len({id(failure) for failure in failures}) == 100  # each may be marked with its own request
+
+
+async def test_after_a_failure_that_may_pass_the_next_caller_asks_for_a_token_again() -> None:
+    desk = Desk()
+    desk.failure = lambda: TryAgain("not reached", code="not_sent", sent=False)
+    access = desk.access()
+    with pytest.raises(TryAgain):
+        await access.ready()
+    desk.failure = None
+    await access.ready()
+    assert (desk.asked, access.bearer) == (2, "token-2")
+
+
+async def test_a_token_is_masked_wherever_it_is_said_from_the_moment_it_came() -> None:
+    desk = Desk()
+
+    async def fetch() -> Token:
+        return Token("canary-of-an-access-token", 1800.0)
+
+    await Access(CLIENT, fetch=fetch, clock=lambda: desk.now).ready()
+    assert "canary" not in masked("the vendor says: canary-of-an-access-token is not valid")
 
 
 # --- against the sandbox ---

@@ -298,6 +298,16 @@ def test_seconds_asleep_are_not_clean_seconds() -> None:
     assert rate.rate == pytest.approx(90.0)
 
 
+def test_a_limiter_that_slept_keeps_the_rate_it_was_slowed_to() -> None:
+    now = [0.0]
+    limiter = Limiter(100, clock=lambda: now[0])
+    limiter.slow_down()
+    now[0] = 3600.0
+    limiter.start_evenly()
+    limiter.answered()
+    assert limiter.rate == pytest.approx(90.0)
+
+
 def test_above_the_rate_that_was_refused_last_it_feels_its_way() -> None:
     """By a twentieth of itself, not of the limit: an account that allows a tenth would be overshot by half."""
     rate = AdaptiveRate(100)

@@ -148,6 +148,38 @@ async def test_limit_begins_so_many_items_and_the_next_run_goes_on(limit: int, t
     assert list(states(tmp_path).values()) == [State.TASKED] * 20
 
 
+async def test_no_more_items_are_in_flight_than_the_system_allows_whatever_the_job_says(tmp_path: Path) -> None:
+    vendor = FakeVendor(pause=step)
+    async with open_journal(tmp_path) as journal:
+        spec = job(tmp_path, api={"max_in_flight": 50})
+        await (await engine_of(spec, journal, vendor, many(12), most=2)).run()
+    assert vendor.most_under_way == 2
+    assert set(states(tmp_path).values()) == {State.TASKED}
+
+
+async def test_only_four_pictures_are_read_at_once_however_many_items_are_begun(tmp_path: Path) -> None:
+    """Each may hold 100 million pixels."""
+    at_once = most = 0
+    counting, fifth = threading.Lock(), threading.Event()
+
+    class Files(dict[str, Picture]):
+        def __missing__(self, name: str) -> Picture:
+            nonlocal at_once, most
+            with counting:
+                at_once += 1
+                most = max(most, at_once)
+                if at_once > 4:
+                    fifth.set()
+            fifth.wait(0.1)  # for one too many
+            with counting:
+                at_once -= 1
+            return PICTURE
+
+    items = [item(n, source=f"{n}.jpg", local=True) for n in range(1, 7)]
+    await run_engine(tmp_path, FakeVendor(), items, pictures=Files({"another.jpg": PICTURE}))
+    assert 1 <= most <= 4
+
+
 async def test_broken_journal_ends_the_run_and_nothing_more_is_sent(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -171,6 +203,7 @@ async def test_broken_journal_ends_the_run_and_nothing_more_is_sent(
             await engine.run()
     assert len(sent_at_failure) == 1
     assert len(vendor.sent) <= sent_at_failure[0] + 3  # those whose intent was durable already
+    assert vendor.stopped == set(Kind)  # nobody goes on waiting for a retry, or for the day's limit
     # What was made and could not be recorded is kept beside the journal.
     kept = [line for path in tmp_path.glob("emergency-*.jsonl") for line in path.read_bytes().splitlines()]
     assert {task for _, task in vendor.executed} <= {

@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.engine.meter import ItemMeter
 from pipeline.engine.parts import Ports
-from pipeline.errors import Code, ItemRefused
+from pipeline.errors import Code, ItemRefused, RunPaused
 from pipeline.journal.journal import Journal
 from pipeline.models import EXPIRY_MARGIN_S, HITS_LIFE_S, Calls, Kind, State, Work
 from tests.support.fakes import (
@@ -64,6 +64,28 @@ async def test_create_is_counted_and_its_intent_durable_before_it_is_sent(tmp_pa
         meter.sent(CREATE)
         assert (meter.has_sent, meter.sent_at, work.calls) == (True, NOW, Calls(create=1))
         assert journal.budget.calls[CREATE].sent == 1
+
+
+async def test_create_that_the_budget_forbids_has_no_intent(tmp_path: Path) -> None:
+    """A kill in that moment must not put in doubt what could never be sent."""
+    async with open_journal(tmp_path, budgets={CREATE: 0}) as journal:
+        await admitted(journal, 1)
+        with pytest.raises(RunPaused):
+            await meter_of(work_of(1, hits=hits()), journal, tmp_path, Clock()).before(CREATE, "asked")
+        await written(journal)
+        assert rows(tmp_path, "state, intent") == [(State.PENDING, None)]
+
+
+async def test_attempt_that_reserved_nothing_gives_nothing_back(tmp_path: Path) -> None:
+    """The second one of a call finds nobody to connect to, say, before it comes to its reservation."""
+    async with open_journal(tmp_path) as journal:
+        await admitted(journal, 1)
+        meter = meter_of(work_of(1), journal, tmp_path, Clock())
+        await journal.budget.reserve(SEARCH)  # another item's
+        await meter.before(SEARCH, "asked")
+        for _ in range(3):
+            meter.not_executed(SEARCH, sent=False)
+        assert journal.budget.calls[SEARCH].used == 1
 
 
 @pytest.mark.parametrize("sent", [False, True], ids=["not sent", "sent"])
@@ -144,6 +166,7 @@ async def test_calls_are_refused_once_the_links_they_depend_on_are_about_to_expi
             with pytest.raises(ItemRefused) as caught:
                 meter.sent(SEARCH)
             assert (caught.value.code, caught.value.sent, caught.value.request_id) == (Code.EXPIRED, False, "asked")
+        assert (meter.has_sent, journal.budget.calls[SEARCH].sent) == (False, 0)
         with pytest.raises(ItemRefused):
             await meter.before(SEARCH, "asked again")
         await meter.before(UPLOAD, "an upload depends on nothing")

@@ -16,6 +16,7 @@ from tests.support.fakes import (
     NOW,
     FakeVendor,
     admitted,
+    dead_copy,
     engine_of,
     hits,
     item,
@@ -121,6 +122,48 @@ async def test_hits_that_grow_too_old_while_the_create_waits_are_searched_once_m
         assert await look(journal, lambda disk: counts(disk.db)) == {state: 1}
     assert order(vendor, Kind.SEARCH) == [url(1)]
     assert len(order(vendor, Kind.CREATE)) == (state is State.TASKED)
+
+
+@pytest.mark.anyio
+async def test_hits_that_replace_those_that_grew_too_old_survive_a_kill(tmp_path: Path) -> None:
+    class Slow(FakeVendor):
+        async def arriving(self, kind: Kind) -> None:
+            if kind is Kind.CREATE and Kind.SEARCH not in dict(self.sent):
+                self.now += HITS_LIFE_S
+
+        async def answering(self, kind: Kind, where: str) -> None:
+            if kind is Kind.CREATE:
+                dead_copy(tmp_path / "run", tmp_path / "dead")
+
+    vendor = Slow()
+    async with open_journal(tmp_path / "run") as journal:
+        await admitted(journal, 1)
+        await searched(journal, 1, hours_ago=1.0)
+        await run_all(tmp_path, vendor, journal, 1)
+    async with open_journal(tmp_path / "dead", duplicates=1) as journal:
+        [work] = await journal.waiting.take_doubtful(after=0, generation=1, now=vendor.now)
+    assert work.hits is not None
+    assert work.hits.at == vendor.now
+
+
+@pytest.mark.anyio
+async def test_an_item_whose_work_began_is_not_begun_again_when_the_rest_is_read(tmp_path: Path) -> None:
+    """It still looks like one that waits: all that is known of it is its upload."""
+    last_was_searched = anyio.Event()
+
+    async def answering(kind: Kind, where: str) -> None:
+        if kind is Kind.SEARCH:
+            last_was_searched.set() if where == url(2) else await last_was_searched.wait()
+
+    vendor = FakeVendor(pause=answering)
+    spec = job(tmp_path, upload={"public": True}, api={"max_in_flight": 3})
+    items = [item(1, source="a.jpg", local=True), item(2)]
+    async with open_journal(tmp_path / "run") as journal:
+        await journal.admit(items, generation=1, accept_changes=False)
+        journal.steps.uploaded(work_of(1), Upload("https://up.example/1", NOW + 3 * HOUR_S), "0" * 64)
+        with anyio.fail_after(60):
+            await (await engine_of(spec, journal, vendor, items)).run()
+    assert sorted(order(vendor, Kind.SEARCH)) == [url(2), "https://up.example/1"]
 
 
 @pytest.mark.anyio

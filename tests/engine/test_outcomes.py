@@ -6,19 +6,25 @@ from typing import Any
 import pytest
 
 from pipeline.errors import InDoubt, ItemRefused, RunPaused, TryAgain
+from pipeline.journal.sql.items import counts
 from pipeline.journal.storage import connect
 from pipeline.models import HITS_LIFE_S, Kind, State
 from tests.support import fakes
-from tests.support.fakes import FakeVendor, Lost, engine_of, item, open_journal, states, url
+from tests.support.fakes import FakeVendor, Lost, engine_of, item, look, open_journal, states, url
 
 CREATE = Kind.CREATE
 
 
-async def _run(folder: Path, fake: FakeVendor, *, duplicates: int = 10, images: int = 2, **api: Any) -> None:
+async def _run(
+    folder: Path, fake: FakeVendor, *, duplicates: int = 10, images: int = 2, limit: int | None = None, **api: Any
+) -> None:
+    """Run a job's items, or go on where an earlier run ended; the engine's counts must be the journal's."""
     spec = fakes.job(folder, images=images, api={"max_in_flight": 1, **api})
     async with open_journal(folder / "run", duplicates=duplicates) as journal:
         engine = await engine_of(spec, journal, fake, [item(n) for n in range(1, images + 1)])
-        await engine.run()
+        await engine.run(limit=limit)
+        counted = await look(journal, lambda disk: counts(disk.db))
+        assert {state: count for state, count in engine.items().items() if count} == counted
 
 
 @pytest.mark.anyio
@@ -110,6 +116,15 @@ async def test_a_retry_is_reserved_on_disk_before_its_create_is_sent(tmp_path: P
 
     await _run(tmp_path, FakeVendor({(CREATE, url(1)): [Lost()]}, pause=watch), images=1)
     assert seen == [0, 1]
+
+
+@pytest.mark.anyio
+async def test_second_creates_count_against_the_limit_of_a_run_like_any_other_item(tmp_path: Path) -> None:
+    lost = FakeVendor({(CREATE, url(1)): [Lost()], (CREATE, url(2)): [Lost()]})
+    await _run(tmp_path, lost, duplicates=0)
+    again = FakeVendor()
+    await _run(tmp_path, again, images=3, limit=2)
+    assert [picture for kind, picture in again.sent if kind is CREATE] == [url(3), url(1)]
 
 
 @pytest.mark.anyio

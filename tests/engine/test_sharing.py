@@ -26,11 +26,18 @@ def counted(vendor: FakeVendor) -> tuple[int, int, int]:
     return sent.count(Kind.UPLOAD), sent.count(Kind.SEARCH), sent.count(Kind.CREATE)
 
 
-async def run(folder: Path, vendor: FakeVendor, items: list[Item], files: dict[str, Any], generation: int = 1) -> None:
+async def run(
+    folder: Path,
+    vendor: FakeVendor,
+    items: list[Item],
+    files: dict[str, Any],
+    generation: int = 1,
+    limit: int | None = None,
+) -> None:
     async with open_journal(folder) as journal:
         await journal.requeue_failed()
         engine = await engine_of(job(folder), journal, vendor, items, pictures=files, generation=generation)
-        await engine.run()
+        await engine.run(limit=limit)
 
 
 async def test_copies_of_a_file_cost_one_upload_one_search_and_one_task(tmp_path: Path) -> None:
@@ -54,6 +61,14 @@ async def test_copies_that_changed_since_they_were_found_are_searched_themselves
         "2.jpg": (picture(b"new").sha256, None),
         "4.jpg": (picture(b"new").sha256, "2.jpg"),
     }
+
+
+async def test_copies_that_changed_count_against_the_limit_of_a_run_like_any_other_item(tmp_path: Path) -> None:
+    vendor = FakeVendor()
+    items = [copy(f"{n}.jpg", f"{n}.jpg") for n in range(1, 5)]
+    files = {"1.jpg": picture(b"a")} | {f"{n}.jpg": picture(b"new %d" % n) for n in (2, 3, 4)}
+    await run(tmp_path, vendor, items, files, limit=2)
+    assert counted(vendor) == (2, 2, 2)
 
 
 async def test_copy_is_searched_itself_when_the_first_file_changed(tmp_path: Path) -> None:

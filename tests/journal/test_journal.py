@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import JournalError
-from pipeline.models import Kind, Problem, State
+from pipeline.models import PAID, Kind, Problem, State
 from tests.support.fakes import (
     NOW,
     admitted,
@@ -79,6 +79,21 @@ async def test_what_is_remembered_is_recalled_after_a_death(tmp_path: Path) -> N
             "admitted": "print",
             "never": None,
         }
+
+
+async def test_once_writing_has_failed_no_call_leaves_though_it_was_reserved(
+    tmp_path: Path, broken: AsyncExitStack
+) -> None:
+    """A paid answer could not be kept any more; the last look is the one right before the first byte."""
+    journal = await broken.enter_async_context(open_journal(tmp_path))
+    for kind in PAID:
+        await journal.budget.reserve(kind)
+    with pytest.raises(JournalError):
+        await journal.steps.settle(work_of(77), State.NO_HITS, b"{}\n", None)
+    for kind in PAID:
+        with pytest.raises(JournalError):
+            journal.budget.sent(kind)
+        assert journal.budget.calls[kind].sent == 0
 
 
 async def test_failed_journal_is_closed_all_the_same(tmp_path: Path, broken: AsyncExitStack) -> None:

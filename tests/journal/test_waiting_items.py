@@ -1,11 +1,14 @@
 """Waiting items, with the hits that are paid for them as long as these can be used."""
 
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
 
 from pipeline.journal import waiting_items
-from pipeline.models import EXPIRY_MARGIN_S, HITS_LIFE_S, Calls, State
+from pipeline.journal.journal import Journal
+from pipeline.journal.storage import SPOOL
+from pipeline.models import EXPIRY_MARGIN_S, HITS_LIFE_S, Calls, State, Task, Work
 from tests.support.fakes import (
     NOW,
     admitted,
@@ -61,6 +64,41 @@ async def test_hits_that_a_power_loss_took_are_searched_again(loss: str, tmp_pat
         (work,) = await journal.waiting.take(State.SEARCHED, after=0, generation=1, now=NOW)
         assert work.hits is None
         assert len(await journal.waiting.take(State.PENDING, after=0, generation=1, now=NOW)) == 1
+
+
+async def _settled(journal: Journal, work: Work) -> None:
+    await journal.steps.intend(work, hits(), request_id="asked", at=NOW)
+    await journal.steps.settle(work, State.TASKED, b'{"item":"SKU-1"}\n', Task("t-1", NOW))
+
+
+async def _forgotten(journal: Journal, work: Work) -> None:
+    journal.steps.forget(work)
+
+
+async def _nothing(journal: Journal, work: Work) -> None:
+    pass
+
+
+@pytest.mark.parametrize(
+    ("then", "later_s", "left"),
+    [
+        pytest.param(_settled, 0, 0, id="settled"),
+        pytest.param(_forgotten, 0, 0, id="forgotten"),
+        pytest.param(_nothing, HITS_LIFE_S, 0, id="too old"),
+        pytest.param(_nothing, 0, 1, id="still needed"),
+    ],
+)
+async def test_hits_leave_the_disk_with_the_last_item_that_needs_them(
+    then: Callable[[Journal, Work], Awaitable[None]], later_s: float, left: int, tmp_path: Path
+) -> None:
+    async with open_journal(tmp_path) as journal:
+        await admitted(journal, 1)
+        journal.steps.put_back(work_of(1), hits())
+    async with open_journal(tmp_path) as journal:
+        [work] = await journal.waiting.take(State.SEARCHED, after=0, generation=1, now=NOW + later_s)
+        await then(journal, work)
+        await look(journal, lambda disk: None)
+        assert len(list((tmp_path / SPOOL).iterdir())) == left
 
 
 async def test_work_is_taken_in_batches_in_the_jobs_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

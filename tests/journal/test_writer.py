@@ -18,7 +18,8 @@ from anyio.abc import TaskGroup
 from pipeline.errors import JournalError
 from pipeline.journal.sql.admission import admit
 from pipeline.journal.steps import Settlement, advance
-from pipeline.journal.storage import RESULTS, Disk, connect, open_disk
+from pipeline.journal.storage import CLEAN, RESULTS, Disk, connect, open_disk, reading_only
+from pipeline.journal.tail_check import CHECK
 from pipeline.journal.writer import Writer
 from pipeline.models import Calls, State
 from tests.support.fakes import NOW, assert_index_matches, item, records, states
@@ -305,6 +306,29 @@ async def test_first_failure_is_final_and_nothing_after_it_is_acknowledged(
     assert later.value.exit_code == 5
     assert states(tmp_path) == {"SKU-1": State.NO_HITS} | {f"SKU-{n}": State.PENDING for n in (2, 3, 4, 5, 6)}
     assert records(tmp_path)[0] == {"item": "SKU-1"}
+    # The next start looks whether the journal is whole, and believes lines beyond it only by their check.
+    with reading_only(tmp_path) as db:
+        assert db.meta(CLEAN) == "0"
+    assert (tmp_path / CHECK).exists()
+
+
+async def test_the_first_failure_is_the_one_that_is_named_also_when_the_journal_cannot_be_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(fd: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    def not_closed(self: Watched) -> None:
+        self.inner.close()
+        raise sqlite3.OperationalError("unable to close")
+
+    async with writing(tmp_path, items=1) as writer:
+        monkeypatch.setattr(os, "fdatasync", full)
+        monkeypatch.setattr(Watched, "close", not_closed)
+        with pytest.raises(JournalError, match="the disk is full"):
+            await settle(writer, 1)
+        with pytest.raises(JournalError, match="the disk is full"):
+            await writer.close()
 
 
 async def test_disk_is_not_asked_again_after_a_failed_sync(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

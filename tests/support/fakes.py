@@ -261,11 +261,12 @@ async def engine_of(
     *,
     pictures: Mapping[str, Picture] | None = None,
     generation: int = 1,
+    most: int = 10_000,
 ) -> Engine:
-    """An engine over these items, none of them in yet."""
+    """An engine over these items, none of them in yet; `most` is what the system allows at once."""
     intake = Intake(items, journal, generation=generation, fingerprint=f"print-{generation}")
     read = (pictures or {}).__getitem__
-    ports = Ports(spec, endpoints_of(spec), vendor, journal, read, now=lambda: vendor.now)
+    ports = Ports(spec, endpoints_of(spec), vendor, journal, read, now=lambda: vendor.now, most=most)
     return Engine(ports, intake, RecordLines(spec, "0" * 64), tally=await journal.begin())
 
 
