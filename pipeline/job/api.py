@@ -222,6 +222,11 @@ class ApiSpec(Strict):
         row = row_of_recorded(code, self.table)
         return row is not None and row.about_picture
 
+    def is_daily(self, code: str) -> bool:
+        """Return True if this code says that the account's limit for the day is reached."""
+        row = row_of_recorded(code, self.table)
+        return row is not None and row.daily
+
     def warnings(self) -> list[str]:
         """List what is allowed but probably not meant."""
         short = [

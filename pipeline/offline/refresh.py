@@ -19,7 +19,7 @@ from pipeline.results.reading import OPEN, read_line
 from pipeline.results.summary import Figures, RunSummary, build_summary, exit_of, item_counts, said_in, to_json
 from pipeline.run.directory import REPORT, SUMMARY
 from pipeline.run.embedded_sandbox import hit_picture
-from pipeline.run.end import write_report_page
+from pipeline.run.end import first_of, write_report_page
 from pipeline.system.clock import iso
 from pipeline.system.files import write_whole
 from pipeline.system.wording import count, listed
@@ -101,8 +101,8 @@ def _last_summary(place: Place, db: Database, items: dict[str, int]) -> RunSumma
 
 
 def _summary_of_journal(place: Place, db: Database, items: dict[str, int]) -> RunSummary:
-    first_open = next((problem for _, _, problem in open_items(db, after=0, limit=1)), None)
-    exit_code, exit_reason = exit_of(None, items, first_open, limited=False)
+    first_open, todo = first_of(open_items(db, after=0, limit=1), place.folder, place.spec)
+    exit_code, exit_reason = exit_of(None, items, first_open, limited=False, todo=todo)
     now = iso(time.time())
     figures = Figures(
         started_at=db.meta("started_at") or now,

@@ -8,15 +8,18 @@ from pathlib import Path
 
 import msgspec
 
-from pipeline.errors import JournalError
+from pipeline.errors import JournalError, SpecError
+from pipeline.job.api import ApiSpec
+from pipeline.job.load import load_job
 from pipeline.journal.sql.calls import counted
 from pipeline.journal.sql.forecast import expiries
 from pipeline.journal.sql.items import in_view, open_items
 from pipeline.journal.storage import JOURNAL, RESULTS, reading_only
 from pipeline.journal.verify import verify
 from pipeline.models import OPEN, Problem, State, Work
+from pipeline.results.advice import about_not_started, todo_for
 from pipeline.results.summary import item_counts
-from pipeline.run.directory import SUMMARY, is_locked
+from pipeline.run.directory import SPEC, SUMMARY, is_locked
 from pipeline.system.clock import iso
 from pipeline.system.wording import count
 
@@ -35,6 +38,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     expiring_within_hour: dict[str, int]  # by kind of thing
     open_items: list[str]  # the first ones, a sentence each: what is wrong and what to do
     open_not_shown: int  # open items beyond those
+    not_started: str  # what to do about items that were not started; empty when there are none, or a run is under way
 
 
 def read_status(folder: Path) -> Status:
@@ -45,6 +49,8 @@ def read_status(folder: Path) -> Status:
         known = Counter(counts)
         unfinished = 0 if running else known.pop(State.CREATING, 0)  # the next start notes them as in doubt
         known[State.IN_DOUBT] += unfinished
+        items = item_counts(known, removed=removed)
+        api = _api(folder)
         ends = expiries(db, now=time.time())
         open_ = open_items(db, after=0, limit=SHOWN)
         now = "running" if running else _last_end(folder, db.meta("started_at") or "") + _unfinished(unfinished)
@@ -52,11 +58,12 @@ def read_status(folder: Path) -> Status:
             run=str(folder),
             running=running,
             now=now,
-            items=item_counts(known, removed=removed),
+            items=items,
             calls={kind.value: sent for kind, (_, sent) in counted(db).items()},
             expires={what: iso(end.first) for what, end in ends.items()},
             expiring_within_hour={what: end.within_hour for what, end in ends.items()},
-            open_items=[_item(folder, work, state, problem) for work, state, problem in open_],
+            open_items=[_item(folder, work, state, problem, api) for work, state, problem in open_],
+            not_started=_not_started(folder, api) if items["not_started"] and not running else "",
             open_not_shown=sum(known.get(state, 0) for state in OPEN) - len(open_),
         )
 
@@ -83,29 +90,29 @@ def _repair(folder: Path) -> str:
     return f"`pipeline repair {shlex.quote(str(folder))}`"
 
 
-def _item(folder: Path, work: Work, state: State, problem: Problem) -> str:
+def _item(folder: Path, work: Work, state: State, problem: Problem, api: ApiSpec) -> str:
     word = state.word.replace("_", " ")
     # The vendor finds a create by its request id, and a person needs the vendor's answer to decide.
     asked = f" (request id {problem.request_id})" if state is State.IN_DOUBT and problem.request_id else ""
-    todo = _todo(folder, work, state, problem)
+    todo = todo_for(work.item, state, problem, run=folder, about_picture=api.is_about_picture)
     return f"{word}: {work.item.id} ({work.item.source}): {problem.message}{asked}. To do: {todo}"
 
 
-def _todo(folder: Path, work: Work, state: State, problem: Problem) -> str:
-    """Say what to do about an open item: a command to type, where one helps."""
-    run, item = shlex.quote(str(folder)), shlex.quote(work.item.id)
-    if state is State.IN_DOUBT:
-        resolve = f"pipeline resolve {run}"
-        return (
-            f"ask the vendor, then `{resolve} --created {item} TASK`, `{resolve} --not-created {item}`, or risk paying "
-            f"twice with `{resolve} --retry {item}`"
-        )
-    if problem.stage == "read":
-        return f"mend it ({work.item.origin}), then `pipeline run` the job file"
-    if state is State.EXPIRED or problem.retryable:
-        return "`pipeline run` the job file"
-    retry = f"pipeline retry {run} --only failed --code {shlex.quote(problem.code)}"
-    return f"`pipeline run` leaves it as it is; to pay for it once more: `{retry}`"
+def _api(folder: Path) -> ApiSpec:
+    """Read how the vendor is called by the job as it was run; the defaults where nobody can read that."""
+    try:
+        return load_job(folder / SPEC, as_run=True).api
+    except (SpecError, OSError):
+        return ApiSpec()
+
+
+def _not_started(folder: Path, api: ApiSpec) -> str:
+    """Say what to do about items that were not started, by what ended the last run."""
+    try:
+        ended_by = str(json.loads((folder / SUMMARY).read_text(encoding="utf-8")).get("ended_by", ""))
+    except (OSError, ValueError, AttributeError):
+        ended_by = ""
+    return about_not_started(ended_by, daily=api.is_daily(ended_by))
 
 
 def _unfinished(creates: int) -> str:

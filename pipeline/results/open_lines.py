@@ -6,6 +6,7 @@ from pathlib import Path
 from pipeline.journal.paid_hits import open_with_hits
 from pipeline.journal.sql.database import Database
 from pipeline.journal.storage import SPOOL
+from pipeline.results.advice import todo_for
 from pipeline.results.reading import OPEN
 from pipeline.results.record import RecordLines
 from pipeline.system.files import ascii_line, write_whole
@@ -18,4 +19,5 @@ def write_open(folder: Path, db: Database, records: RecordLines) -> None:
 
 def _lines(folder: Path, db: Database, records: RecordLines) -> Iterator[bytes]:
     for work, state, problem, hits_lost in open_with_hits(db, folder / SPOOL):
-        yield ascii_line(records.open(work, state, problem, hits_lost=hits_lost))
+        todo = todo_for(work.item, state, problem, run=folder, about_picture=records.spec.api.is_about_picture)
+        yield ascii_line(records.open(work, state, problem, hits_lost=hits_lost, todo=todo))

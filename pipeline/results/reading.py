@@ -88,6 +88,7 @@ class RecordView(msgspec.Struct, frozen=True, kw_only=True):
     task: TaskView | None = None
     calls: Calls = msgspec.field(default_factory=Calls)  # HTTP attempts spent on this item
     error: ErrorView | None = None  # in open.jsonl alone
+    todo: str = ""  # in open.jsonl alone: what to do about it
     same_as: str | None = None  # the item whose picture, search and task this one shares
     hits_lost: bool = False  # True when the hits of an open item, or of a task that a person found, are gone
     raw_hits: msgspec.Raw = msgspec.field(name="hits", default=msgspec.Raw(b"[]"))

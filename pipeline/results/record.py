@@ -81,6 +81,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     task: TaskPart | None
     calls: Calls
     error: Problem | None = None  # in open.jsonl alone
+    todo: str = ""  # in open.jsonl alone: what to do about it
     same_as: str | None = None  # the item whose picture, search and task this one shares
     hits_lost: bool = False  # the hits of an open item, or of a task found by a person, are gone here
     hits: msgspec.Raw = msgspec.Raw(b"[]")
@@ -146,13 +147,14 @@ class RecordLines:
         head = self._head(work, State.TASKED, search=search, task=part, error=None)
         return _encode(msgspec.structs.replace(head, hits_lost=True), _NO_HITS)
 
-    def open(self, work: Work, state: State, problem: Problem, *, hits_lost: bool = False) -> bytes:
+    def open(self, work: Work, state: State, problem: Problem, *, hits_lost: bool = False, todo: str = "") -> bytes:
         """Return the line of an open item, with its search and the hits that are paid; with `hits_lost` these are gone.
 
         Whoever decides about the item looks at the hits first, so they are in the line as in that of a settled one.
         """
         search = self._search(work.hits) if work.hits else None
         head = self._head(work, state, search=search, task=None, error=problem)
+        head = msgspec.structs.replace(head, todo=todo)
         if work.hits is None:
             return _encode(head, _NO_HITS)
         if hits_lost:

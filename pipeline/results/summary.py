@@ -53,7 +53,8 @@ class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
     duration_s: float  # of this run alone, also if the clock was set meanwhile
     exit_code: int  # as README lists them; 0 = every item is settled, or --limit was reached
     exit_reason: str  # one line
-    items: dict[str, int]  # by status; all = settled + open + not_started; `removed` ones are no longer listed
+    ended_by: str = ""  # the code of what ended the run early: `budget`, the vendor's code, or another word of ours
+    items: dict[str, int]  # by status; all = settled + open + not_started; `removed` ones were paid and are not listed
     calls: dict[str, Spent]  # by kind, over the life of the run directory
     calls_this_run: dict[str, int]  # by kind
     units_billed: float  # that the vendor says it billed, over the life of the run directory
@@ -89,6 +90,7 @@ class Figures:
     items: dict[str, int]  # see `item_counts`
     calls: Mapping[Kind, tuple[int, int]]  # reserved and sent, over the life of the run directory
     units: float
+    ended_by: str = ""
     said: Said = field(default_factory=Said)
     duration_s: float = 0.0
     sent: Mapping[Kind, int] = field(default_factory=dict)  # in this run
@@ -112,6 +114,7 @@ def build_summary(folder: Path, records: RecordLines, figures: Figures) -> RunSu
         duration_s=round(figures.duration_s, 3),
         exit_code=figures.exit_code,
         exit_reason=figures.exit_reason,
+        ended_by=figures.ended_by,
         items=figures.items,
         calls={
             kind.value: Spent(sent, reserved - sent, spec.api.budget_of(kind))
@@ -160,12 +163,17 @@ def item_counts(counts: Mapping[State, int], *, removed: int = 0) -> dict[str, i
 
 
 def exit_of(
-    ended_by: PipelineError | None, items: Mapping[str, int], first_open: Problem | None, *, limited: bool
+    ended_by: PipelineError | None,
+    items: Mapping[str, int],
+    first_open: Problem | None,
+    *,
+    limited: bool,
+    todo: str = "",
 ) -> tuple[int, str]:
     """Return the exit code of a run and the reason in one line.
 
     The first of these that holds decides: an error ended the run; items are open; items were not started, which is well
-    when --limit was given (`limited`); all items are settled.
+    when --limit was given (`limited`); all items are settled. `todo` is what to do about the first open item.
     """
     if ended_by is not None:
         return ended_by.exit_code, str(ended_by)
@@ -173,7 +181,9 @@ def exit_of(
         reason = f"finished; {count(items['open'], 'item is', 'items are')} open, see {reading.OPEN}"
         if first_open is not None:
             first = "" if items["open"] == 1 else "the first: "
-            reason += f"; {first}{first_open.message[:200]}; `pipeline status` says what to do"
+            reason += f"; {first}{first_open.message[:200]}"
+            reason += f"; to do: {todo}" if todo else ""
+            reason += "; `pipeline status` says what to do" + (" about each" if items["open"] > 1 else "")
         if items["in_doubt"]:
             reason += f"; decide about the {items['in_doubt']:,} in doubt with `pipeline resolve`"
         return 1, reason

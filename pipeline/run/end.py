@@ -1,18 +1,19 @@
 """The end of a run, however it ended: summary.json, open.jsonl and report.html are written for people."""
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
 from pipeline.calls.stats import Stats
 from pipeline.engine.engine import Engine
-from pipeline.errors import ItemRefused
+from pipeline.errors import CallError, ItemRefused
 from pipeline.job.schema import JobSpec
 from pipeline.journal.journal import Journal
 from pipeline.journal.storage import RESULTS, reading_only
-from pipeline.models import PAID
+from pipeline.models import PAID, Problem, State, Work
+from pipeline.results.advice import todo_for
 from pipeline.results.open_lines import write_open
 from pipeline.results.page.page import write_report
 from pipeline.results.page.view import RunView
@@ -63,8 +64,9 @@ async def _summary(ending: Ending, clocks: Clocks, *, limited: bool) -> RunSumma
     journal, stats = ending.journal, ending.stats
     counts, removed = await journal.finish()
     items = item_counts(counts, removed=removed)
-    first_open = next((problem for _, _, problem in await journal.open_items(after=0)), None)
-    exit_code, exit_reason = exit_of(ending.engine.ended_by, items, first_open, limited=limited)
+    first_open, todo = first_of(await journal.open_items(after=0), ending.folder, ending.records.spec)
+    ended_by = ending.engine.ended_by
+    exit_code, exit_reason = exit_of(ended_by, items, first_open, limited=limited, todo=todo)
     budget = journal.budget
     units = budget.units_before + stats.units
     said = await _said(journal, stats)
@@ -75,6 +77,7 @@ async def _summary(ending: Ending, clocks: Clocks, *, limited: bool) -> RunSumma
         duration_s=clocks.steady() - ending.started,
         exit_code=exit_code,
         exit_reason=exit_reason,
+        ended_by=ended_by.code if isinstance(ended_by, CallError) else "",
         items=items,
         calls={kind: (budget.calls[kind].used, budget.calls[kind].sent) for kind in PAID},
         units=units,
@@ -84,6 +87,15 @@ async def _summary(ending: Ending, clocks: Clocks, *, limited: bool) -> RunSumma
         retried=stats.retried,
     )
     return build_summary(ending.folder, ending.records, figures)
+
+
+def first_of(
+    open_items: Sequence[tuple[Work, State, Problem]], folder: Path, spec: JobSpec
+) -> tuple[Problem | None, str]:
+    """Return the problem of the first open item, and what to do about it."""
+    for work, state, problem in open_items:
+        return problem, todo_for(work.item, state, problem, run=folder, about_picture=spec.api.is_about_picture)
+    return None, ""
 
 
 async def _said(journal: Journal, stats: Stats) -> Said:
@@ -118,7 +130,8 @@ def _write_page(
         exit_reason=summary.exit_reason,
         not_looked_at=summary.not_looked_at,
         search=f"{spec.search.endpoint}, the {spec.search.limit} most similar",
-        about_picture=spec.api.is_about_picture,
+        ended_by=summary.ended_by,
+        daily=spec.api.is_daily(summary.ended_by),
     )
 
     def picture(source: str, sha256: str | None) -> bytes | None:

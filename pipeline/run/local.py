@@ -192,9 +192,9 @@ async def _run_heard(job: Job, options: RunOptions, place: _Place) -> RunSummary
     budgets = {kind: spec.api.budget_of(kind) for kind in PAID}
     journal = Journal(writer, budgets=budgets, duplicates=spec.api.duplicates)
     try:
-        await journal.remember({"started_at": iso(started_at)})
         _log.info("run.started job=%s recovered=%s", spec.name, recovered)
         intake = await begin(spec, journal, options)
+        await journal.remember({"started_at": iso(started_at)})  # a run that is refused has not started
         write_whole(folder / SPEC, as_run)
         engine, stats = await _work(job, options, place, journal, intake, records)
         ending = Ending(folder, records, engine, journal, stats, started_at, started)

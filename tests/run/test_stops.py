@@ -65,7 +65,7 @@ def test_a_job_that_calls_a_new_code_one_about_pictures_goes_on_item_by_item(
     assert summary.calls_this_run["search"] == searches
     assert summary.items["failed"] == searches
     page = (tmp_path / "runs/job/report.html").read_text()
-    assert ("Put a mended picture into the job" in page) is (exit_code == 1)
+    assert ("List another picture for it in" in page) is (exit_code == 1)
 
 
 def test_doubts_of_an_earlier_run_do_not_count(tmp_path: Path) -> None:

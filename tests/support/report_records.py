@@ -7,7 +7,6 @@ from typing import Any
 
 from PIL import Image
 
-from pipeline.job.api import ApiSpec
 from pipeline.results.page.page import write_report
 from pipeline.results.page.view import RunView
 from pipeline.results.reading import RecordView, read_line
@@ -60,7 +59,6 @@ def run(**changes: Any) -> RunView:
         "exit_reason": "finished",
         "not_looked_at": ["utility models", "hits beyond the first 100"],
         "search": "P009, up to 100 hits a picture",
-        "about_picture": ApiSpec().is_about_picture,
     }
     return RunView(**{**whole, **changes})
 

@@ -37,6 +37,8 @@ def _show_status(status: Status) -> None:
     for what, when in status.expires.items():
         rows.append((f"{what} expire from", f"{when}, {status.expiring_within_hour[what]:,} within an hour"))
     show_rows([*rows, ("now", status.now)])
+    if status.not_started:
+        show_lines([f"not started: {status.items['not_started']:,}. To do: {status.not_started}"])
     show_lines(status.open_items)
     if status.open_not_shown:
         show_lines([f"and {status.open_not_shown:,} more; a run that ends lists all of them in {OPEN}"])

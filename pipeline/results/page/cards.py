@@ -8,8 +8,7 @@ from typing import NamedTuple
 from pipeline.results.page.entries import Entry, Hit
 from pipeline.results.page.text import picture_link, secured, tidy, web_link
 from pipeline.results.page.thumbs import Thumbnails
-from pipeline.results.page.view import RunView
-from pipeline.results.page.words import STATUSES, Status, beyond, found, task_note, todo_for
+from pipeline.results.page.words import STATUSES, Status, beyond, found, task_note
 from pipeline.results.reading import ErrorView
 
 MAX_LABELS = 12
@@ -71,7 +70,7 @@ class Card:
     hits: list[HitCard]
 
 
-def card(entry: Entry, thumbs: Thumbnails, view: RunView) -> Card:
+def card(entry: Entry, thumbs: Thumbnails) -> Card:
     """Build the card of one item, with its pictures."""
     # An id made from a hash says nothing to people; the picture's own name does.
     record, image = entry.record, entry.record.image
@@ -90,12 +89,12 @@ def card(entry: Entry, thumbs: Thumbnails, view: RunView) -> Card:
         beyond=beyond(record.search),
         same_as=tidy(record.same_as, MAX_ID),
         task=TaskCard(tidy(record.task.task_id, 80), task_note(record.task)) if record.task else None,
-        problem=_problem(record.status, record.error, view) if record.error else None,
+        problem=_problem(record.todo, record.error) if record.error else None,
         hits=[_hit(hit, thumbs) for hit in entry.hits],
     )
 
 
-def _problem(status: str, error: ErrorView, view: RunView) -> ProblemCard:
+def _problem(todo: str, error: ErrorView) -> ProblemCard:
     facts = {
         "Step": error.stage,
         "Code": error.code,
@@ -103,8 +102,8 @@ def _problem(status: str, error: ErrorView, view: RunView) -> ProblemCard:
         "Correlation id": error.correlation_id,
     }
     shown = [(name, tidy(value, 80)) for name, value in facts.items() if value]
-    todo = todo_for(status, error, about_picture=view.about_picture(error.code))
-    return ProblemCard(_sentence(tidy(error.message, MAX_MESSAGE)), todo, shown)
+    todo = todo or "`pipeline status` says what to do"  # an early version wrote none
+    return ProblemCard(_sentence(tidy(error.message, MAX_MESSAGE)), _sentence(tidy(todo, MAX_MESSAGE)), shown)
 
 
 def _sentence(text: str) -> str:

@@ -60,8 +60,8 @@ def write_report(
     chunks = template.generate(
         view=view,
         page=_page(view, entries),
-        open_cards=(card(entry, thumbs, view) for entry in entries.open),
-        settled_cards=(card(entry, thumbs, view) for entry in entries.settled),
+        open_cards=(card(entry, thumbs) for entry in entries.open),
+        settled_cards=(card(entry, thumbs) for entry in entries.settled),
     )
     # Text of the vendor may hold halves of surrogate pairs, which UTF-8 cannot say.
     write_whole(path, (chunk.encode("utf-8", "replace") for chunk in chunks))

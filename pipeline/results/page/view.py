@@ -1,6 +1,5 @@
 """The facts of a run that the page shows at its top."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from pipeline.models import OPEN, SETTLED
@@ -26,7 +25,8 @@ class RunView:
     not_looked_at: list[str]  # what the search leaves out of sight, one phrase each
     rehearsal: bool = False  # drawn pictures stood for the products' URLs
     search: str  # the endpoint and its limit in words
-    about_picture: Callable[[str], bool]  # whether a refusal with this code says something about one picture
+    ended_by: str = ""  # the code of what ended the run early
+    daily: bool = False  # whether that is the account's limit for the day
     results_file: str = "results.jsonl"  # as all files here, relative to the page
     open_file: str = "open.jsonl"
     summary_file: str = "summary.json"

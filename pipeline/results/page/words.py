@@ -5,10 +5,11 @@ A page of findings must not reassure: it says what was found and what was not lo
 
 from typing import NamedTuple
 
+from pipeline.results.advice import about_not_started
 from pipeline.results.page.entries import Entry
 from pipeline.results.page.text import moment, tidy
 from pipeline.results.page.view import NOT_STARTED, RunView
-from pipeline.results.reading import ErrorView, SearchView, TaskView
+from pipeline.results.reading import SearchView, TaskView
 from pipeline.system.wording import count
 
 
@@ -58,7 +59,7 @@ def next_steps(view: RunView, first_expiry: str) -> list[Step]:
     if expired := number("expired", 0):
         steps.append(Step(count(expired, "item expired", "items expired"), "Run the same job again."))
     if waiting := number(NOT_STARTED, 0):
-        todo = "Run the same job again: it goes on where it stopped, and what is paid is not paid again."
+        todo = about_not_started(view.ended_by, daily=view.daily)
         steps.append(Step(f"{count(waiting, 'item was', 'items were')} not started", todo))
     if tasks := number("tasked", 0):
         steps.append(_tasks_step(tasks, first_expiry, sandbox=view.sandbox))
@@ -76,27 +77,6 @@ def _tasks_step(tasks: int, first_expiry: str, *, sandbox: bool) -> Step:
         return Step(about, "These tasks are practice: they exist in the sandbox and nowhere else.")
     until = f" The first one expires on {moment(first_expiry)}." if first_expiry else ""
     return Step(about, f"Fetch the results from the vendor in time: a task lives 8 hours.{until}")
-
-
-def todo_for(status: str, error: ErrorView, *, about_picture: bool) -> str:
-    """Say what to do about one open item."""
-    if status == "in_doubt":
-        return (
-            "A task may exist and be paid, so it is not sent again unasked. "
-            "Ask the vendor whether it exists, and quote what stands below."
-        )
-    if status == "expired":
-        return "Run the same job again: the item is searched anew."
-    if not error.retryable and about_picture:
-        return "Running again does not change this. Put a mended picture into the job under a new id."
-    if not error.retryable:
-        return (
-            "Running again does not change this. Check the picture and the job's settings; "
-            "when both are right, ask the vendor and quote what stands below."
-        )
-    if error.stage == "read":
-        return "Mend what is named above, then run the same job again."
-    return "Run the same job again: the item is tried once more."
 
 
 def found(entry: Entry) -> str:

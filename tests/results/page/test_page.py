@@ -4,7 +4,6 @@ import stat
 from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -57,20 +56,25 @@ def test_an_open_item_says_what_is_wrong_and_what_to_do(tmp_path: Path, status: 
     assert "<code>r-1</code>" in text
 
 
+def test_what_to_do_is_what_the_line_says(tmp_path: Path) -> None:
+    failed = record(status="failed") | {"todo": "correct line 3 of p.csv, then `pipeline run` the job file"}
+    assert "Correct line 3 of p.csv, then `pipeline run` the job file." in page(tmp_path, failed)
+
+
 @pytest.mark.parametrize(
-    ("changes", "todo"),
+    ("ended_by", "daily", "todo"),
     [
-        ({"retryable": True, "stage": "create"}, "the item is tried once more"),
-        ({"retryable": True, "stage": "read"}, "Mend what is named above"),
-        ({"retryable": False, "code": "68300010"}, "under a new id"),
-        ({"retryable": False, "code": "68300004"}, "ask the vendor"),
+        ("", False, "Run the same job again: it goes on where it stopped"),
+        ("budget", False, "Raise the budget that is used up, then run the same job again"),
+        ("67200007", True, "Wait until the account&#39;s limit for the day is lifted"),
+        ("67200005", False, "Top up the account"),
+        ("67200004", False, "Look after what ended the run"),
     ],
-    ids=["passing", "file", "picture refused", "request refused"],
 )
-def test_what_to_do_follows_from_what_happened(tmp_path: Path, changes: dict[str, Any], todo: str) -> None:
-    failed = record(status="failed")
-    failed["error"] |= changes
-    assert todo in page(tmp_path, failed)
+def test_what_to_do_about_items_not_started_follows_from_what_ended_the_run(
+    tmp_path: Path, ended_by: str, daily: bool, todo: str
+) -> None:
+    assert todo in page(tmp_path, record(), view=run(ended_by=ended_by, daily=daily))
 
 
 def test_open_items_come_first_then_settled_ones_in_their_order(tmp_path: Path) -> None:

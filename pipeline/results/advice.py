@@ -1,0 +1,96 @@
+"""The next step for the owner of a run: about each open item, and about those that were not started.
+
+`status`, open.jsonl, the page and the last line of a run all ask here, so that none of them contradicts another.
+"""
+
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+
+from pipeline.errors import Code
+from pipeline.models import Item, Problem, State
+
+RUN = "`pipeline run` the job file"
+
+# What to do about an item that failed with one of these codes; `{place}` is where it is listed, `{retry}` the command
+# that pays for such items once more.
+_FAILED: dict[str, str] = {
+    Code.BAD_ROW: "correct {place}, then {run}",
+    Code.ID_TWICE: "give the item in {place} an id of its own, then {run}",
+    Code.BAD_NAME: "rename the file so that its name is UTF-8 text, then {run}",
+    Code.NOT_PUBLIC: "write `upload: {{public: true}}` in the job file, or list a URL in {place}, then {run}",
+    Code.PICTURE: "mend or replace {source} (listed in {place}), then {run}",
+    Code.SAME_PICTURE: "settle the item that is named first; then {run}, and this one shares its outcome for nothing",
+    Code.INCOMPLETE_HITS: "ask the vendor why its hits lack what a task needs; to search and pay once more: `{retry}`",
+    "past_the_end": "lower search.filters.offset in the job file and run it with --accept-changes; then `{retry}`",
+    "hits_missing": "{run}: it is searched, and paid, once more; if the hits are missing again, ask the vendor",
+    "no_data": "{run}: it is searched, and paid, once more; if the data is missing again, ask the vendor",
+}
+_IN_DOUBT: dict[str, str] = {
+    Code.TASK_TWICE: "ask the vendor which task this picture has (the one it named is another item's)",
+    "no_task_id": "ask the vendor which task this picture has (its answer named none)",
+    Code.REPAIRED: "look at the vendor's tasks, for the journal was damaged and nobody else knows",
+}
+
+
+def todo_for(item: Item, state: State, problem: Problem, *, run: Path, about_picture: Callable[[str], bool]) -> str:
+    """Say what to do about an open item: commands to type, where these help.
+
+    `run` is the run directory; `about_picture` says whether a refusal with a code says something about one picture.
+    """
+    folder, code = shlex.quote(str(run)), problem.code
+    if state is State.IN_DOUBT:
+        return _about_doubt(item, problem, folder)
+    if state is State.EXPIRED:
+        return f"{RUN}: it is searched, and paid, anew"
+    retry = f"pipeline retry {folder} --only failed --code {shlex.quote(code)}"
+    place = _place(item.origin)
+    if code in _FAILED:
+        return _FAILED[code].format(place=place, source=item.source, run=RUN, retry=retry)
+    if problem.stage == "read":
+        return f"mend it ({place}), then {RUN}"
+    if problem.retryable:
+        return RUN
+    if about_picture(code):
+        return (
+            f"list another picture for it in {place} (the id may stay), then {RUN}; if you mended the picture where it "
+            f"is: `{retry}`"
+        )
+    return (
+        "check the job's settings, for `pipeline run` leaves it as it is; to pay for it once more: "
+        f"`{retry}`; if it is refused again, ask the vendor"
+    )
+
+
+def about_not_started(ended_by: str, *, daily: bool) -> str:
+    """Say what to do about items that were not started, by the code of what ended the run; "" when nothing did.
+
+    `daily` is whether that is the account's limit for the day.
+    """
+    goes_on = "run the same job again: it goes on where it stopped, and what is paid is not paid again"
+    if ended_by == Code.BUDGET:
+        return f"Raise the budget that is used up, then {goes_on}. Before that a run sends nothing."
+    if daily:
+        return f"Wait until the account's limit for the day is lifted, then {goes_on}."
+    if ended_by == "67200005":
+        return f"Top up the account, then {goes_on}. Before that a run sends nothing."
+    if ended_by:
+        return f"Look after what ended the run, then {goes_on}."
+    return f"{goes_on[0].upper()}{goes_on[1:]}."
+
+
+def _about_doubt(item: Item, problem: Problem, folder: str) -> str:
+    ask = _IN_DOUBT.get(problem.code, "ask the vendor whether its task exists")
+    resolve, id_ = f"pipeline resolve {folder}", shlex.quote(item.id)
+    return (
+        f"{ask}, then `{resolve} --created {id_} TASK`, `{resolve} --not-created {id_}`, or risk paying twice with "
+        f"`{resolve} --retry {id_}`"
+    )
+
+
+def _place(origin: str) -> str:
+    """Write where an item is listed: `line 3 of p.csv`, or `images[3] of the job file`."""
+    name, _, line = origin.rpartition(":")
+    if name and line.isdecimal():
+        return f"line {line} of {name}"
+    return f"{origin} of the job file" if origin else "the job file"

@@ -1,0 +1,102 @@
+"""The next step about an open item: one answer, whoever asks, and one that changes something."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import Code
+from pipeline.job.api import ApiSpec
+from pipeline.models import Problem, State
+from pipeline.offline.status import read_status
+from pipeline.results.advice import todo_for
+from pipeline.run.local import run_job
+from pipeline.run.options import RunOptions
+from tests.support.fakes import item
+from tests.support.jobs import ACCOUNT, FaultPlan, drawings, job, lines, vendor
+
+RUN = Path("runs/my job")
+
+
+def todo(state: State, code: str, *, stage: str = "search", retryable: bool = False, origin: str = "p.csv:3") -> str:
+    problem = Problem(stage, code, "it went wrong", "fail", retryable)
+    one = item(1, origin=origin)
+    return todo_for(one, state, problem, run=RUN, about_picture=ApiSpec().is_about_picture)
+
+
+@pytest.mark.parametrize(
+    ("code", "stage", "told"),
+    [
+        (Code.BAD_ROW, "read", "correct line 3 of p.csv"),
+        (Code.ID_TWICE, "read", "give the item in line 3 of p.csv an id of its own"),
+        (Code.PICTURE, "read", "mend or replace"),
+        (Code.NOT_PUBLIC, "read", "`upload: {public: true}`"),
+        ("past_the_end", "search", "lower search.filters.offset in the job file and run it with --accept-changes"),
+        ("68300010", "upload", "list another picture for it in line 3 of p.csv (the id may stay)"),
+        ("68300004", "search", "check the job's settings"),
+    ],
+)
+def test_a_failure_has_advice_of_its_own_and_a_slip_in_a_list_is_no_matter_for_the_vendor(
+    code: str, stage: str, told: str
+) -> None:
+    said = todo(State.FAILED, code, stage=stage)
+    assert told in said
+    assert ("ask the vendor" in said) is (code == "68300004")
+    assert "pay for it once more" not in said or "pipeline retry 'runs/my job' --only failed --code 68300004" in said
+
+
+@pytest.mark.parametrize("code", ["hits_missing", "no_data"])
+def test_an_answer_that_breaks_the_contract_is_asked_for_again_and_then_the_vendor(code: str) -> None:
+    assert "ask the vendor" in todo(State.FAILED, code, retryable=True)
+
+
+@pytest.mark.parametrize(
+    ("code", "told"),
+    [
+        (Code.TASK_TWICE, "the one it named is another item's"),
+        ("no_task_id", "its answer named none"),
+        ("no_answer", "ask the vendor whether its task exists"),
+    ],
+)
+def test_a_doubt_says_what_to_ask_the_vendor_and_what_to_type_then(code: str, told: str) -> None:
+    said = todo(State.IN_DOUBT, code, stage="create")
+    assert told in said
+    for option in ("--created SKU-1 TASK", "--not-created SKU-1", "--retry SKU-1"):
+        assert f"`pipeline resolve 'runs/my job' {option}`" in said
+
+
+@pytest.mark.parametrize(
+    ("origin", "place"), [("a:b.csv:12", "line 12 of a:b.csv"), ("images[3]", "images[3] of the job file")]
+)
+def test_the_place_is_where_the_item_is_listed(origin: str, place: str) -> None:
+    assert place in todo(State.FAILED, Code.BAD_ROW, stage="read", origin=origin)
+
+
+def test_status_the_open_lines_the_page_and_the_last_line_of_a_run_give_the_same_advice(tmp_path: Path) -> None:
+    with vendor(tmp_path, faults=FaultPlan.scripted({"search": ["68300004"], "create": ["lost"]})) as server:
+        path = job(tmp_path, url=server.url, pictures=[*drawings(3), "oops"], api={"max_in_flight": 1})
+        summary = run_job(path, options=RunOptions(environment=ACCOUNT))
+    folder = tmp_path / "runs/job"
+    told = [line["todo"] for line in lines(folder / "open.jsonl")]
+    assert len(told) == summary.items["open"] == 3
+    assert [line.partition(" To do: ")[2] for line in read_status(folder).open_items] == told
+    assert f"; to do: {told[0]};" in summary.exit_reason
+    page = re.sub(r"&#39;", "'", (folder / "report.html").read_text())
+    for text in told:
+        assert f"{text[0].upper()}{text[1:]}." in page
+
+
+def test_after_a_budget_nobody_says_run_again_and_after_a_refused_run_its_end_is_that_of_the_last(
+    tmp_path: Path,
+) -> None:
+    with vendor(tmp_path) as server:
+        path = job(tmp_path, url=server.url, pictures=4, api={"budget": {"search_calls": 2}})
+        summary = run_job(path, options=RunOptions(environment=ACCOUNT))
+        folder = tmp_path / "runs/job"
+        assert (summary.ended_by, json.loads((folder / "summary.json").read_text())["ended_by"]) == ("budget",) * 2
+        assert read_status(folder).not_started.startswith("Raise the budget that is used up")
+        assert "Raise the budget that is used up" in (folder / "report.html").read_text()
+        with pytest.raises(Exception, match="asked something else"):
+            run_job(path, overrides=["search.limit=9"], options=RunOptions(environment=ACCOUNT))
+    assert "the budget is used up" in read_status(folder).now
