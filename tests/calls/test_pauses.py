@@ -42,6 +42,18 @@ def test_a_create_does_not_probe_while_a_call_waits_that_may_be_repeated(create:
     assert run_virtually(scenario) == [("search", True), ("create", False)]
 
 
+def test_a_call_that_no_longer_waits_keeps_no_other_from_probing() -> None:
+    async def scenario() -> bool:
+        gate = Gate(anyio.current_time)
+        gate.shut(anyio.current_time() + 10.0)
+        with anyio.move_on_after(5.0):
+            await gate.turn(anyio.sleep, Kind.SEARCH)
+        with anyio.fail_after(60.0):
+            return await gate.turn(anyio.sleep, Kind.CREATE)
+
+    assert run_virtually(scenario)
+
+
 def test_a_probe_that_fails_lets_another_one_go() -> None:
     async def scenario() -> tuple[bool, bool]:
         gate = Gate(anyio.current_time)

@@ -49,7 +49,8 @@ def test_kept_lines_are_appended_and_settled_and_the_file_renamed(tmp_path: Path
     ]
 
 
-def test_a_kept_task_ends_a_doubt(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("status", "state"), [("tasked", State.TASKED), ("no_hits", State.IN_DOUBT)])
+def test_a_kept_task_ends_a_doubt_and_nothing_else_does(tmp_path: Path, status: str, state: State) -> None:
     """The file was put back only after a start that had to do without it."""
 
     async def doubt() -> None:
@@ -60,9 +61,9 @@ def test_a_kept_task_ends_a_doubt(tmp_path: Path) -> None:
 
     journal_of_five(tmp_path)
     anyio.run(doubt)
-    (tmp_path / "emergency-1.jsonl").write_bytes(line(2))
+    (tmp_path / "emergency-1.jsonl").write_bytes(line(2, status))
     open_disk(tmp_path, now=NOW).close()
-    assert states(tmp_path)["SKU-2"] is State.TASKED
+    assert states(tmp_path)["SKU-2"] is state
     assert_index_matches(tmp_path)
 
 
@@ -128,11 +129,16 @@ def test_a_start_that_dies_before_the_rename_takes_each_line_once(
     assert_index_matches(tmp_path)
 
 
-def test_a_line_is_kept_in_a_private_file_that_no_link_can_turn_elsewhere(tmp_path: Path) -> None:
+def test_a_line_is_kept_in_a_private_file_that_no_link_can_turn_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     kept = Emergency(tmp_path)
+    synced: list[int] = []
+    monkeypatch.setattr(os, "fsync", lambda fd: synced.append(os.fstat(fd).st_size))
     kept.keep([line(1)])
     kept.keep([])
     kept.keep([line(2), line(3)])
+    assert synced == [len(line(1)), len(line(1) + line(2) + line(3))], "they are on disk before anybody says so"
     kept.close()
     [file] = tmp_path.glob("emergency-*.jsonl")
     assert file.stat().st_mode & 0o777 == 0o600
@@ -157,6 +163,7 @@ def test_when_no_file_can_be_written_the_tasks_go_to_stderr(nowhere: Path, capsy
         "not recorded: item='\\x1b[31m\\u202e' status='tasked' task_id='task-2'",
     ]
     assert "could not be written anywhere" in kept.text()
+    assert "are kept in" not in kept.text()
 
 
 def test_a_closed_stderr_does_not_hide_the_failure(nowhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from pipeline.errors import JournalError
 from pipeline.journal.results_file import Line, ResultsFile
+from pipeline.journal.tail_check import CHECK
 
 ONE, TWO, THREE = b'{"item":"1"}\n', b'{"item":"2","x":"yy"}\n', b'{"item":"3"}\n'
 
@@ -55,6 +56,24 @@ def test_lines_are_synced_before_anyone_hears_where_they_lie(
     monkeypatch.setattr(os, "fdatasync", lambda fd: sizes.append(os.fstat(fd).st_size))
     results.append([ONE, TWO])
     assert sizes == [len(ONE + TWO)]
+
+
+def test_check_of_lines_is_there_before_a_byte_of_them_is(
+    results: ResultsFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A kill between the two must never leave lines that nothing can tell from changed ones."""
+    seen: list[int] = []
+    write = os.pwrite
+
+    def watched(fd: int, data: bytes, offset: int) -> int:
+        seen.append((tmp_path / "results.jsonl").stat().st_size)
+        return write(fd, data, offset)
+
+    monkeypatch.setattr(os, "pwrite", watched)
+    results.begin_check(tmp_path / CHECK, opened_at=0.0)
+    results.append([ONE, TWO])
+    results.append([THREE])
+    assert seen == [0, len(ONE + TWO)]
 
 
 @pytest.mark.parametrize("system", ["with writev", "without"])

@@ -2,9 +2,21 @@
 
 from pipeline.journal.sql import calls
 from pipeline.journal.sql.database import Database
-from pipeline.models import Kind
+from pipeline.journal.sql.rows import packed
+from pipeline.models import Calls, Kind
+from tests.support.journal_rows import put
 
 
 def test_calls_start_at_none_and_keep_what_is_noted(db: Database) -> None:
     calls.note(db, Kind.SEARCH, reserved=64, sent=3)
     assert calls.noted(db) == {Kind.UPLOAD: (0, 0), Kind.SEARCH: (64, 3), Kind.CREATE: (0, 0)}
+
+
+def test_after_a_kill_the_calls_that_items_remember_count_as_sent(db: Database) -> None:
+    """The counts of sent calls reach the disk now and then; an item's own come with its intent."""
+    calls.note(db, Kind.SEARCH, reserved=64, sent=1)
+    for number in (1, 2, 3):
+        put(db, number, calls=packed(Calls(search=1)))
+    assert calls.counted(db)[Kind.SEARCH] == (64, 3)
+    calls.note(db, Kind.SEARCH, reserved=64, sent=5)  # two of them belong to items that keep no count of theirs
+    assert calls.counted(db)[Kind.SEARCH] == (64, 5)
