@@ -102,7 +102,10 @@ class Steps(Protocol):
         """Make the intent of a create durable, together with the hits that it is made of."""
 
     def put_back(self, work: Work, hits: Hits | None) -> None:
-        """Let an item wait where it stands: a create that was provably not executed, or a run that is ending."""
+        """Let an item wait where it stands, with its hits: the run is ending."""
+
+    def take_back(self, work: Work, request_id: str) -> None:
+        """Take the intent of a create back that was provably not executed; never raises."""
 
     def forget(self, work: Work) -> None:
         """Drop an item's upload and hits, which expired while it was worked on."""

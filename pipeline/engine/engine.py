@@ -194,6 +194,7 @@ class Engine:
             self._tally[before] -= 1
             self._tally[after] += 1
         except JournalError as error:
+            meter.journal_failed()
             self.journal_failed(error)
         finally:
             self._meters.discard(meter)

@@ -28,6 +28,7 @@ class ItemMeter:
         self._links: list[Age] = []
         self._intended = False
         self._reserved = False
+        self._has_left = False
         self._may_exist = False
         self.request_id: str | None = None
 
@@ -51,6 +52,7 @@ class ItemMeter:
         await self._budget.reserve(kind)
         self._promises.counted(self._work.ord, kind)
         self._reserved = True
+        self._has_left = False
         if kind is Kind.CREATE:
             assert self._work.hits is not None
             self._intended = True  # already now: if we are cancelled while we wait, the intent still reaches the disk
@@ -60,7 +62,7 @@ class ItemMeter:
         """Count the call: from here on it may be paid. Raises ItemRefused as `before` does, or JournalError."""
         self._refuse_expired(kind)  # the machine may have slept between the intent and the permit
         self._budget.sent(kind)
-        self.has_sent = True
+        self.has_sent = self._has_left = True
         self.sent_at = self._clocks.wall()
         self._reserved = False
         self._work.calls.add(kind)
@@ -71,13 +73,22 @@ class ItemMeter:
             self._budget.release(kind)
             self._promises.not_counted(self._work.ord, kind)
             self._reserved = False
-        if self._intended and not self._may_exist:
-            self._steps.put_back(self._work, None)
-            self._intended = False
+        self._take_back()
+
+    def journal_failed(self) -> None:
+        """Take the intent back of a create of which no byte has left: it must not be in doubt for ever."""
+        if not self._has_left:
+            self._take_back()
 
     def may_exist(self) -> None:
         """Keep the intent from now on: a kill must find the item in doubt, though its create is sent again."""
         self._may_exist = True
+
+    def _take_back(self) -> None:
+        if self._intended and not self._may_exist:
+            assert self.request_id is not None
+            self._steps.take_back(self._work, self.request_id)
+            self._intended = False
 
     def _refuse_expired(self, kind: Kind) -> None:
         for age in self._links:

@@ -1,9 +1,9 @@
 """The emergency of a disk that fails in the middle of a run: lines that are paid are kept in a file of their own.
 
 A run sets 16 MB of real blocks aside in `.ballast`. The first failed write gives them back, and the lines that could
-not be written go to `emergency-<time>.jsonl`; the next start takes them in and renames the file to `.adopted`. The file
-lies beside the run directory where that is gone, and in the person's state folder where its parent is gone, too. When
-even that fails, the task ids go to stderr, because they are paid for.
+not be written go to `emergency-<time>.jsonl`, as do creates that provably were not executed; the next start takes them
+in and renames the file to `.adopted`. The file lies beside the run directory where that is gone, and in the person's
+state folder where its parent is gone, too. When even that fails, the task ids go to stderr, because they are paid for.
 """
 
 import contextlib
@@ -18,7 +18,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from pipeline.errors import JournalError
+from pipeline.journal.kept_lines import Kept, NotExecuted, kept_in, parts_of
 from pipeline.journal.results_file import read_line
+from pipeline.models import RecordLine
 from pipeline.system.files import private, write_all
 
 BALLAST = ".ballast"
@@ -66,27 +68,36 @@ def drop_ballast(folder: Path) -> None:
         (folder / BALLAST).unlink(missing_ok=True)
 
 
-def disk_error(exc: Exception) -> JournalError:
+def disk_error(exc: BaseException) -> JournalError:
     """Say in one clear line that a write failed, and what to do."""
+    if isinstance(exc, MemoryError):
+        return JournalError(
+            "the journal cannot be written: this machine has no memory left; end other programs or lower "
+            "api.max_in_flight, then run again"
+        )
     code = getattr(exc, "sqlite_errorcode", None)
     if (isinstance(exc, OSError) and exc.errno in _FULL) or code == sqlite3.SQLITE_FULL:
         why = exc.strerror if isinstance(exc, OSError) else str(exc)
         return JournalError(
             f"the journal cannot be written: the disk is full ({why}); free 80 MB or more, then run again"
         )
-    why = (exc.strerror or str(exc)) if isinstance(exc, OSError) else str(exc)
+    why = (exc.strerror or str(exc)) if isinstance(exc, OSError) else str(exc) or type(exc).__name__
     if is_damage(exc):
         return JournalError(f"the journal is damaged: {why}; run `pipeline repair` on this run directory")
     return JournalError(f"the journal cannot be written: {why}; look after the disk, then run again")
 
 
-def is_damage(exc: Exception) -> bool:
+def is_damage(exc: BaseException) -> bool:
     """Return whether SQLite says that the file is not what it wrote."""
     return getattr(exc, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
 class Emergency:
-    """The lines of one run that its journal could not take; used by the writing thread alone."""
+    """The lines of one run that its journal could not take; used by the writing thread, and after its end by nobody
+    else at the same time.
+
+    kept, shown, taken_back   records in the file, records of which stderr tells, creates that were not executed
+    """
 
     def __init__(self, folder: Path, *, is_there: Callable[[], bool] = lambda: True) -> None:
         """Keep lines in the run directory, or near it when `is_there` says that it is gone."""
@@ -94,29 +105,36 @@ class Emergency:
         self._is_there = is_there
         self._fd: int | None = None
         self._name = ""
+        self._path: Path | None = None
         self._found = True  # by the next start, without a person's help
         self.kept = 0
         self.shown = 0
+        self.taken_back = 0
 
-    def keep(self, lines: Sequence[bytes]) -> None:
+    def keep(self, lines: Sequence[Kept]) -> None:
         """Make room, then write the lines where the next start finds them; never raises."""
         drop_ballast(self._folder)
         if not lines:
             return
+        records = [line for line in lines if not isinstance(line, NotExecuted)]
         try:
             self._write(lines)
-            self.kept += len(lines)
-        except OSError as exc:
-            _log.error("emergency.failed %s", exc.strerror)
-            self.shown += len(lines)
-            _show(lines)
+            self.kept += len(records)
+            self.taken_back += len(lines) - len(records)
+        except Exception as exc:  # whatever it is, MemoryError too: what is paid is at least told
+            with contextlib.suppress(Exception):
+                _log.error("emergency.failed %s", getattr(exc, "strerror", None) or type(exc).__name__)
+            self.shown += len(records)
+            _show(records)
 
     def rescue(self, chunks: Iterable[bytes]) -> None:
         """Write a copy of lines whose file nobody finds any more; never raises."""
         try:
+            rest = b""
             for chunk in chunks:
-                self._write([chunk])
-                self.kept += chunk.count(b"\n")
+                *lines, rest = (rest + chunk).split(b"\n")
+                self._write([line + b"\n" for line in lines])
+                self.kept += len(lines)
         except OSError as exc:
             _log.error("emergency.rescue_failed %s", exc.strerror)
 
@@ -126,6 +144,8 @@ class Emergency:
         if self.kept:
             then = ", the next run takes them in" if self._found else "; move that file into the run directory"
             texts.append(f"{self.kept:,} paid results are kept in {self._name}{then}")
+        if self.taken_back:
+            texts.append(f"{self.taken_back:,} creates that were not executed are noted in {self._name}")
         if self.shown:
             texts.append(f"the tasks of {self.shown:,} paid results could not be written anywhere: they are above")
         return "; ".join(texts)
@@ -136,30 +156,32 @@ class Emergency:
             os.close(self._fd)
             self._fd = None
 
-    def _write(self, lines: Sequence[bytes]) -> None:
+    def _write(self, lines: Sequence[Kept]) -> None:
         if self._fd is None:
             self._fd = self._open()
-        write_all(self._fd, lines)
+        write_all(self._fd, [part for line in lines for part in parts_of(line)])
         os.fsync(self._fd)
 
     def _open(self) -> int:
-        """Begin a file in the first place that takes one."""
+        """Begin a file in the first place that takes one, or go on with the one that was closed with the thread."""
+        if self._path is not None:
+            return private(self._path, os.O_WRONLY | os.O_APPEND)
         name = f"emergency-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{os.getpid()}.jsonl"
         beside = self._folder.with_name(f"{self._folder.name}.{name}")
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND
         if self._is_there():
             with contextlib.suppress(OSError):
                 descriptor = private(self._folder / name, flags)
-                self._name = name
+                self._name, self._path = name, self._folder / name
                 return descriptor
         with contextlib.suppress(OSError):
             descriptor = private(beside, flags)
-            self._name = str(beside)
+            self._name, self._path = str(beside), beside
             return descriptor
         far = _state_folder() / beside.name
         far.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = private(far, flags)
-        self._name, self._found = str(far), False
+        self._name, self._path, self._found = str(far), far, False
         return descriptor
 
 
@@ -169,10 +191,10 @@ def _state_folder() -> Path:
     return user_state_path("infringement-pipeline") / "emergency"
 
 
-def _show(lines: Sequence[bytes]) -> None:
+def _show(lines: Sequence[bytes | RecordLine]) -> None:
     for line in lines:
         with contextlib.suppress(Exception):
-            view = read_line(line)
+            view = read_line(bytes(line))
             if view is None:
                 continue
             task = view.task and view.task.task_id
@@ -190,13 +212,10 @@ def left_over(folder: Path) -> list[Path]:
     ]
 
 
-def kept_lines(files: Iterable[Path]) -> Iterator[bytes]:
-    """Yield the lines of emergency files, one at a time: they may hold all that a run has written."""
-    for path in files:
-        with path.open("rb") as file:
-            for line in file:
-                if line.strip():
-                    yield line if line.endswith(b"\n") else line + b"\n"
+def known_not_executed(folder: Path) -> set[tuple[str, str]]:
+    """Read which creates an emergency says were not executed: ids of items, each with a request id."""
+    told = (line for line in kept_in(left_over(folder)) if isinstance(line, NotExecuted))
+    return {(line.item, line.request_id) for line in told}
 
 
 def retire(files: Sequence[Path]) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pipeline.errors import JournalError
 from pipeline.journal.emergency import left_over
+from pipeline.journal.kept_lines import kept_in
 from pipeline.journal.recovery import recover
 from pipeline.journal.results_file import ResultsFile
 from pipeline.journal.sql import schema
@@ -47,7 +48,7 @@ def imagine(folder: Path, *, now: float, running: bool = False) -> Iterator[Data
 
 def _make_whole(folder: Path, copy: Database, *, now: float) -> None:
     with contextlib.closing(_Untouched(folder / RESULTS)) as results:
-        left = [line + b"\n" for path in left_over(folder) for line in path.read_bytes().split(b"\n") if line]
+        left = kept_in(left_over(folder))
         recover(copy, results, now=now, written=read_check(folder / CHECK), kept=left)
 
 

@@ -3,7 +3,8 @@
 In this order:
 1. Lines of results.jsonl that were written but not committed are adopted when they are what was written and belong to
    an item that is not settled (they carry the id of a paid task), and cut otherwise.
-2. Lines that a failing disk kept out of results.jsonl are appended to it.
+2. Lines that a failing disk kept out of results.jsonl are appended to it, and creates of which it is known that they
+   were not executed are taken back.
 3. Creates without an outcome are put in doubt.
 4. Open items that a person has tried again, and that the run did not reach, are open again.
 """
@@ -12,6 +13,7 @@ import logging
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
+from pipeline.journal.kept_lines import NotExecuted
 from pipeline.journal.results_file import LineView, ResultsFile, read_line
 from pipeline.journal.sql import changes, doubts, items, line_index, retry_selection
 from pipeline.journal.sql.database import Database
@@ -36,7 +38,7 @@ def recover(
     *,
     now: float,
     written: WrittenGroup | None = None,
-    kept: Iterable[bytes] = (),
+    kept: Iterable[bytes | NotExecuted] = (),
 ) -> Recovered:
     """Bring journal and results.jsonl to one truth. Raises JournalError when results.jsonl was changed by others.
 
@@ -51,7 +53,11 @@ def recover(
             break  # what follows a line that is not whole cannot be trusted either
         adopted += 1
     cut_bytes = results.cut()  # before the commit: a commit must never know lines that a cut could still remove
-    adopted += sum(_adopt(db, line, lambda raw: results.append([raw])[0], now=now) for line in kept)
+    for told in kept:
+        if isinstance(told, NotExecuted):
+            _take_back(db, told)
+        else:
+            adopted += _adopt(db, told, lambda raw: results.append([raw])[0], now=now)
     in_doubt = doubts.begin_for_unfinished(db)
     retry_selection.restore(db)
     db.do("COMMIT")
@@ -88,6 +94,13 @@ def names_unknown_task(db: Database, raw: bytes) -> bool:
     if view is None or view.task is None:
         return False
     return items.task_of(db, view.item) != view.task.task_id
+
+
+def _take_back(db: Database, known: NotExecuted) -> None:
+    """Let the item of a create that was not executed stand where it stood before; a later create of it is another."""
+    found = items.find(db, known.item)
+    if found is not None and found[1] is State.CREATING and doubts.intent(db, found[0])[0] == known.request_id:
+        doubts.take_back(db, found[0], calls=known.calls)
 
 
 def _may_settle(db: Database, ord_: int, before: State, view: LineView) -> bool:

@@ -7,9 +7,10 @@ into SQLite or the system gives the interpreter's lock away, and while the event
 group of thirty items that asked for it a hundred times held the run up; now a group asks a dozen times.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from pipeline.journal.kept_lines import NotExecuted
 from pipeline.journal.paid_hits import spool
 from pipeline.journal.spool import mark_of
 from pipeline.journal.sql import changes, doubts
@@ -69,8 +70,7 @@ class Steps:
     def found(self, work: Work, hits: Hits) -> None:
         """Write hits to the spool that a create will be made of; an item in doubt stays so."""
         state = State.SEARCHED if work.doubt is None else State.IN_DOUBT
-        calls = Calls(work.calls.upload, work.calls.search, work.calls.create)
-        self._writer.post_unsynced(advance, Found(work.ord, state, calls, note_of(hits), hits.array, hits.crc))
+        self._writer.post_unsynced(advance, Found(work.ord, state, _spent(work), note_of(hits), hits.array, hits.crc))
 
     async def intend(self, work: Work, hits: Hits, *, request_id: str, at: float) -> None:
         """Make the intent of a create durable, together with the hits that it is made of."""
@@ -89,17 +89,16 @@ class Steps:
         await self._writer.do(write)
 
     def put_back(self, work: Work, hits: Hits | None) -> None:
-        """Let an item wait where it stands: a create that was provably not executed, or a run that is ending."""
-        calls = Calls(work.calls.upload, work.calls.search, work.calls.create)
+        """Let an item wait where it stands, with its hits: the run is ending."""
+        self._writer.post(_standing_again(work, hits))
 
-        def write(disk: Disk) -> None:
-            paid = spool(disk, work.ord, hits)
-            if work.doubt is not None:
-                doubts.put_back(disk.db, work.ord, work.doubt, calls=calls, hits=paid)
-            else:
-                changes.put_back(disk.db, work.ord, calls=calls, hits=paid)
+    def take_back(self, work: Work, request_id: str) -> None:
+        """Take the intent of a create back that was provably not executed.
 
-        self._writer.post(write)
+        Once the journal cannot be written any more, a line beside it tells the next start, and nothing is raised.
+        """
+        known = NotExecuted(work.item.id, request_id, _spent(work))
+        self._writer.post(_standing_again(work, None), otherwise=known)
 
     def forget(self, work: Work) -> None:
         """Drop an item's upload and hits, which expired while it was worked on: both are asked for again."""
@@ -124,6 +123,25 @@ class Steps:
                 doubts.leave_to_person(disk.db, work.ord)
 
         await self._writer.do(write)
+
+
+def _spent(work: Work) -> Calls:
+    """Copy the counts of an item's calls as they are now."""
+    return Calls(work.calls.upload, work.calls.search, work.calls.create)
+
+
+def _standing_again(work: Work, hits: Hits | None) -> Callable[[Disk], None]:
+    """Return the change that lets an item stand where it stood before its create: waiting, or in its doubt."""
+    calls, doubt = _spent(work), work.doubt
+
+    def write(disk: Disk) -> None:
+        paid = spool(disk, work.ord, hits)
+        if doubt is not None:
+            doubts.put_back(disk.db, work.ord, doubt, calls=calls, hits=paid)
+        else:
+            changes.put_back(disk.db, work.ord, calls=calls, hits=paid)
+
+    return write
 
 
 def advance(disk: Disk, group: Sequence[Found | Intent | Settlement], places: Sequence[Line | None]) -> list[None]:

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import JournalError
-from pipeline.journal.emergency import Emergency, is_damage, kept_lines, left_over, retire
+from pipeline.journal.emergency import Emergency, is_damage, left_over, retire
 from pipeline.journal.hold import Hold
+from pipeline.journal.kept_lines import kept_in, kept_lines
 from pipeline.journal.recovery import Recovered, names_unknown_task, recover
 from pipeline.journal.results_file import ResultsFile
 from pipeline.journal.spool import Spool
@@ -113,7 +114,7 @@ def _made_whole(folder: Path, db: Database, results: ResultsFile, *, now: float)
     results.position(line_index.last(db))
     refuse_changed_lines(db, folder / RESULTS)
     left = left_over(folder)
-    recovered = recover(db, results, now=now, written=read_check(folder / CHECK), kept=kept_lines(left))
+    recovered = recover(db, results, now=now, written=read_check(folder / CHECK), kept=kept_in(left))
     # A task of an item that the journal does not know (yet) is nowhere else: its file stays until one start knows it.
     retire([path for path in left if not any(names_unknown_task(db, line) for line in kept_lines([path]))])
     sync_names(folder)  # at every start: the one that made the names may have been killed before it synced them

@@ -5,60 +5,32 @@ size, and a slow disk makes large ones by itself; waiting for 5 ms costs a tenth
 
 The first failure is final: nothing after it is acknowledged, and every later call raises it, because after a failed
 fsync nothing is known about the disk (PostgreSQL's fsync lesson). Lines of that group, and those of answers that still
-come in, are paid: they go to the emergency file (journal/emergency.py).
+come in, are paid: they go to the emergency file (journal/emergency.py), and so do creates that never left. Whatever
+ends the thread itself is such a failure too: nobody waits for a thread that is gone.
 """
 
 import asyncio
 import contextlib
+import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from itertools import groupby
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 from pipeline.errors import JournalError
 from pipeline.journal.emergency import disk_error
-from pipeline.journal.sql.rows import Line
+from pipeline.journal.groups import AnyChange, ApplyGroup, Change, GroupChange, commit, may_stay_unsynced, to_keep
+from pipeline.journal.kept_lines import NotExecuted
 from pipeline.journal.storage import Disk
 from pipeline.models import RecordLine
 
 LINGER_S = 0.002
+WATCH_S = 1.0  # how often it is looked whether the thread is still there
 
+_log = logging.getLogger(__name__)
 _A = TypeVar("_A")
 _T = TypeVar("_T")
-ApplyGroup = Callable[[Disk, Sequence[_A], Sequence[Line | None]], Sequence[_T]]
-
-
-@dataclass(slots=True)
-class Change:
-    """A change that is applied by itself; `waiter` is None when nobody waits for it."""
-
-    apply: Callable[[Disk], Any]
-    waiter: asyncio.Future[Any] | None = None
-    result: Any = None
-
-
-@dataclass(slots=True)
-class GroupChange:
-    """A change that is applied together with its neighbours in the group that have the same `apply_group`.
-
-    apply_group   takes the disk, and of each change in order its argument and the place of its line; returns as many
-                  results. It must change the journal in a single SQL statement: a group that holds only such changes
-                  runs without BEGIN and COMMIT.
-    argument      this change's argument to it
-    line          appended to results.jsonl, and synced, before any change of the group
-    waiter        None when nobody waits for it
-    place         of the line, once it is written; None without a line
-    """
-
-    apply_group: ApplyGroup[Any, Any]
-    argument: Any
-    line: bytes | RecordLine | None = None
-    waiter: asyncio.Future[Any] | None = None
-    place: Line | None = None
-    result: Any = None
 
 
 class Writer:
@@ -72,10 +44,13 @@ class Writer:
         self._open_disk = open_disk
         self._linger_s = linger_s
         self._loop = asyncio.get_running_loop()
-        self._queue: deque[Change | GroupChange] = deque()
+        self._queue: deque[AnyChange] = deque()
         self._wake = threading.Event()
         self._ending = False
         self._broken: JournalError | None = None
+        self._gone = JournalError("the journal cannot be written: its thread has ended; run again to go on")
+        self._disk: Disk | None = None
+        self._group: list[AnyChange] = []
         self._opened: asyncio.Future[Any] = self._loop.create_future()
         self._closed: asyncio.Future[Any] = self._loop.create_future()
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
@@ -83,6 +58,7 @@ class Writer:
     async def start(self) -> Disk:
         """Open the disk in the thread. Raises what `open_disk` raises."""
         self._thread.start()
+        self._loop.call_later(WATCH_S, self._watch)
         disk: Disk = await self._opened
         return disk
 
@@ -97,10 +73,14 @@ class Writer:
         self._enqueue(Change(apply, waiter))
         return waiter
 
-    def post(self, apply: Callable[[Disk], Any]) -> None:
-        """Apply a change with the next group; nobody waits for it."""
-        self.check()
-        self._enqueue(Change(apply))
+    def post(self, apply: Callable[[Disk], Any], *, otherwise: NotExecuted | None = None) -> None:
+        """Apply a change with the next group; nobody waits for it.
+
+        With `otherwise` nothing is raised after a failure: that line is kept instead.
+        """
+        if otherwise is None:
+            self.check()
+        self._enqueue(Change(apply, otherwise=otherwise))
 
     async def do_grouped(
         self, apply_group: ApplyGroup[_A, _T], argument: _A, *, line: bytes | RecordLine | None = None
@@ -130,6 +110,8 @@ class Writer:
         self._wake.set()
         await self._closed
         self._thread.join()
+        if self._broken is not None and self._disk is not None and (text := self._disk.emergency.text()):
+            raise JournalError(f"{self._broken}; {text}")
         self.check()
 
     def check(self) -> None:
@@ -137,38 +119,49 @@ class Writer:
         if self._broken is not None:
             raise self._broken
 
-    def _enqueue(self, change: Change | GroupChange) -> None:
+    def _enqueue(self, change: AnyChange) -> None:
         if self._ending:
             raise JournalError("the journal is closed")
         self._queue.append(change)
-        if not self._wake.is_set():
+        if self._closed.done():
+            self._refuse_rest()
+        elif not self._wake.is_set():
             self._wake.set()
 
     def _run(self) -> None:
         try:
-            disk = self._open_disk()
+            self._disk = disk = self._open_disk()
         except BaseException as exc:
             self._resolve(self._opened, exc)
             self._resolve(self._closed, None)
             return
-        self._resolve(self._opened, disk)
+        try:
+            self._resolve(self._opened, disk)
+            self._write_until_closed(disk)
+        except BaseException as exc:  # out of memory while a failure was dealt with, say
+            self._broken = self._broken or self._gone
+            with contextlib.suppress(BaseException):
+                _log.error("journal.thread_ended error=%s", type(exc).__name__)
+                disk.close(clean=False)
+        finally:
+            self._call_soon(self._end)
+
+    def _write_until_closed(self, disk: Disk) -> None:
         while not (self._ending and not self._queue):
             self._wake.wait()
             self._wake.clear()
             if self._linger_s and not self._ending:
                 time.sleep(self._linger_s)
-            group = [self._queue.popleft() for _ in range(len(self._queue))]
-            if group:
-                self._write(disk, group)
+            self._group = [self._queue.popleft() for _ in range(len(self._queue))]
+            if self._group:
+                self._write(disk, self._group)
+                self._group = []
         try:
             disk.close(clean=self._broken is None)
-        except Exception as exc:
+        except BaseException as exc:
             self._latch(exc)
-        if self._broken is not None and (text := disk.emergency.text()):
-            self._broken = JournalError(f"{self._broken}; {text}")
-        self._resolve(self._closed, None)
 
-    def _write(self, disk: Disk, group: list[Change | GroupChange]) -> None:
+    def _write(self, disk: Disk, group: list[AnyChange]) -> None:
         with_line = [change for change in group if isinstance(change, GroupChange) and change.line is not None]
         lines = [change.line for change in with_line if change.line is not None]
         try:
@@ -178,18 +171,46 @@ class Writer:
             disk.prove(places)
             for change, place in zip(with_line, places, strict=True):
                 change.place = place
-            with disk.db.unsynced() if _may_stay_unsynced(group) else contextlib.nullcontext():
-                _commit(disk, group)
-        except Exception as exc:
+            with disk.db.unsynced() if may_stay_unsynced(group) else contextlib.nullcontext():
+                commit(disk, group)
+        except BaseException as exc:
             self._latch(exc)
-            disk.emergency.keep([bytes(line) for line in lines])
+            disk.emergency.keep(to_keep(group))
         self._call_soon(self._acknowledge, group)
 
-    def _latch(self, exc: Exception) -> None:
+    def _latch(self, exc: BaseException) -> None:
         if self._broken is None:
             self._broken = exc if isinstance(exc, JournalError) else disk_error(exc)
 
-    def _acknowledge(self, group: list[Change | GroupChange]) -> None:
+    def _watch(self) -> None:
+        """Look whether the thread is there: one that ended without a word must not be waited for."""
+        if not self._thread.is_alive():
+            self._end()
+        elif not self._closed.done():
+            self._loop.call_later(WATCH_S, self._watch)
+
+    def _end(self) -> None:
+        """Take note, in the loop, that the thread has ended, and refuse what it has not written."""
+        if not self._closed.done():
+            if not self._ending:
+                self._broken = self._broken or self._gone
+            if not self._opened.done():
+                self._opened.set_exception(self._gone)
+            self._closed.set_result(None)
+        self._refuse_rest()
+
+    def _refuse_rest(self) -> None:
+        """Refuse all changes that the thread has left behind, and keep what is paid of them."""
+        rest = [*self._group, *self._queue]
+        self._group = []
+        self._queue.clear()
+        if rest:
+            self._broken = self._broken or self._gone
+            if self._disk is not None:
+                self._disk.emergency.keep(to_keep(rest))
+            self._acknowledge(rest)
+
+    def _acknowledge(self, group: list[AnyChange]) -> None:
         for change in group:
             if change.waiter is None or change.waiter.done():
                 continue
@@ -211,32 +232,3 @@ class Writer:
     def _call_soon(self, function: Callable[..., None], *arguments: Any) -> None:
         with contextlib.suppress(RuntimeError):  # the loop is gone: nobody waits any more
             self._loop.call_soon_threadsafe(function, *arguments)
-
-
-def _apply_group(change: Change | GroupChange) -> ApplyGroup[Any, Any] | None:
-    return change.apply_group if isinstance(change, GroupChange) else None
-
-
-def _may_stay_unsynced(group: Sequence[Change | GroupChange]) -> bool:
-    return all(isinstance(change, GroupChange) and change.waiter is None for change in group)
-
-
-def _commit(disk: Disk, group: Sequence[Change | GroupChange]) -> None:
-    runs = [(apply_group, list(run)) for apply_group, run in groupby(group, _apply_group)]
-    if len(runs) == 1 and runs[0][0] is not None:  # one statement: a transaction by itself
-        _apply(disk, runs)
-    else:
-        disk.db.do("BEGIN IMMEDIATE")
-        _apply(disk, runs)
-        disk.db.do("COMMIT")
-
-
-def _apply(disk: Disk, runs: Sequence[tuple[ApplyGroup[Any, Any] | None, Sequence[Any]]]) -> None:
-    """Apply changes in their order; neighbours that share an `apply_group` at once."""
-    for apply_group, run in runs:
-        if apply_group is None:
-            results: Sequence[Any] = [change.apply(disk) for change in run]
-        else:
-            results = apply_group(disk, [change.argument for change in run], [change.place for change in run])
-        for change, result in zip(run, results, strict=True):
-            change.result = result

@@ -10,7 +10,8 @@ from contextlib import closing
 from pathlib import Path
 
 from pipeline.errors import JournalError, OtherVersion
-from pipeline.journal.emergency import kept_lines, left_over
+from pipeline.journal.emergency import left_over
+from pipeline.journal.kept_lines import kept_lines
 from pipeline.journal.storage import JOURNAL, REPAIRING, RESULTS, reading_only
 from pipeline.journal.tail_check import CHECK, read_check
 from pipeline.journal.verify import verify

@@ -11,7 +11,9 @@ import msgspec
 from pipeline.errors import JournalError, SpecError
 from pipeline.job.api import ApiSpec
 from pipeline.job.load import load_job
+from pipeline.journal.emergency import known_not_executed
 from pipeline.journal.sql.calls import counted
+from pipeline.journal.sql.doubts import not_executed
 from pipeline.journal.sql.forecast import expiries
 from pipeline.journal.sql.items import in_view, open_items
 from pipeline.journal.storage import JOURNAL, RESULTS, reading_only
@@ -48,6 +50,10 @@ def read_status(folder: Path) -> Status:
         counts, removed = in_view(db)
         known = Counter(counts)
         unfinished = 0 if running else known.pop(State.CREATING, 0)  # the next start notes them as in doubt
+        if unfinished:
+            never_left = not_executed(db, known_not_executed(folder))
+            known[State.SEARCHED] += never_left
+            unfinished -= never_left
         known[State.IN_DOUBT] += unfinished
         items = item_counts(known, removed=removed)
         api = _api(folder)

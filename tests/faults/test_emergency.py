@@ -11,8 +11,12 @@ import pytest
 from pipeline.errors import JournalError
 from pipeline.journal import emergency
 from pipeline.journal.emergency import Emergency
+from pipeline.journal.kept_lines import NotExecuted, kept_in, parts_of
+from pipeline.journal.results_file import read_line
+from pipeline.journal.sql import items
 from pipeline.journal.storage import open_disk
-from pipeline.models import Problem, State, Task
+from pipeline.models import Calls, Problem, State, Task
+from pipeline.offline.status import read_status
 from tests.support.fakes import NOW, admitted, assert_index_matches, hits, open_journal, records, states, url, work_of
 
 
@@ -142,7 +146,12 @@ def test_a_line_is_kept_in_a_private_file_that_no_link_can_turn_elsewhere(
     kept.close()
     [file] = tmp_path.glob("emergency-*.jsonl")
     assert file.stat().st_mode & 0o777 == 0o600
-    assert file.read_bytes() == line(1) + line(2) + line(3)
+    assert list(kept_in([file])) == [line(1), line(2), line(3)]
+    assert [msgspec.json.decode(kept)["record"]["item"] for kept in file.read_bytes().splitlines()] == [
+        "SKU-1",
+        "SKU-2",
+        "SKU-3",
+    ]
     assert kept.text() == f"3 paid results are kept in {file.name}, the next run takes them in"
 
 
@@ -185,9 +194,82 @@ def test_lines_are_kept_beside_a_run_directory_that_is_gone_and_in_the_state_fol
         kept.keep([line(1)])
         kept.close()
         [file] = place.glob("run.emergency-*.jsonl")
-        assert file.read_bytes() == line(1)
+        assert list(kept_in([file])) == [line(1)]
         assert file.stat().st_mode & 0o777 == 0o600
         assert f"1 paid results are kept in {file}{then}" in kept.text()
+
+
+@pytest.mark.parametrize("wrong", ["a bit", "the check", "torn"])
+def test_a_kept_line_that_is_not_what_was_written_is_refused_and_the_others_are_taken(
+    wrong: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One bit can make it name another task, and be JSON still."""
+    journal_of_five(tmp_path)
+    kept = b"".join(parts_of(line(2)))
+    damaged = {
+        "a bit": kept.replace(b"task-2", b"task-3"),
+        "the check": kept.replace(b'{"crc32":', b'{"crc32":1'),
+        "torn": kept[:-30] + b"\n",
+    }[wrong]
+    (tmp_path / "emergency-1.jsonl").write_bytes(damaged + b"".join(parts_of(line(4))))
+    disk = open_disk(tmp_path, now=NOW)
+    disk.close()
+    assert [record["item"] for record in records(tmp_path)] == ["SKU-1", "SKU-4"]
+    assert states(tmp_path)["SKU-2"] is State.PENDING
+    assert "emergency.line_refused file=emergency-1.jsonl line=1" in caplog.text
+
+
+def test_each_bit_of_a_kept_line_counts(tmp_path: Path) -> None:
+    kept = b"".join(parts_of(line(2)))
+    for at in range(len(kept) * 8):
+        flipped = bytearray(kept)
+        flipped[at // 8] ^= 1 << at % 8
+        (tmp_path / "x").write_bytes(flipped)
+        read = list(kept_in([tmp_path / "x"]))
+        assert line(2) not in read or flipped == kept
+        assert all(view is None for view in (read_line(raw) for raw in read if isinstance(raw, bytes)))
+
+
+KNOWN = NotExecuted("SKU-2", "asked", Calls(0, 1, 0))
+
+
+def creating(folder: Path, *, doubt: Problem | None = None, request_id: str = "asked") -> None:
+    """Leave a directory in which the create of item 2 has an intent and no outcome."""
+
+    async def fill() -> None:
+        async with open_journal(folder, duplicates=1) as journal:
+            await admitted(journal, 1, 2)
+            if doubt is not None:
+                await journal.steps.intend(work_of(2), hits(), request_id="first", at=NOW)
+                await journal.steps.leave_open(work_of(2), State.IN_DOUBT, doubt, None)
+            await journal.steps.intend(work_of(2, doubt=doubt), hits(), request_id=request_id, at=NOW)
+
+    anyio.run(fill)
+
+
+def test_a_create_that_never_left_is_not_in_doubt(tmp_path: Path) -> None:
+    creating(tmp_path)
+    assert read_status(tmp_path).items["in_doubt"] == 1
+    (tmp_path / "emergency-1.jsonl").write_bytes(b"".join(parts_of(KNOWN)))
+    assert read_status(tmp_path).items["in_doubt"] == 0
+    open_disk(tmp_path, now=NOW).close()
+    assert states(tmp_path)["SKU-2"] is State.SEARCHED
+
+
+def test_a_later_create_of_the_same_item_is_in_doubt(tmp_path: Path) -> None:
+    creating(tmp_path, request_id="another")
+    (tmp_path / "emergency-1.jsonl").write_bytes(b"".join(parts_of(KNOWN)))
+    open_disk(tmp_path, now=NOW).close()
+    assert states(tmp_path)["SKU-2"] is State.IN_DOUBT
+
+
+def test_a_second_create_that_never_left_leaves_the_first_ones_doubt(tmp_path: Path) -> None:
+    doubt = Problem("create", "no_answer", "lost", "in_doubt", False, request_id="first")
+    creating(tmp_path, doubt=doubt)
+    (tmp_path / "emergency-1.jsonl").write_bytes(b"".join(parts_of(KNOWN)))
+    disk = open_disk(tmp_path, now=NOW)
+    assert items.standing(disk.db, 2)[1:] == (State.IN_DOUBT, None, doubt)
+    disk.close()
 
 
 @pytest.mark.parametrize(
@@ -196,6 +278,8 @@ def test_lines_are_kept_beside_a_run_directory_that_is_gone_and_in_the_state_fol
         (OSError(28, os.strerror(28)), "the disk is full (No space left on device); free 80 MB or more"),
         (OSError(5, os.strerror(5)), "Input/output error; look after the disk, then run again"),
         (ValueError("odd"), "odd; look after the disk"),
+        (KeyError(), "KeyError; look after the disk"),
+        (MemoryError(), "this machine has no memory left; end other programs"),
     ],
 )
 def test_the_failure_is_one_clear_line(error: Exception, said: str) -> None:

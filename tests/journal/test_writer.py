@@ -16,6 +16,9 @@ import pytest
 from anyio.abc import TaskGroup
 
 from pipeline.errors import JournalError
+from pipeline.journal import writer as writer_module
+from pipeline.journal.kept_lines import kept_in
+from pipeline.journal.results_file import ResultsFile
 from pipeline.journal.sql.admission import admit
 from pipeline.journal.steps import Settlement, advance
 from pipeline.journal.storage import CLEAN, RESULTS, Disk, connect, open_disk, reading_only
@@ -23,6 +26,7 @@ from pipeline.journal.tail_check import CHECK
 from pipeline.journal.writer import Writer
 from pipeline.models import Calls, State
 from tests.support.fakes import NOW, assert_index_matches, item, records, states
+from tests.support.processes import PATIENCE_S
 
 pytestmark = pytest.mark.anyio
 
@@ -369,3 +373,64 @@ async def test_items_queued_behind_a_failure_are_refused_too(tmp_path: Path) -> 
         await asyncio.sleep(0)
         go_on.set()
     assert set(states(tmp_path).values()) == {State.PENDING}
+
+
+# --- the thread itself ends ---
+
+
+def no_memory(*_: Any) -> Any:
+    raise MemoryError
+
+
+async def test_no_memory_while_a_failure_is_dealt_with_refuses_everybody_and_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The thread dies with a group in its hands and another in the queue; a run must not wait for it."""
+    async with writing(tmp_path, items=4) as writer:
+        refused: list[JournalError] = []
+
+        async def settling(number: int) -> None:
+            try:
+                await settle(writer, number)
+            except JournalError as error:
+                refused.append(error)
+
+        monkeypatch.setattr(ResultsFile, "append", no_memory)
+        monkeypatch.setattr(Writer, "_latch", no_memory)
+        with anyio.fail_after(PATIENCE_S):
+            async with one_group(writer) as tasks:
+                tasks.start_soon(settling, 1)
+                tasks.start_soon(settling, 2)
+            await settling(3)
+            with pytest.raises(JournalError, match=r"its thread has ended; run again.*3 paid results are kept in"):
+                await writer.close()
+        assert len(refused) == 3
+        assert not writer._thread.is_alive()
+    told = list(kept_in(tmp_path.glob("emergency-*.jsonl")))
+    assert told == [line_of(1), line_of(2), line_of(3)]
+    assert set(states(tmp_path).values()) == {State.PENDING}
+
+
+async def test_thread_that_ended_without_a_word_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer_module, "WATCH_S", 0.01)
+    async with writing(tmp_path, items=1) as writer:
+        monkeypatch.setattr(Writer, "_write", no_memory)
+        monkeypatch.setattr(Writer, "_call_soon", lambda *_: None)
+        with anyio.fail_after(PATIENCE_S):
+            with pytest.raises(JournalError, match="its thread has ended"):
+                await settle(writer, 1)
+            with pytest.raises(JournalError, match="its thread has ended"):
+                writer.check()
+            with pytest.raises(JournalError, match="its thread has ended"):
+                await writer.close()
+
+
+async def test_no_memory_for_a_line_is_said_as_what_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with writing(tmp_path, items=1) as writer:
+        monkeypatch.setattr(ResultsFile, "append", no_memory)
+        with pytest.raises(JournalError, match="this machine has no memory left"):
+            await settle(writer, 1)
+        with pytest.raises(JournalError, match="1 paid results are kept"):
+            await writer.close()

@@ -54,6 +54,15 @@ def put_back(db: Database, ord_: int, doubt: Problem, *, calls: Calls, hits: Pai
     db.do("UPDATE risks SET spent = 0 WHERE ord = ?", (ord_,))
 
 
+def take_back(db: Database, ord_: int, *, calls: Calls) -> None:
+    """Take back the intent of a create that was provably not executed, as the journal alone knows its item."""
+    _, _, _, doubt = items.standing(db, ord_)
+    if doubt is not None:
+        put_back(db, ord_, doubt, calls=calls, hits=None)
+    else:
+        changes.put_back(db, ord_, calls=calls, hits=None)
+
+
 def leave_to_person(db: Database, ord_: int) -> None:
     """Let only a person decide about this item from now on: the retry that the job allows is used up."""
     db.do("UPDATE risks SET spent = 1 WHERE ord = ?", (ord_,))
@@ -79,6 +88,12 @@ def begin_for_unfinished(db: Database) -> int:
             problem = problem.with_earlier(problem_of(before))
         changes.leave_open(db, ord_, State.IN_DOUBT, problem, calls=calls_of(calls))
     return len(rows)
+
+
+def not_executed(db: Database, known: Collection[tuple[str, str]]) -> int:
+    """Count the creates without an outcome that are among these: ids of items, each with a request id."""
+    rows = db.do(f"SELECT id, intent FROM items WHERE {CREATING}").fetchall()
+    return sum((id_, intent) in known for id_, intent in rows)
 
 
 def ids(db: Database) -> list[str]:

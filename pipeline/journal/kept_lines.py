@@ -1,0 +1,83 @@
+"""The lines of an emergency file: records that are paid, and creates that provably were not executed.
+
+    {"crc32":2768625435,"record":{...}}         a record's line, byte for byte but for its line break
+    {"crc32":1184561822,"not_executed":{...}}   a create whose intent is on disk though the vendor did nothing
+
+The CRC-32 is that of the record's line with its line break, or of the inner object. Earlier versions wrote records
+alone and without a check; these are read as they stand.
+"""
+
+import logging
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import msgspec
+
+from pipeline.models import Calls, RecordLine
+from pipeline.system.checksum import crc32
+
+_CHECKED = re.compile(rb'\{"crc32":([0-9]{1,10}),"(record|not_executed)":(.*)\}', re.DOTALL)
+
+_log = logging.getLogger(__name__)
+
+
+class NotExecuted(msgspec.Struct, frozen=True):
+    """A create that the vendor provably did not execute: its item, its request id, and the calls spent on the item."""
+
+    item: str
+    request_id: str
+    calls: Calls
+
+
+Kept = bytes | RecordLine | NotExecuted
+_NOT_EXECUTED = msgspec.json.Decoder(NotExecuted)
+
+
+def parts_of(kept: Kept) -> list[bytes]:
+    """Write one line, in parts so that hits need not be copied: memory may be short."""
+    if isinstance(kept, NotExecuted):
+        body = msgspec.json.encode(kept)
+        return [b'{"crc32":%d,"not_executed":' % crc32(body), body, b"}\n"]
+    crc, pieces = (crc32(kept), (kept,)) if isinstance(kept, bytes) else (kept.crc, kept.parts)
+    *first, last = pieces
+    return [b'{"crc32":%d,"record":' % crc, *first, last.removesuffix(b"\n"), b"}\n"]
+
+
+def kept_in(files: Iterable[Path]) -> Iterator[bytes | NotExecuted]:
+    """Read the lines of emergency files, one at a time: they may hold all that a run has written.
+
+    Those that are not what was written are logged and left out.
+    """
+    for path in files:
+        with path.open("rb") as file:
+            for number, line in enumerate(file, start=1):
+                if not (body := line.strip(b"\n")):
+                    continue
+                if not body.startswith(b'{"crc32":'):
+                    yield body + b"\n"
+                elif (kept := _read(body)) is not None:
+                    yield kept
+                else:
+                    _log.warning("emergency.line_refused file=%s line=%s: not what was written", path.name, number)
+
+
+def kept_lines(files: Iterable[Path]) -> Iterator[bytes]:
+    """Read the records of emergency files, or of a results.jsonl, one line at a time."""
+    return (line for line in kept_in(files) if isinstance(line, bytes))
+
+
+def _read(line: bytes) -> bytes | NotExecuted | None:
+    found = _CHECKED.fullmatch(line)
+    if found is None:
+        return None
+    crc, kind, body = int(found[1]), found[2], found[3]
+    if kind == b"record":
+        record = body + b"\n"
+        return record if crc32(record) == crc else None
+    if crc32(body) != crc:
+        return None
+    try:
+        return _NOT_EXECUTED.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return None
