@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 
 from filelock import FileLock, Timeout
 
-from pipeline.calls.limiter import MARGIN_S
+from pipeline.calls.margin import MARGIN_S
 from pipeline.endpoints.patsnap.credentials import BASE_HOSTS, Credentials
 from pipeline.errors import JournalError, RunLocked, SpecError
 from pipeline.system.clock import steady

@@ -10,12 +10,12 @@ from collections.abc import Callable
 import anyio
 
 from pipeline.calls.drought import Drought
+from pipeline.calls.margin import Margin
 from pipeline.calls.rate import AdaptiveRate
 from pipeline.calls.retry import LONGEST_RETRY_AFTER_S
 from pipeline.errors import Stopping
 from pipeline.system.clock import loop_time
 
-MARGIN_S = 0.004  # a call may travel faster than the one a second before it; 4 ms cost 0.4 % of the limit
 CATCH_UP_S = 0.05  # what a late loop may make up for; longer stalls are lost, not burst
 NAP_S = 0.25  # a caller that waits looks again this often: a pause or the end of the run may come meanwhile
 
@@ -31,18 +31,20 @@ class Pace:
     `qps` is a whole number of calls per second, or a fraction below 1. Times are seconds of the caller's clock.
     """
 
-    def __init__(self, qps: float) -> None:
-        self._window_s = (1.0 if qps >= 1 else 1.0 / qps) + MARGIN_S
+    def __init__(self, qps: float, margin: Margin) -> None:
+        self._margin = margin
+        self._second_s = 1.0 if qps >= 1 else 1.0 / qps
         self._in_window = max(1, int(qps))
         self._log: deque[float] = deque()
         self._next_slot = self._slot_before = float("-inf")
 
     def wait_s(self, now: float) -> float:
         """Return the seconds until the next call may go; 0 or less when it may go now."""
-        while self._log and self._log[0] <= now - self._window_s:
+        window_s = self._second_s + self._margin.seconds
+        while self._log and self._log[0] <= now - window_s:
             self._log.popleft()
         full = len(self._log) >= self._in_window
-        free_at = self._log[-self._in_window] + self._window_s if full else now
+        free_at = self._log[-self._in_window] + window_s if full else now
         return max(self._next_slot, free_at) - now
 
     def sent(self, now: float, rate: float) -> None:
@@ -83,7 +85,8 @@ class Limiter:
         self.sent = 0
         self.accepted = 0
         self._drought = Drought(qps, say=say)
-        self._pace = Pace(qps)
+        self._margin = Margin(qps)
+        self._pace = Pace(qps, self._margin)
         self._clock = clock
         self._turn = anyio.Lock(fast_acquire=True)
         self._paused_until = float("-inf")
@@ -131,7 +134,7 @@ class Limiter:
         now = self._clock()
         if self._wait_s(now) > 0:
             return None
-        self._pace.sent(now, self.adaptive.rate)
+        self._pace.sent(now, min(self.adaptive.rate, self._margin.rate))
         self.sent += 1
         return now
 
@@ -150,21 +153,26 @@ class Limiter:
         self._paused_until = max(self._paused_until, self._clock() + seconds)
 
     def slow_down(self, reason: str = "", *, retry_after_s: float | None = None) -> None:
-        """Go slower after a refusal for speed, and pause for as long as the vendor asks, up to 5 minutes.
+        """Go slower after refusals for speed, and pause for as long as the vendor asks, up to 5 minutes.
 
-        Raises RunPaused as `AdaptiveRate.refused` does.
+        A lone refusal at the full rate only widens the margin. Raises RunPaused as `AdaptiveRate.refused` does.
         """
         if retry_after_s:
             self.pause(min(retry_after_s, LONGEST_RETRY_AFTER_S))
         now = self._clock()
-        self.adaptive.refused(now)
+        if self._margin.refused(now, full_rate=self.rate >= self.qps):
+            self._pace.start_evenly(now, self._margin.rate)
+        else:
+            self.adaptive.refused(now)
         self._drought.refused(now, reason, rate=self.adaptive.rate)
 
     def answered(self) -> None:
         """Count a call that was not refused for speed."""
         self.accepted += 1
         self._drought.accepted()
-        self.adaptive.accepted(self._clock())
+        now = self._clock()
+        self._margin.accepted(now)
+        self.adaptive.accepted(now)
 
     def start_evenly(self) -> None:
         """Send no burst after a sleep of the machine or a step of its clock."""

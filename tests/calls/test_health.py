@@ -93,13 +93,15 @@ def error_of(condition: str, kind: Kind = Kind.SEARCH, *, code: str = "") -> Cal
 # --- told once per answer ---
 
 
-def test_a_refusal_for_speed_slows_the_kind_that_was_refused_and_is_counted() -> None:
+def test_refusals_for_speed_slow_the_kind_that_was_refused_and_are_counted() -> None:
     async def scenario(patient: Patient) -> None:
+        patient.failed(SlowDown("too fast", code="67200002"))
+        await anyio.sleep(2.0)
         patient.failed(SlowDown("too fast", code="67200002", retry_after_s=3.0))
         assert patient.limiters[Kind.SEARCH].rate == 9.0
         assert patient.limiters[Kind.SEARCH].paused_s == patient.health.paused_s == 3.0
         assert patient.limiters[Kind.CREATE].rate == 10.0
-        assert patient.stats.too_fast[Kind.SEARCH] == 1
+        assert patient.stats.too_fast[Kind.SEARCH] == 2
         assert patient.goes()
 
     with_patient(scenario)

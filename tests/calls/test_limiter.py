@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.calls.client import Client
-from pipeline.calls.limiter import CATCH_UP_S, MARGIN_S, Limiter
+from pipeline.calls.limiter import CATCH_UP_S, Limiter
+from pipeline.calls.margin import MARGIN_S
 from pipeline.calls.rate import AdaptiveRate
 from pipeline.errors import RunPaused, Stopping
 from pipeline.models import Kind
@@ -301,6 +302,8 @@ def test_seconds_asleep_are_not_clean_seconds() -> None:
 def test_a_limiter_that_slept_keeps_the_rate_it_was_slowed_to() -> None:
     now = [0.0]
     limiter = Limiter(100, clock=lambda: now[0])
+    limiter.slow_down()
+    now[0] = 2.0  # the first one was alone
     limiter.slow_down()
     now[0] = 3600.0
     limiter.start_evenly()

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from pipeline import RunOptions, RunSummary, plan_job, run_job
-from pipeline.calls.limiter import MARGIN_S
+from pipeline.calls.margin import MARGIN_S
 from pipeline.errors import JournalError, RunLocked, SpecError
 from pipeline.models import Kind
 from pipeline.sandbox.resources import resource
