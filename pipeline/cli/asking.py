@@ -8,7 +8,7 @@ from pipeline.errors import SpecError
 
 def on_a_terminal() -> bool:
     """Return True if somebody is there to be asked."""
-    return sys.stdin.isatty() and sys.stderr.isatty()
+    return all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stderr))
 
 
 def ask(text: str) -> None:

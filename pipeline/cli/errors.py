@@ -34,6 +34,9 @@ def explain(exc: BaseException) -> int:
     if isinstance(exc, OSError):
         say(_of_system(exc))
         return 5
+    if isinstance(exc, UnicodeEncodeError) and exc.reason.startswith("surrogates"):
+        say(f"{exc.object!a:.300}: a name that is no UTF-8 text; rename it, or run with LC_ALL=C.UTF-8 if it is")
+        return USAGE
     if any(kind.__module__ == "sqlite3" for kind in type(exc).__mro__):  # known by its name: `--help` loads no SQLite
         say(f"the journal cannot be read or written: {exc}; `pipeline status RUN --verify` says whether it is damaged")
         return 5

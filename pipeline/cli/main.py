@@ -9,8 +9,9 @@ def main() -> None:
     """Run the command line and exit with its code, one of those that README lists."""
     try:
         signals.hear()
-        from pipeline.cli import streams
+        from pipeline.cli import streams, utf8
 
+        utf8.start_anew_in_utf8()
         streams.mend()
         code = run()
         streams.close()

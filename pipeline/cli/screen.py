@@ -49,11 +49,39 @@ def observing(output: Output) -> Iterator["PlainLines | LiveTable | None"]:
             yield PlainLines(sys.stderr)
 
 
-def shown(options: RunOptions, display: "PlainLines | LiveTable | None") -> RunOptions:
+class Remarks:
+    """Remarks of a command that runs a job; when quiet they are said only once it fails, for success needs no mail."""
+
+    def __init__(self, output: Output) -> None:
+        self._quiet = output.quiet
+        self._held: list[str] = []
+
+    def __enter__(self) -> "Remarks":
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        if kind is not None:
+            self.release()
+
+    def say(self, line: str) -> None:
+        """Say a line at once, or keep it."""
+        if self._quiet:
+            self._held.append(line)
+        else:
+            say(line)
+
+    def release(self) -> None:
+        """Say what was kept."""
+        for line in self._held:
+            say(line)
+        self._held.clear()
+
+
+def shown(options: RunOptions, display: "PlainLines | LiveTable | None", remarks: Remarks) -> RunOptions:
     """Return the options of a run that this display shows."""
     if display is None:
-        return replace(options, say=say)
-    return replace(options, say=say, observer=display, preparing=display.prepare)
+        return replace(options, say=remarks.say)
+    return replace(options, say=remarks.say, observer=display, preparing=display.prepare)
 
 
 def counts(progress: Progress) -> dict[str, int]:

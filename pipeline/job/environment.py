@@ -1,14 +1,19 @@
 """Settings from outside a job file: the process's environment, completed by an `.env` beside the file."""
 
+import codecs
+import io
 import os
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pipeline.errors import SpecError
+
 NAME = ".env"
 CREDENTIALS = ("PATSNAP_CLIENT_ID", "PATSNAP_CLIENT_SECRET", "PATSNAP_API_KEY")
 PROXY = "PATSNAP_PROXY"
+_MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,15 +39,41 @@ class Environment:
 
 
 def read_environment(path: Path, process: Mapping[str, str]) -> Environment:
-    """Read the settings for the job file at `path`; those of the process win over the `.env` beside the file."""
+    """Read the settings for the job file at `path`; those of the process win over the `.env` beside the file.
+
+    Raises SpecError when that cannot be read.
+    """
     from dotenv import dotenv_values
 
     file = path.parent / NAME
-    if not file.is_file():
+    try:
+        if not file.is_file():
+            return Environment(dict(process))
+    except OSError:  # nor can the job file beside it be read, which says so better
         return Environment(dict(process))
-    beside = dotenv_values(file, interpolate=False)
+    beside = dotenv_values(stream=io.StringIO(_text(file)), interpolate=False)
     values = {key: value for key, value in beside.items() if value is not None} | dict(process)
     return Environment(values, _exposed(file))
+
+
+def _text(file: Path) -> str:
+    """Read an `.env` in the encodings that editors choose. Raises SpecError, which repeats nothing of it."""
+    try:
+        data = file.read_bytes()
+    except OSError as exc:
+        raise SpecError(
+            f"{file}: cannot be read: {exc.strerror or exc}; it may hold your credentials: let its owner make it "
+            "readable for you, or move it away and set them in the environment"
+        ) from None
+    mark = next((mark for mark in _MARKS if data.startswith(mark)), b"")
+    try:
+        text = data.decode(_MARKS.get(mark, "utf-8"))
+    except UnicodeDecodeError as exc:
+        line = data.count(b"\n", 0, exc.start) + 1
+        raise SpecError(f"{file}:{line}: not UTF-8 text; save the file as UTF-8") from None
+    if "\0" in text:
+        raise SpecError(f"{file}: not UTF-8 text (it has NUL characters); save the file as UTF-8")
+    return text
 
 
 def _exposed(file: Path) -> str | None:

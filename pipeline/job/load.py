@@ -56,7 +56,19 @@ def load_job(
     if faults or spec is None:
         ordered = sorted(faults, key=lambda fault: fault.place or (0, 0))
         raise SpecError(*(_masked(_line(path, fault), secrets) for fault in ordered))
-    return spec.with_folder(path.resolve().parent)
+    return spec.with_folder(_folder_of(path))
+
+
+def _folder_of(path: Path) -> Path:
+    """Return the folder of a job file. Raises SpecError where its name cannot be written down."""
+    folder = path.resolve().parent
+    try:
+        str(folder).encode()
+    except UnicodeEncodeError:
+        raise SpecError(
+            f"{str(folder)!a}: the name of this folder is no UTF-8 text; rename it, or run with LC_ALL=C.UTF-8 if it is"
+        ) from None
+    return folder
 
 
 def _read(path: Path) -> bytes:

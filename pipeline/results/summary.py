@@ -51,7 +51,7 @@ class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
     started_at: str  # ISO 8601 in UTC
     finished_at: str
     duration_s: float  # of this run alone, also if the clock was set meanwhile
-    exit_code: int  # as README lists them; 0 = every item is settled, or --limit was reached
+    exit_code: int  # as README lists them; 0 = every item is settled
     exit_reason: str  # one line
     ended_by: str = ""  # the code of what ended the run early: `budget`, the vendor's code, or another word of ours
     items: dict[str, int]  # by status; all = settled + open + not_started; `removed` ones were paid and are not listed
@@ -172,8 +172,8 @@ def exit_of(
 ) -> tuple[int, str]:
     """Return the exit code of a run and the reason in one line.
 
-    The first of these that holds decides: an error ended the run; items are open; items were not started, which is well
-    when --limit was given (`limited`); all items are settled. `todo` is what to do about the first open item.
+    The first of these that holds decides: an error ended the run; items are open; items were not started, for want of
+    room under --limit (`limited`) or otherwise; all items are settled. `todo` is what to do about the first open item.
     """
     if ended_by is not None:
         return ended_by.exit_code, str(ended_by)
@@ -189,7 +189,7 @@ def exit_of(
         return 1, reason
     if items["not_started"]:
         left = f"{count(items['not_started'], 'item is', 'items are')} not started; run again to go on"
-        return (0, f"stopped at --limit; {left}") if limited else (1, left)
+        return 1, f"stopped at --limit; {left}" if limited else left
     return 0, "all items are settled"
 
 

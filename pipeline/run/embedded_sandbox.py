@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pipeline.job.schema import JobSpec
+from pipeline.system.folders import cache_folder
 
 
 @contextmanager
@@ -17,14 +18,12 @@ def address(spec: JobSpec, folder: Path, preparing: Callable[[int, int], None]) 
     if not spec.sandbox:
         yield spec.api.base_url
         return
-    from platformdirs import user_cache_path
-
     from pipeline.sandbox.server import SandboxServer  # heavy, and only jobs on the sandbox need it
     from pipeline.sandbox.settings import SandboxSettings
 
     settings = SandboxSettings(
         folder=folder / "sandbox",
-        cache_dir=user_cache_path("infringement-pipeline"),
+        cache_dir=cache_folder(),
         stand_ins=spec.rehearsal,
         preparing=preparing,
     )

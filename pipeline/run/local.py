@@ -52,6 +52,7 @@ from pipeline.sources.pictures import read_picture
 from pipeline.system.clock import Clocks, iso, steady
 from pipeline.system.event_log import run_log
 from pipeline.system.files import write_whole
+from pipeline.system.folders import state_folder
 from pipeline.system.interpreter import tuned
 from pipeline.system.open_files import make_room
 
@@ -157,15 +158,19 @@ def _folder(job: Job, options: RunOptions) -> Path:
 
 def _part(job: Job, options: RunOptions) -> AbstractContextManager[Part]:
     """Lock our part of the account's calls per second; every sandbox is an account of its own."""
-    from platformdirs import user_state_path
-
     for kind in PAID:  # refuse a share that is too small before another process is waited for
         Part(options.share).qps(job.spec.api.qps_of(kind))
     if job.spec.sandbox:
         return nullcontext(Part(options.share))
-    folder = user_state_path("infringement-pipeline") / "accounts"
+    if (state := state_folder()) is None:
+        raise JournalError(
+            "no home folder is known: HOME is not set, and the system has no entry for this user; set HOME or "
+            "XDG_STATE_HOME to a folder that lasts, then run again; nothing was sent"
+        )
     account = account_of(job.spec.api.base_url, job.credentials)
-    return use_account(folder, account, job=job.spec.name, share=options.share, busy=options.busy, say=options.say)
+    return use_account(
+        state / "accounts", account, job=job.spec.name, share=options.share, busy=options.busy, say=options.say
+    )
 
 
 def _limiters(spec: JobSpec, part: Part, say: Callable[[str], None]) -> dict[Kind, Limiter]:

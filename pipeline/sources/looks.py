@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pipeline.sources.pictures import MAX_BYTES, locate, open_inside
+from pipeline.system.folders import cache_folder
 
 _FAULTS = "faults_1"  # another number where pictures.py judges otherwise than before
 _WHERE = "WHERE device = ? AND inode = ? AND size = ? AND changed_ns = ?"
@@ -129,11 +130,11 @@ def _signed(number: int) -> int:
 
 
 def _opened(cache: Path | None) -> sqlite3.Connection | None:
-    from platformdirs import user_cache_path
-
     db = None
     try:
-        folder = cache or user_cache_path("infringement-pipeline")
+        folder = cache or cache_folder()
+        if folder is None:
+            return None
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         db = sqlite3.connect(folder / "pictures.sqlite", timeout=1, check_same_thread=False)
         db.execute("PRAGMA synchronous = OFF")

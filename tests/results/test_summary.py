@@ -87,7 +87,7 @@ def test_a_summary_says_what_the_job_and_the_figures_say(tmp_path: Path) -> None
     [
         pytest.param({State.TASKED: 2}, None, False, 0, "all items are settled", id="all settled"),
         pytest.param({State.PENDING: 1}, None, False, 1, "1 item is not started; run again", id="not started"),
-        pytest.param({State.PENDING: 2}, None, True, 0, "--limit; 2 items are not started", id="limited"),
+        pytest.param({State.PENDING: 2}, None, True, 1, "--limit; 2 items are not started", id="limited"),
         pytest.param({State.FAILED: 1}, None, True, 1, "1 item is open, see open.jsonl; no", id="one open"),
         pytest.param({State.FAILED: 2}, None, False, 1, "2 items are open, see open.jsonl; the first: no", id="open"),
         pytest.param({State.IN_DOUBT: 3}, None, False, 1, "decide about the 3 in doubt with", id="in doubt"),

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from pipeline.cli.screen import Output, observing, show_lines, show_summary, shown
+from pipeline.cli.screen import Output, Remarks, observing, show_lines, show_summary, shown
 from pipeline.results.reading import read_records
 from pipeline.run.load import load
 from pipeline.run.local import LocalExecutor
@@ -16,8 +16,10 @@ def demo_command(output: Output, *, new: bool) -> int:
     """Run the shipped job on the shipped pictures, into ./runs; return the exit code."""
     path, pictures = resource("demo.yaml"), resource("products").parent
     job = load(path, overrides=[f"root={pictures}", "output.dir=runs"])
-    with observing(output) as display:
-        summary = LocalExecutor().run(job, shown(RunOptions(new=new), display))
+    with observing(output) as display, Remarks(output) as remarks:
+        summary = LocalExecutor().run(job, shown(RunOptions(new=new), display, remarks))
+        if summary.exit_code:
+            remarks.release()
     code = show_summary(summary, output)
     if summary.items["settled"] and not output.quiet:
         show_lines([score_against_truth(_first_hits(Path(summary.results).parent), resource("truth.json"))])

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pipeline.cli.asking import ask, on_a_terminal
 from pipeline.cli.errors import say
-from pipeline.cli.screen import Output, observing, show_summary, shown
+from pipeline.cli.screen import Output, Remarks, observing, show_summary, shown
 from pipeline.offline.opening import find_run
 from pipeline.offline.retry import Wanted, select
 from pipeline.run.load import load_again
@@ -21,14 +21,17 @@ def retry_command(
     job = load_again(run, overrides=overrides)
     selection = select(place, wanted)
     text = selection.text(job.spec)
-    if not selection.candidates:
-        say(text)
-        return 0
-    if not yes and not job.spec.sandbox and on_a_terminal():
-        ask(text)
-    else:
-        say(text)
-    with observing(output) as display:
-        options = replace(shown(options, display), again=selection.again(run))
-        summary = LocalExecutor().run(job, options)
+    with Remarks(output) as remarks:
+        if not selection.candidates:
+            say(text)
+            return 0
+        if not yes and not job.spec.sandbox and on_a_terminal():
+            ask(text)
+        else:
+            say(text)
+        with observing(output) as display:
+            options = replace(shown(options, display, remarks), again=selection.again(run))
+            summary = LocalExecutor().run(job, options)
+        if summary.exit_code:
+            remarks.release()
     return show_summary(summary, output)

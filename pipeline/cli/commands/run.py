@@ -3,9 +3,8 @@
 from pathlib import Path
 
 from pipeline.cli.asking import ask, on_a_terminal
-from pipeline.cli.errors import say
 from pipeline.cli.looking import counting_pictures
-from pipeline.cli.screen import Output, observing, show_summary, shown
+from pipeline.cli.screen import Output, Remarks, observing, show_summary, shown
 from pipeline.offline.plan import make_plan
 from pipeline.run.load import Job, load
 from pipeline.run.local import LocalExecutor
@@ -16,13 +15,16 @@ from pipeline.sources.remarks import left_out
 
 def run_command(path: Path, overrides: list[str], options: RunOptions, output: Output, *, yes: bool) -> int:
     """Run a job; return its exit code."""
-    job = load(path, overrides=overrides, rehearse=options.rehearse)
-    for remark in (*job.remarks, *left_out(job.spec)):
-        say(f"note: {remark}")
-    if not yes and not job.spec.sandbox and on_a_terminal():
-        _ask(job, options)
-    with observing(output) as display:
-        summary = LocalExecutor().run(job, shown(options, display))
+    with Remarks(output) as remarks:
+        job = load(path, overrides=overrides, rehearse=options.rehearse)
+        for remark in (*job.remarks, *left_out(job.spec)):
+            remarks.say(f"note: {remark}")
+        if not yes and not job.spec.sandbox and on_a_terminal():
+            _ask(job, options)
+        with observing(output) as display:
+            summary = LocalExecutor().run(job, shown(options, display, remarks))
+        if summary.exit_code:
+            remarks.release()
     return show_summary(summary, output)
 
 

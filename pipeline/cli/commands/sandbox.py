@@ -8,12 +8,11 @@ from typing import Any
 from pipeline.cli.errors import say
 from pipeline.cli.screen import PlainLines
 from pipeline.errors import SpecError
+from pipeline.system.folders import cache_folder
 
 
 def sandbox_command(*, port: int, faults: str, denied: str, omitted: str, **others: Any) -> int:
     """Serve until SIGINT or SIGTERM; `others` are settings as they are."""
-    from platformdirs import user_cache_path
-
     from pipeline.sandbox.faults import FaultPlan
     from pipeline.sandbox.server import SandboxServer
     from pipeline.sandbox.settings import SandboxSettings
@@ -23,7 +22,7 @@ def sandbox_command(*, port: int, faults: str, denied: str, omitted: str, **othe
             faults=FaultPlan.parse(faults),
             denied=frozenset(_names(denied)),
             omit_headers=tuple(_names(omitted)),
-            cache_dir=user_cache_path("infringement-pipeline"),
+            cache_dir=cache_folder(),
             preparing=PlainLines(sys.stderr).prepare,
             **others,
         )
