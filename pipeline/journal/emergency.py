@@ -22,6 +22,7 @@ from pipeline.journal.kept_lines import Kept, NotExecuted, kept_in, parts_of
 from pipeline.journal.results_file import read_line
 from pipeline.models import RecordLine
 from pipeline.system.files import private, write_all
+from pipeline.system.wording import count
 
 BALLAST = ".ballast"
 BALLAST_BYTES = 16 << 20
@@ -34,14 +35,19 @@ _log = logging.getLogger(__name__)
 
 
 def require_room(folder: Path, items: int) -> None:
-    """Raise JournalError unless the disk has room for so many more items, and for what a run needs besides."""
+    """Raise JournalError unless the disk has room for so many more items, and for what a run needs besides.
+
+    Where nothing is left to be paid for, little is written, and no room is asked for.
+    """
+    if not items:
+        return
     disk = os.statvfs(folder)
     free = disk.f_bavail * disk.f_frsize + _size(folder / BALLAST)
     needed = SPARE_BYTES + items * ITEM_BYTES
     if free < needed:
         raise JournalError(
-            f"{folder}: the disk has {_mb(free)} free and this job needs {_mb(needed)} for {items:,} items: free "
-            f"{_mb(needed - free)} more, or set output.dir to another disk; no item that waits was sent"
+            f"{folder}: the disk has {_mb(free)} free and this job needs {_mb(needed)} for {count(items, 'item')}: "
+            f"free {_mb(needed - free)} more, or set output.dir to another disk; no item that waits was sent"
         )
 
 

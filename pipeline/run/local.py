@@ -7,7 +7,7 @@ at the end everything is closed in the opposite order.
 import functools
 import logging
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
@@ -33,7 +33,7 @@ from pipeline.journal.emergency import ballast, require_room
 from pipeline.journal.journal import Journal
 from pipeline.journal.storage import open_disk
 from pipeline.journal.writer import Writer
-from pipeline.models import PAID, WAITING, Kind
+from pipeline.models import PAID, WAITING, Kind, State
 from pipeline.results.record import RecordLines
 from pipeline.results.summary import RunSummary
 from pipeline.run.begin import begin
@@ -230,10 +230,18 @@ async def _work(
         engine = Engine(Ports(spec, endpoints, client, journal, read, most=most), intake, records, tally=tally)
         gauges = Gauges(spec, engine, client, journal)
         heartbeat = Heartbeat(engine, client, journal, folder=place.folder)
-        require_room(place.folder, sum(tally.get(state, 0) for state in WAITING))
-        with ballast(place.folder):
+        to_pay_for = _to_pay_for(tally, spec, options, all_in=intake.done)
+        require_room(place.folder, to_pay_for)
+        with ballast(place.folder) if to_pay_for else nullcontext():
             await _drive(engine, heartbeat, gauges, options, place.signals)
     return engine, client.stats
+
+
+def _to_pay_for(tally: Mapping[State, int], spec: JobSpec, options: RunOptions, *, all_in: bool) -> int:
+    """Count the items that something may be sent for; at least one while not all of them are read."""
+    doubts = len(options.again.ords) if options.again is not None and options.again.risked else spec.api.duplicates
+    waiting = sum(tally.get(state, 0) for state in WAITING) + min(doubts, tally.get(State.IN_DOUBT, 0))
+    return waiting if all_in else max(1, waiting)
 
 
 def _most_at_once(spec: JobSpec, options: RunOptions) -> int:

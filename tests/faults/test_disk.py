@@ -10,6 +10,7 @@ import pytest
 
 from pipeline import RunOptions, RunSummary, run_job
 from pipeline.errors import JournalError
+from pipeline.journal import emergency
 from pipeline.journal.emergency import BALLAST, BALLAST_BYTES, ITEM_BYTES, SPARE_BYTES, ballast, require_room
 from pipeline.sandbox.tasks import read_tasks
 from tests.support.fixtures import Mount
@@ -197,6 +198,21 @@ def test_what_a_killed_run_had_set_aside_counts_as_free(tmp_path: Path, monkeypa
         require_room(tmp_path, 100)
     with pytest.raises(JournalError, match="free 8 MB more"):
         require_room(tmp_path, 100)
+
+
+def test_only_what_is_to_be_sent_needs_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A finished job is looked at on a disk with next to nothing free; one more item needs room."""
+    real = os.statvfs(tmp_path)
+    small = os.statvfs_result((4096, 4096, 10**6, 256, 256, *tuple(real)[5:10]))  # 1 MB is free
+    with vendor(tmp_path) as server:
+        path = job(tmp_path, url=server.url, pictures=3)
+        assert go_on(path).exit_code == 0
+        monkeypatch.setattr(os, "statvfs", lambda _: small)
+        monkeypatch.setattr(emergency, "_reserve", lambda path: pytest.fail("nothing is set aside for no items"))
+        assert go_on(path).exit_code == 0
+        job(tmp_path, url=server.url, pictures=4)
+        with pytest.raises(JournalError, match=r"needs 64 MB for 1 item: free 63 MB more"):
+            go_on(path)
 
 
 def test_a_run_whose_items_turn_out_too_many_ends_in_good_order(
