@@ -202,11 +202,16 @@ def retry(
 
 
 @app.command(epilog="Example: pipeline repair runs/autumn")
-def repair(run: Run) -> int:
+def repair(
+    run: Run,
+    only_copy: Annotated[
+        bool, typer.Option("--this-is-the-only-copy", help="Go on here: the other copy is not used any more.")
+    ] = False,
+) -> int:
     """Rebuild a damaged run directory from its results; sends nothing."""
     from pipeline.cli.commands.repair import repair_command
 
-    return repair_command(run)
+    return repair_command(run, only_copy=only_copy)
 
 
 @app.command(epilog="Example: pipeline demo")

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pipeline.errors import JournalError
 from pipeline.journal.emergency import left_over
+from pipeline.journal.identity import of_journal, refuse_other
 from pipeline.journal.kept_lines import kept_in
 from pipeline.journal.recovery import recover
 from pipeline.journal.results_file import ResultsFile
@@ -23,7 +24,7 @@ from pipeline.models import RecordLine
 
 
 @contextlib.contextmanager
-def imagine(folder: Path, *, now: float, running: bool = False) -> Iterator[Database]:
+def imagine(folder: Path, *, now: float, running: bool = False, places: Path | None = None) -> Iterator[Database]:
     """Yield a copy of the journal in `folder`, or an empty one where no run has begun, until the block ends.
 
     It lies in memory, and in an unnamed temporary file where that is large. What a death left over is made whole in it,
@@ -36,6 +37,8 @@ def imagine(folder: Path, *, now: float, running: bool = False) -> Iterator[Data
                 with reading_only(folder) as db:
                     assert isinstance(db.connection, sqlite3.Connection)
                     db.connection.backup(connection)
+            if not running:
+                refuse_other(folder, of_journal(copy), places=places)
             schema.create(copy)
             if not running:
                 _make_whole(folder, copy, now=now)

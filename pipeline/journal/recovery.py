@@ -2,7 +2,8 @@
 
 In this order:
 1. Lines of results.jsonl that were written but not committed are adopted when they are what was written and belong to
-   an item that is not settled (they carry the id of a paid task), and cut otherwise.
+   an item that is not settled (they carry the id of a paid task), and cut otherwise. A task that the journal cannot
+   explain is never cut: the journal is not the newest, and nothing is changed.
 2. Lines that a failing disk kept out of results.jsonl are appended to it, and creates of which it is known that they
    were not executed are taken back.
 3. Creates without an outcome are put in doubt.
@@ -13,6 +14,7 @@ import logging
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
+from pipeline.journal.evidence import refuse_unknown_tasks
 from pipeline.journal.kept_lines import NotExecuted
 from pipeline.journal.results_file import LineView, ResultsFile, read_line
 from pipeline.journal.sql import changes, doubts, items, line_index, retry_selection
@@ -48,10 +50,13 @@ def recover(
     db.do("BEGIN IMMEDIATE")
     results.position(line_index.last(db))
     adopted = 0
-    for line in _as_written(db, results, written):
+    checked = written is not None and written.is_of_tail(results.end, started_at=db.meta("started_at"))
+    for line in _as_written(results, written if checked else None):
         if not _adopt(db, line, results.adopt, now=now):
             break  # what follows a line that is not whole cannot be trusted either
         adopted += 1
+    if not checked:  # else all of these lines are of creates that the journal has on their way
+        refuse_unknown_tasks(db, results.path, results.tail())
     cut_bytes = results.cut()  # before the commit: a commit must never know lines that a cut could still remove
     for told in kept:
         if isinstance(told, NotExecuted):
@@ -64,11 +69,10 @@ def recover(
     return Recovered(adopted, cut_bytes, in_doubt)
 
 
-def _as_written(db: Database, results: ResultsFile, written: WrittenGroup | None) -> Iterator[bytes]:
+def _as_written(results: ResultsFile, written: WrittenGroup | None) -> Iterator[bytes]:
     """Yield the lines of the tail, up to the first that its check says is not what was written."""
-    checked = written is not None and written.is_of_tail(results.end, started_at=db.meta("started_at"))
     for number, line in enumerate(results.tail(), start=1):
-        if checked and written is not None and not written.has(line):
+        if written is not None and not written.has(line):
             _log.warning("recovery.line_refused number=%s of=%s: not what was written", number, len(written.lines))
             return
         yield line

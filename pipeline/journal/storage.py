@@ -10,7 +10,9 @@ from pathlib import Path
 
 from pipeline.errors import JournalError
 from pipeline.journal.emergency import Emergency, is_damage, left_over, retire
+from pipeline.journal.evidence import doubts_in, refuse_unknown_doubts
 from pipeline.journal.hold import Hold
+from pipeline.journal.identity import NOTE, Identity, of_journal, of_note, refuse_other
 from pipeline.journal.kept_lines import kept_in, kept_lines
 from pipeline.journal.recovery import Recovered, names_unknown_task, recover
 from pipeline.journal.results_file import ResultsFile
@@ -40,6 +42,7 @@ class Disk:
     recovered: Recovered
     emergency: Emergency
     hold: Hold
+    identity: Identity
 
     def prove(self, written: Sequence[Line] = ()) -> None:
         """Raise JournalError if the directory, the journal or results.jsonl was taken away since they were opened.
@@ -53,15 +56,17 @@ class Disk:
             if not self.hold.has(self.results.path):
                 self.emergency.rescue(self.results.chunks(written[0].offset if written else self.results.end))
             raise
+        self.identity.tick()
 
     def close(self, *, clean: bool = True) -> None:
         """Close them all; `clean` when all that was begun is written."""
         with contextlib.ExitStack() as closing:
-            for part in (self.hold, self.db, self.results, self.spool, self.emergency):
+            for part in (self.hold, self.db, self.identity, self.results, self.spool, self.emergency):
                 closing.callback(part.close)
             if clean:
                 self.prove()
                 self.db.set_meta(CLEAN, "1")
+                self.identity.count()
                 self.results.end_check()
 
 
@@ -76,8 +81,13 @@ def open_disk(
     now: float,
     connect: Callable[[Path], Connection] = connect,
     mounts: Callable[[], str] = mount_table,
+    places: Path | None = None,
+    only_copy: bool = False,
 ) -> Disk:
     """Open a run directory's files and make them whole after whatever ended the last run.
+
+    `places` is the folder in which this user's run directories are noted (journal/identity.py). With `only_copy` the
+    directory is taken for the one to go on with, whatever is noted.
 
     Raises JournalError when they cannot be opened, or are not what was written.
     """
@@ -90,7 +100,12 @@ def open_disk(
             (folder / JOURNAL).chmod(0o600)
             configure(db.do, journal_mode=mode)
             db.has_log = db.do("PRAGMA journal_mode").fetchone()[0] == "wal"
+            known = of_journal(db)
+            if not only_copy:
+                refuse_other(folder, known, places=places)
             schema.create(db)
+            if known is None or of_note(folder / NOTE) is None:
+                refuse_unknown_doubts(db, folder)
             if db.meta(CLEAN) == "0":
                 _check_pages(db)
             db.set_meta(CLEAN, "0")
@@ -99,7 +114,9 @@ def open_disk(
             results.begin_check(folder / CHECK, opened_at=now)
             hold.watch(folder / RESULTS, *(log for log in (folder / f"{JOURNAL}-wal",) if log.exists()))
             emergency = Emergency(folder, is_there=functools.partial(hold.has, folder))
-            disk = Disk(db, Spool(folder / SPOOL, items.in_segments(db)), results, recovered, emergency, hold)
+            identity = opened.enter_context(contextlib.closing(Identity(db, folder, places=places)))
+            spool = Spool(folder / SPOOL, items.in_segments(db))
+            disk = Disk(db, spool, results, recovered, emergency, hold, identity)
             opened.pop_all()
         return disk
     except sqlite3.Error as exc:
@@ -139,6 +156,11 @@ def refuse_lost_journal(folder: Path) -> None:
         return
     if (results.is_file() and results.stat().st_size) or list(folder.glob(f"{JOURNAL}.damaged-*")):
         raise JournalError(f"{folder}: {JOURNAL} is gone, and there are results; run `pipeline repair {folder}`")
+    if of_note(folder / NOTE) is not None or any(doubts_in(folder)):
+        raise JournalError(
+            f"{folder}: {JOURNAL} is gone, and creates may have been paid: put it and its {log.name} back, or run "
+            f"`pipeline repair {folder}`, which puts every item without a line in doubt; nothing was sent"
+        )
     if kept := left_over(folder):
         raise JournalError(
             f"{folder} was taken away while a run went on, and {kept[-1]} holds what was paid for; put the directory "

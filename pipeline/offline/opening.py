@@ -13,7 +13,7 @@ from pipeline.job.schema import JobSpec
 from pipeline.journal.emergency import left_over
 from pipeline.journal.storage import JOURNAL, RESULTS, Disk, open_disk
 from pipeline.results.record import RecordLines
-from pipeline.run.directory import SPEC, lock
+from pipeline.run.directory import SPEC, known_runs, lock
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +37,13 @@ def find_run(folder: Path) -> Place:
 
 
 @contextlib.contextmanager
-def opened(folder: Path) -> Iterator[Disk]:
-    """Lock a run directory and open its files, made whole, until the block ends. Raises RunLocked or JournalError."""
+def opened(folder: Path, *, only_copy: bool = False) -> Iterator[Disk]:
+    """Lock a run directory and open its files, made whole, until the block ends. Raises RunLocked or JournalError.
+
+    With `only_copy` it is the one to go on with, whatever is noted of others (journal/identity.py).
+    """
     with lock(folder):
-        disk = open_disk(folder, now=time.time())
+        disk = open_disk(folder, now=time.time(), places=known_runs(), only_copy=only_copy)
         clean = False
         try:
             yield disk

@@ -18,7 +18,7 @@ from pipeline.journal.sql.naming import names_by_hash
 from pipeline.models import OPEN, PAID, SETTLED, Kind, State
 from pipeline.offline.foresight import foresee
 from pipeline.offline.taking_in import take_in
-from pipeline.run.directory import is_locked, run_folder
+from pipeline.run.directory import is_locked, known_runs, run_folder
 from pipeline.run.load import load_spec
 from pipeline.sources.check import check_sources
 from pipeline.sources.foreign import refuse_foreign
@@ -103,7 +103,7 @@ def make_plan(
     """
     folder = run_folder(spec, now=datetime.now().astimezone(), new=new)
     now = time.time()
-    with imagine(folder, now=now, running=folder.is_dir() and is_locked(folder)) as db:
+    with imagine(folder, now=now, running=folder.is_dir() and is_locked(folder), places=known_runs()) as db:
         already = _already(db)
         hashed = names_by_hash(db, make_id)
         items = functools.partial(inspect_items, spec, quick=quick, hashed=hashed, watch=watch)

@@ -11,6 +11,8 @@ from pathlib import Path
 
 from pipeline.errors import JournalError, OtherVersion
 from pipeline.journal.emergency import left_over
+from pipeline.journal.evidence import refuse_unexplained
+from pipeline.journal.identity import is_stale, of_journal, refuse_other
 from pipeline.journal.kept_lines import kept_lines
 from pipeline.journal.storage import JOURNAL, REPAIRING, RESULTS, reading_only
 from pipeline.journal.tail_check import CHECK, read_check
@@ -31,7 +33,37 @@ def is_whole(folder: Path) -> bool:
         return False
     try:
         with reading_only(folder) as db:
+            refuse_unexplained(db, folder, folder / RESULTS)
             return (folder / RESULTS).is_file() and verify(db, folder / RESULTS).ok
+    except OtherVersion:
+        raise
+    except JournalError:
+        return False
+
+
+def refuse_other_copy(folder: Path, *, places: Path) -> None:
+    """Raise JournalError where only a person can say that this directory is the one to go on with.
+
+    A journal that is damaged or gone is no such case: a repair puts in doubt whatever it may have forgotten.
+    """
+    if not (folder / JOURNAL).is_file():
+        return
+    try:
+        with reading_only(folder) as db:
+            known = of_journal(db)
+    except JournalError:
+        return
+    refuse_other(folder, known, places=places)
+
+
+def is_newest(folder: Path, *, places: Path) -> bool:
+    """Return False for a journal that is behind what lies beside it, or does not know it."""
+    if not (folder / JOURNAL).is_file():
+        return True
+    try:
+        with reading_only(folder) as db:
+            refuse_unexplained(db, folder, folder / RESULTS)
+            return not is_stale(folder, of_journal(db), places=places)
     except OtherVersion:
         raise
     except JournalError:
@@ -59,11 +91,16 @@ def _once(lines: Iterable[bytes]) -> Iterator[bytes]:
             yield line
 
 
-def repair(folder: Path, *, job: str) -> list[str]:
-    """Rebuild the journal of a run directory that we have locked; return what was done, a line each."""
+def repair(folder: Path, *, job: str, newest: bool = True) -> list[str]:
+    """Rebuild the journal of a run directory that we have locked; return what was done, a line each.
+
+    A journal that is not the `newest` may have forgotten creates: it is not believed.
+    """
     number = _next_number(folder)
     resumed = (folder / REPAIRING).exists()
+    newest = newest and not (resumed and (folder / REPAIRING).read_bytes())
     (folder / REPAIRING).touch(mode=0o600)
+    (folder / REPAIRING).write_bytes(b"" if newest else b"not the newest journal\n")
     sync_names(folder)
     aside = _set_aside(folder, number)
     (folder / RESULTS).touch(mode=0o600)
@@ -72,7 +109,7 @@ def repair(folder: Path, *, job: str) -> list[str]:
         leftover.unlink(missing_ok=True)
     # A journal that an earlier repair set aside is out of date, unless that repair was cut short and goes on now.
     believed = resumed or (aside is not None and aside.name.endswith(f"-{number}"))
-    old = Salvage(aside, believed=believed) if aside is not None else None
+    old = Salvage(aside, believed=believed and newest) if aside is not None else None
     try:
         with closing(Rebuild(new, old, results=RESULTS)) as rebuild:
             damage = take_lines(folder / RESULTS, is_ours(old, job, read_check(folder / CHECK)), rebuild.add_line)

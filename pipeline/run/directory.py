@@ -79,6 +79,13 @@ def lock(folder: Path) -> Iterator[None]:
         file_lock.release()
 
 
+def known_runs() -> Path:
+    """Return the folder in which this user's run directories are noted, see journal/identity.py."""
+    from platformdirs import user_state_path
+
+    return user_state_path("infringement-pipeline") / "runs"
+
+
 def is_locked(folder: Path) -> bool:
     """Return True if another process has locked the run directory: a run is under way."""
     try:

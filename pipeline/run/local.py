@@ -37,7 +37,7 @@ from pipeline.models import PAID, WAITING, Kind, State
 from pipeline.results.record import RecordLines
 from pipeline.results.summary import RunSummary
 from pipeline.run.begin import begin
-from pipeline.run.directory import LOG, SPEC, lock, run_folder
+from pipeline.run.directory import LOG, SPEC, known_runs, lock, run_folder
 from pipeline.run.embedded_sandbox import address, hit_picture
 from pipeline.run.end import Ending, end, write_files
 from pipeline.run.gauges import Gauges
@@ -191,9 +191,12 @@ async def _run_heard(job: Job, options: RunOptions, place: _Place) -> RunSummary
     started_at, started = clocks.wall(), clocks.steady()
     as_run, digest = write_as_run(spec)
     records = RecordLines(spec, digest)
-    writer = Writer(functools.partial(open_disk, folder, now=started_at))
+    writer = Writer(functools.partial(open_disk, folder, now=started_at, places=known_runs()))
     with anyio.CancelScope(shield=True):  # a thread that has begun to open the files must be there to close them
-        recovered = (await writer.start()).recovered
+        disk = await writer.start()
+    recovered = disk.recovered
+    if disk.identity.remark:
+        options.say(f"note: {disk.identity.remark}")
     budgets = {kind: spec.api.budget_of(kind) for kind in PAID}
     journal = Journal(writer, budgets=budgets, duplicates=spec.api.duplicates)
     try:

@@ -154,7 +154,7 @@ NOT_OURS = {
     "not JSON": lambda left: b"hello\n",
     "empty line": lambda left: b"\n",
     "no record": lambda left: b'{"schema":1}\n',
-    "unknown item": lambda left: left.line(77),
+    "unknown item": lambda left: left.line(77, status=State.NO_HITS),
     "settled item": lambda left: left.line(2, status=State.NO_HITS),
     "open line": lambda left: left.line(1).replace(b'"status":"tasked"', b'"status":"failed"'),
     "zeros": lambda left: bytes(4096),
@@ -175,6 +175,18 @@ def test_what_is_no_line_of_a_waiting_item_is_cut_with_all_that_follows(kind: st
     assert (recovered.adopted, recovered.cut_bytes) == (0, len(bad) + len(left.line(1)))
     assert (left.folder / RESULTS).read_bytes() == before
     assert states(left.folder) == {"SKU-1": State.IN_DOUBT, "SKU-2": State.NO_HITS}
+
+
+def test_a_task_that_the_journal_cannot_explain_is_never_cut(db: Database, left: Left) -> None:
+    """The journal is an older one, or lacks its write-ahead log: it does not even know the item."""
+    on_their_way(db, State.PENDING)
+    left.write(left.line(1, status=State.NO_HITS), left.line(77))
+    before = (left.folder / RESULTS).read_bytes()
+    for _ in range(2):
+        with pytest.raises(JournalError, match=r"has the task task-77 of SKU-77, which the journal does not know"):
+            left.open()
+        assert (left.folder / RESULTS).read_bytes() == before
+    assert states(left.folder) == {"SKU-1": State.PENDING}
 
 
 # --- lines that were written and not committed, and changed since ---

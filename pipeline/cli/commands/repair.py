@@ -10,29 +10,36 @@ from pipeline.journal.storage import JOURNAL, RESULTS, reading_only
 from pipeline.models import State
 from pipeline.offline.opening import Place, find_run, opened
 from pipeline.offline.refresh import refresh
-from pipeline.offline.repair import is_whole, repair, take_kept
+from pipeline.offline.repair import is_newest, is_whole, refuse_other_copy, repair, take_kept
 from pipeline.offline.resolve import resolve
 from pipeline.offline.shared_tasks import certain_decisions
 from pipeline.offline.whole_lines import job_of
 from pipeline.results.reading import OPEN
-from pipeline.run.directory import REPORT, SPEC, SUMMARY, lock
+from pipeline.run.directory import REPORT, SPEC, SUMMARY, known_runs, lock
 from pipeline.system.wording import count
 
 
-def repair_command(run: Path) -> int:
-    """Make a damaged run directory usable again; print what was done."""
+def repair_command(run: Path, *, only_copy: bool = False) -> int:
+    """Make a damaged run directory usable again; print what was done.
+
+    With `only_copy` a copy, or a directory with an older journal, is the one to go on with.
+    """
     place = _place(run)
     with lock(run):
-        whole = is_whole(run)
+        if not only_copy:
+            refuse_other_copy(run, places=known_runs())
+        newest = is_newest(run, places=known_runs())
+        whole = newest and is_whole(run)
         if whole:
             done = [f"{run}: the journal and every line are what was written; nothing to repair"]
         else:
             done = take_kept(run)
-            done += repair(run, job=place.spec.name if place is not None else job_of(run / RESULTS))
-    if whole and (place is None or not _any_in_doubt(run)):
+            job = place.spec.name if place is not None else job_of(run / RESULTS)
+            done += repair(run, job=job, newest=newest)
+    if whole and not only_copy and (place is None or not _any_in_doubt(run)):
         show_lines(done)
         return 0
-    with opened(run) as disk:
+    with opened(run, only_copy=only_copy or not whole) as disk:
         if place is not None:
             done += resolve(disk, certain_decisions(disk), place.records)
         doubtful = counts(disk.db).get(State.IN_DOUBT, 0)

@@ -51,6 +51,26 @@ def task_of(db: Database, id_: str) -> str | None:
     return None if row is None else row[0]
 
 
+def explains_task(db: Database, id_: str, task_id: str) -> bool:
+    """Return whether a line with this task may lie beyond the last known one: it is known, or of a create in doubt."""
+    row = db.do(
+        f"SELECT EXISTS (SELECT 1 FROM items WHERE id = ? AND ({CREATING} OR {IN_DOUBT} OR same_as IS NOT NULL)) OR "
+        "EXISTS (SELECT 1 FROM items WHERE task_id = ?)",
+        (id_, task_id),
+    ).fetchone()
+    return bool(row[0])
+
+
+def had_doubt(db: Database, id_: str) -> bool:
+    """Return whether an item is in doubt or on its way, was settled, or was decided about by a person or the job."""
+    row = db.do(
+        f"SELECT {IN_DOUBT} OR {CREATING} OR {SETTLED} OR ord IN (SELECT ord FROM decisions) OR "
+        "ord IN (SELECT ord FROM risks) FROM items WHERE id = ?",
+        (id_,),
+    ).fetchone()
+    return row is not None and bool(row[0])
+
+
 def standing(db: Database, ord_: int) -> tuple[str, State, Line | None, Problem | None]:
     """Read the id, state, line and problem of one item."""
     row = db.do("SELECT id, state, seq, offset, length, crc, problem FROM items WHERE ord = ?", (ord_,)).fetchone()
