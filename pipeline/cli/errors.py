@@ -6,6 +6,7 @@ import tempfile
 import traceback
 
 from pipeline.errors import PipelineError, SpecError
+from pipeline.system.fault import Fault
 from pipeline.system.masking import masked
 from pipeline.system.signals import Stop
 
@@ -17,8 +18,9 @@ def explain(exc: BaseException) -> int:
     if isinstance(exc, SystemExit):
         return exc.code if isinstance(exc.code, int) else 1
     if isinstance(exc, PipelineError):
-        for line in exc.lines if isinstance(exc, SpecError) else [str(exc)]:
-            say(line)
+        for told in exc.lines if isinstance(exc, SpecError) else [str(exc)]:
+            for line in told.shown() if isinstance(told, Fault) else [told]:
+                say(line)
         return exc.exit_code
     if isinstance(exc, KeyboardInterrupt) or type(exc).__name__ == "Abort":
         say(str(exc) or "stopped; run again to go on")

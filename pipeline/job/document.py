@@ -33,10 +33,12 @@ class Fault(NamedTuple):
 
     place: where it is in the text; None when it is in the text as a whole, or not in the text at all
     text: what is wrong and what is allowed, in one line
+    fix: what to write at that place instead; "" where only a person can know
     """
 
     place: Mark | None
     text: str
+    fix: str = ""
 
 
 @dataclass

@@ -1,6 +1,7 @@
 """Pydantic's errors about a job in words: which field, what is wrong with it, what is allowed."""
 
 import difflib
+import json
 import re
 from functools import lru_cache
 from typing import Any
@@ -13,6 +14,7 @@ from pipeline.job.document import Document, Fault, FieldPath, Mark, kind_in_yaml
 from pipeline.job.schema import JobSpec
 
 _NAMED = r"[a-z_]+(?:\.[a-z0-9_]+)+"  # a field that a message of ours begins with, such as `search.filters.field`
+_A_NUMBER = "must be a valid number"
 _LONGEST_VALUE = 60  # characters of a value that a message shows
 
 
@@ -59,12 +61,43 @@ def _field_of(data: Any, error: ErrorDetails) -> FieldPath:
 
 def _fault(document: Document, field: FieldPath, errors: list[ErrorDetails]) -> Fault:
     """Join the errors about one field; several are the branches of a union, of which one would be enough."""
-    texts = ", or ".join(dict.fromkeys(_explain(document, field, error) for error in errors))
+    texts = _joined([_explain(document, field, error) for error in errors])
     if not field:
         return Fault(_mark_of(document, field), texts)
+    fix = next(filter(None, (_fix(document, field, error) for error in errors)), "")
     if _is_overridden(document, field):
-        return Fault(None, f"--set {name_field(field)}: {texts}")
-    return Fault(_mark_of(document, field), f"{name_field(field)}: {texts}")
+        around = name_field(field[:-1])
+        fix = f"--set {around}{'.' if around else ''}{fix.replace(': ', '=', 1)}" if fix else ""
+        return Fault(None, f"--set {name_field(field)}: {texts}", fix)
+    return Fault(_mark_of(document, field), f"{name_field(field)}: {texts}", fix)
+
+
+def _joined(texts: list[str]) -> str:
+    """Join what each branch of a union says about one value: the value once, and a whole number is a number, too."""
+    value = texts[0].rpartition(": must be ")[0]
+    wanted = [text.removeprefix(f"{value}: ") if value else text for text in dict.fromkeys(texts)]
+    if _A_NUMBER in wanted:
+        wanted = [text for text in wanted if text != "must be a whole number"]
+    said = ", or ".join(text.replace(_A_NUMBER, "must be a number") for text in wanted)
+    return f"{value}: {said}" if value else said
+
+
+def _fix(document: Document, field: FieldPath, error: ErrorDetails) -> str:
+    """Return what to write instead, where only one thing can be meant; "" elsewhere."""
+    kind, value = error["type"], error["input"]
+    written = make_printable(document.written.get(field, ""))
+    if kind == "extra_forbidden" and (meant := _meant_key(field)) and field in document.written:
+        return f"{meant}: {json.dumps(value, ensure_ascii=False) if isinstance(value, str) else written}"
+    if kind == "literal_error" and isinstance(value, str):
+        meant = _closest(value, re.findall(r"'([^']*)'", str(error.get("ctx", {})["expected"])))
+        return f"{field[-1]}: {meant}" if meant else ""
+    if kind == "string_type" and written and isinstance(field[-1], str):
+        return f'{field[-1]}: "{_as_date(field, written) or written}"'
+    if kind in ("int_type", "float_type") and isinstance(value, str) and re.fullmatch(r"[0-9]+(\.[0-9]+)?", value):
+        return f"{field[-1]}: {value}"  # a number in quotes
+    if kind in ("model_type", "model_attributes_type") and field[:1] == ("images",) and isinstance(value, str):
+        return _entry_for(value)
+    return ""
 
 
 def _is_overridden(document: Document, field: FieldPath) -> bool:
@@ -100,7 +133,7 @@ def _explain(document: Document, field: FieldPath, error: ErrorDetails) -> str:
             shown = _shown(document, field, value)
             return f"{shown} is not allowed; allowed: small letters a-z, digits and -, 1 to 64 characters"
         case "model_type" | "model_attributes_type" if field[:1] == ("images",) and isinstance(value, str):
-            return f"write what it is: {_entry_for(value)}"
+            return f"write what it is: `{_entry_for(value)}`"
         case "value_error":
             return re.sub(rf"^{_NAMED}: ", "", error["msg"].removeprefix("Value error, "))
         case _:
@@ -109,14 +142,19 @@ def _explain(document: Document, field: FieldPath, error: ErrorDetails) -> str:
 
 def _entry_for(value: str) -> str:
     key = "url" if "://" in value else "manifest" if value.lower().endswith((".csv", ".jsonl")) else "path"
-    return f"`- {key}: {make_printable(value[:_LONGEST_VALUE])}`"
+    return f"- {key}: {make_printable(value[:_LONGEST_VALUE])}"
 
 
 def _not_text(document: Document, field: FieldPath, value: Any) -> str:
     written = make_printable(document.written[field])
-    if re.fullmatch(r"\d{4}-\d{2}-\d{2}", written) and str(field[-1]).endswith("_time"):
-        return f'write a date as "yyyyMMdd": "{written.replace("-", "")}"'
+    if date := _as_date(field, written):
+        return f'write a date as "yyyyMMdd": "{date}"'
     return f'YAML reads {written} as {kind_in_yaml(value)}; put it in quotes: "{written}"'
+
+
+def _as_date(field: FieldPath, written: str) -> str:
+    dated = re.fullmatch(r"\d{4}-\d{2}-\d{2}", written) and str(field[-1]).endswith("_time")
+    return written.replace("-", "") if dated else ""
 
 
 def _in_words(message: str) -> str:
@@ -150,15 +188,29 @@ def _unknown_key(document: Document, field: FieldPath) -> str:
         here = document.data["search"].get("endpoint", name_of(SEARCHES[0]))
         if here not in owners:
             return f"{key} belongs to endpoint {' and '.join(owners)}; {here} does not take it"
-    around = tuple(0 if isinstance(part, int) else part for part in field[:-1])  # all entries of a list are alike
-    allowed = [known for known in _keys_at(around) if known != key]
+    allowed = _allowed_beside(field)
     return f"unknown key{_did_you_mean(key, allowed) or '; allowed: ' + ', '.join(allowed)}"
 
 
+def _allowed_beside(field: FieldPath) -> list[str]:
+    around = tuple(0 if isinstance(part, int) else part for part in field[:-1])  # all entries of a list are alike
+    return [known for known in _keys_at(around) if known != str(field[-1])]
+
+
+def _meant_key(field: FieldPath) -> str:
+    key = str(field[-1])
+    return "" if field[0] == "search" and searches_taking(key) else _closest(key, _allowed_beside(field))
+
+
 def _did_you_mean(word: str, allowed: list[str]) -> str:
+    meant = _closest(word, allowed)
+    return f"; did you mean {meant!r}?" if meant else ""
+
+
+def _closest(word: str, allowed: list[str]) -> str:
     as_written = {known.lower(): known for known in allowed}
     close = difflib.get_close_matches(word.lower(), as_written, n=1, cutoff=0.6)
-    return f"; did you mean {as_written[close[0]]!r}?" if close else ""
+    return as_written[close[0]] if close else ""
 
 
 @lru_cache(maxsize=100)

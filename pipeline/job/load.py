@@ -15,6 +15,7 @@ from pipeline.job.document import MAX_BYTES, Document, Fault, parse
 from pipeline.job.environment import PROXY, Environment
 from pipeline.job.faults import explain_refusal, make_printable, name_field
 from pipeline.job.schema import MAX_INLINE, JobSpec
+from pipeline.system.fault import Fault as Told
 
 _SECRET_KEY = re.compile(r"secret|passw|token|api[_-]?key|client[_-]?id|credential|authorization", re.IGNORECASE)
 _CREDENTIAL_HINT = (
@@ -55,7 +56,7 @@ def load_job(
         faults.append(Fault(None, "a job file is a mapping: it starts with `version: 1`, `name:` and `images:`"))
     if faults or spec is None:
         ordered = sorted(faults, key=lambda fault: fault.place or (0, 0))
-        raise SpecError(*(_masked(_line(path, fault), secrets) for fault in ordered))
+        raise SpecError(*(_told(path, fault, secrets) for fault in ordered))
     return spec.with_folder(_folder_of(path))
 
 
@@ -78,7 +79,8 @@ def _read(path: Path) -> bytes:
             return file.read(MAX_BYTES + 1)
     except OSError as exc:
         hint = "; give the path of a job file (see configs/ for examples)" if isinstance(exc, FileNotFoundError) else ""
-        raise SpecError(f"{path}: cannot read the job file: {exc.strerror}{hint}") from None
+        what = f"cannot read the job file: {exc.strerror}{hint}"
+        raise SpecError(Told(what, where=str(path))) from None
 
 
 def _take_proxy(data: dict[str, Any], proxy: str | None) -> list[Fault]:
@@ -93,16 +95,13 @@ def _take_proxy(data: dict[str, Any], proxy: str | None) -> list[Fault]:
     return []
 
 
-def _line(path: Path, fault: Fault) -> str:
+def _told(path: Path, fault: Fault, secrets: Sequence[str]) -> Told:
     place = f":{fault.place.line}:{fault.place.column}" if fault.place else ""
     text = fault.text if len(fault.text) <= _LONGEST else f"{fault.text[:_LONGEST]}..."
-    return f"{path}{place}: {text}"
-
-
-def _masked(line: str, secrets: Sequence[str]) -> str:
+    where, fix = f"{path}{place}", fault.fix
     for secret in secrets:
-        line = line.replace(secret, "***")
-    return line
+        where, text, fix = (part.replace(secret, "***") for part in (where, text, fix))
+    return Told(text, where=where, fix=fix)
 
 
 def _secret_faults(document: Document, raw: bytes, secrets: Sequence[str]) -> list[Fault]:

@@ -84,7 +84,7 @@ def plan_job(
     check_sources(spec)
     plan = make_plan(spec, new=new, quick=quick, watch=watch)
     foreign = refuse_foreign(spec, Path(path))
-    return msgspec.structs.replace(plan, refused=[*([foreign] if foreign else []), *plan.refused])
+    return msgspec.structs.replace(plan, refused=[*([str(foreign)] if foreign else []), *plan.refused])
 
 
 def make_plan(

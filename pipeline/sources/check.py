@@ -1,16 +1,18 @@
 """Checks of a job's sources before anything is sent: that they are there and readable, and whether they changed."""
 
 import hashlib
+import json
 import os
 import re
 
 import msgspec
 
-from pipeline.errors import SpecError
+from pipeline.errors import Code, SpecError
 from pipeline.job.schema import ImageEntry, JobSpec
 from pipeline.models import Item
 from pipeline.sources.inspection import Watch, inspect_items
 from pipeline.sources.items import (
+    PUBLIC_FIX,
     PUBLIC_HINT,
     locate_manifest,
     may_upload,
@@ -18,13 +20,14 @@ from pipeline.sources.items import (
 )
 from pipeline.sources.names import is_pattern, match_files, on_disk, with_slashes
 from pipeline.sources.tables import read_rows
+from pipeline.system.fault import Fault, Gathered
 
 
 def check_sources(spec: JobSpec) -> None:
     """Check that every source of the job is there, without reading it all. Raises SpecError with all faults."""
     faults: list[str] = []
     if not spec.root_path.is_dir():
-        faults.append(f"root: {spec.root_path} is no folder")
+        faults.append(Fault(f"{spec.root_path} is no folder", where="root"))
     for index, entry in enumerate(spec.images):
         try:
             faults += _faults_of(spec, entry, f"images[{index}].path")
@@ -38,47 +41,50 @@ def _faults_of(spec: JobSpec, entry: ImageEntry, field: str) -> list[str]:
     faults: list[str] = []
     if entry.path is not None:
         if not may_upload(spec):
-            faults.append(f"{field}: {spec.vendor} is not this machine: {PUBLIC_HINT}")
+            faults.append(Fault(f"{spec.vendor} is not this machine: {PUBLIC_HINT}", where=field, fix=PUBLIC_FIX))
         require_inside(entry.path, field)
         if not is_pattern(entry.path, spec.root_path) and os.path.isdir(
             spec.root_path / on_disk(with_slashes(entry.path))
         ):
-            faults.append(f"{field}: {entry.path} is a folder; name the pictures in it: {entry.path.rstrip('/')}/*.jpg")
+            pictures = f"{with_slashes(entry.path).rstrip('/')}/*.jpg"
+            what = f"{entry.path} is a folder; name the pictures in it: {pictures}"
+            faults.append(Fault(what, where=field, fix=f"- path: {json.dumps(pictures, ensure_ascii=False)}"))
         if is_pattern(entry.path, spec.root_path) and not match_files(spec.root_path, entry.path):
-            faults.append(f"{field}: no file matches {entry.path} in {spec.root_path}")
+            faults.append(Fault(f"no file matches {entry.path} in {spec.root_path}", where=field))
     elif entry.manifest is not None and next(read_rows(locate_manifest(spec, entry), entry), None) is None:
-        faults.append(f"{locate_manifest(spec, entry)}: no rows; a job needs at least one picture")
+        faults.append(Fault("no rows; a job needs at least one picture", where=str(locate_manifest(spec, entry))))
     return faults
 
 
 def find_faulty_items(spec: JobSpec, *, most: int, quick: bool = False, watch: Watch | None = None) -> list[str]:
     """Read every source through, every picture too unless it is to be `quick`, and name what would fail.
 
-    Equal faults are one line with their count and the first place; at most so many lines, and how many more there are.
+    Equal faults are told once with their count and the first place; at most so many kinds, and how many more there are.
     """
-    kinds: dict[str, tuple[str, int]] = {}  # by what is wrong: the first fault, and how many there are
+    gathered = Gathered()
     pictures: dict[int, int] = {}  # by id; hashes, since a manifest may have a million rows
     for item in inspect_items(spec, quick=quick, watch=watch):
-        fault = item.problem.message if item.problem else ""
+        fault = _fault_of(item) if item.problem else None
         picture = hash(item.identity)
-        if not fault and pictures.setdefault(hash(item.id), picture) != picture:
-            fault = f"{item.origin}: the id {item.id!r} is already used for another picture"
-        if not fault and item.local and not os.path.isfile(spec.root_path / on_disk(item.source)):
-            fault = f"{item.origin}: there is no file {item.source} in {spec.root_path}"
-        if fault:
-            kind = _kind_of(fault, item)
-            first, count = kinds.get(kind, (fault, 0))
-            kinds[kind] = first, count + 1
-    lines = [first if count == 1 else f"{first} ({count:,} like this)" for first, count in kinds.values()]
-    more = sum(count for _, count in list(kinds.values())[most:])
-    return [*lines[:most], f"... and {more:,} more"] if more else lines
+        if fault is None and pictures.setdefault(hash(item.id), picture) != picture:
+            fault = Fault(f"the id {item.id!r} is already used for another picture", where=item.origin)
+        if fault is None and item.local and not os.path.isfile(spec.root_path / on_disk(item.source)):
+            fault = Fault(f"there is no file {item.source!r} in {spec.root_path}", where=item.origin)
+        if fault is not None:
+            gathered.add(fault)
+    return gathered.told(most)
 
 
-def _kind_of(fault: str, item: Item) -> str:
-    """Return what is wrong without what differs from row to row: places, names, values and numbers."""
-    for own in (item.origin, item.source, item.id):
-        fault = fault.replace(own, "") if own else fault
-    return re.sub(r"'[^']*'|\"[^\"]*\"|[0-9][0-9.,]*", "", fault)
+def _fault_of(item: Item) -> Fault:
+    """Take the problem of an item apart into place, fault and what to type."""
+    assert item.problem is not None
+    if item.problem.code == Code.NOT_PUBLIC:
+        return Fault(item.problem.message, where=item.origin, fix=PUBLIC_FIX)
+    what = item.problem.message.removeprefix(f"{item.origin}: ")
+    named = what.startswith(f"{item.source}: ")
+    where = f"{item.origin}: {item.source}" if named else item.origin
+    to_type = re.search(r"say `(columns: [^`]*)`", what)
+    return Fault(what.removeprefix(f"{item.source}: "), where=where, fix=to_type[1] if to_type else "")
 
 
 def fingerprint(spec: JobSpec) -> str:

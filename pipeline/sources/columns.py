@@ -23,6 +23,10 @@ def find_columns(header: Iterable[str], wanted: Columns) -> Found:
     """Find the columns that a job names among those that a manifest has."""
     names = list(header)
     id_, url, path = (find_name(name, names) for name in (wanted.id, wanted.url, wanted.path))
+    if url == path and "path" in wanted.model_fields_set and "url" not in wanted.model_fields_set:
+        url = ""  # a column that the job calls one thing is not another by default
+    elif url == path and "url" in wanted.model_fields_set and "path" not in wanted.model_fields_set:
+        path = ""
     return Found(id_, url, path, [find_name(name, names) for name in wanted.labels or []])
 
 

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from pipeline.job.schema import JobSpec
 from pipeline.models import SANDBOX_HOST
 from pipeline.sources.items import read_items
+from pipeline.system.fault import Fault
 from pipeline.system.wording import count
 
 _SHOWN = 200  # characters of a URL
@@ -26,7 +27,10 @@ def refuse_foreign(spec: JobSpec, file: Path | None = None) -> str:
         return ""
     unknown = count(foreign, "URL") + " that it does not know"
     job = shlex.quote(str(file)) if file is not None else "JOB"
-    return (
-        f"{first}: the sandbox fetches nothing, and this job has {unknown}; nothing was sent. To let drawn pictures "
-        f"stand for them: pipeline run {job} --rehearse"
+    fix = f"pipeline run {job} --rehearse"
+    return Fault(
+        f"the sandbox fetches nothing, and this job has {unknown}; nothing was sent. To let drawn pictures "
+        f"stand for them: {fix}",
+        where=first,
+        fix=fix,
     )

@@ -1,5 +1,6 @@
 """The pictures a job lists as items: lazy, in order, with stable ids. A bad row becomes an item with a problem."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
@@ -20,7 +21,7 @@ PUBLIC_HINT = (
     "file to allow that, or list URLs instead"
 )
 
-
+PUBLIC_FIX = "upload: {public: true}"
 _PICTURE_ENDINGS = (".jpg", ".jpeg", ".png")
 
 
@@ -106,7 +107,7 @@ def _row_item(spec: JobSpec, entry: ImageEntry, row: Row, origin: str, ids: Ids)
         try:
             if row.id:
                 item_id = check_id(row.id)
-            _check_source(row, origin)
+            _check_source(row, entry)
             item_id = row.id or (ids.of_url(source) if row.url else ids.of_file(source))
         except (ValueError, SpecError) as exc:
             fault = str(exc)
@@ -117,17 +118,23 @@ def _row_item(spec: JobSpec, entry: ImageEntry, row: Row, origin: str, ids: Ids)
     return Item(item_id, source, not row.url, origin, labels, problem)
 
 
-def _check_source(row: Row, origin: str) -> None:
+def _check_source(row: Row, entry: ImageEntry) -> None:
     if bool(row.url) == bool(row.path):
         raise ValueError("a row names one of url and path" + ("; this one names both" if row.url else ""))
     if row.url:
         if "://" not in row.url and with_slashes(row.url).lower().endswith(_PICTURE_ENDINGS):
-            raise ValueError(f"{row.url[:60]!r} is a path in the column of URLs; say `columns: {{path: ...}}`")
+            raise ValueError(f"{row.url[:60]!r} is a path in the column of URLs; say `{_as(path=entry.columns.url)}`")
         check_picture_url(row.url)
     elif row.path.lower().startswith(("http://", "https://")):
-        raise ValueError(f"{row.path[:60]!r} is a URL in the column of paths; say `columns: {{url: ...}}`")
+        raise ValueError(f"{row.path[:60]!r} is a URL in the column of paths; say `{_as(url=entry.columns.path)}`")
     else:
-        require_inside(row.path, origin)
+        require_inside(row.path, "path")
+
+
+def _as(**columns: str) -> str:
+    """Write what says which column is which."""
+    [(kind, name)] = columns.items()
+    return f"columns: {{{kind}: {json.dumps(name, ensure_ascii=False)}}}"
 
 
 def _upload_problem(spec: JobSpec) -> Problem | None:

@@ -89,7 +89,7 @@ def test_urls_that_the_sandbox_cannot_fetch_are_refused_beforehand_with_what_to_
     ended, out, err = call(capsys, command, "my list.yaml")
     assert ended == code
     (line,) = [line for line in (out + err).splitlines() if "fetches nothing" in line]
-    assert "images[0]: https://cdn.example.com/1.jpg" in line
+    assert "images[0]: https://cdn.example.com/1.jpg" in out + err
     assert "1 URL that it does not know" in line
     assert not (folder / "runs").exists()
     assert line.endswith("pipeline run 'my list.yaml' --rehearse")
@@ -108,7 +108,7 @@ def test_check_names_every_fault_at_its_place(folder: Path, capsys: pytest.Captu
     code, out, err = call(capsys, "check", "bad.yaml")
     assert code == 2
     assert out == ""
-    assert [line.partition(": ")[0] for line in err.splitlines()] == [
+    assert [line.split()[1] for line in err.splitlines() if line.startswith("  at: ")] == [
         "bad.yaml:2:1",
         "bad.yaml:3:11",
         "bad.yaml:3:19",
@@ -150,7 +150,7 @@ def test_schema_is_the_one_in_configs(capsys: pytest.CaptureFixture[str]) -> Non
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        pytest.param(["run", "nowhere.yaml"], "nowhere.yaml: cannot read the job file", id="no such job"),
+        pytest.param(["run", "nowhere.yaml"], "cannot read the job file", id="no such job"),
         pytest.param(["run"], "Missing argument 'SPEC'", id="no argument"),
         pytest.param(["frobnicate"], "No such command 'frobnicate'", id="no such command"),
         pytest.param(["run", "good.yaml", "--limit", "0"], "--limit", id="bad option"),
@@ -162,14 +162,14 @@ def test_schema_is_the_one_in_configs(capsys: pytest.CaptureFixture[str]) -> Non
         pytest.param(["sandbox", "--faults", "create:nonsense"], "nonsense", id="bad faults"),
     ],
 )
-def test_bad_usage_is_one_clear_line_and_exit_code_2(
+def test_bad_usage_is_one_clear_fault_and_exit_code_2(
     folder: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], said: str
 ) -> None:
     code, out, err = call(capsys, *arguments)
     assert code == 2
     assert out == ""
     assert said in err
-    assert len(err.splitlines()) == 1
+    assert len([line for line in err.splitlines() if not line.startswith("  ")]) == 1
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from pipeline.job.document import MAX_BYTES, MAX_DEPTH, MAX_NODES, Mark, parse
 def fault(text: str | bytes) -> tuple[Mark | None, str]:
     document = parse(text if isinstance(text, bytes) else text.encode())
     assert document.data is None
-    [(place, words)] = document.faults
+    [(place, words, _)] = document.faults
     return place, words
 
 

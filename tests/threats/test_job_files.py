@@ -186,5 +186,6 @@ def test_the_command_answers_a_bomb_with_exit_code_2_and_no_traceback(tmp_path: 
     (tmp_path / "job.yaml").write_bytes(CORPUS["merges-20x50"])
     done = pipeline("check", "job.yaml", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
-    [line] = done.stderr.splitlines()
-    assert line.startswith("job.yaml:1:5: anchors")
+    line, place = done.stderr.splitlines()
+    assert line.startswith("error: anchors")
+    assert place == "  at: job.yaml:1:5"

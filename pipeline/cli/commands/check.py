@@ -10,6 +10,7 @@ from pipeline.run.load import load_spec
 from pipeline.sources.check import check_sources, find_faulty_items
 from pipeline.sources.foreign import refuse_foreign
 from pipeline.sources.remarks import remarks_on
+from pipeline.system.fault import Fault
 
 SHOWN_FAULTS = 20
 
@@ -21,7 +22,7 @@ def check_command(path: Path, overrides: list[str], *, quick: bool = False) -> i
     with counting_pictures() as watch:
         faults = find_faulty_items(spec, most=SHOWN_FAULTS, quick=quick, watch=watch)
     if faults:
-        raise SpecError(*(f"{path}: {fault}" for fault in faults))
+        raise SpecError(*(fault.at(str(path)) if isinstance(fault, Fault) else fault for fault in faults))
     if foreign := refuse_foreign(spec, path):
         raise SpecError(foreign)
     notes = [*warnings(spec), *remarks_on(spec)]
