@@ -90,6 +90,7 @@ class Watch:
         if seen != self._seen:
             self._seen = seen
             copy = self.into / f"{len(self.deaths):04d}"
+            copy.mkdir(parents=True)  # also when nothing lies in the run directory yet
             for name, data in content.items():
                 (copy / name).parent.mkdir(parents=True, exist_ok=True)
                 (copy / name).write_bytes(data)
