@@ -89,7 +89,7 @@ def test_a_copy_beside_its_original_is_refused_until_a_person_says_which_one_cou
 def test_a_directory_that_was_moved_goes_on(place: Place) -> None:
     assert place.command("run", place.path, "-q", "--limit", "4")[0] in (0, 1)
     (place.folder / "runs").rename(place.folder / "moved")
-    code, said = place.command("run", place.path, "-q", "--set", "output.dir=moved")
+    code, said = place.command("run", place.path, "--set", "output.dir=moved")
     assert code == 0, said
     assert f"was {place.run} on " in said
     assert place.created() == ITEMS
