@@ -22,6 +22,7 @@ from pipeline.journal.kept_lines import Kept, NotExecuted, kept_in, parts_of
 from pipeline.journal.results_file import read_line
 from pipeline.models import RecordLine
 from pipeline.system.files import private, write_all
+from pipeline.system.folders import state_folder
 from pipeline.system.wording import count
 
 BALLAST = ".ballast"
@@ -192,9 +193,9 @@ class Emergency:
 
 
 def _state_folder() -> Path:
-    from platformdirs import user_state_path
-
-    return user_state_path("infringement-pipeline") / "emergency"
+    if (folder := state_folder()) is None:  # paid task ids then go to stderr, as where nothing can be written
+        raise FileNotFoundError(errno.ENOENT, "no home folder is known")
+    return folder / "emergency"
 
 
 def _show(lines: Sequence[bytes | RecordLine]) -> None:

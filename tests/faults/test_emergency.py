@@ -142,9 +142,10 @@ def test_a_line_is_kept_in_a_private_file_that_no_link_can_turn_elsewhere(
     kept.keep([line(1)])
     kept.keep([])
     kept.keep([line(2), line(3)])
-    assert synced == [len(line(1)), len(line(1) + line(2) + line(3))], "they are on disk before anybody says so"
     kept.close()
     [file] = tmp_path.glob("emergency-*.jsonl")
+    first, *_ = file.read_bytes().splitlines(keepends=True)
+    assert synced == [len(first), file.stat().st_size], "they are on disk before anybody says so"
     assert file.stat().st_mode & 0o777 == 0o600
     assert list(kept_in([file])) == [line(1), line(2), line(3)]
     assert [msgspec.json.decode(kept)["record"]["item"] for kept in file.read_bytes().splitlines()] == [
@@ -284,3 +285,16 @@ def test_a_second_create_that_never_left_leaves_the_first_ones_doubt(tmp_path: P
 )
 def test_the_failure_is_one_clear_line(error: Exception, said: str) -> None:
     assert said in str(emergency.disk_error(error))
+
+
+def test_without_a_home_the_tasks_go_to_stderr(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("pipeline.journal.emergency.state_folder", lambda: None)
+    monkeypatch.setattr("pipeline.journal.emergency.private", lambda *_: _refused())
+    Emergency(tmp_path / "gone").keep([line(1)])
+    assert "not recorded: item=" in capsys.readouterr().err
+
+
+def _refused() -> int:
+    raise OSError(28, "No space left on device")
