@@ -23,6 +23,7 @@ app = typer.Typer(
 
 Spec = Annotated[Path, typer.Argument(metavar="SPEC", help="The job file (YAML).")]
 Run = Annotated[Path, typer.Argument(metavar="RUN", help="A run directory.")]
+RunOrSpec = Annotated[Path, typer.Argument(metavar="RUN|SPEC", help="A run directory or a job file.")]
 Set = Annotated[list[str], typer.Option("--set", metavar="A.B=C", help="Change a key of the job file; repeatable.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no summary.")]
@@ -126,7 +127,7 @@ def check(spec: Spec, set_: Set = [], quick: Quick = False) -> int:  # noqa: B00
 
 @app.command(epilog="Example: pipeline status runs/demo")
 def status(
-    run: Annotated[Path, typer.Argument(metavar="RUN|SPEC", help="A run directory or a job file.")],
+    run: RunOrSpec,
     verify: Annotated[bool, typer.Option("--verify", help="Check the journal and every line of the results.")] = False,
     json: Json = False,
 ) -> int:
@@ -134,6 +135,14 @@ def status(
     from pipeline.cli.commands.status import status_command
 
     return status_command(run, verifying=verify, as_json=json)
+
+
+@app.command(epilog="Example: pipeline report runs/demo")
+def report(run: RunOrSpec) -> int:
+    """Make the page and the figures anew, also while it is running."""
+    from pipeline.cli.commands.report import report_command
+
+    return report_command(run)
 
 
 class _Pairs(TyperCommand):

@@ -190,12 +190,13 @@ def _journal_mode(folder: Path, mounts: Callable[[], str]) -> str:
 
 
 @contextlib.contextmanager
-def reading_only(folder: Path) -> Iterator[Database]:
+def reading_only(folder: Path, *, own: bool = False) -> Iterator[Database]:
     """Open a journal to read it, also while a run writes.
 
+    `own` where this process has locked the run directory: then no log of SQLite's is left beside the journal.
     Raises JournalError when there is none, or it turns out to be damaged or of another version.
     """
-    with contextlib.closing(_open_read_only(folder)) as db:
+    with contextlib.closing(_open_read_only(folder, own=own)) as db:
         try:
             schema.check_version(db.meta("version"))
             yield db
@@ -205,17 +206,22 @@ def reading_only(folder: Path) -> Iterator[Database]:
             ) from exc
 
 
-def _open_read_only(folder: Path) -> Database:
+def _open_read_only(folder: Path, *, own: bool) -> Database:
     path = folder / JOURNAL
     if not path.is_file():
         lost = f", but {RESULTS}: run `pipeline repair {folder}`" if (folder / RESULTS).is_file() else ""
         raise JournalError(f"{folder}: no run here (no {JOURNAL}{lost})")
     failures: list[str] = []
-    for mode in ("mode=ro", "immutable=1"):  # a folder that cannot be written has no room for SQLite's shared memory
+    for mode in (
+        *(["mode=rw"] if own else []),
+        "mode=ro",
+        "immutable=1",
+    ):  # a folder that cannot be written has no room for SQLite's shared memory
         connection = None
         try:
             connection = sqlite3.connect(f"{path.resolve().as_uri()}?{mode}", uri=True, isolation_level=None)
             connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+            connection.execute("PRAGMA query_only=ON")
             return Database(connection)
         except sqlite3.Error as exc:
             failures.append(str(exc))

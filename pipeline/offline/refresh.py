@@ -14,14 +14,22 @@ from pipeline.journal.sql.database import Database
 from pipeline.journal.sql.items import in_view, open_items
 from pipeline.models import State
 from pipeline.offline.opening import Place
-from pipeline.results.open_lines import write_open
 from pipeline.results.reading import OPEN, read_line
-from pipeline.results.summary import Figures, RunSummary, build_summary, exit_of, item_counts, said_in, to_json
-from pipeline.run.directory import REPORT, SUMMARY
-from pipeline.run.embedded_sandbox import hit_picture
-from pipeline.run.end import first_of, write_report_page
+from pipeline.results.summary import (
+    FINISHED,
+    INTERRUPTED,
+    RUNNING,
+    Figures,
+    RunSummary,
+    build_summary,
+    exit_of,
+    item_counts,
+    said_in,
+)
+from pipeline.run.directory import ENDED, REPORT, SUMMARY
+from pipeline.run.end import first_of
+from pipeline.run.outputs import write_outputs
 from pipeline.system.clock import iso
-from pipeline.system.files import write_whole
 from pipeline.system.wording import count, listed
 
 
@@ -66,28 +74,25 @@ def try_refresh(place: Place, db: Database) -> str:
     return ""
 
 
-def refresh(place: Place, db: Database) -> None:
-    """Write open.jsonl, summary.json and report.html as the journal says now."""
-    write_open(place.folder, db, place.records)
+def refresh(place: Place, db: Database, *, running: bool = False, page_must: bool = False) -> RunSummary:
+    """Write open.jsonl, summary.json and report.html as the journal says now; return the summary."""
     counts, removed = in_view(db)
     items = item_counts(counts, removed=removed)
-    summary = _last_summary(place, db, items)
-    write_whole(place.folder / SUMMARY, to_json(summary))
-    write_report_page(place.spec, place.folder, summary, hit_picture=hit_picture(place.spec, place.folder))
+    summary = _last_summary(place, db, items, running=running)
+    return write_outputs(place.folder, db, place.records, summary, page_must=page_must)
 
 
-def _last_summary(place: Place, db: Database, items: dict[str, int]) -> RunSummary:
+def _last_summary(place: Place, db: Database, items: dict[str, int], *, running: bool) -> RunSummary:
     """Return the last run's summary with the items and calls of now.
 
     The reason for its end stays, unless the items were the reason. A summary that an older run left says nothing of the
-    last one, which was killed before it wrote its own: then a new one is made.
+    last one, which was killed before it wrote its own, or is under way: then a new one is made.
     """
-    now = _summary_of_journal(place, db, items)
-    try:
-        last = msgspec.json.decode((place.folder / SUMMARY).read_bytes(), type=RunSummary)
-    except (OSError, msgspec.MsgspecError):
-        return now
-    if last.started_at != (db.meta("started_at") or last.started_at):
+    last = read_summary(place.folder)
+    ended = not running and last is not None and has_ended(last, db)
+    state = RUNNING if running else FINISHED if ended else INTERRUPTED
+    now = _summary_of_journal(place, db, items, state)
+    if last is None or not ended:
         return now
     if last.exit_code in (0, 1):
         last = msgspec.structs.replace(last, exit_code=now.exit_code, exit_reason=now.exit_reason)
@@ -97,12 +102,32 @@ def _last_summary(place: Place, db: Database, items: dict[str, int]) -> RunSumma
         calls=now.calls,
         calls_per_settled=now.calls_per_settled,
         units_billed=max(last.units_billed, now.units_billed),  # a repair may have lost them
+        as_of=now.as_of,
     )
 
 
-def _summary_of_journal(place: Place, db: Database, items: dict[str, int]) -> RunSummary:
+def read_summary(folder: Path) -> RunSummary | None:
+    """Read summary.json; None when there is none that can be read."""
+    try:
+        return msgspec.json.decode((folder / SUMMARY).read_bytes(), type=RunSummary)
+    except (OSError, msgspec.MsgspecError):
+        return None
+
+
+def has_ended(last: RunSummary, db: Database) -> bool:
+    """Return whether the last run came to its end, and `last` is its summary."""
+    started_at = db.meta("started_at") or last.started_at
+    noted = db.meta(ENDED)  # runs of earlier versions did not note it
+    return last.started_at == started_at and last.state == FINISHED and noted in (None, started_at)
+
+
+def _summary_of_journal(place: Place, db: Database, items: dict[str, int], state: str) -> RunSummary:
     first_open, todo = first_of(open_items(db, after=0, limit=1), place.folder, place.spec)
     exit_code, exit_reason = exit_of(None, items, first_open, limited=False, todo=todo)
+    if state == RUNNING:
+        exit_reason = "the run is still going on"
+    elif state == INTERRUPTED:
+        exit_reason = f"the run was interrupted before it came to its end; {exit_reason}"
     now = iso(time.time())
     figures = Figures(
         started_at=db.meta("started_at") or now,
@@ -113,5 +138,6 @@ def _summary_of_journal(place: Place, db: Database, items: dict[str, int]) -> Ru
         calls=counted(db),
         units=float(db.meta("units") or 0),
         said=said_in(db.meta("units_said")),
+        state=state,
     )
     return build_summary(place.folder, place.records, figures)

@@ -4,6 +4,7 @@ import json
 import shlex
 import time
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
@@ -13,15 +14,19 @@ from pipeline.job.api import ApiSpec
 from pipeline.job.load import load_job
 from pipeline.journal.emergency import known_not_executed
 from pipeline.journal.sql.calls import counted
+from pipeline.journal.sql.database import Database
 from pipeline.journal.sql.doubts import not_executed
 from pipeline.journal.sql.forecast import expiries
 from pipeline.journal.sql.items import in_view, open_items
 from pipeline.journal.storage import JOURNAL, RESULTS, reading_only
 from pipeline.journal.verify import verify
 from pipeline.models import OPEN, Problem, State, Work
+from pipeline.offline.refresh import has_ended, read_summary
 from pipeline.results.advice import about_not_started, todo_for
-from pipeline.results.summary import item_counts
-from pipeline.run.directory import SPEC, SUMMARY, is_locked
+from pipeline.results.page.marks import marks, read_marks
+from pipeline.results.page.view import COUNTED
+from pipeline.results.summary import FINISHED, INTERRUPTED, RUNNING, item_counts
+from pipeline.run.directory import REPORT, SPEC, SUMMARY, is_locked
 from pipeline.system.clock import iso
 from pipeline.system.wording import count
 
@@ -41,6 +46,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     open_items: list[str]  # the first ones, a sentence each: what is wrong and what to do
     open_not_shown: int  # open items beyond those
     not_started: str  # what to do about items that were not started; empty when there are none, or a run is under way
+    page: str  # a sentence where report.html is older than the results; empty where it is not
 
 
 def read_status(folder: Path) -> Status:
@@ -71,7 +77,22 @@ def read_status(folder: Path) -> Status:
             open_items=[_item(folder, work, state, problem, api) for work, state, problem in open_],
             not_started=_not_started(folder, api) if items["not_started"] and not running else "",
             open_not_shown=sum(known.get(state, 0) for state in OPEN) - len(open_),
+            page=_page(folder, db, counts, running=running),
         )
+
+
+def _page(folder: Path, db: Database, counts: Mapping[State, int], *, running: bool) -> str:
+    """Say that the page is older than the results, and how to make it anew; "" where it is not, or is not there."""
+    there = read_marks(folder / REPORT)
+    if there is None:
+        return ""
+    last = read_summary(folder)
+    ended = last is not None and has_ended(last, db)
+    state = RUNNING if running else FINISHED if ended else INTERRUPTED
+    items = item_counts(counts)
+    if there == marks({word: items[word] for word in COUNTED}, state):
+        return ""
+    return f"{REPORT} is older than the results; `pipeline report {shlex.quote(str(folder))}` makes it anew"
 
 
 def verify_run(folder: Path) -> str:
@@ -133,7 +154,7 @@ def _last_end(folder: Path, started_at: str) -> str:
     """Say how the last run ended, by its summary; an older run's summary says nothing of the last one."""
     try:
         summary = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
-        if summary["finished_at"] < started_at:
+        if summary["finished_at"] < started_at or summary.get("state", FINISHED) != FINISHED:
             return f"not running; started {started_at} and never came to its end: run it again to go on"
         return f"ended {summary['finished_at']}: {summary['exit_reason']}"
     except (OSError, ValueError, KeyError, TypeError):

@@ -15,6 +15,8 @@ from pipeline.results.record import RecordLines
 from pipeline.system.wording import count
 from pipeline.version import __version__
 
+FINISHED, INTERRUPTED, RUNNING = "finished", "interrupted", "running"
+
 
 @dataclass(frozen=True, slots=True)
 class Spent:
@@ -62,9 +64,11 @@ class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
     calls_per_settled: dict[str, float]  # by kind; 1.0 is the least that a search or a task costs
     refused_for_speed: int  # calls of this run that the vendor refused as too many in a second
     retried: int  # calls of this run that were sent again
-    not_looked_at: list[str]  # what the search leaves out of sight, one phrase each
+    not_looked_at: list[str]  # what was left out of sight, as the records say it, one phrase each
     warnings: list[str]  # what the job says that is probably not meant, one sentence each
     results: str  # the path of results.jsonl
+    state: str = FINISHED  # of the last run: finished, interrupted (killed, say) or running
+    as_of: str = ""  # the time of these counts: a resolve or a report comes later than the end of the run
 
     @property
     def ok(self) -> bool:
@@ -96,6 +100,7 @@ class Figures:
     sent: Mapping[Kind, int] = field(default_factory=dict)  # in this run
     refused_for_speed: int = 0
     retried: int = 0
+    state: str = FINISHED
 
 
 def build_summary(folder: Path, records: RecordLines, figures: Figures) -> RunSummary:
@@ -129,6 +134,8 @@ def build_summary(folder: Path, records: RecordLines, figures: Figures) -> RunSu
         not_looked_at=not_looked_at(spec),
         warnings=warnings(spec),
         results=str(folder / RESULTS),
+        state=figures.state,
+        as_of=figures.finished_at,
     )
 
 

@@ -20,6 +20,7 @@ from pipeline.system.files import write_whole
 SUMMARY, SPEC, LOG, REPORT, LOCK = "summary.json", "spec.yaml", "run.log.jsonl", "report.html", "lock"
 
 JOB_FOLDER = "job_folder"  # a key in the journal: where the job file lay when it was run
+ENDED = "ended"  # a key in the journal: when the run started that came to its end last
 LOCK_WAIT_S = 1.0  # `status` takes the lock for a moment to see whether a run is under way
 
 

@@ -31,20 +31,21 @@ from pipeline.job.as_run import write_as_run
 from pipeline.job.schema import JobSpec
 from pipeline.journal.emergency import ballast, require_room
 from pipeline.journal.journal import Journal
-from pipeline.journal.storage import open_disk
+from pipeline.journal.storage import open_disk, reading_only
 from pipeline.journal.writer import Writer
 from pipeline.models import PAID, WAITING, Kind, State
 from pipeline.results.record import RecordLines
 from pipeline.results.summary import RunSummary
 from pipeline.run.begin import begin
 from pipeline.run.directory import LOG, SPEC, known_runs, lock, run_folder
-from pipeline.run.embedded_sandbox import address, hit_picture
-from pipeline.run.end import Ending, end, write_files
+from pipeline.run.embedded_sandbox import address
+from pipeline.run.end import Ending, end
 from pipeline.run.gauges import Gauges
 from pipeline.run.heartbeat import Heartbeat
 from pipeline.run.interface import Executor
 from pipeline.run.load import Job, load
 from pipeline.run.options import RunOptions
+from pipeline.run.outputs import write_outputs
 from pipeline.run.signals import Signals
 from pipeline.sources.check import check_sources
 from pipeline.sources.foreign import refuse_foreign
@@ -211,9 +212,13 @@ async def _run_heard(job: Job, options: RunOptions, place: _Place) -> RunSummary
     finally:
         with anyio.CancelScope(shield=True):
             await journal.close()
-    files = functools.partial(write_files, records, folder, summary, hit_picture=hit_picture(spec, folder))
-    await anyio.to_thread.run_sync(files)
-    return summary
+    return await anyio.to_thread.run_sync(_write_outputs, folder, records, summary)
+
+
+def _write_outputs(folder: Path, records: RecordLines, summary: RunSummary) -> RunSummary:
+    """Write the files for people; the journal is closed, so that its rows are written by nobody else."""
+    with reading_only(folder, own=True) as db:
+        return write_outputs(folder, db, records, summary)
 
 
 async def _work(

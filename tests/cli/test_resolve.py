@@ -284,7 +284,7 @@ def test_a_bug_in_the_report_takes_nothing_from_what_was_decided(
     def bug(*_: object, **__: object) -> None:
         raise ZeroDivisionError("a bug")
 
-    monkeypatch.setattr("pipeline.offline.refresh.write_report_page", bug)
+    monkeypatch.setattr("pipeline.offline.refresh.write_outputs", bug)
     code, out, err = doubtful.resolve("--not-created", doubtful.ids[0])
     assert (code, len(out.splitlines())) == (0, 2)
     assert "could not be written anew (ZeroDivisionError: a bug)" in err

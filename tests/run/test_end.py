@@ -7,9 +7,11 @@ import pytest
 
 from pipeline import RunOptions, run_job
 from pipeline.job.schema import JobSpec
+from pipeline.journal.storage import reading_only
+from pipeline.results.record import RecordLines
 from pipeline.results.summary import RunSummary
-from pipeline.run.end import write_report_page
 from pipeline.run.load import load_spec
+from pipeline.run.outputs import write_outputs
 from tests.support.jobs import ACCOUNT, job, vendor
 
 
@@ -19,6 +21,11 @@ def ended(tmp_path: Path) -> tuple[JobSpec, Path, RunSummary]:
         path = job(tmp_path, url=server.url, pictures=3, api={"max_in_flight": 1})
         summary = run_job(path, options=RunOptions(environment=ACCOUNT))
     return load_spec(path), tmp_path / "runs/job", summary
+
+
+def outputs(spec: JobSpec, folder: Path, summary: RunSummary) -> None:
+    with reading_only(folder) as db:
+        write_outputs(folder, db, RecordLines(spec, "0" * 64), summary)
 
 
 @pytest.mark.parametrize(
@@ -39,14 +46,14 @@ def test_the_page_skips_and_logs_a_line_that_it_cannot_read(
     (folder / "results.jsonl").write_bytes(one + foreign + b"\n" + three)
     (folder / "report.html").unlink()
     with caplog.at_level(logging.ERROR):
-        write_report_page(spec, folder, summary, hit_picture=lambda _: None)
+        outputs(spec, folder, summary)
     page = (folder / "report.html").read_text()
     assert [name in page for name in ("P0000", "P0001", "P0002")] == [True, False, True]
     assert "report.line_unreadable file=results.jsonl line=2" in caplog.text
 
 
 def test_a_page_that_fails_for_any_reason_is_logged_and_the_run_stands(
-    ended: tuple[JobSpec, Path, RunSummary], caplog: pytest.LogCaptureFixture
+    ended: tuple[JobSpec, Path, RunSummary], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spec, folder, summary = ended
     before = (folder / "report.html").read_bytes()
@@ -55,6 +62,11 @@ def test_a_page_that_fails_for_any_reason_is_logged_and_the_run_stands(
         raise RuntimeError("no such picture store")
 
     with caplog.at_level(logging.ERROR):
-        write_report_page(spec, folder, summary, hit_picture=broken)
+        monkeypatch.setattr("pipeline.run.outputs.pictures_of_hits", lambda *_: broken)
+        outputs(spec, folder, summary)
     assert "report.failed error=RuntimeError no such picture store" in caplog.text
     assert (folder / "report.html").read_bytes() == before
+
+
+def test_an_ended_run_leaves_no_log_of_sqlite_beside_its_journal(ended: tuple[JobSpec, Path, RunSummary]) -> None:
+    assert not list(ended[1].glob("journal.sqlite-*"))

@@ -25,15 +25,16 @@ from pipeline.engine.parts import Ports
 from pipeline.errors import InDoubt, ItemRefused, TryAgain
 from pipeline.job.schema import JobSpec
 from pipeline.journal.journal import Journal
-from pipeline.journal.storage import RESULTS, connect, open_disk
+from pipeline.journal.storage import RESULTS, connect, open_disk, reading_only
 from pipeline.journal.writer import Writer
 from pipeline.models import PAID, Kind, State
 from pipeline.results.reading import OPEN
 from pipeline.results.record import RecordLines
 from pipeline.results.summary import RunSummary
 from pipeline.run.begin import begin
-from pipeline.run.end import Ending, end, write_files
+from pipeline.run.end import Ending, end
 from pipeline.run.options import RunOptions
+from pipeline.run.outputs import write_outputs
 from pipeline.sources.pictures import Picture
 from pipeline.system.clock import steady
 from tests.support.fakes import (
@@ -239,8 +240,8 @@ async def one_run(
     ending = Ending(folder, written, engine, journal, vendor.stats, NOW, steady())
     summary = await end(ending, limited=False)
     await journal.close()
-    write_files(written, folder, summary, hit_picture=lambda _: None)
-    return summary
+    with reading_only(folder, own=True) as db:
+        return write_outputs(folder, db, written, summary)
 
 
 def assert_nothing_lost_or_paid_twice(death: Death, healthy: FakeVendor, summary: RunSummary) -> None:

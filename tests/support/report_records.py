@@ -2,14 +2,15 @@
 
 import io
 import json
+import tempfile
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
 from pipeline.results.page.page import write_report
-from pipeline.results.page.view import RunView
-from pipeline.results.reading import RecordView, read_line
+from pipeline.results.page.view import OPEN_WORDS, RunView
+from pipeline.results.survey import Survey, survey
 
 COUNTS = {"tasked": 2, "no_hits": 1, "searched": 0, "failed": 1, "in_doubt": 1, "expired": 0, "not_started": 3}
 
@@ -76,12 +77,20 @@ def page(
     path = folder / "report.html"
     view = options.pop("view", None) or run()
     known = pictures or {}
-    write_report(path, view, map(_read, records), picture=lambda source, _: known.get(source), **options)
+    with tempfile.TemporaryDirectory() as files:
+        settled, open_ = surveys(Path(files), *records)
+        write_report(path, view, open_, settled, picture=lambda source, _: known.get(source), **options)
     return path.read_text(encoding="utf-8")
 
 
-def _read(record: dict[str, Any] | bytes) -> RecordView | None:
-    try:
-        return read_line(record if isinstance(record, bytes) else json.dumps(record).encode() + b"\n")
-    except ValueError:
-        return None
+def surveys(folder: Path, *records: dict[str, Any] | bytes) -> tuple[Survey, Survey]:
+    """Write the records to results.jsonl and open.jsonl, and go through both."""
+    texts: dict[str, list[bytes]] = {"results.jsonl": [], "open.jsonl": []}
+    for one in records:
+        is_open = isinstance(one, dict) and one["status"] in OPEN_WORDS
+        line = one.rstrip(b"\n") if isinstance(one, bytes) else json.dumps(one).encode()
+        texts["open.jsonl" if is_open else "results.jsonl"].append(line + b"\n")
+    for name, lines in texts.items():
+        (folder / name).write_bytes(b"".join(lines))
+    settled, open_ = (survey(folder / name) for name in texts)
+    return settled, open_

@@ -13,11 +13,7 @@ from pipeline.run.load import load_spec
 
 def status_command(path: Path, *, verifying: bool, as_json: bool) -> int:
     """Print where a run stands; also check every line when `verifying`. Raises JournalError on damage."""
-    folder = path
-    if path.is_file():
-        folder = run_folder(load_spec(path), now=datetime.now().astimezone())
-    elif not path.is_dir():
-        raise SpecError(f"{path}: no run directory and no job file")
+    folder = folder_of(path)
     status = read_status(folder)
     if as_json:
         show_json(status)
@@ -30,13 +26,22 @@ def status_command(path: Path, *, verifying: bool, as_json: bool) -> int:
     return 0
 
 
+def folder_of(path: Path) -> Path:
+    """Return the run directory that a path names, itself or by its job file. Raises SpecError where it is neither."""
+    if path.is_file():
+        return run_folder(load_spec(path), now=datetime.now().astimezone())
+    if not path.is_dir():
+        raise SpecError(f"{path}: no run directory and no job file")
+    return path
+
+
 def _show_status(status: Status) -> None:
     always = ("all", "settled", "open", "not_started")
     rows = [(word.replace("_", " "), f"{n:,}") for word, n in status.items.items() if n or word in always]
     rows += [(f"{kind} calls", f"{count:,}") for kind, count in status.calls.items()]
     for what, when in status.expires.items():
         rows.append((f"{what} expire from", f"{when}, {status.expiring_within_hour[what]:,} within an hour"))
-    show_rows([*rows, ("now", status.now)])
+    show_rows([*rows, ("now", status.now), *([("page", status.page)] if status.page else [])])
     if status.not_started:
         show_lines([f"not started: {status.items['not_started']:,}. To do: {status.not_started}"])
     show_lines(status.open_items)

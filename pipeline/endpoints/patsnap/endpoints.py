@@ -2,6 +2,7 @@
 
 import functools
 import operator
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 from pydantic import Discriminator, Tag
@@ -27,6 +28,11 @@ def name_of(search: type[Search]) -> str:
 def searches_taking(key: str) -> list[str]:
     """List the search endpoints whose section has a key, in itself or in its filters."""
     return [name_of(search) for search in SEARCHES if key in _keys_of(search)]
+
+
+def left_out_by(endpoint: str, params: Mapping[str, Any]) -> list[str]:
+    """List what a search with these parameters left out of sight; [] for an endpoint of another version."""
+    return next((search.left_out_by(params) for search in SEARCHES if name_of(search) == endpoint), [])
 
 
 def endpoints_for(search: Search, *, report_lang: str, country: list[str] | None) -> Endpoints:

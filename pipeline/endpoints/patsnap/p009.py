@@ -16,19 +16,47 @@ LEGAL_STATUS = frozenset(
 )
 
 
+# The vendor's codes in words; 222 to 225 are stages of a PCT application, which it does not tell apart in words.
+LEGAL_MEANINGS = {
+    "1": "published",
+    "2": "under examination",
+    "3": "granted",
+    "8": "given up to avoid a double grant",
+    "11": "withdrawn",
+    "12": "withdrawn (how is not known)",
+    "13": "rejected",
+    "14": "revoked",
+    "15": "expired",
+    "16": "lapsed for an unpaid fee",
+    "17": "deemed withdrawn",
+    "18": "withdrawn by its owner",
+    "19": "deemed abandoned",
+    "20": "abandoned by its owner",
+    "21": "restored",
+    "22": "ceased",
+    "23": "revoked in part",
+    "24": "discontinued",
+    "25": "abandoned (how is not known)",
+    "30": "abandoned",
+    **{code: f"in PCT stage {code}" for code in ("222", "223", "224", "225")},
+}
+
+
 class P009Filters(Filters):
     """Filters of P009: worldwide designs, no country."""
 
     PHRASES: ClassVar[Mapping[str, str]] = {
         "loc": "designs outside Locarno {}",
         "assignees": "patents of anyone but {}",
-        "legal_status": "patents with a legal status other than {}",
+        "legal_status": "patents whose legal status is not {}",
         "apply_start_time": "applications before {}",
         "apply_end_time": "applications after {}",
         "public_start_time": "publications before {}",
         "public_end_time": "publications after {}",
         "offset": "the first {} hits",
     }
+
+    MEANINGS: ClassVar[Mapping[str, Mapping[str, str]]] = {"legal_status": LEGAL_MEANINGS}
 
     loc: Locarno | None = Field(default=None, description="Locarno codes joined by AND, OR, NOT")
     assignees: Text | None = None

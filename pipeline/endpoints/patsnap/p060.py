@@ -17,15 +17,30 @@ LEGAL_STATUS_P060 = LEGAL_STATUS | {"12", "17", "18", "19", "20", "25"}
 SIMPLE_LEGAL_STATUS = frozenset(["0", "1", "2", "220", "221", "999"])
 
 
+SIMPLE_MEANINGS = {
+    "0": "inactive",
+    "1": "active",
+    "2": "pending",
+    "220": "in PCT stage 220",
+    "221": "in PCT stage 221",
+    "999": "of unknown status",
+}
+
+
 class P060Filters(P009Filters):
     """Filters of P060: those of P009, countries, and how texts are returned."""
 
     PHRASES: ClassVar[Mapping[str, str]] = {
         **P009Filters.PHRASES,
-        "simple_legal_status": "patents with a simple legal status other than {}",
+        "simple_legal_status": "patents that are not {}",
         "country": "patents outside {}",
         "main_field": "patents without {} in their texts, names, numbers and classes",
         "query_text": "patents that the query {} does not find",
+    }
+
+    MEANINGS: ClassVar[Mapping[str, Mapping[str, str]]] = {
+        **P009Filters.MEANINGS,
+        "simple_legal_status": SIMPLE_MEANINGS,
     }
 
     country: Countries | None = None
@@ -79,8 +94,9 @@ class P060Search(Search):
             "revised, and designs would be missing"
         ]
 
-    def _other_patents(self) -> str:
-        return "utility models" if self.patent_type == "D" else "designs"
+    @classmethod
+    def _other_patents(cls, params: Mapping[str, Any]) -> str:
+        return "designs" if params.get("patent_type") == "U" else "utility models"
 
 
 class P060BetaSearch(P060Search):

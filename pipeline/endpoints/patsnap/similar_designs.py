@@ -26,15 +26,20 @@ class Filters(Strict):
     """The optional parameters of a search; a key that is not set is not sent."""
 
     PHRASES: ClassVar[Mapping[str, str]] = {}  # per filter that hides something: a phrase for what it leaves out
+    MEANINGS: ClassVar[Mapping[str, Mapping[str, str]]] = {}  # per filter of codes: the codes in words a person knows
 
     def asked(self) -> dict[str, Any]:
         """List the parameters that were set, as the vendor's names and values."""
         return self.model_dump(exclude_none=True)
 
-    def not_looked_at(self) -> list[str]:
-        """List what these filters leave out of sight, one phrase each, for people."""
-        phrases = self.PHRASES
-        return [phrases[key].format(_shown(value)) for key, value in self.asked().items() if key in phrases and value]
+    @classmethod
+    def left_out_by(cls, params: Mapping[str, Any]) -> list[str]:
+        """List what filters with these values leave out of sight, one phrase each, for people."""
+        return [
+            phrase.format(_shown(value, cls.MEANINGS.get(key)))
+            for key, value in params.items()
+            if value and (phrase := cls.PHRASES.get(key))
+        ]
 
     def unfit_for_tasks(self) -> str | None:
         """Say why the first hits would not be the most similar ones; None when they are."""
@@ -69,16 +74,28 @@ class Search(Strict):
         """Read the hits. Raises Refusal."""
         return read_hits(answer, endpoint=self.endpoint, params=self.params)
 
+    @classmethod
+    def left_out_by(cls, params: Mapping[str, Any]) -> list[str]:
+        """List what a search with these parameters leaves out of sight beside the hits beyond its limit, for people."""
+        filters: type[Filters] = cls.model_fields["filters"].annotation  # type: ignore[assignment]
+        return [*filters.left_out_by(params), cls._other_patents(params)]
+
     def not_looked_at(self) -> list[str]:
         """List what the search leaves out of sight, one phrase each, for people."""
-        return [*self.filters.not_looked_at(), self._other_patents(), f"hits beyond the first {self.limit}"]
+        return [*self.left_out_by(self.params), beyond_limit(self.params)]
 
     def warnings(self, *, task_country: list[str] | None) -> list[str]:
         """List what is allowed but probably not meant; `task_country` is None when no task is limited to countries."""
         return []
 
-    def _other_patents(self) -> str:
+    @classmethod
+    def _other_patents(cls, _: Mapping[str, Any]) -> str:
         return "utility models"
+
+
+def beyond_limit(params: Mapping[str, Any]) -> str:
+    """Say which hits a search with these parameters does not ask for."""
+    return f"hits beyond the first {params['limit']}" if "limit" in params else "hits beyond those returned"
 
 
 def read_hits(answer: Answer, *, endpoint: str, params: Mapping[str, Any]) -> Hits:
@@ -150,5 +167,8 @@ def _sliced(answer: Answer) -> bytes:
         raise Refusal("malformed", detail=str(exc)) from None
 
 
-def _shown(value: Any) -> str:
+def _shown(value: Any, meanings: Mapping[str, str] | None) -> str:
+    if meanings is not None:
+        words = [meanings.get(code, f"status {code}") for code in str(value).split(",")]
+        return " or ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
-from pipeline.results.page.entries import Entry, Hit
+from pipeline.results.page.entries import Entry, Hit, entry_of
 from pipeline.results.page.text import picture_link, secured, tidy, web_link
 from pipeline.results.page.thumbs import Thumbnails
 from pipeline.results.page.words import STATUSES, Status, beyond, found, task_note
-from pipeline.results.reading import ErrorView
+from pipeline.results.reading import ErrorView, RecordView
 
 MAX_LABELS = 12
 MAX_ID = 128
@@ -72,10 +72,8 @@ class Card:
 
 def card(entry: Entry, thumbs: Thumbnails) -> Card:
     """Build the card of one item, with its pictures."""
-    # An id made from a hash says nothing to people; the picture's own name does.
     record, image = entry.record, entry.record.image
-    made_up = re.fullmatch(r"[0-9a-f]{16}", record.item) is not None
-    item = tidy(PurePosixPath(image.source).name if made_up else record.item, MAX_ID)
+    item = _name(record)
     labels = [(tidy(key, 40), tidy(value, 80)) for key, value in image.labels.items()]
     return Card(
         item=item,
@@ -92,6 +90,30 @@ def card(entry: Entry, thumbs: Thumbnails) -> Card:
         problem=_problem(record.todo, record.error) if record.error else None,
         hits=[_hit(hit, thumbs) for hit in entry.hits],
     )
+
+
+class Row(NamedTuple):
+    """One item as a line of the list below the cards: a page of ten thousand pictures would open in no browser."""
+
+    item: str
+    status: str
+    label: str
+    score: str  # of its best hit; empty without one
+    number: str  # of that hit's patent
+    task: str
+
+
+def row(record: RecordView) -> Row:
+    """Build the line of one item."""
+    best = next((_hit_texts(hit) for hit in entry_of(record, top=1).hits), ("", "", ""))
+    task = tidy(record.task.task_id, 80) if record.task else ""
+    return Row(_name(record), record.status, STATUSES[record.status].label, best[0], best[2], task)
+
+
+def _name(record: RecordView) -> str:
+    """Name an item. An id made from a hash says nothing to people; the picture's own name does."""
+    made_up = re.fullmatch(r"[0-9a-f]{16}", record.item) is not None
+    return tidy(PurePosixPath(record.image.source).name if made_up else record.item, MAX_ID)
 
 
 def _problem(todo: str, error: ErrorView) -> ProblemCard:
@@ -113,13 +135,18 @@ def _sentence(text: str) -> str:
 
 
 def _hit(hit: Hit, thumbs: Thumbnails) -> HitCard:
-    number = tidy(hit.number, 60) or "no patent number"
+    score, percent, number = _hit_texts(hit)
     title = tidy(hit.title, MAX_TITLE) or "no title"
-    score = percent = ""
-    if hit.score is not None:
-        score, percent = f"{hit.score:.4f}", f"{100 * min(max(hit.score, 0.0), 1.0):.1f}"
     picture = _picture(hit.url, thumbs, alt=f"Drawing of {number}, {title}", link=secured(hit.url))
     return HitCard(picture, score, percent, number, title)
+
+
+def _hit_texts(hit: Hit) -> tuple[str, str, str]:
+    """Write a hit's score, the length of its bar, and its number."""
+    number = tidy(hit.number, 60) or "no patent number"
+    if hit.score is None:
+        return "", "", number
+    return f"{hit.score:.4f}", f"{100 * min(max(hit.score, 0.0), 1.0):.1f}", number
 
 
 def _picture(

@@ -1,18 +1,20 @@
 """The page of a run, report.html: records fill a template, and the file takes its place in one step."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import lru_cache
 from importlib.resources import files
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pipeline.results.page.cards import card
-from pipeline.results.page.entries import Entries, read_entries
+from pipeline.results.page.cards import card, row
+from pipeline.results.page.entries import entry_of
+from pipeline.results.page.marks import marks
 from pipeline.results.page.text import file_link, period, tidy, took
 from pipeline.results.page.thumbs import Thumbnails
 from pipeline.results.page.view import NOT_STARTED, OPEN_WORDS, SETTLED_WORDS, RunView
-from pipeline.results.page.words import STATUSES, Status, calls_made, next_steps
-from pipeline.results.reading import RecordView
+from pipeline.results.page.words import STATUSES, Status, as_of, calls_made, next_steps
+from pipeline.results.survey import Survey
 from pipeline.system.files import write_whole
 from pipeline.system.wording import count
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from jinja2 import Template
 
 _TEMPLATE = "report.html.j2"
+FULL = 2000  # items with their pictures
 _GROUPS = (("Settled", "settled", SETTLED_WORDS), ("Open", "open", OPEN_WORDS), ("Not started", "", (NOT_STARTED,)))
 
 
@@ -43,33 +46,37 @@ class Group(NamedTuple):
 def write_report(
     path: Path,
     view: RunView,
-    records: Iterable[RecordView | None],
+    open_: Survey,
+    settled: Survey,
     *,
     picture: Callable[[str, str | None], bytes | None],
-    most: int = 500,
+    most: int = FULL,
 ) -> None:
-    """Write the page of a run to `path` (mode 0600), whole or not at all.
+    """Write the page of a run to `path` (mode 0600), whole or not at all: every item, one in memory at a time.
 
-    `records` are those of results.jsonl, then of open.jsonl, None for a line that is no record. At most `most` items
-    are shown, open ones first; the totals come from `view`, so that no more than `most` records of each file need to be
-    given. `picture`: see `Thumbnails`. Raises OSError when the file cannot be written.
+    Open items come first, in the job's order, then settled ones, the most alike hit first. The first `most` items are
+    shown with their pictures, all others as a line each. `picture`: see `Thumbnails`. Raises OSError when the file
+    cannot be written.
     """
-    entries = read_entries(records, most=most)
     thumbs = Thumbnails(picture)
-    template = _template()
-    chunks = template.generate(
+    opened, rest = open_.in_order(), settled.by_score()
+    shown = min(most, len(open_))
+    chunks = _template().generate(
         view=view,
-        page=_page(view, entries),
-        open_cards=(card(entry, thumbs) for entry in entries.open),
-        settled_cards=(card(entry, thumbs) for entry in entries.settled),
+        page=_page(view, open_, settled, most=most),
+        open_cards=(card(entry_of(record), thumbs) for record in islice(opened, most)),
+        open_rows=map(row, opened),
+        settled_cards=(card(entry_of(record), thumbs) for record in islice(rest, most - shown)),
+        settled_rows=map(row, rest),
     )
     # Text of the vendor may hold halves of surrogate pairs, which UTF-8 cannot say.
     write_whole(path, (chunk.encode("utf-8", "replace") for chunk in chunks))
 
 
-def _page(view: RunView, entries: Entries) -> dict[str, Any]:
+def _page(view: RunView, open_: Survey, settled: Survey, *, most: int) -> dict[str, Any]:
     """Return what the template shows besides the items themselves."""
-    shown = len(entries.open) + len(entries.settled)
+    unreadable = open_.unreadable + settled.unreadable
+    open_cards = min(most, len(open_))
     return {
         "job": tidy(view.job, 128),
         "vendor": tidy(view.vendor, 200),
@@ -81,13 +88,16 @@ def _page(view: RunView, entries: Entries) -> dict[str, Any]:
         "groups": _groups(view),
         "calls": calls_made(view.calls),
         "billed": tidy(view.billed, 100),
-        "steps": next_steps(view, entries.first_expiry),
+        "steps": next_steps(view, settled.first_expiry),
+        "as_of": as_of(view),
+        "marks": marks(view.counts, view.state),
         "not_looked_at": [tidy(phrase, 300) for phrase in view.not_looked_at],
-        "shown": shown,
-        "shown_open": len(entries.open),
-        "shown_settled": len(entries.settled),
-        "cut": shown + entries.unreadable < view.settled + view.open,
-        "unreadable": count(entries.unreadable, "line") if entries.unreadable else "",
+        "shown_open": len(open_),
+        "shown_settled": len(settled),
+        "open_rows": len(open_) - open_cards,
+        "settled_rows": max(0, len(settled) - (most - open_cards)),
+        "with_pictures": min(most, len(open_) + len(settled)),
+        "unreadable": count(unreadable, "line") if unreadable else "",
         "results": (tidy(view.results_file, 200), file_link(view.results_file)),
         "open": (tidy(view.open_file, 200), file_link(view.open_file)),
         "summary": (tidy(view.summary_file, 200), file_link(view.summary_file)),

@@ -3,10 +3,12 @@
 from dataclasses import dataclass
 
 from pipeline.models import OPEN, SETTLED
+from pipeline.results.summary import FINISHED
 
 NOT_STARTED = "not_started"
 SETTLED_WORDS = tuple(state.word for state in SETTLED)
 OPEN_WORDS = tuple(state.word for state in OPEN)
+COUNTED = (*SETTLED_WORDS, *OPEN_WORDS, NOT_STARTED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +26,8 @@ class RunView:
     exit_reason: str
     not_looked_at: list[str]  # what the search leaves out of sight, one phrase each
     rehearsal: bool = False  # drawn pictures stood for the products' URLs
+    state: str = FINISHED  # of the run: finished, interrupted or running
+    as_of: str = ""  # the time that the page tells of, ISO 8601 in UTC; empty = the end of the run
     search: str  # the endpoint and its limit in words
     ended_by: str = ""  # the code of what ended the run early
     daily: bool = False  # whether that is the account's limit for the day

@@ -10,6 +10,7 @@ from pipeline.results.page.entries import Entry
 from pipeline.results.page.text import moment, tidy
 from pipeline.results.page.view import NOT_STARTED, RunView
 from pipeline.results.reading import SearchView, TaskView
+from pipeline.results.summary import FINISHED, INTERRUPTED, RUNNING
 from pipeline.system.wording import count
 
 
@@ -37,11 +38,23 @@ CALLS = {
 }
 
 
+STATES = {
+    FINISHED: "the run had come to its end",
+    INTERRUPTED: "the run had been interrupted before it came to its end; run the same job again to go on",
+    RUNNING: "the run was still going on, and what came later is not on this page",
+}
+
+
 class Step(NamedTuple):
     """One thing to do after a run."""
 
     about: str
     todo: str
+
+
+def as_of(view: RunView) -> str:
+    """Say as of when the page tells, and how the run stood then."""
+    return f"As of {moment(view.as_of or view.finished_at)}: {STATES[view.state]}."
 
 
 def next_steps(view: RunView, first_expiry: str) -> list[Step]:

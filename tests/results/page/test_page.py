@@ -1,7 +1,8 @@
+import json
 import os
 import re
 import stat
-from collections.abc import Iterator
+import tracemalloc
 from importlib.resources import files
 from pathlib import Path
 
@@ -9,8 +10,8 @@ import pytest
 
 from pipeline.results.page import words
 from pipeline.results.page.page import write_report
-from pipeline.results.reading import RecordView, read_line
-from tests.support.report_records import COUNTS, hit, page, record, run
+from pipeline.results.survey import survey
+from tests.support.report_records import COUNTS, hit, page, record, run, surveys
 
 FORBIDDEN = re.compile(
     r"\b(safe|safely|clear|cleared|clean|harmless|(not|non|no|isn't|doesn't)[ -]infring\w*|"
@@ -77,10 +78,17 @@ def test_what_to_do_about_items_not_started_follows_from_what_ended_the_run(
     assert todo in page(tmp_path, record(), view=run(ended_by=ended_by, daily=daily))
 
 
-def test_open_items_come_first_then_settled_ones_in_their_order(tmp_path: Path) -> None:
-    text = page(tmp_path, record("B"), record("A", "no_hits"), record("Z", "failed"), record("Y", "in_doubt"))
-    wanted = places(text, ">Z</bdi>", ">Y</bdi>", ">B</bdi>", ">A</bdi>")
-    assert wanted == sorted(wanted)
+def test_open_items_come_first_then_settled_ones_the_most_alike_first(tmp_path: Path) -> None:
+    settled = [
+        record("far", hits=[hit(0.2), hit(0.1)]),
+        record("near", hits=[hit(0.3), hit(0.99)]),
+        record("none", "no_hits"),
+        record("also near", "searched", hits=[hit(0.99)]),
+        record("odd", hits=[hit("0.999"), hit(True)]),
+    ]
+    text = page(tmp_path, *settled, record("Z", "failed"), record("Y", "in_doubt"))
+    assert re.findall(r"<h3><bdi>(.*?)</bdi>", text) == ["Z", "Y", "near", "also near", "far", "none", "odd"]
+    assert "the highest score first" in text
 
 
 def test_only_the_five_highest_scores_are_shown(tmp_path: Path) -> None:
@@ -118,45 +126,61 @@ def test_what_was_not_looked_at_is_near_the_top(tmp_path: Path) -> None:
     assert wanted == sorted(wanted)
 
 
-def test_beyond_the_most_shown_the_page_says_so_and_where_all_are(tmp_path: Path) -> None:
-    counts = {"tasked": 9, "failed": 3}
-    settled = [record(f"S{number}") for number in range(9)]
+def shown(text: str) -> tuple[list[str], list[str]]:
+    """The items with pictures and those in a list, in their order."""
+    return re.findall(r"<h3><bdi>(\w+)</bdi>", text), re.findall(r"<td><bdi>(\w+)</bdi>", text)
+
+
+def test_no_item_is_left_out_however_many_there_are(tmp_path: Path) -> None:
+    settled = [record(f"S{number}", hits=[hit(number / 10)]) for number in range(9)]
     failed = [record(f"F{number}", "failed") for number in range(3)]
-    text = page(tmp_path, *settled, *failed, view=run(counts=counts), most=5)
-    assert re.findall(r"<h3><bdi>(\w+)</bdi>", text) == ["F0", "F1", "F2", "S0", "S1"]
-    assert "Only the first 5 of 12 items are shown" in text
-    assert '<a href="./results.jsonl">results.jsonl</a> (settled) and <a href="./open.jsonl">open.jsonl</a>' in text
+    text = page(tmp_path, *settled, *failed, view=run(counts={"tasked": 9, "failed": 3}), most=5)
+    assert shown(text) == (["F0", "F1", "F2", "S8", "S7"], ["S6", "S5", "S4", "S3", "S2", "S1", "S0"])
+    assert "All items are on this page. The first 5 have their pictures" in text
+    assert "<td>Task created</td><td>0.6000</td><td>USD0554568S1</td><td>80d42f2c</td>" in text
 
 
 def test_open_items_alone_can_fill_the_page(tmp_path: Path) -> None:
     records = [record("S"), *(record(f"F{number}", "failed") for number in range(4))]
     text = page(tmp_path, *records, view=run(counts={"tasked": 1, "failed": 4}), most=2)
-    assert re.findall(r"<h3><bdi>(\w+)</bdi>", text) == ["F0", "F1"]
-    assert "Only the first 2 of 5 items are shown" in text
+    assert shown(text) == (["F0", "F1"], ["F2", "F3", "S"])
 
 
-def test_a_whole_page_does_not_speak_of_a_part(tmp_path: Path) -> None:
-    assert "Only the first" not in page(tmp_path, record(), view=run(counts={"tasked": 1}))
+def test_a_page_with_all_pictures_speaks_of_no_list(tmp_path: Path) -> None:
+    assert "All items are on this page" not in page(tmp_path, record(), view=run(counts={"tasked": 1}))
 
 
-def test_records_are_read_one_at_a_time(tmp_path: Path) -> None:
-    """Lines that are not shown are not kept: a generator's last line is gone before the next one is made."""
-    held = 0
+@pytest.mark.parametrize(
+    ("state", "said"),
+    [
+        ("finished", "As of 21 Nov 2026, 11:30 UTC: the run had come to its end."),
+        ("interrupted", "As of 21 Nov 2026, 11:30 UTC: the run had been interrupted before it came to its end;"),
+        (
+            "running",
+            "As of 21 Nov 2026, 11:30 UTC: the run was still going on, and what came later is not",
+        ),
+    ],
+)
+def test_the_page_says_as_of_when_and_of_which_state_it_is(tmp_path: Path, state: str, said: str) -> None:
+    assert said in page(tmp_path, record(), view=run(state=state, as_of="2026-11-21T11:30:00.000Z"))
 
-    class Line(bytes):
-        def __del__(self) -> None:
-            nonlocal held
-            held -= 1
 
-    def records() -> Iterator[RecordView]:
-        nonlocal held
-        for _ in range(50):
-            held += 1
-            assert held <= 2
-            line = b'{"schema":1,"item":"SKU","status":"tasked","image":{"source":"a.jpg"},"hits":[{"score":0.5}]}'
-            yield read_line(Line(line))
-
-    write_report(tmp_path / "report.html", run(), records(), picture=lambda *_: None, most=3)
+def test_a_page_is_written_in_flat_memory(tmp_path: Path) -> None:
+    """Two thousand records of 100 KB are 200 MB; a page of them holds one at a time."""
+    padding = "x" * 1000
+    hits = [hit(0.5, padding=padding) for _ in range(100)]
+    (tmp_path / "open.jsonl").write_bytes(b"")
+    with (tmp_path / "results.jsonl").open("wb") as file:
+        for number in range(2000):
+            file.write(json.dumps(record(f"S{number}", hits=hits)).encode() + b"\n")
+    tracemalloc.start()
+    try:
+        settled, open_ = survey(tmp_path / "results.jsonl"), survey(tmp_path / "open.jsonl")
+        write_report(tmp_path / "report.html", run(), open_, settled, picture=lambda *_: None, most=100)
+        assert tracemalloc.get_traced_memory()[1] < 20_000_000
+    finally:
+        tracemalloc.stop()
+    assert (tmp_path / "report.html").read_text().count("<bdi>S") == 2000
 
 
 @pytest.mark.parametrize(
@@ -204,12 +228,12 @@ def test_the_page_replaces_the_last_one_in_one_step(tmp_path: Path) -> None:
 def test_a_page_that_cannot_be_finished_leaves_the_last_one(tmp_path: Path) -> None:
     path = tmp_path / "report.html"
     path.write_text("last")
+    (tmp_path / "files").mkdir()
 
     def picture(*_: object) -> bytes | None:
         raise KeyboardInterrupt
 
-    line = read_line(b'{"schema":1,"item":"x","status":"tasked","image":{"source":"a"}}')
     with pytest.raises(KeyboardInterrupt):
-        write_report(path, run(), [line], picture=picture)
+        write_report(path, run(), *surveys(tmp_path / "files", record())[::-1], picture=picture)
     assert path.read_text() == "last"
-    assert os.listdir(tmp_path) == ["report.html"]
+    assert sorted(os.listdir(tmp_path)) == ["files", "report.html"]

@@ -1,0 +1,139 @@
+"""A survey of a file of records: one pass that keeps where each line lies, its best score, and what was asked.
+
+A line costs 24 bytes of memory, so that a page or an export can go through any number of records in the order it wants.
+"""
+
+import contextlib
+import logging
+from array import array
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from pipeline.models import OPEN, SETTLED, State
+from pipeline.results.reading import RecordView, read_line
+
+_STATUSES = frozenset(state.word for state in (*SETTLED, *OPEN))
+_NO_SCORE = -1.0
+
+_log = logging.getLogger(__name__)
+
+
+class _Hit(msgspec.Struct):
+    score: Any = None
+
+
+_SCORES = msgspec.json.Decoder(list[_Hit])
+
+
+@dataclass(slots=True)
+class Asked:
+    """The items that were searched with the same endpoint and parameters."""
+
+    items: int = 0
+    truncated: int = 0  # of them, those for which the vendor has more hits than it returned
+
+
+@dataclass(slots=True)
+class Survey:
+    """The lines of one file.
+
+    asked          per endpoint and parameters (JSON), the items that were searched so
+    not_searched   items without a search
+    left_out       hits that did not go into a task, of items that are tasked or came to none of their hits
+    left_out_of    the number of these items
+    """
+
+    path: Path
+    asked: dict[tuple[str, bytes], Asked] = field(default_factory=dict)
+    not_searched: int = 0
+    left_out: int = 0
+    left_out_of: int = 0
+    unreadable: int = 0  # lines that are no record
+    first_expiry: str = ""  # ISO 8601, of the tasks; empty when there is none
+    _scores: "array[float]" = field(default_factory=lambda: array("d"))
+    _offsets: "array[int]" = field(default_factory=lambda: array("q"))
+    _lengths: "array[int]" = field(default_factory=lambda: array("q"))
+
+    def __len__(self) -> int:
+        return len(self._scores)
+
+    def in_order(self) -> Iterator[RecordView]:
+        """Read the records again as the file has them, one at a time."""
+        return self._read(range(len(self)))
+
+    def by_score(self) -> Iterator[RecordView]:
+        """Read the records again by the score of their best hit, the highest first; equal ones as the file has them."""
+        return self._read(sorted(range(len(self)), key=self._scores.__getitem__, reverse=True))
+
+    def take(self, line: bytes, offset: int) -> None:
+        """Take a line in. Raises ValueError when it is no record."""
+        record = read_line(line)
+        if record.status not in _STATUSES:
+            raise ValueError(f"status {record.status!r} is none of this version")
+        score = _best_score(record)
+        self._scores.append(score)
+        self._offsets.append(offset)
+        self._lengths.append(len(line))
+        self._count(record)
+
+    def _count(self, record: RecordView) -> None:
+        search, task = record.search, record.task
+        if task is not None and task.expires_at:
+            self.first_expiry = min(self.first_expiry or task.expires_at, task.expires_at)
+        if search is None:
+            self.not_searched += 1
+            return
+        asked = self.asked.setdefault((search.endpoint, msgspec.json.encode(search.params)), Asked())
+        asked.items += 1
+        asked.truncated += search.truncated
+        if record.status in (State.TASKED.word, State.NO_HITS.word):
+            left_out = max(0, search.hits - (task.hits if task is not None else 0))
+            self.left_out += left_out
+            self.left_out_of += left_out > 0
+
+    def _read(self, order: Iterable[int]) -> Iterator[RecordView]:
+        if not len(self):
+            return
+        with self.path.open("rb") as file:
+            for number in order:
+                file.seek(self._offsets[number])
+                with contextlib.suppress(ValueError):  # it was a record when it was taken in
+                    yield read_line(file.read(self._lengths[number]))
+
+
+def survey(path: Path, *, most: int | None = None) -> Survey:
+    """Go through a file of records once, at most `most`; a line that is no record is counted and logged.
+
+    A file that is not there has no lines; a last line that is not whole yet is left out.
+    """
+    found = Survey(path)
+    offset = 0
+    with contextlib.suppress(FileNotFoundError), path.open("rb") as lines:
+        for number, line in enumerate(lines, start=1):
+            if not line.endswith(b"\n") or len(found) == most:
+                break
+            try:
+                found.take(line, offset)
+            except ValueError as exc:
+                found.unreadable += 1
+                _log.error("report.line_unreadable file=%s line=%s %s", path.name, number, exc)
+            offset += len(line)
+    return found
+
+
+def _best_score(record: RecordView) -> float:
+    """Find the highest score of a record's hits. Raises ValueError when they are no list."""
+    try:
+        scores = [hit.score for hit in _SCORES.decode(record.raw_hits)]
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        scores = [hit.get("score") for hit in record.hits]
+    return max((float(score) for score in scores if is_score(score)), default=_NO_SCORE)
+
+
+def is_score(value: object) -> bool:
+    """Return whether a vendor's value is a score: a number, and no boolean."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
