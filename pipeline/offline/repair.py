@@ -41,7 +41,7 @@ def is_whole(folder: Path) -> bool:
         return False
 
 
-def refuse_other_copy(folder: Path, *, places: Path) -> None:
+def refuse_other_copy(folder: Path, *, places: Path | None) -> None:
     """Raise JournalError where only a person can say that this directory is the one to go on with.
 
     A journal that is damaged or gone is no such case: a repair puts in doubt whatever it may have forgotten.
@@ -56,7 +56,7 @@ def refuse_other_copy(folder: Path, *, places: Path) -> None:
     refuse_other(folder, known, places=places)
 
 
-def is_newest(folder: Path, *, places: Path) -> bool:
+def is_newest(folder: Path, *, places: Path | None) -> bool:
     """Return False for a journal that is behind what lies beside it, or does not know it."""
     if not (folder / JOURNAL).is_file():
         return True

@@ -16,6 +16,7 @@ from pipeline.job.schema import JobSpec
 from pipeline.journal.hold import is_held
 from pipeline.journal.storage import JOURNAL, SPOOL
 from pipeline.system.files import write_whole
+from pipeline.system.folders import state_folder
 
 SUMMARY, SPEC, LOG, REPORT, LOCK = "summary.json", "spec.yaml", "run.log.jsonl", "report.html", "lock"
 
@@ -80,11 +81,10 @@ def lock(folder: Path) -> Iterator[None]:
         file_lock.release()
 
 
-def known_runs() -> Path:
-    """Return the folder in which this user's run directories are noted, see journal/identity.py."""
-    from platformdirs import user_state_path
-
-    return user_state_path("infringement-pipeline") / "runs"
+def known_runs() -> Path | None:
+    """Return the folder in which this user's run directories are noted (journal/identity.py); None without a home."""
+    state = state_folder()
+    return None if state is None else state / "runs"
 
 
 def is_locked(folder: Path) -> bool:

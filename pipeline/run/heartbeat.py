@@ -61,6 +61,8 @@ class Heartbeat:
             require_room(self._folder, sum(items[state] for state in WAITING))
         except JournalError as error:
             self._engine.drain(error)
+        except OSError as exc:  # the directory was taken away: the journal ends the run, and calls under way are kept
+            _log.warning("disk.not_checked error=%s", exc.strerror)
         self._disk_checked = True
 
     def _note_calls(self) -> None:

@@ -76,6 +76,7 @@ def test_after_a_kill_the_files_are_old_until_report_makes_them_anew(tmp_path: P
     assert (last.summary["state"], "the run had come to its end" in last.as_of) == ("finished", True)
 
 
+@pytest.mark.proofs
 def test_beside_a_run_that_goes_on_the_page_says_so_and_the_run_is_not_disturbed(tmp_path: Path) -> None:
     with vendor(tmp_path, latency_s=0.1) as server:
         path = job(tmp_path, url=server.url, pictures=40, api={"max_in_flight": 1})

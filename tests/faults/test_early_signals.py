@@ -13,6 +13,7 @@ from pipeline import RunOptions, run_job
 from pipeline.calls.account import account_of, use_account
 from pipeline.endpoints.patsnap.credentials import Credentials
 from tests.support.jobs import ACCOUNT, job, pipeline, vendor
+from tests.support.lengths import only_short
 from tests.support.processes import completed, python
 
 ENDING = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
@@ -90,7 +91,7 @@ WAYS = [stopped, stopped_as_first_process]
 AS = ["any process", "process 1"]
 
 
-@pytest.mark.parametrize("way", WAYS, ids=AS)
+@pytest.mark.parametrize("way", only_short(WAYS, WAYS[1]), ids=AS)
 @pytest.mark.parametrize(("number", "code"), ENDING.items(), ids=NAMES)
 def test_a_run_that_waits_for_the_account_ends_at_once(tmp_path: Path, way: object, number: int, code: int) -> None:
     with vendor(tmp_path) as server:
@@ -106,7 +107,7 @@ def test_a_run_that_waits_for_the_account_ends_at_once(tmp_path: Path, way: obje
         assert not (tmp_path / "runs").exists()
 
 
-@pytest.mark.parametrize("way", WAYS, ids=AS)
+@pytest.mark.parametrize("way", only_short(WAYS, WAYS[1]), ids=AS)
 def test_a_run_that_reads_changed_sources_ends_at_once_and_goes_on_later(tmp_path: Path, way: object) -> None:
     with vendor(tmp_path) as server:
         path = job(tmp_path, url=server.url, pictures=3)
@@ -154,6 +155,7 @@ def test_ctrl_c_ends_a_look_at_pictures_with_one_line(tmp_path: Path, product: b
     assert (ended, said) == (130, ["stopped by SIGINT; run again to go on"])
 
 
+@pytest.mark.proofs
 def test_a_run_under_nohup_goes_on_when_the_terminal_closes(tmp_path: Path) -> None:
     code = f"{START}import signal\nsignal.signal(signal.SIGHUP, signal.SIG_IGN)\n{WHILE_SOURCES_ARE_READ}"
     with vendor(tmp_path) as server:

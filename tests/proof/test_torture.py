@@ -126,7 +126,7 @@ def test_journal_that_failed_is_not_written_again() -> None:
     """The first failure is final: nothing is acknowledged after it, even where the disk works again."""
     with fast_folder() as name:
         base = Path(name)
-        saboteur = Saboteur(100, "eio")
+        saboteur = Saboteur("fdatasync", "eio")
         tape, error = tortured(base, saboteur)
         assert isinstance(error, JournalError)
         failed = tape.events.index(Failed())

@@ -77,6 +77,7 @@ def test_a_kill_while_changed_sources_are_read_leaves_the_journal_as_it_was(
         assert known(tmp_path / "dead") == before
         shutil.rmtree(folder)
         (tmp_path / "dead").rename(folder)
+        monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))  # killed, it would have noted no more
         again = run(path)
     assert summary.items == again.items
     assert again.items["tasked"] == 6

@@ -44,11 +44,11 @@ class Parts:
         self.notes.append(units)
 
 
-def heartbeat(parts: Any, clocks: Clocks | None = None) -> Heartbeat:
-    return Heartbeat(parts, parts, parts, folder=Path("run"), clocks=clocks)
+def heartbeat(parts: Any, clocks: Clocks | None = None, *, folder: Path = Path("run")) -> Heartbeat:
+    return Heartbeat(parts, parts, parts, folder=folder, clocks=clocks)
 
 
-def beat(parts: Any, beats: int) -> int:
+def beat(parts: Any, beats: int, *, folder: Path = Path("run")) -> int:
     """Let the heart beat so many times; return how often the run was shown."""
     shown = 0
 
@@ -57,7 +57,7 @@ def beat(parts: Any, beats: int) -> int:
         shown += 1
 
     async def go() -> None:
-        heart = heartbeat(parts)
+        heart = heartbeat(parts, folder=folder)
         with anyio.move_on_after((beats - 0.5) * EVERY_S):
             await heart.run(show)
 
@@ -92,6 +92,14 @@ def test_the_disk_is_checked_once_all_items_are_in_and_only_once(monkeypatch: py
     parts.all_in = True
     beat(parts, 3)
     assert (asked, parts.told) == ([5], ["drain: too little room"])
+
+
+def test_a_directory_that_was_taken_away_cancels_no_call_that_is_under_way(tmp_path: Path) -> None:
+    """Their answers are paid: the journal notices by itself, ends the run, and keeps them."""
+    parts = Parts()
+    parts.all_in = True
+    beat(parts, 3, folder=tmp_path / "gone")
+    assert parts.told == []
 
 
 def test_a_jump_of_the_clock_is_logged_and_the_client_is_told(caplog: pytest.LogCaptureFixture) -> None:

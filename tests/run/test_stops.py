@@ -167,7 +167,7 @@ def test_changed_rows_of_the_error_table_are_operational(tmp_path: Path) -> None
     """They apply to the same run directory without a question, and are written down in the job as run."""
     with vendor(tmp_path) as server:
         path = job(tmp_path, url=server.url, pictures=2)
-        assert run(path, limit=1).exit_code == 0
+        assert run(path, limit=1).exit_code == 1  # the other item waits
         assert run(path, "api.errors={http_503: {search: fail}}").exit_code == 0
     assert "http_503" in (tmp_path / "runs/job/spec.yaml").read_text()
     assert json.loads((tmp_path / "runs/job/summary.json").read_text())["items"]["tasked"] == 2

@@ -119,7 +119,7 @@ def test_the_remark_is_one_line_on_stderr_and_the_run_goes_on(tmp_path: Path) ->
     (tmp_path / ".env").write_text("PATSNAP_API_KEY=sandbox-key\n")
     (tmp_path / ".env").chmod(0o644)
     with vendor(tmp_path) as server:
-        done = pipeline("run", job(tmp_path, url=server.url, pictures=1), "-q", cwd=tmp_path)
+        done = pipeline("run", job(tmp_path, url=server.url, pictures=1), cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert [line for line in done.stderr.splitlines() if ".env" in line] == [
         f"note: {tmp_path / '.env'} is open to others on this machine (mode 0644); "
