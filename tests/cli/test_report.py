@@ -43,6 +43,7 @@ class Seen:
         assert f'<p class="total"><b>{items["all"]}</b>' in self.page
 
 
+@pytest.mark.proofs
 def test_after_a_kill_the_files_are_old_until_report_makes_them_anew(tmp_path: Path) -> None:
     with vendor(tmp_path, faults=FaultPlan.scripted({"create": ["68300010"]}), latency_s=0.05) as server:
         path = job(tmp_path, url=server.url, pictures=30, api={"max_in_flight": 2})

@@ -48,8 +48,14 @@ SHOWING = [
     ("redirection", "code", "said"),
     [
         pytest.param("| true", 141, "", id="closed pipe"),
-        pytest.param(">/dev/full", 5, "the output cannot be written: No space left on device", id="full"),
-        pytest.param(">&-", 5, "the output cannot be written: stdout is closed", id="closed"),
+        pytest.param(
+            ">/dev/full",
+            5,
+            "the output cannot be written: No space left on device",
+            id="full",
+            marks=pytest.mark.proofs,
+        ),
+        pytest.param(">&-", 5, "the output cannot be written: stdout is closed", id="closed", marks=pytest.mark.proofs),
     ],
 )
 def test_an_output_that_does_not_arrive_is_a_code_and_at_most_one_line(

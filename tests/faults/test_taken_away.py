@@ -121,6 +121,7 @@ def test_a_run_whose_results_are_replaced_stops_and_a_repair_brings_all_together
     taken.assert_goes_on(doubts=6)
 
 
+@pytest.mark.proofs
 @pytest.mark.parametrize("name", only_short(["journal.sqlite", "journal.sqlite-wal"], "journal.sqlite"))
 def test_a_run_whose_journal_is_removed_stops(taken: Taken, name: str) -> None:
     taken.goes_on_until(lambda run: (run / name).unlink())
@@ -132,6 +133,7 @@ def test_a_run_whose_journal_is_removed_stops(taken: Taken, name: str) -> None:
         assert taken.created() == created  # nobody knows any more what was on its way
 
 
+@pytest.mark.proofs
 def test_a_removed_lock_lets_no_second_run_in(tmp_path: Path) -> None:
     with vendor(tmp_path) as server:
         taken = Taken(tmp_path, server, qps=1)

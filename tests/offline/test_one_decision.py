@@ -39,7 +39,7 @@ def write(folder: Path, rows: list[tuple[str, str]]) -> None:
     (folder / "list.csv").write_text("id,url,path\n" + "".join(f"{line}\n" for line in cells))
 
 
-@fuzzed(STEPS, short=10, long=400)
+@fuzzed(STEPS, short=5, long=400)
 def test_what_is_planned_is_what_is_paid_and_all_places_count_alike(url: str, steps: list[Any]) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name).resolve()

@@ -165,6 +165,7 @@ def test_the_page_says_as_of_when_and_of_which_state_it_is(tmp_path: Path, state
     assert said in page(tmp_path, record(), view=run(state=state, as_of="2026-11-21T11:30:00.000Z"))
 
 
+@pytest.mark.proofs
 def test_a_page_is_written_in_flat_memory(tmp_path: Path) -> None:
     """Two thousand records of 100 KB are 200 MB; a page of them holds one at a time."""
     padding = "x" * 1000
