@@ -68,6 +68,7 @@ def test_a_quarter_of_an_hour_without_one_accepted_call_ends_the_run_with_the_ra
     run_virtually(scenario)
 
 
+@pytest.mark.proofs
 def test_an_account_that_accepts_nothing_is_asked_at_the_slowest_rate_and_no_faster() -> None:
     async def scenario() -> None:
         vendor = VirtualVendor(lambda kind, number: 67200002, latency_s=0.2)

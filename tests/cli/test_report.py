@@ -120,6 +120,7 @@ def test_what_is_no_run_is_named(tmp_path: Path, wrong: str) -> None:
     assert (done.returncode, len(done.stderr.splitlines()), done.stdout) == (2, 1, "")
 
 
+@pytest.mark.proofs
 def test_a_page_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     with vendor(tmp_path) as server:
         path = job(tmp_path, url=server.url, pictures=1)

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from tests.support.jobs import ACCOUNT, drawings, job, lines, vendor
-from tests.support.lengths import only_short
 from tests.support.processes import completed, ended, python, running, until_lines
 
 PIPELINE = [sys.executable, "-m", "pipeline"]
@@ -72,9 +71,8 @@ def test_a_code_that_says_more_stands(tmp_path: Path) -> None:
     assert through_shell("--frob | true", "run", "job.yaml", cwd=tmp_path)[0] == 2
 
 
-@pytest.mark.parametrize(
-    "redirection", only_short(["<&-", "2>/dev/full", "2>&1 >/dev/null | true", "<&- 2>&-"], "2>/dev/full")
-)
+@pytest.mark.proofs
+@pytest.mark.parametrize("redirection", ["<&-", "2>/dev/full", "2>&1 >/dev/null | true", "<&- 2>&-"])
 def test_stdin_and_stderr_may_be_closed(done: Path, redirection: str) -> None:
     assert through_shell(redirection, "run", "job.yaml", cwd=done)[0] == 0
     assert through_shell(redirection, "check", "nowhere.yaml", cwd=done)[0] == 2
@@ -142,7 +140,8 @@ def test_nobody_waits_for_a_terminal_that_is_halted(tmp_path: Path) -> None:
     assert run.returncode == 0, ended_well
 
 
-@pytest.mark.parametrize("obstacle", only_short(["folder", "full"], "folder"))
+@pytest.mark.proofs
+@pytest.mark.parametrize("obstacle", ["folder", "full"])
 def test_a_log_that_cannot_be_written_ends_no_run(done: Path, obstacle: str) -> None:
     log = done / "runs/job.2/run.log.jsonl"
     if obstacle == "folder":

@@ -166,6 +166,7 @@ def test_a_lost_journal_beside_doubts_is_refused(
         place.assert_nothing_twice()
 
 
+@pytest.mark.proofs
 def test_an_older_journal_beside_doubts_is_known_by_them_where_nothing_is_noted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -105,6 +105,7 @@ def test_a_run_goes_on_when_its_directory_is_put_back(taken: Taken) -> None:
     taken.assert_goes_on(doubts=6)
 
 
+@pytest.mark.proofs
 @pytest.mark.parametrize(
     "take",
     [

@@ -54,6 +54,7 @@ def test_what_failed_or_is_in_doubt_at_its_create_shows_its_paid_hits(ended: End
     )
 
 
+@pytest.mark.proofs
 def test_the_hits_are_still_there_after_a_resolve_and_after_a_repair(ended: Ended) -> None:
     ended.command("resolve", ended.run, "--not-created", "P0001")
     assert ended.hits() == {"P0000": 3, "P0003": 0}
