@@ -32,12 +32,12 @@ def syncing(fd):
 os.fdatasync = syncing
 sys.exit(cli.run(sys.argv[1:]))
 """
-# A disk that takes nothing more: files may not grow beyond what the results have.
+# A disk that takes nothing more: files may not grow beyond what the results have, and the checks of as many kept lines.
 SQUEEZE = f"""
 import resource
 
 def happen():
-    size = (folder / "results.jsonl").stat().st_size
+    size = (folder / "results.jsonl").stat().st_size * 5 // 4
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
 {_AFTER_SOME}"""
 # A disk that somebody else fills to the last byte.
