@@ -4,7 +4,10 @@ A server may close a connection without saying so in its answer. The end of the 
 event loop has not come to read it: a create that leaves nevertheless is in doubt for nothing.
 """
 
+import contextlib
 import select
+import socket
+import sys
 import weakref
 
 import aiohttp
@@ -12,6 +15,8 @@ from aiohttp.client_proto import ResponseHandler
 
 from pipeline.endpoints.interface import Refusal
 from pipeline.errors import Code, Reconnect
+
+_ESTABLISHED = 1  # TCP_ESTABLISHED of linux/tcp_states.h, where the state is the first byte of `struct tcp_info`
 
 
 class Proofs:
@@ -32,27 +37,28 @@ class Proofs:
         what was just opened is not there, and asking again at once would go on for ever.
         """
         protocol = conn.protocol
-        if protocol is not None and protocol.is_connected() and not protocol.should_close:
-            if not _has_unread(protocol):
-                return
-            # Over TLS that may also be a ticket that came this moment: a new connection costs less than a doubt.
-            kept = protocol in self._used or _is_tls(protocol)
-        else:
-            kept = protocol is not None and protocol in self._used
-        if kept:
+        if protocol is not None and protocol.is_connected() and not protocol.should_close and not _is_ended(protocol):
+            return
+        if protocol is not None and protocol in self._used:
             raise Reconnect("its connection was closed before its turn", code=Code.STALE, sent=False)
         raise Refusal("not_sent", detail="the connection was closed as soon as it was open")
 
 
-def _is_tls(protocol: ResponseHandler) -> bool:
-    return protocol.transport is not None and protocol.transport.get_extra_info("ssl_object") is not None
+def _is_ended(protocol: ResponseHandler) -> bool:
+    """Return whether the system knows that the other side has closed or reset the connection.
 
-
-def _has_unread(protocol: ResponseHandler) -> bool:
-    """Return whether anything lies in the socket: before a request it can only be an end, or belong to nothing."""
+    Linux is asked for the state of TCP, which keeps the interpreter's lock. Elsewhere `poll` tells whether anything
+    lies in the socket: before a request that can only be an end, or over TLS a ticket, so there it is not asked. It
+    gives the lock away: beside the journal's thread two polls a picture cost a tenth of the throughput (measured).
+    """
     assert protocol.transport is not None
     sock = protocol.transport.get_extra_info("socket")
-    if sock is None or not hasattr(select, "poll"):
+    if sock is None:
+        return False
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError):  # no TCP: a socket of another kind
+            return bool(sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] != _ESTABLISHED)
+    if not hasattr(select, "poll") or protocol.transport.get_extra_info("ssl_object") is not None:
         return False
     poll = select.poll()
     poll.register(sock.fileno(), select.POLLIN)
