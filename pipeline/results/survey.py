@@ -9,7 +9,6 @@ from array import array
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -22,8 +21,8 @@ _NO_SCORE = -1.0
 _log = logging.getLogger(__name__)
 
 
-class _Hit(msgspec.Struct):
-    score: Any = None
+class _Hit(msgspec.Struct, gc=False):
+    score: float | None = None
 
 
 _SCORES = msgspec.json.Decoder(list[_Hit])
@@ -128,10 +127,10 @@ def survey(path: Path, *, most: int | None = None) -> Survey:
 def _best_score(record: RecordView) -> float:
     """Find the highest score of a record's hits. Raises ValueError when they are no list."""
     try:
-        scores = [hit.score for hit in _SCORES.decode(record.raw_hits)]
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        scores = [hit.get("score") for hit in record.hits]
-    return max((float(score) for score in scores if is_score(score)), default=_NO_SCORE)
+        return max((hit.score for hit in _SCORES.decode(record.raw_hits) if hit.score is not None), default=_NO_SCORE)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):  # not the usual hits: each is looked at
+        scores = (hit.get("score") for hit in record.hits)
+        return max((float(score) for score in scores if is_score(score)), default=_NO_SCORE)  # type: ignore[arg-type]
 
 
 def is_score(value: object) -> bool:

@@ -19,11 +19,12 @@ def tidy(value: Any, most: int) -> str:
     if value is None:
         return ""
     text = str(value)[: 2 * most + 100]  # bounds the work; what is stripped below rarely matters
-    shown = "".join(
-        char if char in _JOINERS or unicodedata.category(char) not in _HIDDEN else " " if char.isspace() else ""
-        for char in text
-    )
-    shown = " ".join(shown.split())
+    if not text.isprintable():  # else none of it is hidden
+        text = "".join(
+            char if char in _JOINERS or unicodedata.category(char) not in _HIDDEN else " " if char.isspace() else ""
+            for char in text
+        )
+    shown = " ".join(text.split())
     return shown if len(shown) <= most else shown[: most - 1].rstrip() + "…"
 
 
