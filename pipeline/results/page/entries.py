@@ -29,7 +29,7 @@ class Entry(NamedTuple):
 
 
 class _Shown(msgspec.Struct, gc=False):
-    """What the page shows of a hit, when its score is a number or missing."""
+    """Values of a hit that the page shows; its score is a number or missing."""
 
     score: float | None = None
     patent_pn: Any = None
