@@ -7,6 +7,7 @@ from tests.bench.pace import early_ms, used, worst_second
 from tests.support.lengths import only_short
 
 
+@pytest.mark.proofs
 @pytest.mark.parametrize("name", only_short(CONTENDERS, "pipeline"))
 def test_a_contender_searches_and_creates_every_picture(name: str) -> None:
     with vendor("--size", "3000", "--hits", "10") as (address, lag):

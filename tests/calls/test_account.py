@@ -138,6 +138,7 @@ def test_after_one_that_did_not_say_when_it_ended_everyone_is_quiet_for_a_second
     assert take(tmp_path).quiet_s(5, now=500.0) == pytest.approx(1.004)
 
 
+@pytest.mark.proofs
 @pytest.mark.parametrize(
     ("theirs", "ours", "fits"),
     [
@@ -425,6 +426,7 @@ def test_a_second_process_exits_with_6_and_leaves_no_run_directory(tmp_path: Pat
     assert not (path.parent / "runs").exists()
 
 
+@pytest.mark.proofs
 def test_the_sandbox_is_nobodys_account(tmp_path: Path) -> None:
     state = Path(os.environ["XDG_STATE_HOME"]) / "infringement-pipeline" / "accounts"
     before = sorted(state.glob("*")) if state.is_dir() else []

@@ -201,6 +201,7 @@ CONVERGES: dict[str, tuple[float, float, float, dict[str, Any]]] = {
 SHORT = ("half as much again", "double, refused with HTTP 429 and Retry-After")
 
 
+@pytest.mark.proofs
 @pytest.mark.parametrize("case", only_short(CONVERGES, *SHORT))
 def test_whatever_is_asked_for_the_rate_settles_at_what_the_account_allows(case: str) -> None:
     """Within 15 % of it, at most 2 % of the calls refused, and none given up."""
@@ -264,6 +265,7 @@ def test_a_platform_that_is_full_for_five_minutes_is_asked_a_few_times_and_then_
     assert load.ended == []
 
 
+@pytest.mark.proofs
 def test_a_quota_that_is_refused_like_speed_ends_the_run_to_be_resumed() -> None:
     """From the tenth minute on nothing is let in: after 15 minutes at the lowest rate that is known for what it is."""
     load = run(Account(lambda at: 5.0 if at < 600 else 0.0, 1.0), qps=5.0, minutes=120.0)

@@ -47,6 +47,7 @@ async def ends_of(client: Client, make: Callable[..., object], count: int = 30) 
     return ends
 
 
+@pytest.mark.proofs
 @pytest.mark.parametrize("make", [search, create], ids=["search", "create"])
 @pytest.mark.parametrize("said", only_short(REFUSALS, *list(REFUSALS)[:2]))
 def test_a_quarter_of_an_hour_without_one_accepted_call_ends_the_run_with_the_rate_that_was_tried(

@@ -245,6 +245,7 @@ def test_a_run_on_a_terminal_shows_a_live_table_and_ends_with_the_summary(folder
     assert "all items are settled" in said
 
 
+@pytest.mark.proofs
 def test_the_command_line_works_as_a_module_and_keeps_stdout_for_results(folder: Path) -> None:
     done = pipeline("run", "good.yaml", "--json", cwd=folder)
     assert done.returncode == 0

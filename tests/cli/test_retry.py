@@ -177,6 +177,7 @@ def test_bad_usage_is_one_clear_line(
     assert said in err
 
 
+@pytest.mark.proofs
 def test_on_a_terminal_it_asks_and_a_no_sends_nothing(tmp_path: Path) -> None:
     with vendor(tmp_path, faults=REFUSED) as server:
         run(job(tmp_path, url=server.url, pictures=3, api={"max_in_flight": 1}))

@@ -43,6 +43,7 @@ SHOWING = [
 ]
 
 
+@pytest.mark.proofs
 @pytest.mark.parametrize(
     ("redirection", "code", "said"),
     [
@@ -91,6 +92,7 @@ def slow_run(folder: Path, url: str) -> list[str]:
     return python(f"{START}{OFTEN}cli.main()", "run", path)
 
 
+@pytest.mark.proofs
 @pytest.mark.parametrize("gone", ["full", "pipe"])
 def test_progress_that_cannot_be_written_ends_no_run(tmp_path: Path, gone: str) -> None:
     with vendor(tmp_path) as server:

@@ -17,6 +17,7 @@ def one(folder: Path, **parts: object) -> Path:
     return job(folder, url="sandbox", pictures=drawings(1), **parts)
 
 
+@pytest.mark.proofs
 def test_a_locale_that_is_not_utf8_knows_names_of_every_language(tmp_path: Path) -> None:
     folder = tmp_path / "图片目录"
     folder.mkdir()
@@ -28,6 +29,7 @@ def test_a_locale_that_is_not_utf8_knows_names_of_every_language(tmp_path: Path)
     assert [record["item"] for record in lines(folder / "结果/job/results.jsonl")] == ["产品-é"]
 
 
+@pytest.mark.proofs
 @pytest.mark.parametrize("command", ["check", "run"])
 def test_a_folder_whose_name_is_no_text_is_named_with_what_to_do(tmp_path: Path, command: str) -> None:
     folder = tmp_path / os.fsdecode(b"gbk-\xd6\xd0")
@@ -38,6 +40,7 @@ def test_a_folder_whose_name_is_no_text_is_named_with_what_to_do(tmp_path: Path,
     assert not (folder / "runs").exists()
 
 
+@pytest.mark.proofs
 @pytest.mark.parametrize(
     ("data", "code", "said"),
     [
@@ -79,6 +82,7 @@ cli.main()
     assert "journal" not in done.stderr
 
 
+@pytest.mark.proofs
 def test_a_user_without_a_home_runs_on_the_sandbox_and_is_told_what_the_vendor_needs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -150,6 +150,7 @@ def test_a_full_disk_gives_back_the_ballast_and_loses_nothing(tmp_path: Path, mo
         assert (run / f"{kept.name}.adopted").exists()
 
 
+@pytest.mark.proofs
 @pytest.mark.parametrize(
     "fsync", ["", pytest.param("too", marks=pytest.mark.proofs)], ids=["fdatasync", "fsync as well"]
 )
@@ -169,6 +170,7 @@ def test_a_sync_that_failed_is_never_tried_again(tmp_path: Path, fsync: str) -> 
         assert_nothing_paid_is_lost(tmp_path, run, path, in_doubt=8 if fsync else 0)
 
 
+@pytest.mark.proofs
 def test_a_job_that_will_not_fit_is_refused_before_anything_is_sent(tmp_path: Path, mount: Mount) -> None:
     disk = mount("disk", megabytes=40)
     with vendor(tmp_path) as server:

@@ -91,6 +91,7 @@ WAYS = [stopped, stopped_as_first_process]
 AS = ["any process", "process 1"]
 
 
+@pytest.mark.proofs
 @pytest.mark.parametrize("way", only_short(WAYS, WAYS[1]), ids=AS)
 @pytest.mark.parametrize(("number", "code"), ENDING.items(), ids=NAMES)
 def test_a_run_that_waits_for_the_account_ends_at_once(tmp_path: Path, way: object, number: int, code: int) -> None:
@@ -137,6 +138,7 @@ def test_a_command_that_is_still_loading_ends_with_one_line(
 COMMANDS = ["run", "retry", "resolve", "repair", "check", "plan", "status", "schema", "demo", "sandbox"]
 
 
+@pytest.mark.proofs
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_hears_signals_while_its_own_part_is_loaded(tmp_path: Path, command: str) -> None:
     module = f"pipeline.cli.commands.{command}"

@@ -88,6 +88,7 @@ def test_a_copy_beside_its_original_is_refused_until_a_person_says_which_one_cou
     assert place.created() == ITEMS
 
 
+@pytest.mark.proofs
 def test_a_directory_that_was_moved_goes_on(place: Place) -> None:
     assert place.command("run", place.path, "-q", "--limit", "4")[0] in (0, 1)
     (place.folder / "runs").rename(place.folder / "moved")
@@ -97,6 +98,7 @@ def test_a_directory_that_was_moved_goes_on(place: Place) -> None:
     assert place.created() == ITEMS
 
 
+@pytest.mark.proofs
 @pytest.mark.parametrize("noted", only_short(["in the directory", "in the state folder"], "in the directory"))
 def test_an_older_journal_that_was_put_back_is_refused(place: Place, noted: str, tmp_path: Path) -> None:
     """The create that it does not know may not be sent again, although no line tells of it."""

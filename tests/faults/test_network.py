@@ -219,6 +219,7 @@ def assert_silent(folder: Path, said: str) -> None:
     assert [(place, form) for form in forms for place, text in texts.items() if form.encode() in text] == []
 
 
+@pytest.mark.proofs
 @pytest.mark.parametrize("kind", [Kind.SEARCH, Kind.CREATE], ids=["search", "create"])
 @pytest.mark.parametrize("mode", only_short([*MODES, RESET_AT_ONCE, RESET_EARLY], *SHORT))
 def test_every_request_that_reaches_the_server_is_counted_and_every_create_known(

@@ -165,6 +165,7 @@ def test_a_line_again_of_an_item_that_is_settled_is_cut(tmp_path: Path) -> None:
     assert [row[0] for row in rows(tmp_path / "runs/job", "seq")] == [0, 1, 2] or len(lines(results)) == 3
 
 
+@pytest.mark.proofs
 @pytest.mark.parametrize(
     ("change", "said"),
     [

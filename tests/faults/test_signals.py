@@ -108,6 +108,7 @@ WAYS.append(CLOSED)
 SHORT = {("search", WAYS[0]), ("create", WAYS[3]), ("commit", WAYS[0]), ("create", CLOSED)}
 
 
+@pytest.mark.proofs
 @pytest.mark.parametrize(
     ("moment", "number", "twice"),
     [

@@ -32,6 +32,7 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
+@pytest.mark.proofs
 @pytest.mark.parametrize(
     "size", only_short([len(CREATED), 1 << 20], 1 << 20), ids=["small", "more than a socket holds"]
 )

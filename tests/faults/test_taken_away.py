@@ -81,6 +81,7 @@ def replaced(run: Path) -> None:
     os.replace(run / ".saved", run / "results.jsonl")
 
 
+@pytest.mark.proofs
 def test_a_run_whose_directory_is_removed_stops_and_keeps_every_task_beside_it(taken: Taken) -> None:
     taken.goes_on_until(removed)
     taken.assert_stopped("runs/job")

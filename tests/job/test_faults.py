@@ -83,6 +83,7 @@ def test_an_id_that_yaml_reads_as_something_else_must_be_quoted(
     assert load(text.format(f'"{written}"')).images[0].id == written
 
 
+@pytest.mark.proofs
 def test_thousands_of_faults_are_all_told_without_stalling(faults: Faults) -> None:
     """Once the JSON Schema was built anew for each unknown key: 9,000 took 105 s. The bound is CPU time, and ample."""
     began = time.process_time()

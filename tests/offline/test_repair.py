@@ -110,6 +110,7 @@ HOW = {
 }
 
 
+@pytest.mark.proofs
 @pytest.mark.parametrize("how", HOW)
 def test_foreign_bytes_are_found_by_verify_and_cut_out_by_repair(damaged: Damaged, how: str) -> None:
     foreign(damaged, how)
@@ -216,6 +217,7 @@ def test_without_its_journal_no_run_starts_and_no_line_is_cut(damaged: Damaged, 
     assert damaged.results.read_bytes() == b"".join(damaged.lines)
 
 
+@pytest.mark.proofs
 @pytest.mark.parametrize("how", ["gone", "empty", "another file", "cut short"])
 def test_from_the_lines_alone_every_other_item_is_in_doubt_and_never_waits(damaged: Damaged, how: str) -> None:
     lose_journal(damaged, how)

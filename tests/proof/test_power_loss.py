@@ -23,6 +23,7 @@ def test_power_loss_at_any_moment_loses_nothing_and_corrupts_nothing(states: int
     assert min(score.adopted, score.in_doubt, score.again) > states / 20
 
 
+@pytest.mark.proofs
 @pytest.mark.parametrize("mutant", MUTANTS)
 def test_each_mistake_is_found_by_power_loss(mutant: str, monkeypatch: pytest.MonkeyPatch) -> None:
     MUTANTS[mutant].apply(monkeypatch)

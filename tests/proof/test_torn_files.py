@@ -209,6 +209,7 @@ def test_flipped_bit_in_the_check_harms_no_line(dead: Dead, folders: Iterator[Pa
         assert violations(history) == [], at
 
 
+@pytest.mark.proofs
 @pytest.mark.parametrize("flips", FLIPS)
 @pytest.mark.parametrize("check", ["none", "of another group"])
 def test_flipped_bit_in_a_tail_without_a_check_never_harms_another_line(

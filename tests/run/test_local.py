@@ -289,6 +289,7 @@ def test_a_picture_that_was_mended_is_worked_on_by_the_next_run(tmp_path: Path) 
     assert (second.exit_code, second.items["tasked"]) == (0, 1)
 
 
+@pytest.mark.proofs
 def test_a_second_process_is_turned_away_with_the_holder_named(tmp_path: Path) -> None:
     with vendor(tmp_path, latency_s=0.5) as server:
         path = job(tmp_path, url=server.url, pictures=50, api={"qps": 5})

@@ -3,9 +3,12 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from tests.support.jobs import ACCOUNT, FaultPlan, job, lines, pipeline, vendor
 
 
+@pytest.mark.proofs
 def test_a_job_that_was_changed_half_way_says_how_many_were_searched_otherwise(tmp_path: Path) -> None:
     with vendor(tmp_path, faults=FaultPlan.scripted({"search": ["ok", "ok", "ok", "68300010"]})) as server:
         search = {"endpoint": "P060", "limit": 3}

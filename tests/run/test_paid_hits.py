@@ -64,6 +64,7 @@ def test_the_hits_are_still_there_after_a_resolve_and_after_a_repair(ended: Ende
     assert ended.hits() == {"P0000": 3, "P0002": 0, "P0003": 0}
 
 
+@pytest.mark.proofs
 def test_hits_that_are_gone_are_called_gone(ended: Ended) -> None:
     for segment in (ended.run / "spool").iterdir():
         segment.unlink()
@@ -73,6 +74,7 @@ def test_hits_that_are_gone_are_called_gone(ended: Ended) -> None:
     assert "3 hits; they are gone here." in (ended.run / "report.html").read_text()
 
 
+@pytest.mark.proofs
 @pytest.mark.parametrize("kept", [0, 2])
 def test_a_job_that_keeps_few_hits_keeps_few_of_open_items_too(tmp_path: Path, kept: int) -> None:
     with vendor(tmp_path, faults=FAULTS) as server:

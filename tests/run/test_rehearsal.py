@@ -40,6 +40,7 @@ def test_every_line_the_summary_and_the_page_say_that_it_was_a_rehearsal(tmp_pat
     assert page.count("data:image/jpeg;base64") >= 2  # the stand-in, and a hit
 
 
+@pytest.mark.proofs
 def test_a_url_is_always_the_same_drawn_picture_and_different_ones_differ(tmp_path: Path) -> None:
     path = job(tmp_path, url="sandbox", pictures=[*URLS, *URLS[:5]])
     run_job(path, options=REHEARSE)

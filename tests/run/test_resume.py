@@ -344,6 +344,7 @@ def test_after_a_death_at_any_write_the_next_run_loses_nothing_and_pays_nothing_
             raise
 
 
+@pytest.mark.proofs
 @pytest.mark.parametrize("every", lengths(short=30, long=3))
 def test_death_while_recovering_from_a_death_changes_nothing_either(deaths: list[Death], every: int) -> None:
     died_twice = 0

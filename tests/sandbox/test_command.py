@@ -12,6 +12,7 @@ from tests.support.processes import ended, running
 from tests.support.sandbox_calls import KEY, PRODUCT, SEARCH, SINGLE, basic
 
 
+@pytest.mark.proofs
 @pytest.mark.anyio
 async def test_an_account_can_be_made_poor_and_restricted(tmp_path: Path) -> None:
     options = ["--port", "0", "--dir", tmp_path / "vendor", "--balance", "0", "--deny", "P060,P010"]

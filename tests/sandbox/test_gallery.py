@@ -30,6 +30,7 @@ def folder(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.proofs
 def test_every_drawing_is_one_patent(gallery: Gallery, query: np.ndarray) -> None:
     total, hits = gallery.search(query, wanted=Wanted(limit=1000))
     assert total == len(hits) == len({hit.patent.patent_id for hit in hits}) == 432

@@ -99,6 +99,7 @@ def test_a_run_with_every_fault_that_passes_is_silent(tmp_path: Path) -> None:
     assert_silent(status)
 
 
+@pytest.mark.proofs
 @pytest.mark.parametrize("fault", only_short(STOPPING, "create:redirect=1"))
 def test_a_run_that_is_stopped_is_silent(tmp_path: Path, fault: str) -> None:
     plan = FaultPlan.parse(fault)
@@ -188,6 +189,7 @@ BUGS = [
 ]
 
 
+@pytest.mark.proofs
 @pytest.mark.parametrize(
     "code", only_short(BUGS, BUGS[2]), ids=["secrets in its text", "secrets in its variables", "escaped"]
 )
@@ -218,6 +220,7 @@ def test_a_secret_in_the_job_file_is_refused_and_not_repeated(tmp_path: Path, co
     assert repr(CLIENT_SECRET)[1:-1] not in done.stdout + done.stderr
 
 
+@pytest.mark.proofs
 def test_nothing_is_read_or_sent_of_real_credentials_on_the_sandbox(tmp_path: Path) -> None:
     path = job(tmp_path, url="sandbox", pictures=1)
     done = run("run", path, cwd=tmp_path, **ACCOUNT)

@@ -64,6 +64,7 @@ def test_hostile_ids_and_labels_stay_text_in_every_file_and_on_every_screen(tmp_
     assert len(seen) == 4
 
 
+@pytest.mark.proofs
 def test_a_vendors_error_text_drives_no_terminal(tmp_path: Path) -> None:
     """The sandbox says its texts plainly; what a hostile one says goes the same way as an item's id above."""
     with vendor(tmp_path, faults=FaultPlan.parse("search:68300010=1")) as server:
@@ -71,6 +72,7 @@ def test_a_vendors_error_text_drives_no_terminal(tmp_path: Path) -> None:
     assert all(line.isprintable() for line in (done.stdout + done.stderr).split("\n"))
 
 
+@pytest.mark.proofs
 def test_every_file_of_a_run_is_private_while_it_runs_and_after(tmp_path: Path) -> None:
     """Whatever the caller's umask: also SQLite's own files, the spool, the ballast and what is half written."""
     run = tmp_path / "runs/job"
@@ -115,6 +117,7 @@ def test_an_env_file_of_ones_own_is_not(tmp_path: Path, mode: int) -> None:
     assert read_environment(tmp_path / "elsewhere" / "job.yaml", {}).remark is None
 
 
+@pytest.mark.proofs
 def test_the_remark_is_one_line_on_stderr_and_the_run_goes_on(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("PATSNAP_API_KEY=sandbox-key\n")
     (tmp_path / ".env").chmod(0o644)

@@ -133,9 +133,8 @@ def test_there_is_one_table_and_it_holds_exactly_what_is_agreed() -> None:
     assert {name for name in conditions if not name.startswith("http_")} == set(ON_THE_WAY)
 
 
-@pytest.mark.parametrize("status", range(100, 1000))
-def test_every_status_there_is_finds_a_row(status: int) -> None:
-    assert condition_of_status(status) in ROWS
+def test_every_status_there_is_finds_a_row() -> None:
+    assert {status for status in range(100, 1000) if condition_of_status(status) not in ROWS} == set()
 
 
 @pytest.mark.parametrize("condition", ROWS)
