@@ -17,7 +17,7 @@ SUITE ?= trixie
 
 help:
 	@echo "make demo   set up and run 36 pictures on the sandbox, no credentials needed"
-	@echo "make test   set up and run the quick tests: every promise, in a short form; about two minutes"
+	@echo "make test   set up and run the quick tests: every promise, in a short form; a minute and a half"
 	@echo "make coverage: the same, and which lines they cover; at least 90 %"
 	@echo "make proofs the rest of the tests: kills, power loss, failing disks, fuzzing at full length; some 10 minutes"
 	@echo "make lint   ruff, mypy and the order of imports"

@@ -414,6 +414,7 @@ def test_a_restart_after_a_kill_never_exceeds_the_limit_with_the_one_before(tmp_
         assert_never_above(QPS, killed, waiting)
 
 
+@pytest.mark.proofs
 def test_a_second_process_exits_with_6_and_leaves_no_run_directory(tmp_path: Path) -> None:
     with vendor(tmp_path) as server, run(tmp_path / "first", server.url, pictures=5000) as first:
         until_lines(first.log, by=first.process)

@@ -163,6 +163,7 @@ async def test_no_failure_of_the_token_call_shows_a_credential(
         check(error, caplog)
 
 
+@pytest.mark.proofs
 async def test_no_failure_on_the_way_shows_a_credential(
     call: Call, no_jitter: None, self_signed: Certificate, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -225,7 +225,8 @@ def test_control_characters_never_reach_the_terminal(folder: Path, capsys: pytes
     assert "\x1b" not in (folder / "runs/good/open.jsonl").read_text()
 
 
-def test_paid_calls_to_a_real_host_are_stated_and_asked_foron_a_terminal(folder: Path) -> None:
+@pytest.mark.proofs
+def test_paid_calls_to_a_real_host_are_stated_and_asked_for_on_a_terminal(folder: Path) -> None:
     """A real pseudo-terminal: the answer is no, so nothing is sent and no run directory is made."""
     with vendor(folder) as server:
         path = job(folder, url=server.url, pictures=3)

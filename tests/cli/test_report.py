@@ -102,6 +102,7 @@ def test_beside_a_run_that_goes_on_the_page_says_so_and_the_run_is_not_disturbed
     assert (last.summary["state"], last.summary["items"]["settled"], status(tmp_path)["page"]) == ("finished", 40, "")
 
 
+@pytest.mark.proofs
 def test_a_run_that_ended_keeps_its_reason_and_its_code(tmp_path: Path) -> None:
     with vendor(tmp_path) as server:
         path = job(tmp_path, url=server.url, pictures=2, api={"budget": {"search_calls": 1}})

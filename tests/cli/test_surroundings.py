@@ -98,6 +98,7 @@ def test_a_user_without_a_home_runs_on_the_sandbox_and_is_told_what_the_vendor_n
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["job.yaml", "list.csv", "runs"]
 
 
+@pytest.mark.proofs
 def test_quiet_keeps_its_notes_for_a_run_that_fails(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("A=b\n")
     (tmp_path / ".env").chmod(0o644)

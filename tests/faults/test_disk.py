@@ -122,6 +122,7 @@ def test_a_file_that_may_not_grow_ends_the_run_and_loses_nothing(tmp_path: Path)
         assert [path for path in run.glob("emergency-*") if path.stat().st_mode & 0o777 != 0o600] == []
 
 
+@pytest.mark.proofs
 def test_a_full_disk_gives_back_the_ballast_and_loses_nothing(tmp_path: Path, mount: Mount) -> None:
     disk = mount("disk", megabytes=120)
     run = disk / "job"

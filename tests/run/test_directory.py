@@ -124,7 +124,10 @@ def test_run_is_free_again_after_its_holder_ends(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[1]", "no JSON", '{"pid": "x"}'])
-def test_lock_that_does_not_say_who_is_no_obstacle_to_saying_it_is_held(text: str, tmp_path: Path) -> None:
+def test_lock_that_does_not_say_who_is_no_obstacle_to_saying_it_is_held(
+    text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.run.directory.LOCK_WAIT_S", 0.02)
     with lock(tmp_path):
         (tmp_path / LOCK).write_text(text)
         with pytest.raises(RunLocked, match="in use by another process; wait"), lock(tmp_path):

@@ -168,7 +168,7 @@ def test_a_run_that_cannot_go_on_says_why_and_loses_nothing(
     tmp_path: Path, settings: dict[str, Any], exit_code: int, said: str
 ) -> None:
     with vendor(tmp_path, **settings) as server:
-        path = job(tmp_path, url=server.url, pictures=30, api={"qps": 20})
+        path = job(tmp_path, url=server.url, pictures=30, api={"qps": 100})
         summary = run(path)
     assert summary.exit_code == exit_code
     assert said in summary.exit_reason
@@ -416,7 +416,7 @@ def test_a_server_that_is_not_there_is_named_at_once_and_in_the_last_line(count:
     """Whoever mistyped the address sees so at once; nothing was sent, so no item fails for it."""
     images = [f"{{url: 'https://pictures.example/{number}.jpg'}}" for number in range(count)]
     path = tmp_path / "job.yaml"
-    api = "{base_url: 'http://127.0.0.1:9', patience_s: 2}"  # nobody listens there
+    api = "{base_url: 'http://127.0.0.1:9', patience_s: 0.5}"  # nobody listens there
     path.write_text(f"version: 1\nname: job\nimages: [{', '.join(images)}]\napi: {api}\noutput: {{dir: runs}}\n")
     said: list[str] = []
     summary = run(path, environment={"PATSNAP_API_KEY": "a-key"}, say=said.append)

@@ -142,6 +142,7 @@ def test_waiting_for_the_quota_needs_to_know_until_when(tmp_path: Path) -> None:
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.proofs
 def test_ctrl_c_ends_the_wait_for_the_quota_at_once(tmp_path: Path) -> None:
     """With a drain of an hour, so that a wait that went on would be seen."""
     with vendor(tmp_path, daily_limit=5) as server:

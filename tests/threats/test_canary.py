@@ -150,6 +150,7 @@ def echoing() -> Iterator[str]:
         server.shutdown()
 
 
+@pytest.mark.proofs
 @pytest.mark.parametrize(
     "account", only_short([ACCOUNT, {"PATSNAP_API_KEY": API_KEY}], ACCOUNT), ids=["client", "API key"]
 )

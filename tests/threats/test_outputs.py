@@ -33,6 +33,7 @@ def test_rows_and_lines_on_stdout_hold_nothing_that_drives_a_terminal(capsys: py
     assert "[bold]text[/bold]" in out  # no markup either
 
 
+@pytest.mark.proofs
 @pytest.mark.parametrize("text", only_short([ESC, BIDI, C1, *FORMULAS], BIDI))
 def test_hostile_ids_and_labels_stay_text_in_every_file_and_on_every_screen(tmp_path: Path, text: str) -> None:
     """In a manifest, where a person may not look: as an id, as a label and as a file name."""
