@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 # The journal's thread asks for the interpreter's lock a dozen times in each group of changes, and all items in flight
-# wait for the group. With CPython's own 5 ms between switches a group takes longer (measured: 7 % of the throughput).
-_SWITCH_S = 0.0005
+# wait for the group. With CPython's own 5 ms between switches a group takes longer (measured: 7 % of the throughput);
+# with 0.5 ms both threads take the lock from each other so often that it costs a tenth more CPU (measured).
+_SWITCH_S = 0.002
 # An answer is 100 small dicts. CPython's own threshold of 700 objects looks for reference cycles at every seventh
 # answer, and there are none to be found (measured: 3 % of the throughput).
 _GARBAGE = (20_000, 20, 50)
