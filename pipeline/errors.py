@@ -13,6 +13,7 @@
     |   |-- RunPaused       4     balance, daily limit, budget, vendor down: stop now, `run` again later
     |   |   `-- SystemLimit 5     no open files or memory left here for another connection
     |   `-- RunStopped      3     credentials, permission, broken contract: a person must look
+    |       `-- WrongProxy  2     the proxy that the job names lets no call through
     |-- GivenUp                   a CallError, and what it means for the run beside its item
     |-- Stopping                  the run is ending, the call was not sent
     |-- Interrupted 129/130/143   a signal ends the run in good order
@@ -47,6 +48,7 @@ class Code(StrEnum):
     MAX_IN_DOUBT = "max_in_doubt"  # too many creates ended in doubt
     NOT_PUBLIC = "not_public"  # the job does not allow local pictures to be uploaded
     PICTURE = "picture"  # a local picture cannot be read, or is of a kind or size that is not allowed
+    PROXY = "proxy"  # the proxy refuses its credentials, or does not let the vendor's host through
     QUOTA = "quota"  # calls are refused for their speed even at the lowest rate
     REPAIRED = "repaired"  # the journal was repaired, and cannot say whether a create was executed
     SAME_PICTURE = "same_picture"  # another item with the same picture is open
@@ -197,6 +199,12 @@ class RunStopped(CallError):
     """A reason to end the run because every further call would be refused alike; a person must look first."""
 
     exit_code = 3
+
+
+class WrongProxy(RunStopped):
+    """A proxy that lets no call through, whoever the vendor is: the settings are wrong."""
+
+    exit_code = 2
 
 
 class GivenUp(PipelineError):

@@ -19,6 +19,7 @@ ON_DISK = {
     "max_in_doubt",
     "not_public",
     "picture",
+    "proxy",
     "quota",
     "repaired",
     "same_picture",

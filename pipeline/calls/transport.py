@@ -22,6 +22,7 @@ from yarl import URL
 
 from pipeline.calls.connection import Proofs
 from pipeline.calls.machine import raise_if_of_this_machine
+from pipeline.calls.proxy import raise_if_of_the_proxy
 from pipeline.endpoints.interface import Answer, Refusal, Request
 from pipeline.errors import Code, PipelineError, RunStopped, SpecError
 from pipeline.models import Kind
@@ -146,8 +147,8 @@ class Transport:
     async def exchange(self, request: Request, attempt: Outgoing) -> Answer:
         """Let an attempt depart, send its request once and read the whole answer.
 
-        Raises Refusal when no whole answer came, and what `depart` raised; `attempt.sent` says whether a byte may have
-        left. Nothing is ever sent twice.
+        Raises Refusal when no whole answer came, WrongProxy where a proxy lets none through, and what `depart` raised;
+        `attempt.sent` says whether a byte may have left. Nothing is ever sent twice.
         """
         exchange = _UnderWay(attempt, self._patience_s[request.kind])
         self._exchanges[attempt.request_id] = exchange
@@ -159,6 +160,7 @@ class Transport:
             if not exchange.overdue:
                 if not attempt.sent:
                     raise_if_of_this_machine(exc)
+                    raise_if_of_the_proxy(exc, self._proxy, host=self._base.authority)
                 # `from None`: aiohttp's errors carry the URL, and the URL carries the apikey (found in 5 of 7 kinds).
                 raise _translated(exc, sent=attempt.sent) from None
         else:

@@ -17,6 +17,7 @@ import pytest
 from pipeline.calls.transport import PATIENCE_S, _translated, open_transport
 from pipeline.endpoints.interface import Answer, Creation, Refusal, Request
 from pipeline.endpoints.patsnap.ai39_1 import TaskCreation
+from pipeline.endpoints.patsnap.credentials import Credentials
 from pipeline.endpoints.patsnap.p009 import P009Filters, P009Search
 from pipeline.endpoints.patsnap.p010 import PictureUpload
 from pipeline.errors import (
@@ -26,13 +27,16 @@ from pipeline.errors import (
     RunStopped,
     SpecError,
     TryAgain,
+    WrongProxy,
 )
 from pipeline.models import Kind
 from pipeline.sources.pictures import Picture
 from tests.support import misbehaving as bad
 from tests.support import virtual_vendor as virtual
 from tests.support.clients import (
+    API_KEY,
     CHOICE,
+    CLIENT,
     CREATE,
     LATER_S,
     SEARCH,
@@ -399,19 +403,61 @@ async def test_through_a_tunnel_only_the_call_itself_counts(self_signed: Certifi
     assert server.arrived == meter.total == 1
 
 
-async def test_a_proxy_that_refuses_the_tunnel_means_not_sent(
-    self_signed: Certificate, call: Call, no_jitter: None
+@pytest.mark.parametrize("status", [502, *(pytest.param(status, marks=pytest.mark.proofs) for status in (429, 504))])
+async def test_a_proxy_that_does_not_reach_the_host_is_waited_for_as_an_absent_vendor(
+    self_signed: Certificate, call: Call, status: int, no_jitter: None
 ) -> None:
     meter = FakeMeter()
     log: list[Proxied] = []
     async with (
-        Misbehaving(bad.proxy(log, refuse=["CONNECT"])) as way,
+        Misbehaving(bad.proxy(log, refuse=["CONNECT"], status=status)) as way,
         client_at("https://127.0.0.1:9", proxy=way.url, ca_file=str(self_signed.file)) as client,
     ):
         error = await failure_of(client, call, meter)
+        assert f"not_sent: the proxy {way.url} did not reach 127.0.0.1:9: HTTP {status}" in error.message
     assert (type(error), error.code, error.sent) == (RunPaused, "vendor_down", False)
-    assert "not_sent" in error.message
+    assert len(log) > 10
     assert meter.total == 0
+
+
+@pytest.mark.parametrize("credentials", [API_KEY, CLIENT], ids=["key", "token"])
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        pytest.param(407, "refused its credentials, which are wrong or missing (HTTP 407)", id="credentials"),
+        pytest.param(403, "does not let 127.0.0.1:9 through (HTTP 403)", id="host"),
+        pytest.param(405, "does not let 127.0.0.1:9 through (HTTP 405)", id="no tunnels"),
+    ],
+)
+async def test_a_proxy_that_lets_nothing_through_ends_the_run_at_once_with_its_name_and_setting(
+    self_signed: Certificate, call: Call, status: int, said: str, credentials: Credentials
+) -> None:
+    """Asked once: no later call could fare better. A password in the proxy's address is not in the line."""
+    meter = FakeMeter()
+    log: list[Proxied] = []
+    async with (
+        Misbehaving(bad.proxy(log, refuse=["CONNECT"], status=status)) as way,
+        client_at(
+            "https://127.0.0.1:9",
+            proxy=way.url.replace("//", "//me:canary-password@"),
+            ca_file=str(self_signed.file),
+            credentials=credentials,
+        ) as client,
+    ):
+        error = await failure_of(client, call, meter)
+        assert f"the proxy {way.url} {said}" in error.message
+    assert (type(error), error.code, error.exit_code, error.sent) == (WrongProxy, "proxy", 2, False)
+    assert "api.proxy (or PATSNAP_PROXY)" in error.message
+    assert "canary" not in error.message
+    assert (len(log), meter.total, client.stats.sent[Kind.TOKEN]) == (1, 0, 0)
+
+
+async def test_a_proxy_that_is_not_there_is_named_with_its_setting(call: Call, no_jitter: None) -> None:
+    async with closed_port() as nobody, client_at("https://127.0.0.1:9", proxy=nobody) as client:
+        error = await failure_of(client, call)
+    assert (type(error), error.sent) == (RunPaused, False)
+    assert f"the proxy {nobody}: " in error.message
+    assert "api.proxy (or PATSNAP_PROXY)" in error.message
 
 
 async def test_a_create_that_found_no_way_at_first_is_sent_exactly_once(
@@ -419,7 +465,7 @@ async def test_a_create_that_found_no_way_at_first_is_sent_exactly_once(
 ) -> None:
     meter = FakeMeter()
     log: list[Proxied] = []
-    ways = [bad.proxy(log, refuse=["CONNECT"]), bad.reset_before_reading, bad.proxy(log)]
+    ways = [bad.proxy(log, refuse=["CONNECT"], status=502), bad.reset_before_reading, bad.proxy(log)]
     async with (
         Misbehaving(answers(GOOD[Kind.CREATE]), tls=self_signed.server) as server,
         Misbehaving(*ways) as way,

@@ -24,7 +24,7 @@ from tests.proof.history import Created, read_history, violations
 from tests.support import misbehaving as bad
 from tests.support.jobs import job
 from tests.support.lengths import only_short
-from tests.support.misbehaving import Caller, Misbehaving, Script, Seen, http
+from tests.support.misbehaving import Caller, Misbehaving, Proxied, Script, Seen, http
 from tests.support.patience import GiveUp, giving_up_when_told
 from tests.support.processes import PATIENCE_S
 
@@ -161,12 +161,12 @@ class _AlreadyRead(Caller):
 
 
 @contextmanager
-def serving(vendor: Vendor) -> Iterator[str]:
-    """The vendor's URL, served in a thread and a loop of its own."""
+def serving(script: Script, give_up: Callable[[str], None] = lambda _: None) -> Iterator[str]:
+    """The URL of a server in a thread and a loop of its own."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="vendor", daemon=True)
     thread.start()
-    server = Misbehaving(vendor, give_up=vendor.give_up)
+    server = Misbehaving(script, give_up=give_up)
 
     def do(step: Callable[[], object]) -> None:
         asyncio.run_coroutine_threadsafe(step(), loop).result(PATIENCE_S)  # type: ignore[arg-type]
@@ -227,7 +227,7 @@ def test_every_request_that_reaches_the_server_is_counted_and_every_create_known
 ) -> None:
     vendor = Vendor(mode, kind, give_up)
     folder = tmp_path / "runs/job"
-    with serving(vendor) as url:
+    with serving(vendor, vendor.give_up) as url:
         pictures = [picture(number) for number in range(ITEMS)]
         path = job(tmp_path, url=url, pictures=pictures, api={"max_in_flight": ITEMS})
         summary = run(path)
@@ -273,12 +273,24 @@ def test_of_a_refused_connection_nothing_is_counted_and_the_next_run_does_all(
     assert summary.calls_this_run == {"upload": 0, "search": 0, "create": 0}
     assert (summary.items["in_doubt"], summary.items["not_started"]) == (0, ITEMS)
     vendor = Vendor("healthy", Kind.SEARCH, give_up)
-    with serving(vendor) as url:
+    with serving(vendor, vendor.give_up) as url:
         again = run(job(tmp_path, url=url, pictures=pictures, api={"max_in_flight": ITEMS}), key)
     assert (again.exit_code, again.items["tasked"]) == (0, ITEMS)
     assert_all_is_accounted_for(folder, again, vendor)
     said = capfd.readouterr()
     assert_silent(tmp_path / "runs", said.out + said.err)
+
+
+@pytest.mark.parametrize("status", [403, 407])
+def test_a_proxy_that_lets_nothing_through_ends_the_run_as_wrong_settings_do(tmp_path: Path, status: int) -> None:
+    log: list[Proxied] = []
+    with serving(bad.proxy(log, refuse=["CONNECT"], status=status)) as way:
+        summary = run(job(tmp_path, url="https://127.0.0.1:9", api={"proxy": way}))
+    assert (summary.exit_code, summary.ended_by, summary.items["not_started"]) == (2, "proxy", 5)
+    assert summary.exit_reason.startswith(f"the proxy {way} ")
+    assert summary.duration_s < 60
+    assert {asked.target for asked in log} == {"127.0.0.1:9"}
+    assert sum(summary.calls_this_run.values()) == 0
 
 
 def test_the_canary_of_this_file_would_be_found(tmp_path: Path) -> None:

@@ -374,15 +374,15 @@ class Proxied(NamedTuple):
     target: str
 
 
-def proxy(log: list[Proxied], *, refuse: Sequence[str] = ()) -> Script:
-    """Forward one request of http://, or tunnel a CONNECT; methods in `refuse` are answered with 403."""
+def proxy(log: list[Proxied], *, refuse: Sequence[str] = (), status: int = 403) -> Script:
+    """Forward one request of http://, or tunnel a CONNECT; methods in `refuse` are answered with `status`."""
 
     async def script(caller: Caller) -> None:
         head = await caller.first_byte() + await caller.reader.readuntil(b"\r\n\r\n")
         method, target, _ = head.split(b"\r\n")[0].decode().split(" ")
         log.append(Proxied(method, target))
         if method in refuse:
-            await caller.say(http(403, b"no", content_type="text/plain"))
+            await caller.say(http(status, b"no", content_type="text/plain"))
             return
         parts = urlsplit(f"//{target}" if method == "CONNECT" else target)
         reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
