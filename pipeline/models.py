@@ -20,8 +20,7 @@ from pipeline.system.checksum import crc32
 CONTENT = "sha256:"  # the prefix of the identity of a picture that is known by its bytes
 SANDBOX_HOST = "sandbox.invalid"  # the host of the pictures that the sandbox knows; nobody can own it (RFC 2606)
 # Links to uploads and to hits expire 9 hours after the answer, tasks after 8 hours.
-HITS_LIFE_S = 9 * 3600
-UPLOAD_LIFE_S = 9 * 3600
+HITS_LIFE_S = UPLOAD_LIFE_S = 9 * 3600
 TASK_LIFE_S = 8 * 3600
 # A create is not started on hits that have less than this left: the vendor reads them after it has answered.
 EXPIRY_MARGIN_S = 15 * 60
@@ -83,8 +82,8 @@ class Problem:
 
     def with_earlier(self, doubt: "Problem") -> "Problem":
         """Append that an earlier create of the same item is in doubt too."""
-        text = f"an earlier create of this item is in doubt too (request {doubt.request_id}): {doubt.message}"
-        return replace(self, message=f"{self.message}; {text}")
+        earlier = f"an earlier create of this item is in doubt too (request {doubt.request_id}): {doubt.message}"
+        return replace(self, message=f"{self.message}; {earlier}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +127,7 @@ class Admitted:
     new: int  # items that were not known
     failed: int  # of the new ones, those that cannot be worked on
     repeated: int  # rows with an id and a picture that came before in the same reading
-    changes: tuple[PictureChange, ...]  # known ids that are listed with another picture now
+    changes: tuple[PictureChange, ...]
     doubtful: int = 0  # of the new ones, those that a damaged journal may have forgotten: they are in doubt
 
 
@@ -148,8 +147,7 @@ class Hits:
     scores       per hit, 0 to 1; None where the vendor sent none
     complete     per hit, False where one of AI39-1's required fields is missing
     total        all results at the vendor
-    request_id   of the search
-    at           when the answer came
+    request_id   of the search, whose answer came `at`
     endpoint     the endpoint that was asked, and `params` its parameters; empty where an early version noted neither
     crc          the array's CRC-32, taken when it came, so that nobody has to read it through again
     """
@@ -239,6 +237,8 @@ class Work:
     sha256: str | None = None  # of a local picture; None before it was read
     hits: Hits | None = None  # of its search; None before there are any
     doubt: Problem | None = None  # set when an earlier create may have been executed, and it may be created once more
+    listed: bool = True  # False for an open item that the job lists no longer: a run does not work on it
+    repeats: bool = False  # True for an item in doubt that the next run creates once more because the job says so
 
 
 # --- outcomes of one item; `match` on them and end with assert_never ---

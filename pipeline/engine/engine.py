@@ -105,7 +105,7 @@ class Engine:
             await self._second_pass()
         if self._may_go_on(begun, limit):
             begun += await self._pass(None if limit is None else limit - begun, doubtful=True)
-        while self._may_go_on(begun, limit) and await self._share():
+        while self._may_share() and await self._share() and self._may_go_on(begun, limit):
             begun += await self._pass(None if limit is None else limit - begun)
 
     async def _share(self) -> int:
@@ -118,6 +118,10 @@ class Engine:
 
     def _may_go_on(self, begun: int, limit: int | None) -> bool:
         return not self._has_ended() and (limit is None or begun < limit)
+
+    def _may_share(self) -> bool:
+        """Return whether outcomes may be shared, which sends nothing: also with a budget that is used up, say."""
+        return self.ended_by is None or isinstance(self.ended_by, RunPaused | RunStopped)
 
     def _has_ended(self) -> bool:
         return self.ended_by is not None

@@ -31,6 +31,7 @@ class Journal:
         self.waiting = WaitingItems(writer, self.steps, duplicates=duplicates)
         self.budget = Budget(writer, budgets)
         self._writer = writer
+        self._duplicates = duplicates
 
     async def begin(self) -> dict[State, int]:
         """Read the counts of calls, and return those of the items in view; to be called once before any paid call."""
@@ -100,7 +101,12 @@ class Journal:
 
     async def open_items(self, *, after: int) -> list[tuple[Work, State, Problem]]:
         """Read open items beyond `after`, in order; a batch at a time."""
-        return await self._writer.do(lambda disk: items.open_items(disk.db, after=after, limit=OPEN_BATCH))
+
+        def read(disk: Disk) -> list[tuple[Work, State, Problem]]:
+            repeated = doubts.repeated_by_itself(disk.db, most=self._duplicates)
+            return items.open_items(disk.db, after=after, limit=OPEN_BATCH, repeated=repeated)
+
+        return await self._writer.do(read)
 
     async def finish(self) -> tuple[dict[State, int], int]:
         """Put creates without an outcome in doubt, and restore what a person selected and the run did not reach.

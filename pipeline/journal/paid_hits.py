@@ -11,6 +11,7 @@ from pipeline.journal.spool import mark_of, read_spooled
 from pipeline.journal.sql import items
 from pipeline.journal.sql.changes import forget_hits
 from pipeline.journal.sql.database import Database
+from pipeline.journal.sql.doubts import repeated_by_itself
 from pipeline.journal.sql.rows import PaidHits, SpoolRef, Waiting, hits_of, note_of
 from pipeline.journal.storage import Disk
 from pipeline.models import EXPIRY_MARGIN_S, HITS_LIFE_S, Hits, Problem, State, Work
@@ -45,13 +46,14 @@ def with_hits(disk: Disk, found: Iterable[Waiting], *, now: float) -> list[tuple
     return taken
 
 
-def open_with_hits(db: Database, spool_folder: Path) -> Iterator[OpenItem]:
+def open_with_hits(db: Database, spool_folder: Path, *, duplicates: int = 0) -> Iterator[OpenItem]:
     """Yield the open items in order, each with its hits, also those too old for a task; nothing is changed.
 
-    The hits of one item are in memory at a time.
+    The hits of one item are in memory at a time. `duplicates` is how many in doubt the job creates once more.
     """
     after = 0
-    while batch := items.open_items(db, after=after, limit=_BATCH):
+    repeated = repeated_by_itself(db, most=duplicates)
+    while batch := items.open_items(db, after=after, limit=_BATCH, repeated=repeated):
         for work, state, problem in batch:
             after = work.ord
             lost = work.hits is not None and not _fill(db, spool_folder, work)

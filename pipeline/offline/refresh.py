@@ -122,7 +122,8 @@ def has_ended(last: RunSummary, db: Database) -> bool:
 
 
 def _summary_of_journal(place: Place, db: Database, items: dict[str, int], state: str) -> RunSummary:
-    first_open, todo = first_of(open_items(db, after=0, limit=1), place.folder, place.spec)
+    repeated = doubts.repeated_by_itself(db, most=place.spec.api.duplicates)
+    first_open, todo = first_of(open_items(db, after=0, limit=1, repeated=repeated), place.folder, place.spec)
     exit_code, exit_reason = exit_of(None, items, first_open, limited=False, todo=todo)
     if state == RUNNING:
         exit_reason = "the run is still going on"

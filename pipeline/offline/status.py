@@ -15,7 +15,7 @@ from pipeline.job.load import load_job
 from pipeline.journal.emergency import known_not_executed
 from pipeline.journal.sql.calls import counted
 from pipeline.journal.sql.database import Database
-from pipeline.journal.sql.doubts import not_executed
+from pipeline.journal.sql.doubts import not_executed, repeated_by_itself
 from pipeline.journal.sql.forecast import expiries
 from pipeline.journal.sql.items import in_view, open_items
 from pipeline.journal.storage import JOURNAL, RESULTS, reading_only
@@ -64,7 +64,8 @@ def read_status(folder: Path) -> Status:
         items = item_counts(known, removed=removed)
         api = _api(folder)
         ends = expiries(db, now=time.time())
-        open_ = open_items(db, after=0, limit=SHOWN)
+        repeated = repeated_by_itself(db, most=api.duplicates)
+        open_ = open_items(db, after=0, limit=SHOWN, repeated=repeated)
         now = "running" if running else _last_end(folder, db.meta("started_at") or "") + _unfinished(unfinished)
         return Status(
             run=str(folder),
@@ -121,7 +122,7 @@ def _item(folder: Path, work: Work, state: State, problem: Problem, api: ApiSpec
     word = state.word.replace("_", " ")
     # The vendor finds a create by its request id, and a person needs the vendor's answer to decide.
     asked = f" (request id {problem.request_id})" if state is State.IN_DOUBT and problem.request_id else ""
-    todo = todo_for(work.item, state, problem, run=folder, about_picture=api.is_about_picture)
+    todo = todo_for(work, state, problem, run=folder, about_picture=api.is_about_picture)
     return f"{word}: {work.item.id} ({work.item.source}): {problem.message}{asked}. To do: {todo}"
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pipeline.errors import Code
-from pipeline.models import Item, Problem, State
+from pipeline.models import Item, Problem, State, Work
 
 RUN = "`pipeline run` the job file"
 
@@ -33,14 +33,27 @@ _IN_DOUBT: dict[str, str] = {
 }
 
 
-def todo_for(item: Item, state: State, problem: Problem, *, run: Path, about_picture: Callable[[str], bool]) -> str:
+def todo_for(work: Work, state: State, problem: Problem, *, run: Path, about_picture: Callable[[str], bool]) -> str:
     """Say what to do about an open item: commands to type, where these help.
 
     `run` is the run directory; `about_picture` says whether a refusal with a code says something about one picture.
     """
-    folder, code = shlex.quote(str(run)), problem.code
+    folder = shlex.quote(str(run))
     if state is State.IN_DOUBT:
-        return _about_doubt(item, problem, folder)
+        return _about_doubt(work, problem, folder)
+    todo = _about_failure(work.item, state, problem, folder, about_picture)
+    if work.listed:
+        return todo
+    return (
+        f"the job lists it no longer, and `pipeline run` and `pipeline retry` leave out what is not listed: list "
+        f"{work.item.source} again with the id {work.item.id}, then {RUN}; if it is open then, {todo}"
+    )
+
+
+def _about_failure(
+    item: Item, state: State, problem: Problem, folder: str, about_picture: Callable[[str], bool]
+) -> str:
+    code = problem.code
     if state is State.EXPIRED:
         return f"{RUN}: it is searched, and paid, anew"
     retry = f"pipeline retry {folder} --only failed --code {shlex.quote(code)}"
@@ -79,13 +92,18 @@ def about_not_started(ended_by: str, *, daily: bool) -> str:
     return f"{goes_on[0].upper()}{goes_on[1:]}."
 
 
-def _about_doubt(item: Item, problem: Problem, folder: str) -> str:
+def _about_doubt(work: Work, problem: Problem, folder: str) -> str:
     ask = _IN_DOUBT.get(problem.code, "ask the vendor whether its task exists")
-    resolve, id_ = f"pipeline resolve {folder}", shlex.quote(item.id)
-    return (
+    resolve, id_ = f"pipeline resolve {folder}", shlex.quote(work.item.id)
+    todo = (
         f"{ask}, then `{resolve} --created {id_} TASK`, `{resolve} --not-created {id_}`, or risk paying twice with "
         f"`{resolve} --retry {id_}`"
     )
+    if work.repeats:
+        return f"`pipeline run` creates it once more and may pay twice (api.on_in_doubt); to decide before that: {todo}"
+    if not work.listed:
+        return f"{todo}; the job lists it no longer: a run creates it only when {work.item.source} is listed again"
+    return todo
 
 
 def _place(origin: str) -> str:

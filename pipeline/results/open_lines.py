@@ -18,6 +18,7 @@ def write_open(folder: Path, db: Database, records: RecordLines) -> None:
 
 
 def _lines(folder: Path, db: Database, records: RecordLines) -> Iterator[bytes]:
-    for work, state, problem, hits_lost in open_with_hits(db, folder / SPOOL):
-        todo = todo_for(work.item, state, problem, run=folder, about_picture=records.spec.api.is_about_picture)
+    api = records.spec.api
+    for work, state, problem, hits_lost in open_with_hits(db, folder / SPOOL, duplicates=api.duplicates):
+        todo = todo_for(work, state, problem, run=folder, about_picture=api.is_about_picture)
         yield ascii_line(records.open(work, state, problem, hits_lost=hits_lost, todo=todo))

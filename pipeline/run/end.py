@@ -73,7 +73,7 @@ def first_of(
 ) -> tuple[Problem | None, str]:
     """Return the problem of the first open item, and what to do about it."""
     for work, state, problem in open_items:
-        return problem, todo_for(work.item, state, problem, run=folder, about_picture=spec.api.is_about_picture)
+        return problem, todo_for(work, state, problem, run=folder, about_picture=spec.api.is_about_picture)
     return None, ""
 
 

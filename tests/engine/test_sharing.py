@@ -33,10 +33,12 @@ async def run(
     files: dict[str, Any],
     generation: int = 1,
     limit: int | None = None,
+    budgets: dict[Kind, int] | None = None,
 ) -> None:
-    async with open_journal(folder) as journal:
+    async with open_journal(folder, budgets=budgets) as journal:
         await journal.requeue_failed()
-        engine = await engine_of(job(folder), journal, vendor, items, pictures=files, generation=generation)
+        spec = job(folder, api={"max_in_flight": 1} if budgets else {})
+        engine = await engine_of(spec, journal, vendor, items, pictures=files, generation=generation)
         await engine.run(limit=limit)
 
 
@@ -111,3 +113,15 @@ async def test_file_that_moved_is_the_same_picture_under_its_id(tmp_path: Path) 
     await run(tmp_path, vendor, [copy("1", "1.jpg")], {"1.jpg": picture(b"a")})
     await run(tmp_path, vendor, [copy("1", "moved/1.jpg")], {"moved/1.jpg": picture(b"a")}, generation=2)
     assert counted(vendor) == (1, 1, 1)
+
+
+@pytest.mark.parametrize("limits", [{"budgets": {Kind.CREATE: 1}}, {"limit": 1}], ids=str)
+async def test_copies_get_their_task_for_nothing_also_when_the_budget_or_the_limit_is_used_up(
+    limits: dict[str, Any], tmp_path: Path
+) -> None:
+    vendor = FakeVendor()
+    items = [copy("1", "1.jpg"), copy("other", "other.jpg", b"b"), copy("2", "2.jpg")]
+    files = {"1.jpg": picture(b"a"), "2.jpg": picture(b"a"), "other.jpg": picture(b"b")}
+    await run(tmp_path, vendor, items, files, **limits)
+    assert counted(vendor) == (1, 1, 1)
+    assert states(tmp_path) == {"1": State.TASKED, "other": State.PENDING, "2": State.TASKED}

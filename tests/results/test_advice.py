@@ -3,6 +3,7 @@
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,15 +14,17 @@ from pipeline.offline.status import read_status
 from pipeline.results.advice import todo_for
 from pipeline.run.local import run_job
 from pipeline.run.options import RunOptions
-from tests.support.fakes import item
+from tests.support.fakes import item, work_of
 from tests.support.jobs import ACCOUNT, FaultPlan, drawings, job, lines, vendor
 
 RUN = Path("runs/my job")
 
 
-def todo(state: State, code: str, *, stage: str = "search", retryable: bool = False, origin: str = "p.csv:3") -> str:
+def todo(
+    state: State, code: str, *, stage: str = "search", retryable: bool = False, origin: str = "p.csv:3", **work: Any
+) -> str:
     problem = Problem(stage, code, "it went wrong", "fail", retryable)
-    one = item(1, origin=origin)
+    one = work_of(1, item=item(1, origin=origin), **work)
     return todo_for(one, state, problem, run=RUN, about_picture=ApiSpec().is_about_picture)
 
 
@@ -64,6 +67,20 @@ def test_a_doubt_says_what_to_ask_the_vendor_and_what_to_type_then(code: str, to
     assert told in said
     for option in ("--created SKU-1 TASK", "--not-created SKU-1", "--retry SKU-1"):
         assert f"`pipeline resolve 'runs/my job' {option}`" in said
+
+
+def test_an_open_item_that_is_listed_no_longer_is_to_be_listed_again_first() -> None:
+    for state, code in ((State.FAILED, "68300004"), (State.EXPIRED, Code.EXPIRED)):
+        said = todo(state, code, listed=False)
+        assert said.startswith("the job lists it no longer")
+        assert "list https://cdn.example/1.jpg again with the id SKU-1, then `pipeline run`" in said
+    assert "only when https://cdn.example/1.jpg is listed again" in todo(State.IN_DOUBT, "no_answer", listed=False)
+
+
+def test_a_doubt_that_the_job_repeats_says_so_first_and_how_to_decide_before_that() -> None:
+    said = todo(State.IN_DOUBT, "no_answer", repeats=True)
+    assert said.startswith("`pipeline run` creates it once more and may pay twice (api.on_in_doubt)")
+    assert "--not-created SKU-1" in said
 
 
 @pytest.mark.parametrize(

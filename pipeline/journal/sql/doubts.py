@@ -34,6 +34,20 @@ def repeatable(db: Database, *, after: int, generation: int, most: int | None) -
     return found
 
 
+def repeated_by_itself(db: Database, *, most: int) -> set[int]:
+    """Find the items in doubt that the next run creates once more because the job says so; nothing is reserved."""
+    if not most or not db.do("SELECT count(*) FROM sqlite_master WHERE name = 'risks'").fetchone()[0]:
+        return set()
+    granted = int(db.do("SELECT count(*) FROM risks").fetchone()[0])
+    rows = db.do(
+        f"SELECT ord, spent FROM items LEFT JOIN risks USING (ord) WHERE {IN_DOUBT} AND same_as IS NULL "
+        f"AND {items.LISTED} ORDER BY ord"
+    ).fetchall()
+    new = [ord_ for ord_, spent in rows if spent is None][: max(0, most - granted)]
+    old = [ord_ for ord_, spent in rows if spent == 0 and granted <= most]
+    return {*new, *old}
+
+
 def take_up(db: Database, ord_: int, doubt: Problem, *, at: float, risked: bool) -> None:
     """Let an item in doubt be created again; its problem stays until it is settled.
 

@@ -5,6 +5,7 @@ open.jsonl and the page count and name these and no others. A row that was mende
 came of it, leaves nothing behind.
 """
 
+from collections.abc import Collection
 from typing import NamedTuple
 
 from pipeline.journal.sql.database import Database
@@ -83,16 +84,23 @@ def work(db: Database, ord_: int) -> Waiting:
     return waiting_of(db.do(f"SELECT {WORK} FROM items WHERE ord = ?", (ord_,)).fetchone())
 
 
-def open_items(db: Database, *, after: int, limit: int) -> list[tuple[Work, State, Problem]]:
-    """Read open items in view beyond `after`, in order; their hits without the bytes."""
+def open_items(
+    db: Database, *, after: int, limit: int, repeated: Collection[int] = ()
+) -> list[tuple[Work, State, Problem]]:
+    """Read open items in view beyond `after`, in order; their hits without the bytes.
+
+    `repeated` are those in doubt that the next run creates once more (`doubts.repeated_by_itself`).
+    """
     rows = db.do(
-        f"SELECT {WORK}, state, problem FROM items WHERE {OPEN} AND {IN_VIEW} AND ord > ? ORDER BY ord LIMIT ?",
+        f"SELECT {WORK}, {LISTED}, state, problem FROM items WHERE {OPEN} AND {IN_VIEW} AND ord > ? "
+        "ORDER BY ord LIMIT ?",
         (after, limit),
     ).fetchall()
     found = []
     for row in rows:
         item, note, _ = waiting_of(row)
         item.hits = hits_of(note, b"[]") if note else None
+        item.listed, item.repeats = bool(row[-3]), item.ord in repeated
         found.append((item, State(row[-2]), problem_of(row[-1])))
     return found
 

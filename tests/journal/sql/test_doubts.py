@@ -50,6 +50,18 @@ def test_what_was_granted_is_not_created_once_more_after_the_job_allows_fewer(lo
     assert granted(doubtful, 2) == ["SKU-1", "SKU-2"]
 
 
+@pytest.mark.parametrize("most", [0, 1, 2, 9])
+def test_what_the_next_run_repeats_is_foretold_and_nothing_is_reserved_for_that(most: int, doubtful: Database) -> None:
+    doubtful.do("UPDATE items SET same_as = 1 WHERE ord = 2")
+    told = doubts.repeated_by_itself(doubtful, most=most)
+    assert doubtful.do("SELECT count(*) FROM risks").fetchone()[0] == 0
+    repeated = {row.work.ord for row in doubts.repeatable(doubtful, after=0, generation=1, most=most)}
+    assert told == repeated
+    assert doubts.repeated_by_itself(doubtful, most=most) == repeated, "what is granted and not used is repeated, too"
+    doubts.leave_all_to_person(doubtful)
+    assert doubts.repeated_by_itself(doubtful, most=most) == set()
+
+
 def test_retry_is_used_up_with_the_intent_and_given_back_when_the_create_was_not_executed(doubtful: Database) -> None:
     assert granted(doubtful, 1) == ["SKU-1"]
     doubts.take_up(doubtful, 1, LOST, at=NOW, risked=False)
