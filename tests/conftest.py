@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import sys
 import threading
 from collections.abc import Generator, Iterator
@@ -14,6 +15,11 @@ from pipeline.sandbox.resources import resource
 # Read when numpy is imported, here and in every process that a test starts. The sandbox multiplies small matrices; with
 # a thread for each core that takes four times as much of the processor (measured: 8.4 s, not 2.0, for the gallery).
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
+
+# Tests that run under nohup, or in the background of some schedulers, are born deaf to SIGHUP, and so is every process
+# that they start: those that wait for its effect would wait for ever.
+if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 THEMES = ("faults", "proof", "threats")
