@@ -40,6 +40,7 @@ class Code(StrEnum):
     BAD_NAME = "bad_name"  # a file's name is not UTF-8 text
     BAD_ROW = "bad_row"  # a row of a manifest names no usable picture
     BUDGET = "budget"  # the job's cap on a kind of call is reached
+    CHANGED = "changed"  # a local picture was replaced, and what is paid is of the one that was there before
     CREDENTIALS = "credentials"  # the vendor refused every fresh token
     EXPIRED = "expired"  # the vendor's links are too old: the machine slept, or its clock was moved
     ID_TWICE = "id_twice"  # one id for two pictures

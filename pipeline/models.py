@@ -237,11 +237,10 @@ class Work:
     sha256: str | None = None  # of a local picture; None before it was read
     hits: Hits | None = None  # of its search; None before there are any
     doubt: Problem | None = None  # set when an earlier create may have been executed, and it may be created once more
+    changed: bool = False  # True when its file has other bytes by now than were sent, and that matters (engine/cost)
+    anew: bool = False  # True when a person wants its picture searched as it is now, whatever is paid for it
     listed: bool = True  # False for an open item that the job lists no longer: a run does not work on it
     repeats: bool = False  # True for an item in doubt that the next run creates once more because the job says so
-
-
-# --- outcomes of one item; `match` on them and end with assert_never ---
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,5 +294,6 @@ class PutBack:
     hits: Hits | None
 
 
+# The outcomes of one item: `match` on them and end with assert_never.
 Settled = Tasked | NoHits | SearchOnly
 Outcome = Settled | Failed | Expired | Doubtful | PutBack

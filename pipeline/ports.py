@@ -76,8 +76,11 @@ class WaitingItems(Protocol):
     async def take_twins(self, *, after: int, generation: int) -> list[tuple[Work, int]]:
         """Read twins (items that show the same picture as an earlier one), each with the earlier one's number."""
 
-    async def part(self, ord_: int, digest: str) -> None:
-        """Let a twin be worked on by itself: its file has the bytes of `digest` now, no longer the earlier item's."""
+    async def part(self, ord_: int, digest: str) -> bool:
+        """Let a twin be worked on by itself: its file has the bytes of `digest` now, no longer the earlier item's.
+
+        Return False, and let it wait on, where hits or a create of just these bytes are paid for the earlier item.
+        """
 
     async def expiring(self, state: State, *, generation: int, now: float) -> list[int]:
         """List the numbers of waiting items with something paid that expires, the earliest first."""

@@ -132,6 +132,7 @@ def unclear(
 # Our own codes with a property that is asked for. No job changes them: their errors never come from an answer.
 OURS: Table = {
     Code.PICTURE: both("the picture cannot be used", Rule(ItemRefused), about_picture=True),
+    Code.CHANGED: both("the picture changed since it was searched", Rule(ItemRefused), about_picture=True),
     Code.INCOMPLETE_HITS: both("no hit has all that a task needs", Rule(ItemRefused), about_picture=True),
     Code.TASK_TWICE: unclear("the vendor named another item's task", Rule(TryAgain), names_no_task=True),
     Code.QUOTA: both("calls are refused even at the lowest rate", Rule(RunPaused), daily=True),

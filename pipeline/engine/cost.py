@@ -1,23 +1,72 @@
 """The cost of items: the calls that each still needs, and how many of them the budgets allow.
 
-The run asks this before it begins an item, `plan` and the question before paying ask it before there is a run.
+The run asks this before it begins an item, `plan` and the question before paying ask it before there is a run. Here is
+also decided what becomes of an item whose picture was replaced: other bytes lie under its name than were sent for it.
 """
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
-from pipeline.models import EXPIRY_MARGIN_S, UPLOAD_LIFE_S, Kind
+from pipeline.models import EXPIRY_MARGIN_S, UPLOAD_LIFE_S, Kind, Work
 from pipeline.system.clock import from_the_future
 
 
-def calls_for(*, local: bool, uploaded: bool, searched: bool, tasks: bool) -> tuple[Kind, ...]:
+class Paid(NamedTuple):
+    """The things that are paid for an item and can still be used.
+
+    local     whether its picture is a file here, which must be uploaded
+    uploaded  whether an upload of it lives
+    searched  whether its hits are here
+    doubtful  whether a create of it may exist
+    changed   whether its file has other bytes by now than those that were sent
+    """
+
+    local: bool
+    uploaded: bool
+    searched: bool
+    doubtful: bool = False
+    changed: bool = False
+
+    @property
+    def asks_file(self) -> bool:
+        """True where it matters whether the file changed.
+
+        Paid hits, or a create that may exist, go on to a task of the picture that was sent while its upload lives.
+        When that has ended, only a file with the same bytes can be uploaded for it. A live upload with nothing paid
+        behind it is used for as long as the file is what was uploaded.
+        """
+        return self.local and self.uploaded is not (self.searched or self.doubtful)
+
+    @property
+    def is_refused(self) -> bool:
+        """True where hits, or a create, of one picture would be paid on with another one: that is never sent."""
+        return self.changed and self.asks_file and not self.uploaded
+
+    @property
+    def has_link(self) -> bool:
+        """True where the upload is used once more."""
+        return self.uploaded and not (self.changed and self.asks_file)
+
+
+def paid_for(work: Work, *, now: float) -> Paid:
+    """Return what is paid for an item that is worked on."""
+    uploaded = work.upload is not None and upload_lasts(work.upload.expires_at, now=now)
+    if work.anew:
+        return Paid(work.item.local, uploaded=False, searched=False)
+    return Paid(work.item.local, uploaded, work.hits is not None, work.doubt is not None, work.changed)
+
+
+def calls_for(paid: Paid, *, tasks: bool) -> tuple[Kind, ...]:
     """List the calls that an item needs when each goes well and something is found.
 
-    `uploaded` and `searched` say what of it is paid and can still be used, `tasks` whether the job creates tasks.
+    `tasks` says whether the job creates tasks.
     """
-    search = () if searched else (Kind.SEARCH,)
+    if paid.is_refused:
+        return ()
+    search = () if paid.searched else (Kind.SEARCH,)
     create = (Kind.CREATE,) if tasks else ()
-    upload = (Kind.UPLOAD,) if local and not uploaded and (search or create) else ()
+    upload = (Kind.UPLOAD,) if paid.local and not paid.has_link and (search or create) else ()
     return (*upload, *search, *create)
 
 

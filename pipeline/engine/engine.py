@@ -13,6 +13,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from pipeline.endpoints.consequences import Condition, row_for
+from pipeline.engine.changed import looked_at
 from pipeline.engine.intake import Intake
 from pipeline.engine.item import process_item
 from pipeline.engine.meter import ItemMeter
@@ -146,7 +147,8 @@ class Engine:
         waiting = self._ports.ledger.waiting
         most = min(self._ports.spec.max_in_flight, self._ports.most)
         order = Order(waiting, self._intake, self._tally, now=self._ports.now, ended=self._has_ended)
-        async with aclosing(order.doubtful() if doubtful else order.items()) as items:
+        ordered = order.doubtful() if doubtful else order.items()
+        async with aclosing(ordered), aclosing(looked_at(ordered, self._ports)) as items:
             queue = Queue(items, limit, self._promises)
             async with anyio.create_task_group() as workers:
                 if not self._intake.done:

@@ -3,7 +3,8 @@
 import anyio
 
 from pipeline.endpoints.interface import Creation
-from pipeline.engine.cost import upload_lasts
+from pipeline.engine.changed import refuse_changed
+from pipeline.engine.cost import paid_for
 from pipeline.engine.meter import ItemMeter
 from pipeline.engine.parts import Ports
 from pipeline.errors import Code, ItemRefused
@@ -13,15 +14,22 @@ from pipeline.results.hits import choose
 
 async def process_item(work: Work, ports: Ports, meter: ItemMeter) -> Settled:
     """Take one item all the way, and once more from the start if its links expired before they were used."""
+    if work.anew:
+        _forget(work, ports)
     try:
         return await _process_once(work, ports, meter)
     except ItemRefused as error:
         if error.code != Code.EXPIRED:
             raise
     meter.forget_links()
+    _forget(work, ports)
+    return await _process_once(work, ports, meter)
+
+
+def _forget(work: Work, ports: Ports) -> None:
+    """Drop what is paid for an item: it is uploaded and searched anew."""
     ports.ledger.steps.forget(work)
     work.hits = work.upload = None
-    return await _process_once(work, ports, meter)
 
 
 async def _process_once(work: Work, ports: Ports, meter: ItemMeter) -> Settled:
@@ -51,15 +59,23 @@ async def _process_once(work: Work, ports: Ports, meter: ItemMeter) -> Settled:
 
 
 async def _reachable(work: Work, ports: Ports, meter: ItemMeter) -> str:
-    """Return a URL of the picture; a local picture is uploaded unless an earlier upload can still be used."""
+    """Return a URL of the picture; a local picture is uploaded unless an earlier upload can still be used.
+
+    It is not uploaded when it is another one than what is paid is of.
+    """
     if not work.item.local:
         return work.item.source
-    if work.upload is None or not upload_lasts(work.upload.expires_at, now=ports.now()):
+    paid = paid_for(work, now=ports.now())
+    if work.upload is None or not paid.has_link:
         meter.stage = "read"
+        if paid.is_refused:
+            raise refuse_changed(work)
         picture = await anyio.to_thread.run_sync(ports.read_picture, work.item.source, limiter=ports.reading)
+        if paid._replace(changed=work.sha256 not in (None, picture.sha256)).is_refused:
+            raise refuse_changed(work)
         meter.stage = "upload"
         work.upload = await ports.vendor.call(ports.endpoints.upload, picture, meter)
-        work.sha256 = picture.sha256
+        work.sha256, work.changed = picture.sha256, False
         if work.hits is None:
             ports.ledger.steps.uploaded(work, work.upload, picture.sha256)
     meter.depends_on_links_from(work.upload.expires_at - UPLOAD_LIFE_S)

@@ -22,6 +22,7 @@ class Ports:
     vendor         makes the paid calls
     ledger         the durable state
     read_picture   reads and checks a local picture; it blocks, so it runs in a thread
+    digest         returns the SHA-256 of a local picture as it is now, None when it cannot be read; it blocks, too
     now, steady    the wall clock (epoch seconds), and one that is never set and counts sleep
     most           items at once at most, whatever the job says: the system may not allow as many open files
     reading        lets only a few pictures be read at once: each may hold 100 million pixels
@@ -32,6 +33,7 @@ class Ports:
     vendor: Vendor
     ledger: Ledger
     read_picture: Callable[[str], Picture]
+    digest: Callable[[str], str | None] = lambda _: None
     now: Callable[[], float] = time.time
     steady: Callable[[], float] = steady
     most: int = 10_000

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import anyio
 
-from pipeline.engine.cost import Allowance, calls_for, upload_lasts
+from pipeline.engine.cost import Allowance, calls_for, paid_for
 from pipeline.models import Kind, Work
 from pipeline.ports import Budget
 
@@ -28,13 +28,7 @@ class Promises:
 
         Return the kind of call of which there is too little, if none of them can give any back.
         """
-        upload = work.upload
-        needed = calls_for(
-            local=work.item.local,
-            uploaded=upload is not None and upload_lasts(upload.expires_at, now=self._now()),
-            searched=work.hits is not None,
-            tasks=self._tasks,
-        )
+        needed = calls_for(paid_for(work, now=self._now()), tasks=self._tasks)
         while (lacking := self._allowance.lacks(needed)) is not None:
             if not self._held:
                 return lacking

@@ -48,8 +48,7 @@ class Sharing:
             except ItemRefused as error:
                 return await self._leave_open(twin, problem_of("read", error))
             sent = read_line(settled).image.sha256 if settled is not None else ""
-            if sent is not None and now != sent:
-                await waiting.part(twin.ord, now)
+            if sent is not None and now != sent and await waiting.part(twin.ord, now):
                 self.parted += 1
                 return None
         if settled is not None:

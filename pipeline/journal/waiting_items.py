@@ -22,6 +22,7 @@ class WaitingItems:
         self._writer = writer
         self._steps = steps
         self._duplicates: int | None = duplicates
+        self._anew: frozenset[int] = frozenset()
 
     async def take(self, state: State, *, after: int, generation: int, now: float) -> list[Work]:
         """Read items that wait in `state` beyond `after`, in order; hits too old to be used are dropped."""
@@ -48,9 +49,12 @@ class WaitingItems:
             lambda disk: waiting.twins(disk.db, after=after, limit=limit, generation=generation)
         )
 
-    async def part(self, ord_: int, digest: str) -> None:
-        """Let a twin be worked on by itself: its file has the bytes of `digest` now, no longer the earlier item's."""
-        await self._writer.do(lambda disk: twins.part(disk.db, ord_, digest))
+    async def part(self, ord_: int, digest: str) -> bool:
+        """Let a twin be worked on by itself: its file has the bytes of `digest` now, no longer the earlier item's.
+
+        Return False, and let it wait on, where hits or a create of just these bytes are paid for the earlier item.
+        """
+        return await self._writer.do(lambda disk: twins.part(disk.db, ord_, digest))
 
     async def expiring(self, state: State, *, generation: int, now: float) -> list[int]:
         """List waiting items with something paid that expires (hits, or a live upload), the earliest first."""
@@ -78,8 +82,10 @@ class WaitingItems:
         if risked:
             self._duplicates = None
         self._steps.risked = risked
-        await self._writer.do(lambda disk: retry_selection.choose(disk.db, ords))
+        self._anew = await self._writer.do(lambda disk: retry_selection.choose(disk.db, ords))
 
     async def _take(self, find: Callable[[Database], list[Waiting]], *, now: float) -> list[Work]:
         rows = await self._writer.do(lambda disk: with_hits(disk, find(disk.db), now=now))
+        for work, _ in rows:
+            work.anew = work.ord in self._anew
         return [work for work, _ in rows]

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from pipeline.engine.cost import Allowance, calls_for, upload_lasts
+from pipeline.engine.cost import Allowance, Paid, calls_for, upload_lasts
 from pipeline.job.schema import JobSpec
 from pipeline.journal.budget import used_up
 from pipeline.journal.paid_hits import hits_last
@@ -36,16 +36,22 @@ class _Turn(NamedTuple):
     calls: tuple[Kind, ...]
 
 
-def foresee(
-    db: Database, spec: JobSpec, *, unusable: Collection[int], generation: int, now: float, limit: int | None
-) -> Foreseen:
-    """Foresee the next run, which begins at most `limit` items; the pictures of the `unusable` ones cannot be sent."""
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """The items whose pictures were looked at and are not what is thought: they cannot be sent, or were replaced."""
+
+    unusable: Collection[int] = ()
+    changed: Collection[int] = ()
+
+
+def foresee(db: Database, spec: JobSpec, seen: Seen, *, generation: int, now: float, limit: int | None) -> Foreseen:
+    """Foresee the next run, which begins at most `limit` items."""
     budgets = {kind: spec.api.budget_of(kind) for kind in PAID}
     spent = {kind: reserved for kind, (reserved, _) in counted(db).items()}
     left = {kind: None if cap is None else cap - spent[kind] for kind, cap in budgets.items()}
     allowance = Allowance(left.__getitem__)
     found = Foreseen(allowance.taken)
-    turns = _turns(db, spec, generation=generation, now=now)
+    turns = _turns(db, spec, seen.changed, generation=generation, now=now)
     for begun, turn in enumerate(turns):
         if begun == limit:
             break
@@ -53,28 +59,29 @@ def foresee(
             found.budget = used_up(lacking, budgets[lacking])
             found.left_out = 1 + sum(1 for _ in turns)
             break
-        if not (Kind.UPLOAD in turn.calls and turn.ord in unusable):
+        if not (Kind.UPLOAD in turn.calls and turn.ord in seen.unusable):
             allowance.take(turn.calls)
     return found
 
 
-def _turns(db: Database, spec: JobSpec, *, generation: int, now: float) -> Iterator[_Turn]:
+def _turns(db: Database, spec: JobSpec, changed: Collection[int], *, generation: int, now: float) -> Iterator[_Turn]:
     tasks = spec.task.enabled
     for one in to_work_on(db, generation=generation, now=now):
-        yield _Turn(one.ord, _calls(one, tasks=tasks, now=now))
+        yield _Turn(one.ord, calls_for(_paid(one, changed, now=now), tasks=tasks))
     after = 0
     while batch := doubts.repeatable(db, after=after, generation=generation, most=spec.api.duplicates):
         after = batch[-1].work.ord
         for work, note, _ in batch:
             upload = None if work.upload is None else work.upload.expires_at
             one = Standing(work.ord, work.item.local, upload, None if note is None else note.at)
-            yield _Turn(work.ord, _calls(one, tasks=tasks, now=now))
+            paid = _paid(one, changed, now=now)._replace(doubtful=True)
+            yield _Turn(work.ord, calls_for(paid, tasks=tasks))
 
 
-def _calls(one: Standing, *, tasks: bool, now: float) -> tuple[Kind, ...]:
-    return calls_for(
+def _paid(one: Standing, changed: Collection[int], *, now: float) -> Paid:
+    return Paid(
         local=one.local,
         uploaded=one.upload_expires is not None and upload_lasts(one.upload_expires, now=now),
         searched=one.hits_at is not None and hits_last(one.hits_at, now=now),
-        tasks=tasks,
+        changed=one.ord in changed,
     )

@@ -16,7 +16,7 @@ from pipeline.journal.sql.database import Database
 from pipeline.journal.sql.items import count_listed, in_view
 from pipeline.journal.sql.naming import names_by_hash
 from pipeline.models import OPEN, PAID, SETTLED, Kind, State
-from pipeline.offline.foresight import foresee
+from pipeline.offline.foresight import Seen, foresee
 from pipeline.offline.taking_in import take_in
 from pipeline.run.directory import is_locked, known_runs, run_folder
 from pipeline.run.load import load_spec
@@ -110,7 +110,7 @@ def make_plan(
         listing, reading, refused = take_in(db, spec, items, accept_changes=accept_changes)
         unusable = listing.unusable(db)
         listed = count_listed(db, generation=reading.generation)
-        work = foresee(db, spec, unusable=unusable, generation=reading.generation, now=now, limit=limit)
+        work = foresee(db, spec, Seen(unusable), generation=reading.generation, now=now, limit=limit)
         seconds, binds = _time(spec, work.calls)
         return Plan(
             job=spec.name,

@@ -21,6 +21,8 @@ _FAILED: dict[str, str] = {
     Code.NOT_PUBLIC: "write `upload: {{public: true}}` in the job file, or list a URL in {place}, then {run}",
     Code.PICTURE: "mend or replace {source} (listed in {place}), then {run}",
     Code.SAME_PICTURE: "settle the item that is named first; then {run}, and this one shares its outcome for nothing",
+    Code.CHANGED: "put the picture back that was searched, then {run}: its task is created of the hits that are paid; "
+    "or search, and pay for, the picture as it is now: `{retry}`",
     Code.INCOMPLETE_HITS: "ask the vendor why its hits lack what a task needs; to search and pay once more: `{retry}`",
     "past_the_end": "lower search.filters.offset in the job file and run it with --accept-changes; then `{retry}`",
     "hits_missing": "{run}: it is searched, and paid, once more; if the hits are missing again, ask the vendor",

@@ -49,6 +49,7 @@ from pipeline.run.outputs import write_outputs
 from pipeline.run.signals import Signals
 from pipeline.sources.check import check_sources
 from pipeline.sources.foreign import refuse_foreign
+from pipeline.sources.looks import digest_now
 from pipeline.sources.pictures import read_picture
 from pipeline.system.clock import Clocks, iso, steady
 from pipeline.system.event_log import run_log
@@ -235,7 +236,8 @@ async def _work(
         tally = await journal.begin()
         endpoints = endpoints_for(spec.search, report_lang=spec.task.report_lang, country=spec.task.country)
         most = _most_at_once(spec, options)
-        engine = Engine(Ports(spec, endpoints, client, journal, read, most=most), intake, records, tally=tally)
+        ports = Ports(spec, endpoints, client, journal, read, functools.partial(digest_now, spec.root_path), most=most)
+        engine = Engine(ports, intake, records, tally=tally)
         gauges = Gauges(spec, engine, client, journal)
         heartbeat = Heartbeat(engine, client, journal, folder=place.folder)
         to_pay_for = _to_pay_for(tally, spec, options, all_in=intake.done)

@@ -124,6 +124,12 @@ def looking() -> Iterator[Looks]:
         looks.close()
 
 
+def digest_now(root: Path, source: str) -> str | None:
+    """Return the SHA-256 of one picture inside `root` as it is now; None where it cannot be read."""
+    with looking() as looks:
+        return looks.digest(root, source)
+
+
 def _signed(number: int) -> int:
     """Fold a number into SQLite's 64 bits: some file systems' inodes use all of them."""
     return (number + (1 << 63)) % (1 << 64) - (1 << 63)

@@ -2,11 +2,12 @@
 
 import pytest
 
-from pipeline.engine.cost import Allowance, calls_for, upload_lasts
+from pipeline.engine.cost import Allowance, Paid, calls_for, upload_lasts
 from pipeline.models import EXPIRY_MARGIN_S, UPLOAD_LIFE_S, Kind
 from tests.support.fakes import NOW
 
 UPLOAD, SEARCH, CREATE = Kind.UPLOAD, Kind.SEARCH, Kind.CREATE
+GONE = {"local": True, "changed": True}
 
 
 @pytest.mark.parametrize(
@@ -19,10 +20,16 @@ UPLOAD, SEARCH, CREATE = Kind.UPLOAD, Kind.SEARCH, Kind.CREATE
         pytest.param({"searched": True}, (CREATE,), id="a-searched-one"),
         pytest.param({"tasks": False}, (SEARCH,), id="no-tasks"),
         pytest.param({"tasks": False, "local": True, "searched": True}, (), id="no-tasks-and-searched"),
+        pytest.param(GONE, (UPLOAD, SEARCH, CREATE), id="replaced-and-nothing-paid"),
+        pytest.param(GONE | {"uploaded": True}, (UPLOAD, SEARCH, CREATE), id="replaced-after-its-upload"),
+        pytest.param(GONE | {"searched": True}, (), id="replaced-and-the-hits-are-of-another-picture"),
+        pytest.param(GONE | {"doubtful": True}, (), id="replaced-and-the-create-is-of-another-picture"),
+        pytest.param(GONE | {"searched": True, "uploaded": True}, (CREATE,), id="replaced-and-all-is-paid-of-the-old"),
     ],
 )
 def test_an_item_costs_what_is_not_paid_for_it_yet(standing: dict[str, bool], calls: tuple[Kind, ...]) -> None:
-    assert calls_for(**{"local": False, "uploaded": False, "searched": False, "tasks": True} | standing) == calls
+    tasks = standing.pop("tasks", True)
+    assert calls_for(Paid(**{"local": False, "uploaded": False, "searched": False} | standing), tasks=tasks) == calls
 
 
 def test_an_upload_that_ends_within_the_margin_or_came_from_the_future_is_made_anew() -> None:

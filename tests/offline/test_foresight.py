@@ -9,7 +9,7 @@ import pytest
 from pipeline.journal.sql import changes
 from pipeline.journal.sql.database import Database
 from pipeline.models import PAID, Problem, State
-from pipeline.offline.foresight import Foreseen, foresee
+from pipeline.offline.foresight import Foreseen, Seen, foresee
 from tests.support.fakes import NOW, job
 from tests.support.journal_rows import PASSING, REFUSED, new_database, put
 
@@ -22,7 +22,7 @@ LOST = Problem("create", "no_answer", "lost", "in_doubt", False)
 def foreseen(db: Database, *, unusable: tuple[int, ...] = (), limit: int | None = None, **api: Any) -> Foreseen:
     changes.requeue_failed(db)
     spec = job(Path("/tmp"), api=api)
-    return foresee(db, spec, unusable=unusable, generation=1, now=NOW, limit=limit)
+    return foresee(db, spec, Seen(unusable), generation=1, now=NOW, limit=limit)
 
 
 def calls(found: Foreseen) -> tuple[int, ...]:

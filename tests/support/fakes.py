@@ -265,8 +265,13 @@ async def engine_of(
 ) -> Engine:
     """An engine over these items, none of them in yet; `most` is what the system allows at once."""
     intake = Intake(items, journal, generation=generation, fingerprint=f"print-{generation}")
-    read = (pictures or {}).__getitem__
-    ports = Ports(spec, endpoints_of(spec), vendor, journal, read, now=lambda: vendor.now, most=most)
+    known = pictures or {}
+    read = known.__getitem__
+
+    def digest(source: str) -> str | None:
+        return known[source].sha256 if source in known else None
+
+    ports = Ports(spec, endpoints_of(spec), vendor, journal, read, digest, now=lambda: vendor.now, most=most)
     return Engine(ports, intake, RecordLines(spec, "0" * 64), tally=await journal.begin())
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from pipeline.journal.sql.database import Database
-from pipeline.journal.sql.rows import NO_PICTURE, SETTLED, WAITING, state_in
+from pipeline.journal.sql.rows import CHANGED, NO_PICTURE, SETTLED, WAITING, state_in
 from pipeline.models import EXPIRY_MARGIN_S, HITS_LIFE_S, TASK_LIFE_S, State
 
 _SEARCHED_AT = "json_extract(search, '$.at')"
@@ -81,8 +81,9 @@ def candidates(db: Database, state: State, *, code: str | None, limit: int | Non
     picture, all but the one that is worked on.
     """
     rows = db.do(
-        "SELECT ord, id, segment IS NULL OR json_extract(search, '$.at') <= ?1, local AND (url IS NULL OR "
-        f"url_expires <= ?2) FROM items WHERE state = ?3 AND same_as IS NULL AND source_key <> {NO_PICTURE} "
+        f"SELECT ord, id, {CHANGED} OR segment IS NULL OR json_extract(search, '$.at') <= ?1, local AND ({CHANGED} OR "
+        "url IS NULL OR url_expires <= ?2) FROM items "
+        f"WHERE state = ?3 AND same_as IS NULL AND source_key <> {NO_PICTURE} "
         "AND generation = (SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'generation') "
         "AND (?4 IS NULL OR json_extract(problem, '$.code') = ?4) ORDER BY ord LIMIT ?5",
         (now - HITS_LIFE_S + EXPIRY_MARGIN_S, now + EXPIRY_MARGIN_S, int(state), code, -1 if limit is None else limit),

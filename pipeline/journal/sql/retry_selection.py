@@ -9,14 +9,15 @@ from collections.abc import Sequence
 from pipeline.errors import Code
 from pipeline.journal.sql import changes
 from pipeline.journal.sql.database import Database
-from pipeline.journal.sql.rows import FAILED, RETRYABLE, state_in
+from pipeline.journal.sql.rows import CHANGED, FAILED, RETRYABLE, state_in
 from pipeline.models import WAITING
 
 
-def choose(db: Database, ords: Sequence[int]) -> None:
+def choose(db: Database, ords: Sequence[int]) -> frozenset[int]:
     """Let these items alone be worked on, for as long as this connection lasts.
 
-    Failed and expired ones wait again, and so do those that only shared the outcome of one of them.
+    Failed and expired ones wait again, and so do those that only shared the outcome of one of them. Return those whose
+    paid hits are of a picture that was replaced: they are searched anew, as their pictures are now.
     """
     db.do("CREATE TEMP TABLE chosen (ord INTEGER PRIMARY KEY)")
     for ord_ in ords:
@@ -32,7 +33,9 @@ def choose(db: Database, ords: Sequence[int]) -> None:
             (ord_,),
         )
         changes.requeue(db, ord_)
+    anew = db.do(f"SELECT ord FROM again WHERE {CHANGED}").fetchall()
     db.only_chosen = " AND ord IN (SELECT ord FROM chosen)"
+    return frozenset(int(ord_) for (ord_,) in anew)
 
 
 def restore(db: Database) -> None:

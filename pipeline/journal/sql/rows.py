@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from pipeline import models
+from pipeline.errors import Code
 from pipeline.models import Calls, Hits, Item, Problem, State, Upload, Work
 
 
@@ -24,6 +25,7 @@ FAILED = state_in((State.FAILED,))
 IN_DOUBT = state_in((State.IN_DOUBT,))
 RETRYABLE = state_in(state for state in models.OPEN if state is not State.IN_DOUBT)
 RETRIED_BY_ITSELF = f"({RETRYABLE} AND (NOT {FAILED} OR json_extract(problem, '$.retryable')))"  # by the next run
+CHANGED = f"coalesce(json_extract(problem, '$.code') = '{Code.CHANGED}', 0)"
 
 # Values for `state`.
 WAITS_AGAIN = f"iif(segment IS NULL, {State.PENDING:d}, {State.SEARCHED:d})"  # with its hits where it still has them

@@ -4,7 +4,7 @@ A row's `picture` is the identity of what it shows. Rows of an earlier version h
 """
 
 from pipeline.journal.sql.database import Database
-from pipeline.journal.sql.rows import state_in
+from pipeline.journal.sql.rows import IN_DOUBT, state_in
 from pipeline.models import CONTENT, SETTLED, Item, State
 from pipeline.system.checksum import crc32
 
@@ -99,16 +99,23 @@ def promote(db: Database, generation: int) -> None:
         db.do("UPDATE items SET same_as = ? WHERE same_as = ? AND ord > ?", (promoted, gone, promoted))
 
 
-def part(db: Database, ord_: int, digest: str) -> None:
+def part(db: Database, ord_: int, digest: str) -> bool:
     """Part a twin from its first item: by now its file has the bytes of `digest`, which are not the first's.
 
-    The first is known from now on by the bytes that were sent for it, so that the twin does not find it again.
+    The first is known from now on by the bytes that were sent for it, so that the twin does not find it again. Return
+    False where hits or a create of just these bytes are paid for the first, whose own file was replaced: the twin is
+    not paid for beside it.
     """
     first, source = db.do("SELECT same_as, source FROM items WHERE ord = ?", (ord_,)).fetchone()
     if first is not None:
-        sent, path = db.do("SELECT sha256, source FROM items WHERE ord = ?", (first,)).fetchone()
-        identify(db, first, CONTENT + sent if sent else f"path:{path}")
+        sent, path, paid = db.do(
+            f"SELECT sha256, source, segment IS NOT NULL OR {IN_DOUBT} FROM items WHERE ord = ?", (first,)
+        ).fetchone()
+        if sent == digest and paid:
+            return False
+        identify(db, first, CONTENT + sent if sent and sent != digest else f"path:{path}")
     identity = CONTENT + digest
     identify(db, ord_, identity)
     other = first_with(db, identity, source, local=True, but=ord_)
     db.do("UPDATE items SET same_as = ? WHERE ord = ?", (other, ord_))
+    return True

@@ -1,0 +1,29 @@
+"""Pictures that were replaced since they were sent: noticed before an item is begun, and before a byte is uploaded."""
+
+from collections.abc import AsyncGenerator, AsyncIterator
+
+import anyio
+
+from pipeline.engine.cost import paid_for
+from pipeline.engine.parts import Ports
+from pipeline.errors import Code, ItemRefused
+from pipeline.models import Work
+
+
+async def looked_at(items: AsyncIterator[Work], ports: Ports) -> AsyncGenerator[Work, None]:
+    """Pass items on, each with whether its file changed, where that matters to what it costs."""
+    async for work in items:
+        if work.sha256 is not None and paid_for(work, now=ports.now()).asks_file:
+            now = await anyio.to_thread.run_sync(ports.digest, work.item.source, limiter=ports.reading)
+            work.changed = now not in (None, work.sha256)  # one that cannot be read says so when it is uploaded
+        yield work
+
+
+def refuse_changed(work: Work) -> ItemRefused:
+    """Make the error of an item whose picture was replaced while its hits, or a create of it, are paid."""
+    return ItemRefused(
+        f"{work.item.source} changed since it was searched: what is paid is of the picture it was (SHA-256 "
+        f"{work.sha256}), and that one is not here to be uploaded for a task; nothing was sent",
+        code=Code.CHANGED,
+        sent=False,
+    )
