@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,7 @@ NAMES = [number.name for number in ENDING]
 
 # The child sends the signal to itself, so that the moment is the same on every machine.
 START = "import os, sys\nfrom pipeline.cli import main as cli\n"
-WHEN_LOADED = """
+FINDER = """
 class Finder:
     def find_spec(self, name, path=None, target=None):
         if name == os.environ["MODULE"]:
@@ -29,8 +30,12 @@ class Finder:
             os.kill(os.getpid(), int(os.environ["NUMBER"]))
 
 sys.meta_path.insert(0, Finder())
-cli.main()
 """
+WHEN_LOADED = f"{FINDER}cli.main()"
+ENTRIES = {
+    "python -m": "import runpy\nrunpy.run_module('pipeline', run_name='__main__')",
+    "command": "from pipeline.__main__ import main\nsys.exit(main())",
+}
 WHILE_IT_WAITS = """
 import time
 sleep = time.sleep
@@ -133,6 +138,21 @@ def test_a_command_that_is_still_loading_ends_with_one_line(
 ) -> None:
     ended, said = stopped(WHEN_LOADED, "schema", cwd=tmp_path, number=number, module=module)
     assert (ended, said) == (code, [f"stopped by {signal.Signals(number).name}; run again to go on"])
+
+
+@pytest.mark.parametrize("entry", ENTRIES)
+@pytest.mark.parametrize("module", ["pipeline.cli", "pipeline.cli.main", "pipeline.system.signals"])
+def test_ctrl_c_before_the_command_line_listens_is_one_line_too(tmp_path: Path, entry: str, module: str) -> None:
+    environment = {**os.environ, "NUMBER": str(int(signal.SIGINT)), "MODULE": module}
+    code = f"import os, sys\n{FINDER}{ENTRIES[entry]}"
+    done = completed(python(code, "schema"), cwd=tmp_path, env=environment)
+    assert (done.returncode, done.stdout) == (130, "")
+    assert done.stderr == "stopped by SIGINT; run again to go on\n"
+
+
+def test_installed_commands_begin_where_ctrl_c_is_heard() -> None:
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert set(project["scripts"].values()) == {"pipeline.__main__:main"}
 
 
 COMMANDS = ["run", "retry", "resolve", "repair", "check", "plan", "status", "schema", "demo", "sandbox"]
