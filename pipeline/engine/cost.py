@@ -96,7 +96,8 @@ class Allowance:
 
     def take(self, calls: Sequence[Kind]) -> None:
         """Take these calls."""
-        self.taken.update(calls)
+        for kind in calls:  # `Counter.update` takes five times as long, and there may be a million items
+            self.taken[kind] += 1
 
     def give_back(self, calls: Sequence[Kind]) -> None:
         """Give these calls back."""

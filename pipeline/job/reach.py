@@ -2,8 +2,9 @@
 
 import re
 import unicodedata
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_network
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from pipeline.job.checks import check_url
 from pipeline.models import SANDBOX_HOST
@@ -20,12 +21,18 @@ _FIX = "list a URL that opens from anywhere, or the file itself with `path:`"
 def check_picture_url(value: str) -> str:
     """Return `value` if a vendor may be able to fetch a picture there; raise ValueError with the rule."""
     check_url(value)
-    host = urlsplit(value).hostname or ""
-    if value.lower().startswith(("http://http", "https://http")) and host in ("http", "https"):
-        raise ValueError(f"the URL begins twice with {host}://; write it once")
-    if why := why_unreachable(host):
-        raise ValueError(f"the vendor cannot reach {host!r}, {why}; {_FIX}")
+    if fault := _fault_of_netloc(urlsplit(value).netloc):
+        raise ValueError(fault)
     return value
+
+
+@lru_cache(maxsize=1000)  # a million URLs of a manifest are those of a few hosts
+def _fault_of_netloc(netloc: str) -> str:
+    host = SplitResult("https", netloc, "", "", "").hostname or ""
+    if host in ("http", "https"):
+        return f"the URL begins twice with {host}://; write it once"
+    why = why_unreachable(host)
+    return f"the vendor cannot reach {host!r}, {why}; {_FIX}" if why else ""
 
 
 def why_unreachable(host: str) -> str:

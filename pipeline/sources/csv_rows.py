@@ -34,7 +34,7 @@ def csv_rows(file: Path, entry: ImageEntry) -> Iterator[Row]:
                 )
                 yield Row(lines.number, fault=what)
                 continue
-            if any(cell.strip(_BLANKS) for cell in cells):
+            if "".join(cells).strip(_BLANKS):
                 yield table.row(lines.number, cells)
 
 
@@ -74,28 +74,28 @@ class _Table:
             header.pop()
         self._lines = lines
         self._header = header
-        self._found = _checked_columns(f"{file}:{max(1, lines.number)}:1", header, lines, entry)
-        self._at = {name: index for index, name in enumerate(header)}
-        used = (self._found.id, self._found.url, self._found.path)
-        others = [name for name in header if name and name not in used]
-        self._labels = others if entry.columns.labels is None else self._found.labels
+        found = _checked_columns(f"{file}:{max(1, lines.number)}:1", header, lines, entry)
+        at = {name: index for index, name in enumerate(header)}
+        self._id, self._url, self._path = (at.get(name) for name in (found.id, found.url, found.path))
+        others = [name for name in header if name and name not in (found.id, found.url, found.path)]
+        labels = others if entry.columns.labels is None else found.labels
+        self._labels = [(name, at[name]) for name in labels]
 
     def row(self, line: int, cells: list[str]) -> Row:
         """Read one row from its cells; `line` is where it ends in the file. Empty cells at its end may be left out."""
-        if more := [cell for cell in cells[len(self._header) :] if cell.strip(_BLANKS)]:
-            fault = f"{len(self._header) + len(more)} cells where the header has {len(self._header)}"
+        width = len(self._header)
+        if len(cells) > width and (more := [cell for cell in cells[width:] if cell.strip(_BLANKS)]):
+            fault = f"{width + len(more)} cells where the header has {width}"
             return Row(line, fault=f"{fault}: one too many is {more[0][:60]!r}; put quotes around a cell with a comma")
         if fault := fault_of_text("".join(cells), self._lines.encoding):
             return Row(line, fault=fault)
-        cells = cells + [""] * (len(self._header) - len(cells))
-        cell = {name: cells[index].strip(_BLANKS) for name, index in self._at.items()}
-        found = self._found
+        cells = [cell.strip(_BLANKS) for cell in cells] + [""] * (width - len(cells))
         return Row(
             line,
-            id=cell.get(found.id, ""),
-            url=cell.get(found.url, ""),
-            path=cell.get(found.path, ""),
-            labels={name: cell[name] for name in self._labels if cell[name]},
+            id="" if self._id is None else cells[self._id],
+            url="" if self._url is None else cells[self._url],
+            path="" if self._path is None else cells[self._path],
+            labels={name: cells[index] for name, index in self._labels if cells[index]},
         )
 
 

@@ -24,7 +24,7 @@ def inspect_items(
     """Yield the job's items, each local picture opened on all processors; one that cannot be sent has a problem.
 
     `quick` opens none and tells copies of a file by nothing but their paths. `watch` is told how many pictures were
-    looked at. `hashed` names them as `read_items` says. Raises SpecError as `read_items` does.
+    looked at to the end. `hashed` names them as `read_items` says. Raises SpecError as `read_items` does.
     """
     if quick:
         yield from read_items(spec, contents=False, hashed=hashed)
@@ -33,19 +33,24 @@ def inspect_items(
     with looking() as looks, ThreadPoolExecutor(workers) as pool:
         ahead: deque[tuple[Item, _Look | None]] = deque()
         seen = 0
+
+        def judged() -> Item:
+            nonlocal seen
+            item, look = ahead.popleft()
+            fault = look.fault() if look is not None else ""
+            if look is not None:
+                seen += 1
+                if watch is not None:
+                    watch(seen)
+            return _with_fault(item, fault) if fault else item
+
         for item in read_items(spec, hashed=hashed):
-            ahead.append((item, _Look(spec.root_path, item.source, looks, pool) if _is_picture(item) else None))
-            seen += _is_picture(item)
-            if watch is not None and _is_picture(item):
-                watch(seen)
+            is_picture = item.local and item.problem is None
+            ahead.append((item, _Look(spec.root_path, item.source, looks, pool) if is_picture else None))
             if len(ahead) > workers * _AHEAD:
-                yield _judged(*ahead.popleft())
+                yield judged()
         while ahead:
-            yield _judged(*ahead.popleft())
-
-
-def _is_picture(item: Item) -> bool:
-    return item.local and item.problem is None
+            yield judged()
 
 
 class _Look:
@@ -85,9 +90,6 @@ def _fault_of(root: Path, source: str) -> str:
     return ""
 
 
-def _judged(item: Item, look: _Look | None) -> Item:
-    fault = look.fault() if look is not None else ""
-    if not fault:
-        return item
+def _with_fault(item: Item, fault: str) -> Item:
     message = f"{item.origin}: {item.source}: {fault}"
     return replace(item, problem=Problem("read", Code.PICTURE, message, "fail", True))

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from pipeline.errors import Code, SpecError
@@ -52,9 +51,8 @@ def _listed(spec: JobSpec, ids: Ids) -> Iterator[Item]:
 def _identified(spec: JobSpec, item: Item, looks: Looks | None) -> Item:
     if item.problem is not None:
         return item
-    if item.local:
-        return replace(item, picture=identity_of_file(spec.root_path, item.source, looks))
-    return replace(item, picture=identity_of_url(item.source))
+    picture = identity_of_file(spec.root_path, item.source, looks) if item.local else identity_of_url(item.source)
+    return Item(item.id, item.source, item.local, item.origin, item.labels, picture=picture)
 
 
 def may_upload(spec: JobSpec) -> bool:

@@ -1,6 +1,7 @@
 """The lines of a text file, one in memory at a time, whatever it was written with."""
 
 import contextlib
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
@@ -11,6 +12,7 @@ from pipeline.sources.encodings import encoding_of, error_handler, refuse_other_
 MAX_LINE = 1 << 20  # characters
 _HEAD = 512  # bytes that are looked at before anything is read
 _BOM = "\ufeff"
+_NO_TEXT = re.compile("[\ud800-\udfff]")  # what stands for a byte that is no text of the encoding
 _END = "\x1a\0"  # what old programs, and disks that lost power, leave behind the last line
 
 
@@ -65,6 +67,6 @@ def open_lines(file: Path, entry: ImageEntry) -> Iterator[Lines]:
 
 def fault_of_text(text: str, encoding: str) -> str:
     """Say that some bytes were no text of the file's encoding; "" when all were."""
-    if any("\ud800" <= char <= "\udfff" for char in text):
+    if not text.isascii() and _NO_TEXT.search(text):
         return f"not {encoding} text; save the file as UTF-8 or set `encoding:` (for example gb18030)"
     return ""

@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Callable, Iterator
-from urllib.parse import urlsplit
+from functools import lru_cache
+from urllib.parse import SplitResult, urlsplit
 
 from pipeline.models import SANDBOX_HOST
 from pipeline.system.wording import count
@@ -17,6 +18,7 @@ _SHARES = {
     "weiyun.com": "Weiyun", "123pan.com": "123pan", "pan.xunlei.com": "Xunlei pan",
     "disk.yandex.ru": "Yandex Disk", "disk.yandex.com": "Yandex Disk", "yadi.sk": "Yandex Disk",
 }  # fmt: skip
+_PICTURES = (".jpg", ".jpeg", ".png")
 _DIRECT = re.compile(r"[?&](raw|dl|download)=1\b|/uc\?.*\bid=")  # ways in which these services give the file itself
 _OTHER_ENDINGS = re.compile(r"\.(webp|avif|svgz?|pdf|html?|php|heic|heif|gif|bmp|tiff?)$", re.IGNORECASE)
 _SECOND = re.compile(r"(?:[,;|\s]\s*|\.(?:jpe?g|png))https?:[/\\]{2}", re.IGNORECASE)
@@ -43,21 +45,31 @@ class UrlRemarks:
 
 
 def _kinds_of(url: str, *, sandboxed: bool) -> Iterator[str]:
-    for matches, text in _SLIPS:
-        if matches(url):
-            yield text
+    if "&amp;" in url or "\\" in url or "http" in url[1:].lower():
+        yield from (text for matches, text in _SLIPS if matches(url))
     try:
         parts = urlsplit(url)
-        host = (parts.hostname or "").rstrip(".")
+        host = _host_of(parts.netloc)
     except ValueError:
         return
     if host == SANDBOX_HOST and not sandboxed:
         yield "is the sandbox's own, and no other vendor knows it; list the URL of a picture of yours"
-    service = next((name for end, name in _SHARES.items() if host == end or host.endswith(f".{end}")), None)
-    if service is not None and not _DIRECT.search(url):
+    service = _service_of(host)
+    if service and not _DIRECT.search(url):
         yield f"is a page of {service}, and no picture: the vendor opens no page; list where the file itself is"
-    if ending := _OTHER_ENDINGS.search(parts.path):
+    if not parts.path.endswith(_PICTURES) and (ending := _OTHER_ENDINGS.search(parts.path)):
         yield f"ends in .{ending[1].lower()}: the vendor takes JPG and PNG alone; list the picture as one of them"
+
+
+@lru_cache(maxsize=1000)  # a million URLs of a manifest are those of a few hosts
+def _host_of(netloc: str) -> str:
+    return (SplitResult("https", netloc, "", "", "").hostname or "").rstrip(".")
+
+
+@lru_cache(maxsize=1000)
+def _service_of(host: str) -> str:
+    """Name the service that shows pages of files at a host; "" for any other host."""
+    return next((name for end, name in _SHARES.items() if host == end or host.endswith(f".{end}")), "")
 
 
 _SLIPS: tuple[tuple[Callable[[str], object], str], ...] = (

@@ -8,6 +8,8 @@ _PIECE = 4096
 def crc32(data: bytes, value: int = 0) -> int:
     """Return the CRC-32 of `data`; after bytes whose CRC-32 is `value`, that of all of them."""
     # zlib-ng releases the interpreter's lock for more than 5 KB, and getting it back takes far longer than the CRC.
+    if len(data) <= _PIECE:
+        return zlib_ng.crc32(data, value)
     view = memoryview(data)
     for at in range(0, len(view), _PIECE):
         value = zlib_ng.crc32(view[at : at + _PIECE], value)

@@ -1,6 +1,7 @@
 """Sources looked at before a run: every fault at once, every row, and whether anything changed since."""
 
 import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -65,6 +66,33 @@ def test_check_opens_every_local_picture_unless_it_is_to_be_quick(job: Job, tmp_
         assert fault.startswith("images[0]: a.jpg: the picture is a web page")
     assert seen == [1, 2, 1, 2]
     assert find_faulty_items(spec, most=9, quick=True) == []
+
+
+def test_progress_counts_the_pictures_that_were_looked_at_not_those_handed_out(
+    job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in "abc":
+        (tmp_path / f"{name}.jpg").write_bytes(name.encode())
+    begun, go_on = threading.Semaphore(0), threading.Event()
+
+    def slow(root: Path, source: str) -> None:
+        begun.release()
+        assert go_on.wait(30)
+
+    monkeypatch.setattr(inspection, "read_picture", slow)
+    monkeypatch.setattr(os, "cpu_count", lambda: 3)
+    told: list[int] = []
+    spec = job("{path: '*.jpg'}")
+    check = threading.Thread(target=find_faulty_items, args=(spec,), kwargs={"most": 9, "watch": told.append})
+    check.start()
+    try:
+        for _ in range(3):
+            assert begun.acquire(timeout=30)
+        assert told == []
+    finally:
+        go_on.set()
+        check.join()
+    assert told == [1, 2, 3]
 
 
 def test_second_check_decodes_no_picture_that_is_as_it_was(

@@ -1,6 +1,7 @@
 """Admission of items: each id once, and of several items with one picture only the first is worked on."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from pipeline.errors import Code
@@ -164,10 +165,13 @@ def _insert(db: Database, item: Item, generation: int, *, forgotten: bool) -> bo
         message = "the journal was damaged and repaired: nobody knows whether a task was created for this item"
         problem = Problem("create", Code.REPAIRED, message, "in_doubt", False)
         values |= {"state": int(State.IN_DOUBT), "problem": packed(problem)}
-    names = ", ".join(values)
-    marks = ", ".join("?" * len(values))
-    db.do(f"INSERT INTO items ({names}) VALUES ({marks})", tuple(values.values()))
+    db.do(_insertion(tuple(values)), tuple(values.values()))
     return doubtful
+
+
+@lru_cache(maxsize=2)  # for each of a million items the same two
+def _insertion(columns: tuple[str, ...]) -> str:
+    return f"INSERT INTO items ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"
 
 
 def _replace(db: Database, ord_: int, item: Item, generation: int) -> None:

@@ -25,7 +25,7 @@ def source_key(text: str) -> int:
 
 def storable(text: str) -> str:
     """Make text that SQLite takes: a file name with bytes that are no UTF-8 is shown with question marks."""
-    return text.encode("utf-8", "replace").decode()
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
 def identity_of(item: Item) -> str:
