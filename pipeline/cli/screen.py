@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -18,11 +18,13 @@ from pipeline.cli.errors import explain, flushed, printable, say
 from pipeline.cli.streams import hurried
 from pipeline.models import OPEN, SETTLED, Kind, State
 from pipeline.results.summary import RunSummary, to_json
+from pipeline.run.changed import Changed
 from pipeline.run.options import RunOptions
 from pipeline.run.progress import Flow, Progress
-from pipeline.system.wording import duration
+from pipeline.system.wording import count, duration
 
 PLAIN_EVERY_S = 10.0
+_CHANGED = 10  # pictures that changed since they were searched
 _PREPARING = "preparing the sandbox's gallery, once"
 
 
@@ -215,6 +217,12 @@ def _show_table(summary: RunSummary) -> None:
     _stdout().print(ending, soft_wrap=True)
     folder = summary.results.rpartition("/")[0]
     show_lines([f"results: {summary.results}", f"look at: {folder}/report.html"])
+
+
+def show_changed(changed: Sequence[Changed]) -> None:
+    """Print which pictures changed since they were searched, the first ones."""
+    more = f"and {count(len(changed) - _CHANGED, 'more picture')} changed; --json names all of them"
+    show_lines([*(one.said for one in changed[:_CHANGED]), *([more] if len(changed) > _CHANGED else [])])
 
 
 def show_json(value: Any) -> None:

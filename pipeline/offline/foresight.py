@@ -42,6 +42,7 @@ class Seen:
 
     unusable: Collection[int] = ()
     changed: Collection[int] = ()
+    parted: Collection[int] = ()  # twins that show another picture than their first item: they are worked on last
 
 
 def foresee(db: Database, spec: JobSpec, seen: Seen, *, generation: int, now: float, limit: int | None) -> Foreseen:
@@ -51,7 +52,7 @@ def foresee(db: Database, spec: JobSpec, seen: Seen, *, generation: int, now: fl
     left = {kind: None if cap is None else cap - spent[kind] for kind, cap in budgets.items()}
     allowance = Allowance(left.__getitem__)
     found = Foreseen(allowance.taken)
-    turns = _turns(db, spec, seen.changed, generation=generation, now=now)
+    turns = _turns(db, spec, seen, generation=generation, now=now)
     for begun, turn in enumerate(turns):
         if begun == limit:
             break
@@ -64,18 +65,24 @@ def foresee(db: Database, spec: JobSpec, seen: Seen, *, generation: int, now: fl
     return found
 
 
-def _turns(db: Database, spec: JobSpec, changed: Collection[int], *, generation: int, now: float) -> Iterator[_Turn]:
+def _turns(db: Database, spec: JobSpec, seen: Seen, *, generation: int, now: float) -> Iterator[_Turn]:
     tasks = spec.task.enabled
+    last = []
     for one in to_work_on(db, generation=generation, now=now):
-        yield _Turn(one.ord, calls_for(_paid(one, changed, now=now), tasks=tasks))
+        turn = _Turn(one.ord, calls_for(_paid(one, seen.changed, now=now), tasks=tasks))
+        if one.ord in seen.parted:
+            last.append(turn)
+        else:
+            yield turn
     after = 0
     while batch := doubts.repeatable(db, after=after, generation=generation, most=spec.api.duplicates):
         after = batch[-1].work.ord
         for work, note, _ in batch:
             upload = None if work.upload is None else work.upload.expires_at
             one = Standing(work.ord, work.item.local, upload, None if note is None else note.at)
-            paid = _paid(one, changed, now=now)._replace(doubtful=True)
+            paid = _paid(one, seen.changed, now=now)._replace(doubtful=True)
             yield _Turn(work.ord, calls_for(paid, tasks=tasks))
+    yield from last
 
 
 def _paid(one: Standing, changed: Collection[int], *, now: float) -> Paid:

@@ -7,13 +7,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.errors import SpecError
+from pipeline.errors import JournalError, SpecError
 from pipeline.job.load import load_job
 from pipeline.job.schema import JobSpec
 from pipeline.journal.emergency import left_over
-from pipeline.journal.storage import JOURNAL, RESULTS, Disk, open_disk
+from pipeline.journal.storage import JOURNAL, RESULTS, Disk, open_disk, reading_only
 from pipeline.results.record import RecordLines
 from pipeline.run.directory import SPEC, known_runs, lock
+from pipeline.run.load import known_home
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,9 @@ def find_run(folder: Path) -> Place:
     if not (folder / SPEC).is_file():
         raise SpecError(f"{folder}: no {SPEC} here, which says what was run; run the job once more, then try again")
     spec = load_job(folder / SPEC, as_run=True)
+    with contextlib.suppress(JournalError), reading_only(folder) as db:  # a damaged journal is about to be repaired
+        home = known_home(db)
+        spec = spec if home is None else spec.with_folder(home)  # its pictures lie there
     digest = hashlib.sha256((folder / SPEC).read_bytes()).hexdigest()
     return Place(folder, spec, RecordLines(spec, digest))
 

@@ -17,13 +17,16 @@ from pipeline.journal.sql.items import count_listed, in_view
 from pipeline.journal.sql.naming import names_by_hash
 from pipeline.models import OPEN, PAID, SETTLED, Kind, State
 from pipeline.offline.foresight import Seen, foresee
+from pipeline.offline.parting import part_changed
 from pipeline.offline.taking_in import take_in
+from pipeline.run.changed import Changed, find_changed, tell
 from pipeline.run.directory import is_locked, known_runs, run_folder
 from pipeline.run.load import load_spec
 from pipeline.sources.check import check_sources
 from pipeline.sources.foreign import refuse_foreign
 from pipeline.sources.ids import make_id
 from pipeline.sources.inspection import Watch, inspect_items
+from pipeline.sources.looks import looking
 from pipeline.sources.remarks import remarks_on
 
 
@@ -50,6 +53,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float  # that these calls take at the QPS
     binds: str  # the limit that they wait for; empty when there are none
     not_looked_at: list[str]  # what the search leaves out of sight, one phrase each
+    changed: list[Changed]  # items whose pictures changed since they were searched
     warnings: list[str]  # what the job says that is probably not meant, one sentence each
     refused: list[str]  # why `run` would not go on in the run directory, a line each; mostly empty
 
@@ -110,7 +114,8 @@ def make_plan(
         listing, reading, refused = take_in(db, spec, items, accept_changes=accept_changes)
         unusable = listing.unusable(db)
         listed = count_listed(db, generation=reading.generation)
-        work = foresee(db, spec, Seen(unusable), generation=reading.generation, now=now, limit=limit)
+        seen, changed = _look(db, spec, unusable, generation=reading.generation, now=now, quick=quick)
+        work = foresee(db, spec, seen, generation=reading.generation, now=now, limit=limit)
         seconds, binds = _time(spec, work.calls)
         return Plan(
             job=spec.name,
@@ -127,9 +132,27 @@ def make_plan(
             seconds=seconds,
             binds=binds,
             not_looked_at=not_looked_at(spec),
+            changed=changed,
             warnings=[*warnings(spec), *remarks_on(spec)],
             refused=refused,
         )
+
+
+def _look(
+    db: Database, spec: JobSpec, unusable: set[int], *, generation: int, now: float, quick: bool
+) -> tuple[Seen, list[Changed]]:
+    """Look which pictures are not what was sent for their items, or for the items they share a picture with."""
+    if quick:
+        return Seen(unusable), []
+    with looking() as looks:
+
+        def digest(source: str) -> str | None:
+            return looks.digest(spec.root_path, source)
+
+        found = list(find_changed(db, digest))
+        told = [said for sent, digest_ in found if (said := tell(db, sent, digest_, now=now)) is not None]
+        parted = part_changed(db, digest, generation=generation, unusable=unusable)
+    return Seen(unusable, {sent.ord for sent, _ in found}, parted), told
 
 
 def _already(db: Database) -> dict[str, int]:

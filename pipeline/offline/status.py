@@ -12,6 +12,7 @@ import msgspec
 from pipeline.errors import JournalError, SpecError
 from pipeline.job.api import ApiSpec
 from pipeline.job.load import load_job
+from pipeline.job.schema import JobSpec
 from pipeline.journal.emergency import known_not_executed
 from pipeline.journal.sql.calls import counted
 from pipeline.journal.sql.database import Database
@@ -26,7 +27,9 @@ from pipeline.results.advice import about_not_started, todo_for
 from pipeline.results.page.marks import marks, read_marks
 from pipeline.results.page.view import COUNTED
 from pipeline.results.summary import FINISHED, INTERRUPTED, RUNNING, item_counts
+from pipeline.run.changed import Changed, changed_pictures
 from pipeline.run.directory import REPORT, SPEC, SUMMARY, is_locked
+from pipeline.run.load import known_home
 from pipeline.system.clock import iso
 from pipeline.system.wording import count
 
@@ -46,6 +49,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     open_items: list[str]  # the first ones, a sentence each: what is wrong and what to do
     open_not_shown: int  # open items beyond those
     not_started: str  # what to do about items that were not started; empty when there are none, or a run is under way
+    changed: list[Changed]  # items whose pictures changed since they were searched
     page: str  # a sentence where report.html is older than the results; empty where it is not
 
 
@@ -62,7 +66,8 @@ def read_status(folder: Path) -> Status:
             unfinished -= never_left
         known[State.IN_DOUBT] += unfinished
         items = item_counts(known, removed=removed)
-        api = _api(folder)
+        spec = _spec(folder, db)
+        api = ApiSpec() if spec is None else spec.api
         ends = expiries(db, now=time.time())
         repeated = repeated_by_itself(db, most=api.duplicates)
         open_ = open_items(db, after=0, limit=SHOWN, repeated=repeated)
@@ -78,6 +83,7 @@ def read_status(folder: Path) -> Status:
             open_items=[_item(folder, work, state, problem, api) for work, state, problem in open_],
             not_started=_not_started(folder, api) if items["not_started"] and not running else "",
             open_not_shown=sum(known.get(state, 0) for state in OPEN) - len(open_),
+            changed=[] if spec is None else changed_pictures(db, spec.root_path, now=time.time()),
             page=_page(folder, db, counts, running=running),
         )
 
@@ -126,12 +132,14 @@ def _item(folder: Path, work: Work, state: State, problem: Problem, api: ApiSpec
     return f"{word}: {work.item.id} ({work.item.source}): {problem.message}{asked}. To do: {todo}"
 
 
-def _api(folder: Path) -> ApiSpec:
-    """Read how the vendor is called by the job as it was run; the defaults where nobody can read that."""
+def _spec(folder: Path, db: Database) -> JobSpec | None:
+    """Read the job as it was run; None where nobody can read that."""
     try:
-        return load_job(folder / SPEC, as_run=True).api
+        spec = load_job(folder / SPEC, as_run=True)
     except (SpecError, OSError):
-        return ApiSpec()
+        return None
+    home = known_home(db)
+    return spec if home is None else spec.with_folder(home)
 
 
 def _not_started(folder: Path, api: ApiSpec) -> str:

@@ -3,6 +3,7 @@
 `status`, open.jsonl, the page and the last line of a run all ask here, so that none of them contradicts another.
 """
 
+import json
 import shlex
 from collections.abc import Callable
 from pathlib import Path
@@ -75,6 +76,21 @@ def _about_failure(
         "check the job's settings, for `pipeline run` leaves it as it is; to pay for it once more: "
         f"`{retry}`; if it is refused again, ask the vendor"
     )
+
+
+def about_changed(id_: str, source: str, *, refused: bool, other: str, free: str) -> str:
+    """Say that an item's picture was replaced after its search, and what to do.
+
+    With `refused` no task is made of what is paid for it. `other` is an item that shows the picture as it is now, ""
+    where there is none; `free` is an id that none has.
+    """
+    kept = f"{source} changed since it was searched: item {id_!r} keeps what was found for the picture it was"
+    if refused:
+        kept += ", which becomes no task unless that one is put back"
+    if other:
+        return f"{kept}; the picture it is now is that of item {other!r}"
+    entry = f"- {{id: {json.dumps(free, ensure_ascii=False)}, path: {json.dumps(source, ensure_ascii=False)}}}"
+    return f"{kept}; to search the one it is now, add `{entry}` to `images:` in the job file, then {RUN}"
 
 
 def about_not_started(ended_by: str, *, daily: bool) -> str:

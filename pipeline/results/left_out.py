@@ -1,17 +1,20 @@
 """The things that a run did not look at, as its records say it: what was asked for each item and what came of it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from pipeline.endpoints.patsnap.endpoints import left_out_by
 from pipeline.endpoints.patsnap.similar_designs import beyond_limit
 from pipeline.results.survey import Survey
-from pipeline.system.wording import count
+from pipeline.system.wording import count, listed
 
 
-def left_out(settled: Survey, open_: Survey, items: Mapping[str, int]) -> list[str]:
-    """List what was left out of sight, one phrase each; a phrase that is not true of all items says of how many."""
+def left_out(settled: Survey, open_: Survey, items: Mapping[str, int], *, changed: Sequence[str] = ()) -> list[str]:
+    """List what was left out of sight, one phrase each; a phrase that is not true of all items says of how many.
+
+    `changed` names pictures that were replaced after their search.
+    """
     total = 0
     phrases: dict[str, int] = {}
     truncated: dict[str, int] = {}
@@ -25,6 +28,9 @@ def left_out(settled: Survey, open_: Survey, items: Mapping[str, int]) -> list[s
                 truncated[phrase] = truncated.get(phrase, 0) + asked.truncated
     said = [phrase if number == total else f"{phrase} ({_of(number, total)})" for phrase, number in phrases.items()]
     said += [f"{phrase} ({_of(more, total)} {_have(more)} more)" for phrase, more in truncated.items()]
+    if changed:
+        words = ("picture that changed since it was searched", "pictures that changed since they were searched")
+        said.append(f"{count(len(changed), *words)}: {listed(changed)} (`pipeline status` says what to do)")
     return [*said, *_of_items(settled, open_, items)]
 
 

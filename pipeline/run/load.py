@@ -11,6 +11,7 @@ from pipeline.job.environment import Environment, read_environment
 from pipeline.job.load import load_job
 from pipeline.job.outlook import warnings
 from pipeline.job.schema import JobSpec
+from pipeline.journal.sql.database import Database
 from pipeline.journal.storage import reading_only
 from pipeline.run.directory import JOB_FOLDER, SPEC
 from pipeline.system.masking import hide
@@ -70,6 +71,12 @@ def load_again(folder: Path, *, overrides: Sequence[str] = (), environment: Mapp
     found = Environment() if rehearsal else _environment(home / SPEC, environment)
     spec = load_job(folder / SPEC, overrides=overrides, environment=found, as_run=True)
     return _job(spec.with_folder(home), found)
+
+
+def known_home(db: Database) -> Path | None:
+    """Return where the job file of a run lay, if that is known and still there."""
+    known = db.meta(JOB_FOLDER)
+    return Path(known) if known is not None and Path(known).is_dir() else None
 
 
 def _job_folder(folder: Path) -> Path:

@@ -4,6 +4,7 @@ All three are made from one state of the journal, so that they agree; each takes
 """
 
 import logging
+import time
 from pathlib import Path
 
 import msgspec
@@ -21,6 +22,7 @@ from pipeline.results.reading import OPEN
 from pipeline.results.record import RecordLines
 from pipeline.results.summary import RunSummary, to_json
 from pipeline.results.survey import Survey, survey
+from pipeline.run.changed import changed_pictures
 from pipeline.run.directory import REPORT, SUMMARY
 from pipeline.run.embedded_sandbox import hit_picture as pictures_of_hits
 from pipeline.sources.pictures import read_picture
@@ -40,7 +42,9 @@ def write_outputs(
     last = line_index.last(db)
     settled = survey(folder / RESULTS, most=last.seq + 1 if last is not None else 0)  # what the journal knows
     open_ = survey(folder / OPEN)
-    summary = msgspec.structs.replace(summary, not_looked_at=left_out(settled, open_, summary.items))
+    found = changed_pictures(db, records.spec.root_path, now=time.time())
+    changed = [one.source for one in found if not one.now_item]
+    summary = msgspec.structs.replace(summary, not_looked_at=left_out(settled, open_, summary.items, changed=changed))
     write_whole(folder / SUMMARY, to_json(summary))
     try:
         _write_page(records.spec, folder, summary, open_, settled)

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from pipeline.cli.looking import counting_pictures
-from pipeline.cli.screen import show_json, show_lines, show_rows
+from pipeline.cli.screen import show_changed, show_json, show_lines, show_rows
 from pipeline.offline.plan import Plan, plan_job
 from pipeline.system.wording import duration
 
@@ -35,4 +35,5 @@ def _show_plan(plan: Plan) -> None:
         rows.append(("items that the budget leaves out", f"{plan.left_out:,} ({plan.budget})"))
     show_rows([*rows, ("run directory", plan.run)])
     show_lines(f"`run` would refuse this: {line}" if n == 0 else line for n, line in enumerate(plan.refused))
+    show_changed(plan.changed)
     show_lines([*plan.warnings, *(f"Not looked at: {what}" for what in plan.not_looked_at)])

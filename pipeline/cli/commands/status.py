@@ -3,7 +3,7 @@
 from datetime import datetime
 from pathlib import Path
 
-from pipeline.cli.screen import show_json, show_lines, show_rows
+from pipeline.cli.screen import show_changed, show_json, show_lines, show_rows
 from pipeline.errors import SpecError
 from pipeline.offline.status import Status, read_status, verify_run
 from pipeline.results.reading import OPEN
@@ -44,6 +44,7 @@ def _show_status(status: Status) -> None:
     show_rows([*rows, ("now", status.now), *([("page", status.page)] if status.page else [])])
     if status.not_started:
         show_lines([f"not started: {status.items['not_started']:,}. To do: {status.not_started}"])
+    show_changed(status.changed)
     show_lines(status.open_items)
     if status.open_not_shown:
         show_lines([f"and {status.open_not_shown:,} more; a run that ends lists all of them in {OPEN}"])

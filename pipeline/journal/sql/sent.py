@@ -1,0 +1,64 @@
+"""Pictures as they were sent: what was uploaded for each listed item with a picture of this machine, by its digest."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from pipeline.journal.sql.database import Database
+from pipeline.journal.sql.items import LISTED
+from pipeline.journal.sql.rows import CHANGED, SETTLED, WAITING
+from pipeline.journal.sql.twins import source_key
+from pipeline.models import CONTENT, State
+
+
+class Sent(NamedTuple):
+    """A listed item for which a picture was sent, its own or that of the item whose twin it is."""
+
+    ord: int
+    id: str
+    source: str
+    sha256: str  # of what was sent
+    state: State
+    paid: bool  # its hits are here
+    upload_expires: float  # of its uploaded picture; 0 without one
+    told: bool  # it is open because the picture changed
+
+
+def sent_pictures(db: Database) -> Iterator[Sent]:
+    """Yield the listed items for which a local picture was sent, in the job's order."""
+    rows = db.do(
+        "SELECT ord, id, source, coalesce(sha256, (SELECT first.sha256 FROM items AS first WHERE first.ord = "
+        "items.same_as)) AS sent, state, segment IS NOT NULL, coalesce(url_expires, 0), problem IS NOT NULL AND "
+        f"{CHANGED} FROM items WHERE local AND sent IS NOT NULL AND {LISTED} ORDER BY ord"
+    )
+    while (row := rows.fetchone()) is not None:
+        ord_, id_, source, sha256, state, paid, expires, told = row
+        yield Sent(ord_, id_, source, sha256, State(state), bool(paid), float(expires), bool(told))
+
+
+class First(NamedTuple):
+    """The item whose picture its twins share, as far as it says what they will be compared with."""
+
+    source: str
+    local: bool
+    sha256: str | None  # of what was sent
+    is_paid: bool  # it is settled, or its hits are here
+    is_waiting: bool
+
+
+def first_item(db: Database, ord_: int) -> First:
+    """Read the item whose picture others share."""
+    source, local, sha256, paid, waiting = db.do(
+        f"SELECT source, local, sha256, {SETTLED} OR segment IS NOT NULL, {WAITING} FROM items WHERE ord = ?", (ord_,)
+    ).fetchone()
+    return First(source, bool(local), sha256, bool(paid), bool(waiting))
+
+
+def shown_by(db: Database, sha256: str, *, but: int) -> str | None:
+    """Find another listed item that shows the picture with these bytes; return its id, None when there is none."""
+    identity = CONTENT + sha256
+    row = db.do(
+        "SELECT id FROM items WHERE source_key = ? AND same_as IS NULL AND picture = ? AND coalesce(sha256, ?) = ? "
+        f"AND ord <> ? AND {LISTED} ORDER BY ord LIMIT 1",
+        (source_key(identity), identity, sha256, sha256, but),
+    ).fetchone()
+    return None if row is None else str(row[0])
