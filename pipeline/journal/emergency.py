@@ -30,6 +30,7 @@ BALLAST_BYTES = 16 << 20
 SPARE_BYTES = 64 << 20
 ITEM_BYTES = 4 << 10
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_LEAST_BYTES = 1 << 20  # with less, no journal can be begun
 _BLOCK = b"\xa5" * (1 << 20)
 
 _log = logging.getLogger(__name__)
@@ -42,8 +43,7 @@ def require_room(folder: Path, items: int) -> None:
     """
     if not items:
         return
-    disk = os.statvfs(folder)
-    free = disk.f_bavail * disk.f_frsize + _size(folder / BALLAST)
+    free = _free(folder) + _size(folder / BALLAST)
     needed = SPARE_BYTES + items * ITEM_BYTES
     if free < needed:
         raise JournalError(
@@ -82,8 +82,7 @@ def disk_error(exc: BaseException) -> JournalError:
             "the journal cannot be written: this machine has no memory left; end other programs or lower "
             "api.max_in_flight, then run again"
         )
-    code = getattr(exc, "sqlite_errorcode", None)
-    if (isinstance(exc, OSError) and exc.errno in _FULL) or code == sqlite3.SQLITE_FULL:
+    if _is_full(exc):
         why = exc.strerror if isinstance(exc, OSError) else str(exc)
         return JournalError(
             f"the journal cannot be written: the disk is full ({why}); free 80 MB or more, then run again"
@@ -92,6 +91,31 @@ def disk_error(exc: BaseException) -> JournalError:
     if is_damage(exc):
         return JournalError(f"the journal is damaged: {why}; run `pipeline repair` on this run directory")
     return JournalError(f"the journal cannot be written: {why}; look after the disk, then run again")
+
+
+def cannot_open(folder: Path, exc: OSError | sqlite3.Error) -> JournalError:
+    """Say in one clear line why a run directory cannot be opened, before anything was sent, and what to do."""
+    # SQLite calls it an error of input or output where the disk has no room for the file by which processes share.
+    of_disk = getattr(exc, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN)
+    if _is_full(exc) or (of_disk and _free(folder) < _LEAST_BYTES):
+        return JournalError(
+            f"{folder}: no space left on the device ({_mb(_free(folder))} free): free 80 MB or more, or set output.dir "
+            "to another disk, then run again; nothing was sent"
+        )
+    if isinstance(exc, OSError):
+        return JournalError(f"{folder}: cannot be written: {exc.strerror or exc}; check the disk and the permissions")
+    hint = f"; run `pipeline repair {folder}`" if is_damage(exc) else ""
+    return JournalError(f"{folder / 'journal.sqlite'}: the journal cannot be read: {exc}{hint}")
+
+
+def _is_full(exc: BaseException) -> bool:
+    full = isinstance(exc, OSError) and exc.errno in _FULL
+    return full or getattr(exc, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
+
+
+def _free(folder: Path) -> int:
+    disk = os.statvfs(folder)
+    return disk.f_bavail * disk.f_frsize
 
 
 def is_damage(exc: BaseException) -> bool:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from pipeline.errors import JournalError
+from pipeline.journal.begun import has_begun
 from pipeline.journal.emergency import left_over
 from pipeline.journal.identity import of_journal, refuse_other
 from pipeline.journal.kept_lines import kept_in
@@ -18,7 +19,7 @@ from pipeline.journal.results_file import ResultsFile
 from pipeline.journal.sql import schema
 from pipeline.journal.sql.database import Database
 from pipeline.journal.sql.rows import Line
-from pipeline.journal.storage import RESULTS, has_begun, reading_only
+from pipeline.journal.storage import RESULTS, reading_only
 from pipeline.journal.tail_check import CHECK, read_check
 from pipeline.models import RecordLine
 

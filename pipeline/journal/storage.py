@@ -3,14 +3,17 @@
 import contextlib
 import functools
 import logging
+import shutil
 import sqlite3
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import JournalError
-from pipeline.journal.emergency import Emergency, is_damage, left_over, retire
-from pipeline.journal.evidence import doubts_in, refuse_unknown_doubts
+from pipeline.journal import begun
+from pipeline.journal.emergency import Emergency, cannot_open, left_over, retire
+from pipeline.journal.evidence import refuse_unknown_doubts
 from pipeline.journal.hold import Hold
 from pipeline.journal.identity import NOTE, Identity, of_journal, of_note, refuse_other
 from pipeline.journal.kept_lines import kept_in, kept_lines
@@ -21,12 +24,11 @@ from pipeline.journal.sql import items, line_index, schema
 from pipeline.journal.sql.database import Connection, Database, configure
 from pipeline.journal.sql.rows import Line
 from pipeline.journal.tail_check import CHECK, read_check
-from pipeline.journal.verify import refuse_changed_lines
+from pipeline.journal.verify import WHOLE, faults_of_pages, refuse_changed_lines
 from pipeline.system.files import sync_names
 from pipeline.system.mounts import mount_table, network_file_system
 
-JOURNAL, RESULTS, SPOOL = "journal.sqlite", "results.jsonl", "spool"
-REPAIRING = ".repairing"  # there while a repair is under way, and after one that was cut short
+JOURNAL, RESULTS, SPOOL = begun.JOURNAL, begun.RESULTS, begun.SPOOL
 CLEAN = "clean"  # in the journal: "0" while a run is under way, and after one that died
 
 _log = logging.getLogger(__name__)
@@ -92,7 +94,7 @@ def open_disk(
     Raises JournalError when they cannot be opened, or are not what was written.
     """
     try:
-        refuse_lost_journal(folder)
+        begun.refuse_lost_journal(folder)
         with contextlib.ExitStack() as opened:
             mode = _journal_mode(folder, mounts)
             hold = opened.enter_context(contextlib.closing(Hold(folder, folder / JOURNAL, locks=mode == "WAL")))
@@ -119,11 +121,8 @@ def open_disk(
             disk = Disk(db, spool, results, recovered, emergency, hold, identity)
             opened.pop_all()
         return disk
-    except sqlite3.Error as exc:
-        hint = f"; run `pipeline repair {folder}`" if is_damage(exc) else ""
-        raise JournalError(f"{folder / JOURNAL}: the journal cannot be read: {exc}{hint}") from exc
-    except OSError as exc:
-        raise JournalError(f"{folder}: cannot be written: {exc.strerror}; check the disk and the permissions") from exc
+    except (OSError, sqlite3.Error) as exc:
+        raise cannot_open(folder, exc) from exc
 
 
 def _made_whole(folder: Path, db: Database, results: ResultsFile, *, now: float) -> Recovered:
@@ -138,41 +137,11 @@ def _made_whole(folder: Path, db: Database, results: ResultsFile, *, now: float)
     return recovered
 
 
-def has_begun(folder: Path) -> bool:
-    """Return whether there is a journal to read. Raises JournalError if it is gone beside its results."""
-    refuse_lost_journal(folder)
-    return (folder / JOURNAL).is_file() and (folder / JOURNAL).stat().st_size > 0
-
-
-def refuse_lost_journal(folder: Path) -> None:
-    """Raise JournalError where a new journal would begin beside results of a run whose journal is gone.
-
-    It would cut all lines off results.jsonl, and forget every task.
-    """
-    journal, results, log = folder / JOURNAL, folder / RESULTS, folder / f"{JOURNAL}-wal"
-    if (folder / REPAIRING).exists():
-        raise JournalError(f"{folder}: a repair of this run was cut short; run `pipeline repair {folder}` again")
-    if journal.is_file() and (journal.stat().st_size or (log.is_file() and log.stat().st_size)):
-        return
-    if (results.is_file() and results.stat().st_size) or list(folder.glob(f"{JOURNAL}.damaged-*")):
-        raise JournalError(f"{folder}: {JOURNAL} is gone, and there are results; run `pipeline repair {folder}`")
-    if of_note(folder / NOTE) is not None or any(doubts_in(folder)):
-        raise JournalError(
-            f"{folder}: {JOURNAL} is gone, and creates may have been paid: put it and its {log.name} back, or run "
-            f"`pipeline repair {folder}`, which puts every item without a line in doubt; nothing was sent"
-        )
-    if kept := left_over(folder):
-        raise JournalError(
-            f"{folder} was taken away while a run went on, and {kept[-1]} holds what was paid for; put the directory "
-            f"back, or run `pipeline repair {folder}`, which makes it anew; nothing was sent"
-        )
-
-
 def _check_pages(db: Database) -> None:
     """Read the whole journal, which the last run did not close. Raises sqlite3.DatabaseError on damage."""
-    said = [str(row[0]) for row in db.do("PRAGMA quick_check(3)").fetchall()]
-    if said != ["ok"]:
-        damage = sqlite3.DatabaseError("; ".join(said)[:300])
+    said = faults_of_pages(db.do)
+    if said != WHOLE:
+        damage = sqlite3.DatabaseError(said[:300])
         damage.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
         raise damage
 
@@ -211,6 +180,10 @@ def _open_read_only(folder: Path, *, own: bool) -> Database:
     if not path.is_file():
         lost = f", but {RESULTS}: run `pipeline repair {folder}`" if (folder / RESULTS).is_file() else ""
         raise JournalError(f"{folder}: no run here (no {JOURNAL}{lost})")
+    if begun.was_stopped_at_once(folder):
+        raise JournalError(f"{folder}: no run here: {begun.BEGINS_ANEW}")
+    if not own and begun.pages_before(path) is not None:
+        return Database(_taken_back(path))
     failures: list[str] = []
     for mode in (
         *(["mode=rw"] if own else []),
@@ -228,3 +201,20 @@ def _open_read_only(folder: Path, *, own: bool) -> Database:
             if connection is not None:
                 connection.close()
     raise JournalError(f"{path}: the journal cannot be read: {failures[0]}; is it damaged? `pipeline repair {folder}`")
+
+
+def _taken_back(path: Path) -> sqlite3.Connection:
+    """Copy a journal of which a change was cut short, and take that back in the copy, as the next start does."""
+    try:
+        with tempfile.TemporaryDirectory(prefix="pipeline-") as place:
+            for name in (path.name, f"{path.name}-journal"):
+                shutil.copyfile(path.with_name(name), Path(place) / name)
+            copy = sqlite3.connect("", isolation_level=None)
+            with contextlib.closing(sqlite3.connect(Path(place) / path.name)) as whole:
+                whole.backup(copy)
+    except (OSError, sqlite3.Error) as exc:
+        raise JournalError(
+            f"{path}: the journal cannot be read: {exc}; the next run takes back what was cut short"
+        ) from exc
+    copy.execute("PRAGMA query_only=ON")
+    return copy

@@ -1,18 +1,20 @@
 """Checks that results.jsonl and the journal are still what was written: every line against its CRC."""
 
+import io
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from pipeline.errors import JournalError
 from pipeline.journal.sql import line_index
-from pipeline.journal.sql.database import Database
+from pipeline.journal.sql.database import Cursor, Database
 from pipeline.journal.sql.rows import Line
 from pipeline.system.checksum import crc32
 
 READ_ALWAYS = 64 << 20  # bytes of results.jsonl that every start reads: 0.1 s of records with hits, 0.4 s without
 _BATCH = 1000
+WHOLE = "ok"
 
 
 class Verified(NamedTuple):
@@ -20,7 +22,7 @@ class Verified(NamedTuple):
 
     lines     how many lines the journal knows
     damaged   the numbers (from 1) of those that are not what was written
-    journal   SQLite's own report on its file, "ok" when it is whole
+    journal   SQLite's own report on its file, `WHOLE` when it is
     """
 
     lines: int
@@ -30,17 +32,28 @@ class Verified(NamedTuple):
     @property
     def ok(self) -> bool:
         """True if all is as it was written."""
-        return self.journal == "ok" and not self.damaged
+        return self.journal == WHOLE and not self.damaged
+
+
+def faults_of_pages(execute: Callable[[str], Cursor]) -> str:
+    """Read every page of a journal; return SQLite's own report, `WHOLE` where nothing is wrong.
+
+    Raises sqlite3.Error where pages cannot be read at all.
+    """
+    return "; ".join(str(row[0]) for row in execute("PRAGMA quick_check(3)").fetchall())
 
 
 def verify(db: Database, results: Path) -> Verified:
-    """Check every line, and the journal's own pages. Lines that a run has not committed yet are not looked at."""
+    """Check every line, and the journal's own pages. Lines that a run has not committed yet are not looked at.
+
+    Where results.jsonl is not there, no line is what was written.
+    """
     try:
-        journal = "; ".join(str(row[0]) for row in db.do("PRAGMA quick_check(3)").fetchall())
+        journal = faults_of_pages(db.do)
     except sqlite3.DatabaseError as exc:
         return Verified(0, (), str(exc))
     lines, damaged = 0, []
-    with results.open("rb") as file:
+    with results.open("rb") if results.is_file() else io.BytesIO() as file:
         for number, whole in enumerate(_forwards(db, file), start=1):
             lines = number
             if not whole:

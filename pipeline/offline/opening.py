@@ -10,6 +10,7 @@ from pathlib import Path
 from pipeline.errors import JournalError, SpecError
 from pipeline.job.load import load_job
 from pipeline.job.schema import JobSpec
+from pipeline.journal.begun import BEGINS_ANEW, was_stopped_at_once
 from pipeline.journal.emergency import left_over
 from pipeline.journal.storage import JOURNAL, RESULTS, Disk, open_disk, reading_only
 from pipeline.results.record import RecordLines
@@ -30,6 +31,8 @@ def find_run(folder: Path) -> Place:
     """Read the job of a run directory. Raises SpecError when there is no run, or its job cannot be read."""
     if not (folder / JOURNAL).is_file() and not (folder / RESULTS).is_file() and not left_over(folder):
         raise SpecError(f"{folder}: no run here (no {JOURNAL}); name a run directory, such as runs/autumn-portfolio")
+    if was_stopped_at_once(folder):
+        raise SpecError(f"{folder}: no run here: {BEGINS_ANEW}")
     if not (folder / SPEC).is_file():
         raise SpecError(f"{folder}: no {SPEC} here, which says what was run; run the job once more, then try again")
     spec = load_job(folder / SPEC, as_run=True)

@@ -10,11 +10,12 @@ from contextlib import closing
 from pathlib import Path
 
 from pipeline.errors import JournalError, OtherVersion
+from pipeline.journal.begun import REPAIRING
 from pipeline.journal.emergency import left_over
 from pipeline.journal.evidence import refuse_unexplained
 from pipeline.journal.identity import is_stale, of_journal, refuse_other
 from pipeline.journal.kept_lines import kept_lines
-from pipeline.journal.storage import JOURNAL, REPAIRING, RESULTS, reading_only
+from pipeline.journal.storage import JOURNAL, RESULTS, reading_only
 from pipeline.journal.tail_check import CHECK, read_check
 from pipeline.journal.verify import verify
 from pipeline.offline.rebuild import Rebuild
@@ -27,14 +28,16 @@ from pipeline.system.files import sync_names, write_whole
 def is_whole(folder: Path) -> bool:
     """Return True if nothing needs a repair: the journal is sound, and every line is what was written.
 
+    Like the two below, for a run directory that we have locked: a change that a death cut short is taken back by SQLite
+    first, where it keeps no write-ahead log.
     Raises OtherVersion: a journal of another program is not damaged, and no repair must touch it.
     """
     if (folder / REPAIRING).exists() or not (folder / JOURNAL).is_file():
         return False
     try:
-        with reading_only(folder) as db:
+        with reading_only(folder, own=True) as db:
             refuse_unexplained(db, folder, folder / RESULTS)
-            return (folder / RESULTS).is_file() and verify(db, folder / RESULTS).ok
+            return verify(db, folder / RESULTS).ok
     except OtherVersion:
         raise
     except JournalError:
@@ -49,7 +52,7 @@ def refuse_other_copy(folder: Path, *, places: Path | None) -> None:
     if not (folder / JOURNAL).is_file():
         return
     try:
-        with reading_only(folder) as db:
+        with reading_only(folder, own=True) as db:
             known = of_journal(db)
     except JournalError:
         return
@@ -61,7 +64,7 @@ def is_newest(folder: Path, *, places: Path | None) -> bool:
     if not (folder / JOURNAL).is_file():
         return True
     try:
-        with reading_only(folder) as db:
+        with reading_only(folder, own=True) as db:
             refuse_unexplained(db, folder, folder / RESULTS)
             return not is_stale(folder, of_journal(db), places=places)
     except OtherVersion:

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from pipeline.journal.sql.rows import SearchNote
+from pipeline.journal.verify import WHOLE, faults_of_pages
 from pipeline.models import Calls, Problem, State
 
 COLUMNS = (
@@ -144,11 +145,11 @@ class Salvage:
 
     def _is_sound(self) -> bool:
         try:
-            faults = self._connection.execute("PRAGMA quick_check(3)").fetchall()
+            faults = faults_of_pages(self._connection.execute)
             self._connection.execute("SELECT count(*) FROM items").fetchone()
         except sqlite3.Error:
             return False
-        return faults == [("ok",)]
+        return faults == WHOLE
 
 
 def _makes_sense(row: Row) -> bool:

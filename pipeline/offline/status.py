@@ -13,6 +13,7 @@ from pipeline.errors import JournalError, SpecError
 from pipeline.job.api import ApiSpec
 from pipeline.job.load import load_job
 from pipeline.job.schema import JobSpec
+from pipeline.journal.begun import was_stopped_at_once
 from pipeline.journal.emergency import known_not_executed
 from pipeline.journal.sql.calls import counted
 from pipeline.journal.sql.database import Database
@@ -20,7 +21,7 @@ from pipeline.journal.sql.doubts import not_executed, repeated_by_itself
 from pipeline.journal.sql.forecast import expiries
 from pipeline.journal.sql.items import in_view, open_items
 from pipeline.journal.storage import JOURNAL, RESULTS, reading_only
-from pipeline.journal.verify import verify
+from pipeline.journal.verify import WHOLE, verify
 from pipeline.models import OPEN, Problem, State, Work
 from pipeline.offline.refresh import has_ended, read_summary
 from pipeline.results.advice import about_not_started, todo_for
@@ -56,6 +57,8 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
 def read_status(folder: Path) -> Status:
     """Read a run directory. Raises JournalError when there is none."""
     running = is_locked(folder)  # before the journal is opened: it opens and closes that file, too
+    if running and was_stopped_at_once(folder):
+        raise JournalError(f"{folder}: a run begins here right now and has sent nothing yet; look again in a moment")
     with reading_only(folder) as db:
         counts, removed = in_view(db)
         known = Counter(counts)
@@ -105,10 +108,10 @@ def _page(folder: Path, db: Database, counts: Mapping[State, int], *, running: b
 def verify_run(folder: Path) -> str:
     """Check the journal and every line it knows; return a sentence. Raises JournalError that names the damaged ones."""
     with reading_only(folder) as db:
-        if not (folder / RESULTS).is_file():
-            raise JournalError(f"{folder / RESULTS} is gone; put it back, or run {_repair(folder)}")
         found = verify(db, folder / RESULTS)
-    if found.journal != "ok":
+    if found.damaged and not (folder / RESULTS).is_file():
+        raise JournalError(f"{folder / RESULTS} is gone; put it back, or run {_repair(folder)}")
+    if found.journal != WHOLE:
         raise JournalError(f"{folder / JOURNAL}: the journal is damaged ({found.journal[:300]}); run {_repair(folder)}")
     if found.damaged:
         shown = ", ".join(f"{number:,}" for number in found.damaged[:SHOWN])

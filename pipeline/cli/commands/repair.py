@@ -4,6 +4,7 @@ from pathlib import Path
 
 from pipeline.cli.screen import show_lines
 from pipeline.errors import SpecError
+from pipeline.journal.begun import BEGINS_ANEW, was_stopped_at_once
 from pipeline.journal.emergency import left_over
 from pipeline.journal.sql.items import counts
 from pipeline.journal.storage import JOURNAL, RESULTS, reading_only
@@ -28,6 +29,9 @@ def repair_command(run: Path, *, only_copy: bool = False) -> int:
     with lock(run):
         if not only_copy:
             refuse_other_copy(run, places=known_runs())
+        if was_stopped_at_once(run):
+            show_lines([f"{run}: {BEGINS_ANEW}"])
+            return 0
         newest = is_newest(run, places=known_runs())
         whole = newest and is_whole(run)
         if whole:
