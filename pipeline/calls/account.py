@@ -11,6 +11,7 @@ import ipaddress
 import json
 import math
 import os
+import re
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -26,6 +27,7 @@ from pipeline.calls.margin import MARGIN_S
 from pipeline.endpoints.patsnap.credentials import BASE_HOSTS, Credentials
 from pipeline.errors import JournalError, RunLocked, SpecError
 from pipeline.system.clock import steady
+from pipeline.system.drafts import SHARED_S, sweep
 from pipeline.system.files import write_whole
 
 POLL_S = 0.25  # a process that waits for the account tries again this often
@@ -163,6 +165,7 @@ def _claim(folder: Path, account: str, *, job: str, share: float) -> _Claim:
     """Lock a free slot and note our share of the account, if enough of it is free."""
     # One process at a time adds up the shares: two that did it at once would both find enough.
     with FileLock(folder / f"{account}.lock", timeout=COUNTING_S, mode=0o600):
+        sweep(folder, [rf"{re.escape(account)}\.[0-9]+\.json"], older_s=SHARED_S)
         found = _find(folder, account)
         if found.taken + share > 1.0 + _ROUNDING:
             found.free.release()

@@ -13,12 +13,20 @@ from filelock import FileLock, Timeout
 
 from pipeline.errors import JournalError, RunLocked
 from pipeline.job.schema import JobSpec
+from pipeline.journal.begun import AS_RUN
+from pipeline.journal.emergency import cannot_open, drop_ballast
+from pipeline.journal.evidence import OPEN
 from pipeline.journal.hold import is_held
-from pipeline.journal.storage import JOURNAL, SPOOL
+from pipeline.journal.identity import NOTE
+from pipeline.journal.storage import JOURNAL, RESULTS, SPOOL
+from pipeline.system.drafts import probe_in, sweep
 from pipeline.system.files import write_whole
 from pipeline.system.folders import state_folder
 
-SUMMARY, SPEC, LOG, REPORT, LOCK = "summary.json", "spec.yaml", "run.log.jsonl", "report.html", "lock"
+SUMMARY, SPEC, LOG, REPORT, LOCK = "summary.json", AS_RUN, "run.log.jsonl", "report.html", "lock"
+
+# Every file here that is made as a draft first.
+_WHOLE_FILES = [re.escape(name) for name in (JOURNAL, RESULTS, NOTE, SUMMARY, SPEC, REPORT, OPEN)]
 
 JOB_FOLDER = "job_folder"  # a key in the journal: where the job file lay when it was run
 ENDED = "ended"  # a key in the journal: when the run started that came to its end last
@@ -64,18 +72,20 @@ def lock(folder: Path) -> Iterator[None]:
     except Timeout:
         raise RunLocked(f"{folder} is in use by another process{_holder(folder)}; wait for it, or stop it") from None
     except OSError as exc:
-        raise _not_writable(folder, exc) from None
+        raise cannot_open(folder, exc) from None
     try:
         if is_held(folder / JOURNAL):  # somebody removed the file `lock` of a run that goes on
             raise RunLocked(
                 f"{folder} is in use by another process, which has its {JOURNAL} open although its file {LOCK} was "
                 "removed; wait for it, or stop it"
             )
+        sweep(folder, _WHOLE_FILES)
+        drop_ballast(folder)  # of a run that was killed; the next one sets it aside anew
         try:
             _prove_writable(folder)
+            (folder / LOCK).write_text(json.dumps({"pid": os.getpid(), "host": socket.gethostname()}), encoding="utf-8")
         except OSError as exc:
-            raise _not_writable(folder, exc) from None
-        (folder / LOCK).write_text(json.dumps({"pid": os.getpid(), "host": socket.gethostname()}), encoding="utf-8")
+            raise cannot_open(folder, exc) from None
         yield
     finally:
         file_lock.release()
@@ -109,16 +119,10 @@ def _refuse_links(folder: Path) -> None:
             )
 
 
-def _not_writable(folder: Path, exc: OSError) -> JournalError:
-    return JournalError(
-        f"{folder}: the run directory cannot be written: {exc.strerror}; check the disk and the permissions"
-    )
-
-
 def _prove_writable(folder: Path) -> None:
     if hasattr(os, "getuid") and folder.stat().st_uid not in (os.getuid(), 0):
         raise PermissionError(1, "it belongs to another user")
-    probe = folder / f".probe-{os.getpid()}"
+    probe = probe_in(folder)
     write_whole(probe, b"probe")
     probe.unlink()
 

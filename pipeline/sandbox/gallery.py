@@ -6,6 +6,7 @@ index of a gallery is computed once and kept as a file, or computed in each proc
 
 import hashlib
 import io
+import re
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 from pipeline.endpoints.locarno import parse_locarno
 from pipeline.sandbox.features import FEATURE_VERSION, SIZE, NotAPicture, describe
 from pipeline.sandbox.patents import Patent, invent_patent
+from pipeline.system.drafts import SHARED_S, sweep
 from pipeline.system.files import write_whole
 
 _BAND_ROWS = 200  # x 512 numbers x 2 features: below the 262,144 multiplications from which OpenBLAS uses threads
@@ -191,6 +193,7 @@ def _keep_index(kept: Path, index: NDArray[np.float32]) -> None:
     # Two processes may build it at once: each writes a file of its own, and both rename the same bytes into place.
     with suppress(OSError):
         kept.parent.mkdir(parents=True, exist_ok=True)
+        sweep(kept.parent, [re.escape(kept.name)], older_s=SHARED_S)
         array = io.BytesIO()
         np.save(array, index)
         write_whole(kept, array.getvalue(), durable=False, several_writers=True)

@@ -18,6 +18,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from pipeline.models import SANDBOX_HOST
 from pipeline.sandbox.settings import SandboxSettings
+from pipeline.system.drafts import SHARED_S, draft_of, sweep
 from pipeline.system.files import private, write_whole
 
 HOST = SANDBOX_HOST
@@ -67,6 +68,8 @@ class PictureStore:
         self._uploads.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._folders = {"products": products, "gallery": gallery}
         self._clock = clock
+        sweep(self._uploads, ["[0-9a-f]{64}"], older_s=SHARED_S)
+        sweep(folder, [r"signing\.key"], older_s=SHARED_S)
         self._key = _signing_key(folder / "signing.key")
         self._digest = lru_cache(maxsize=4096)(_digest)
         self._stand_ins = _pictures_in(products) if stand_ins else ()
@@ -207,7 +210,7 @@ def _digest(path: Path) -> str:
 def _signing_key(path: Path) -> bytes:
     """Read the folder's key; make one that only its owner can read when there is none."""
     if not path.exists():
-        draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+        draft = draft_of(path, several_writers=True)
         with open(private(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL), "w") as file:
             file.write(secrets.token_hex(32))
         try:

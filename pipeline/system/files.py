@@ -5,9 +5,10 @@ import errno
 import json
 import os
 import re
-import secrets
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+
+from pipeline.system.drafts import draft_of, hold
 
 _PARTS_AT_ONCE = 512  # of one writev; Linux takes 1,024
 _NOT_ASCII = re.compile(r"[^\x00-\x7e]")  # in JSON, letters inside strings alone
@@ -30,9 +31,9 @@ def write_whole(
     `durable` syncs it before it takes its place; without it a power loss may leave an empty file, which only a cache
     can afford. Say `several_writers` where other processes may write the same file at the same time: the last one wins.
     """
-    suffix = f"{secrets.token_hex(4)}.new" if several_writers else "new"
-    draft = path.with_name(f".{path.name}.{suffix}")
+    draft = draft_of(path, several_writers=several_writers)
     descriptor = private(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    hold(descriptor)
     try:
         with open(descriptor, "wb") as file:
             for part in [data] if isinstance(data, bytes) else data:

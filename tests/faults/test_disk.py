@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -254,3 +255,30 @@ def test_no_room_for_the_ballast_is_one_clear_line(tmp_path: Path, mount: Mount)
     with pytest.raises(JournalError, match="cannot set 16 MB aside: No space left on device"), ballast(disk):
         pass
     assert list(disk.iterdir()) == []
+
+
+@pytest.mark.proofs
+def test_a_disk_that_is_full_at_the_very_start_is_named_as_such(tmp_path: Path, mount: Mount) -> None:
+    """Wherever the making of a run directory stops for want of room: where, and what to do."""
+    disk = mount("disk", megabytes=1)
+    with vendor(tmp_path) as server:
+        path = job(tmp_path, url=server.url, pictures=3)
+        for free in range(0, 160, 8):
+            shutil.rmtree(disk / "job", ignore_errors=True)
+            _fill(disk / "filler", free=free << 10)
+            done = pipeline("run", path, "-q", "--set", f"output.dir={disk}", cwd=tmp_path, **ACCOUNT)
+            said = done.stderr
+            assert (done.returncode, len(said.splitlines())) == (5, 1), said
+            assert "free " in said
+            assert any(what in said for what in ("no space left on the device", "needs 64 MB", "the disk is full")), (
+                said
+            )
+            assert str(disk / "job") in said or "the disk is full" in said, said
+        assert server.stats.calls("search") == server.stats.calls("token") == 0
+
+
+def _fill(filler: Path, *, free: int) -> None:
+    """Take all of a disk but so many bytes."""
+    filler.unlink(missing_ok=True)
+    disk = os.statvfs(filler.parent)
+    filler.write_bytes(b"x" * (disk.f_bavail * disk.f_frsize - free))

@@ -5,6 +5,7 @@ import os
 import stat
 import subprocess
 import sys
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 
 from pipeline.errors import JournalError, RunLocked
 from pipeline.run.directory import LOCK, lock, run_folder
+from pipeline.system.files import write_whole
 from tests.support.fakes import job
 from tests.support.processes import python, running
 
@@ -159,3 +161,20 @@ def test_folder_of_another_user_is_refused(tmp_path: Path) -> None:
     os.chown(tmp_path, 12345, 12345)
     with pytest.raises(JournalError, match="cannot be written"), lock(tmp_path):
         pass
+
+
+def test_what_a_killed_run_left_half_written_is_swept_by_the_next(tmp_path: Path) -> None:
+    """Also the 16 MB that it had set aside; what another process writes at this moment stays."""
+    names = (".report.html.new", ".summary.json.new", ".open.jsonl.new", ".spec.yaml.new", "..identity.new")
+    names += (".results.jsonl.new", ".journal.sqlite.new", ".journal.sqlite.new-journal", ".report.html.x_1b2czd.part")
+    for name in (*names, ".probe-4194304", "..probe-4194304.new", ".ballast", ".mine.new"):
+        (tmp_path / name).write_bytes(b"half")
+
+    def meanwhile() -> Iterator[bytes]:
+        with lock(tmp_path):
+            left = {path.name for path in tmp_path.iterdir() if path.name.startswith(".")}
+            assert left == {".mine.new", ".report.html.new"}
+        yield b"whole"
+
+    write_whole(tmp_path / "report.html", meanwhile())
+    assert (tmp_path / "report.html").read_bytes() == b"whole"
