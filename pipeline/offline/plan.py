@@ -2,7 +2,7 @@
 
 import functools
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from pipeline.journal.sql.items import count_listed, in_view
 from pipeline.journal.sql.naming import names_by_hash
 from pipeline.models import OPEN, PAID, SETTLED, Kind, State
 from pipeline.offline.foresight import Seen, foresee
+from pipeline.offline.listing import BadRows, Copies, bad_rows, copies_in, saved_calls
 from pipeline.offline.parting import part_changed
 from pipeline.offline.taking_in import take_in
 from pipeline.run.changed import Changed, find_changed, tell
@@ -46,6 +47,9 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     bad: int  # of them, rows that cannot be used; they become failed items
     repeated: int  # rows whose id was listed before
     same_picture: int  # items with another item's picture, which is searched once
+    bad_rows: list[BadRows]  # what is wrong with those, equal faults once
+    copies: list[Copies]  # the items that share pictures, by the item whose picture it is
+    saved: dict[str, int]  # calls that this saves the next run, by kind
     already: dict[str, int]  # items that the run directory knows, by status
     calls: dict[str, int]  # that the next run makes, by kind, without retries: no more than the budgets allow
     left_out: int  # items that the budgets leave out
@@ -113,9 +117,10 @@ def make_plan(
         items = functools.partial(inspect_items, spec, quick=quick, hashed=hashed, watch=watch)
         listing, reading, refused = take_in(db, spec, items, accept_changes=accept_changes)
         unusable = listing.unusable(db)
-        listed = count_listed(db, generation=reading.generation)
-        seen, changed = _look(db, spec, unusable, generation=reading.generation, now=now, quick=quick)
-        work = foresee(db, spec, seen, generation=reading.generation, now=now, limit=limit)
+        generation = reading.generation
+        seen, changed = _look(db, spec, unusable, generation=generation, now=now, quick=quick)
+        work = foresee(db, spec, seen, generation=generation, now=now, limit=limit)
+        listed = count_listed(db, generation=generation)
         seconds, binds = _time(spec, work.calls)
         return Plan(
             job=spec.name,
@@ -125,6 +130,9 @@ def make_plan(
             bad=listed.unreadable + len(unusable),
             repeated=listing.rows - listed.items,
             same_picture=listed.twins,
+            bad_rows=bad_rows(db, unusable.values(), generation=generation),
+            copies=copies_in(db, generation=generation),
+            saved=saved_calls(db, generation=generation, tasks=spec.task.enabled),
             already=already,
             calls={kind.value: work.calls[kind] for kind in PAID},
             left_out=work.left_out,
@@ -139,7 +147,7 @@ def make_plan(
 
 
 def _look(
-    db: Database, spec: JobSpec, unusable: set[int], *, generation: int, now: float, quick: bool
+    db: Database, spec: JobSpec, unusable: Collection[int], *, generation: int, now: float, quick: bool
 ) -> tuple[Seen, list[Changed]]:
     """Look which pictures are not what was sent for their items, or for the items they share a picture with."""
     if quick:

@@ -23,21 +23,21 @@ class Listing:
 
     def __init__(self) -> None:
         self.rows = 0
-        self._unusable: list[tuple[str, str]] = []
+        self._unusable: list[Item] = []
 
     def read(self, items: Iterable[Item]) -> Iterator[Item]:
         """Count the items and pass them on as a run finds them: it opens a picture only when it comes to it."""
         for item in items:
             self.rows += 1
             if item.problem is not None and item.problem.code == Code.PICTURE:
-                self._unusable.append((item.id, item.source))
+                self._unusable.append(item)
                 item = replace(item, problem=None)
             yield item
 
-    def unusable(self, db: Database) -> set[int]:
-        """Find the waiting items whose pictures cannot be sent."""
-        found = (find_waiting(db, id_, storable(source)) for id_, source in self._unusable)
-        return {ord_ for ord_ in found if ord_ is not None}
+    def unusable(self, db: Database) -> dict[int, Item]:
+        """Find the waiting items whose pictures cannot be sent, by their numbers."""
+        found = ((find_waiting(db, item.id, storable(item.source)), item) for item in self._unusable)
+        return {ord_: item for ord_, item in found if ord_ is not None}
 
 
 def take_in(db: Database, spec: JobSpec, items: Items, *, accept_changes: bool) -> tuple[Listing, Reading, list[str]]:

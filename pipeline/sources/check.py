@@ -64,7 +64,7 @@ def find_faulty_items(spec: JobSpec, *, most: int, quick: bool = False, watch: W
     gathered = Gathered()
     pictures: dict[int, int] = {}  # by id; hashes, since a manifest may have a million rows
     for item in inspect_items(spec, quick=quick, watch=watch):
-        fault = _fault_of(item) if item.problem else None
+        fault = fault_of(item) if item.problem else None
         picture = hash(item.identity)
         if fault is None and pictures.setdefault(hash(item.id), picture) != picture:
             fault = Fault(f"the id {item.id!r} is already used for another picture", where=item.origin)
@@ -75,7 +75,7 @@ def find_faulty_items(spec: JobSpec, *, most: int, quick: bool = False, watch: W
     return gathered.told(most)
 
 
-def _fault_of(item: Item) -> Fault:
+def fault_of(item: Item) -> Fault:
     """Take the problem of an item apart into place, fault and what to type."""
     assert item.problem is not None
     if item.problem.code == Code.NOT_PUBLIC:

@@ -1,11 +1,17 @@
 """The command `pipeline plan`."""
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from pipeline.cli.looking import counting_pictures
 from pipeline.cli.screen import show_changed, show_json, show_lines, show_rows
+from pipeline.offline.listing import Copies
 from pipeline.offline.plan import Plan, plan_job
 from pipeline.system.wording import duration
+
+_SHOWN, _NAMES = 10, 3  # lines of a kind, and names in a line
+_Value = TypeVar("_Value")
 
 
 def plan_command(path: Path, overrides: list[str], *, new: bool, rehearse: bool, quick: bool, as_json: bool) -> int:
@@ -19,6 +25,18 @@ def plan_command(path: Path, overrides: list[str], *, new: bool, rehearse: bool,
     return 0
 
 
+def _copies(one: Copies) -> str:
+    """Name the items that show the picture of one item."""
+    names = ", ".join(one.copies[:_NAMES])
+    more = f" and {one.times - _NAMES:,} more" if one.times > _NAMES else ""
+    return f"same picture as {one.item} ({one.source}): {names}{more}"
+
+
+def _first(values: Sequence[_Value], show: Callable[[_Value], str]) -> list[str]:
+    more = len(values) - _SHOWN
+    return [*map(show, values[:_SHOWN]), *([f"and {more:,} more; --json names them"] if more > 0 else [])]
+
+
 def _show_plan(plan: Plan) -> None:
     counts = [
         ("items", plan.items),
@@ -27,6 +45,8 @@ def _show_plan(plan: Plan) -> None:
         ("rows that cannot be used (they become failed items)", plan.bad),
         *((f"already {word.replace('_', ' ')}", count) for word, count in plan.already.items()),
     ]
+    if saved := ", ".join(f"{number:,} {kind}" for kind, number in plan.saved.items() if number):
+        counts.append((f"calls that shared pictures save ({saved})", sum(plan.saved.values())))
     rows = [(text, f"{count:,}") for text, count in counts if count]
     rows += [(f"{kind} calls, without retries", f"{count:,}") for kind, count in plan.calls.items()]
     if plan.seconds:
@@ -35,5 +55,7 @@ def _show_plan(plan: Plan) -> None:
         rows.append(("items that the budget leaves out", f"{plan.left_out:,} ({plan.budget})"))
     show_rows([*rows, ("run directory", plan.run)])
     show_lines(f"`run` would refuse this: {line}" if n == 0 else line for n, line in enumerate(plan.refused))
+    show_lines(_first(plan.copies, _copies))
+    show_lines(_first(plan.bad_rows, lambda row: f"cannot be used: {row}"))
     show_changed(plan.changed)
     show_lines([*plan.warnings, *(f"Not looked at: {what}" for what in plan.not_looked_at)])

@@ -5,7 +5,8 @@ open.jsonl and the page count and name these and no others. A row that was mende
 came of it, leaves nothing behind.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from dataclasses import replace
 from typing import NamedTuple
 
 from pipeline.journal.sql.database import Database
@@ -23,7 +24,7 @@ from pipeline.journal.sql.rows import (
     problem_of,
     waiting_of,
 )
-from pipeline.models import Problem, State, Work
+from pipeline.models import Item, Problem, State, Work
 
 # The number of the last whole reading; an early version, and a journal that is being filled, may not have noted it yet.
 _LAST = (
@@ -135,6 +136,17 @@ def count_listed(db: Database, *, generation: int) -> Listed:
         (generation,),
     ).fetchone()
     return Listed(*(int(value or 0) for value in row))
+
+
+def unreadable(db: Database, *, generation: int) -> Iterator[Item]:
+    """Yield the items that were listed in a reading and name no usable picture, each with its problem."""
+    rows = db.do(
+        f"SELECT {WORK}, problem FROM items WHERE {FAILED} AND generation = ? AND "
+        "json_extract(problem, '$.stage') = 'read' ORDER BY ord",
+        (generation,),
+    )
+    while (row := rows.fetchone()) is not None:
+        yield replace(waiting_of(row).work.item, problem=problem_of(row[-1]))
 
 
 def in_segments(db: Database) -> list[tuple[int, int]]:

@@ -3,6 +3,9 @@
 A row's `picture` is the identity of what it shows. Rows of an earlier version have none and are known by their source.
 """
 
+from collections.abc import Iterator
+from typing import NamedTuple
+
 from pipeline.journal.sql.database import Database
 from pipeline.journal.sql.rows import IN_DOUBT, state_in
 from pipeline.models import CONTENT, SETTLED, Item, State
@@ -65,6 +68,30 @@ def settled_beside(db: Database, ord_: int) -> list[int]:
         (ord_,),
     ).fetchall()
     return [int(other) for (other,) in rows]
+
+
+class Shared(NamedTuple):
+    """An item that shares the picture of another one; `waits` until it has its outcome."""
+
+    first_id: str
+    first_source: str
+    id: str
+    source: str
+    local: bool
+    waits: bool
+
+
+def shared(db: Database, *, generation: int) -> Iterator[Shared]:
+    """Yield the items listed in a reading that share another item's picture, those of one picture together."""
+    rows = db.do(
+        "SELECT first.id, first.source, twin.id, twin.source, twin.local, twin.state = ? FROM items AS twin "
+        "JOIN items AS first ON first.ord = twin.same_as WHERE twin.same_as IS NOT NULL AND twin.generation = ? "
+        "ORDER BY twin.same_as, twin.ord",
+        (int(State.PENDING), generation),
+    )
+    while (row := rows.fetchone()) is not None:
+        first_id, first_source, id_, source, local, waits = row
+        yield Shared(first_id, first_source, id_, source, bool(local), bool(waits))
 
 
 def identify(db: Database, ord_: int, identity: str) -> None:
