@@ -16,6 +16,7 @@
     |       `-- WrongProxy  2     the proxy that the job names lets no call through
     |-- GivenUp                   a CallError, and what it means for the run beside its item
     |-- Stopping                  the run is ending, the call was not sent
+    |-- NotConfirmed      1     a person does not want to go on after the first item
     |-- Interrupted 129/130/143   a signal ends the run in good order
     |-- JournalError        5     the journal or the disk cannot be trusted any more
     |   `-- OtherVersion            the journal is whole, and of another version of this program: no repair helps
@@ -224,6 +225,12 @@ class GivenUp(PipelineError):
 
 class Stopping(PipelineError):
     """The run is ending and this call was not sent."""
+
+
+class NotConfirmed(PipelineError):
+    """A person saw what the first item came to, and does not want to go on."""
+
+    exit_code = 1
 
 
 class Interrupted(PipelineError):

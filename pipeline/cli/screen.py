@@ -166,6 +166,15 @@ class LiveTable:
         """Draw how far the preparation of the sandbox's gallery is."""
         self._live.update(Text(f"{_PREPARING}: {done:,} of {total:,} drawings"))
 
+    @contextmanager
+    def hidden(self) -> Iterator[None]:
+        """Take the table off the screen until the block ends."""
+        self._live.stop()
+        try:
+            yield
+        finally:
+            self._live.start()
+
     def update(self, progress: Progress) -> None:
         """Draw the run as it is now."""
         words = Text("  ").join(

@@ -103,10 +103,12 @@ class Creation(NamedTuple):
 class Endpoints:
     """The endpoints that a run uses, each with the parameters of the job; a search is asked with a picture's URL.
 
+    names      per kind of call, the vendor's name of its endpoint
     otherwise  per kind of call, what a person can do whose account may not use its endpoint
     """
 
     upload: Endpoint[PictureFile, Upload]
     search: Endpoint[str, Hits]
     create: Endpoint[Creation, Task]
+    names: Mapping[Kind, str] = field(default_factory=dict)
     otherwise: Mapping[Kind, str] = field(default_factory=dict)

@@ -31,6 +31,7 @@ from pipeline.errors import (
     InDoubt,
     ItemRefused,
     JournalError,
+    NotConfirmed,
     PipelineError,
     RunPaused,
     RunStopped,
@@ -80,6 +81,7 @@ class Engine:
         """Begin no more items; those in flight go on."""
         self.ended_by = self.ended_by or reason
         self._intake.stop()
+        self._ports.first_items.end()
 
     def drain(self, reason: PipelineError) -> None:
         """Begin no more items, and search no more pictures; items whose search is paid go on to their task."""
@@ -149,7 +151,7 @@ class Engine:
         order = Order(waiting, self._intake, self._tally, now=self._ports.now, ended=self._has_ended)
         ordered = order.doubtful() if doubtful else order.items()
         async with aclosing(ordered), aclosing(looked_at(ordered, self._ports)) as items:
-            queue = Queue(items, limit, self._promises)
+            queue = Queue(items, limit, self._promises, self._ports.first_items)
             async with anyio.create_task_group() as workers:
                 if not self._intake.done:
                     workers.start_soon(self._take_in)
@@ -169,6 +171,8 @@ class Engine:
                     workers.start_soon(self._work, queue, workers, most - 1)
                     most = 1
                 await self._process(work)
+        except NotConfirmed as error:
+            self.stop_intake(error)
         except JournalError as error:
             self.journal_failed(error)
         if queue.has_more:
@@ -189,6 +193,7 @@ class Engine:
         before = State.SEARCHED if work.hits is not None else State.PENDING
         if work.doubt is not None:
             before = State.IN_DOUBT
+        after: State | None = None
         meter = ItemMeter(work, self._ports, self._promises)
         self._meters.add(meter)
         try:
@@ -197,14 +202,15 @@ class Engine:
                 outcome = after_doubt(work.doubt, outcome)
             with anyio.CancelScope(shield=True):
                 after = await record(work, outcome, steps=self._ports.ledger.steps, records=self._records)
-            self._tally[before] -= 1
-            self._tally[after] += 1
+                self._tally[before] -= 1
+                self._tally[after] += 1
         except JournalError as error:
             meter.journal_failed()
             self.journal_failed(error)
         finally:
             self._meters.discard(meter)
             self._promises.end(work.ord)
+            self._ports.first_items.ended(work, after, sent=meter.has_sent)
 
     async def _outcome(self, work: Work, meter: ItemMeter) -> Outcome:
         try:

@@ -6,6 +6,7 @@ from contextlib import aclosing
 
 import anyio
 
+from pipeline.engine.first_items import FirstItems
 from pipeline.engine.intake import Intake
 from pipeline.engine.promises import Promises
 from pipeline.models import Kind, State, Work
@@ -111,22 +112,27 @@ class Queue:
     lacking    the kind of call of which the budget has too little for the next item; None while it fits
     """
 
-    def __init__(self, items: AsyncIterator[Work], limit: int | None, promises: Promises) -> None:
+    def __init__(
+        self, items: AsyncIterator[Work], limit: int | None, promises: Promises, first_items: FirstItems
+    ) -> None:
         self.begun = 0
         self.has_more = False
         self.lacking: Kind | None = None
         self._items = items
         self._limit = limit
         self._promises = promises
+        self._first_items = first_items
         self._lock = anyio.Lock(fast_acquire=True)
 
     async def next(self) -> Work | None:
-        """Return the next item as soon as there is one; None when no more may be begun."""
+        """Return the next item as soon as there is one; None when no more may be begun. Raises NotConfirmed."""
         async with self._lock:
             if self._ended or (work := await anext(self._items, None)) is None:
                 return None
             self.has_more = self.begun == self._limit
             if not self.has_more:
+                if self._first_items.watching:
+                    await self._first_items.turn(work, self._promises.needed(work))
                 self.lacking = await self._promises.make(work)
             if self._ended:
                 return None

@@ -23,12 +23,16 @@ class Promises:
         self._now = now
         self._given_back = anyio.Event()
 
+    def needed(self, work: Work) -> tuple[Kind, ...]:
+        """List the calls that an item needs to be taken all the way."""
+        return calls_for(paid_for(work, now=self._now()), tasks=self._tasks)
+
     async def make(self, work: Work) -> Kind | None:
         """Promise an item all that it needs, as soon as items under way give enough back.
 
         Return the kind of call of which there is too little, if none of them can give any back.
         """
-        needed = calls_for(paid_for(work, now=self._now()), tasks=self._tasks)
+        needed = self.needed(work)
         while (lacking := self._allowance.lacks(needed)) is not None:
             if not self._held:
                 return lacking

@@ -40,6 +40,7 @@ from pipeline.run.begin import begin
 from pipeline.run.directory import LOG, SPEC, known_runs, lock, run_folder
 from pipeline.run.embedded_sandbox import address
 from pipeline.run.end import Ending, end
+from pipeline.run.first_calls import first_items
 from pipeline.run.gauges import Gauges
 from pipeline.run.heartbeat import Heartbeat
 from pipeline.run.interface import Executor
@@ -232,11 +233,11 @@ async def _work(
         place.base_url, proxy=spec.api.proxy, ca_file=spec.api.ca_file, patience_s=patience_s
     ) as transport:
         client = _client(job, options, transport, place.part)
-        read = functools.partial(read_picture, spec.root_path)
         tally = await journal.begin()
         endpoints = endpoints_for(spec.search, report_lang=spec.task.report_lang, country=spec.task.country)
-        most = _most_at_once(spec, options)
-        ports = Ports(spec, endpoints, client, journal, read, functools.partial(digest_now, spec.root_path), most=most)
+        most, first = _most_at_once(spec, options), first_items(job, options, endpoints, client.stats)
+        pictures = functools.partial(read_picture, spec.root_path), functools.partial(digest_now, spec.root_path)
+        ports = Ports(spec, endpoints, client, journal, *pictures, first_items=first, most=most)
         engine = Engine(ports, intake, records, tally=tally)
         gauges = Gauges(spec, engine, client, journal)
         heartbeat = Heartbeat(engine, client, journal, folder=place.folder)

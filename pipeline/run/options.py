@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -59,6 +59,9 @@ class RunOptions:
     share: float = 1.0  # of every QPS of the account; above 0, at most 1
     wait_quota: bool = False  # wait for the daily limit to be lifted instead of ending the run
     say: Callable[[str], None] = lambda _: None  # called with a line that a person should read at once
+    confirm: Callable[[str], Awaitable[bool]] | None = (
+        None  # asked once, after the first item with an endpoint that is new to the account; without it the run goes on
+    )
     observer: Observer | None = None
     preparing: Callable[[int, int], None] = lambda done, total: (
         None

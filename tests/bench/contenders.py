@@ -156,6 +156,7 @@ def pipeline(base_url: str, count: int, folder: Path, clock: Clock) -> None:
     from pipeline import RunOptions, run_job
     from pipeline.models import State
     from pipeline.run.progress import Progress
+    from tests.support.accounts import known_account
 
     class AllEnded:
         """Looks at a run as the live table does, for the moment when all items have ended."""
@@ -169,6 +170,7 @@ def pipeline(base_url: str, count: int, folder: Path, clock: Clock) -> None:
     job = {"version": 1, "name": "bench", "images": [{"manifest": "list.csv"}], "api": api}
     (folder / "job.yaml").write_text(json.dumps(job))
     key = {"PATSNAP_API_KEY": "sandbox-key"}
+    known_account(base_url, key)
     options = RunOptions(on_sent=clock.first_call, environment=key, observer=AllEnded())
     summary = run_job(folder / "job.yaml", options=options)
     assert summary.items["tasked"] == count, summary

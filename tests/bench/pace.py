@@ -16,6 +16,7 @@ from pathlib import Path
 
 from tests.bench.compare import vendor
 from tests.bench.contenders import Clock, pictures
+from tests.support.accounts import known_account
 
 
 def run(base_url: str, count: int, qps: float, folder: Path) -> None:
@@ -33,7 +34,9 @@ def run(base_url: str, count: int, qps: float, folder: Path) -> None:
     api = {"base_url": base_url, "qps": qps}
     job = {"version": 1, "name": "pace", "images": [{"manifest": "list.csv"}], "api": api}
     (folder / "job.yaml").write_text(json.dumps(job))
-    options = RunOptions(on_sent=note, environment={"PATSNAP_API_KEY": "sandbox-key"})
+    key = {"PATSNAP_API_KEY": "sandbox-key"}
+    known_account(base_url, key)
+    options = RunOptions(on_sent=note, environment=key)
     summary = run_job(folder / "job.yaml", options=options)
     assert summary.items["tasked"] == count, summary
     print(json.dumps({"sent": sent, **clock.report()}))

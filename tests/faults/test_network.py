@@ -4,15 +4,12 @@ A server in a thread of its own counts what arrives and keeps the truth about cr
 whole, it has executed). The job's credentials are marked, and no form of them may be in any output or file (T14).
 """
 
-import asyncio
 import base64
 import json
 import socket
 import tempfile
-import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from urllib.parse import quote
 
@@ -24,9 +21,8 @@ from tests.proof.history import Created, read_history, violations
 from tests.support import misbehaving as bad
 from tests.support.jobs import job
 from tests.support.lengths import only_short
-from tests.support.misbehaving import Caller, Misbehaving, Proxied, Script, Seen, http
+from tests.support.misbehaving import Caller, Proxied, Script, Seen, http, serving
 from tests.support.patience import GiveUp, giving_up_when_told
-from tests.support.processes import PATIENCE_S
 
 ITEMS = 20
 ALWAYS = tuple(range(4, ITEMS, 5))  # these items' calls always meet the trouble
@@ -158,27 +154,6 @@ class _AlreadyRead(Caller):
 
     async def request(self) -> Seen:
         return self._seen
-
-
-@contextmanager
-def serving(script: Script, give_up: Callable[[str], None] = lambda _: None) -> Iterator[str]:
-    """The URL of a server in a thread and a loop of its own."""
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever, name="vendor", daemon=True)
-    thread.start()
-    server = Misbehaving(script, give_up=give_up)
-
-    def do(step: Callable[[], object]) -> None:
-        asyncio.run_coroutine_threadsafe(step(), loop).result(PATIENCE_S)  # type: ignore[arg-type]
-
-    do(server.__aenter__)
-    try:
-        yield server.url
-    finally:
-        do(lambda: server.__aexit__(None, None, None))
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()
-        loop.close()
 
 
 @pytest.fixture(autouse=True)

@@ -176,23 +176,29 @@ def test_changed_rows_of_the_error_table_are_operational(tmp_path: Path) -> None
 
 def test_an_account_without_the_endpoint_is_told_which_do_the_same_job_and_the_line_to_write(tmp_path: Path) -> None:
     with vendor(tmp_path, denied=frozenset({"P009", "P060"})) as server:
-        path = job(tmp_path, url=server.url, pictures=5, api={"max_in_flight": 1})
+        path = job(tmp_path, url=server.url, pictures=5, known=False)
         denied = run(path)
         assert server.stats.calls("search") == 1
-        allowed = run(path, "search.endpoint=P060-beta", new=True)
+        allowed = run(path, "search.endpoint=P060-beta", accept_changes=True)
     assert denied.exit_code == 3
     assert denied.items["not_started"] == 5
     assert "P060-beta and P060 do the same job as P009" in denied.exit_reason
-    assert "write `search: {endpoint: P060-beta}` in the job file" in denied.exit_reason
+    assert (
+        "write `search: {endpoint: P060-beta}` in the job file, and run it with --accept-changes" in denied.exit_reason
+    )
     assert (allowed.exit_code, allowed.items["settled"]) == (0, 5)
 
 
-def test_an_account_that_may_open_no_tasks_is_told_to_search_alone(tmp_path: Path) -> None:
-    with trouble(tmp_path, "create:67200004=1") as server:
-        summary = run(job(tmp_path, url=server.url, pictures=2, api={"max_in_flight": 1}))
-    assert summary.exit_code == 3
-    assert "AI39-1" in summary.exit_reason
-    assert "`task: {enabled: false}`" in summary.exit_reason
+def test_an_account_that_may_open_no_tasks_ends_after_one_search_and_is_told_to_search_alone(tmp_path: Path) -> None:
+    """The one search is not lost: with the line that is told it becomes a record, and is not paid again."""
+    with vendor(tmp_path, denied=frozenset({"AI39-1"})) as server:
+        path = job(tmp_path, url=server.url, pictures=5, known=False)
+        denied = run(path)
+        allowed = run(path, "task.enabled=false", accept_changes=True)
+    assert (denied.exit_code, denied.calls_this_run) == (3, {"upload": 0, "search": 1, "create": 1})
+    assert "AI39-1" in denied.exit_reason
+    assert "`task: {enabled: false}` in the job file, and run it with --accept-changes" in denied.exit_reason
+    assert (allowed.exit_code, allowed.calls_this_run["search"], allowed.items["searched"]) == (0, 4, 5)
 
 
 def test_an_answer_is_waited_for_as_long_as_the_job_says(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from pipeline.sandbox.faults import FaultPlan
 from pipeline.sandbox.resources import resource
 from pipeline.sandbox.server import SandboxServer
 from pipeline.sandbox.settings import SandboxSettings
+from tests.support.accounts import known_account
 from tests.support.processes import completed, python, running
 
 ACCOUNT = {"PATSNAP_CLIENT_ID": "sandbox", "PATSNAP_CLIENT_SECRET": "sandbox-secret"}
@@ -30,8 +31,13 @@ def drawings(count: int) -> list[str]:
     return [f"https://sandbox.invalid/gallery/{names[n % len(names)]}?n={n}" for n in range(count)]
 
 
-def job(folder: Path, *, url: str, pictures: list[str] | int = 5, **parts: Any) -> Path:
-    """Write a job with a manifest; `parts` are top-level keys of the job file."""
+def job(folder: Path, *, url: str, pictures: list[str] | int = 5, known: bool = True, **parts: Any) -> Path:
+    """Write a job with a manifest; `parts` are top-level keys of the job file.
+
+    ACCOUNT has used the vendor's endpoints before, unless it is not `known`.
+    """
+    if known and url != "sandbox":
+        known_account(url, ACCOUNT)
     listed = drawings(pictures) if isinstance(pictures, int) else pictures
     rows = "".join(f"P{n:04},{picture}\n" for n, picture in enumerate(listed))
     (folder / "list.csv").write_text(f"id,url\n{rows}")

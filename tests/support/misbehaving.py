@@ -13,11 +13,14 @@ import json
 import socket
 import ssl
 import struct
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from types import TracebackType
 from typing import NamedTuple, Self
 from urllib.parse import parse_qsl, urlsplit
+
+from tests.support.processes import PATIENCE_S
 
 TASK_ID = "80d42f2c-1c57-4a5e-9d0b-5f6f2a1f8f11"
 NO_HITS = b'{"data":{"patent_messages":[],"total_search_result_count":0},"status":true,"error_code":0,"error_msg":""}'
@@ -160,6 +163,27 @@ async def closed_port() -> AsyncIterator[str]:
     with socket.socket() as holder:
         holder.bind(("127.0.0.1", 0))
         yield f"http://127.0.0.1:{holder.getsockname()[1]}"
+
+
+@contextmanager
+def serving(script: Script, give_up: Callable[[str], None] = lambda _: None) -> Iterator[str]:
+    """The URL of a server in a thread and a loop of its own."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, name="server", daemon=True)
+    thread.start()
+    server = Misbehaving(script, give_up=give_up)
+
+    def do(step: Callable[[], object]) -> None:
+        asyncio.run_coroutine_threadsafe(step(), loop).result(PATIENCE_S)  # type: ignore[arg-type]
+
+    do(server.__aenter__)
+    try:
+        yield server.url
+    finally:
+        do(lambda: server.__aexit__(None, None, None))
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
 
 
 # --- scripts: building blocks ---

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from pipeline.cli.asking import ask, on_a_terminal
+from pipeline.cli.asking import ask, asked_again, on_a_terminal
 from pipeline.cli.errors import say
 from pipeline.cli.screen import Output, Remarks, observing, show_summary, shown
 from pipeline.offline.opening import find_run
@@ -25,13 +25,14 @@ def retry_command(
         if not selection.candidates:
             say(text)
             return 0
-        if not yes and not job.spec.sandbox and on_a_terminal():
+        asks = not yes and not job.spec.sandbox and on_a_terminal()
+        if asks:
             ask(text)
         else:
             say(text)
         with observing(output) as display:
             options = replace(shown(options, display, remarks), again=selection.again(run))
-            summary = LocalExecutor().run(job, options)
+            summary = LocalExecutor().run(job, asked_again(options, display) if asks else options)
         if summary.exit_code:
             remarks.release()
     return show_summary(summary, output)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pipeline.cli.asking import ask, on_a_terminal
+from pipeline.cli.asking import ask, asked_again, on_a_terminal
 from pipeline.cli.looking import counting_pictures
 from pipeline.cli.screen import Output, Remarks, observing, show_summary, shown
 from pipeline.offline.plan import make_plan
@@ -19,10 +19,12 @@ def run_command(path: Path, overrides: list[str], options: RunOptions, output: O
         job = load(path, overrides=overrides, rehearse=options.rehearse)
         for remark in (*job.remarks, *left_out(job.spec)):
             remarks.say(f"note: {remark}")
-        if not yes and not job.spec.sandbox and on_a_terminal():
+        asks = not yes and not job.spec.sandbox and on_a_terminal()
+        if asks:
             _ask(job, options)
         with observing(output) as display:
-            summary = LocalExecutor().run(job, shown(options, display, remarks))
+            options = shown(options, display, remarks)
+            summary = LocalExecutor().run(job, asked_again(options, display) if asks else options)
         if summary.exit_code:
             remarks.release()
     return show_summary(summary, output)

@@ -37,20 +37,24 @@ def left_out_by(endpoint: str, params: Mapping[str, Any]) -> list[str]:
 
 def endpoints_for(search: Search, *, report_lang: str, country: list[str] | None) -> Endpoints:
     """Put together the endpoints that a run uses."""
-    return Endpoints(PictureUpload(), search, TaskCreation(report_lang, country), otherwise=_otherwise(search))
+    names = {Kind.UPLOAD: "P010", Kind.SEARCH: search.endpoint, Kind.CREATE: "AI39-1"}
+    create = TaskCreation(report_lang, country)
+    return Endpoints(PictureUpload(), search, create, names=names, otherwise=_otherwise(search))
 
 
 def _otherwise(search: Search) -> dict[Kind, str]:
     """Say for each kind of call what does the same job: an account has a permission for each endpoint."""
     others = [name_of(other) for other in reversed(SEARCHES) if name_of(other) != search.endpoint]
+    go_on = "in the job file, and run it with --accept-changes"  # a run directory refuses to be asked something else
     return {
         Kind.SEARCH: (
             f"{' and '.join(others)} do the same job as {search.endpoint}, each with a permission of its own: write "
-            f"`search: {{endpoint: {others[0]}}}` in the job file, or ask the vendor for {search.endpoint}"
+            f"`search: {{endpoint: {others[0]}}}` {go_on}, or ask the vendor for {search.endpoint}"
         ),
         Kind.UPLOAD: "it is P010, which takes local pictures: list them by `url`, or ask the vendor for P010",
         Kind.CREATE: (
-            "it is AI39-1, which opens tasks: ask the vendor for it, or write `task: {enabled: false}` to search alone"
+            "it is AI39-1, which alone opens tasks: ask the vendor for it, or, to search alone, write "
+            f"`task: {{enabled: false}}` {go_on}"
         ),
     }
 
