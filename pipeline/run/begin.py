@@ -106,11 +106,19 @@ def _asked(spec: JobSpec) -> str:
 
 
 def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    lines = ["this run directory was asked something else before; nothing was sent:"]
+    lines = []
     for part in now:
-        keys = sorted({*before.get(part, {}), *now[part]})
+        if part not in before:  # the first version noted nothing of where pictures lie
+            continue
+        keys = sorted({*before[part], *now[part]})
         for key in keys:
-            old, new = before.get(part, {}).get(key), now[part].get(key)
+            old, new = before[part].get(key), now[part].get(key)
             if old != new:
                 lines.append(f"{part}.{key}: was {json.dumps(old)}, is now {json.dumps(new)}")
-    return [*lines, "start a new run (`run --new`), or accept it for items not yet paid (`run --accept-changes`)"]
+    if not lines:
+        return []
+    return [
+        "this run directory was asked something else before; nothing was sent:",
+        *lines,
+        "start a new run (`run --new`), or accept it for items not yet paid (`run --accept-changes`)",
+    ]
