@@ -176,7 +176,7 @@ class Attempt:
         if at is None:
             raise Reconnect("its connection grew old before its turn", code=Code.STALE, sent=False)
         try:
-            if self.shared.health.closed_to(self.probed):
+            if self.shared.health.closed_to(kind, self.probed):
                 raise Reconnect("a gate was shut before its turn", code=Code.STALE, sent=False)
             require_open()
         except (PipelineError, Refusal):

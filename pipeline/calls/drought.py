@@ -14,17 +14,20 @@ _log = logging.getLogger(__name__)
 class Drought:
     """The wait for the first accepted call since calls are refused for speed; it is said once it is long.
 
-    active  True once the wait has been said, until a call is accepted
+    active      True once the wait has been said, until a call is accepted
+    refused_at  when a call was refused last, in seconds of the caller's clock
     """
 
     def __init__(self, qps: float, *, say: Callable[[str], None]) -> None:
         self.active = False
+        self.refused_at = float("-inf")
         self._floor = qps * FLOOR
         self._say = say
         self._since: float | None = None
 
     def refused(self, now: float, reason: str, *, rate: float) -> None:
         """Count a refusal; say that calls wait, and for how long at most, once none was accepted for half a minute."""
+        self.refused_at = now
         if self._since is None:
             self._since = now
         if self.active or now - self._since < SAY_AFTER_S:
@@ -36,6 +39,15 @@ class Drought:
             f"second. After {NOTHING_ACCEPTED_S / 60:g} minutes at {self._floor:.3g} a second the run "
             "ends; Ctrl-C ends the wait"
         )
+
+    @property
+    def begun(self) -> bool:
+        """Return whether a call was refused, and none was accepted since."""
+        return self._since is not None
+
+    def lasts_s(self, now: float) -> float:
+        """Return for how many seconds no call has been accepted, since the first refusal."""
+        return 0.0 if self._since is None else now - self._since
 
     def accepted(self) -> None:
         """End the wait, and say so where it was said."""

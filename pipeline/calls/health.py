@@ -28,6 +28,8 @@ from pipeline.errors import (
 )
 from pipeline.models import Kind
 
+NAP_S = 5.0  # a search that waits for creates to be accepted looks again this often
+
 
 class Health:
     """All that counts outcomes of calls: the limiters, the access, the breaker, both gates and the retry budget.
@@ -54,6 +56,7 @@ class Health:
         self._reach = reach
         self._stats = stats
         self._sleep = sleep
+        self._creates = limiters[Kind.CREATE]
         self._pause = PauseGate()
         self._gates: tuple[Gate, ...] = (reach, quota, self._pause)
         self._breaker = Breaker()
@@ -82,7 +85,13 @@ class Health:
         return self._retries.refilled
 
     async def open(self, kind: Kind) -> tuple[Gate, ...]:
-        """Wait until a call of this kind may go. Return the gates that it probes; their callers must call `done`."""
+        """Wait until a call of this kind may go. Return the gates that it probes; their callers must call `done`.
+
+        A picture is not searched, nor uploaded, while the account accepts no creates: its search would be paid, and no
+        task would follow.
+        """
+        while self._would_be_paid_in_vain(kind):
+            await self._sleep(kind, NAP_S)
         probed: tuple[Gate, ...] = ()
         try:
             for gate in self._gates:
@@ -93,9 +102,9 @@ class Health:
             raise
         return probed
 
-    def closed_to(self, probed: Sequence[Gate]) -> bool:
-        """Return whether a gate was shut since `open` let a call pass as the probe of these."""
-        return any(gate.closed and gate not in probed for gate in self._gates)
+    def closed_to(self, kind: Kind, probed: Sequence[Gate]) -> bool:
+        """Return whether a gate was shut since `open` let a call of this kind pass as the probe of these."""
+        return any(gate.closed and gate not in probed for gate in self._gates) or self._would_be_paid_in_vain(kind)
 
     def done(self, probed: Sequence[Gate]) -> None:
         """Let another call probe these gates."""
@@ -175,6 +184,9 @@ class Health:
             case RefreshToken():
                 return tries.defer()
         return None
+
+    def _would_be_paid_in_vain(self, kind: Kind) -> bool:
+        return self._creates.starves and kind is not Kind.CREATE
 
     def _let_in(self, kind: Kind) -> None:
         """Count a call that came to nothing, and that the account let in all the same."""

@@ -17,6 +17,8 @@ from pipeline.errors import Stopping
 from pipeline.system.clock import loop_time
 
 CATCH_UP_S = 0.05  # what a late loop may make up for; longer stalls are lost, not burst
+ANSWER_S = 10.0  # an answer takes so long at most
+STARVES_S = 5.0  # a refused call that is followed by an accepted one is followed by it sooner
 NAP_S = 0.25  # a caller that waits looks again this often: a pause or the end of the run may come meanwhile
 
 
@@ -104,6 +106,18 @@ class Limiter:
     def accepts_nothing(self) -> bool:
         """Return whether calls have been refused for their speed for long, and none was accepted."""
         return self._drought.active
+
+    @property
+    def starves(self) -> bool:
+        """Return whether calls wait in vain: none is accepted, and one of them was tried not long ago or soon will be.
+
+        Without that last part, a wait of which all callers are gone would never end.
+        """
+        if not self._drought.begun:  # most often, and every call asks
+            return False
+        now = self._clock()
+        tried_at = max(self._drought.refused_at, self._paused_until)
+        return self._drought.lasts_s(now) >= STARVES_S and now - tried_at <= 2.0 / self.rate + ANSWER_S
 
     @property
     def paused_s(self) -> float:

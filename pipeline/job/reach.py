@@ -13,6 +13,10 @@ _LOCAL_ENDINGS = (
     *("localhost", "local", "localdomain", "internal", "intranet", "lan", "home", "corp", "private", "home.arpa"),
     *("invalid", "onion"),
 )
+# Public names that lead back to whoever looks them up, and names that hold the address to which they lead.
+_OF_THIS_MACHINE = ("localtest.me", "lvh.me", "vcap.me", "lacolhost.com")
+_WITH_ADDRESS = ("nip.io", "sslip.io", "xip.io")
+_ADDRESS_INSIDE = re.compile(r"(?:^|[.-])(\d{1,3}(?:([.-])\d{1,3})(?:\2\d{1,3}){2})$")
 _NUMBER = re.compile(r"0x[0-9a-f]*|[0-9]+")
 _NAT64 = ip_network("64:ff9b::/96")
 _FIX = "list a URL that opens from anywhere, or the file itself with `path:`"
@@ -47,8 +51,18 @@ def why_unreachable(host: str) -> str:
         return "no address" if address is None else _kind_of(address)
     if "." not in name:
         return "this machine" if name == "localhost" else "a name inside one network (it has no dot)"
-    ending = next((ending for ending in _LOCAL_ENDINGS if name.endswith(f".{ending}")), None)
-    return "" if ending is None else f"a name inside one network (.{ending})"
+    if f".{name}".endswith(tuple(f".{ending}" for ending in _OF_THIS_MACHINE)):
+        return "this machine"
+    if (ending := _ending(name, _WITH_ADDRESS)) and (inside := _ADDRESS_INSIDE.search(name.removesuffix(f".{ending}"))):
+        address = _address_of(inside[1].replace("-", "."))
+        return "" if address is None else _kind_of(address)
+    ending = _ending(name, _LOCAL_ENDINGS)
+    return f"a name inside one network (.{ending})" if ending else ""
+
+
+def _ending(name: str, endings: tuple[str, ...]) -> str:
+    """Return the one of these endings that a name has; "" for none."""
+    return next((ending for ending in endings if name.endswith(f".{ending}")), "")
 
 
 def _address_of(name: str) -> IPv4Address | None:

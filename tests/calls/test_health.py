@@ -76,7 +76,7 @@ class Patient:
 
     def goes(self) -> bool:
         """Return whether a call may go without waiting."""
-        return not self.health.closed_to(())
+        return not self.health.closed_to(Kind.SEARCH, ())
 
 
 def with_patient(scenario: Callable[[Patient], Awaitable[T]], **parts: time) -> T:
@@ -172,10 +172,10 @@ def test_a_vendor_that_goes_down_pauses_all_calls_until_a_probe_succeeds() -> No
         probed = await patient.health.open(Kind.SEARCH)
         assert anyio.current_time() == 1030.0
         assert len(probed) == 1
-        assert patient.health.closed_to(())
-        assert not patient.health.closed_to(probed)
+        assert patient.health.closed_to(Kind.SEARCH, ())
+        assert not patient.health.closed_to(Kind.SEARCH, probed)
         patient.health.answered(Kind.SEARCH)
-        assert not patient.health.closed_to(())
+        assert not patient.health.closed_to(Kind.SEARCH, ())
 
     with_patient(scenario)
 

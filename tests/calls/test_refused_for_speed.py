@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.calls.client import Client
 from pipeline.calls.drought import SAY_AFTER_S
-from pipeline.calls.limiter import Limiter
+from pipeline.calls.limiter import STARVES_S, Limiter
 from pipeline.calls.rate import FLOOR, NOTHING_ACCEPTED_S
 from pipeline.endpoints.interface import Refusal
 from pipeline.endpoints.patsnap.credentials import Credentials
@@ -98,6 +98,70 @@ def test_the_wait_is_said_once_it_is_long_and_so_is_its_end_and_no_call_fails() 
             assert [line[:26] for line in lines] == ["no call was accepted for 3"]
         assert {type(end) for end in ends} == {Hits}
         assert lines[1:] == ["calls are accepted again; going on"]
+
+    run_virtually(scenario)
+
+
+async def items_of(client: Client, count: int) -> list[object]:
+    """Search so many pictures at once and create a task of each, until the first one ends; return how they ended."""
+    ends: list[object] = []
+
+    async def one() -> None:
+        await outcome(search(client))
+        ends.append(await outcome(create(client)))
+        client.stop()
+
+    async with anyio.create_task_group() as tasks:
+        for _ in range(count):
+            tasks.start_soon(one)
+    return ends
+
+
+@pytest.mark.parametrize("retry_after_s", [None, pytest.param(300.0, marks=pytest.mark.proofs)])
+def test_no_more_pictures_are_searched_while_no_creates_are_accepted(retry_after_s: float | None) -> None:
+    """Of all items begun at once only those of the first seconds are paid for: their creates cannot follow."""
+
+    async def scenario() -> None:
+        refusal = Refusal("http_429", code="http_429", retry_after_s=retry_after_s)
+        vendor = VirtualVendor(lambda kind, number: refusal if kind is Kind.CREATE else None, latency_s=0.2)
+        client, _ = client_saying(vendor, qps=5)
+        ends = await items_of(client, 60)
+        assert {type(end) for end in ends} == {RunPaused, Stopping}
+        assert len(vendor.times(Kind.SEARCH)) <= (STARVES_S + 2) * 5 < 60
+
+    run_virtually(scenario)
+
+
+def test_searches_go_on_as_soon_as_a_create_is_accepted() -> None:
+    async def scenario() -> None:
+        until = START_S + 120
+        vendor = VirtualVendor(
+            lambda kind, number: 67200002 if kind is Kind.CREATE and anyio.current_time() < until else None
+        )
+        client, _ = client_saying(vendor, qps=5)
+        async with anyio.create_task_group() as tasks:
+            for _ in range(60):
+                tasks.start_soon(_whole, client)
+        assert len(vendor.times(Kind.SEARCH)) == 60
+
+    run_virtually(scenario)
+
+
+async def _whole(client: Client) -> None:
+    await search(client)
+    await create(client)
+
+
+def test_searches_wait_for_no_creates_that_nobody_makes_any_more() -> None:
+    """The last create was refused for speed, and then failed for another reason: nobody is left to be accepted."""
+
+    async def scenario() -> None:
+        replies = [*[67200002] * 5, *["503"] * 4]
+        vendor = VirtualVendor(lambda kind, number: replies.pop(0) if kind is Kind.CREATE else None, latency_s=2.0)
+        client, _ = client_saying(vendor, qps=5)
+        await outcome(create(client))
+        assert client.limiters[Kind.CREATE].starves
+        assert isinstance(await outcome(search(client)), Hits)
 
     run_virtually(scenario)
 

@@ -7,15 +7,19 @@ from pipeline.job.reach import check_picture_url
 THIS_MACHINE = [
     *("localhost", "LOCALHOST", "localhost.", "127.0.0.1", "127.1", "2130706433", "0x7f000001", "0177.0.0.1"),
     *("017700000001", "0", "0.0.0.0", "[::1]", "[::]", "[::ffff:127.0.0.1]", "[::ffff:7f00:1]", "[::7f00:1]"),
+    *("localtest.me", "shop.localtest.me", "lvh.me", "a.b.vcap.me", "127.0.0.1.nip.io", "a-127-0-0-1.sslip.io"),
     *("%31%32%37.0.0.1", "①②⑦.⓪.⓪.①", "127。0。0。1", "[2002:7f00:1::]", "[64:ff9b::127.0.0.1]", "0x7f.0x0.0x0.0x1"),
 ]
-PRIVATE = ["10.0.0.1", "172.16.0.1", "192.168.0.1", "0xa000001", "012.0.0.1", "3232235521", "[fd00::1]"]
+PRIVATE = [
+    *("10.0.0.1", "172.16.0.1", "192.168.0.1", "0xa000001", "012.0.0.1", "3232235521", "[fd00::1]"),
+    *("10.0.0.1.nip.io", "img.192-168-0-1.sslip.io"),
+]
 LINK_LOCAL = ["169.254.169.254", "[fe80::1]", "[fe80::1%25eth0]", "[0:0:0:0:0:ffff:169.254.169.254]", "0xA9FEA9FE"]
 SPECIAL = ["100.64.0.1", "224.0.0.1", "[ff02::1]"]
 NAMES = ["pictures", "nas.local", "metadata.google.internal", "cdn.corp", "a.localhost", "router.lan", "a.invalid"]
 PUBLIC = [
     *("cdn.example.com", "1.1.1.1", "0x01010101", "16843009", "[2606:4700:4700::1111]", "[::ffff:1.1.1.1]"),
-    "sandbox.invalid",
+    *("sandbox.invalid", "notlocaltest.me", "localtest.me.example", "1.1.1.1.nip.io", "1-1-1-1.sslip.io", "nip.io"),
     *("bücher.example", "127.0.0.1.example", "localhost.example", "10.example.com", "1e100.net", "xn--1-0ca.example"),
 ]  # fmt: skip
 
