@@ -1,11 +1,12 @@
 """The moment of sending: what comes before the first byte, in which order, and what is given back; in virtual time."""
 
+import functools
 from typing import Any
 
 import anyio
 import pytest
 
-from pipeline.calls.attempt import STALE_S, Slots
+from pipeline.calls.attempt import LEAST_INTENDING, STALE_S, Slots
 from pipeline.calls.client import Client
 from pipeline.calls.limiter import Limiter
 from pipeline.calls.transport import Outgoing
@@ -277,3 +278,37 @@ async def test_a_connection_that_grew_old_is_made_anew_before_anything_is_sent()
     assert server.connections == 2
     assert server.arrived == client.limiters[Kind.CREATE].sent == 1
     assert client.stats.retried == 0
+
+
+async def test_after_a_step_of_the_clock_every_kind_begins_again_evenly() -> None:
+    vendor = virtual.VirtualVendor(lambda kind, number: None)
+    client = virtual.client_of(vendor, qps=10)
+    client.clock_jumped()
+    await virtual.search(client)
+    await virtual.create(client)
+    assert [at for _, at in vendor.sent] == pytest.approx([1000.1, 1000.1])
+
+
+async def test_a_connection_that_grows_old_while_others_make_their_intents_is_given_up() -> None:
+    """A disk that takes 10 s: whoever waits behind it connects anew instead of leaving on a connection of long ago."""
+    connected: list[float] = []
+
+    class Vendor(virtual.VirtualVendor):
+        async def exchange(self, request: Request, attempt: Outgoing) -> Answer:
+            connected.append(anyio.current_time())
+            return await super().exchange(request, attempt)
+
+    class SlowMeter(PlainMeter):
+        async def before(self, kind: Kind, request_id: str) -> None:
+            await anyio.sleep(10)
+
+    client = virtual.client_of(Vendor(lambda kind, number: None), qps=1)
+    async with anyio.create_task_group() as calls:
+        for _ in range(LEAST_INTENDING):
+            calls.start_soon(functools.partial(virtual.create, client, meter=SlowMeter()))
+        await anyio.sleep(1)
+        calls.start_soon(functools.partial(virtual.create, client, meter=PlainMeter()))
+        await anyio.sleep(2 * STALE_S + 1)
+        assert connected[LEAST_INTENDING:] == pytest.approx([1001, 1001 + STALE_S, 1001 + 2 * STALE_S])
+        client.stop()
+        calls.cancel_scope.cancel()

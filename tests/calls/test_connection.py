@@ -7,9 +7,13 @@ from typing import Any
 import anyio
 import pytest
 
+from pipeline.calls.client import Client
+from pipeline.calls.limiter import Limiter
+from pipeline.calls.reach import ReachGate
+from pipeline.calls.transport import open_transport
 from pipeline.errors import RunPaused
-from pipeline.models import Kind
-from tests.support.clients import CREATE, Call, Certificate, FakeMeter, client_at, create, failure_of, search
+from pipeline.models import PAID, Kind
+from tests.support.clients import API_KEY, CREATE, Call, Certificate, FakeMeter, client_at, create, failure_of, search
 from tests.support.misbehaving import CREATED, NO_HITS, Caller, Misbehaving, Script, by_path, http
 from tests.support.virtual_time import virtual_backend
 
@@ -56,6 +60,20 @@ async def test_no_call_leaves_on_a_connection_whose_end_lies_unread_in_the_socke
     assert meter.log == ["before", "not_executed", "before", "sent"]
     assert (meter.taken_back, meter.total, server.connections) == ([False], 1, 2)
     assert sent == (2 if call.kind is Kind.SEARCH else 1)  # the permit of the call that did not go was given back
+
+
+async def test_a_kept_connection_that_was_closed_says_nothing_of_whether_the_vendor_can_be_reached() -> None:
+    """With a patience of nothing at all a vendor that is not reached once ends the run."""
+    callers: list[Caller] = []
+    meter = FakeMeter(on_before=once(lambda: hang_up(callers[0])))
+    async with (
+        Misbehaving(remembering(callers, SEARCH_THEN_CREATE)) as server,
+        open_transport(server.url) as transport,
+    ):
+        client = Client(transport, API_KEY, {kind: Limiter(1000) for kind in PAID}, reach=ReachGate(0.0))
+        await search(client)
+        assert await create(client, meter)
+    assert (meter.taken_back, meter.total) == ([False], 1)
 
 
 async def test_a_vendor_that_closes_after_every_answer_puts_no_create_in_doubt() -> None:

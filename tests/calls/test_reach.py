@@ -11,10 +11,10 @@ from pipeline.calls.reach import LONGEST_S, ReachGate
 from pipeline.calls.transport import Outgoing
 from pipeline.endpoints.interface import Answer, Refusal, Request
 from pipeline.endpoints.patsnap.credentials import Credentials
-from pipeline.errors import RunPaused, Stopping
+from pipeline.errors import RunPaused, Stopping, TryAgain
 from pipeline.models import PAID, Hits, Kind, Task
 from tests.support.virtual_time import run_virtually
-from tests.support.virtual_vendor import PlainMeter, VirtualVendor, create, outcome, search
+from tests.support.virtual_vendor import PlainMeter, Reply, VirtualVendor, create, outcome, search
 
 ITEMS = 30
 KEY, PAIR = Credentials(api_key="a-key-of-ours"), Credentials(client_id="id", client_secret="secret")
@@ -23,8 +23,8 @@ KEY, PAIR = Credentials(api_key="a-key-of-ours"), Credentials(client_id="id", cl
 class Absent(VirtualVendor):
     """A vendor whose address nobody answers at, from `goes` until `comes` (seconds after the start)."""
 
-    def __init__(self, *, goes: float = 0.0, comes: float) -> None:
-        super().__init__(lambda kind, number: None)
+    def __init__(self, *, goes: float = 0.0, comes: float, reply: Reply = None) -> None:
+        super().__init__(lambda kind, number: reply)
         self.goes, self.comes = 1000 + goes, 1000 + comes
         self.tried: list[float] = []
 
@@ -111,6 +111,32 @@ def test_an_absence_later_on_is_waited_for_too() -> None:
         client = told(vendor, said)
         ends = await all_of([lambda: search(client)] * 100)
         assert {type(end) for end in ends} == {Hits}
+
+    run_virtually(scenario)
+
+
+def test_each_absence_has_a_patience_of_its_own() -> None:
+    """Two absences of 400 s, of which the second begins after a good call: 600 s are enough for each."""
+
+    async def scenario() -> None:
+        vendor, said = Absent(comes=400), list[str]()
+        client = told(vendor, said)
+        assert isinstance(await outcome(search(client)), Hits)
+        vendor.goes, vendor.comes = anyio.current_time(), anyio.current_time() + 400
+        assert isinstance(await outcome(search(client)), Hits)
+        assert [line[:34] for line in said[2:]] == [
+            "the vendor could not be reached (n",
+            "the vendor can be reached again; g",
+        ]
+
+    run_virtually(scenario)
+
+
+def test_a_vendor_that_answers_badly_has_been_reached() -> None:
+    async def scenario() -> None:
+        vendor, said = Absent(comes=60, reply="503"), list[str]()
+        assert isinstance(await outcome(search(told(vendor, said))), TryAgain)
+        assert said[1:] == ["the vendor can be reached again; going on"]
 
     run_virtually(scenario)
 

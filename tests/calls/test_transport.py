@@ -176,6 +176,29 @@ async def test_an_answer_of_two_megabytes_is_read_whole() -> None:
         assert len((await search(client)).scores) == 100
 
 
+@pytest.mark.parametrize("size", [100, 101])
+async def test_an_answer_may_be_as_large_as_its_endpoint_says_and_no_larger(size: int) -> None:
+    request = Request(Kind.SEARCH, "GET", "/image-search/search", most_bytes=100)
+    async with Misbehaving(answers(http(200, b"x" * size))) as server, open_transport(server.url) as opened:
+        if size <= 100:
+            assert len((await opened.exchange(request, BareAttempt())).body) == size
+        else:
+            with pytest.raises(Refusal, match="too_large"):
+                await opened.exchange(request, BareAttempt())
+
+
+async def test_nothing_is_kept_of_exchanges_that_are_over() -> None:
+    request = Request(Kind.SEARCH, "GET", "/image-search/search")
+    async with (
+        Misbehaving(bad.close_without_answer, answers(http(200, b"{}"))) as server,
+        open_transport(server.url) as opened,
+    ):
+        with pytest.raises(Refusal, match="no_answer"):
+            await opened.exchange(request, BareAttempt("lost"))
+        await opened.exchange(request, BareAttempt("answered"))
+        assert opened._exchanges == {}
+
+
 async def test_an_unknown_certificate_stops_the_run_before_a_byte_leaves(self_signed: Certificate, call: Call) -> None:
     meter = FakeMeter()
     async with (
@@ -253,13 +276,18 @@ async def test_what_fails_before_the_attempt_departed_was_not_sent() -> None:
 
 
 async def test_the_patience_with_an_answer_starts_at_the_send(call: Call) -> None:
-    """Waiting for a permit or a disk does not count."""
+    """Waiting for a permit or a disk does not count, though the answer then takes as long as it may."""
 
     class SlowMeter(FakeMeter):
         async def before(self, kind: Kind, request_id: str) -> None:
             await anyio.sleep(2 * LATER_S[kind])
 
-    async with Misbehaving(answers(GOOD[call.kind])) as server, client_at(server.url, patience_s=LATER_S) as client:
+    async def slow_answer(caller: bad.Caller) -> None:
+        await caller.request()
+        await anyio.sleep(LATER_S[call.kind] / 2)
+        await caller.say(GOOD[call.kind])
+
+    async with Misbehaving(slow_answer) as server, client_at(server.url, patience_s=LATER_S) as client:
         assert await call.make(client, SlowMeter())
 
 
