@@ -159,7 +159,7 @@ def _look(
 
         found = list(find_changed(db, digest))
         told = [said for sent, digest_ in found if (said := tell(db, sent, digest_, now=now)) is not None]
-        parted = part_changed(db, digest, generation=generation, unusable=unusable)
+        parted = part_changed(db, digest, generation=generation, unusable=unusable, now=now)
     return Seen(unusable, {sent.ord for sent, _ in found}, parted), told
 
 

@@ -43,14 +43,17 @@ class First(NamedTuple):
     sha256: str | None  # of what was sent
     is_paid: bool  # it is settled, or its hits are here
     is_waiting: bool
+    upload_expires: float  # 0 without an upload
 
 
 def first_item(db: Database, ord_: int) -> First:
     """Read the item whose picture others share."""
-    source, local, sha256, paid, waiting = db.do(
-        f"SELECT source, local, sha256, {SETTLED} OR segment IS NOT NULL, {WAITING} FROM items WHERE ord = ?", (ord_,)
+    source, local, sha256, paid, waiting, expires = db.do(
+        f"SELECT source, local, sha256, {SETTLED} OR segment IS NOT NULL, {WAITING}, coalesce(url_expires, 0) "
+        "FROM items WHERE ord = ?",
+        (ord_,),
     ).fetchone()
-    return First(source, bool(local), sha256, bool(paid), bool(waiting))
+    return First(source, bool(local), sha256, bool(paid), bool(waiting), float(expires))
 
 
 def shown_by(db: Database, sha256: str, *, but: int) -> str | None:
