@@ -17,6 +17,7 @@ from pipeline.journal.evidence import refuse_unknown_doubts
 from pipeline.journal.hold import Hold
 from pipeline.journal.identity import NOTE, Identity, of_journal, of_note, refuse_other
 from pipeline.journal.kept_lines import kept_in, kept_lines
+from pipeline.journal.old_notes import forget_gone
 from pipeline.journal.recovery import Recovered, names_unknown_task, recover
 from pipeline.journal.results_file import ResultsFile
 from pipeline.journal.spool import Spool
@@ -117,6 +118,8 @@ def open_disk(
             hold.watch(folder / RESULTS, *(log for log in (folder / f"{JOURNAL}-wal",) if log.exists()))
             emergency = Emergency(folder, is_there=functools.partial(hold.has, folder))
             identity = opened.enter_context(contextlib.closing(Identity(db, folder, places=places)))
+            if places is not None:
+                forget_gone(places, now=now)
             spool = Spool(folder / SPOOL, items.in_segments(db))
             disk = Disk(db, spool, results, recovered, emergency, hold, identity)
             opened.pop_all()
