@@ -28,6 +28,7 @@ from pipeline.errors import (
 )
 from pipeline.models import Kind
 from pipeline.system.masking import hide
+from pipeline.system.wording import count
 
 MAX_TRIES = 4  # of a token call that is refused for speed, as of one that failed
 FULL_S = 20.0  # to wait when the platform is full and does not say for how long
@@ -151,7 +152,7 @@ class TokenSource:
                     raise  # all calls wait at a gate for that
                 pause_s = _pause_s(attempt, error)
                 if pause_s is None:
-                    reason = f"no access token after {attempt} attempts: {error.message}"
+                    reason = f"no access token after {count(attempt, 'attempt')}: {error.message}"
                     raise RunPaused(reason, code=error.code, sent=False) from None
                 attempt += 1
                 await self._sleep(pause_s)

@@ -28,6 +28,7 @@ from pipeline.endpoints.patsnap.credentials import BASE_HOSTS, Credentials
 from pipeline.errors import JournalError, RunLocked, SpecError
 from pipeline.system.clock import steady
 from pipeline.system.drafts import SHARED_S, sweep
+from pipeline.system.fault import Fault
 from pipeline.system.files import write_whole
 
 POLL_S = 0.25  # a process that waits for the account tries again this often
@@ -61,8 +62,14 @@ class Part:
             return qps
         ours = math.floor(qps * self.share + _ROUNDING)
         if ours < 1:
+            least = math.ceil(100 / qps) / 100
+            what = f"{self.share:g} of {qps:g} {'call' if qps == 1 else 'calls'} a second is less than one"
             raise SpecError(
-                f"--share {self.share:g} of {qps:g} calls a second is less than one; take a larger share, or run alone"
+                Fault(
+                    f"{what}; take a larger share, or run alone",
+                    where=f"--share {self.share:g}",
+                    fix=f"--share {least:g}" if least < 1 else "",
+                )
             )
         return float(ours)
 
@@ -113,16 +120,15 @@ def use_account(
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         while (claim := _claim(folder, account, job=job, share=share)).slot is None:
             if busy == "exit":
-                raise RunLocked(f"{claim.in_use}; {_way_out(1.0 - claim.found.taken, share)}")
+                raise RunLocked(Fault(f"{claim.in_use}; {_way_out(1.0 - claim.found.taken, share)}", fix="--busy wait"))
             if not waiting:
                 waiting = True
                 say(f"waiting: {claim.in_use}")
             time.sleep(POLL_S)
     except OSError as exc:
-        raise JournalError(
-            f"{folder}: the folder that keeps processes from using an account at once cannot be written: "
-            f"{exc.strerror or exc}; check it, or set XDG_STATE_HOME"
-        ) from None
+        what = "the folder that keeps processes from using an account at once cannot be written"
+        more = f"{exc.strerror or exc}; check it, or set XDG_STATE_HOME"
+        raise JournalError(Fault(f"{what}: {more}", where=str(folder))) from None
     if waiting:
         say("the account is free; going on")
     last_use = claim.found.last_use

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from pipeline.errors import CallError, GivenUp, InDoubt, ItemRefused, RunPaused, RunStopped, Stopping
+from pipeline.system.wording import count
 
 
 def last_word(attempts: Sequence[CallError], end: CallError | GivenUp | Stopping) -> CallError | GivenUp | Stopping:
@@ -22,7 +23,7 @@ def last_word(attempts: Sequence[CallError], end: CallError | GivenUp | Stopping
     message = last.message
     if len(attempts) > 1:
         requests = ", ".join(str(attempt.request_id) for attempt in attempts)
-        message += f"; it was sent {len(attempts)} times, and each of them may exist (requests {requests})"
+        message += f"; it was sent {count(len(attempts), 'time')}, and each of them may exist (requests {requests})"
     if failed is not last:
         message += f"; and then: {failed}"
     doubt = InDoubt(

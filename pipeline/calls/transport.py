@@ -27,6 +27,7 @@ from pipeline.endpoints.interface import Answer, Refusal, Request
 from pipeline.errors import Code, PipelineError, RunStopped, SpecError
 from pipeline.models import Kind
 from pipeline.system.clock import loop_time
+from pipeline.system.fault import Fault
 from pipeline.version import __version__
 
 CONNECT_S = 5.0
@@ -203,7 +204,8 @@ async def open_transport(
     try:
         tls: ssl.SSLContext | bool = ssl.create_default_context(cafile=ca_file) if ca_file else True
     except OSError as exc:
-        raise SpecError(f"api.ca_file: cannot read {ca_file}: {exc.strerror or 'no certificates in it'}") from None
+        what = f"cannot read {ca_file}: {exc.strerror or 'no certificates in it'}"
+        raise SpecError(Fault(what, where="api.ca_file")) from None
     exchanges = _Exchanges()
     session = aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE_S, ssl=tls),

@@ -18,9 +18,8 @@ def explain(exc: BaseException) -> int:
     if isinstance(exc, SystemExit):
         return exc.code if isinstance(exc.code, int) else 1
     if isinstance(exc, PipelineError):
-        for told in exc.lines if isinstance(exc, SpecError) else [str(exc)]:
-            for line in told.shown() if isinstance(told, Fault) else [told]:
-                say(line)
+        for told in exc.lines if isinstance(exc, SpecError) else exc.args[:1]:
+            _tell(told)
         return exc.exit_code
     if isinstance(exc, KeyboardInterrupt) or type(exc).__name__ == "Abort":
         say(str(exc) or "stopped; run again to go on")
@@ -29,18 +28,20 @@ def explain(exc: BaseException) -> int:
         return flushed(int(getattr(exc, "exit_code", 0)))
     if hasattr(exc, "format_message"):  # typer's usage errors
         command = getattr(getattr(exc, "ctx", None), "command_path", "pipeline")
-        say(f"{exc.format_message()} (see `{command} --help`)")
+        _tell(Fault(exc.format_message(), fix=f"{command} --help"))
         return USAGE
     if isinstance(exc, BrokenPipeError):
         return 141
     if isinstance(exc, OSError):
-        say(_of_system(exc))
+        _tell(_of_system(exc))
         return 5
     if isinstance(exc, UnicodeEncodeError) and exc.reason.startswith("surrogates"):
-        say(f"{exc.object!a:.300}: a name that is no UTF-8 text; rename it, or run with LC_ALL=C.UTF-8 if it is")
+        what = "a name that is no UTF-8 text; rename it, or run with LC_ALL=C.UTF-8 if it is"
+        _tell(Fault(what, where=f"{exc.object!a:.300}"))
         return USAGE
     if any(kind.__module__ == "sqlite3" for kind in type(exc).__mro__):  # known by its name: `--help` loads no SQLite
-        say(f"the journal cannot be read or written: {exc}; `pipeline status RUN --verify` says whether it is damaged")
+        more = "`pipeline status RUN --verify` says whether it is damaged"
+        _tell(Fault(f"the journal cannot be read or written: {exc}; {more}"))
         return 5
     return _bug(exc)
 
@@ -58,6 +59,12 @@ def flushed(code: int) -> int:
     return code
 
 
+def _tell(told: str) -> None:
+    """Say a fault: what is wrong, where, and a line to type; any other line as it is."""
+    for line in told.shown() if isinstance(told, Fault) else [str(told)]:
+        say(line)
+
+
 def say(line: str) -> None:
     """Print a line on stderr, without secrets and control characters."""
     print("\n".join(map(printable, masked(line).split("\n"))), file=sys.stderr)
@@ -68,16 +75,16 @@ def printable(line: str) -> str:
     return "".join(char if char.isprintable() else "?" for char in line)
 
 
-def _of_system(exc: OSError) -> str:
+def _of_system(exc: OSError) -> Fault:
     """Say what the system refused, and what to do."""
     why = exc.strerror or str(exc)
     if exc.filename is not None:
-        return f"{exc.filename}: {why}; mend it and run again"
+        return Fault(f"{why}; mend it and run again", where=str(exc.filename))
     if isinstance(exc, FileNotFoundError):
-        return "the current folder is not there any more: change to another one (cd), then run again"
+        return Fault("the current folder is not there any more; change to another one, then run again", fix="cd")
     if exc.errno == errno.EBADF:
         why = "stdout is closed"
-    return f"the output cannot be written: {why}; send it somewhere else and run again"
+    return Fault(f"the output cannot be written: {why}; send it somewhere else and run again")
 
 
 def _bug(exc: BaseException) -> int:

@@ -127,7 +127,7 @@ def _ending(progress: Progress) -> str:
 def _flow(flow: Flow) -> str:
     slowed = f", slowed to {flow.slowed_to_per_s:.1f}" if flow.slowed_to_per_s < flow.limit_per_s else ""
     budget = f", {flow.spent:,} of {flow.budget:,} spent" if flow.budget is not None else ""
-    return f"{flow.sent:,} calls at {flow.per_s:.1f}/s of {flow.limit_per_s:g}/s{slowed}{budget}"
+    return f"{count(flow.sent, 'call')} at {flow.per_s:.1f}/s of {flow.limit_per_s:g}/s{slowed}{budget}"
 
 
 class PlainLines:
@@ -140,7 +140,7 @@ class PlainLines:
     def prepare(self, done: int, total: int) -> None:
         """Say once that the sandbox's gallery is prepared."""
         if not done:
-            print(f"{_PREPARING}: {total:,} drawings", file=self._stream, flush=True)
+            print(f"{_PREPARING}: {count(total, 'drawing')}", file=self._stream, flush=True)
 
     def update(self, progress: Progress) -> None:
         """Print a line when it is time."""
@@ -164,7 +164,7 @@ class LiveTable:
 
     def prepare(self, done: int, total: int) -> None:
         """Draw how far the preparation of the sandbox's gallery is."""
-        self._live.update(Text(f"{_PREPARING}: {done:,} of {total:,} drawings"))
+        self._live.update(Text(f"{_PREPARING}: {done:,} of {count(total, 'drawing')}"))
 
     @contextmanager
     def hidden(self) -> Iterator[None]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline.errors import SpecError
+from pipeline.system.fault import Fault
 
 NAME = ".env"
 CREDENTIALS = ("PATSNAP_CLIENT_ID", "PATSNAP_CLIENT_SECRET", "PATSNAP_API_KEY")
@@ -61,18 +62,19 @@ def _text(file: Path) -> str:
     try:
         data = file.read_bytes()
     except OSError as exc:
-        raise SpecError(
-            f"{file}: cannot be read: {exc.strerror or exc}; it may hold your credentials: let its owner make it "
-            "readable for you, or move it away and set them in the environment"
-        ) from None
+        what = (
+            f"cannot be read: {exc.strerror or exc}; it may hold your credentials: let its owner make it readable for "
+            "you, or move it away and set them in the environment"
+        )
+        raise SpecError(Fault(what, where=str(file))) from None
     mark = next((mark for mark in _MARKS if data.startswith(mark)), b"")
     try:
         text = data.decode(_MARKS.get(mark, "utf-8"))
     except UnicodeDecodeError as exc:
         line = data.count(b"\n", 0, exc.start) + 1
-        raise SpecError(f"{file}:{line}: not UTF-8 text; save the file as UTF-8") from None
+        raise SpecError(Fault("not UTF-8 text; save the file as UTF-8", where=f"{file}:{line}")) from None
     if "\0" in text:
-        raise SpecError(f"{file}: not UTF-8 text (it has NUL characters); save the file as UTF-8")
+        raise SpecError(Fault("not UTF-8 text (it has NUL characters); save the file as UTF-8", where=str(file)))
     return text
 
 

@@ -16,6 +16,7 @@ from pipeline.job.environment import PROXY, Environment
 from pipeline.job.faults import explain_refusal, make_printable, name_field
 from pipeline.job.schema import MAX_INLINE, JobSpec
 from pipeline.system.fault import Fault as Told
+from pipeline.system.fault import Gathered
 
 _SECRET_KEY = re.compile(r"secret|passw|token|api[_-]?key|client[_-]?id|credential|authorization", re.IGNORECASE)
 _CREDENTIAL_HINT = (
@@ -56,7 +57,10 @@ def load_job(
         faults.append(Fault(None, "a job file is a mapping: it starts with `version: 1`, `name:` and `images:`"))
     if faults or spec is None:
         ordered = sorted(faults, key=lambda fault: fault.place or (0, 0))
-        raise SpecError(*(_told(path, fault, secrets) for fault in ordered))
+        gathered = Gathered()
+        for fault in ordered:
+            gathered.add(_told(path, fault, secrets))
+        raise SpecError(*gathered.told(len(ordered)))
     return spec.with_folder(_folder_of(path))
 
 
@@ -66,9 +70,8 @@ def _folder_of(path: Path) -> Path:
     try:
         str(folder).encode()
     except UnicodeEncodeError:
-        raise SpecError(
-            f"{str(folder)!a}: the name of this folder is no UTF-8 text; rename it, or run with LC_ALL=C.UTF-8 if it is"
-        ) from None
+        what = "the name of this folder is no UTF-8 text; rename it, or run with LC_ALL=C.UTF-8 if it is"
+        raise SpecError(Told(what, where=f"{str(folder)!a}")) from None
     return folder
 
 

@@ -15,6 +15,7 @@ from pipeline.errors import JournalError
 from pipeline.journal.emergency import left_over
 from pipeline.journal.evidence import doubts_in
 from pipeline.journal.identity import NOTE
+from pipeline.system.fault import Fault, typed
 
 JOURNAL, RESULTS, SPOOL = "journal.sqlite", "results.jsonl", "spool"
 REPAIRING = ".repairing"  # there while a repair is under way, and after one that was cut short
@@ -50,22 +51,22 @@ def refuse_lost_journal(folder: Path) -> None:
     It would cut all lines off results.jsonl, and forget every task.
     """
     if (folder / REPAIRING).exists():
-        raise JournalError(f"{folder}: a repair of this run was cut short; run `pipeline repair {folder}` again")
+        raise _to_repair(folder, "a repair of this run was cut short; let it go on")
     if _is_laid_out(folder):
         return
     lost = f"{JOURNAL} is {'empty' if _size(folder / JOURNAL) else 'gone'}"
     if _size(folder / RESULTS) or list(folder.glob(f"{JOURNAL}.damaged-*")):
-        raise JournalError(f"{folder}: {lost}, and there are results; run `pipeline repair {folder}`")
+        raise _to_repair(folder, f"{lost}, and there are results; put it back, or make it anew from them")
     if any(_traces(folder)):
-        raise JournalError(
-            f"{folder}: {lost}, and creates may have been paid: put it and its {JOURNAL}-wal back, or run "
-            f"`pipeline repair {folder}`, which puts every item without a line in doubt; nothing was sent"
-        )
+        what = f"{lost}, and creates may have been paid; nothing was sent: put it and its {JOURNAL}-wal back, or let a "
+        raise _to_repair(folder, f"{what}repair put every item without a line in doubt")
     if kept := left_over(folder):
-        raise JournalError(
-            f"{folder} was taken away while a run went on, and {kept[-1]} holds what was paid for; put the directory "
-            f"back, or run `pipeline repair {folder}`, which makes it anew; nothing was sent"
-        )
+        what = f"it was taken away while a run went on, and {kept[-1]} holds what was paid for; nothing was sent: put "
+        raise _to_repair(folder, f"{what}the directory back, or make it anew from that")
+
+
+def _to_repair(folder: Path, what: str) -> JournalError:
+    return JournalError(Fault(what, where=str(folder), fix=typed("repair", folder)))
 
 
 def _traces(folder: Path) -> Iterator[bool]:

@@ -21,6 +21,7 @@ from pipeline.errors import JournalError
 from pipeline.journal.kept_lines import Kept, NotExecuted, kept_in, parts_of
 from pipeline.journal.results_file import read_line
 from pipeline.models import RecordLine
+from pipeline.system.fault import Fault, typed
 from pipeline.system.files import private, write_all
 from pipeline.system.folders import state_folder
 from pipeline.system.wording import count
@@ -46,10 +47,9 @@ def require_room(folder: Path, items: int) -> None:
     free = _free(folder) + _size(folder / BALLAST)
     needed = SPARE_BYTES + items * ITEM_BYTES
     if free < needed:
-        raise JournalError(
-            f"{folder}: the disk has {_mb(free)} free and this job needs {_mb(needed)} for {count(items, 'item')}: "
-            f"free {_mb(needed - free)} more, or set output.dir to another disk; no item that waits was sent"
-        )
+        what = f"the disk has {_mb(free)} free and this job needs {_mb(needed)} for {count(items, 'item')}: free "
+        what += f"{_mb(needed - free)} more, or set output.dir to another disk; no item that waits was sent"
+        raise JournalError(Fault(what, where=str(folder)))
 
 
 @contextlib.contextmanager
@@ -60,9 +60,8 @@ def ballast(folder: Path) -> Iterator[None]:
         _reserve(path)
     except OSError as exc:
         path.unlink(missing_ok=True)
-        raise JournalError(
-            f"{folder}: cannot set 16 MB aside: {exc.strerror}; free some space on this disk; nothing was sent"
-        ) from None
+        what = f"cannot set 16 MB aside: {exc.strerror}; free some space on this disk; nothing was sent"
+        raise JournalError(Fault(what, where=str(folder))) from None
     try:
         yield
     finally:
@@ -77,20 +76,19 @@ def drop_ballast(folder: Path) -> None:
 
 def disk_error(exc: BaseException) -> JournalError:
     """Say in one clear line that a write failed, and what to do."""
+    cannot = "the journal cannot be written"
     if isinstance(exc, MemoryError):
-        return JournalError(
-            "the journal cannot be written: this machine has no memory left; end other programs or lower "
-            "api.max_in_flight, then run again"
+        what = (
+            f"{cannot}: this machine has no memory left; end other programs or lower api.max_in_flight, then run again"
         )
+        return JournalError(Fault(what))
     if _is_full(exc):
         why = exc.strerror if isinstance(exc, OSError) else str(exc)
-        return JournalError(
-            f"the journal cannot be written: the disk is full ({why}); free 80 MB or more, then run again"
-        )
+        return JournalError(Fault(f"{cannot}: the disk is full ({why}); free 80 MB or more, then run again"))
     why = (exc.strerror or str(exc)) if isinstance(exc, OSError) else str(exc) or type(exc).__name__
     if is_damage(exc):
-        return JournalError(f"the journal is damaged: {why}; run `pipeline repair` on this run directory")
-    return JournalError(f"the journal cannot be written: {why}; look after the disk, then run again")
+        return JournalError(Fault(f"the journal is damaged: {why}; run `pipeline repair` on this run directory"))
+    return JournalError(Fault(f"{cannot}: {why}; look after the disk, then run again"))
 
 
 def cannot_open(folder: Path, exc: OSError | sqlite3.Error) -> JournalError:
@@ -98,14 +96,13 @@ def cannot_open(folder: Path, exc: OSError | sqlite3.Error) -> JournalError:
     # SQLite calls it an error of input or output where the disk has no room for the file by which processes share.
     of_disk = getattr(exc, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN)
     if _is_full(exc) or (of_disk and _free(folder) < _LEAST_BYTES):
-        return JournalError(
-            f"{folder}: no space left on the device ({_mb(_free(folder))} free): free 80 MB or more, or set output.dir "
-            "to another disk, then run again; nothing was sent"
-        )
+        what = f"no space left on the device ({_mb(_free(folder))} free): free 80 MB or more, or set output.dir to "
+        return JournalError(Fault(f"{what}another disk, then run again; nothing was sent", where=str(folder)))
     if isinstance(exc, OSError):
-        return JournalError(f"{folder}: cannot be written: {exc.strerror or exc}; check the disk and the permissions")
-    hint = f"; run `pipeline repair {folder}`" if is_damage(exc) else ""
-    return JournalError(f"{folder / 'journal.sqlite'}: the journal cannot be read: {exc}{hint}")
+        what = f"the run directory cannot be written: {exc.strerror or exc}; check the disk and the permissions"
+        return JournalError(Fault(what, where=str(folder)))
+    fix = typed("repair", folder) if is_damage(exc) else ""
+    return JournalError(Fault(f"the journal cannot be read: {exc}", where=str(folder / "journal.sqlite"), fix=fix))
 
 
 def _is_full(exc: BaseException) -> bool:
@@ -173,12 +170,15 @@ class Emergency:
         """Say where the lines are, for the one line that the run ends with; "" when there are none."""
         texts = []
         if self.kept:
-            then = ", the next run takes them in" if self._found else "; move that file into the run directory"
-            texts.append(f"{self.kept:,} paid results are kept in {self._name}{then}")
+            them = "it" if self.kept == 1 else "them"
+            then = f", the next run takes {them} in" if self._found else "; move that file into the run directory"
+            texts.append(f"{count(self.kept, 'paid result is', 'paid results are')} kept in {self._name}{then}")
         if self.taken_back:
-            texts.append(f"{self.taken_back:,} creates that were not executed are noted in {self._name}")
+            creates = count(self.taken_back, "create that was not executed is", "creates that were not executed are")
+            texts.append(f"{creates} noted in {self._name}")
         if self.shown:
-            texts.append(f"the tasks of {self.shown:,} paid results could not be written anywhere: they are above")
+            results = count(self.shown, "paid result")
+            texts.append(f"the tasks of {results} could not be written anywhere: they are above")
         return "; ".join(texts)
 
     def close(self) -> None:

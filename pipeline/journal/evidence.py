@@ -16,6 +16,7 @@ from pipeline.journal.sql import items, line_index
 from pipeline.journal.sql.admission import DOUBT_NEW
 from pipeline.journal.sql.database import Database
 from pipeline.models import State
+from pipeline.system.fault import Fault, typed
 
 OPEN = "open.jsonl"
 
@@ -50,10 +51,8 @@ def refuse_unknown_doubts(db: Database, folder: Path) -> None:
         return
     for id_ in doubts_in(folder):
         if not items.had_doubt(db, id_):
-            raise JournalError(
-                f"{folder / OPEN} has {id_} in doubt, and the journal does not know why: {_OLDER}, or run `pipeline "
-                f"repair {folder}`, which puts every item without a line in doubt"
-            )
+            what = f"{id_} is in doubt here, and the journal does not know why: {_OLDER}"
+            raise JournalError(Fault(what, where=str(folder / OPEN), fix=typed("repair", folder)))
 
 
 def refuse_unknown_tasks(db: Database, results: Path, lines: Iterable[bytes]) -> None:
@@ -62,15 +61,15 @@ def refuse_unknown_tasks(db: Database, results: Path, lines: Iterable[bytes]) ->
         view = read_line(raw)
         if view is None or view.task is None or items.explains_task(db, view.item, view.task.task_id):
             continue
-        raise JournalError(
-            f"{results} has the task {view.task.task_id} of {view.item}, which the journal does not know: {_OLDER}, or "
-            f"run `pipeline repair {results.parent}`; nothing was cut off"
+        what = (
+            f"the journal does not know the task {view.task.task_id} of {view.item}, and nothing was cut off: {_OLDER}"
         )
+        raise JournalError(Fault(what, where=str(results), fix=typed("repair", results.parent)))
 
 
 _OLDER = (
     "an older journal was put back, or its journal.sqlite-wal was left out; nothing was sent: put the newest "
-    "journal.sqlite and journal.sqlite-wal back"
+    "journal.sqlite and journal.sqlite-wal back, or let a repair put every item without a line in doubt"
 )
 
 

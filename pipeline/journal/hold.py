@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 
 from pipeline.errors import JournalError, RunLocked
+from pipeline.system.fault import Fault, typed
 from pipeline.system.files import private
 from pipeline.system.mounts import network_file_system
 
@@ -33,9 +34,8 @@ class Hold:
         self._fd = private(journal, os.O_RDWR | os.O_CREAT)
         try:
             if locks and not _lock(self._fd, patience_s=PATIENCE_S):
-                raise RunLocked(
-                    f"{folder} is in use by another process, which has its {journal.name} open; wait for it, or stop it"
-                )
+                what = f"in use by another process, which has its {journal.name} open; wait for it, or stop it"
+                raise RunLocked(Fault(what, where=str(folder), fix=typed("status", folder)))
             self.watch(folder, journal)
         except BaseException:
             self.close()
@@ -55,15 +55,14 @@ class Hold:
         """Return whether a file or the folder is still the one that was opened."""
         return _identity(path) == self._known.get(path)
 
-    def _taken(self, path: Path) -> str:
+    def _taken(self, path: Path) -> Fault:
         gone = _identity(path) is None
-        what = f"{path} was {'removed or moved away' if gone else 'replaced by another'} while this run went on"
-        repair = f"`pipeline repair {self._folder}`"
+        what = f"it was {'removed or moved away' if gone else 'replaced by another'} while this run went on"
         if path == self._folder:
-            return (
-                f"{what}; put it back, then run again; if it is gone for good, {repair} makes it anew from what is kept"
-            )
-        return f"{what}, by an editor or a sync tool perhaps; keep such tools away from a run, then run {repair}"
+            what += "; put it back, then run again; if it is gone for good, make it anew from what is kept"
+        else:
+            what += ", by an editor or a sync tool perhaps; keep such tools away from a run, then repair it"
+        return Fault(what, where=str(path), fix=typed("repair", self._folder))
 
     def close(self) -> None:
         """Let go of the journal; to be called after its connection is closed."""

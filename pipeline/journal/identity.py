@@ -20,6 +20,7 @@ from typing import NamedTuple
 
 from pipeline.errors import JournalError
 from pipeline.journal.sql.database import Database
+from pipeline.system.fault import Fault, typed
 from pipeline.system.files import private, write_whole
 
 NOTE = ".identity"
@@ -84,11 +85,11 @@ def _copy_of(folder: Path, known: Known | None, places: Path | None) -> str:
     beside = of_note(other / NOTE)
     if beside is None or beside.id != known.id or _same(other, folder):
         return ""
-    return (
-        f"{folder} is a copy of {other}, which is still there, and neither knows what the other pays for; nothing was "
-        f"sent: go on in {other}, or begin anew (`run --new`); if {folder} is the one to go on with, "
-        f"`pipeline repair {folder} {ACCEPT}`"
+    what = (
+        f"this is a copy of {other}, which is still there, and neither knows what the other pays for; nothing was "
+        f"sent: go on in {other}, or begin anew (`run --new`), unless this is the one to go on with"
     )
+    return Fault(what, where=str(folder), fix=typed("repair", folder, ACCEPT))
 
 
 def _stale(folder: Path, known: Known | None, places: Path | None) -> str:
@@ -98,11 +99,12 @@ def _stale(folder: Path, known: Known | None, places: Path | None) -> str:
     if not another and (not counters or (known is not None and known.counter >= max(counters))):
         return ""
     what = "the journal of another run" if another else "older than this run directory"
-    return (
-        f"{folder}: journal.sqlite is {what} (an older copy was put back, or its journal.sqlite-wal was left out); "
-        "nothing was sent: put the newest journal.sqlite and journal.sqlite-wal back, or go on with what is here, "
-        f"every item without a line in doubt: `pipeline repair {folder} {ACCEPT}`"
+    what = (
+        f"journal.sqlite is {what} (an older copy was put back, or its journal.sqlite-wal was left out); nothing was "
+        "sent: put the newest journal.sqlite and journal.sqlite-wal back, or go on with what is here, every item "
+        "without a line in doubt"
     )
+    return Fault(what, where=str(folder), fix=typed("repair", folder, ACCEPT))
 
 
 def _noted_place(known: Known | None, places: Path | None) -> Known | None:

@@ -17,6 +17,7 @@ from pipeline.journal.sql.rows import Line
 from pipeline.journal.tail_check import TailCheck
 from pipeline.models import SETTLED, Calls, RecordLine, State, Task
 from pipeline.system.checksum import crc32
+from pipeline.system.fault import Fault, typed
 from pipeline.system.files import private, write_all
 
 _CHUNK = 1 << 20
@@ -109,13 +110,14 @@ class ResultsFile:
         size = os.fstat(self._fd).st_size
         if size < self._end:
             lost = f"it ends at byte {size:,}, the journal knows {self._end:,}"
-            repair = f"`pipeline repair {self.path.parent}`"
-            raise JournalError(f"{self.path} was shortened ({lost}); put the whole file back, or run {repair}")
+            raise self._changed(f"the file was shortened ({lost}); put the whole file back")
         if last and crc32(self._read_at(last.offset, last.length)) != last.crc:
-            raise JournalError(
-                f"{self.path} was changed: line {last.seq + 1} is not what was written; "
-                f"put the original file back, or run `pipeline repair {self.path.parent}`"
-            )
+            what = f"the file was changed: line {last.seq + 1:,} is not what was written; put the original file back"
+            raise self._changed(what)
+
+    def _changed(self, what: str) -> JournalError:
+        repair = typed("repair", self.path.parent)
+        return JournalError(Fault(f"{what}, or go on with what it holds", where=str(self.path), fix=repair))
 
     def append(self, lines: Sequence[bytes | RecordLine]) -> list[Line]:
         """Write whole lines and make them durable; return where they lie."""

@@ -26,6 +26,7 @@ from pipeline.journal.sql.database import Connection, Database, configure
 from pipeline.journal.sql.rows import Line
 from pipeline.journal.tail_check import CHECK, read_check
 from pipeline.journal.verify import WHOLE, faults_of_pages, refuse_changed_lines
+from pipeline.system.fault import Fault, typed
 from pipeline.system.files import sync_names
 from pipeline.system.mounts import mount_table, network_file_system
 
@@ -173,21 +174,19 @@ def reading_only(folder: Path, *, own: bool = False) -> Iterator[Database]:
             schema.check_version(db.meta("version"))
             yield db
         except sqlite3.Error as exc:
-            raise JournalError(
-                f"{folder / JOURNAL}: the journal cannot be read: {exc}; is it damaged? `pipeline repair {folder}`"
-            ) from exc
+            raise JournalError(_unreadable(folder, exc)) from exc
 
 
 def _open_read_only(folder: Path, *, own: bool) -> Database:
     path = folder / JOURNAL
     if not path.is_file():
-        lost = f", but {RESULTS}: run `pipeline repair {folder}`" if (folder / RESULTS).is_file() else ""
-        raise JournalError(f"{folder}: no run here (no {JOURNAL}{lost})")
+        lost, fix = (f", but {RESULTS}", typed("repair", folder)) if (folder / RESULTS).is_file() else ("", "")
+        raise JournalError(Fault(f"no run here (no {JOURNAL}{lost})", where=str(folder), fix=fix))
     if begun.was_stopped_at_once(folder):
-        raise JournalError(f"{folder}: no run here: {begun.BEGINS_ANEW}")
+        raise JournalError(Fault(f"no run here: {begun.BEGINS_ANEW}", where=str(folder)))
     if not own and begun.pages_before(path) is not None:
         return Database(_taken_back(path))
-    failures: list[str] = []
+    failures: list[sqlite3.Error] = []
     for mode in (
         *(["mode=rw"] if own else []),
         "mode=ro",
@@ -200,10 +199,15 @@ def _open_read_only(folder: Path, *, own: bool) -> Database:
             connection.execute("PRAGMA query_only=ON")
             return Database(connection)
         except sqlite3.Error as exc:
-            failures.append(str(exc))
+            failures.append(exc)
             if connection is not None:
                 connection.close()
-    raise JournalError(f"{path}: the journal cannot be read: {failures[0]}; is it damaged? `pipeline repair {folder}`")
+    raise JournalError(_unreadable(folder, failures[0]))
+
+
+def _unreadable(folder: Path, exc: sqlite3.Error) -> Fault:
+    what = f"the journal cannot be read: {exc}; if it is damaged, make it anew"
+    return Fault(what, where=str(folder / JOURNAL), fix=typed("repair", folder))
 
 
 def _taken_back(path: Path) -> sqlite3.Connection:
@@ -216,8 +220,7 @@ def _taken_back(path: Path) -> sqlite3.Connection:
             with contextlib.closing(sqlite3.connect(Path(place) / path.name)) as whole:
                 whole.backup(copy)
     except (OSError, sqlite3.Error) as exc:
-        raise JournalError(
-            f"{path}: the journal cannot be read: {exc}; the next run takes back what was cut short"
-        ) from exc
+        what = f"the journal cannot be read: {exc}; the next run takes back what was cut short"
+        raise JournalError(Fault(what, where=str(path))) from exc
     copy.execute("PRAGMA query_only=ON")
     return copy

@@ -11,6 +11,7 @@ from pipeline.journal.sql import line_index
 from pipeline.journal.sql.database import Cursor, Database
 from pipeline.journal.sql.rows import Line
 from pipeline.system.checksum import crc32
+from pipeline.system.fault import Fault, typed
 
 READ_ALWAYS = 64 << 20  # bytes of results.jsonl that every start reads: 0.1 s of records with hits, 0.4 s without
 _BATCH = 1000
@@ -72,9 +73,9 @@ def refuse_changed_lines(db: Database, results: Path, *, most: int = READ_ALWAYS
     with results.open("rb") as file:
         for seq, whole in _backwards(db, file, last.seq, most):
             if not whole:
+                what = f"the file was changed: line {seq + 1:,} is not what was written; put the original file back"
                 raise JournalError(
-                    f"{results} was changed: line {seq + 1:,} is not what was written; put the original file back, or "
-                    f"run `pipeline repair {results.parent}`"
+                    Fault(f"{what}, or leave that line out", where=str(results), fix=typed("repair", results.parent))
                 )
 
 

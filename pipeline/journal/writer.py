@@ -24,6 +24,7 @@ from pipeline.journal.groups import AnyChange, ApplyGroup, Change, GroupChange, 
 from pipeline.journal.kept_lines import NotExecuted
 from pipeline.journal.storage import Disk
 from pipeline.models import RecordLine
+from pipeline.system.fault import Fault
 
 LINGER_S = 0.002
 WATCH_S = 1.0  # how often it is looked whether the thread is still there
@@ -111,7 +112,8 @@ class Writer:
         await self._closed
         self._thread.join()
         if self._broken is not None and self._disk is not None and (text := self._disk.emergency.text()):
-            raise JournalError(f"{self._broken}; {text}")
+            told = self._broken.args[0]
+            raise JournalError(told.adding(text) if isinstance(told, Fault) else f"{told}; {text}")
         self.check()
 
     def check(self) -> None:

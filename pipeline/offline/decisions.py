@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pipeline.errors import SpecError
+from pipeline.system.fault import Fault
 
 CREATED, NOT_CREATED, RETRY = "created", "not-created", "retry"
 _COLUMNS = ("id", "decision", "task_id")
@@ -30,19 +31,21 @@ def read_decisions(path: Path) -> list[Decision]:
             if missing := [name for name in _COLUMNS if name not in header]:
                 comma = "; the separator must be a comma" if len(header) == 1 and re.search("[;\t|]", header[0]) else ""
                 named = f"no column {', '.join(missing)}; the columns are {', '.join(_COLUMNS)}"
-                raise SpecError(f"{path}:1: {named}{comma}")
+                raise SpecError(Fault(f"{named}{comma}", where=f"{path}:1", fix=",".join(_COLUMNS)))
             rows = [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
     except OSError as exc:
-        raise SpecError(f"{path}: cannot be read: {exc.strerror}") from None
+        raise SpecError(Fault(f"cannot be read: {exc.strerror}", where=str(path))) from None
     except (csv.Error, UnicodeError) as exc:
-        raise SpecError(f"{path}: this is not CSV in UTF-8: {exc}") from None
-    decisions, faults = [], []
+        raise SpecError(Fault(f"this is not CSV in UTF-8: {exc}", where=str(path))) from None
+    decisions: list[Decision] = []
+    faults: list[str] = []
     for number, row in rows:
         cells = dict(zip(header, (cell.strip() for cell in row), strict=False))
         origin = f"{path}:{number}"
         decision = Decision(cells.get("id", ""), cells.get("decision", ""), cells.get("task_id") or None, origin)
         decisions.append(decision)
-        faults += [f"{origin}: {fault}" for fault in _row_faults(decision, wrong_width=len(row) != len(header))]
+        wrong_width = len(row) != len(header)
+        faults += [Fault(fault, where=origin) for fault in _row_faults(decision, wrong_width=wrong_width)]
     if faults:
         raise SpecError(*faults, "nothing was applied")
     return decisions

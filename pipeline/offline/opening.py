@@ -16,6 +16,7 @@ from pipeline.journal.storage import JOURNAL, RESULTS, Disk, open_disk, reading_
 from pipeline.results.record import RecordLines
 from pipeline.run.directory import SPEC, known_runs, lock
 from pipeline.run.load import known_home
+from pipeline.system.fault import Fault
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +31,13 @@ class Place:
 def find_run(folder: Path) -> Place:
     """Read the job of a run directory. Raises SpecError when there is no run, or its job cannot be read."""
     if not (folder / JOURNAL).is_file() and not (folder / RESULTS).is_file() and not left_over(folder):
-        raise SpecError(f"{folder}: no run here (no {JOURNAL}); name a run directory, such as runs/autumn-portfolio")
+        what = f"no run here (no {JOURNAL}); name a run directory, such as runs/autumn-portfolio"
+        raise SpecError(Fault(what, where=str(folder)))
     if was_stopped_at_once(folder):
-        raise SpecError(f"{folder}: no run here: {BEGINS_ANEW}")
+        raise SpecError(Fault(f"no run here: {BEGINS_ANEW}", where=str(folder)))
     if not (folder / SPEC).is_file():
-        raise SpecError(f"{folder}: no {SPEC} here, which says what was run; run the job once more, then try again")
+        what = f"no {SPEC} here, which says what was run; run the job once more, then try again"
+        raise SpecError(Fault(what, where=str(folder)))
     spec = load_job(folder / SPEC, as_run=True)
     with contextlib.suppress(JournalError), reading_only(folder) as db:  # a damaged journal is about to be repaired
         home = known_home(db)

@@ -30,6 +30,7 @@ from pipeline.run.directory import ENDED, REPORT, SUMMARY
 from pipeline.run.end import first_of
 from pipeline.run.outputs import write_outputs
 from pipeline.system.clock import iso
+from pipeline.system.fault import Fault, typed
 from pipeline.system.wording import count, listed
 
 
@@ -51,11 +52,10 @@ def refuse_unseen(place: Place, db: Database, ids: Collection[str]) -> None:
     if not set(new) & set(ids):
         return
     remark = try_refresh(place, db)
-    raise SpecError(
-        f"{count(len(new), 'more item is', 'more items are')} in doubt since the run died, and nobody was shown: "
-        f"{listed(new)}. Nothing was decided; look at {place.folder / OPEN}, then decide",
-        *([remark] if remark else []),
-    )
+    more = count(len(new), "more item is", "more items are")
+    what = f"{more} in doubt since the run died, and nobody was shown: {listed(new)}. Nothing was decided; look first"
+    fix = typed("status", place.folder)
+    raise SpecError(Fault(what, where=str(place.folder / OPEN), fix=fix), *([remark] if remark else []))
 
 
 def try_refresh(place: Place, db: Database) -> str:

@@ -23,6 +23,7 @@ from pipeline.offline.salvage import Salvage
 from pipeline.offline.whole_lines import Damage, is_ours, keep_aside, lines_at, take_lines
 from pipeline.system.checksum import crc32
 from pipeline.system.files import sync_names, write_whole
+from pipeline.system.wording import count
 
 
 def is_whole(folder: Path) -> bool:
@@ -165,15 +166,20 @@ def _replace_results(folder: Path, kept: Sequence[tuple[int, int]], damage: Dama
     """Replace a damaged results.jsonl by its valid lines alone; yield what was done."""
     results = folder / RESULTS
     if not damage.bytes:
-        yield f"{RESULTS}: {len(kept):,} lines, all of them whole; left as it is"
+        whole = "and it is whole" if len(kept) == 1 else "all of them whole"
+        yield f"{RESULTS}: {count(len(kept), 'line')}, {whole}; left as it is"
         return
     aside = folder / f"{RESULTS}.damaged-{number}"
     keep_aside(results, aside)
     write_whole(results, lines_at(results, kept))
     yield (
-        f"{RESULTS}: {len(kept):,} whole lines kept, {damage.bytes:,} bytes in {damage.places:,} places left out; the "
-        f"old file is {aside.name}"
+        f"{RESULTS}: {count(len(kept), 'whole line')} kept, {count(damage.bytes, 'byte')} in "
+        f"{count(damage.places, 'place')} left out; the old file is {aside.name}"
     )
+
+
+def _counted(word: str, number: int) -> str:
+    return count(number, "line lost", "lines lost") if word == "lines lost" else f"{number:,} {word}"
 
 
 def _rebuilt(rebuild: Rebuild, old: Salvage | None, aside: Path | None) -> Iterator[str]:
@@ -181,9 +187,11 @@ def _rebuilt(rebuild: Rebuild, old: Salvage | None, aside: Path | None) -> Itera
         yield f"{JOURNAL}: written anew from {RESULTS}; there was none"
     else:
         yield f"{JOURNAL}: written anew; the old one is {aside.name}"
-    yield "items: " + ", ".join(f"{count:,} {word}" for word, count in rebuild.counts.items() if count)
+    yield "items: " + ", ".join(_counted(word, number) for word, number in rebuild.counts.items() if number)
     if old is None or not old.sound:
-        missing = f" ({old.unreadable:,} rows or more could not be read)" if old is not None and old.unreadable else ""
+        missing = (
+            f" ({count(old.unreadable, 'row')} or more could not be read)" if old is not None and old.unreadable else ""
+        )
         yield (
             f"the old journal cannot be trusted{missing}: every item without a line is in doubt, also those that the "
             "next run lists and this journal does not know"

@@ -20,6 +20,7 @@ from pipeline.offline.shared_tasks import SharedTask, shared_task
 from pipeline.results.hits import choose
 from pipeline.results.reading import read_line
 from pipeline.results.record import RecordLines
+from pipeline.system.fault import Fault, typed
 
 
 class _Doubt(NamedTuple):
@@ -84,19 +85,22 @@ def resolve(disk: Disk, decisions: Sequence[Decision], records: RecordLines) -> 
 def _checked(disk: Disk, decisions: Sequence[Decision]) -> list[_Doubt]:
     """Find the item of each decision. Raises SpecError that names every decision that cannot be applied."""
     db = disk.db
-    faults, found = [], []
+    faults: list[str] = []
+    found: list[_Doubt] = []
+    status = typed("status", disk.results.path.parent)
     seen: dict[str, str] = {}
     known = doubts.owners(db, {decision.task_id for decision in decisions if decision.task_id})
     for decision in decisions:
         place = items.find(db, decision.id)
         if decision.id in seen:
-            faults.append(f"{decision.origin}: {decision.id!r} is decided twice (also {seen[decision.id]})")
+            faults.append(Fault(f"{decision.id!r} is decided twice (also {seen[decision.id]})", where=decision.origin))
         elif place is None:
-            faults.append(f"{decision.origin}: this run has no item {decision.id!r}")
+            faults.append(Fault(f"this run has no item {decision.id!r}", where=decision.origin, fix=status))
         elif place[1] is not State.IN_DOUBT:
-            faults.append(f"{decision.origin}: {decision.id!r} is not in doubt, it {_standing(place[1])}")
+            what = f"{decision.id!r} is not in doubt, it {_standing(place[1])}"
+            faults.append(Fault(what, where=decision.origin, fix=status))
         elif fault := _task_fault(decision, known, shared := _shared(disk, place[0], decision)):
-            faults.append(f"{decision.origin}: {fault}")
+            faults.append(Fault(fault, where=decision.origin))
         else:
             found.append(_Doubt(place[0], decision, items.work(db, place[0]), *doubts.intent(db, place[0]), shared))
             if decision.task_id:

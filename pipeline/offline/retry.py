@@ -1,5 +1,6 @@
 """Open items that a person wants to pay for once more: which they are, and what that costs. Sends nothing."""
 
+import difflib
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from pipeline.models import WAITING, Kind, State
 from pipeline.offline.opening import Place, opened
 from pipeline.offline.refresh import refuse_unseen, unseen
 from pipeline.run.options import Again
+from pipeline.system.fault import Fault
 from pipeline.system.wording import count, listed
 
 _STATES = {"failed": State.FAILED, "in-doubt": State.IN_DOUBT, "expired": State.EXPIRED}
@@ -29,7 +31,9 @@ class Wanted(NamedTuple):
 def state_of(word: str) -> State:
     """Return the state that `--only` names. Raises SpecError when it names none."""
     if word not in _STATES:
-        raise SpecError(f"--only {word}: allowed are {', '.join(_STATES)}")
+        near = difflib.get_close_matches(word.lower().replace("_", "-"), _STATES, n=1)
+        fix = f"--only {near[0]}" if near else ""
+        raise SpecError(Fault(f"{word!r} is not allowed; allowed: {', '.join(_STATES)}", where="--only", fix=fix))
     return _STATES[word]
 
 
@@ -49,7 +53,8 @@ class Selection:
     def text(self, spec: JobSpec) -> str:
         """Say how many items are paid for again, which, and with how many calls; or that there are none."""
         if not self.candidates:
-            rest = f"; {self.waiting:,} items wait, and `pipeline run` works on them" if self.waiting else ""
+            waiting, them = count(self.waiting, "item waits", "items wait"), "it" if self.waiting == 1 else "them"
+            rest = f"; {waiting}, and `pipeline run` works on {them}" if self.waiting else ""
             return f"no item of this run is {self.kind} and could be tried again; nothing was sent{rest}"
         number = len(self.candidates)
         calls = {

@@ -32,6 +32,7 @@ from pipeline.run.changed import Changed, changed_pictures
 from pipeline.run.directory import REPORT, SPEC, SUMMARY, is_locked
 from pipeline.run.load import known_home
 from pipeline.system.clock import iso
+from pipeline.system.fault import Fault, typed
 from pipeline.system.wording import count
 
 SHOWN = 20  # open items, and damaged lines
@@ -107,24 +108,26 @@ def _page(folder: Path, db: Database, counts: Mapping[State, int], *, running: b
 
 def verify_run(folder: Path) -> str:
     """Check the journal and every line it knows; return a sentence. Raises JournalError that names the damaged ones."""
+    results = str(folder / RESULTS)
     with reading_only(folder) as db:
         found = verify(db, folder / RESULTS)
     if found.damaged and not (folder / RESULTS).is_file():
-        raise JournalError(f"{folder / RESULTS} is gone; put it back, or run {_repair(folder)}")
+        raise _to_repair(folder, "the file is gone; put it back, or go on with what the journal knows", results)
     if found.journal != WHOLE:
-        raise JournalError(f"{folder / JOURNAL}: the journal is damaged ({found.journal[:300]}); run {_repair(folder)}")
+        raise _to_repair(folder, f"the journal is damaged ({found.journal[:300]})", str(folder / JOURNAL))
     if found.damaged:
         shown = ", ".join(f"{number:,}" for number in found.damaged[:SHOWN])
         more = ", ..." if len(found.damaged) > SHOWN else ""
-        raise JournalError(
-            f"{folder / RESULTS}: {len(found.damaged):,} of {found.lines:,} lines are not what was written (line "
-            f"{shown}{more}); put the original file back, or run {_repair(folder)}"
-        )
-    return f"verified: the journal is whole, and so are all {found.lines:,} lines of {RESULTS}"
+        wrong = f"{len(found.damaged):,} of {count(found.lines, 'line')}"
+        are = "is" if len(found.damaged) == 1 else "are"
+        what = f"{wrong} {are} not what was written (line {shown}{more}); put the original file back"
+        raise _to_repair(folder, f"{what}, or go on without", results)
+    lines = "is the one line" if found.lines == 1 else f"are all {found.lines:,} lines"
+    return f"verified: the journal is whole, and so {lines} of {RESULTS}"
 
 
-def _repair(folder: Path) -> str:
-    return f"`pipeline repair {shlex.quote(str(folder))}`"
+def _to_repair(folder: Path, what: str, where: str) -> JournalError:
+    return JournalError(Fault(what, where=where, fix=typed("repair", folder)))
 
 
 def _item(folder: Path, work: Work, state: State, problem: Problem, api: ApiSpec) -> str:

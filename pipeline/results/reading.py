@@ -12,6 +12,7 @@ import msgspec
 from pipeline.errors import JournalError
 from pipeline.journal.storage import RESULTS
 from pipeline.models import Calls
+from pipeline.system.fault import Fault
 
 OPEN = "open.jsonl"
 
@@ -135,7 +136,8 @@ def read_records(run_directory: str | Path, *, include_open: bool = False) -> It
     """
     folder = Path(run_directory)
     if not (folder / RESULTS).is_file():
-        raise JournalError(f"{folder}: no results here (no {RESULTS}); name a run directory, such as runs/demo")
+        what = f"no results here (no {RESULTS}); name a run directory, such as runs/demo"
+        raise JournalError(Fault(what, where=str(folder)))
     return _records(folder, (RESULTS, OPEN) if include_open else (RESULTS,))
 
 

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ from pipeline.journal.hold import is_held
 from pipeline.journal.identity import NOTE
 from pipeline.journal.storage import JOURNAL, RESULTS, SPOOL
 from pipeline.system.drafts import probe_in, sweep
+from pipeline.system.fault import Fault, typed
 from pipeline.system.files import write_whole
 from pipeline.system.folders import state_folder
 
@@ -70,15 +72,13 @@ def lock(folder: Path) -> Iterator[None]:
         file_lock = FileLock(folder / LOCK, timeout=LOCK_WAIT_S, mode=0o600)
         file_lock.acquire()
     except Timeout:
-        raise RunLocked(f"{folder} is in use by another process{_holder(folder)}; wait for it, or stop it") from None
+        raise _in_use(folder, f"in use by another process{_holder(folder)}") from None
     except OSError as exc:
         raise cannot_open(folder, exc) from None
     try:
         if is_held(folder / JOURNAL):  # somebody removed the file `lock` of a run that goes on
-            raise RunLocked(
-                f"{folder} is in use by another process, which has its {JOURNAL} open although its file {LOCK} was "
-                "removed; wait for it, or stop it"
-            )
+            what = f"in use by another process, which has its {JOURNAL} open although its file {LOCK} was removed"
+            raise _in_use(folder, what)
         sweep(folder, _WHOLE_FILES)
         drop_ballast(folder)  # of a run that was killed; the next one sets it aside anew
         try:
@@ -111,12 +111,16 @@ def is_locked(folder: Path) -> bool:
 def _refuse_links(folder: Path) -> None:
     """Refuse links, devices and pipes, which would make a run write somewhere else. Raises JournalError."""
     if folder.is_symlink():
-        raise JournalError(f"{folder} is a link; name the real folder in output.dir, or remove the link")
+        what = "the run directory is a link; name the real folder in output.dir, or remove the link"
+        raise JournalError(Fault(what, where=str(folder)))
     for entry in (*os.scandir(folder), *(os.scandir(folder / SPOOL) if (folder / SPOOL).is_dir() else ())):
         if not (entry.is_file(follow_symlinks=False) or entry.is_dir(follow_symlinks=False)):
-            raise JournalError(
-                f"{entry.path} is a link or no regular file; a run writes only files of its own: remove it"
-            )
+            what = "this is a link or no regular file; a run writes only files of its own: remove it"
+            raise JournalError(Fault(what, where=entry.path, fix=shlex.join(["rm", entry.path])))
+
+
+def _in_use(folder: Path, what: str) -> RunLocked:
+    return RunLocked(Fault(f"{what}; wait for it, or stop it", where=str(folder), fix=typed("status", folder)))
 
 
 def _prove_writable(folder: Path) -> None:

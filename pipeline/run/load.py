@@ -14,6 +14,7 @@ from pipeline.job.schema import JobSpec
 from pipeline.journal.sql.database import Database
 from pipeline.journal.storage import reading_only
 from pipeline.run.directory import JOB_FOLDER, SPEC
+from pipeline.system.fault import Fault
 from pipeline.system.masking import hide
 
 SANDBOX_CREDENTIALS = Credentials(client_id="sandbox", client_secret="sandbox-secret")  # noqa: S106 - it guards nothing
@@ -65,7 +66,7 @@ def load_again(folder: Path, *, overrides: Sequence[str] = (), environment: Mapp
     fixed = ("api.base_url", "api.rehearse")
     if wrong := [key for key in keys if not key.startswith("api.") or key.startswith(fixed)]:
         only = "only keys of api but base_url and rehearse can be set here, such as api.qps=10"
-        raise SpecError(*(f"--set {key}: {only}" for key in wrong))
+        raise SpecError(*(Fault(only, where=f"--set {key}", fix="--set api.qps=10") for key in wrong))
     home = _job_folder(folder)
     rehearsal = load_job(folder / SPEC, as_run=True).rehearsal
     found = Environment() if rehearsal else _environment(home / SPEC, environment)
@@ -84,9 +85,11 @@ def _job_folder(folder: Path) -> Path:
     with reading_only(folder) as db:
         known = db.meta(JOB_FOLDER)
     if known is None:
-        raise SpecError(f"{folder} does not say where its job file lies; `pipeline run` that job file once, then retry")
+        what = "it does not say where its job file lies; `pipeline run` that job file once, then retry"
+        raise SpecError(Fault(what, where=str(folder)))
     if not Path(known).is_dir():
-        raise SpecError(f"{folder}: its job file's folder {known} is gone; put it back, or `pipeline run` the job file")
+        what = f"its job file's folder {known} is gone; put it back, or `pipeline run` the job file"
+        raise SpecError(Fault(what, where=str(folder)))
     return Path(known)
 
 

@@ -54,6 +54,7 @@ from pipeline.sources.looks import digest_now
 from pipeline.sources.pictures import read_picture
 from pipeline.system.clock import Clocks, iso, steady
 from pipeline.system.event_log import run_log
+from pipeline.system.fault import Fault
 from pipeline.system.files import write_whole
 from pipeline.system.folders import state_folder
 from pipeline.system.interpreter import tuned
@@ -91,10 +92,8 @@ class LocalExecutor:
             if foreign := refuse_foreign(job.spec, job.file):
                 raise SpecError(foreign)
         if options.wait_quota and job.spec.api.quota_reset is None:
-            raise SpecError(
-                '--wait-quota needs api.quota_resets_at in the job file, for example "00:00+08:00"'
-                + (", or here with --set" if options.again is not None else "")
-            )
+            what = '--wait-quota needs the time at which the account\'s day begins, for example "00:00+08:00"'
+            raise SpecError(Fault(what, where="api.quota_resets_at", fix="--set api.quota_resets_at=00:00+08:00"))
         umask = os.umask(0o077)
         try:
             with (
@@ -118,10 +117,8 @@ def _beside_a_journal(folder: Path) -> Iterator[None]:
     except (OSError, BaseExceptionGroup) as exc:
         error = _first(exc) if isinstance(exc, BaseExceptionGroup) else exc
         if isinstance(error, OSError):
-            error = JournalError(
-                f"{error.filename or folder}: {error.strerror or error}; what was paid is in the journal: mend it and "
-                "run again"
-            )
+            what = f"{error.strerror or error}; what was paid is in the journal: mend it and run again"
+            error = JournalError(Fault(what, where=str(error.filename or folder)))
         raise error from None
 
 
@@ -166,10 +163,11 @@ def _part(job: Job, options: RunOptions) -> AbstractContextManager[Part]:
     if job.spec.sandbox:
         return nullcontext(Part(options.share))
     if (state := state_folder()) is None:
-        raise JournalError(
+        what = (
             "no home folder is known: HOME is not set, and the system has no entry for this user; set HOME or "
             "XDG_STATE_HOME to a folder that lasts, then run again; nothing was sent"
         )
+        raise JournalError(Fault(what, fix='export XDG_STATE_HOME="$PWD/state"'))
     account = account_of(job.spec.api.base_url, job.credentials)
     return use_account(
         state / "accounts", account, job=job.spec.name, share=options.share, busy=options.busy, say=options.say

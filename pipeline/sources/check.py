@@ -34,7 +34,10 @@ def check_sources(spec: JobSpec) -> None:
         except SpecError as exc:
             faults.extend(exc.lines)
     if faults:
-        raise SpecError(*faults)
+        gathered = Gathered()
+        for fault in faults:
+            gathered.add(fault if isinstance(fault, Fault) else Fault(fault))
+        raise SpecError(*gathered.told(len(faults)))
 
 
 def _faults_of(spec: JobSpec, entry: ImageEntry, field: str) -> list[str]:

@@ -3,8 +3,9 @@
 Case, spaces and the way accents are written are no difference that a person sees.
 """
 
+import json
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from pipeline.job.schema import Columns
@@ -40,3 +41,9 @@ def find_name(name: str, names: list[str]) -> str:
 
 def _plain(name: str) -> str:
     return " ".join(unicodedata.normalize("NFKC", name).casefold().replace("_", " ").split())
+
+
+def columns_written(columns: Mapping[str, object]) -> str:
+    """Write which column is which, as a job file says it."""
+    said = ", ".join(f"{key}: {json.dumps(name, ensure_ascii=False)}" for key, name in columns.items())
+    return f"columns: {{{said}}}"

@@ -1,18 +1,22 @@
 """Rows of a table in a text file: commas, semicolons, tabs or bars between its cells."""
 
 import csv
+import difflib
 import re
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 
 from pipeline.errors import SpecError
-from pipeline.job.schema import ImageEntry
-from pipeline.sources.columns import Found, find_columns
+from pipeline.job.schema import Columns, ImageEntry
+from pipeline.sources.columns import Found, columns_written, find_columns
 from pipeline.sources.lines import Lines, LongLine, fault_of_text, open_lines
 from pipeline.sources.row import Row
+from pipeline.system.fault import Fault
+from pipeline.system.wording import count
 
 _SEPARATORS = (",", ";", "\t", "|")
+_SPEAKS_OF_URLS = re.compile(r"url|link|href|image|img|picture|photo|\u56fe|\u94fe\u63a5|\u753b\u50cf", re.IGNORECASE)
 _BLANKS = " \t\r\n\v\f\0\x1a\ufeff\u00a0\u3000"
 
 
@@ -49,7 +53,7 @@ def _begun(file: Path, lines: Lines, entry: ImageEntry) -> tuple[Iterator[list[s
         reader = csv.reader(chain([line], lines), delimiter=separator, strict=True)
         return reader, [name.strip(_BLANKS) for name in next(reader, [])]
     except (csv.Error, LongLine) as exc:
-        raise SpecError(f"{file}:{max(1, lines.number)}:1: the header is not CSV: {exc}") from None
+        raise SpecError(Fault(f"the header is not CSV: {exc}", where=f"{file}:{max(1, lines.number)}:1")) from None
 
 
 def _separator(line: str, entry: ImageEntry) -> str:
@@ -85,7 +89,7 @@ class _Table:
         """Read one row from its cells; `line` is where it ends in the file. Empty cells at its end may be left out."""
         width = len(self._header)
         if len(cells) > width and (more := [cell for cell in cells[width:] if cell.strip(_BLANKS)]):
-            fault = f"{width + len(more)} cells where the header has {width}"
+            fault = f"{count(width + len(more), 'cell')} where the header has {width}"
             return Row(line, fault=f"{fault}: one too many is {more[0][:60]!r}; put quotes around a cell with a comma")
         if fault := fault_of_text("".join(cells), self._lines.encoding):
             return Row(line, fault=fault)
@@ -102,9 +106,9 @@ class _Table:
 def _checked_columns(place: str, header: list[str], lines: Lines, entry: ImageEntry) -> Found:
     columns = entry.columns
     if fault := fault_of_text("".join(header), lines.encoding):
-        raise SpecError(f"{place}: {fault}")
+        raise SpecError(Fault(fault, where=place))
     if twice := sorted({name for name in header if name and header.count(name) > 1}):
-        raise SpecError(f"{place}: the column {twice[0]!r} is there twice; rename one")
+        raise SpecError(Fault(f"the column {twice[0]!r} is there twice; rename one", where=place))
     found = find_columns(header, columns)
     named = ", ".join(repr(name) for name in header[:20]) or "none"
     wanted = [
@@ -113,10 +117,32 @@ def _checked_columns(place: str, header: list[str], lines: Lines, entry: ImageEn
     if missing := [repr(name) for name, there in wanted if not there] + [
         repr(name) for name, there in zip(columns.labels or [], found.labels, strict=True) if not there
     ]:
-        raise SpecError(f"{place}: no column named {' or '.join(missing)}; the columns are {named}")
+        what = f"no column named {' or '.join(missing)}; the columns are {named}"
+        raise SpecError(Fault(what, where=place, fix=_meant(columns, found, header)))
     if not found.url and not found.path:
-        raise SpecError(
-            f"{place}: no column named {columns.url!r} or {columns.path!r}; the columns are {named}. "
-            "Say which is which with `columns: {id: ..., url: ...}`"
-        )
+        what = f"no column named {columns.url!r} or {columns.path!r}; the columns are {named}"
+        more = "Say which is which with `columns: {id: ..., url: ...}`"
+        raise SpecError(Fault(f"{what}. {more}", where=place, fix=_guess(header)))
     return found
+
+
+def _meant(columns: Columns, found: Found, header: list[str]) -> str:
+    """Write the columns that a job names with the names that are there, where each can only be meant so; else ""."""
+    named: dict[str, object] = {}
+    for key in columns.model_fields_set:
+        wanted = getattr(columns, key)
+        names = [_near(name, header) for name in (wanted if isinstance(wanted, list) else [wanted])]
+        if "" in names:
+            return ""
+        named[key] = names if isinstance(wanted, list) else names[0]
+    return columns_written(named)
+
+
+def _near(name: str, header: list[str]) -> str:
+    return next(iter(difflib.get_close_matches(name, header, n=1)), "")
+
+
+def _guess(header: list[str]) -> str:
+    """Write which column has the pictures, where the name of one alone speaks of them; else ""."""
+    urls = [name for name in header if _SPEAKS_OF_URLS.search(name)]
+    return columns_written({"url": urls[0]}) if len(urls) == 1 else ""

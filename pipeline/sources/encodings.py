@@ -5,6 +5,7 @@ the subset, as everyone does whose program calls cp932 "Shift JIS".
 import codecs
 
 from pipeline.errors import SpecError
+from pipeline.system.fault import Fault
 
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -56,12 +57,13 @@ def refuse_other_files(head: bytes, file: object) -> None:
     begins = head.lstrip(codecs.BOM_UTF8 + b" \t\r\n").lower()
     for magic, what, advice in _OTHER_FILES:
         if head.startswith(magic):
-            raise SpecError(f"{file}: this is {what}, whatever its name says; {advice}")
+            raise SpecError(Fault(f"this is {what}, whatever its name says; {advice}", where=str(file)))
     if begins.startswith(_PAGES):
-        raise SpecError(
-            f"{file}: this is a web page, not a table: a download that was refused or needs a login saves such a page; "
-            "open it in a browser to see why, then save the table itself"
+        what = (
+            "this is a web page, not a table: a download that was refused or needs a login saves such a page; open it "
+            "in a browser to see why, then save the table itself"
         )
+        raise SpecError(Fault(what, where=str(file)))
 
 
 def error_handler(encoding: str) -> str:

@@ -29,8 +29,7 @@ def refuse_foreign(spec: JobSpec, file: Path | None = None) -> str:
     job = shlex.quote(str(file)) if file is not None else "JOB"
     fix = f"pipeline run {job} --rehearse"
     return Fault(
-        f"the sandbox fetches nothing, and this job has {unknown}; nothing was sent. To let drawn pictures "
-        f"stand for them: {fix}",
+        f"the sandbox fetches nothing, and this job has {unknown}; nothing was sent; drawn pictures can stand for them",
         where=first,
         fix=fix,
     )

@@ -1,6 +1,5 @@
 """The pictures a job lists as items: lazy, in order, with stable ids. A bad row becomes an item with a problem."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
@@ -9,11 +8,13 @@ from pipeline.job.checks import check_id, is_loopback
 from pipeline.job.reach import check_picture_url
 from pipeline.job.schema import ImageEntry, JobSpec
 from pipeline.models import Item, Problem
+from pipeline.sources.columns import columns_written
 from pipeline.sources.identity import identity_of_file, identity_of_url
 from pipeline.sources.ids import Ids
 from pipeline.sources.looks import Looks, looking
 from pipeline.sources.names import is_pattern, match_files, with_slashes
 from pipeline.sources.tables import Row, read_rows
+from pipeline.system.fault import Fault
 
 PUBLIC_HINT = (
     "uploading makes a picture publicly reachable by its URL for 9 hours; write `upload: {public: true}` in the job "
@@ -70,7 +71,8 @@ def require_inside(path: str, field: str) -> None:
     pure = PurePosixPath(with_slashes(path))
     has_drive = len(path) > 1 and path[1] == ":"  # C:\..., which is absolute on Windows alone
     if pure.is_absolute() or ".." in pure.parts or "\0" in path or has_drive:
-        raise SpecError(f"{field}: {path!r} leaves the job's root; use a relative path without `..`, or set `root:`")
+        what = f"{path!r} leaves the job's root; use a relative path without `..`, or set `root:`"
+        raise SpecError(Fault(what, where=field))
 
 
 def _local_items(spec: JobSpec, entry: ImageEntry, origin: str, ids: Ids) -> Iterator[Item]:
@@ -84,7 +86,7 @@ def _local_items(spec: JobSpec, entry: ImageEntry, origin: str, ids: Ids) -> Ite
     for name in names:
         yield _matched_item(spec, entry, name, origin, ids)
     if not names:
-        raise SpecError(f"{origin}.path: no file matches {entry.path} in {spec.root_path}")
+        raise SpecError(Fault(f"no file matches {entry.path} in {spec.root_path}", where=f"{origin}.path"))
 
 
 def _matched_item(spec: JobSpec, entry: ImageEntry, name: str, origin: str, ids: Ids) -> Item:
@@ -129,10 +131,9 @@ def _check_source(row: Row, entry: ImageEntry) -> None:
         require_inside(row.path, "path")
 
 
-def _as(**columns: str) -> str:
+def _as(**columns: object) -> str:
     """Write what says which column is which."""
-    [(kind, name)] = columns.items()
-    return f"columns: {{{kind}: {json.dumps(name, ensure_ascii=False)}}}"
+    return columns_written(columns)
 
 
 def _upload_problem(spec: JobSpec) -> Problem | None:

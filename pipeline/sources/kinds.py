@@ -2,6 +2,8 @@
 
 import re
 
+from pipeline.system.wording import count
+
 _AS_JPG = "open it in a picture program and save it as JPG"
 _LEAVE_OUT = "leave it out of the list"
 _BRANDS = {b"heic": "HEIC", b"heix": "HEIC", b"heim": "HEIC", b"hevc": "HEIC", b"mif1": "HEIC", b"msf1": "HEIC"}
@@ -27,11 +29,11 @@ _DAMAGED = "copy or download it again"
 def describe(data: bytes) -> str:
     """Say what a file is that cannot be read as a JPG or PNG, and what to do, to follow on "the picture "."""
     if not data.strip(b"\0"):
-        what = f"holds {len(data):,} zero bytes" if data else "is empty (0 bytes)"
+        what = f"holds {count(len(data), 'zero byte')}" if data else "is empty (0 bytes)"
         return f"{what}; {_DAMAGED}"
     for begin, kind in ((b"\xff\xd8\xff", "JPG"), (b"\x89PNG\r\n\x1a\n", "PNG")):
         if data.startswith(begin):
-            return f"is a {kind} that is cut off or damaged ({len(data):,} bytes); {_DAMAGED}"
+            return f"is a {kind} that is cut off or damaged ({count(len(data), 'byte')}); {_DAMAGED}"
     if data[4:8] == b"ftyp" and (brand := _BRANDS.get(data[8:12])):
         return f"is {brand}, which the vendor does not take; {_AS_JPG}"
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":

@@ -12,6 +12,7 @@ from pipeline.sources.csv_rows import csv_rows
 from pipeline.sources.jsonl_rows import MAX_DEPTH, jsonl_rows
 from pipeline.sources.lines import MAX_LINE
 from pipeline.sources.row import Row
+from pipeline.system.fault import Fault
 
 __all__ = ["MAX_DEPTH", "MAX_LINE", "READERS", "Row", "read_rows"]
 
@@ -27,6 +28,7 @@ def read_rows(file: Path, entry: ImageEntry) -> Iterator[Row]:
     try:
         yield from read(file, entry)
     except OSError as exc:
-        raise SpecError(f"{file}: cannot read the manifest: {exc.strerror}") from None
+        raise SpecError(Fault(f"cannot read the manifest: {exc.strerror}", where=str(file))) from None
     except UnicodeError:
-        raise SpecError(f"{file}: this is not {entry.encoding} text; set `encoding:` beside `manifest:`") from None
+        what = f"this is not {entry.encoding} text; set `encoding:` beside `manifest:`"
+        raise SpecError(Fault(what, where=str(file))) from None

@@ -1,10 +1,17 @@
 """A fault that a person is to mend, in parts: what is wrong, where, and a line to type."""
 
 import re
+import shlex
 
 from pipeline.system.wording import count
 
+_PROGRAM = "pipeline"
 _OF_THE_CASE = re.compile(r"'[^']*'|\"[^\"]*\"|[0-9][0-9.,]*")  # values, names and numbers
+
+
+def typed(*words: object) -> str:
+    """Write a command of this program as a person types it: `pipeline repair 'runs/my job'`."""
+    return shlex.join([_PROGRAM, *map(str, words)])
 
 
 class Fault(str):
@@ -14,6 +21,8 @@ class Fault(str):
     where   the first place: a file with line and column, a row, a key
     fix     a line that can be typed: a command, or what to write at that place; "" where only a person can know
     times   how many faults are like this one
+
+    As one line it names a command to type, too; what to write at the place is told on a screen alone.
     """
 
     __slots__ = ("fix", "times", "what", "where")
@@ -26,7 +35,8 @@ class Fault(str):
     def __new__(cls, what: str, *, where: str = "", fix: str = "", times: int = 1) -> "Fault":
         """Join the parts to the line that logs, records and programs get."""
         many = f" ({times:,} like this)" if times > 1 else ""
-        line = super().__new__(cls, f"{where}: {what}{many}" if where else f"{what}{many}")
+        run = f"; run `{fix}`" if fix.startswith(f"{_PROGRAM} ") else ""
+        line = super().__new__(cls, f"{where}: {what}{many}{run}" if where else f"{what}{many}{run}")
         line.what, line.where, line.fix, line.times = what, where, fix, times
         return line
 
@@ -35,6 +45,10 @@ class Fault(str):
         more = f" (the first of {count(self.times, 'fault')} like this)" if self.times > 1 else ""
         lines = [f"error: {self.what}", f"  at: {self.where}{more}" if self.where else ""]
         return [*filter(None, lines), *([f"  fix: {self.fix}"] if self.fix else [])]
+
+    def adding(self, more: str) -> "Fault":
+        """Return the same fault with more said of what is wrong."""
+        return Fault(f"{self.what}; {more}", where=self.where, fix=self.fix, times=self.times)
 
     def at(self, around: str) -> "Fault":
         """Return the same fault with its place told from further off: `job.yaml: p.csv:3`."""

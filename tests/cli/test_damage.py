@@ -14,6 +14,7 @@ from pipeline.models import State
 from tests.support.fakes import assert_index_matches, states
 from tests.support.jobs import ACCOUNT, FaultPlan, job, vendor
 from tests.support.terminal import on_a_terminal
+from tests.support.told import faults_in
 
 ITEMS = 4
 
@@ -53,7 +54,7 @@ def ended(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytes
 
 
 def assert_names_repair(code: int, out: str, err: str) -> None:
-    assert (code, out, len(err.splitlines())) == (5, "", 1), err
+    assert (code, out, len(faults_in(err))) == (5, "", 1), err
     assert "pipeline repair" in err
 
 
@@ -91,7 +92,7 @@ def test_an_error_of_sqlite_that_nobody_translates_is_still_no_bug(
 
     monkeypatch.setattr("pipeline.offline.plan.load_spec", fail)
     code, _, err = ended.command("plan", ended.path)
-    assert (code, len(err.splitlines())) == (5, 1)
+    assert (code, len(faults_in(err))) == (5, 1)
     assert "disk I/O error" in err
 
 
@@ -115,7 +116,7 @@ def test_a_journal_of_another_version_is_left_alone_and_says_which_program_to_us
     }
     before = ended.results.read_bytes()
     code, out, err = ended.command(*arguments[command])
-    assert (code, out, len(err.splitlines())) == (5, "", 1), err
+    assert (code, out, len(faults_in(err))) == (5, "", 1), err
     assert f"use {use} pipeline" in err
     assert ended.results.read_bytes() == before
     assert not list(ended.run.glob("*.damaged-*"))
@@ -135,8 +136,8 @@ def test_a_repair_touches_no_journal_of_another_version_when_the_results_are_gon
 def test_verify_without_results_names_repair(ended: Ended) -> None:
     ended.results.unlink()
     code, _, err = ended.command("status", ended.run, "--verify")
-    assert (code, len(err.splitlines())) == (5, 1)
-    assert "results.jsonl is gone" in err
+    assert (code, len(faults_in(err))) == (5, 1)
+    assert faults_in(err)[0].at.endswith("results.jsonl")
     assert "pipeline repair" in err
 
 

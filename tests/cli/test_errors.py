@@ -22,16 +22,21 @@ from pipeline.system.signals import Stop
         pytest.param(KeyboardInterrupt(), 130, "stopped; run again to go on\n", id="Ctrl-C"),
         pytest.param(BrokenPipeError(), 141, "", id="closed pipe"),
         pytest.param(
-            PermissionError(13, "Permission denied", "x"), 5, "x: Permission denied; mend it and run again", id="file"
+            PermissionError(13, "Permission denied", "x"),
+            5,
+            "error: Permission denied; mend it and run again\n  at: x\n",
+            id="file",
         ),
-        pytest.param(OSError("no number"), 5, "the output cannot be written: no number; send it", id="output"),
+        pytest.param(OSError("no number"), 5, "error: the output cannot be written: no number; send it", id="output"),
         pytest.param(
-            OSError(9, "Bad file descriptor"), 5, "the output cannot be written: stdout is closed", id="closed"
+            OSError(9, "Bad file descriptor"), 5, "error: the output cannot be written: stdout is closed", id="closed"
         ),
-        pytest.param(FileNotFoundError(2, "No such file"), 5, "the current folder is not there any more", id="folder"),
+        pytest.param(
+            FileNotFoundError(2, "No such file"), 5, "error: the current folder is not there any more", id="folder"
+        ),
         pytest.param(Stop(1), 129, "stopped by SIGHUP; run again to go on\n", id="SIGHUP"),
         pytest.param(
-            sqlite3.OperationalError("locked"), 5, "the journal cannot be read or written: locked", id="SQLite"
+            sqlite3.OperationalError("locked"), 5, "error: the journal cannot be read or written: locked", id="SQLite"
         ),
     ],
 )

@@ -10,6 +10,7 @@ import pytest
 
 from tests.support.jobs import ACCOUNT, FaultPlan, job, lines, pipeline, started, vendor
 from tests.support.processes import ended, until_lines
+from tests.support.told import faults_in
 
 
 def report(folder: Path, of: Path) -> list[str]:
@@ -118,7 +119,7 @@ def test_a_run_that_ended_keeps_its_reason_and_its_code(tmp_path: Path) -> None:
 @pytest.mark.parametrize("wrong", ["no-such-folder", "."])
 def test_what_is_no_run_is_named(tmp_path: Path, wrong: str) -> None:
     done = pipeline("report", wrong, cwd=tmp_path)
-    assert (done.returncode, len(done.stderr.splitlines()), done.stdout) == (2, 1, "")
+    assert (done.returncode, len(faults_in(done.stderr)), done.stdout) == (2, 1, "")
 
 
 @pytest.mark.proofs

@@ -17,6 +17,7 @@ from pipeline.offline.decisions import read_decisions
 from pipeline.sandbox.server import SandboxServer
 from tests.support.fakes import assert_index_matches, assert_settled_once, rows, states
 from tests.support.jobs import ACCOUNT, FaultPlan, drawings, job, lines, vendor
+from tests.support.told import faults_in
 
 LOST_TWICE = FaultPlan.scripted({"create": ["lost", "lost", "lost"]})
 TASK = "task-found-at-the-vendor"
@@ -156,8 +157,7 @@ def test_every_bad_row_of_a_file_is_named_with_its_line_and_nothing_is_applied(
     before = doubtful.everything()
     code, out, err = doubtful.resolve("--from", file)
     assert (code, out) == (2, "")
-    places = [line.partition(": ")[0].rpartition(":")[2] for line in err.splitlines()[:-1]]
-    assert places == ["3", "4", "5", "6", "7", "8"]
+    assert [told.at.rpartition(":")[2] for told in faults_in(err)[:-1]] == ["3", "4", "5", "6", "7", "8"]
     assert err.splitlines()[-1] == "nothing was applied"
     assert doubtful.everything() == before
 
@@ -174,10 +174,12 @@ def test_every_bad_row_of_a_file_is_named_with_its_line_and_nothing_is_applied(
         pytest.param(["--created", "{1}", "--retry={2}"], "'--retry=P", id="an option in its place"),
         pytest.param(["--created", "{1}", "short"], "'short' is no task id", id="a short one"),
         pytest.param(["--all", "created"], "a task id of its own", id="all created"),
-        pytest.param(["--all", "maybe"], "allowed are not-created and retry", id="all maybe"),
+        pytest.param(["--all", "maybe"], "allowed: not-created, retry", id="all maybe"),
         pytest.param(["--all", "retry", "--retry", "{1}"], "leave out the other", id="all and one"),
         pytest.param([], "nothing was decided", id="nothing"),
-        pytest.param(["--from", "nowhere.csv"], "nowhere.csv: cannot be read", id="no file"),
+        pytest.param(
+            ["--from", "nowhere.csv"], "cannot be read: No such file or directory\n  at: nowhere.csv", id="no file"
+        ),
     ],
 )
 def test_one_wrong_decision_and_nothing_is_applied(doubtful: Doubtful, decisions: list[str], said: str) -> None:

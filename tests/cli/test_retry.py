@@ -20,6 +20,7 @@ from pipeline.sandbox.tasks import read_tasks
 from tests.support.fakes import assert_index_matches, assert_settled_once, states
 from tests.support.jobs import ACCOUNT, FaultPlan, drawings, job, lines, vendor
 from tests.support.terminal import on_a_terminal
+from tests.support.told import faults_in
 
 REFUSED = FaultPlan.scripted({"search": ["68300010", "68300010", "68300004"]})
 
@@ -136,7 +137,7 @@ def test_a_run_that_does_not_know_its_jobs_folder_says_what_to_do(
     journal.execute("DELETE FROM meta WHERE key = 'job_folder'")
     journal.close()
     code, _, err = retry(capsys, tmp_path / "runs/job", "--only", "failed")
-    assert (code, len(err.splitlines())) == (2, 1)
+    assert (code, len(faults_in(err))) == (2, 1)
     assert "`pipeline run` that job file once" in err
 
 
@@ -164,7 +165,7 @@ def test_items_with_the_same_picture_follow_the_one_that_is_tried_again(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        pytest.param(["runs/job", "--only", "tasked"], "allowed are failed, in-doubt, expired", id="no such state"),
+        pytest.param(["runs/job", "--only", "tasked"], "allowed: failed, in-doubt, expired", id="no such state"),
         pytest.param(["runs/job"], "--only", id="without --only"),
         pytest.param(["nowhere", "--only", "failed"], "no run here", id="no run"),
     ],
@@ -173,7 +174,7 @@ def test_bad_usage_is_one_clear_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], said: str
 ) -> None:
     code, _, err = retry(capsys, *arguments)
-    assert (code, len(err.splitlines())) == (2, 1)
+    assert (code, len(faults_in(err))) == (2, 1)
     assert said in err
 
 
@@ -234,7 +235,7 @@ def test_a_retry_asks_what_was_asked_before_and_the_same_vendor(
         before = server.stats.calls("search")
         code, _, err = retry(capsys, tmp_path / "runs/job", "--only", "failed", "--set", key)
         assert server.stats.calls("search") == before
-    assert (code, len(err.splitlines())) == (2, 1)
+    assert (code, len(faults_in(err))) == (2, 1)
     assert "only keys of api but base_url and rehearse can be set here" in err
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.jobs import ACCOUNT, drawings, job, lines, pipeline, vendor
+from tests.support.told import faults_in
 
 PLAIN = {"LC_ALL": "C", "PYTHONUTF8": "0"}
 # As for a user whom the system does not know.
@@ -35,7 +36,7 @@ def test_a_folder_whose_name_is_no_text_is_named_with_what_to_do(tmp_path: Path,
     folder = tmp_path / os.fsdecode(b"gbk-\xd6\xd0")
     folder.mkdir()
     done = pipeline(command, one(folder), cwd=tmp_path)
-    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
+    assert (done.returncode, len(faults_in(done.stderr))) == (2, 1)
     assert "no UTF-8 text; rename it" in done.stderr
     assert not (folder / "runs").exists()
 
@@ -77,8 +78,8 @@ Path.read_bytes = reading
 cli.main()
 """
     done = pipeline("run", one(tmp_path), cwd=tmp_path, code=code)
-    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
-    assert ".env: cannot be read: Permission denied" in done.stderr
+    assert (done.returncode, len(faults_in(done.stderr))) == (2, 1)
+    assert faults_in(done.stderr)[0].error.startswith("cannot be read: Permission denied")
     assert "journal" not in done.stderr
 
 

@@ -188,7 +188,7 @@ def test_lines_are_kept_beside_a_run_directory_that_is_gone_and_in_the_state_fol
 ) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     for run, place, then in (
-        (tmp_path / "run", tmp_path, ", the next run takes them in"),
+        (tmp_path / "run", tmp_path, ", the next run takes it in"),
         (tmp_path / "gone/run", tmp_path / "state/infringement-pipeline/emergency", "; move that file into the run"),
     ):
         kept = Emergency(run, is_there=lambda: False)
@@ -197,7 +197,7 @@ def test_lines_are_kept_beside_a_run_directory_that_is_gone_and_in_the_state_fol
         [file] = place.glob("run.emergency-*.jsonl")
         assert list(kept_in([file])) == [line(1)]
         assert file.stat().st_mode & 0o777 == 0o600
-        assert f"1 paid results are kept in {file}{then}" in kept.text()
+        assert f"1 paid result is kept in {file}{then}" in kept.text()
 
 
 @pytest.mark.parametrize("wrong", ["a bit", "the check", "torn"])

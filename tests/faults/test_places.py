@@ -17,6 +17,7 @@ from tests.support.fakes import NOW, rows
 from tests.support.fixtures import Mount
 from tests.support.jobs import ACCOUNT, job, lines, pipeline, vendor
 from tests.support.processes import completed
+from tests.support.told import faults_in
 
 NOBODY = 65534
 proofs = pytest.mark.proofs
@@ -36,8 +37,8 @@ def test_a_read_only_disk_is_refused_before_anything_is_sent(tmp_path: Path, mou
         done = pipeline("run", path, "--set", f"output.dir={disk}", "-q", cwd=tmp_path, **ACCOUNT)
         assert server.stats.calls("search") == server.stats.calls("token") == 0
     assert done.returncode == 5
-    [line] = done.stderr.splitlines()
-    assert "Read-only file system; check the disk and the permissions" in line
+    [told] = faults_in(done.stderr)
+    assert "Read-only file system; check the disk and the permissions" in told.error
 
 
 def test_a_folder_without_permission_is_refused_before_anything_is_sent(tmp_path: Path) -> None:
@@ -55,8 +56,8 @@ def test_a_folder_without_permission_is_refused_before_anything_is_sent(tmp_path
         done = completed(command, cwd=tmp_path, env={**os.environ, **ACCOUNT})
         assert server.stats.calls("search") == server.stats.calls("token") == 0
     assert done.returncode == 5, done.stderr
-    [line] = done.stderr.splitlines()
-    assert "Permission denied; check the disk and the permissions" in line
+    [told] = faults_in(done.stderr)
+    assert "Permission denied; check the disk and the permissions" in told.error
 
 
 def test_a_folder_of_another_user_is_refused(tmp_path: Path) -> None:
@@ -187,9 +188,9 @@ def test_foreign_bytes_inside_stop_the_run_before_anything_is_sent(tmp_path: Pat
         done = pipeline("run", path, "-q", cwd=tmp_path, **ACCOUNT)
         assert server.stats.calls("search") == 3
     assert done.returncode == 5
-    [line] = done.stderr.splitlines()
-    assert str(results) in line
-    assert said in line
-    assert "file back" in line
-    assert "pipeline repair" in line
+    [told] = faults_in(done.stderr)
+    assert told.at == str(results)
+    assert said in told.error
+    assert "file back" in told.error
+    assert told.fix.startswith("pipeline repair ")
     assert results.read_bytes() == changed  # nothing is mended behind anyone's back

@@ -106,7 +106,7 @@ def test_start_goes_on_after_the_last_known_line(tmp_path: Path, written: list[L
 def test_results_that_were_shortened_are_refused_with_what_to_do(results: ResultsFile, written: list[Line]) -> None:
     os.truncate(results.path, 20)
     with pytest.raises(
-        JournalError, match=r"results\.jsonl was shortened.*byte 20.*the whole file back.*pipeline repair"
+        JournalError, match=r"results\.jsonl: the file was shortened.*byte 20.*the whole file back.*pipeline repair"
     ):
         results.position(written[2])
 
@@ -127,7 +127,7 @@ def test_results_whose_last_line_was_changed_are_refused_with_what_to_do(
     data[written[2].offset + at] ^= 1
     results.path.write_bytes(data)
     with pytest.raises(
-        JournalError, match=r"results\.jsonl was changed: line 3 .*the original file back.*pipeline repair"
+        JournalError, match=r"results\.jsonl: the file was changed: line 3 .*the original file back.*pipeline repair"
     ):
         results.position(written[2])
 

@@ -10,6 +10,7 @@ import pytest
 from pipeline.cli import main as cli
 from tests.support.processes import ended, running
 from tests.support.sandbox_calls import KEY, PRODUCT, SEARCH, SINGLE, basic
+from tests.support.told import faults_in
 
 
 @pytest.mark.proofs
@@ -49,6 +50,6 @@ def test_an_option_that_makes_no_sense_is_one_line(
     option: str, value: str, said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert cli.run(["sandbox", option, value]) == 2
-    lines = capsys.readouterr().err.splitlines()
-    assert len(lines) == 1
-    assert said in lines[0]
+    [told] = faults_in(capsys.readouterr().err)
+    assert said in told.error
+    assert told.fix == "pipeline sandbox --help"

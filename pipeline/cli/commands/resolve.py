@@ -1,5 +1,6 @@
 """The command `pipeline resolve`."""
 
+import difflib
 import json
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from pipeline.offline.decisions import CREATED, NOT_CREATED, RETRY, Decision, re
 from pipeline.offline.opening import find_run, opened
 from pipeline.offline.refresh import refuse_unseen, try_refresh
 from pipeline.offline.resolve import all_in_doubt, resolve
+from pipeline.system.fault import Fault, typed
 
 _ALL = (NOT_CREATED, RETRY)
 
@@ -33,7 +35,7 @@ def resolve_command(
     if file is not None:
         decisions += read_decisions(file)
     if everything is None and not decisions:
-        raise SpecError(f"nothing was decided; `pipeline status {run}` shows what is in doubt")
+        raise SpecError(Fault("nothing was decided; look at what is in doubt", fix=typed("status", run)))
     if everything is not None:
         _check_all(everything, decisions)
     with opened(run) as disk:
@@ -53,14 +55,18 @@ def _created(pair: str) -> Decision:
     try:
         id_, task_id = json.loads(pair)
     except (ValueError, TypeError):
-        raise SpecError(f"--created {pair}: takes two words, the ID of the item and the id of its TASK") from None
+        what = "takes two words, the ID of the item and the id of its TASK"
+        raise SpecError(Fault(what, where=f"--created {pair}")) from None
     return Decision(id_, CREATED, task_id, "--created")
 
 
 def _check_all(everything: str, decisions: list[Decision]) -> None:
     if everything == CREATED:
-        raise SpecError("--all created: each item needs a task id of its own; list them in a file, see --from")
+        what = "each item needs a task id of its own; list them in a file, see --from"
+        raise SpecError(Fault(what, where="--all created", fix=typed("resolve", "--help")))
     if everything not in _ALL:
-        raise SpecError(f"--all {everything}: allowed are {' and '.join(_ALL)}")
+        near = difflib.get_close_matches(everything.lower().replace("_", "-"), _ALL, n=1)
+        fix = f"--all {near[0]}" if near else ""
+        raise SpecError(Fault(f"{everything!r} is not allowed; allowed: {', '.join(_ALL)}", where="--all", fix=fix))
     if decisions:
-        raise SpecError("--all decides about every item in doubt; leave out the other decisions")
+        raise SpecError(Fault("it decides about every item in doubt; leave out the other decisions", where="--all"))

@@ -11,6 +11,7 @@ from pipeline.run.local import LocalExecutor
 from pipeline.run.options import RunOptions
 from pipeline.sources.check import check_sources
 from pipeline.sources.remarks import left_out
+from pipeline.system.wording import count
 
 
 def run_command(path: Path, overrides: list[str], options: RunOptions, output: Output, *, yes: bool) -> int:
@@ -38,5 +39,6 @@ def _ask(job: Job, options: RunOptions) -> None:
         )
     if not plan.paid_calls or plan.refused:  # the run itself says why it is refused, and pays nothing
         return
-    calls = ", ".join(f"{count:,} {kind}" for kind, count in plan.calls.items())
-    ask(f"{job.spec.vendor} will be sent {plan.paid_calls:,} calls ({calls}) and retries, which the account pays for.")
+    by_kind = ", ".join(f"{calls:,} {kind}" for kind, calls in plan.calls.items())
+    calls = count(plan.paid_calls, "call")
+    ask(f"{job.spec.vendor} will be sent {calls} ({by_kind}) and retries, which the account pays for.")

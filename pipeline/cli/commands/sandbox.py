@@ -8,6 +8,7 @@ from typing import Any
 from pipeline.cli.errors import say
 from pipeline.cli.screen import PlainLines
 from pipeline.errors import SpecError
+from pipeline.system.fault import Fault, typed
 from pipeline.system.folders import cache_folder
 
 
@@ -27,7 +28,7 @@ def sandbox_command(*, port: int, faults: str, denied: str, omitted: str, **othe
             **others,
         )
     except ValueError as exc:
-        raise SpecError(str(exc)) from None
+        raise SpecError(Fault(str(exc), fix=typed("sandbox", "--help"))) from None
     ended = threading.Event()
     with SandboxServer(settings, port=port) as server:
         for number in (signal.SIGINT, signal.SIGTERM):

@@ -9,6 +9,7 @@ from pipeline.offline.status import Status, read_status, verify_run
 from pipeline.results.reading import OPEN
 from pipeline.run.directory import run_folder
 from pipeline.run.load import load_spec
+from pipeline.system.fault import Fault
 
 
 def status_command(path: Path, *, verifying: bool, as_json: bool) -> int:
@@ -31,7 +32,7 @@ def folder_of(path: Path) -> Path:
     if path.is_file():
         return run_folder(load_spec(path), now=datetime.now().astimezone())
     if not path.is_dir():
-        raise SpecError(f"{path}: no run directory and no job file")
+        raise SpecError(Fault("no run directory and no job file", where=str(path)))
     return path
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from urllib.parse import quote
 
 from pipeline.errors import SpecError
+from pipeline.system.fault import Fault
 
 BASE_HOSTS = ("connect.patsnap.com", "connect.zhihuiya.com")  # the same keys are known at both
 _SAFE_IN_QUERIES = "!$'()*,/:?@"  # the characters that yarl does not quote in a query
@@ -41,19 +42,27 @@ def credentials_from(environment: Mapping[str, str]) -> tuple[Credentials, str |
     values = {key: environment.get(f"PATSNAP_{key}", "").strip() for key in ("CLIENT_ID", "CLIENT_SECRET", "API_KEY")}
     for key, value in values.items():
         if not value.isprintable() or " " in value:
-            raise SpecError(f"PATSNAP_{key} holds a space or a control character; set it again without")
+            what = "the value holds a space or a control character; set it again without"
+            raise SpecError(Fault(what, where=f"PATSNAP_{key}", fix=_setting(key)))
     if ":" in values["CLIENT_ID"]:
-        raise SpecError("PATSNAP_CLIENT_ID holds a colon, which the vendor's Basic authorization cannot carry")
+        what = "the value holds a colon, which the vendor's Basic authorization cannot carry"
+        raise SpecError(Fault(what, where="PATSNAP_CLIENT_ID", fix=_setting("CLIENT_ID")))
     both = bool(values["CLIENT_ID"] and values["CLIENT_SECRET"])
     if both:
         remark = "PATSNAP_API_KEY is set too; the client credentials are used" if values["API_KEY"] else None
         return Credentials(client_id=values["CLIENT_ID"], client_secret=values["CLIENT_SECRET"]), remark
     if values["API_KEY"]:
         return Credentials(api_key=values["API_KEY"]), None
-    half = next((key for key in ("CLIENT_ID", "CLIENT_SECRET") if values[key]), None)
-    missing = "PATSNAP_CLIENT_SECRET is" if half == "CLIENT_ID" else "PATSNAP_CLIENT_ID is"
-    raise SpecError(
-        (f"{missing} missing" if half else "no credentials")
-        + ": set PATSNAP_CLIENT_ID and PATSNAP_CLIENT_SECRET, or PATSNAP_API_KEY, in the environment or in an .env "
-        "file beside the job file; or write `base_url: sandbox` to try the job without any"
+    half = [key for key in ("CLIENT_ID", "CLIENT_SECRET") if values[key]]
+    missing = [key for key in ("CLIENT_ID", "CLIENT_SECRET") if not values[key]]
+    what = (
+        "set PATSNAP_CLIENT_ID and PATSNAP_CLIENT_SECRET, or PATSNAP_API_KEY, in the environment or in an .env file "
+        "beside the job file; or write `base_url: sandbox` to try the job without any"
     )
+    name = f"PATSNAP_{missing[0]} is missing" if half else "no credentials"
+    raise SpecError(Fault(f"{name}: {what}", fix=_setting(*missing)))
+
+
+def _setting(*keys: str) -> str:
+    """Write the line for a shell that sets credentials, with words in place of their values."""
+    return "export " + " ".join(f"PATSNAP_{key}=YOUR_{key}" for key in keys)

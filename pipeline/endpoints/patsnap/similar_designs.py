@@ -17,6 +17,7 @@ from pipeline.endpoints.parameters import Strict, not_yet
 from pipeline.endpoints.patsnap.envelope import number_in, read_data
 from pipeline.endpoints.strict_json import NonEmpty, Score, UsualHit
 from pipeline.models import Hits, Kind
+from pipeline.system.wording import count
 
 _MOST_RESULTS = 2**53  # beyond it a float is no whole number any more, and a record could not hold it
 _REQUIRED = ("patent_id", "patent_pn", "title", "url")
@@ -133,7 +134,7 @@ def read_hits(answer: Answer, *, endpoint: str, params: Mapping[str, Any]) -> Hi
 def _refuse_missing_hits(total: float, *, offset: int) -> None:
     """Raise Refusal where the vendor counts hits and sent none: nothing found is another thing."""
     if 0 < total <= offset:
-        raise Refusal("past_the_end", detail=f"{total:,.0f} hits in all, and offset leaves out {offset:,}")
+        raise Refusal("past_the_end", detail=f"{count(round(total), 'hit')} in all, and offset leaves out {offset:,}")
     if total > 0:
         raise Refusal("hits_missing", detail=f"total_search_result_count is {total:,.0f}")
 
