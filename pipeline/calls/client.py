@@ -7,7 +7,7 @@ from typing import Any
 from pipeline.calls.access import Access, TokenSource
 from pipeline.calls.attempt import Attempt, Attempts
 from pipeline.calls.endings import Endings
-from pipeline.calls.health import Health
+from pipeline.calls.health import Health, Waits
 from pipeline.calls.last_word import last_word
 from pipeline.calls.limiter import Limiter
 from pipeline.calls.pauses import QuotaGate
@@ -32,8 +32,7 @@ from pipeline.system.masking import masked
 
 
 class Client:
-    """Sends the calls of a run. `table` is its error table; `quota` the gate that waits for the day's limit,
-    `reach` the one that waits until the vendor can be reached.
+    """Sends the calls of a run. `table` is its error table, `waits` are the gates at which its calls wait.
 
     stats     the counts of all calls so far
     limiters  the limiter of each paid kind
@@ -47,8 +46,7 @@ class Client:
         *,
         on_sent: Callable[[Kind, float], None] | None = None,
         table: Table = TABLE,
-        quota: QuotaGate | None = None,
-        reach: ReachGate | None = None,
+        waits: Waits | None = None,
     ) -> None:
         self.stats = Stats()
         self.limiters = limiters
@@ -61,8 +59,7 @@ class Client:
             limiters,
             self._access,
             table=table,
-            quota=quota or QuotaGate(None, table=table),
-            reach=reach or ReachGate(),
+            waits=waits or Waits(QuotaGate(None, table=table), ReachGate()),
             stats=self.stats,
             sleep=self._endings.sleep,
         )

@@ -3,6 +3,7 @@
 import functools
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import NamedTuple
 
 import anyio
 
@@ -31,10 +32,17 @@ from pipeline.models import Kind
 NAP_S = 5.0  # a search that waits for creates to be accepted looks again this often
 
 
-class Health:
-    """All that counts outcomes of calls: the limiters, the access, the breaker, both gates and the retry budget.
+class Waits(NamedTuple):
+    """The gates at which the job lets calls wait: for the day's limit to be lifted, and until the vendor is reached."""
 
-    `table` is the run's error table. `quota` is the gate before which calls wait once the day's limit is reached.
+    quota: QuotaGate
+    reach: ReachGate
+
+
+class Health:
+    """All that counts outcomes of calls: the limiters, the access, the breaker, the gates and the retry budget.
+
+    `table` is the run's error table.
     `sleep(kind, seconds)` waits, and raises Stopping as soon as calls of that kind end.
     """
 
@@ -44,21 +52,19 @@ class Health:
         access: Access,
         *,
         table: Table,
-        quota: QuotaGate,
-        reach: ReachGate,
+        waits: Waits,
         stats: Stats,
         sleep: Callable[[Kind, float], Awaitable[None]],
     ) -> None:
         self._limiters = limiters
         self._access = access
         self._table = table
-        self._quota = quota
-        self._reach = reach
+        self._quota, self._reach = waits
         self._stats = stats
         self._sleep = sleep
         self._creates = limiters[Kind.CREATE]
         self._pause = PauseGate()
-        self._gates: tuple[Gate, ...] = (reach, quota, self._pause)
+        self._gates: tuple[Gate, ...] = (self._reach, self._quota, self._pause)
         self._breaker = Breaker()
         self._unknown = UnknownCodes()
         self._retries = RetryBudget()

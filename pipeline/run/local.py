@@ -7,7 +7,7 @@ at the end everything is closed in the opposite order.
 import functools
 import logging
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,12 +16,8 @@ from pathlib import Path
 import anyio
 
 from pipeline.calls.account import Part, account_of, use_account
-from pipeline.calls.client import Client
-from pipeline.calls.limiter import Limiter
-from pipeline.calls.pauses import QuotaGate
-from pipeline.calls.reach import ReachGate
 from pipeline.calls.stats import Stats
-from pipeline.calls.transport import PATIENCE_S, Transport, open_transport
+from pipeline.calls.transport import PATIENCE_S, open_transport
 from pipeline.endpoints.patsnap.endpoints import endpoints_for
 from pipeline.engine.engine import Engine
 from pipeline.engine.intake import Intake
@@ -33,10 +29,11 @@ from pipeline.journal.emergency import ballast, require_room
 from pipeline.journal.journal import Journal
 from pipeline.journal.storage import open_disk, reading_only
 from pipeline.journal.writer import Writer
-from pipeline.models import PAID, WAITING, Kind, State
+from pipeline.models import PAID, WAITING, State
 from pipeline.results.record import RecordLines
 from pipeline.results.summary import RunSummary
 from pipeline.run.begin import begin
+from pipeline.run.client import client_for
 from pipeline.run.directory import LOG, SPEC, known_runs, lock, run_folder
 from pipeline.run.embedded_sandbox import address
 from pipeline.run.end import Ending, end
@@ -52,7 +49,7 @@ from pipeline.sources.check import check_sources
 from pipeline.sources.foreign import refuse_foreign
 from pipeline.sources.looks import digest_now
 from pipeline.sources.pictures import read_picture
-from pipeline.system.clock import Clocks, iso, steady
+from pipeline.system.clock import Clocks, iso
 from pipeline.system.event_log import run_log
 from pipeline.system.fault import Fault
 from pipeline.system.files import write_whole
@@ -174,13 +171,6 @@ def _part(job: Job, options: RunOptions) -> AbstractContextManager[Part]:
     )
 
 
-def _limiters(spec: JobSpec, part: Part, say: Callable[[str], None]) -> dict[Kind, Limiter]:
-    limiters = {kind: Limiter(part.qps(spec.api.qps_of(kind)), say=say) for kind in PAID}
-    for limiter in limiters.values():
-        limiter.pause(part.quiet_s(limiter.qps, now=steady()))
-    return limiters
-
-
 async def _run(job: Job, options: RunOptions, place: _Place) -> RunSummary:
     """Run to the end while signals are listened for. Raises Interrupted when one came before anything was begun."""
     return await place.signals.during(functools.partial(_run_heard, job, options, place))
@@ -230,7 +220,7 @@ async def _work(
     async with open_transport(
         place.base_url, proxy=spec.api.proxy, ca_file=spec.api.ca_file, patience_s=patience_s
     ) as transport:
-        client = _client(job, options, transport, place.part)
+        client = client_for(job, options, transport, place.part)
         tally = await journal.begin()
         endpoints = endpoints_for(spec.search, report_lang=spec.task.report_lang, country=spec.task.country)
         most, first = _most_at_once(spec, options), first_items(job, options, endpoints, client.stats)
@@ -262,19 +252,6 @@ def _most_at_once(spec: JobSpec, options: RunOptions) -> int:
             f"`ulimit -n` and its hard limit show how many"
         )
     return most
-
-
-def _client(job: Job, options: RunOptions, transport: Transport, part: Part) -> Client:
-    api = job.spec.api
-    return Client(
-        transport,
-        job.credentials,
-        _limiters(job.spec, part, options.say),
-        on_sent=options.on_sent,
-        table=api.table,
-        reach=ReachGate(api.patience_s, say=options.say),
-        quota=QuotaGate(api.quota_reset if options.wait_quota else None, table=api.table, say=options.say),
-    )
 
 
 async def _drive(engine: Engine, heartbeat: Heartbeat, gauges: Gauges, options: RunOptions, signals: Signals) -> None:

@@ -30,13 +30,13 @@ HOLD = (
 # Takes permits for searches as a run does, and prints when: the monotonic clock is one for the whole machine.
 SEND = """
 import sys; from pathlib import Path; import anyio
-from pipeline.calls.account import use_account; from pipeline.run.local import _limiters
+from pipeline.calls.account import use_account; from pipeline.run.client import limiters_for
 from pipeline.models import Kind; from pipeline.job.schema import JobSpec
 spec = JobSpec.model_validate(
     {"version": 1, "name": "job", "images": [{"url": "https://x.example/1.jpg"}], "api": {"qps": 1}}
 )
 async def send(part):
-    limiter = _limiters(spec, part, say)[Kind.SEARCH]
+    limiter = limiters_for(spec, part, say)[Kind.SEARCH]
     for _ in range(int(sys.argv[2])):
         print(await limiter.permit(), flush=True)
 def say(line):

@@ -8,7 +8,9 @@ import anyio
 import pytest
 
 from pipeline.calls.client import Client
+from pipeline.calls.health import Waits
 from pipeline.calls.pauses import QuotaGate
+from pipeline.calls.reach import ReachGate
 from pipeline.endpoints.patsnap.codes import TABLE
 from pipeline.endpoints.patsnap.p010 import PictureUpload
 from pipeline.errors import RunPaused, Stopping
@@ -19,6 +21,11 @@ from tests.support.virtual_vendor import PlainMeter, Reply, VirtualVendor, clien
 
 DAILY, BALANCE = 67200007, 67200005
 MORNING = datetime(2026, 11, 21, 9, 0, tzinfo=UTC).timestamp()
+
+
+def at(gate: QuotaGate) -> Waits:
+    """The waits of a client that waits at this gate for the day's limit."""
+    return Waits(gate, ReachGate())
 
 
 async def many(
@@ -166,7 +173,7 @@ def test_calls_wait_until_the_reset_and_then_one_probe_goes_every_30_minutes_unt
         quota = Quota(lifted_at_s=3600 + 2 * 1800 - 60, resets_at=time(10, 0, tzinfo=UTC))  # lifted late
         vendor = VirtualVendor(quota.reply, latency_s=1.0)
         ended: list[object] = []
-        await many(client_of(vendor, qps=10, quota=quota.gate), 100, on=lambda _, how: ended.append(how))
+        await many(client_of(vendor, qps=10, waits=at(quota.gate)), 100, on=lambda _, how: ended.append(how))
         return vendor, quota, ended
 
     vendor, quota, ended = run_virtually(scenario)
@@ -193,7 +200,7 @@ def test_an_upload_that_passes_at_the_reset_costs_no_day() -> None:
         replies = VirtualVendor(
             lambda kind, number: quota.reply(kind, number) if kind is Kind.SEARCH else None, latency_s=1.0
         )
-        client = client_of(replies, quota=quota.gate)
+        client = client_of(replies, waits=at(quota.gate))
         async with anyio.create_task_group() as around:
             around.start_soon(many, client, 6)
             await anyio.sleep(60)
@@ -210,7 +217,7 @@ def test_an_upload_that_passes_at_the_reset_costs_no_day() -> None:
 def test_the_wait_for_the_quota_counts_as_a_pause() -> None:
     async def scenario() -> tuple[float, float | None]:
         quota = Quota(lifted_at_s=1e9, resets_at=time(10, 0, tzinfo=UTC))
-        client = client_of(VirtualVendor(lambda *_: DAILY), quota=quota.gate)
+        client = client_of(VirtualVendor(lambda *_: DAILY), waits=at(quota.gate))
         async with anyio.create_task_group() as around:
             around.start_soon(many, client, 2)
             await anyio.sleep(60)
@@ -226,7 +233,7 @@ def test_the_wait_for_the_quota_counts_as_a_pause() -> None:
 def test_ending_the_run_ends_the_wait_at_once() -> None:
     async def scenario() -> tuple[float, list[object]]:
         quota = Quota(lifted_at_s=1e9, resets_at=time(8, 0, tzinfo=UTC))
-        client = client_of(VirtualVendor(quota.reply), quota=quota.gate)
+        client = client_of(VirtualVendor(quota.reply), waits=at(quota.gate))
         ended: list[object] = []
         async with anyio.create_task_group() as around:
             around.start_soon(lambda: many(client, 50, on=lambda _, how: ended.append(how)))
@@ -244,7 +251,7 @@ def test_ending_the_run_ends_the_wait_at_once() -> None:
 def test_the_balance_is_never_probed() -> None:
     async def scenario() -> object:
         quota = Quota(lifted_at_s=0, resets_at=time(10, 0, tzinfo=UTC))
-        return await outcome(search(client_of(VirtualVendor(lambda *_: BALANCE), quota=quota.gate)))
+        return await outcome(search(client_of(VirtualVendor(lambda *_: BALANCE), waits=at(quota.gate))))
 
     ended = run_virtually(scenario)
     assert isinstance(ended, RunPaused)
@@ -263,7 +270,7 @@ def test_a_picture_that_is_refused_shows_that_the_quota_is_back() -> None:
         quota = Quota(lifted_at_s=0, resets_at=time(10, 0, tzinfo=UTC))
         replies: dict[int, Reply] = {1: DAILY, 2: 68300010}
         vendor = VirtualVendor(lambda kind, number: replies.get(number))
-        await many(client_of(vendor, quota=quota.gate), 1)
+        await many(client_of(vendor, waits=at(quota.gate)), 1)
         return vendor, quota.gate
 
     vendor, gate = run_virtually(scenario)

@@ -8,9 +8,12 @@ import anyio
 import pytest
 
 from pipeline.calls.client import Client
+from pipeline.calls.health import Waits
 from pipeline.calls.limiter import Limiter
+from pipeline.calls.pauses import QuotaGate
 from pipeline.calls.reach import ReachGate
 from pipeline.calls.transport import open_transport
+from pipeline.endpoints.patsnap.codes import TABLE
 from pipeline.errors import RunPaused
 from pipeline.models import PAID, Kind
 from tests.support.clients import API_KEY, CREATE, Call, Certificate, FakeMeter, client_at, create, failure_of, search
@@ -70,7 +73,8 @@ async def test_a_kept_connection_that_was_closed_says_nothing_of_whether_the_ven
         Misbehaving(remembering(callers, SEARCH_THEN_CREATE)) as server,
         open_transport(server.url) as transport,
     ):
-        client = Client(transport, API_KEY, {kind: Limiter(1000) for kind in PAID}, reach=ReachGate(0.0))
+        waits = Waits(QuotaGate(None, table=TABLE), ReachGate(0.0))
+        client = Client(transport, API_KEY, {kind: Limiter(1000) for kind in PAID}, waits=waits)
         await search(client)
         assert await create(client, meter)
     assert (meter.taken_back, meter.total) == ([False], 1)

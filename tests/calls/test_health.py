@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.calls.access import Access
 from pipeline.calls.endings import Endings
-from pipeline.calls.health import Health
+from pipeline.calls.health import Health, Waits
 from pipeline.calls.limiter import Limiter
 from pipeline.calls.pauses import QuotaGate
 from pipeline.calls.reach import ReachGate
@@ -59,8 +59,7 @@ class Patient:
             self.limiters,
             self.access,
             table=TABLE,
-            quota=self.quota,
-            reach=ReachGate(),
+            waits=Waits(self.quota, ReachGate()),
             stats=self.stats,
             sleep=self.endings.sleep,
         )

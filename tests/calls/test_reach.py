@@ -6,10 +6,13 @@ import anyio
 import pytest
 
 from pipeline.calls.client import Client
+from pipeline.calls.health import Waits
 from pipeline.calls.limiter import Limiter
+from pipeline.calls.pauses import QuotaGate
 from pipeline.calls.reach import LONGEST_S, ReachGate
 from pipeline.calls.transport import Outgoing
 from pipeline.endpoints.interface import Answer, Refusal, Request
+from pipeline.endpoints.patsnap.codes import TABLE
 from pipeline.endpoints.patsnap.credentials import Credentials
 from pipeline.errors import RunPaused, Stopping, TryAgain
 from pipeline.models import PAID, Hits, Kind, Task
@@ -41,7 +44,8 @@ class Absent(VirtualVendor):
 def told(vendor: Absent, said: list[str], *, patience_s: float = 600, credentials: Credentials = KEY) -> Client:
     reach = ReachGate(patience_s, say=said.append)
     limiters = {kind: Limiter(10) for kind in PAID}
-    return Client(vendor, credentials, limiters, reach=reach)  # type: ignore[arg-type]
+    waits = Waits(QuotaGate(None, table=TABLE), reach)
+    return Client(vendor, credentials, limiters, waits=waits)  # type: ignore[arg-type]
 
 
 async def all_of(calls: list[Callable[[], Awaitable[object]]]) -> list[object]:
