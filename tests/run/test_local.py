@@ -192,9 +192,10 @@ def test_a_budget_is_a_hard_cap_over_the_life_of_the_run_directory(tmp_path: Pat
 
 
 def test_a_dead_server_pauses_the_run_with_one_clear_line(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-    summary = run(job(tmp_path, url=f"http://127.0.0.1:{port}", pictures=30, api={"patience_s": 1}))
+    with socket.socket() as holder:  # bound, so that no other test's server gets the port, and not listening
+        holder.bind(("127.0.0.1", 0))
+        port = holder.getsockname()[1]
+        summary = run(job(tmp_path, url=f"http://127.0.0.1:{port}", pictures=30, api={"patience_s": 1}))
     assert summary.exit_code == 4
     assert f"127.0.0.1:{port}" in summary.exit_reason
     assert "\n" not in summary.exit_reason
