@@ -116,7 +116,7 @@ def make_plan(
         hashed = names_by_hash(db, make_id)
         items = functools.partial(inspect_items, spec, quick=quick, hashed=hashed, watch=watch)
         listing, reading, refused = take_in(db, spec, items, accept_changes=accept_changes)
-        unusable = listing.unusable(db)
+        unusable, failing = listing.unusable(db)
         generation = reading.generation
         seen, changed = _look(db, spec, unusable, generation=generation, now=now, quick=quick)
         work = foresee(db, spec, seen, generation=generation, now=now, limit=limit)
@@ -127,10 +127,10 @@ def make_plan(
             vendor=spec.vendor,
             run=str(folder),
             items=listing.rows,
-            bad=listed.unreadable + len(unusable),
+            bad=listed.unreadable + len(failing),
             repeated=listing.rows - listed.items,
             same_picture=listed.twins,
-            bad_rows=bad_rows(db, unusable.values(), generation=generation),
+            bad_rows=bad_rows(db, failing, generation=generation),
             copies=copies_in(db, generation=generation),
             saved=saved_calls(db, generation=generation, tasks=spec.task.enabled),
             already=already,

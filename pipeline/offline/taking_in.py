@@ -34,10 +34,14 @@ class Listing:
                 item = replace(item, problem=None)
             yield item
 
-    def unusable(self, db: Database) -> dict[int, Item]:
-        """Find the waiting items whose pictures cannot be sent, by their numbers."""
-        found = ((find_waiting(db, item.id, storable(item.source)), item) for item in self._unusable)
-        return {ord_: item for ord_, item in found if ord_ is not None}
+    def unusable(self, db: Database) -> tuple[set[int], list[Item]]:
+        """Find the items that wait or are in doubt and whose pictures cannot be sent: their numbers.
+
+        Return also those of them that wait: they become failed items.
+        """
+        found = [(find_waiting(db, item.id, storable(item.source)), item) for item in self._unusable]
+        numbers = {place[0] for place, _ in found if place is not None}
+        return numbers, [item for place, item in found if place is not None and place[1]]
 
 
 def take_in(db: Database, spec: JobSpec, items: Items, *, accept_changes: bool) -> tuple[Listing, Reading, list[str]]:

@@ -109,6 +109,19 @@ async def test_a_person_may_have_the_picture_of_now_searched_and_paid(tmp_path: 
     assert (record["image"]["sha256"], record["status"]) == (NEW.sha256, "tasked")
 
 
+async def test_a_picture_that_was_replaced_before_its_upload_is_known_as_what_was_sent(tmp_path: Path) -> None:
+    listed = item(1, source="a.jpg", local=True, picture=f"sha256:{OLD.sha256}")
+    same = item(2, source="b.jpg", local=True, picture=f"sha256:{NEW.sha256}")
+    other = item(3, source="c.jpg", local=True, picture=f"sha256:{OLD.sha256}")
+    vendor = FakeVendor()
+    files = {"a.jpg": NEW, "b.jpg": NEW, "c.jpg": OLD}
+    await run_engine(tmp_path, vendor, [listed], pictures=files)
+    await run_engine(tmp_path, vendor, [listed, same, other], pictures=files, generation=2)
+    assert [kind for kind, _ in vendor.sent] == [UPLOAD, SEARCH, CREATE] * 2
+    same_as = {record["item"]: record.get("same_as") for record in records(tmp_path)}
+    assert same_as == {"SKU-1": None, "SKU-2": "SKU-1", "SKU-3": None}
+
+
 async def test_a_copy_of_the_picture_that_was_is_not_paid_for_beside_its_hits(tmp_path: Path) -> None:
     """The first file was replaced: its twin has the bytes that are paid for, and waits for them to be decided about."""
     known = {"local": True, "picture": f"sha256:{OLD.sha256}"}

@@ -174,6 +174,11 @@ HISTORIES = {
         Step(shown={"a.jpg": "bag-1"}, aged=True, repeat=True),
         Step(repeat=True),
     ],
+    "a doubt about a picture that is gone": [
+        Step(cut=2),
+        Step(cut=2, aged=True),
+        Step(shown={"a.jpg": GONE}, repeat=True),
+    ],
     "a doubt whose upload lives": [Step(cut=3), Step(shown={"a.jpg": "bag-1"}, repeat=True), Step(repeat=True)],
     "a copy that was replaced by another item's picture": [Step(cut=17), Step(shown={"copy.jpg": "lamp-0"}), Step()],
     "a copy that was replaced": [Step(cut=17), Step(shown={"copy.jpg": "bag-1"}), Step()],

@@ -1,14 +1,20 @@
 """A picture that was replaced after its search is named by plan, run, status and page alike, with a line that works."""
 
+import hashlib
 import json
 import re
+import shlex
+import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from pipeline.cli import main as cli
 from pipeline.journal.sql.twins import source_key
+from pipeline.journal.storage import JOURNAL, connect
 from pipeline.models import State
 from pipeline.offline.plan import Plan, plan_job
 from pipeline.offline.report import make_report
@@ -18,8 +24,9 @@ from pipeline.run.changed import Changed, find_changed, tell
 from pipeline.run.local import run_job
 from pipeline.run.options import RunOptions
 from pipeline.sandbox.resources import resource
+from tests.support.cuts import cut_at
 from tests.support.fakes import NOW
-from tests.support.jobs import ACCOUNT, job, vendor
+from tests.support.jobs import ACCOUNT, job, lines, vendor
 from tests.support.journal_rows import new_database, put
 
 PHRASE = "1 picture that changed since it was searched: a.jpg (`pipeline status` says what to do)"
@@ -101,6 +108,46 @@ def test_a_first_file_that_is_gone_leaves_its_copy_to_be_paid_for_as_it_is_plann
         planned, summary = planned_and_run(path)
         assert planned.calls == {"upload": 1, "search": 1, "create": 1}
         assert (summary.items["tasked"], summary.items["failed"]) == (2, 1)
+
+
+@pytest.mark.proofs
+def test_hits_of_a_picture_that_was_replaced_are_shown_and_each_of_both_ways_out_works_as_typed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in ACCOUNT.items():
+        monkeypatch.setenv(name, value)
+    folder = tmp_path / "runs/job"
+    with vendor(tmp_path) as server:
+        write(tmp_path, a="bag-0", b="lamp-0")
+        path = local_job(tmp_path, server.url, "a", "b")
+        spec = json.loads(path.read_text())
+        path.write_text(json.dumps(spec | {"api": spec["api"] | {"max_in_flight": 1}}))
+        with cut_at(2, folder):  # before the create of `a`
+            run(path)
+        with closing(connect(folder / JOURNAL)) as db:
+            db.execute("UPDATE items SET url_expires = ? WHERE url IS NOT NULL", (time.time() + 60,))
+        write(tmp_path, a="bag-1")
+        planned, summary = planned_and_run(path)
+        assert (planned.calls["upload"], summary.items["failed"]) == (1, 1)
+        [line] = lines(folder / "open.jsonl")
+        assert (line["item"], line["error"]["code"], line["image"]["sha256"]) == ("a", "changed", sent("bag-0"))
+        assert len(line["hits"]) == line["search"]["hits"] > 0
+        [shown] = read_status(folder).open_items
+        assert line["todo"] in shown
+        page = (folder / "report.html").read_text()
+        assert "a.jpg changed since it was searched" in page
+        write(tmp_path, a="bag-0")
+        assert plan_job(path).calls == {"upload": 1, "search": 0, "create": 1}
+        write(tmp_path, a="bag-1")
+        typed = re.search(r"`(pipeline retry [^`]*)`", line["todo"])
+        assert typed is not None
+        assert cli.run([*shlex.split(typed[1])[1:], "--yes"]) == 0
+        record = lines(folder / "results.jsonl")[-1]
+        assert (record["item"], record["status"], record["image"]["sha256"]) == ("a", "tasked", sent("bag-1"))
+
+
+def sent(product: str) -> str:
+    return hashlib.sha256((resource("products") / f"{product}.jpg").read_bytes()).hexdigest()
 
 
 OLD, NEW = "a" * 64, "b" * 64

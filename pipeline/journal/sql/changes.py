@@ -24,7 +24,8 @@ from pipeline.journal.sql.rows import (
     packed,
     state_in,
 )
-from pipeline.models import Calls, Problem, State, Task, Upload
+from pipeline.journal.sql.twins import source_key
+from pipeline.models import CONTENT, Calls, Problem, State, Task, Upload
 
 # Apply a JSON array of steps in one UPDATE. `$n` is the n-th element of a step. If any `ord` is unknown, or given
 # twice, no row changes. Outside a transaction the statement is one by itself.
@@ -70,8 +71,13 @@ def advance(db: Database, steps: Sequence[Step]) -> None:
 
 
 def uploaded(db: Database, ord_: int, upload: Upload, sha256: str) -> None:
-    """Note the URL of an uploaded picture; the item keeps its state."""
-    db.change(ord_, "url = ?, url_expires = ?, sha256 = ?", (upload.url, upload.expires_at, sha256), only=_UPLOADS)
+    """Note the URL of an uploaded picture, which is what the item shows from now on; the item keeps its state.
+
+    Its file may have been replaced since it was listed, and items with the same picture are found by what was sent.
+    """
+    identity = CONTENT + sha256
+    sent = (upload.url, upload.expires_at, sha256, identity, source_key(identity))
+    db.change(ord_, "url = ?, url_expires = ?, sha256 = ?, picture = ?, source_key = ?", sent, only=_UPLOADS)
 
 
 def intend(db: Database, ord_: int, *, request_id: str, at: float, calls: Calls, hits: PaidHits | None) -> None:

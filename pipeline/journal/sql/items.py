@@ -41,10 +41,12 @@ def find(db: Database, id_: str) -> tuple[int, State] | None:
     return None if row is None else (int(row[0]), State(row[1]))
 
 
-def find_waiting(db: Database, id_: str, source: str) -> int | None:
-    """Find the `ord` of an id that waits with this source."""
-    row = db.do(f"SELECT ord FROM items WHERE id = ? AND source = ? AND {WAITING}", (id_, source)).fetchone()
-    return None if row is None else int(row[0])
+def find_waiting(db: Database, id_: str, source: str) -> tuple[int, bool] | None:
+    """Find an id with this source that waits, or is in doubt; return its `ord`, and whether it waits."""
+    row = db.do(
+        f"SELECT ord, {WAITING} FROM items WHERE id = ? AND source = ? AND ({WAITING} OR {IN_DOUBT})", (id_, source)
+    ).fetchone()
+    return None if row is None else (int(row[0]), bool(row[1]))
 
 
 def task_of(db: Database, id_: str) -> str | None:
