@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.calls.client import Client
-from pipeline.calls.limiter import CATCH_UP_S, Limiter
+from pipeline.calls.limiter import ANSWER_S, CATCH_UP_S, STARVES_S, Limiter
 from pipeline.calls.margin import MARGIN_S
 from pipeline.calls.rate import AdaptiveRate
 from pipeline.errors import RunPaused, Stopping
@@ -431,3 +431,25 @@ def test_asked_for_more_than_the_account_has_the_rate_falls_and_none_is_lost() -
         assert {client.limiters[kind].rate for kind in (Kind.UPLOAD, Kind.CREATE)} == {50.0}
 
     run_virtually(scenario)
+
+
+@pytest.mark.parametrize("retry_after_s", [None, 300.0])
+def test_calls_starve_from_the_fifth_second_without_an_accepted_one_until_nobody_tries_any_more(
+    clock: Clock, retry_after_s: float | None
+) -> None:
+    limiter = Limiter(5, clock=clock)
+    assert not limiter.starves
+    limiter.slow_down(retry_after_s=retry_after_s)
+    clock.now += STARVES_S - 0.1
+    assert not limiter.starves  # a lone refusal is followed by an accepted call sooner
+    clock.now += 0.1
+    assert limiter.starves
+    limiter.answered()
+    assert not limiter.starves
+
+    limiter.slow_down(retry_after_s=retry_after_s)
+    next_at = clock.now + (retry_after_s or 0.0)
+    clock.now = max(clock.now + STARVES_S, next_at + 1.9 / limiter.rate + ANSWER_S)  # while they wait to be tried again
+    assert limiter.starves
+    clock.now = next_at + 2.1 / limiter.rate + ANSWER_S
+    assert not limiter.starves

@@ -161,7 +161,8 @@ def test_searches_wait_for_no_creates_that_nobody_makes_any_more() -> None:
         client, _ = client_saying(vendor, qps=5)
         await outcome(create(client))
         assert client.limiters[Kind.CREATE].starves
-        assert isinstance(await outcome(search(client)), Hits)
+        with anyio.fail_after(60):
+            assert isinstance(await outcome(search(client)), Hits)
 
     run_virtually(scenario)
 

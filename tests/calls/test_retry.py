@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline.calls.retry import CAP_S, RetryBudget, delay_s
+from pipeline.calls.retry import CAP_S, MAX_DEFERRALS, RetryBudget, Tries, delay_s
 from pipeline.errors import CallError, HoldAll, InDoubt, ItemRefused, RefreshToken, RunPaused, SlowDown, TryAgain
 
 
@@ -66,3 +66,10 @@ def test_successes_are_not_saved_up_beyond_the_burst() -> None:
     for _ in range(10_000):
         budget.answered()
     assert sum(budget.spend() for _ in range(200)) == 50
+
+
+def test_while_the_account_accepts_no_other_call_no_refusal_for_speed_counts_also_after_one_that_did() -> None:
+    tries = Tries(accepted=5)
+    assert tries.too_fast(6) == 0.0
+    assert [tries.too_fast(6) for _ in range(2 * MAX_DEFERRALS)] == [0.0] * (2 * MAX_DEFERRALS)
+    assert tries.deferrals == 1

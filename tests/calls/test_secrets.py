@@ -12,8 +12,9 @@ from yarl import URL
 
 from pipeline.endpoints.patsnap.credentials import Credentials
 from pipeline.errors import PipelineError
+from pipeline.system.masking import hide
 from tests.support import misbehaving as bad
-from tests.support.clients import SEARCH, SOON_S, Call, Certificate, FakeMeter, client_at, create, search
+from tests.support.clients import SEARCH, SOON_S, Call, Certificate, FakeMeter, client_at, create, failure_of, search
 from tests.support.misbehaving import (
     AFTER_SENDING,
     NO_HITS,
@@ -204,3 +205,12 @@ async def test_the_credentials_do_reach_the_vendor() -> None:
     assert token.headers["authorization"] == CANARY_CLIENT.basic
     assert (with_token.headers["authorization"], dict(with_token.query)["apikey"]) == (f"Bearer {TOKEN}", SECRETS[0])
     assert (with_key.headers["authorization"], "apikey" in dict(with_key.query)) == ("Bearer canary-key", False)
+
+
+async def test_a_secret_across_the_cut_of_a_long_correlation_id_is_masked_before_it_is_cut() -> None:
+    """Of what is cut first a part would be left, which nothing knows any more."""
+    hide(["a-secret-of-this-test-alone"])  # the register is one for the process, and other tests do without
+    said = http(200, envelope(68300004), f"x-correlation-id: {'c' * 122}a-secret-of-this-test-alone")
+    async with Misbehaving(answers(said)) as server, client_at(server.url) as client:
+        error = await failure_of(client, SEARCH)
+    assert error.correlation_id == "c" * 122 + "***"

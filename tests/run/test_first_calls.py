@@ -2,11 +2,13 @@
 
 import asyncio
 import json
+import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
 from pipeline import RunOptions, RunSummary, run_job
@@ -179,6 +181,18 @@ def test_a_person_who_does_not_want_to_go_on_has_paid_for_one_item_and_is_asked_
     assert (stopped.exit_code, stopped.items["settled"], stopped.items["not_started"]) == (1, 1, 4)
     assert stopped.exit_reason == "stopped after the first item, as you said; run again to go on"
     assert (ended.exit_code, ended.items["settled"], len(calls_of.calls)) == (0, 5, 10)
+
+
+def test_a_signal_while_it_is_asked_ends_the_run_in_good_order(tmp_path: Path) -> None:
+    async def interrupted(_: str) -> bool:
+        os.kill(os.getpid(), signal.SIGINT)
+        await anyio.sleep_forever()
+        raise AssertionError
+
+    with serving(Vendor()) as url:
+        path = job(tmp_path, url=url, pictures=pictures(0, 3), known=False)
+        summary = run(path, confirm=interrupted)
+    assert (summary.exit_code, summary.items["settled"], summary.items["not_started"]) == (130, 1, 2)
 
 
 def test_counts_that_cannot_be_read_or_written_end_no_run(tmp_path: Path) -> None:
