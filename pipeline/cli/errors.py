@@ -4,22 +4,26 @@ import errno
 import sys
 import tempfile
 import traceback
+from collections.abc import Sequence
 
 from pipeline.errors import PipelineError, SpecError
-from pipeline.system.fault import Fault
+from pipeline.system.fault import Fault, typed
 from pipeline.system.masking import masked
 from pipeline.system.signals import Stop
 
 USAGE = 2
 
 
-def explain(exc: BaseException) -> int:
-    """Say on stderr why a command failed, in as few lines as it needs; return the exit code."""
+def explain(exc: BaseException, arguments: Sequence[str] | None = None) -> int:
+    """Say on stderr why a command failed, in as few lines as it needs; return the exit code.
+
+    With the `arguments` of the command, a line to type that is an option becomes the whole command with it.
+    """
     if isinstance(exc, SystemExit):
         return exc.code if isinstance(exc.code, int) else 1
     if isinstance(exc, PipelineError):
         for told in exc.lines if isinstance(exc, SpecError) else exc.args[:1]:
-            _tell(told)
+            _tell(told, arguments)
         return exc.exit_code
     if isinstance(exc, KeyboardInterrupt) or type(exc).__name__ == "Abort":
         say(str(exc) or "stopped; run again to go on")
@@ -59,8 +63,11 @@ def flushed(code: int) -> int:
     return code
 
 
-def _tell(told: str) -> None:
+def _tell(told: str, arguments: Sequence[str] | None = None) -> None:
     """Say a fault: what is wrong, where, and a line to type; any other line as it is."""
+    # An override is typed in place of the wrong one, other options behind all others.
+    if isinstance(told, Fault) and arguments and told.fix.startswith("--") and not told.fix.startswith("--set "):
+        told = Fault(told.what, where=told.where, fix=f"{typed(*arguments)} {told.fix}", times=told.times)
     for line in told.shown() if isinstance(told, Fault) else [str(told)]:
         say(line)
 
@@ -81,7 +88,7 @@ def _of_system(exc: OSError) -> Fault:
     if exc.filename is not None:
         return Fault(f"{why}; mend it and run again", where=str(exc.filename))
     if isinstance(exc, FileNotFoundError):
-        return Fault("the current folder is not there any more; change to another one, then run again", fix="cd")
+        return Fault("the current folder is not there any more; change to another one (cd), then run again")
     if exc.errno == errno.EBADF:
         why = "stdout is closed"
     return Fault(f"the output cannot be written: {why}; send it somewhere else and run again")

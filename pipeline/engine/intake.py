@@ -11,11 +11,12 @@ import anyio
 from pipeline.errors import SpecError
 from pipeline.models import Item, PictureChange, State
 from pipeline.ports import Admissions
+from pipeline.system.fault import Fault
 
 _log = logging.getLogger(__name__)
 
 BATCH = 500
-_SHOWN = 10
+_SHOWN = 3
 
 
 class Intake:
@@ -122,12 +123,11 @@ def _log_kept(changes: Sequence[PictureChange]) -> None:
 
 
 def differences(changed: Sequence[PictureChange]) -> list[str]:
-    """Say which known items show other pictures now, and what to do, a line each."""
-    lines = [f"item {change.id!r}: was {change.before}, is now {change.now}" for change in changed[:_SHOWN]]
-    more = ["... and more"] if len(changed) > _SHOWN else []
-    return [
-        "known items show other pictures now; nothing was sent:",
-        *lines,
-        *more,
-        "start a new run (`run --new`), or accept it for items not yet paid (`run --accept-changes`)",
-    ]
+    """Say which known items show other pictures now, and what to do."""
+    shown = "; ".join(f"{change.id!r} was {change.before}, is now {change.now}" for change in changed[:_SHOWN])
+    more = " and more" if len(changed) > _SHOWN else ""
+    what = (
+        f"known items show other pictures now, and nothing was sent: {shown}{more}. --accept-changes takes them for "
+        "the items that are not yet paid, --new starts a new run and pays for all of them"
+    )
+    return [Fault(what, where=f"item {changed[0].id!r}", fix="--accept-changes")]

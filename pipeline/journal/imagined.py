@@ -22,6 +22,7 @@ from pipeline.journal.sql.rows import Line
 from pipeline.journal.storage import RESULTS, reading_only
 from pipeline.journal.tail_check import CHECK, read_check
 from pipeline.models import RecordLine
+from pipeline.system.fault import Fault
 
 
 @contextlib.contextmanager
@@ -45,9 +46,8 @@ def imagine(folder: Path, *, now: float, running: bool = False, places: Path | N
                 _make_whole(folder, copy, now=now)
             yield copy
         except sqlite3.Error as exc:
-            raise JournalError(
-                f"{folder}: its journal cannot be looked at: {exc}; is the temporary folder full?"
-            ) from exc
+            what = f"its journal cannot be looked at: {exc}; is the temporary folder full?"
+            raise JournalError(Fault(what, where=str(folder))) from exc
 
 
 def _make_whole(folder: Path, copy: Database, *, now: float) -> None:

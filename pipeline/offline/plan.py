@@ -142,7 +142,7 @@ def make_plan(
             not_looked_at=not_looked_at(spec),
             changed=changed,
             warnings=[*warnings(spec), *remarks_on(spec)],
-            refused=refused,
+            refused=[str(line) for line in refused],
         )
 
 

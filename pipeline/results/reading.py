@@ -12,7 +12,7 @@ import msgspec
 from pipeline.errors import JournalError
 from pipeline.journal.storage import RESULTS
 from pipeline.models import Calls
-from pipeline.system.fault import Fault
+from pipeline.system.fault import Fault, typed
 
 OPEN = "open.jsonl"
 
@@ -152,6 +152,6 @@ def _records(folder: Path, names: tuple[str, ...]) -> Iterator[RecordView]:
                 try:
                     yield read_line(line)
                 except ValueError as exc:
-                    raise JournalError(
-                        f"{path}:{number}: this line is no record: {exc}; `pipeline status {folder} --verify` says more"
-                    ) from None
+                    fix = typed("status", folder, "--verify")
+                    what = f"this line is no record: {exc}; a look at all lines says more"
+                    raise JournalError(Fault(what, where=f"{path}:{number}", fix=fix)) from None

@@ -15,6 +15,7 @@ from pipeline.run.options import Again, RunOptions
 from pipeline.sources.check import fingerprint
 from pipeline.sources.ids import make_id
 from pipeline.sources.items import read_items
+from pipeline.system.fault import Fault
 
 NOTED = ("asked", "admitted", "admitting", "generation", "vendor")
 
@@ -92,10 +93,11 @@ def refusal(spec: JobSpec, *, vendor: str | None, asked: str | None, accept_chan
     `vendor` is the host that the directory belongs to, `asked` what was asked there before; None where nothing was.
     """
     if vendor not in (None, spec.host):
-        return [
-            f"this run directory belongs to {vendor}, not to {spec.host}: what one has found and paid says "
-            "nothing of the other; nothing was sent. Start a new run (`run --new`)"
-        ]
+        what = (
+            f"this run directory belongs to {vendor}, not to {spec.host}: what one has found and paid says nothing of "
+            "the other; nothing was sent. Start a new run with --new"
+        )
+        return [Fault(what, where="api.base_url", fix="--new")]
     if asked in (None, _asked(spec)) or accept_changes:
         return []
     return _differences(json.loads(asked or "{}"), spec.asked())
@@ -106,19 +108,15 @@ def _asked(spec: JobSpec) -> str:
 
 
 def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    lines = []
+    changed = {}
     for part in now:
-        if part not in before:  # the first version noted nothing of where pictures lie
-            continue
-        keys = sorted({*before[part], *now[part]})
-        for key in keys:
-            old, new = before[part].get(key), now[part].get(key)
+        for key in sorted({*before.get(part, {}), *now[part]}):
+            old, new = before.get(part, {}).get(key), now[part].get(key)
             if old != new:
-                lines.append(f"{part}.{key}: was {json.dumps(old)}, is now {json.dumps(new)}")
-    if not lines:
-        return []
-    return [
-        "this run directory was asked something else before; nothing was sent:",
-        *lines,
-        "start a new run (`run --new`), or accept it for items not yet paid (`run --accept-changes`)",
-    ]
+                changed[f"{part}.{key}"] = f"was {json.dumps(old)}, is now {json.dumps(new)}"
+    what = (
+        "this run directory was asked something else before, and nothing was sent: "
+        f"{'; '.join(f'{key} {text}' for key, text in changed.items())}. --accept-changes asks it for the items that "
+        "are not yet paid, --new starts a new run and pays for all of them"
+    )
+    return [Fault(what, where=", ".join(changed), fix="--accept-changes")]

@@ -66,7 +66,7 @@ def load_again(folder: Path, *, overrides: Sequence[str] = (), environment: Mapp
     fixed = ("api.base_url", "api.rehearse")
     if wrong := [key for key in keys if not key.startswith("api.") or key.startswith(fixed)]:
         only = "only keys of api but base_url and rehearse can be set here, such as api.qps=10"
-        raise SpecError(*(Fault(only, where=f"--set {key}", fix="--set api.qps=10") for key in wrong))
+        raise SpecError(*(Fault(only, where=f"--set {key}", fix="") for key in wrong))
     home = _job_folder(folder)
     rehearsal = load_job(folder / SPEC, as_run=True).rehearsal
     found = Environment() if rehearsal else _environment(home / SPEC, environment)

@@ -10,11 +10,12 @@ from typing import Self
 from aiohttp import web
 
 from pipeline.errors import SpecError
+from pipeline.system.fault import Fault
 
 try:
     import numpy  # noqa: F401 - an optional extra: say so before a module deeper down fails to import it
 except ImportError:
-    raise SpecError("The sandbox needs numpy: pip install 'numpy>=2,<3'") from None
+    raise SpecError(Fault("the sandbox needs numpy: pip install 'numpy>=2,<3'")) from None
 
 from pipeline.sandbox.app import STATS, make_app
 from pipeline.sandbox.settings import SandboxSettings
@@ -117,7 +118,8 @@ def _listener(port: int) -> socket.socket:
     try:
         return socket.create_server((HOST, port), backlog=_BACKLOG)
     except (OSError, OverflowError) as exc:
-        raise SpecError(f"The sandbox cannot listen on {HOST}:{port}: {exc}") from exc
+        what = f"the sandbox cannot listen on {HOST}:{port}: {exc}; --port 0 takes any free port"
+        raise SpecError(Fault(what, where="--port")) from exc
 
 
 async def _let_callbacks_run() -> None:

@@ -75,8 +75,8 @@ def test_plan_says_that_run_would_refuse_a_job_that_asks_something_else(
     (folder / "good.yaml").write_text(GOOD + "search: {endpoint: P009, limit: 7}\n")
     code, out, _ = call(capsys, "plan", "good.yaml")
     assert code == 0
-    assert "`run` would refuse this: this run directory was asked something else before" in out
-    assert "search.limit: was 100, is now 7" in out
+    assert "`run` would refuse this: search.limit: this run directory was asked something else before" in out
+    assert "search.limit was 100, is now 7" in out
     assert call(capsys, "run", "good.yaml")[0] == 2
     assert "would refuse" not in call(capsys, "plan", "good.yaml", "--new")[1]
 
@@ -278,7 +278,7 @@ def test_the_sandbox_without_numpy_says_what_to_install(folder: Path) -> None:
     code = start + "sys.exit(cli.run(['run', 'good.yaml', '-q']))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=folder)
     assert done.returncode == 2
-    assert done.stderr.strip() == "The sandbox needs numpy: pip install 'numpy>=2,<3'"
+    assert done.stderr.strip() == "error: the sandbox needs numpy: pip install 'numpy>=2,<3'"
 
 
 def test_the_first_run_on_a_sandbox_says_that_it_prepares_the_gallery_and_the_next_does_not(

@@ -116,7 +116,7 @@ def test_a_changed_url_is_refused_by_the_plan_in_the_words_of_the_run(tmp_path: 
         with pytest.raises(SpecError) as error:
             run(path)
     assert refused == list(error.value.lines)
-    assert "item 'P0001': was" in refused[1]
+    assert "'P0001' was" in refused[0]
 
 
 def test_a_new_item_with_a_picture_that_is_known_already_costs_nothing(tmp_path: Path) -> None:

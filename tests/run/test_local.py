@@ -205,7 +205,7 @@ def test_another_search_in_the_same_run_directory_is_refused_with_the_difference
     with vendor(tmp_path) as server:
         path = job(tmp_path, url=server.url)
         run(path, limit=2)
-        with pytest.raises(SpecError, match=r"search.limit: was 3, is now 5"):
+        with pytest.raises(SpecError, match=r"search.limit was 3, is now 5"):
             run(path, "search.limit=5")
         assert run(path, "search.limit=5", accept_changes=True).exit_code == 0
     params = Counter(record["search"]["params"]["limit"] for record in lines(tmp_path / "runs/job/results.jsonl"))

@@ -98,7 +98,7 @@ class TestLifetime:
             cwd=Path(pipeline.__file__).parents[1],
         )
         assert ended.stderr.splitlines()[-1] == (
-            "pipeline.errors.SpecError: The sandbox needs numpy: pip install 'numpy>=2,<3'"
+            "pipeline.errors.SpecError: the sandbox needs numpy: pip install 'numpy>=2,<3'"
         )
         assert "During handling" not in ended.stderr
 

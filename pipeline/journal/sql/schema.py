@@ -20,6 +20,7 @@ same_as      The `ord` of the first item with the same picture. Only that one is
 from pipeline.errors import JournalError, OtherVersion
 from pipeline.journal.sql.database import Database
 from pipeline.models import OPEN, PAID, SETTLED, WAITING, State
+from pipeline.system.fault import Fault
 
 VERSION = 1
 
@@ -107,12 +108,12 @@ def columns(db: Database) -> set[str]:
 def check_version(found: str | None) -> None:
     """Raise OtherVersion for a journal that another version of this program wrote, JournalError for no version."""
     if found is None or not found.isdecimal():
-        raise JournalError(
-            "this journal names no version, so it is damaged; run `pipeline repair` on the run directory"
-        )
+        what = "this journal names no version, so it is damaged; run `pipeline repair` on the run directory"
+        raise JournalError(Fault(what))
     if found != str(VERSION):
         use = "a newer" if int(found) > VERSION else "an older"
-        raise OtherVersion(f"this journal has version {found}, and this program reads {VERSION}: use {use} pipeline")
+        what = f"this journal has version {found}, and this program reads {VERSION}: use {use} pipeline"
+        raise OtherVersion(Fault(what))
 
 
 def _statements() -> list[str]:
