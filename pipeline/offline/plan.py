@@ -13,12 +13,13 @@ from pipeline.job.outlook import not_looked_at, warnings
 from pipeline.job.schema import JobSpec
 from pipeline.journal.imagined import imagine
 from pipeline.journal.sql.database import Database
+from pipeline.journal.sql.doubts import repeated_by_itself
 from pipeline.journal.sql.items import count_listed, in_view
 from pipeline.journal.sql.naming import names_by_hash
 from pipeline.models import OPEN, PAID, SETTLED, Kind, State
 from pipeline.offline.foresight import Seen, foresee
 from pipeline.offline.listing import BadRows, Copies, bad_rows, copies_in, saved_calls
-from pipeline.offline.parting import part_changed
+from pipeline.offline.parting import Parting
 from pipeline.offline.taking_in import take_in
 from pipeline.run.changed import Changed, find_changed, tell
 from pipeline.run.directory import is_locked, known_runs, run_folder
@@ -159,7 +160,8 @@ def _look(
 
         found = list(find_changed(db, digest))
         told = [said for sent, digest_ in found if (said := tell(db, sent, digest_, now=now)) is not None]
-        parted = part_changed(db, digest, generation=generation, unusable=unusable, now=now)
+        repeated = repeated_by_itself(db, most=spec.api.duplicates)
+        parted = Parting(digest, unusable, repeated, now).part_changed(db, generation=generation)
     return Seen(unusable, {sent.ord for sent, _ in found}, parted), told
 
 

@@ -187,6 +187,11 @@ HISTORIES = {
         Step(shown={"copy.jpg": "bag-1"}, budget={"search": 3}),
         Step(),
     ],
+    "a copy that was replaced beside a doubt": [Step(cut=3), Step(shown={"copy.jpg": "bag-1"}), Step(repeat=True)],
+    "a copy that was replaced beside a doubt that is repeated": [
+        Step(cut=3),
+        Step(shown={"copy.jpg": "bag-1"}, repeat=True),
+    ],
     "both copies replaced alike": [Step(limit=1, rows=LISTED[1:]), Step(shown={"copy.jpg": "bag-1", "a.jpg": "bag-1"})],
 }
 

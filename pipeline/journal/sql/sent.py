@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from pipeline.journal.sql.database import Database
 from pipeline.journal.sql.items import LISTED
-from pipeline.journal.sql.rows import CHANGED, SETTLED, WAITING
+from pipeline.journal.sql.rows import CHANGED
 from pipeline.journal.sql.twins import source_key
 from pipeline.models import CONTENT, State
 
@@ -41,19 +41,18 @@ class First(NamedTuple):
     source: str
     local: bool
     sha256: str | None  # of what was sent
-    is_paid: bool  # it is settled, or its hits are here
-    is_waiting: bool
+    state: State
+    has_hits: bool
     upload_expires: float  # 0 without an upload
 
 
 def first_item(db: Database, ord_: int) -> First:
     """Read the item whose picture others share."""
-    source, local, sha256, paid, waiting, expires = db.do(
-        f"SELECT source, local, sha256, {SETTLED} OR segment IS NOT NULL, {WAITING}, coalesce(url_expires, 0) "
-        "FROM items WHERE ord = ?",
+    source, local, sha256, state, has_hits, expires = db.do(
+        "SELECT source, local, sha256, state, segment IS NOT NULL, coalesce(url_expires, 0) FROM items WHERE ord = ?",
         (ord_,),
     ).fetchone()
-    return First(source, bool(local), sha256, bool(paid), bool(waiting), float(expires))
+    return First(source, bool(local), sha256, State(state), bool(has_hits), float(expires))
 
 
 def shown_by(db: Database, sha256: str, *, but: int) -> str | None:
