@@ -453,3 +453,17 @@ def test_calls_starve_from_the_fifth_second_without_an_accepted_one_until_nobody
     assert limiter.starves
     clock.now = next_at + 2.1 / limiter.rate + ANSWER_S
     assert not limiter.starves
+
+
+def test_nobody_overtakes_those_who_wait_for_a_permit(clock: Clock) -> None:
+    async def scenario() -> None:
+        limiter = Limiter(1, clock=clock)
+        await limiter.permit()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(limiter.permit)
+            await anyio.sleep(0.1)
+            clock.now += 2.0  # a turn has come, and the one who waits has not looked yet
+            assert limiter.permit_nowait() is None
+        assert limiter.sent == 2
+
+    run_virtually(scenario)

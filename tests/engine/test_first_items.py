@@ -155,6 +155,13 @@ async def test_no_ends_the_run_and_keeps_nothing() -> None:
 @pytest.mark.parametrize("after_first", [False, True], ids=["while the first goes on", "while it is asked"])
 async def test_the_end_of_the_run_ends_every_wait(after_first: bool) -> None:
     line = Line(NEW, answer=None)
+    with anyio.fail_after(60):
+        await _until_ended(line, after_first=after_first)
+    assert line.begun == [0, 1]  # its worker sees that the run has ended
+    assert line.kept == []
+
+
+async def _until_ended(line: Line, *, after_first: bool) -> None:
     async with anyio.create_task_group() as tasks:
         await line.wait(0)
         tasks.start_soon(line.wait, 1)
@@ -164,5 +171,3 @@ async def test_the_end_of_the_run_ends_every_wait(after_first: bool) -> None:
             assert len(line.asked) == 1
         assert line.begun == [0]
         line.first.end()
-    assert line.begun == [0, 1]  # its worker sees that the run has ended
-    assert line.kept == []

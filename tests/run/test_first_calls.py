@@ -18,7 +18,7 @@ from pipeline.run.load import Job, load
 from tests.support.clients import HIT
 from tests.support.jobs import ACCOUNT, job, lines, started
 from tests.support.misbehaving import TOKEN, Caller, envelope, http, serving
-from tests.support.processes import until
+from tests.support.processes import PATIENCE_S, until
 from tests.support.terminal import on_a_terminal
 
 FOUND = b'{"data":{"patent_messages":[%b],"total_search_result_count":1},"status":true,"error_code":0}' % HIT
@@ -160,6 +160,17 @@ def test_a_list_of_refused_pictures_still_comes_to_its_end_and_keeps_the_account
     assert used(path).counts() == {}
 
 
+def test_a_picture_that_costs_nothing_is_not_the_first_item(tmp_path: Path) -> None:
+    """It cannot be read, so no call was made: the next one runs alone."""
+    (tmp_path / "broken.jpg").write_bytes(b"no picture")
+    calls_of = Vendor()
+    with serving(calls_of) as url:
+        images = [{"path": "broken.jpg"}, {"manifest": "list.csv"}]
+        path = job(tmp_path, url=url, pictures=pictures(0, 4), known=False, images=images, upload={"public": True})
+        assert run(path).items["tasked"] == 4
+    assert calls_of.calls[:2] == [("search", 0), ("create", 0)]
+
+
 async def no(_: str) -> bool:
     return False
 
@@ -186,8 +197,8 @@ def test_a_person_who_does_not_want_to_go_on_has_paid_for_one_item_and_is_asked_
 def test_a_signal_while_it_is_asked_ends_the_run_in_good_order(tmp_path: Path) -> None:
     async def interrupted(_: str) -> bool:
         os.kill(os.getpid(), signal.SIGINT)
-        await anyio.sleep_forever()
-        raise AssertionError
+        await anyio.sleep(PATIENCE_S)
+        return False
 
     with serving(Vendor()) as url:
         path = job(tmp_path, url=url, pictures=pictures(0, 3), known=False)
