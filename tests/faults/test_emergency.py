@@ -1,5 +1,6 @@
 """What an emergency kept is taken in by the next start: once, whole, and whenever the start itself dies."""
 
+import errno
 import os
 import sys
 from pathlib import Path
@@ -51,6 +52,36 @@ def test_kept_lines_are_appended_and_settled_and_the_file_renamed(tmp_path: Path
         "emergency-1.jsonl.adopted",
         "emergency-2.jsonl.adopted",
     ]
+
+
+def test_kept_lines_stand_behind_whole_ones_where_the_last_line_was_torn(tmp_path: Path) -> None:
+    """The torn end is cut before anything is appended: cut afterwards, it would take what is paid with it."""
+    journal_of_five(tmp_path)
+    whole = (tmp_path / "results.jsonl").read_bytes()
+    (tmp_path / "results.jsonl").write_bytes(whole + line(3)[:70])
+    (tmp_path / "emergency-1.jsonl").write_bytes(line(3) + line(4))
+    open_disk(tmp_path, now=NOW).close()
+    assert (tmp_path / "results.jsonl").read_bytes() == whole + line(3) + line(4)
+    assert_index_matches(tmp_path)
+
+
+def test_a_line_counts_as_kept_once_it_is_synced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that only the page cache has may be gone with the machine, so stderr tells of it."""
+    synced: list[int] = []
+    kept = Emergency(tmp_path)
+    monkeypatch.setattr(emergency.os, "fsync", lambda fd: synced.append(os.fstat(fd).st_size))
+    kept.keep([line(1)])
+    assert (kept.kept, kept.shown) == (1, 0)
+    [path] = tmp_path.glob("emergency-*.jsonl")
+    assert synced == [path.stat().st_size]
+
+    def failing(descriptor: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(emergency.os, "fsync", failing)
+    kept.keep([line(2)])
+    kept.close()
+    assert (kept.kept, kept.shown) == (1, 1)
 
 
 @pytest.mark.parametrize(("status", "state"), [("tasked", State.TASKED), ("no_hits", State.IN_DOUBT)])

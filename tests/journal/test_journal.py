@@ -1,12 +1,16 @@
 """The beginning and the end of a run: items in, what is remembered, what waits again, what is put in doubt."""
 
+import threading
+from collections.abc import Iterator
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 
+import anyio
 import pytest
 
 from pipeline.errors import JournalError
-from pipeline.models import PAID, Kind, Problem, State
+from pipeline.models import PAID, Item, Kind, Problem, State
 from tests.support.fakes import (
     NOW,
     admitted,
@@ -103,3 +107,27 @@ async def test_failed_journal_is_closed_all_the_same(tmp_path: Path, broken: Asy
     with pytest.raises(JournalError):
         await broken.aclose()
     assert not journal._writer._thread.is_alive()
+
+
+async def test_a_caller_that_is_cancelled_ends_the_reading_of_its_sources(tmp_path: Path) -> None:
+    """Else a signal would wait until a million rows are read, and enter them."""
+    read = 0
+    begun, cancelled = threading.Event(), threading.Event()
+
+    def batches() -> Iterator[list[Item]]:
+        nonlocal read
+        for read in range(1, 1001):
+            begun.set()
+            assert cancelled.wait(30)
+            yield [work_of(read).item]
+
+    async with open_journal(tmp_path) as journal:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(
+                partial(journal.admit_whole, batches(), generation=1, fingerprint="print", accept_changes=False)
+            )
+            await anyio.to_thread.run_sync(begun.wait)
+            tasks.cancel_scope.cancel()
+        cancelled.set()
+        assert await journal.begin() == {}
+    assert read < 1000
