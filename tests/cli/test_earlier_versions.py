@@ -15,6 +15,7 @@ from pipeline.sandbox.resources import resource
 from tests.support.fakes import assert_index_matches, states
 from tests.support.jobs import lines
 from tests.support.lengths import only_short
+from tests.support.told import faults_in
 
 RECORDED = Path(__file__).parent / "recorded"
 # Of ten items each, three of which have a line: those that the journal knows as settled, and as under way.
@@ -125,7 +126,7 @@ def test_one_of_a_newer_version_is_refused_in_one_line(
         journal.commit()
     words = [command, left.job if command in ("plan", "run") else left.run]
     code, said = left.command(*words, *(["--only", "failed"] if command == "retry" else []))
-    assert (code, len(said.splitlines())) == (5, 1), said
+    assert (code, len(faults_in(said))) == (5, 1), said
     assert "version 2" in said
     assert "use a newer pipeline" in said
     assert (left.run / "results.jsonl").read_bytes() == left.lines

@@ -16,6 +16,7 @@ from pipeline.journal.emergency import BALLAST, BALLAST_BYTES, ITEM_BYTES, SPARE
 from pipeline.sandbox.tasks import read_tasks
 from tests.support.fixtures import Mount
 from tests.support.jobs import ACCOUNT, job, lines, pipeline, vendor
+from tests.support.told import faults_in
 
 ITEMS = 40
 # `happen` is called by the journal's own thread, between a group of lines and the next, once so many are on the disk.
@@ -117,7 +118,7 @@ def test_a_file_that_may_not_grow_ends_the_run_and_loses_nothing(tmp_path: Path)
         assert done.returncode == 5, done.stderr
         assert done.stdout == ""
         assert "the journal cannot be written" in done.stderr
-        assert len(done.stderr.splitlines()) == 1
+        assert len(faults_in(done.stderr)) == 1
         assert set(executed(tmp_path)) <= set(recorded(run))
         assert_nothing_paid_is_lost(tmp_path, run, path)
         assert [path for path in run.glob("emergency-*") if path.stat().st_mode & 0o777 != 0o600] == []
@@ -138,7 +139,7 @@ def test_a_full_disk_gives_back_the_ballast_and_loses_nothing(tmp_path: Path, mo
         assert int((tmp_path / "ballast").read_text()) >= BALLAST_BYTES
         assert "the disk is full" in said
         assert "free 80 MB" in said
-        assert len(said.splitlines()) == 1
+        assert len(faults_in(said)) == 1
         assert not (run / BALLAST).exists()
         assert set(executed(tmp_path)) <= set(recorded(run))
         [kept] = run.glob("emergency-*.jsonl")
@@ -180,8 +181,8 @@ def test_a_job_that_will_not_fit_is_refused_before_anything_is_sent(tmp_path: Pa
         done = pipeline("run", path, "--set", f"output.dir={disk}", cwd=tmp_path, **ACCOUNT)
         assert server.stats.calls("search") == server.stats.calls("token") == 0
     assert done.returncode == 5
-    [line] = [line for line in done.stderr.splitlines() if not line.startswith("note: ")]
-    assert "MB free and this job needs 64 MB" in line
+    [told] = [told for told in faults_in(done.stderr) if not told.error.startswith("note: ")]
+    assert "MB free and this job needs 64 MB" in told.error
 
 
 def test_room_is_asked_for_the_items_that_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -268,7 +269,7 @@ def test_a_disk_that_is_full_at_the_very_start_is_named_as_such(tmp_path: Path, 
             _fill(disk / "filler", free=free << 10)
             done = pipeline("run", path, "-q", "--set", f"output.dir={disk}", cwd=tmp_path, **ACCOUNT)
             said = done.stderr
-            assert (done.returncode, len(said.splitlines())) == (5, 1), said
+            assert (done.returncode, len(faults_in(said))) == (5, 1), said
             assert "free " in said
             assert any(what in said for what in ("no space left on the device", "needs 64 MB", "the disk is full")), (
                 said

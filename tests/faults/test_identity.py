@@ -17,6 +17,7 @@ from tests.support.fakes import states
 from tests.support.jobs import ACCOUNT, FaultPlan, job, lines, pipeline, started, vendor
 from tests.support.lengths import only_short
 from tests.support.processes import until_lines
+from tests.support.told import faults_in
 
 ITEMS = 12
 JOURNAL = ("journal.sqlite", "journal.sqlite-wal", "journal.sqlite-shm")
@@ -50,7 +51,8 @@ class Place:
         for command in ("run", "plan"):
             code, said = self.command(command, self.path, *arguments)
             assert code == 5, said
-            [line] = [line for line in said.splitlines() if not line.startswith("note: ")]
+            [told] = [told for told in faults_in(said) if not told.error.startswith("note: ")]
+            line = f"{told.error} at {told.at}: {told.fix}"
             assert what in line
             assert "pipeline repair" in line
         assert self.server.stats.calls("search") == calls

@@ -15,6 +15,7 @@ from pipeline.sandbox.tasks import read_tasks
 from tests.support.jobs import ACCOUNT, job, lines, pipeline, started, vendor
 from tests.support.lengths import only_short
 from tests.support.processes import ended, until_lines
+from tests.support.told import faults_in
 
 ITEMS = 40
 Take = Callable[[Path], object]
@@ -44,10 +45,10 @@ class Taken:
         return Counter(task.task_id for task in read_tasks(self.folder / "vendor"))
 
     def assert_stopped(self, name: str) -> None:
-        """It ended at once, in one line with the file's name, and every task that exists is in some file."""
+        """It ended at once, with one fault, at that file, and every task that exists is in some file."""
         assert self.code == 5, self.said
-        assert len(self.said.splitlines()) == 1, self.said
-        assert f"{name} was" in self.said
+        [told] = faults_in(self.said)
+        assert told.at.endswith(name), self.said
         assert "while this run went on" in self.said
         assert self.created().total() < ITEMS - 6
         files = [*self.folder.rglob("results.jsonl*"), *self.folder.rglob("*emergency-*.jsonl")]
