@@ -12,12 +12,14 @@ from typing import Any
 
 import anyio
 import pytest
+from anyio.lowlevel import checkpoint
 
 from pipeline.endpoints.interface import Creation
 from pipeline.engine import intake as intake_module
 from pipeline.engine.engine import Engine
 from pipeline.errors import (
     CallError,
+    Code,
     InDoubt,
     Interrupted,
     ItemRefused,
@@ -25,6 +27,7 @@ from pipeline.errors import (
     RunPaused,
     RunStopped,
     SpecError,
+    SystemLimit,
     TryAgain,
 )
 from pipeline.journal.kept_lines import kept_in
@@ -313,6 +316,25 @@ async def test_drained_run_searches_nothing_more_and_lets_paid_searches_become_t
     await run_engine(tmp_path, again, items, generation=2)
     assert sorted(kind for kind, _ in again.sent) == [CREATE, CREATE, SEARCH, SEARCH]  # the upload still lives
     assert list(states(tmp_path).values()) == [State.TASKED] * 3
+
+
+async def test_limit_of_this_machine_ends_the_searches_and_lets_paid_ones_become_tasks(tmp_path: Path) -> None:
+    """The connections that are open may suffice for their creates."""
+    engines: list[Engine] = []
+
+    async def answering(kind: Kind, picture: str) -> None:
+        while (kind, picture) == (SEARCH, url(1)) and engines[0].ended_by is None:
+            await checkpoint()
+
+    async def note(engine: Engine) -> None:
+        engines.append(engine)
+
+    no_files = SystemLimit("too many open files", code=Code.SYSTEM_LIMIT, sent=False)
+    vendor = FakeVendor(scripts={(SEARCH, url(2)): [no_files]}, pause=answering)
+    engine = await run_engine(tmp_path, vendor, many(3), during=note, api={"max_in_flight": 2})
+    assert engine.ended_by is no_files
+    assert [picture for picture, _ in vendor.executed] == [url(1)]
+    assert [state.word for state in states(tmp_path).values()] == ["tasked", "pending", "pending"]
 
 
 async def test_create_cut_short_by_the_second_signal_is_in_doubt(tmp_path: Path) -> None:
