@@ -16,10 +16,11 @@ from pipeline.sandbox.resources import resource
 # a thread for each core that takes four times as much of the processor (measured: 8.4 s, not 2.0, for the gallery).
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
-# Tests that run under nohup, or in the background of some schedulers, are born deaf to SIGHUP, and so is every process
-# that they start: those that wait for its effect would wait for ever.
-if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
-    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+# Under nohup a process is born deaf to SIGHUP, in the background of a script to SIGINT, and so is all that it starts:
+# tests that wait for the effect of such a signal would fail, or wait for ever.
+for number, heard in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, heard)
 
 
 THEMES = ("faults", "proof", "threats")

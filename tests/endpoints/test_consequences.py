@@ -130,6 +130,7 @@ def test_each_property_of_a_code_stands_in_its_row() -> None:
         "no_task_id": {"names_no_task", "alive"},
         "hits_missing": {"alive"},
         "picture": {"about_picture"},
+        "changed": {"about_picture"},
         "incomplete_hits": {"about_picture"},
         "task_twice": {"names_no_task"},
         "quota": {"daily"},

@@ -103,7 +103,15 @@ async def test_a_task_is_never_made_of_expired_hits_but_of_new_ones(
     spec = job(tmp_path)
     async with open_journal(tmp_path / "run") as journal:
         await admitted(journal, 1)
-        ports = Ports(spec, endpoints_of(spec), vendor, journal, dict[str, Any]().__getitem__, *of.clocks)
+        ports = Ports(
+            spec,
+            endpoints_of(spec),
+            vendor,
+            journal,
+            dict[str, Any]().__getitem__,
+            now=of.clocks.wall,
+            steady=of.clocks.steady,
+        )
 
         class Meter(ItemMeter):
             async def before(self, kind: Kind, request_id: str) -> None:
@@ -132,7 +140,9 @@ async def test_an_upload_that_expired_while_the_machine_slept_is_made_again(step
     picture = Picture(b"picture", "jpeg", "digest")
     async with open_journal(tmp_path / "run") as journal:
         await admitted(journal, 1, source="a.jpg", local=True)
-        ports = Ports(spec, endpoints_of(spec), vendor, journal, lambda _: picture, *of.clocks)
+        ports = Ports(
+            spec, endpoints_of(spec), vendor, journal, lambda _: picture, now=of.clocks.wall, steady=of.clocks.steady
+        )
 
         class Meter(ItemMeter):
             async def before(self, kind: Kind, request_id: str) -> None:
@@ -177,7 +187,13 @@ async def test_a_stored_upload_from_the_future_is_made_again(tmp_path: Path) -> 
         work = await _only(journal)
         work.upload = Upload("https://up.example/old", NOW + DAY + UPLOAD_LIFE_S)
         ports = Ports(
-            spec, endpoints_of(spec), vendor, journal, lambda _: Picture(b"picture", "jpeg", "digest"), *of.clocks
+            spec,
+            endpoints_of(spec),
+            vendor,
+            journal,
+            lambda _: Picture(b"picture", "jpeg", "digest"),
+            now=of.clocks.wall,
+            steady=of.clocks.steady,
         )
         await process_item(work, ports, ItemMeter(work, ports))
     assert [kind for kind, _ in vendor.sent] == [Kind.UPLOAD, Kind.SEARCH, Kind.CREATE]
