@@ -141,7 +141,7 @@ def test_a_journal_of_an_earlier_version_without_its_log_is_known_by_its_results
     for name in (*JOURNAL[1:], NOTE):
         (place.run / name).unlink()
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "another"))
-    place.assert_refused("which the journal does not know")
+    place.assert_refused("journal.sqlite is empty, and there are results")
     assert place.command("repair", place.run)[0] == 0
     place.command("run", place.path, "-q")
     place.assert_nothing_twice()
@@ -184,4 +184,4 @@ def test_an_older_journal_beside_doubts_is_known_by_them_where_nothing_is_noted(
         (place.run / NOTE).unlink()
         monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "another"))
         code, said = place.command("run", place.path, "-q")
-        assert (code, "in doubt, and the journal does not know why" in said) == (5, True), said
+        assert (code, "in doubt here, and the journal does not know why" in said) == (5, True), said
