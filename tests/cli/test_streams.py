@@ -65,7 +65,7 @@ def test_an_output_that_does_not_arrive_is_a_code_and_at_most_one_line(
         found, err = through_shell(redirection, *arguments, cwd=done)
         own = [line for line in err.splitlines() if not line.startswith("note: ")]
         assert (found, len(own)) == (code, bool(said)), (arguments, err)
-        assert err.startswith(said) or "note: " in err, arguments
+        assert err.startswith(f"error: {said}" if said else "") or "note: " in err, arguments
 
 
 def test_a_code_that_says_more_stands(tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("fuzz") / "job.yaml"
 
 
-def answer(file: Path, raw: bytes, overrides: list[str]) -> None:
+def assert_job_or_spec_error(file: Path, raw: bytes, overrides: list[str]) -> None:
     file.write_bytes(raw)
     before = time.process_time()
     try:
@@ -74,7 +74,7 @@ def answer(file: Path, raw: bytes, overrides: list[str]) -> None:
 def test_any_tree_of_our_keys_is_a_job_or_a_spec_error(file: Path, tree: dict[str, object], complete: bool) -> None:
     whole = yaml.safe_load(MINIMAL) | tree if complete else tree
     dumped = yaml.dump(whole, Dumper=yaml.CSafeDumper, allow_unicode=True)
-    answer(file, dumped.encode("utf-8", "replace"), [])
+    assert_job_or_spec_error(file, dumped.encode("utf-8", "replace"), [])
 
 
 @fuzzed(
@@ -83,7 +83,7 @@ def test_any_tree_of_our_keys_is_a_job_or_a_spec_error(file: Path, tree: dict[st
     long=3600,
 )
 def test_any_text_or_bytes_are_a_job_or_a_spec_error(file: Path, raw: bytes) -> None:
-    answer(file, raw, [])
+    assert_job_or_spec_error(file, raw, [])
 
 
 @fuzzed(
@@ -92,4 +92,4 @@ def test_any_text_or_bytes_are_a_job_or_a_spec_error(file: Path, raw: bytes) -> 
     long=900,
 )
 def test_any_override_is_taken_or_a_spec_error(file: Path, overrides: list[str]) -> None:
-    answer(file, MINIMAL.encode(), overrides)
+    assert_job_or_spec_error(file, MINIMAL.encode(), overrides)

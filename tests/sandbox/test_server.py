@@ -35,10 +35,13 @@ class TestLifetime:
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection((host, int(port)))
 
-    def test_closing_twice_does_nothing(self, settings: Settings) -> None:
-        with SandboxServer(settings()) as server:
-            server.close()
-        server.close()
+    def test_closing_twice_leaves_alone_whoever_has_its_port_by_then(self, settings: Settings) -> None:
+        with SandboxServer(settings()) as first:
+            port = int(first.url.rpartition(":")[2])
+        with SandboxServer(settings(), port=port) as second:
+            first.close()
+            socket.create_connection(("127.0.0.1", port)).close()
+            assert repr(second) == f"<SandboxServer http://127.0.0.1:{port}>"
 
     def test_one_that_never_started_can_be_closed(self, settings: Settings) -> None:
         server = SandboxServer(settings())

@@ -21,16 +21,20 @@ def fuzzed(*strategies: Any, short: int, long: int) -> Callable[[Callable[..., N
     The last arguments of the check are drawn, those before them are fixtures; @example stands below this.
     """
 
-    def test_of(check: Callable[..., None]) -> Callable[..., None]:
-        fixtures = list(inspect.signature(check).parameters)[: -len(strategies)]
+    def test_of(assert_for_one: Callable[..., None]) -> Callable[..., None]:
+        fixtures = list(inspect.signature(assert_for_one).parameters)[: -len(strategies)]
 
         @pytest.mark.parametrize("examples", lengths(short=short, long=long))
         def test(request: pytest.FixtureRequest, examples: int) -> None:
             unhurried = [HealthCheck.too_slow, HealthCheck.data_too_large]
             how = settings(max_examples=examples, deadline=None, derandomize=True, suppress_health_check=unhurried)
-            how(given(*strategies)(check))(*map(request.getfixturevalue, fixtures))
+            how(given(*strategies)(assert_for_one))(*map(request.getfixturevalue, fixtures))
 
-        test.__name__, test.__doc__, test.__module__ = check.__name__, check.__doc__, check.__module__
+        test.__name__, test.__doc__, test.__module__ = (
+            assert_for_one.__name__,
+            assert_for_one.__doc__,
+            assert_for_one.__module__,
+        )
         return test
 
     return test_of

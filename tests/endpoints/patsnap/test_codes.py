@@ -74,7 +74,7 @@ ON_THE_WAY = {
 KINDS = [Kind.SEARCH, Kind.UPLOAD, Kind.CREATE]
 
 
-def check(error: CallError, kind: Kind, follows: Follows) -> None:
+def assert_follows(error: CallError, kind: Kind, follows: Follows) -> None:
     create = kind is Kind.CREATE
     assert type(error) is (follows.create if create else follows.repeatable)
     assert error.attempts == (follows.create_attempts if create else follows.attempts)
@@ -86,7 +86,7 @@ def check(error: CallError, kind: Kind, follows: Follows) -> None:
 @pytest.mark.parametrize("code", CODES)
 def test_every_documented_code_has_the_agreed_consequence(code: int, kind: Kind) -> None:
     error = error_for(kind, condition_of_code(code), code=str(code))
-    check(error, kind, CODES[code])
+    assert_follows(error, kind, CODES[code])
     assert error.code == str(code)
     assert str(code) in str(error)
 
@@ -94,13 +94,13 @@ def test_every_documented_code_has_the_agreed_consequence(code: int, kind: Kind)
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("status", STATUSES)
 def test_every_http_status_has_the_agreed_consequence(status: int, kind: Kind) -> None:
-    check(error_for(kind, condition_of_status(status)), kind, STATUSES[status])
+    assert_follows(error_for(kind, condition_of_status(status)), kind, STATUSES[status])
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("condition", ON_THE_WAY)
 def test_everything_on_the_way_has_the_agreed_consequence(condition: str, kind: Kind) -> None:
-    check(error_for(kind, condition), kind, ON_THE_WAY[condition])
+    assert_follows(error_for(kind, condition), kind, ON_THE_WAY[condition])
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -121,7 +121,7 @@ def test_everything_on_the_way_has_the_agreed_consequence(condition: str, kind: 
 def test_an_unknown_code_goes_by_its_prefix_and_is_never_swallowed(code: int, row: str, kind: Kind) -> None:
     assert condition_of_code(code) == row
     error = error_for(kind, row, code=str(code), detail="the vendor's own words")
-    check(error, kind, UNKNOWN_CODE)
+    assert_follows(error, kind, UNKNOWN_CODE)
     assert str(code) in error.message
     assert "the vendor's own words" in error.message
 

@@ -291,8 +291,8 @@ JSON = st.recursive(
 STATUS = st.sampled_from([200, 200, 200, 201, 204, 302, 400, 401, 403, 404, 408, 429, 500, 502])
 
 
-def outcome(kind: Kind, given: Answer) -> Any:
-    """Read an answer and check what holds for every outcome."""
+def assert_value_or_call_error(kind: Kind, given: Answer) -> Any:
+    """Read an answer, hold what is read to what holds for every outcome, and return it."""
     value = outcome_of(kind, given)
     if isinstance(value, CallError):
         value.message.encode()
@@ -305,12 +305,12 @@ def outcome(kind: Kind, given: Answer) -> Any:
 
 @fuzzed(st.sampled_from(list(ENDPOINTS)), STATUS, st.binary(max_size=200), short=30, long=1000)
 def test_any_bytes_give_a_value_or_a_call_error(kind: Kind, status: int, body: bytes) -> None:
-    outcome(kind, answer(body, status=status))
+    assert_value_or_call_error(kind, answer(body, status=status))
 
 
 @fuzzed(st.sampled_from(list(ENDPOINTS)), STATUS, JSON, short=30, long=1000)
 def test_any_json_gives_a_value_or_a_call_error(kind: Kind, status: int, body: object) -> None:
-    outcome(kind, answer(body, status=status))
+    assert_value_or_call_error(kind, answer(body, status=status))
 
 
 @fuzzed(JSON, st.booleans() | JSON, JSON, JSON, STATUS, st.sampled_from(list(ENDPOINTS)), short=30, long=1000)
@@ -318,7 +318,7 @@ def test_any_envelope_gives_a_value_or_a_call_error(
     data: object, verdict: object, code: object, text: object, status: int, kind: Kind
 ) -> None:
     body = {"data": data, "status": verdict, "error_code": code, "error_msg": text}
-    outcome(kind, answer(body, status=status))
+    assert_value_or_call_error(kind, answer(body, status=status))
 
 
 @fuzzed(
@@ -338,7 +338,7 @@ def test_a_damaged_real_answer_gives_a_value_or_a_call_error(case: str, data: st
         if not body:
             break
     for kind in ENDPOINTS:
-        result = outcome(kind, answer(bytes(body)))
+        result = assert_value_or_call_error(kind, answer(bytes(body)))
         if isinstance(result, Hits):
             assert b"\n" not in result.array
             assert len(json.loads(result.array)) == len(result.scores) == len(result.complete)
@@ -360,4 +360,4 @@ def test_nesting_at_the_edge_of_the_stack_gives_a_value_or_a_call_error(depth: i
     for verdict in ("true", "false"):
         body = f'{{"{field}":{nested},"status":{verdict},"error_code":68300004}}'.encode()
         for kind in ENDPOINTS:
-            outcome(kind, answer(body))
+            assert_value_or_call_error(kind, answer(body))
