@@ -65,6 +65,16 @@ def test_kept_lines_stand_behind_whole_ones_where_the_last_line_was_torn(tmp_pat
     assert_index_matches(tmp_path)
 
 
+def test_keeping_gives_the_ballast_back_and_counts_what_is_paid_apart_from_what_never_left(tmp_path: Path) -> None:
+    (tmp_path / emergency.BALLAST).write_bytes(b"x")
+    kept = Emergency(tmp_path)
+    kept.keep([])
+    assert not (tmp_path / emergency.BALLAST).exists()
+    kept.keep([line(1), NotExecuted("SKU-2", "asked", Calls(0, 1, 0))])
+    kept.close()
+    assert (kept.kept, kept.taken_back, kept.shown) == (1, 1, 0)
+
+
 def test_a_line_counts_as_kept_once_it_is_synced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One that only the page cache has may be gone with the machine, so stderr tells of it."""
     synced: list[int] = []

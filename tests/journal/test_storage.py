@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import JournalError
+from pipeline.journal.identity import NOTE
 from pipeline.journal.sql import changes
 from pipeline.journal.sql.admission import admit
 from pipeline.journal.sql.database import Database
@@ -28,6 +29,15 @@ def test_results_without_their_journal_are_never_cut(tmp_path: Path, left: bytes
     with pytest.raises(JournalError, match=r"journal\.sqlite is gone"):
         open_disk(tmp_path, now=NOW)
     assert (tmp_path / RESULTS).read_bytes() == b'{"item":"A"}\n'
+
+
+def test_a_journal_without_an_identity_that_lacks_a_doubt_of_open_jsonl_is_refused(tmp_path: Path) -> None:
+    """An older journal that was put back: the create of the item in doubt may be paid, and it would be sent again."""
+    open_disk(tmp_path, now=NOW).close()
+    (tmp_path / NOTE).unlink()
+    (tmp_path / "open.jsonl").write_bytes(b'{"item":"SKU-1","status":"in_doubt"}\n')
+    with pytest.raises(JournalError, match="SKU-1 is in doubt here, and the journal does not know why"):
+        open_disk(tmp_path, now=NOW)
 
 
 def test_names_of_new_files_and_of_their_folders_are_synced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
