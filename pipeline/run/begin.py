@@ -110,10 +110,14 @@ def _asked(spec: JobSpec) -> str:
 def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     changed = {}
     for part in now:
-        for key in sorted({*before.get(part, {}), *now[part]}):
-            old, new = before.get(part, {}).get(key), now[part].get(key)
+        if part not in before:  # the first version noted nothing of where pictures lie
+            continue
+        for key in sorted({*before[part], *now[part]}):
+            old, new = before[part].get(key), now[part].get(key)
             if old != new:
                 changed[f"{part}.{key}"] = f"was {json.dumps(old)}, is now {json.dumps(new)}"
+    if not changed:
+        return []
     what = (
         "this run directory was asked something else before, and nothing was sent: "
         f"{'; '.join(f'{key} {text}' for key, text in changed.items())}. --accept-changes asks it for the items that "
