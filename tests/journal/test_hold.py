@@ -10,7 +10,7 @@ import pytest
 from pipeline.errors import JournalError, RunLocked
 from pipeline.journal import hold
 from pipeline.journal.hold import Hold, is_held
-from pipeline.journal.identity import COUNTER
+from pipeline.journal.identity import COUNTER, NOTE, of_note
 from pipeline.journal.storage import JOURNAL, RESULTS, Disk, open_disk
 from pipeline.models import State
 from tests.support.fakes import NOW, admitted, look, open_journal, states, work_of
@@ -75,3 +75,20 @@ def test_a_journal_is_held_by_one_at_a_time_whatever_becomes_of_the_lock_file(
         with pytest.raises(RunLocked, match="in use by another process"):
             Hold(tmp_path, journal, locks=True)
     assert not is_held(journal)
+
+
+def test_a_run_counts_on_at_its_end(tmp_path: Path) -> None:
+    """Else a journal that was copied just before it would pass for the newest."""
+    disk = open_disk(tmp_path, now=NOW)
+    before = int(disk.db.meta(COUNTER) or 0)
+    disk.close()
+    note = of_note(tmp_path / NOTE)
+    assert note is not None
+    assert note.counter > before
+
+
+def test_a_run_whose_results_were_taken_away_does_not_end_as_if_all_were_well(tmp_path: Path) -> None:
+    disk = open_disk(tmp_path, now=NOW)
+    (tmp_path / RESULTS).rename(tmp_path / "aside")
+    with pytest.raises(JournalError, match="while this run went on"):
+        disk.close()
