@@ -298,7 +298,7 @@ def test_a_second_process_is_turned_away_with_the_holder_named(tmp_path: Path) -
             until_lines(tmp_path / "runs/job/results.jsonl", by=process)
             with pytest.raises(RunLocked, match=str(process.pid)) as refusal:
                 run(path, share=0.5)
-    assert str(refusal.value).startswith(f"{tmp_path / 'runs/job'} is in use"), "of the directory, not of the account"
+    assert str(refusal.value).startswith(f"{tmp_path / 'runs/job'}: in use"), "of the directory, not of the account"
 
 
 def test_a_changed_results_file_stops_the_run_before_anything_is_sent(tmp_path: Path) -> None:
