@@ -64,10 +64,6 @@ def tell(db: Database, sent: Sent, digest: str, *, now: float) -> Changed | None
 
 def _free_id(db: Database, id_: str, digest: str) -> str:
     """Make an id like this one that no item has."""
-    for number in itertools.count(2):
-        free = f"{id_}-{number}"
-        if len(free) > MAX_ID:
-            return make_id(digest)
-        if items.find(db, free) is None:
-            return free
-    raise AssertionError
+    numbered = (f"{id_}-{number}" for number in itertools.count(2))
+    free = next(name for name in numbered if len(name) > MAX_ID or items.find(db, name) is None)
+    return free if len(free) <= MAX_ID else make_id(digest)

@@ -130,8 +130,13 @@ def test_a_copy_is_refused_while_the_original_is_there_and_goes_on_once_it_is_no
 
 def test_another_name_of_the_same_directory_is_no_copy(db: Database, folder: Path, places: Path) -> None:
     known = begun(db, folder, places)
-    folder.with_name("link").symlink_to(folder)
-    refuse_other(folder.with_name("link"), known, places=places)
+    link = folder.with_name("link")
+    link.symlink_to(folder)
+    refuse_other(link, known, places=places)
+    link.unlink()
+    shutil.copytree(folder, link)  # under the same name a copy is refused
+    with pytest.raises(JournalError, match="is a copy of"):
+        refuse_other(link, known, places=places)
 
 
 def test_a_directory_that_was_moved_says_where_it_was(db: Database, folder: Path, places: Path) -> None:

@@ -63,3 +63,4 @@ def test_every_start_forgets_what_is_gone_and_keeps_its_own_note(tmp_path: Path)
 
 def test_a_folder_of_notes_that_is_not_there_is_no_error(tmp_path: Path) -> None:
     forget_gone(tmp_path / "nowhere", now=NOW)
+    assert list(tmp_path.iterdir()) == []

@@ -81,10 +81,10 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 @fuzzed(STEPS, short=2, long=300)
 def test_what_is_planned_is_what_is_paid_and_all_places_count_alike(url: str, steps: list[Step]) -> None:
-    live_through(url, *steps)
+    assert_planned_is_paid_through(url, *steps)
 
 
-def live_through(url: str, *steps: Step) -> None:
+def assert_planned_is_paid_through(url: str, *steps: Step) -> None:
     """Run a job as the steps say, and hold what is said of it against what it does."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name).resolve()
@@ -199,4 +199,4 @@ HISTORIES = {
 @pytest.mark.proofs
 @pytest.mark.parametrize("history", HISTORIES)
 def test_what_is_planned_is_what_is_paid_in_the_history_of(history: str, url: str) -> None:
-    live_through(url, *HISTORIES[history])
+    assert_planned_is_paid_through(url, *HISTORIES[history])

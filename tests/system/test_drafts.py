@@ -70,3 +70,4 @@ def test_what_is_no_file_is_left_alone(tmp_path: Path, what: str) -> None:
 
 def test_a_folder_that_cannot_be_read_is_no_error(tmp_path: Path) -> None:
     sweep(tmp_path / "gone", ["page"])
+    assert list(tmp_path.iterdir()) == []
