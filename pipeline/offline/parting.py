@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pipeline.engine.cost import upload_lasts
 from pipeline.journal.sql import twins, waiting
 from pipeline.journal.sql.database import Database
-from pipeline.journal.sql.sent import first_item
-from pipeline.models import SETTLED, WAITING, State, Work
+from pipeline.journal.sql.sent import first_item, unsearched_pictures
+from pipeline.models import CONTENT, SETTLED, WAITING, State, Work
 
 _BATCH = 512
 
@@ -28,14 +28,26 @@ class Parting:
 
     def part_changed(self, db: Database, *, generation: int) -> set[int]:
         """Part twins in an imagined journal as the run would; return those that it works on by themselves then."""
-        parted = []
+        parted: list[int] = []
+        known = False
         for twin, first in _waiting(db, generation=generation):
             if not twin.item.local or (shown := self.digest(twin.item.source)) is None:
                 continue
             sent = self._sent_for(db, first)
-            if sent is not None and sent != shown and twins.part(db, twin.ord, shown):
+            if sent is None or sent == shown:
+                continue
+            if not known:
+                known = True
+                self._know_by_uploads(db, generation=generation)
+            if twins.part(db, twin.ord, shown):
                 parted.append(twin.ord)
         return {ord_ for ord_ in parted if twins.first_of(db, ord_) is None}
+
+    def _know_by_uploads(self, db: Database, *, generation: int) -> None:
+        """Know items by what is uploaded for them before any twin is parted: a parted twin joins one of its picture."""
+        for ord_, source in unsearched_pictures(db, generation=generation):
+            if (shown := self.digest(source)) is not None:
+                twins.identify(db, ord_, CONTENT + shown)
 
     def _sent_for(self, db: Database, ord_: int) -> str | None:
         """Return the digest of what is sent for a first item by the time its outcome is shared.

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from pipeline.journal.sql.database import Database
 from pipeline.journal.sql.items import LISTED
-from pipeline.journal.sql.rows import CHANGED
+from pipeline.journal.sql.rows import CHANGED, WAITING
 from pipeline.journal.sql.twins import source_key
 from pipeline.models import CONTENT, State
 
@@ -53,6 +53,16 @@ def first_item(db: Database, ord_: int) -> First:
         (ord_,),
     ).fetchone()
     return First(source, bool(local), sha256, State(state), bool(has_hits), float(expires))
+
+
+def unsearched_pictures(db: Database, *, generation: int) -> list[tuple[int, str]]:
+    """List the waiting items that are uploaded and searched by a run as their files are then, with their sources."""
+    rows = db.do(
+        f"SELECT ord, source FROM items WHERE local AND {WAITING} AND segment IS NULL AND same_as IS NULL "
+        "AND generation = ? ORDER BY ord",
+        (generation,),
+    )
+    return [(int(ord_), str(source)) for ord_, source in rows.fetchall()]
 
 
 def shown_by(db: Database, sha256: str, *, but: int) -> str | None:
