@@ -22,11 +22,13 @@ from pipeline.errors import JournalError
 from pipeline.journal.emergency import disk_error
 from pipeline.journal.groups import AnyChange, ApplyGroup, Change, GroupChange, commit, may_stay_unsynced, to_keep
 from pipeline.journal.kept_lines import NotExecuted
+from pipeline.journal.sql.changes import MOST_STEPS
 from pipeline.journal.storage import Disk
 from pipeline.models import RecordLine
 from pipeline.system.fault import Fault
 
 LINGER_S = 0.002
+MOST_CHANGES = MOST_STEPS  # in one group: all its steps go in one statement
 WATCH_S = 1.0  # how often it is looked whether the thread is still there
 
 _log = logging.getLogger(__name__)
@@ -154,7 +156,9 @@ class Writer:
             self._wake.clear()
             if self._linger_s and not self._ending:
                 time.sleep(self._linger_s)
-            self._group = [self._queue.popleft() for _ in range(len(self._queue))]
+            self._group = [self._queue.popleft() for _ in range(min(len(self._queue), MOST_CHANGES))]
+            if self._queue:
+                self._wake.set()
             if self._group:
                 self._write(disk, self._group)
                 self._group = []

@@ -118,7 +118,7 @@ class SlowDisk:
         return self
 
     def execute(self, sql: str, parameters: Any = (), /) -> Any:
-        if sql == "COMMIT" or (sql == ADVANCE and not self._connection.in_transaction):
+        if sql == "COMMIT" or (sql.startswith(ADVANCE) and not self._connection.in_transaction):
             self._slow()
         return self._connection.execute(sql, parameters)
 

@@ -65,7 +65,7 @@ def _early_acknowledgement(patch: pytest.MonkeyPatch) -> None:
         do = disk.db.do
 
         def telling(sql: str, *parameters: Any) -> Any:
-            if sql == "COMMIT" or (sql == ADVANCE and not disk.db.connection.in_transaction):
+            if sql == "COMMIT" or (sql.startswith(ADVANCE) and not disk.db.connection.in_transaction):
                 self._call_soon(self._acknowledge, group)
                 time.sleep(0.002)  # the loop is as fast as it likes to be
             return do(sql, *parameters)

@@ -72,7 +72,7 @@ class Fragile:
         return self
 
     def execute(self, sql: str, parameters: Any = (), /) -> Any:
-        if sql in ("COMMIT", ADVANCE) and self.left is not None:
+        if (sql == "COMMIT" or sql.startswith(ADVANCE)) and self.left is not None:
             if not self.left.exists():
                 shutil.copytree(self.folder, self.left)
             raise sqlite3.OperationalError("the power is gone")
