@@ -1,6 +1,8 @@
 """The hold on a run directory: nothing counts once a file was taken away, and no second process gets in."""
 
+import os
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, closing
 from pathlib import Path
@@ -40,6 +42,40 @@ def test_what_is_taken_away_is_noticed_before_anything_counts(disk: Disk, tmp_pa
         shutil.rmtree(taken)
     aside.replace(taken)  # put back, it is the one that was opened
     disk.prove()
+
+
+@pytest.mark.parametrize("settled", ["long ago", "just now", "in a whole second"])
+def test_a_file_that_is_replaced_right_after_a_proof_is_noticed_by_the_next(
+    disk: Disk, tmp_path: Path, settled: str
+) -> None:
+    """Also within one tick of the file system's clock, in which the folder's time of change stays what it is."""
+    run = tmp_path / "run"
+    now = time.time_ns()
+    changed = {"long ago": now - 10**10 + 1, "just now": now, "in a whole second": now // 10**9 * 10**9}[settled]
+    os.utime(run, ns=(changed, changed))
+    disk.prove()
+    shutil.copy(run / RESULTS, tmp_path / "other")
+    (tmp_path / "other").replace(run / RESULTS)
+    if settled != "long ago":
+        os.utime(run, ns=(changed, changed))
+    with pytest.raises(JournalError, match="while this run went on"):
+        disk.prove()
+
+
+def test_while_no_name_changes_one_look_at_the_folder_proves_them_all(
+    disk: Disk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    os.utime(tmp_path / "run", ns=(1, 1))
+    disk.prove()
+    looked: list[Path] = []
+
+    def status(path: Path) -> os.stat_result:
+        looked.append(path)
+        return os.stat(path)
+
+    monkeypatch.setattr(hold, "_status", status)
+    disk.prove()
+    assert looked == [tmp_path / "run"]
 
 
 @pytest.mark.anyio
