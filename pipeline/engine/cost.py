@@ -101,4 +101,5 @@ class Allowance:
 
     def give_back(self, calls: Sequence[Kind]) -> None:
         """Give these calls back."""
-        self.taken.subtract(calls)
+        for kind in calls:
+            self.taken[kind] -= 1

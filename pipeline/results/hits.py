@@ -20,7 +20,7 @@ def choose(hits: Hits, *, min_score: float, max_hits: int) -> Choice | None:
         fits = [index for index in fits if (score := hits.scores[index]) is not None and score >= min_score]
     if not fits:
         return None
-    chosen = [index for index in fits if hits.complete[index]]
+    chosen = fits if all(hits.complete) else [index for index in fits if hits.complete[index]]
     dropped = len(fits) - len(chosen)
     chosen = chosen[:max_hits]
     return Choice(_pick(hits, chosen), len(chosen), dropped)
@@ -28,10 +28,10 @@ def choose(hits: Hits, *, min_score: float, max_hits: int) -> Choice | None:
 
 def kept(hits: Hits, most: int | None) -> bytes:
     """Return the first `most` hits, which stay in the record, as a JSON array; None = all of them."""
-    return hits.array if most is None else _pick(hits, list(range(min(most, len(hits.scores)))))
+    return hits.array if most is None else _pick(hits, range(min(most, len(hits.scores))))
 
 
-def _pick(hits: Hits, indexes: list[int]) -> bytes:
+def _pick(hits: Hits, indexes: Sequence[int]) -> bytes:
     if len(indexes) == len(hits.scores):
         return hits.array  # the common case: the vendor's own bytes, uncut
     raws = _ARRAY.decode(hits.array)

@@ -6,6 +6,7 @@ what is passed on is proved to be those bytes, or cut out of them.
 
 from collections.abc import Mapping
 from functools import cached_property
+from operator import attrgetter
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import msgspec
@@ -21,6 +22,7 @@ from pipeline.system.wording import count
 
 _MOST_RESULTS = 2**53  # beyond it a float is no whole number any more, and a record could not hold it
 _REQUIRED = ("patent_id", "patent_pn", "title", "url")
+_SCORE = attrgetter("score")
 
 
 class Filters(Strict):
@@ -158,7 +160,7 @@ def _judged(
     except msgspec.ValidationError:
         complete = [all(isinstance(hit.get(key), str) and hit[key] for key in _REQUIRED) for hit in hits]
         return tuple([number_in(hit.get("score")) for hit in hits]), tuple(complete)
-    return tuple([hit.score for hit in full]), (True,) * len(hits)
+    return tuple(map(_SCORE, full)), (True,) * len(hits)
 
 
 def _sliced(answer: Answer) -> bytes:
