@@ -18,7 +18,7 @@ from pipeline.engine.intake import Intake
 from pipeline.engine.item import process_item
 from pipeline.engine.meter import ItemMeter
 from pipeline.engine.order import Order, Queue
-from pipeline.engine.outcomes import after_doubt, doubtful, problem_of
+from pipeline.engine.outcomes import after_doubt, doubtful, problem_of, says_job_is_wrong
 from pipeline.engine.parts import Ports
 from pipeline.engine.promises import Promises
 from pipeline.engine.recording import record
@@ -61,6 +61,7 @@ class Engine:
         self._promises = Promises(ports.ledger.budget, tasks=ports.spec.task.enabled, now=ports.now)
         self._out_of_retries: list[int] = []  # items that failed only because the run's retries were used up
         self._meters: set[ItemMeter] = set()
+        self._calling = anyio.Semaphore(min(ports.spec.max_in_flight, ports.most), fast_acquire=True)
         self._journal_error: JournalError | None = None
 
     def items(self) -> dict[State, int]:
@@ -69,7 +70,7 @@ class Engine:
 
     @property
     def in_flight(self) -> int:
-        """Items of which something has been sent and that have not ended yet."""
+        """Items of which something has been sent and whose outcome is not known yet."""
         return sum(meter.has_sent for meter in self._meters)
 
     @property
@@ -147,7 +148,7 @@ class Engine:
         With `doubtful`, work on those in doubt that may be created once more.
         """
         waiting = self._ports.ledger.waiting
-        most = min(self._ports.spec.max_in_flight, self._ports.most)
+        most = 2 * self._calling.value  # an item whose outcome waits for the disk makes room for the calls of another
         order = Order(waiting, self._intake, self._tally, now=self._ports.now, ended=self._has_ended)
         ordered = order.doubtful() if doubtful else order.items()
         async with aclosing(ordered), aclosing(looked_at(ordered, self._ports)) as items:
@@ -197,7 +198,9 @@ class Engine:
         meter = ItemMeter(work, self._ports, self._promises)
         self._meters.add(meter)
         try:
-            outcome = await self._outcome(work, meter)
+            async with self._calling:
+                outcome = PutBack(work.hits) if self._has_ended() else await self._outcome(work, meter)
+            self._meters.discard(meter)
             if work.doubt is not None:
                 outcome = after_doubt(work.doubt, outcome)
             with anyio.CancelScope(shield=True):
@@ -254,7 +257,7 @@ class Engine:
             return Expired(problem_of(meter.stage, error))
         if isinstance(error, ItemRefused) and meter.stage == "create" and error.sent:
             self._doubts.known()
-        if self._says_job_is_wrong(error, row):
+        if says_job_is_wrong(error, row):
             with self._stopped_by_rate():
                 self._refusals.refused(error.code, error.message, by_contract=isinstance(error, ItemRefused))
         return Failed(problem_of(meter.stage, error))
@@ -266,13 +269,6 @@ class Engine:
         if row is None or not row.denied or not (way := self._ports.endpoints.otherwise.get(Kind(stage))):
             return error
         return type(error)(f"{error.message}; {way}", code=error.code, request_id=error.request_id)
-
-    @staticmethod
-    def _says_job_is_wrong(error: CallError, row: Condition | None) -> bool:
-        """Return whether a failure, repeated, means that others will fail alike: each of them is paid."""
-        if isinstance(error, ItemRefused):
-            return row is None or not row.about_picture
-        return row is not None and row.alive
 
     @contextlib.contextmanager
     def _stopped_by_rate(self) -> Iterator[None]:

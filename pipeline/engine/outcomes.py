@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import assert_never
 
+from pipeline.endpoints.consequences import Condition
 from pipeline.errors import CallError, Code, InDoubt, ItemRefused
 from pipeline.models import Doubtful, Expired, Failed, NoHits, Outcome, Problem, PutBack, SearchOnly, Tasked
 from pipeline.system.clock import iso
@@ -44,3 +45,10 @@ def problem_of(stage: str, error: CallError) -> Problem:
         request_id=error.request_id,
         correlation_id=error.correlation_id,
     )
+
+
+def says_job_is_wrong(error: CallError, row: Condition | None) -> bool:
+    """Return whether a failure, repeated, means that others will fail alike: each of them is paid."""
+    if isinstance(error, ItemRefused):
+        return row is None or not row.about_picture
+    return row is not None and row.alive
