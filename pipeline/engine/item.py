@@ -76,7 +76,6 @@ async def _reachable(work: Work, ports: Ports, meter: ItemMeter) -> str:
         meter.stage = "upload"
         work.upload = await ports.vendor.call(ports.endpoints.upload, picture, meter)
         work.sha256, work.changed = picture.sha256, False
-        if work.hits is None:
-            ports.ledger.steps.uploaded(work, work.upload, picture.sha256)
+        ports.ledger.steps.uploaded(work, work.upload, picture.sha256)
     meter.depends_on_links_from(work.upload.expires_at - UPLOAD_LIFE_S)
     return work.upload.url

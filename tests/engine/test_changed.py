@@ -61,6 +61,15 @@ async def test_the_picture_put_back_gets_the_task_of_the_hits_that_are_paid(tmp_
     assert [record["image"]["sha256"] for record in records(tmp_path)] == [OLD.sha256]
 
 
+async def test_a_picture_that_was_uploaded_again_for_its_paid_hits_is_not_uploaded_a_third_time(tmp_path: Path) -> None:
+    await until(tmp_path, CREATE, error(RunPaused, sent=False))
+    vendor = FakeVendor({(CREATE, link_of(OLD)): [error(RunPaused, sent=False)]}, now=LATER, run="again")
+    await run_engine(tmp_path, vendor, [A], pictures={"a.jpg": OLD}, generation=2)
+    assert [kind for kind, _ in vendor.sent] == [UPLOAD]
+    assert states(tmp_path) == {"SKU-1": State.SEARCHED}
+    assert [kind for kind, _ in (await again(tmp_path, OLD)).sent] == [CREATE]
+
+
 async def test_a_picture_that_is_replaced_between_the_look_and_its_upload_is_not_uploaded(tmp_path: Path) -> None:
     await until(tmp_path, CREATE, error(RunPaused, sent=False))
     vendor = FakeVendor(now=LATER)

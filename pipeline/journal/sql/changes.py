@@ -44,7 +44,7 @@ Step = tuple[Any, ...]  # one item's part of a statement: its `ord`, new state a
 _NO_LINE = (None,) * 6
 _NO_HITS = (None,) * 3
 
-_UPLOADS = state_in((State.PENDING, State.IN_DOUBT))
+_UPLOADS = state_in((State.PENDING, State.SEARCHED, State.IN_DOUBT))
 
 
 def found_step(ord_: int, state: State, calls: Calls, hits: PaidHits) -> Step:
