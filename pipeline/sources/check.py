@@ -14,6 +14,7 @@ from pipeline.sources.inspection import Watch, inspect_items
 from pipeline.sources.items import (
     PUBLIC_FIX,
     PUBLIC_HINT,
+    Note,
     locate_manifest,
     may_upload,
     require_inside,
@@ -59,14 +60,17 @@ def _faults_of(spec: JobSpec, entry: ImageEntry, field: str) -> list[str]:
     return faults
 
 
-def find_faulty_items(spec: JobSpec, *, most: int, quick: bool = False, watch: Watch | None = None) -> list[str]:
+def find_faulty_items(
+    spec: JobSpec, *, most: int, quick: bool = False, watch: Watch | None = None, note: Note | None = None
+) -> list[str]:
     """Read every source through, every picture too unless it is to be `quick`, and name what would fail.
 
     Equal faults are told once with their count and the first place; at most so many kinds, and how many more there are.
+    `note` is called with each row of a manifest.
     """
     gathered = Gathered()
     pictures: dict[int, int] = {}  # by id; hashes, since a manifest may have a million rows
-    for item in inspect_items(spec, quick=quick, watch=watch):
+    for item in inspect_items(spec, quick=quick, watch=watch, note=note):
         fault = fault_of(item) if item.problem else None
         picture = hash(item.identity)
         if fault is None and pictures.setdefault(hash(item.id), picture) != picture:

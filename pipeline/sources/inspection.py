@@ -10,7 +10,7 @@ from pathlib import Path
 from pipeline.errors import Code, ItemRefused
 from pipeline.job.schema import JobSpec
 from pipeline.models import Item, Problem
-from pipeline.sources.items import read_items
+from pipeline.sources.items import Note, read_items
 from pipeline.sources.looks import Looks, Stamp, looking
 from pipeline.sources.pictures import locate, read_picture
 
@@ -19,15 +19,20 @@ _AHEAD = 8  # pictures a processor has before it, so that it never waits; each t
 
 
 def inspect_items(
-    spec: JobSpec, *, quick: bool = False, hashed: bool = False, watch: Watch | None = None
+    spec: JobSpec,
+    *,
+    quick: bool = False,
+    hashed: bool = False,
+    watch: Watch | None = None,
+    note: Note | None = None,
 ) -> Iterator[Item]:
     """Yield the job's items, each local picture opened on all processors; one that cannot be sent has a problem.
 
     `quick` opens none and tells copies of a file by nothing but their paths. `watch` is told how many pictures were
-    looked at to the end. `hashed` names them as `read_items` says. Raises SpecError as `read_items` does.
+    looked at to the end. `hashed` and `note` are as `read_items` says. Raises SpecError as `read_items` does.
     """
     if quick:
-        yield from read_items(spec, contents=False, hashed=hashed)
+        yield from read_items(spec, contents=False, hashed=hashed, note=note)
         return
     workers = os.cpu_count() or 1
     with looking() as looks, ThreadPoolExecutor(workers) as pool:
@@ -44,7 +49,7 @@ def inspect_items(
                     watch(seen)
             return _with_fault(item, fault) if fault else item
 
-        for item in read_items(spec, hashed=hashed):
+        for item in read_items(spec, hashed=hashed, note=note):
             is_picture = item.local and item.problem is None
             ahead.append((item, _Look(spec.root_path, item.source, looks, pool) if is_picture else None))
             if len(ahead) > workers * _AHEAD:

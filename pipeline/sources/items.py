@@ -1,6 +1,6 @@
 """The pictures a job lists as items: lazy, in order, with stable ids. A bad row becomes an item with a problem."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 
 from pipeline.errors import Code, SpecError
@@ -25,19 +25,25 @@ PUBLIC_FIX = "upload: {public: true}"
 _PICTURE_ENDINGS = (".jpg", ".jpeg", ".png")
 
 
-def read_items(spec: JobSpec, *, contents: bool = True, hashed: bool = False) -> Iterator[Item]:
+Note = Callable[[int, Row], None]  # takes the number of an entry in `images`, and a row of its manifest
+
+
+def read_items(
+    spec: JobSpec, *, contents: bool = True, hashed: bool = False, note: Note | None = None
+) -> Iterator[Item]:
     """Yield the job's items in the order of the job file; only one row, or one folder's names, is in memory at a time.
 
     With `contents` local pictures are known by their bytes, so that copies of one are found; without, by their paths.
-    `hashed` gives local pictures that are listed without an id one by a hash, as earlier versions did.
+    `hashed` gives local pictures that are listed without an id one by a hash, as earlier versions did. `note` is
+    called with each row of a manifest.
     Raises SpecError when a manifest cannot be read or a pattern names nothing.
     """
     with looking() as looks:
-        for item in _listed(spec, Ids(spec, hashed=hashed)):
+        for item in _listed(spec, Ids(spec, hashed=hashed), note):
             yield _identified(spec, item, looks if contents else None)
 
 
-def _listed(spec: JobSpec, ids: Ids) -> Iterator[Item]:
+def _listed(spec: JobSpec, ids: Ids, note: Note | None) -> Iterator[Item]:
     for index, entry in enumerate(spec.images):
         origin = f"images[{index}]"
         if entry.url is not None:
@@ -46,6 +52,8 @@ def _listed(spec: JobSpec, ids: Ids) -> Iterator[Item]:
             yield from _local_items(spec, entry, origin, ids)
         else:
             for row in read_rows(locate_manifest(spec, entry), entry):
+                if note is not None:
+                    note(index, row)
                 yield _row_item(spec, entry, row, f"{entry.manifest}:{row.line}", ids)
 
 

@@ -1,14 +1,15 @@
 """Remarks about a job's sources: what is left out, or made up, without being a fault."""
 
 import re
+from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from pipeline.errors import SpecError
 from pipeline.job.checks import is_loopback
 from pipeline.job.schema import ImageEntry, JobSpec
-from pipeline.sources.items import locate_manifest, require_inside
+from pipeline.sources.items import require_inside
 from pipeline.sources.names import EVERY_DEPTH, is_pattern, match_files, with_slashes
-from pipeline.sources.tables import read_rows
+from pipeline.sources.tables import Row
 from pipeline.sources.url_remarks import UrlRemarks
 from pipeline.system.wording import count
 
@@ -39,54 +40,83 @@ def left_out(spec: JobSpec) -> list[str]:
     return remarks
 
 
-def remarks_on(spec: JobSpec) -> list[str]:
-    """Say what is left out, made up or probably no picture; every manifest is read through."""
-    return [*left_out(spec), *of_rows(spec)]
+class RowRemarks:
+    """Remarks about the rows of a job's manifests and about its URLs: give `note` to whoever reads the items.
 
+    A reading that is begun again notes nothing twice.
+    """
 
-def of_rows(spec: JobSpec) -> list[str]:
-    """Name ids made up from a hash, ids that a spreadsheet has rounded, and URLs with probably no picture."""
-    remarks = []
-    urls = UrlRemarks(sandboxed=spec.sandbox or is_loopback(spec.api.base_url))
-    for index, entry in enumerate(spec.images):
-        if entry.manifest is not None:
-            remarks += [f"images[{index}].manifest: {text}" for text in _made_up_in(spec, entry, urls)]
-        elif entry.url is not None:
-            urls.note(f"images[{index}].url", entry.url)
-    nameless = [f"images[{index}].url" for index, entry in enumerate(spec.images) if entry.url and not entry.id]
-    if nameless:
-        remarks.append(
-            f"{nameless[0]}: listed without an id ({count(len(nameless), 'entry', 'entries')}): ids are made from "
-            "a hash of the URL; write `id:` beside `url:`"
-        )
-    return [*remarks, *urls.texts()]
+    def __init__(self, spec: JobSpec) -> None:
+        self._spec = spec
+        self._urls = UrlRemarks(sandboxed=spec.sandbox or is_loopback(spec.api.base_url))
+        self._ids = {index: _Ids() for index, entry in enumerate(spec.images) if entry.manifest is not None}
+        self._nameless: list[str] = []
+        for index, entry in enumerate(spec.images):
+            if entry.url is not None:
+                self._urls.note(f"images[{index}].url", entry.url)
+                self._nameless += [] if entry.id else [f"images[{index}].url"]
 
-
-def _made_up_in(spec: JobSpec, entry: ImageEntry, urls: UrlRemarks) -> list[str]:
-    without = rounded = 0
-    first: tuple[int, str] | None = None
-    others: list[str] = []
-    for row in read_rows(locate_manifest(spec, entry), entry):
-        urls.note(f"{entry.manifest}:{row.line}", row.url)
+    def note(self, index: int, row: Row) -> None:
+        """Look at a row of the manifest `images[index]`."""
+        ids = self._ids[index]
+        if row.line <= ids.line:
+            return
+        ids.line = row.line
+        self._urls.note(f"{self._spec.images[index].manifest}:{row.line}", row.url)
         if row.url and not row.id and not row.fault:
-            without += 1
-            others = others or list(row.labels or {})[:5]
-        elif _ROUNDED.fullmatch(row.id):
-            rounded += 1
-            first = first or (row.line, row.id)
-    texts = []
-    if without:
-        hint = f" (of {', '.join(map(repr, others))}, say)" if others else ""
-        texts.append(
-            f"{count(without, 'row')} of {entry.manifest} without an id in the column {entry.columns.id!r}: "
-            f"ids are made from a hash of the URL; name the column of yours{hint} with `columns: {{id: ...}}`"
-        )
-    if first is not None:
-        texts.append(
-            f"{entry.manifest}:{first[0]}: the id {first[1]!r} is a number that a spreadsheet has rounded "
-            f"({count(rounded, 'row')}): different products may have it; format the column as text and save it again"
-        )
-    return texts
+            ids.missing += 1
+            ids.others = ids.others or list(row.labels or {})[:5]
+        elif row.id and _ROUNDED.fullmatch(row.id):
+            ids.rounded += 1
+            ids.first = ids.first or (row.line, row.id)
+
+    def texts(self) -> list[str]:
+        """Name ids made up from a hash, ids that a spreadsheet has rounded, and URLs with probably no picture."""
+        remarks = []
+        for index, ids in self._ids.items():
+            texts = ids.texts(self._spec.images[index])
+            remarks += [f"images[{index}].manifest: {text}" for text in texts]
+        if self._nameless:
+            remarks.append(
+                f"{self._nameless[0]}: listed without an id ({count(len(self._nameless), 'entry', 'entries')}): "
+                "ids are made from a hash of the URL; write `id:` beside `url:`"
+            )
+        return [*remarks, *self._urls.texts()]
+
+
+@dataclass(slots=True)
+class _Ids:
+    """The ids of one manifest.
+
+    line     the last row that was noted
+    missing  rows without an id
+    others   columns that may hold the ids
+    rounded  ids that a spreadsheet has rounded, and where the first of them stands
+    """
+
+    line: int = -1
+    missing: int = 0
+    others: list[str] = field(default_factory=list)
+    rounded: int = 0
+    first: tuple[int, str] | None = None
+
+    def texts(self, entry: ImageEntry) -> list[str]:
+        """Say what was noted."""
+        texts = []
+        if self.missing:
+            hint = f" (of {', '.join(map(repr, self.others))}, say)" if self.others else ""
+            texts.append(
+                f"{count(self.missing, 'row')} of {entry.manifest} without an id in the column {entry.columns.id!r}: "
+                f"ids are made from a hash of the URL; name the column of yours{hint} with `columns: {{id: ...}}`"
+            )
+        if self.first is not None:
+            line, id_ = self.first
+            texts.append(
+                f"{entry.manifest}:{line}: the id {id_!r} is a number that a spreadsheet has rounded "
+                f"({count(self.rounded, 'row')}): different products may have it; format the column as text and save "
+                "it again"
+            )
+        return texts
 
 
 def _is_inside(spec: JobSpec, path: str) -> bool:

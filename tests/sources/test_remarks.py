@@ -5,8 +5,18 @@ from pathlib import Path
 import pytest
 
 from pipeline.cli.main import run
-from pipeline.sources.remarks import left_out, of_rows
+from pipeline.job.schema import JobSpec
+from pipeline.sources.items import read_items
+from pipeline.sources.remarks import RowRemarks, left_out
 from tests.support.fixtures import Job
+
+
+def of_rows(spec: JobSpec) -> list[str]:
+    remarks = RowRemarks(spec)
+    for _ in range(2):  # a plan may read a list twice
+        for _ in read_items(spec, note=remarks.note):
+            pass
+    return remarks.texts()
 
 
 def test_pictures_of_other_endings_beside_a_pattern_are_named_with_what_to_write(job: Job, tmp_path: Path) -> None:
