@@ -74,21 +74,22 @@ def drop_ballast(folder: Path) -> None:
         (folder / BALLAST).unlink(missing_ok=True)
 
 
-def disk_error(exc: BaseException) -> JournalError:
-    """Say in one clear line that a write failed, and what to do."""
+def disk_error(exc: BaseException, folder: Path) -> JournalError:
+    """Say in one clear line that a write in a run directory failed, and what to do."""
     cannot = "the journal cannot be written"
     if isinstance(exc, MemoryError):
         what = (
             f"{cannot}: this machine has no memory left; end other programs or lower api.max_in_flight, then run again"
         )
-        return JournalError(Fault(what))
+        return JournalError(Fault(what, where=str(folder)))
     if _is_full(exc):
         why = exc.strerror if isinstance(exc, OSError) else str(exc)
-        return JournalError(Fault(f"{cannot}: the disk is full ({why}); free 80 MB or more, then run again"))
+        what = f"{cannot}: the disk is full ({why}); free 80 MB or more, then run again"
+        return JournalError(Fault(what, where=str(folder)))
     why = (exc.strerror or str(exc)) if isinstance(exc, OSError) else str(exc) or type(exc).__name__
     if is_damage(exc):
-        return JournalError(Fault(f"the journal is damaged: {why}; run `pipeline repair` on this run directory"))
-    return JournalError(Fault(f"{cannot}: {why}; look after the disk, then run again"))
+        return JournalError(Fault(f"the journal is damaged: {why}", where=str(folder), fix=typed("repair", folder)))
+    return JournalError(Fault(f"{cannot}: {why}; look after the disk, then run again", where=str(folder)))
 
 
 def cannot_open(folder: Path, exc: OSError | sqlite3.Error) -> JournalError:

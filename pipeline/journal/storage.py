@@ -171,7 +171,7 @@ def reading_only(folder: Path, *, own: bool = False) -> Iterator[Database]:
     """
     with contextlib.closing(_open_read_only(folder, own=own)) as db:
         try:
-            schema.check_version(db.meta("version"))
+            schema.check_version(db)
             yield db
         except sqlite3.Error as exc:
             raise JournalError(_unreadable(folder, exc)) from exc

@@ -16,6 +16,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 from pipeline.errors import JournalError
@@ -186,7 +187,11 @@ class Writer:
 
     def _latch(self, exc: BaseException) -> None:
         if self._broken is None:
-            self._broken = exc if isinstance(exc, JournalError) else disk_error(exc)
+            self._broken = exc if isinstance(exc, JournalError) else disk_error(exc, self._folder())
+
+    def _folder(self) -> Path:
+        assert self._disk is not None  # what cannot be opened is no failure to write
+        return self._disk.results.path.parent
 
     def _watch(self) -> None:
         """Look whether the thread is there: one that ended without a word must not be waited for."""

@@ -325,7 +325,9 @@ def test_a_second_create_that_never_left_leaves_the_first_ones_doubt(tmp_path: P
     ],
 )
 def test_the_failure_is_one_clear_line(error: Exception, said: str) -> None:
-    assert said in str(emergency.disk_error(error))
+    assert f"runs/autumn: the journal cannot be written: {said}" in str(
+        emergency.disk_error(error, Path("runs/autumn"))
+    )
 
 
 def test_without_a_home_the_tasks_go_to_stderr(

@@ -17,10 +17,12 @@ same_as      The `ord` of the first item with the same picture. Only that one is
 `attempt` counts intents; only the proofs read it. `search`, `problem`, `labels` and `calls` are JSON.
 """
 
+from pathlib import Path
+
 from pipeline.errors import JournalError, OtherVersion
 from pipeline.journal.sql.database import Database
 from pipeline.models import OPEN, PAID, SETTLED, WAITING, State
-from pipeline.system.fault import Fault
+from pipeline.system.fault import Fault, typed
 
 VERSION = 1
 
@@ -83,7 +85,7 @@ def create(db: Database) -> None:
     """Lay out an empty journal, or add what an older one lacks. Raises JournalError on another version."""
     fresh = not db.do("SELECT count(*) FROM sqlite_master").fetchone()[0]
     if not fresh:
-        check_version(db.meta("version"))
+        check_version(db)
     db.do("BEGIN IMMEDIATE")
     for statement in (*(_statements() if fresh else ()), *LATER):
         db.do(statement)
@@ -105,15 +107,17 @@ def columns(db: Database) -> set[str]:
     return {str(row[1]) for row in db.do("PRAGMA table_info(items)").fetchall()}
 
 
-def check_version(found: str | None) -> None:
+def check_version(db: Database) -> None:
     """Raise OtherVersion for a journal that another version of this program wrote, JournalError for no version."""
+    found = db.meta("version")
+    file = str(db.do("PRAGMA database_list").fetchone()[2])  # "" for a copy in memory
     if found is None or not found.isdecimal():
-        what = "this journal names no version, so it is damaged; run `pipeline repair` on the run directory"
-        raise JournalError(Fault(what))
+        fix = typed("repair", Path(file).parent) if file else ""
+        raise JournalError(Fault("this journal names no version, so it is damaged", where=file, fix=fix))
     if found != str(VERSION):
         use = "a newer" if int(found) > VERSION else "an older"
         what = f"this journal has version {found}, and this program reads {VERSION}: use {use} pipeline"
-        raise OtherVersion(Fault(what))
+        raise OtherVersion(Fault(what, where=file))
 
 
 def _statements() -> list[str]:

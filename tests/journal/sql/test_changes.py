@@ -27,7 +27,7 @@ CHANGES = {
     "forget_hits": lambda db, ord_: changes.forget_hits(db, ord_),
 }
 FROM = {
-    "uploaded": {P, IN_DOUBT},
+    "uploaded": {P, S, IN_DOUBT},
     "intend": {P, S, C},
     "put_back": {P, S, C},
     "settle": {P, S, C, IN_DOUBT},
