@@ -1,5 +1,7 @@
 """An item's steps are durable when they return; of a group all at once or not at all, in the order that counts."""
 
+import sqlite3
+import threading
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import replace
@@ -12,7 +14,7 @@ from pipeline.errors import JournalError
 from pipeline.journal.journal import Journal
 from pipeline.journal.spool import mark_of
 from pipeline.journal.sql import changes, items
-from pipeline.journal.sql.changes import settled_step
+from pipeline.journal.sql.changes import MOST_STEPS, settled_step
 from pipeline.journal.sql.database import DURABLE, UNSYNCED, Connection
 from pipeline.journal.sql.rows import Line, SpoolRef, note_of
 from pipeline.journal.storage import connect, open_disk
@@ -261,6 +263,22 @@ async def test_what_is_posted_between_two_changes_stays_between_them(tmp_path: P
             journal.steps.put_back(work_of(1, calls=Calls(0, 1, 0)), None)
             tasks.start_soon(_intending(journal, 2))  # type: ignore[arg-type]
         assert list(states(tmp_path).values()) == [State.SEARCHED, State.CREATING]
+
+
+@pytest.mark.proofs
+async def test_more_steps_than_fit_into_a_statement_come_in_one_rush_and_all_count(tmp_path: Path) -> None:
+    many = 2 * MOST_STEPS + 1
+    go_on = threading.Event()
+    async with open_journal(tmp_path) as journal:
+        await admitted(journal, *range(1, many + 1))
+        # SQLite's own limit, which some systems raise.
+        await look(journal, lambda disk: disk.db.connection.setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, 32_766))
+        journal._writer.post(lambda disk: go_on.wait(30))  # everything that follows waits in the queue
+        for n in range(1, many + 1):
+            journal.steps.found(work_of(n), hits(1))
+        go_on.set()
+        await look(journal, lambda disk: None)
+        assert set(states(tmp_path).values()) == {State.SEARCHED}
 
 
 async def test_one_illegal_settlement_in_a_group_commits_none_of_it(tmp_path: Path) -> None:
