@@ -268,12 +268,18 @@ async def test_what_is_posted_between_two_changes_stays_between_them(tmp_path: P
 @pytest.mark.proofs
 async def test_more_steps_than_fit_into_a_statement_come_in_one_rush_and_all_count(tmp_path: Path) -> None:
     many = 2 * MOST_STEPS + 1
-    go_on = threading.Event()
+    blocked, go_on = threading.Event(), threading.Event()
+
+    def block(_: object) -> None:
+        blocked.set()
+        go_on.wait(30)
+
     async with open_journal(tmp_path) as journal:
         await admitted(journal, *range(1, many + 1))
         # SQLite's own limit, which some systems raise.
         await look(journal, lambda disk: disk.db.connection.setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, 32_766))
-        journal._writer.post(lambda disk: go_on.wait(30))  # everything that follows waits in the queue
+        journal._writer.post(block)
+        await anyio.to_thread.run_sync(blocked.wait, 30)
         for n in range(1, many + 1):
             journal.steps.found(work_of(n), hits(1))
         go_on.set()
