@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-import msgspec
 import pytest
 
 from pipeline.journal import storage as disk_module
@@ -117,14 +116,14 @@ def _two_commits(patch: pytest.MonkeyPatch) -> None:
         advance(db, [step for step in steps if step[1] not in SETTLED])
         within = db.connection.in_transaction
         db.do("BEGIN IMMEDIATE") if not within else None
-        for ord_, state, _, _, _, _, _, task_id, task_at in settled:
+        for ord_, state, _, _, _, _, _, task_id, task_at, *_ in settled:
             change = "UPDATE items SET state = ?, task_id = ?, task_at = ? WHERE ord = ?"
-            db.do(change, (int(state), task_id, task_at, ord_))
+            db.do(change, (state, task_id, task_at, ord_))
         db.do("COMMIT")
         db.do("BEGIN IMMEDIATE")
         for ord_, _, calls, seq, offset, length, crc, *_ in settled:
-            values = msgspec.json.encode(calls).decode(), seq, offset, length, crc, ord_
-            db.do("UPDATE items SET calls = ?, seq = ?, offset = ?, length = ?, crc = ? WHERE ord = ?", values)
+            change = "UPDATE items SET calls = ?, seq = ?, offset = ?, length = ?, crc = ? WHERE ord = ?"
+            db.do(change, (calls, seq, offset, length, crc, ord_))
         db.do("COMMIT") if not within else None
 
     patch.setattr(changes, "advance", twice)
