@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import secrets
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
@@ -32,7 +33,9 @@ from pipeline.sandbox.validate import (
     Creation,
     Query,
     SearchP009,
+    SearchP009V2,
     SearchP060,
+    SearchRequest,
     read_body,
     read_query,
     refuse_parameters,
@@ -107,6 +110,7 @@ class _Vendor:
             _Route("POST", "/oauth/token", "token", "", self._token),
             _Route("POST", "/image-search/image-upload", "upload", "P010", self._upload),
             _Route("GET", "/image-search/search", "search", "P009", self._search),
+            _Route("GET", "/image-search/search-id", "search", "P009-V2", self._search_id),
             _Route("POST", "/search/patent/image-single", "search", "P060", self._search_single),
             _Route("POST", "/search/patent/image-single/beta", "search", "P060-beta", self._search_beta),
             _Route("POST", "/ai/infringement-detection-creation", "create", "AI39-1", self._create),
@@ -203,7 +207,10 @@ class _Vendor:
         return success(msgspec.json.encode({"url": url, "expire": LIFETIME_S}))
 
     async def _search(self, request: web.Request) -> Answer:
-        return await self._answer_search(read_query(request.query.items()))
+        return await self._answer_search(read_query(request.query.items(), SearchP009))
+
+    async def _search_id(self, request: web.Request) -> Answer:
+        return await self._answer_search(read_query(request.query.items(), SearchP009V2), named=True)
 
     async def _search_single(self, request: web.Request) -> Answer:
         refuse_parameters(request.query)
@@ -214,10 +221,10 @@ class _Vendor:
         refuse_parameters(request.query)
         return await self._answer_search(read_body(await request.read(), SearchP060), beta=True)
 
-    async def _answer_search(self, search: SearchP009 | SearchP060, *, beta: bool = False) -> Answer:
+    async def _answer_search(self, search: SearchRequest, *, beta: bool = False, named: bool = False) -> Answer:
         data = await self._searcher.data(search, self._find(search.url), beta=beta)
         self.stats.searched(search)
-        return success(data)
+        return success(_with_search_id(data) if named else data)
 
     async def _create(self, request: web.Request) -> Answer:
         refuse_parameters(request.query)
@@ -249,6 +256,12 @@ class _Vendor:
             self._pictures.check(url)
         except (UnknownPicture, ExpiredPicture) as exc:
             raise Refused(INVALID_PARAMETER, f"{field}: {exc}") from None
+
+
+def _with_search_id(data: bytes) -> bytes:
+    """Add the id under which P009 V2 would page through these hits, to data that is a JSON object."""
+    more = b"}" if data == b"{}" else b"," + data[1:]
+    return f'{{"search_id":"{secrets.token_hex(16).upper()}-1-D"'.encode() + more
 
 
 async def _text(request: web.Request) -> str:

@@ -19,7 +19,7 @@ from pipeline.sandbox.gallery import Gallery, Hit, Wanted
 from pipeline.sandbox.patents import Patent
 from pipeline.sandbox.pictures import LIFETIME_S, Picture, PictureStore
 from pipeline.sandbox.shapes import nothing_like
-from pipeline.sandbox.validate import SearchP009, SearchP060
+from pipeline.sandbox.validate import SearchRequest
 
 MAX_PICTURE_BYTES = 4096 * 1024
 
@@ -73,7 +73,7 @@ class Searcher:
         self._answers = _KeptAnswers(_KEPT_ANSWER_BYTES)
         self._working: dict[object, asyncio.Future[_Template]] = {}
 
-    async def data(self, search: SearchP009 | SearchP060, picture: Picture, *, beta: bool = False) -> bytes:
+    async def data(self, search: SearchRequest, picture: Picture, *, beta: bool = False) -> bytes:
         """Return the data of an answer as JSON. Raises Refused when the file is no picture."""
         template = await self._template(search, picture, beta=beta)
         until = int(self._clock()) + LIFETIME_S
@@ -96,7 +96,7 @@ class Searcher:
         """End the threads. Waits for their current pictures, whose results must not come to a closed event loop."""
         self._pool.shutdown(wait=True, cancel_futures=True)
 
-    async def _template(self, search: SearchP009 | SearchP060, picture: Picture, *, beta: bool) -> _Template:
+    async def _template(self, search: SearchRequest, picture: Picture, *, beta: bool) -> _Template:
         wanted = read_wanted(search)
         img_id = search.return_img_id is not False
         look = _Look(search.model, search.lang, img_id, score=search.field in (None, "SCORE"), beta=beta)
@@ -168,12 +168,12 @@ def load_gallery(folder: Path, cache_dir: Path | None, preparing: Callable[[int,
     return gallery
 
 
-def read_wanted(search: SearchP009 | SearchP060) -> Wanted:
+def read_wanted(search: SearchRequest) -> Wanted:
     """Translate a validated request into the gallery's words."""
     return Wanted(
         loc=search.loc,
         assignees=_parts(search.assignees, "|"),
-        country=search.country or (),
+        country=_parts(search.country, ",") if isinstance(search.country, str) else search.country or (),
         legal_status=_parts(search.legal_status, ","),
         simple_legal_status=_parts(search.simple_legal_status, ","),
         apply_start_time=_day(search.apply_start_time),

@@ -66,6 +66,38 @@ class SearchP009(Struct, frozen=True, forbid_unknown_fields=True):
         _check_search(self, LEGAL_STATUS)
 
 
+class SearchP009V2(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Query parameters of P009 V2: those of P009 with `limit` required, and three of P060 as text."""
+
+    # Parameters that only P060 has.
+    model: ClassVar[int] = 0
+    patent_type: ClassVar[None] = None
+    query_text: ClassVar[None] = None
+    lang: ClassVar[Literal["original"]] = "original"
+    is_https: ClassVar[Literal[0]] = 0
+    return_img_id: ClassVar[None] = None
+
+    url: Url
+    limit: Limit
+    country: Annotated[str, Meta(pattern=r"\A[A-Z]{2}(,[A-Z]{2})*\Z")] | None = None
+    loc: Text | None = None
+    assignees: Text | None = None
+    main_field: Text | None = None
+    legal_status: Text | None = None
+    simple_legal_status: Text | None = None
+    apply_start_time: Day | None = None
+    apply_end_time: Day | None = None
+    public_start_time: Day | None = None
+    public_end_time: Day | None = None
+    offset: Offset = 0
+    field: Literal["APD", "PBD", "ISD"] | None = None
+    order: Literal["desc", "asc"] = "desc"
+
+    def __post_init__(self) -> None:
+        _check_search(self, LEGAL_STATUS)
+        _check_codes("simple_legal_status", self.simple_legal_status, SIMPLE_LEGAL_STATUS)
+
+
 class SearchP060(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """JSON body of P060 and of its beta.
 
@@ -137,6 +169,8 @@ class Query(Struct, frozen=True, forbid_unknown_fields=True):
     task_id: Text
 
 
+SearchRequest = SearchP009 | SearchP009V2 | SearchP060
+InQuery = TypeVar("InQuery", SearchP009, SearchP009V2)
 Body = TypeVar("Body", SearchP060, Creation, Query)
 
 _DECODERS: dict[type[Any], msgspec.json.Decoder[Any]] = {
@@ -155,8 +189,8 @@ def read_body(body: bytes, kind: type[Body]) -> Body:
     return request
 
 
-def read_query(pairs: Iterable[tuple[str, str]]) -> SearchP009:
-    """Read the query of P009 without `apikey`. Raises Refused with the name of the parameter that is wrong.
+def read_query(pairs: Iterable[tuple[str, str]], kind: type[InQuery]) -> InQuery:
+    """Read the query of P009 or its V2 without `apikey`. Raises Refused with the name of the parameter that is wrong.
 
     Every value is text: `null` is a word like any other, and a number consists of digits alone.
     """
@@ -168,7 +202,7 @@ def read_query(pairs: Iterable[tuple[str, str]]) -> SearchP009:
             raise Refused(INVALID_PARAMETER, f"{name} is given twice")
         values[name] = int(value) if name in _NUMBERS and _WHOLE_NUMBER.fullmatch(value) else value
     try:
-        return msgspec.convert(values, SearchP009)
+        return msgspec.convert(values, kind)
     except msgspec.ValidationError as exc:
         raise Refused(INVALID_PARAMETER, _named(exc)) from None
 
@@ -180,7 +214,7 @@ def refuse_parameters(names: Iterable[str]) -> None:
             raise Refused(INVALID_PARAMETER, f"unknown query parameter {name[:64]}")
 
 
-def _check_search(search: SearchP009 | SearchP060, legal_status: frozenset[str]) -> None:
+def _check_search(search: SearchRequest, legal_status: frozenset[str]) -> None:
     """Check what types cannot express: calendar days, windows of time, lists of codes, Locarno expressions."""
     for name in _DAYS:
         _check_day(name, getattr(search, name))

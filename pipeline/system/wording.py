@@ -21,3 +21,8 @@ def listed(names: Sequence[str], most: int = 5) -> str:
     """Write the first names and how many more there are: `A, B, C, D, E and 2 more`."""
     more = f" and {len(names) - most:,} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more
+
+
+def in_a_row(words: Sequence[str], last: str = "and") -> str:
+    """Join words as a sentence does: `a, b and c`."""
+    return f" {last} ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)

@@ -174,15 +174,18 @@ def test_changed_rows_of_the_error_table_are_operational(tmp_path: Path) -> None
     assert json.loads((tmp_path / "runs/job/summary.json").read_text())["items"]["tasked"] == 2
 
 
-def test_an_account_without_the_endpoint_is_told_which_do_the_same_job_and_the_line_to_write(tmp_path: Path) -> None:
+@pytest.mark.parametrize("other", ["P060-beta", "P009-V2"])
+def test_an_account_without_the_endpoint_is_told_which_do_the_same_job_and_the_line_to_write(
+    tmp_path: Path, other: str
+) -> None:
     with vendor(tmp_path, denied=frozenset({"P009", "P060"})) as server:
         path = job(tmp_path, url=server.url, pictures=5, known=False)
         denied = run(path)
         assert server.stats.calls("search") == 1
-        allowed = run(path, "search.endpoint=P060-beta", accept_changes=True)
+        allowed = run(path, f"search.endpoint={other}", accept_changes=True)
     assert denied.exit_code == 3
     assert denied.items["not_started"] == 5
-    assert "P060-beta and P060 do the same job as P009" in denied.exit_reason
+    assert "P060-beta, P060 and P009-V2 do the same job as P009" in denied.exit_reason
     assert (
         "write `search: {endpoint: P060-beta}` in the job file, and run it with --accept-changes" in denied.exit_reason
     )

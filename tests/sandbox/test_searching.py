@@ -10,6 +10,7 @@ from pipeline.sandbox.pictures import LIFETIME_S
 from tests.support.fixtures import Clock, Start
 from tests.support.sandbox_calls import (
     PRODUCT,
+    SEARCH_ID,
     SINGLE,
     call,
     search,
@@ -43,6 +44,23 @@ class TestSearch:
         none = (await search(server, loc="99-99")).data
         assert none == {"patent_messages": [], "total_search_result_count": 0}
         assert (await search(server, loc="03-01", public_start_time="19000101")).data["total_search_result_count"] == 12
+
+    async def test_v2_of_p009_filters_by_country_and_names_its_hits(self, start: Start) -> None:
+        server = start()
+        plain = (await search(server, limit="100")).data
+        params = {"url": PRODUCT, "limit": "100", "country": "US,KR"}
+        found = (await call(server, "GET", SEARCH_ID, params=params)).data
+        numbers = [hit["patent_pn"] for hit in found["patent_messages"]]
+        assert numbers
+        assert numbers == [pn for hit in plain["patent_messages"] if (pn := hit["patent_pn"]).startswith(("US", "KR"))]
+        assert found["search_id"].endswith("-1-D")
+        assert all(set(hit) == P009_FIELDS for hit in found["patent_messages"])
+
+    async def test_v2_of_p009_names_its_hits_where_there_are_none(self, start: Start) -> None:
+        params = {"url": PRODUCT, "limit": "5", "loc": "99-99"}
+        found = (await call(start(), "GET", SEARCH_ID, params=params)).data
+        assert (found["patent_messages"], found["total_search_result_count"]) == ([], 0)
+        assert found["search_id"]
 
     async def test_p060_sends_the_richer_fields(self, start: Start) -> None:
         hits = (await single(start(), limit=2)).data["patent_messages"]

@@ -6,13 +6,13 @@ import msgspec
 import pytest
 
 from pipeline.sandbox.envelope import Refused
-from pipeline.sandbox.validate import Creation, SearchP060, read_body, read_query
+from pipeline.sandbox.validate import Creation, SearchP009, SearchP009V2, SearchP060, read_body, read_query
 from tests.support.sandbox_calls import PRODUCT, creation, message
 
 
-def refusal_of_query(**params: str) -> Refused:
+def refusal_of_query(kind: type = SearchP009, /, **params: str) -> Refused:
     with pytest.raises(Refused) as refusal:
-        read_query({"url": PRODUCT, **params}.items())
+        read_query({"url": PRODUCT, **params}.items(), kind)
     return refusal.value
 
 
@@ -47,7 +47,7 @@ P009_RIGHT = {
 
 
 def test_p009_takes_every_parameter_of_the_contract() -> None:
-    search = read_query({"url": PRODUCT, **P009_RIGHT}.items())
+    search = read_query({"url": PRODUCT, **P009_RIGHT}.items(), SearchP009)
     assert (search.limit, search.offset, search.field, search.order) == (100, 1000, "ISD", "asc")
 
 
@@ -98,14 +98,43 @@ def test_p009_refuses_what_the_contract_does_not_have_and_names_it(name: str, va
     assert name in refusal.detail
 
 
+def test_v2_of_p009_takes_what_p009_takes_and_three_parameters_of_p060_as_text() -> None:
+    more = {"country": "US,EU", "simple_legal_status": "1,2", "main_field": "kettle"}
+    search = read_query({"url": PRODUCT, **P009_RIGHT, **more}.items(), SearchP009V2)
+    assert {name: getattr(search, name) for name in more} == more
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("country", "us"),
+        ("country", "US;EU"),
+        ("country", "US,"),
+        ("country", '["US"]'),
+        ("simple_legal_status", "3"),
+        ("legal_status", "12"),
+        ("query_text", "TACD: chair"),
+        ("model", "1"),
+        ("limit", "0"),
+        ("field", "SCORE"),
+    ],
+)
+def test_v2_of_p009_refuses_what_the_contract_does_not_have_and_names_it(name: str, value: str) -> None:
+    assert name in refusal_of_query(SearchP009V2, **{"limit": "5", name: value}).detail
+
+
+def test_v2_of_p009_needs_a_limit() -> None:
+    assert "limit" in refusal_of_query(SearchP009V2).detail
+
+
 def test_p009_needs_a_url() -> None:
     with pytest.raises(Refused, match="url"):
-        read_query([("limit", "5")])
+        read_query([("limit", "5")], SearchP009)
 
 
 def test_a_parameter_given_twice_is_refused() -> None:
     with pytest.raises(Refused, match="limit is given twice"):
-        read_query([("url", PRODUCT), ("limit", "5"), ("limit", "6")])
+        read_query([("url", PRODUCT), ("limit", "5"), ("limit", "6")], SearchP009)
 
 
 def test_a_window_that_ends_before_it_starts_is_refused() -> None:

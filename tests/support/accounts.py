@@ -8,7 +8,7 @@ from pipeline.engine.first_items import ENOUGH
 from pipeline.run.first_calls import UsedEndpoints
 from pipeline.system.folders import state_folder
 
-ENDPOINTS = ("P009", "P010", "P060", "P060-beta", "AI39-1")
+ENDPOINTS = ("P009", "P009-V2", "P010", "P060", "P060-beta", "AI39-1")
 
 
 def known_account(url: str, account: Mapping[str, str]) -> None:

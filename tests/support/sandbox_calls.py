@@ -14,6 +14,7 @@ NOON = 1_795_262_400.0  # 2026-11-21T12:00:00Z, a full hour: the time of clocks 
 PRODUCT = "https://sandbox.invalid/products/bag-0.jpg"
 KEY = {"Authorization": "Bearer sandbox-key"}
 SEARCH = "/image-search/search"
+SEARCH_ID = "/image-search/search-id"
 SINGLE = "/search/patent/image-single"
 UPLOAD = "/image-search/image-upload"
 CREATE = "/ai/infringement-detection-creation"

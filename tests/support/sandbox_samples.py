@@ -16,11 +16,25 @@ from pipeline.sandbox.resources import resource
 from pipeline.sandbox.server import SandboxServer
 from pipeline.sandbox.settings import SandboxSettings
 from pipeline.sandbox.shapes import SHAPES
-from tests.support.sandbox_calls import NOON, PRODUCT, QUERY, SINGLE, Reply, call, create, search, single, token, upload
+from tests.support.sandbox_calls import (
+    NOON,
+    PRODUCT,
+    QUERY,
+    SEARCH_ID,
+    SINGLE,
+    Reply,
+    call,
+    create,
+    search,
+    single,
+    token,
+    upload,
+)
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 
 TOKEN = "sample-token"
+SEARCH_ID_SAID = "5F0A-1-D"
 TASK_ID = "80d42f2c-1c57-4a5e-9d0b-5f6f2a1f8f11"
 
 HIT = {
@@ -96,6 +110,8 @@ async def record(folder: Path) -> dict[str, bytes]:
         hits = replies["p009_ok"] = await search(server, limit="3")
         replies["p009_hundred"] = await search(server, limit="100")
         replies["p009_no_hits"] = await search(server, loc="99-99")
+        params = {"url": PRODUCT, "limit": "3", "country": "US,KR"}
+        named = replies["p009_v2_ok"] = await call(server, "GET", SEARCH_ID, params=params)
         replies["p060_ok"] = await single(server, limit=3)
         replies["p060_beta_ok"] = await call(
             server, "POST", f"{SINGLE}/beta", json={"url": PRODUCT, "model": 1, "patent_type": "D", "limit": 3}
@@ -110,6 +126,7 @@ async def record(folder: Path) -> dict[str, bytes]:
         replies["query_running"] = await call(server, "POST", QUERY, json={"task_id": task_id})
         replies["token_nested"] = nested = await token(server)
     fixed = {task_id: TASK_ID, flat.envelope["token"]: TOKEN, nested.data["token"]: TOKEN}
+    fixed[named.data["search_id"]] = SEARCH_ID_SAID
     return {f"{case}/200.json": _fixed(reply.body, fixed) for case, reply in replies.items()}
 
 

@@ -1,7 +1,7 @@
 """P009: search similar design patents, worldwide."""
 
 from collections.abc import Mapping
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, ValidationInfo, model_validator
 
@@ -97,19 +97,28 @@ class P009Filters(Filters):
 class P009Search(Search):
     """P009: similar design patents, worldwide."""
 
+    PATH: ClassVar[str] = "/image-search/search"
+
     endpoint: Literal["P009"] = "P009"
     filters: P009Filters = P009Filters()
 
+    _by_country: ClassVar[str] = "P009-V2 and P060 can filter by country."
+
     def request(self, asked: str) -> Request:
         """Search the picture at a URL: everything goes into the query."""
-        query = (("url", asked), *((key, str(value)) for key, value in self.params.items()))
-        return Request(Kind.SEARCH, "GET", "/image-search/search", query=query)
+        query = (("url", asked), *((key, _text(value)) for key, value in self.params.items()))
+        return Request(Kind.SEARCH, "GET", self.PATH, query=query)
 
     def warnings(self, *, task_country: list[str] | None) -> list[str]:
         """Warn that the hits are not limited to the countries of the task."""
         if not task_country:
             return []
         return [
-            f"P009 searches worldwide: its hits are not limited to task.country ({', '.join(task_country)}). "
-            "P060 can filter by country."
+            f"{self.endpoint} searches worldwide: its hits are not limited to task.country "
+            f"({', '.join(task_country)}). {self._by_country}"
         ]
+
+
+def _text(value: Any) -> str:
+    """Write a parameter into the query: lists are codes joined by commas there."""
+    return ",".join(value) if isinstance(value, list) else str(value)

@@ -18,7 +18,7 @@ from pipeline.endpoints.parameters import Strict, not_yet
 from pipeline.endpoints.patsnap.envelope import number_in, read_data
 from pipeline.endpoints.strict_json import NonEmpty, Score, UsualHit
 from pipeline.models import Hits, Kind
-from pipeline.system.wording import count
+from pipeline.system.wording import count, in_a_row
 
 _MOST_RESULTS = 2**53  # beyond it a float is no whole number any more, and a record could not hold it
 _REQUIRED = ("patent_id", "patent_pn", "title", "url")
@@ -173,5 +173,5 @@ def _sliced(answer: Answer) -> bytes:
 def _shown(value: Any, meanings: Mapping[str, str] | None) -> str:
     if meanings is not None:
         words = [meanings.get(code, f"status {code}") for code in str(value).split(",")]
-        return " or ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+        return in_a_row(words, "or")
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

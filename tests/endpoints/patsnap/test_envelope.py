@@ -94,6 +94,7 @@ RECORDED: dict[str, tuple[int | type[CallError], type[CallError] | type[Task]]] 
     "p009_hundred": (100, InDoubt),
     "p009_no_hits": (0, InDoubt),
     "p009_ok": (3, InDoubt),
+    "p009_v2_ok": (3, InDoubt),
     "p060_beta_ok": (3, InDoubt),
     "p060_no_hits": (0, InDoubt),
     "p060_ok": (3, InDoubt),
