@@ -18,7 +18,7 @@ from pipeline.engine.intake import Intake
 from pipeline.engine.item import process_item
 from pipeline.engine.meter import ItemMeter
 from pipeline.engine.order import Order, Queue
-from pipeline.engine.outcomes import after_doubt, doubtful, problem_of, says_job_is_wrong
+from pipeline.engine.outcomes import after_doubt, doubtful, problem_of, says_job_is_wrong, task_twice
 from pipeline.engine.parts import Ports
 from pipeline.engine.promises import Promises
 from pipeline.engine.recording import record
@@ -70,7 +70,7 @@ class Engine:
 
     @property
     def in_flight(self) -> int:
-        """Items of which something has been sent and whose outcome is not known yet."""
+        """Items of which something has been sent and that have not ended yet."""
         return sum(meter.has_sent for meter in self._meters)
 
     @property
@@ -164,14 +164,19 @@ class Engine:
     async def _work(self, queue: Queue, workers: TaskGroup, most: int) -> None:
         """Process one item after the other; with the first, start one more worker until there are `most`."""
         try:
-            while (work := await queue.next()) is not None:
-                if self._has_ended():
-                    self._promises.end(work.ord)
-                    break
-                if most > 1:
-                    workers.start_soon(self._work, queue, workers, most - 1)
-                    most = 1
-                await self._process(work)
+            while True:
+                with contextlib.ExitStack() as slot:
+                    await self._calling.acquire()
+                    slot.callback(self._calling.release)
+                    if (work := await queue.next()) is None:
+                        break
+                    if self._has_ended():
+                        self._promises.end(work.ord)
+                        break
+                    if most > 1:
+                        workers.start_soon(self._work, queue, workers, most - 1)
+                        most = 1
+                    await self._process(work, slot)
         except NotConfirmed as error:
             self.stop_intake(error)
         except JournalError as error:
@@ -189,8 +194,11 @@ class Engine:
         except JournalError as error:
             self.journal_failed(error)
 
-    async def _process(self, work: Work) -> None:
-        """Process one item and record its outcome; the recording is shielded, because the outcome is paid."""
+    async def _process(self, work: Work, slot: contextlib.ExitStack) -> None:
+        """Process one item and record its outcome; the recording is shielded, because the outcome is paid.
+
+        `slot` is given back before the recording, so that the next item makes its calls meanwhile.
+        """
         before = State.SEARCHED if work.hits is not None else State.PENDING
         if work.doubt is not None:
             before = State.IN_DOUBT
@@ -198,9 +206,8 @@ class Engine:
         meter = ItemMeter(work, self._ports, self._promises)
         self._meters.add(meter)
         try:
-            async with self._calling:
-                outcome = PutBack(work.hits) if self._has_ended() else await self._outcome(work, meter)
-            self._meters.discard(meter)
+            outcome = await self._outcome(work, meter)
+            slot.close()
             if work.doubt is not None:
                 outcome = after_doubt(work.doubt, outcome)
             with anyio.CancelScope(shield=True):
@@ -232,7 +239,7 @@ class Engine:
         if isinstance(settled, Tasked):
             owner = self._task_ids.owner(settled.task.task_id, work.item.id)
             if owner != work.item.id:
-                return self._unsettled(work, meter, _task_twice(settled.task.task_id, owner, meter.request_id))
+                return self._unsettled(work, meter, task_twice(settled.task.task_id, owner, meter.request_id))
             self._doubts.known()
         self._refusals.passed()
         return settled
@@ -285,12 +292,3 @@ class Engine:
             self.drain(error)
         else:
             self.stop_calls(error)
-
-
-def _task_twice(task_id: str, owner: str, request_id: str | None) -> InDoubt:
-    return InDoubt(
-        f"the vendor says success and names the task {task_id}, which it named for {owner!r} before",
-        code=Code.TASK_TWICE,
-        may_exist=True,
-        request_id=request_id,
-    )

@@ -52,3 +52,13 @@ def says_job_is_wrong(error: CallError, row: Condition | None) -> bool:
     if isinstance(error, ItemRefused):
         return row is None or not row.about_picture
     return row is not None and row.alive
+
+
+def task_twice(task_id: str, owner: str, request_id: str | None) -> InDoubt:
+    """Make the error of a create that was answered with the task of another item, `owner`."""
+    return InDoubt(
+        f"the vendor says success and names the task {task_id}, which it named for {owner!r} before",
+        code=Code.TASK_TWICE,
+        may_exist=True,
+        request_id=request_id,
+    )

@@ -1,12 +1,15 @@
 """Calls promised to items: the budgets are used up to the end, and nothing is begun that they do not let finish."""
 
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
 
+from pipeline.endpoints.interface import Endpoint
 from pipeline.engine.promises import Promises
 from pipeline.models import Kind, State
+from pipeline.ports import Meter
 from pipeline.sources.pictures import Picture
 from tests.support.engine_runs import many, run_engine
 from tests.support.fakes import NOTHING, FakeVendor, item, open_journal, states, url, work_of
@@ -47,6 +50,25 @@ async def test_what_items_under_way_turn_out_not_to_need_is_waited_for_and_used(
     vendor = FakeVendor({(SEARCH, url(n)): [NOTHING] for n in (1, 2, 3, 5, 8)}, pause=step)
     engine = await run_engine(tmp_path, vendor, many(12), budgets={CREATE: 7}, api={"max_in_flight": 12})
     assert (engine.ended_by, sent(vendor)) == (None, (0, 12, 7))
+
+
+async def test_a_repetition_for_which_the_budget_has_no_call_left_leaves_the_others_theirs(tmp_path: Path) -> None:
+    """The item that repeats its search ends the intake; what is promised to others is still used."""
+
+    class Repeating(FakeVendor):
+        async def call(self, endpoint: Endpoint[Any, Any], asked: Any, meter: Meter) -> Any:
+            if endpoint.kind is SEARCH and asked == url(1):
+                await meter.before(SEARCH, "first")
+                meter.sent(SEARCH)
+                self.sent.append((SEARCH, asked))
+                meter.not_executed(SEARCH, sent=True)
+            return await super().call(endpoint, asked, meter)
+
+    vendor = Repeating(pause=step)
+    engine = await run_engine(tmp_path, vendor, many(20), budgets={SEARCH: 6}, api={"max_in_flight": 5})
+    assert engine.ended_by.code == "budget"
+    assert sent(vendor)[1] >= 5
+    assert list(states(tmp_path).values()).count(State.TASKED) >= 4
 
 
 async def test_a_repeated_call_takes_nothing_that_is_promised_to_another_item(tmp_path: Path) -> None:

@@ -55,6 +55,8 @@ def admit(db: Database, batch: Sequence[Item], *, generation: int, accept_change
             if not known.shows(item):
                 changes.append(PictureChange(item.id, known.source, item.source))
             if accept_changes or known.shows(item):
+                if known.picture is None:  # it is known by its source so far, also to the new items before it
+                    admission.flush()
                 _still_listed(db, known, item, generation)
                 admission.changed(item.id)
     admission.flush()

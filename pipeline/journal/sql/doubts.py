@@ -63,9 +63,14 @@ def take_up(db: Database, ord_: int, doubt: Problem, *, at: float, risked: bool)
 
 
 def put_back(db: Database, ord_: int, doubt: Problem, *, calls: Calls, hits: PaidHits | None) -> None:
-    """Leave an item in its doubt: the second create was provably not executed, so its retry is not spent."""
+    """Leave an item in its doubt: the second create was provably not executed, so its retry is not spent.
+
+    One that was not even begun (the run ended before) has spent nothing; what was spent before stays so.
+    """
+    begun = items.standing(db, ord_)[1] is State.CREATING
     changes.leave_open(db, ord_, State.IN_DOUBT, doubt, calls=calls, hits=hits)
-    db.do("UPDATE risks SET spent = 0 WHERE ord = ?", (ord_,))
+    if begun:
+        db.do("UPDATE risks SET spent = 0 WHERE ord = ?", (ord_,))
 
 
 def take_back(db: Database, ord_: int, *, calls: Calls) -> None:

@@ -56,16 +56,18 @@ class Firsts:
         keys = {source_key(text) for item in items for text in (identity_of(item), item.source)}
         listed, values = among(keys)
         rows = db.do(
-            f"SELECT ord, picture, source, local FROM items WHERE source_key IN {listed} AND same_as IS NULL "
-            "ORDER BY ord DESC",
+            f"SELECT ord, picture, source_key, source, local FROM items WHERE source_key IN {listed} "
+            "AND same_as IS NULL ORDER BY ord DESC",
             values,
         ).fetchall()
-        self._by_picture = {picture: ord_ for ord_, picture, _, _ in rows if picture is not None}
-        self._by_source = {(source, bool(local)): ord_ for ord_, picture, source, local in rows if picture is None}
+        self._by_picture = {picture: ord_ for ord_, picture, *_ in rows if picture is not None}
+        # Several names that are no UTF-8 are stored as one; their keys differ.
+        self._by_source = {(*shown, bool(local)): ord_ for ord_, picture, *shown, local in rows if picture is None}
 
     def of(self, item: Item) -> int | None:
         """Return the number of the first item with the same picture; None when there is none."""
-        alike = self._by_picture.get(identity_of(item)), self._by_source.get((storable(item.source), item.local))
+        source = (source_key(item.source), storable(item.source), item.local)
+        alike = self._by_picture.get(identity_of(item)), self._by_source.get(source)
         return min((ord_ for ord_ in alike if ord_ is not None), default=None)
 
     def add(self, ord_: int, item: Item) -> None:

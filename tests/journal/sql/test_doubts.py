@@ -73,6 +73,16 @@ def test_retry_is_used_up_with_the_intent_and_given_back_when_the_create_was_not
     assert (state(doubtful, 1), granted(doubtful, 1)) == (State.IN_DOUBT, ["SKU-1"])
 
 
+def test_a_retry_that_was_spent_stays_so_when_a_person_has_it_tried_again_and_it_is_not_begun(
+    doubtful: Database,
+) -> None:
+    """Else the job would create the item a third time by itself."""
+    assert granted(doubtful, 1) == ["SKU-1"]
+    doubts.leave_to_person(doubtful, 1)  # as the second create does
+    doubts.put_back(doubtful, 1, LOST, calls=Calls(), hits=PAID)
+    assert (state(doubtful, 1), granted(doubtful, 1)) == (State.IN_DOUBT, [])
+
+
 @pytest.mark.parametrize("leave", [lambda db: doubts.leave_to_person(db, 1), doubts.leave_all_to_person])
 def test_what_is_left_to_a_person_is_not_created_by_itself(leave: Any, doubtful: Database) -> None:
     assert granted(doubtful, 1) == ["SKU-1"]
