@@ -52,23 +52,32 @@ async def test_what_items_under_way_turn_out_not_to_need_is_waited_for_and_used(
     assert (engine.ended_by, sent(vendor)) == (None, (0, 12, 7))
 
 
-async def test_a_repetition_for_which_the_budget_has_no_call_left_leaves_the_others_theirs(tmp_path: Path) -> None:
-    """The item that repeats its search ends the intake; what is promised to others is still used."""
+async def test_a_repetition_takes_one_call_and_the_others_use_the_rest_of_the_budget(tmp_path: Path) -> None:
+    """However many items are ready to be begun: the budget is used to its last call."""
+
+    repeated = anyio.Event()
 
     class Repeating(FakeVendor):
         async def call(self, endpoint: Endpoint[Any, Any], asked: Any, meter: Meter) -> Any:
-            if endpoint.kind is SEARCH and asked == url(1):
-                await meter.before(SEARCH, "first")
-                meter.sent(SEARCH)
-                self.sent.append((SEARCH, asked))
-                meter.not_executed(SEARCH, sent=True)
+            if endpoint.kind is not SEARCH or asked != url(1):
+                return await super().call(endpoint, asked, meter)
+            await meter.before(SEARCH, "first")
+            meter.sent(SEARCH)
+            self.sent.append((SEARCH, asked))
+            while self.most_under_way < 4:
+                await anyio.sleep(0)
+            await step(SEARCH, asked)
+            meter.not_executed(SEARCH, sent=True)
+            repeated.set()
             return await super().call(endpoint, asked, meter)
 
-    vendor = Repeating(pause=step)
-    engine = await run_engine(tmp_path, vendor, many(20), budgets={SEARCH: 6}, api={"max_in_flight": 5})
-    assert engine.ended_by.code == "budget"
-    assert sent(vendor)[1] >= 5
-    assert list(states(tmp_path).values()).count(State.TASKED) >= 4
+    async def answering(kind: Kind, picture: str) -> None:
+        await repeated.wait()
+
+    vendor = Repeating(pause=answering)
+    engine = await run_engine(tmp_path, vendor, many(20), budgets={SEARCH: 10}, api={"max_in_flight": 5})
+    assert (engine.ended_by.code, sent(vendor)) == ("budget", (0, 10, 9))
+    assert list(states(tmp_path).values()).count(State.TASKED) == 9
 
 
 async def test_a_repeated_call_takes_nothing_that_is_promised_to_another_item(tmp_path: Path) -> None:
