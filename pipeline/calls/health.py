@@ -110,10 +110,7 @@ class Health:
 
     def closed_to(self, kind: Kind, probed: Sequence[Gate]) -> bool:
         """Return whether a gate was shut since `open` let a call of this kind pass as the probe of these."""
-        for gate in self._gates:  # `any` with a generator takes three times as long, and every call asks
-            if gate.closed and gate not in probed:
-                return True
-        return self._would_be_paid_in_vain(kind)
+        return any(gate.closed and gate not in probed for gate in self._gates) or self._would_be_paid_in_vain(kind)
 
     def done(self, probed: Sequence[Gate]) -> None:
         """Let another call probe these gates."""

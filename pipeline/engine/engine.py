@@ -61,7 +61,6 @@ class Engine:
         self._promises = Promises(ports.ledger.budget, tasks=ports.spec.task.enabled, now=ports.now)
         self._out_of_retries: list[int] = []  # items that failed only because the run's retries were used up
         self._meters: set[ItemMeter] = set()
-        self._calling = anyio.Semaphore(min(ports.spec.max_in_flight, ports.most), fast_acquire=True)
         self._journal_error: JournalError | None = None
 
     def items(self) -> dict[State, int]:
@@ -148,7 +147,7 @@ class Engine:
         With `doubtful`, work on those in doubt that may be created once more.
         """
         waiting = self._ports.ledger.waiting
-        most = 2 * self._calling.value  # an item whose outcome waits for the disk makes room for the calls of another
+        most = min(self._ports.spec.max_in_flight, self._ports.most)
         order = Order(waiting, self._intake, self._tally, now=self._ports.now, ended=self._has_ended)
         ordered = order.doubtful() if doubtful else order.items()
         async with aclosing(ordered), aclosing(looked_at(ordered, self._ports)) as items:
@@ -164,19 +163,14 @@ class Engine:
     async def _work(self, queue: Queue, workers: TaskGroup, most: int) -> None:
         """Process one item after the other; with the first, start one more worker until there are `most`."""
         try:
-            while True:
-                with contextlib.ExitStack() as slot:
-                    await self._calling.acquire()
-                    slot.callback(self._calling.release)
-                    if (work := await queue.next()) is None:
-                        break
-                    if self._has_ended():
-                        self._promises.end(work.ord)
-                        break
-                    if most > 1:
-                        workers.start_soon(self._work, queue, workers, most - 1)
-                        most = 1
-                    await self._process(work, slot)
+            while (work := await queue.next()) is not None:
+                if self._has_ended():
+                    self._promises.end(work.ord)
+                    break
+                if most > 1:
+                    workers.start_soon(self._work, queue, workers, most - 1)
+                    most = 1
+                await self._process(work)
         except NotConfirmed as error:
             self.stop_intake(error)
         except JournalError as error:
@@ -194,11 +188,8 @@ class Engine:
         except JournalError as error:
             self.journal_failed(error)
 
-    async def _process(self, work: Work, slot: contextlib.ExitStack) -> None:
-        """Process one item and record its outcome; the recording is shielded, because the outcome is paid.
-
-        `slot` is given back before the recording, so that the next item makes its calls meanwhile.
-        """
+    async def _process(self, work: Work) -> None:
+        """Process one item and record its outcome; the recording is shielded, because the outcome is paid."""
         before = State.SEARCHED if work.hits is not None else State.PENDING
         if work.doubt is not None:
             before = State.IN_DOUBT
@@ -207,7 +198,6 @@ class Engine:
         self._meters.add(meter)
         try:
             outcome = await self._outcome(work, meter)
-            slot.close()
             if work.doubt is not None:
                 outcome = after_doubt(work.doubt, outcome)
             with anyio.CancelScope(shield=True):

@@ -21,7 +21,7 @@ class Promises:
         self._held: dict[int, set[Kind]] = {}  # by item under way, what it has not called yet
         self._tasks = tasks
         self._now = now
-        self._given_back: anyio.Event | None = None  # set where an item waits for calls that others give back
+        self._given_back = anyio.Event()
 
     def needed(self, work: Work) -> tuple[Kind, ...]:
         """List the calls that an item needs to be taken all the way."""
@@ -36,8 +36,6 @@ class Promises:
         while (lacking := self._allowance.lacks(needed)) is not None:
             if not self._held:
                 return lacking
-            if self._given_back is None:
-                self._given_back = anyio.Event()
             await self._given_back.wait()
         self._allowance.take(needed)
         self._held[work.ord] = set(needed)
@@ -66,6 +64,5 @@ class Promises:
     def end(self, ord_: int) -> None:
         """Give back what an item did not need."""
         self._allowance.give_back(tuple(self._held.pop(ord_, ())))
-        if self._given_back is not None:
-            self._given_back.set()
-            self._given_back = None
+        self._given_back.set()
+        self._given_back = anyio.Event()

@@ -12,7 +12,7 @@ from pydantic_core import ErrorDetails
 from pipeline.endpoints.patsnap.endpoints import ANNOUNCED, SEARCHES, name_of, searches_taking
 from pipeline.job.document import Document, Fault, FieldPath, Mark, kind_in_yaml
 from pipeline.job.schema import JobSpec
-from pipeline.system.wording import in_a_row
+from pipeline.system.wording import enumerated
 
 _NAMED = r"[a-z_]+(?:\.[a-z0-9_]+)+"  # a field that a message of ours begins with, such as `search.filters.field`
 _A_NUMBER = "must be a valid number"
@@ -188,7 +188,7 @@ def _unknown_key(document: Document, field: FieldPath) -> str:
     if field[0] == "search" and (owners := searches_taking(key)):
         here = document.data["search"].get("endpoint", name_of(SEARCHES[0]))
         if here not in owners:
-            return f"{key} belongs to endpoint {in_a_row(owners)}; {here} does not take it"
+            return f"{key} belongs to endpoint {enumerated(owners)}; {here} does not take it"
     allowed = _allowed_beside(field)
     return f"unknown key{_did_you_mean(key, allowed) or '; allowed: ' + ', '.join(allowed)}"
 

@@ -48,6 +48,11 @@ class Disk:
     hold: Hold
     identity: Identity
 
+    @property
+    def folder(self) -> Path:
+        """The run directory."""
+        return self.results.path.parent
+
     def prove(self, written: Sequence[Line] = ()) -> None:
         """Raise JournalError if the directory, the journal or results.jsonl was taken away since they were opened.
 

@@ -16,7 +16,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, TypeVar
 
 from pipeline.errors import JournalError
@@ -166,7 +165,7 @@ class Writer:
         try:
             disk.close(clean=self._broken is None)
         except BaseException as exc:
-            self._latch(exc)
+            self._latch(exc, disk)
 
     def _write(self, disk: Disk, group: list[AnyChange]) -> None:
         with_line = [change for change in group if isinstance(change, GroupChange) and change.line is not None]
@@ -181,17 +180,13 @@ class Writer:
             with disk.db.unsynced() if may_stay_unsynced(group) else contextlib.nullcontext():
                 commit(disk, group)
         except BaseException as exc:
-            self._latch(exc)
+            self._latch(exc, disk)
             disk.emergency.keep(to_keep(group))
         self._call_soon(self._acknowledge, group)
 
-    def _latch(self, exc: BaseException) -> None:
+    def _latch(self, exc: BaseException, disk: Disk) -> None:
         if self._broken is None:
-            self._broken = exc if isinstance(exc, JournalError) else disk_error(exc, self._folder())
-
-    def _folder(self) -> Path:
-        assert self._disk is not None  # what cannot be opened is no failure to write
-        return self._disk.results.path.parent
+            self._broken = exc if isinstance(exc, JournalError) else disk_error(exc, disk.folder)
 
     def _watch(self) -> None:
         """Look whether the thread is there: one that ended without a word must not be waited for."""

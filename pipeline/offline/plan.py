@@ -29,7 +29,7 @@ from pipeline.sources.foreign import refuse_foreign
 from pipeline.sources.ids import make_id
 from pipeline.sources.inspection import Watch, inspect_items
 from pipeline.sources.looks import looking
-from pipeline.sources.remarks import RowRemarks, left_out
+from pipeline.sources.remarks import SourceRemarks
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -112,7 +112,7 @@ def make_plan(
     """
     folder = run_folder(spec, now=datetime.now().astimezone(), new=new)
     now = time.time()
-    remarks = RowRemarks(spec)
+    remarks = SourceRemarks(spec)
     with imagine(folder, now=now, running=folder.is_dir() and is_locked(folder), places=known_runs()) as db:
         already = _already(db)
         hashed = names_by_hash(db, make_id)
@@ -143,7 +143,7 @@ def make_plan(
             binds=binds,
             not_looked_at=not_looked_at(spec),
             changed=changed,
-            warnings=[*warnings(spec), *left_out(spec), *remarks.texts()],
+            warnings=[*warnings(spec), *remarks.texts()],
             refused=[str(line) for line in refused],
         )
 

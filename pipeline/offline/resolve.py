@@ -87,7 +87,7 @@ def _checked(disk: Disk, decisions: Sequence[Decision]) -> list[_Doubt]:
     db = disk.db
     faults: list[str] = []
     found: list[_Doubt] = []
-    status = typed("status", disk.results.path.parent)
+    status = typed("status", disk.folder)
     seen: dict[str, str] = {}
     known = doubts.owners(db, {decision.task_id for decision in decisions if decision.task_id})
     for decision in decisions:

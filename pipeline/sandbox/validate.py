@@ -35,21 +35,9 @@ _NUMBERS = ("limit", "offset")  # of P009, where they arrive as text
 _WHOLE_NUMBER = re.compile(r"[0-9]{1,9}")
 
 
-class SearchP009(Struct, frozen=True, forbid_unknown_fields=True):
-    """Query parameters of P009. The contract names no default for `limit`; 10 is that of P060."""
+class _Search(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Parameters that all searches take."""
 
-    # Parameters that only P060 has.
-    model: ClassVar[int] = 0
-    patent_type: ClassVar[None] = None
-    country: ClassVar[None] = None
-    simple_legal_status: ClassVar[None] = None
-    main_field: ClassVar[None] = None
-    query_text: ClassVar[None] = None
-    lang: ClassVar[Literal["original"]] = "original"
-    is_https: ClassVar[Literal[0]] = 0  # the vendor does not say which scheme P009 sends; http is the harder one
-    return_img_id: ClassVar[None] = None
-
-    url: Url
     loc: Text | None = None
     assignees: Text | None = None
     legal_status: Text | None = None
@@ -57,48 +45,52 @@ class SearchP009(Struct, frozen=True, forbid_unknown_fields=True):
     apply_end_time: Day | None = None
     public_start_time: Day | None = None
     public_end_time: Day | None = None
-    limit: Limit = 10
     offset: Offset = 0
-    field: Literal["APD", "PBD", "ISD"] | None = None
     order: Literal["desc", "asc"] = "desc"
+
+
+class _InQuery(_Search, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Parameters of the searches that take them in the query, as text."""
+
+    # Parameters that only P060 has.
+    model: ClassVar[int] = 0
+    patent_type: ClassVar[None] = None
+    query_text: ClassVar[None] = None
+    lang: ClassVar[Literal["original"]] = "original"
+    is_https: ClassVar[Literal[0]] = 0  # the vendor does not say which scheme these send; http is the harder one
+    return_img_id: ClassVar[None] = None
+
+    url: Url
+    field: Literal["APD", "PBD", "ISD"] | None = None
+
+
+class SearchP009(_InQuery, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Query parameters of P009. The contract names no default for `limit`; 10 is that of P060."""
+
+    country: ClassVar[None] = None
+    simple_legal_status: ClassVar[None] = None
+    main_field: ClassVar[None] = None
+
+    limit: Limit = 10
 
     def __post_init__(self) -> None:
         _check_search(self, LEGAL_STATUS)
 
 
-class SearchP009V2(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Query parameters of P009 V2: those of P009 with `limit` required, and three of P060 as text."""
+class SearchP009V2(_InQuery, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Query parameters of P009 V2: `limit` is required, and three more are those of P060 as text."""
 
-    # Parameters that only P060 has.
-    model: ClassVar[int] = 0
-    patent_type: ClassVar[None] = None
-    query_text: ClassVar[None] = None
-    lang: ClassVar[Literal["original"]] = "original"
-    is_https: ClassVar[Literal[0]] = 0
-    return_img_id: ClassVar[None] = None
-
-    url: Url
     limit: Limit
     country: Annotated[str, Meta(pattern=r"\A[A-Z]{2}(,[A-Z]{2})*\Z")] | None = None
-    loc: Text | None = None
-    assignees: Text | None = None
     main_field: Text | None = None
-    legal_status: Text | None = None
     simple_legal_status: Text | None = None
-    apply_start_time: Day | None = None
-    apply_end_time: Day | None = None
-    public_start_time: Day | None = None
-    public_end_time: Day | None = None
-    offset: Offset = 0
-    field: Literal["APD", "PBD", "ISD"] | None = None
-    order: Literal["desc", "asc"] = "desc"
 
     def __post_init__(self) -> None:
         _check_search(self, LEGAL_STATUS)
         _check_codes("simple_legal_status", self.simple_legal_status, SIMPLE_LEGAL_STATUS)
 
 
-class SearchP060(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class SearchP060(_Search, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """JSON body of P060 and of its beta.
 
     return_img_id: the vendor's document requires `img_id` in each hit, a reseller's has it only where asked for; so
@@ -109,20 +101,11 @@ class SearchP060(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     model: Literal[1, 2, 3, 4]
     patent_type: Literal["D", "U"]
     country: Countries | None = None
-    loc: Text | None = None
-    assignees: Text | None = None
     main_field: Text | None = None
     query_text: Text | None = None
-    legal_status: Text | None = None
     simple_legal_status: Text | None = None
-    apply_start_time: Day | None = None
-    apply_end_time: Day | None = None
-    public_start_time: Day | None = None
-    public_end_time: Day | None = None
     limit: Limit = 10
-    offset: Offset = 0
     field: Literal["SCORE", "APD", "PBD", "ISD"] = "SCORE"
-    order: Literal["desc", "asc"] = "desc"
     lang: Literal["original", "cn", "en"] = "original"
     stemming: Flag = 0
     pre_filter: Flag = 1

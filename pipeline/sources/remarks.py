@@ -40,8 +40,8 @@ def left_out(spec: JobSpec) -> list[str]:
     return remarks
 
 
-class RowRemarks:
-    """Remarks about the rows of a job's manifests and about its URLs: give `note` to whoever reads the items.
+class SourceRemarks:
+    """Remarks about all sources of a job: give `note` to whoever reads the items.
 
     A reading that is begun again notes nothing twice.
     """
@@ -71,8 +71,8 @@ class RowRemarks:
             ids.first = ids.first or (row.line, row.id)
 
     def texts(self) -> list[str]:
-        """Name ids made up from a hash, ids that a spreadsheet has rounded, and URLs with probably no picture."""
-        remarks = []
+        """Name what is left out, ids made from a hash, or rounded, and URLs with probably no picture."""
+        remarks = left_out(self._spec)
         for index, ids in self._ids.items():
             texts = ids.texts(self._spec.images[index])
             remarks += [f"images[{index}].manifest: {text}" for text in texts]

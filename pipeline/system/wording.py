@@ -23,6 +23,6 @@ def listed(names: Sequence[str], most: int = 5) -> str:
     return ", ".join(names[:most]) + more
 
 
-def in_a_row(words: Sequence[str], last: str = "and") -> str:
+def enumerated(words: Sequence[str], last: str = "and") -> str:
     """Join words as a sentence does: `a, b and c`."""
     return f" {last} ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)

@@ -7,12 +7,12 @@ import pytest
 from pipeline.cli.main import run
 from pipeline.job.schema import JobSpec
 from pipeline.sources.items import read_items
-from pipeline.sources.remarks import RowRemarks, left_out
+from pipeline.sources.remarks import SourceRemarks, left_out
 from tests.support.fixtures import Job
 
 
 def of_rows(spec: JobSpec) -> list[str]:
-    remarks = RowRemarks(spec)
+    remarks = SourceRemarks(spec)
     for _ in range(2):  # a plan may read a list twice
         for _ in read_items(spec, note=remarks.note):
             pass

@@ -9,7 +9,7 @@ from pipeline.job.outlook import warnings
 from pipeline.run.load import load_spec
 from pipeline.sources.check import check_sources, find_faulty_items
 from pipeline.sources.foreign import refuse_foreign
-from pipeline.sources.remarks import RowRemarks, left_out
+from pipeline.sources.remarks import SourceRemarks
 from pipeline.system.fault import Fault
 
 SHOWN_FAULTS = 20
@@ -19,13 +19,13 @@ def check_command(path: Path, overrides: list[str], *, quick: bool = False) -> i
     """Check a job file, its sources and, unless it is to be quick, every local picture. Raises SpecError."""
     spec = load_spec(path, overrides=overrides)
     check_sources(spec)
-    remarks = RowRemarks(spec)
+    remarks = SourceRemarks(spec)
     with counting_pictures() as watch:
         faults = find_faulty_items(spec, most=SHOWN_FAULTS, quick=quick, watch=watch, note=remarks.note)
     if faults:
         raise SpecError(*(fault.at(str(path)) if isinstance(fault, Fault) else fault for fault in faults))
     if foreign := refuse_foreign(spec, path):
         raise SpecError(foreign)
-    notes = [*warnings(spec), *left_out(spec), *remarks.texts()]
+    notes = [*warnings(spec), *remarks.texts()]
     show_lines([*(f"note: {text}" for text in notes), f"{path}: no faults found"])
     return 0

@@ -15,7 +15,7 @@ from pipeline.endpoints.patsnap.p010 import PictureUpload
 from pipeline.endpoints.patsnap.p060 import P060BetaSearch, P060Search
 from pipeline.endpoints.patsnap.similar_designs import Search
 from pipeline.models import Kind
-from pipeline.system.wording import in_a_row
+from pipeline.system.wording import enumerated
 
 SEARCHES: tuple[type[Search], ...] = (P009Search, P009V2Search, P060Search, P060BetaSearch)  # the first is the default
 ANNOUNCED = ("P061",)  # searches that a later version brings
@@ -50,7 +50,7 @@ def _otherwise(search: Search) -> dict[Kind, str]:
     go_on = "in the job file, and run it with --accept-changes"  # a run directory refuses to be asked something else
     return {
         Kind.SEARCH: (
-            f"{in_a_row(others)} do the same job as {search.endpoint}, each with a permission of its own: write "
+            f"{enumerated(others)} do the same job as {search.endpoint}, each with a permission of its own: write "
             f"`search: {{endpoint: {others[0]}}}` {go_on}, or ask the vendor for {search.endpoint}"
         ),
         Kind.UPLOAD: "it is P010, which takes local pictures: list them by `url`, or ask the vendor for P010",

@@ -6,7 +6,6 @@ what is passed on is proved to be those bytes, or cut out of them.
 
 from collections.abc import Mapping
 from functools import cached_property
-from operator import attrgetter
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import msgspec
@@ -18,11 +17,10 @@ from pipeline.endpoints.parameters import Strict, not_yet
 from pipeline.endpoints.patsnap.envelope import number_in, read_data
 from pipeline.endpoints.strict_json import NonEmpty, Score, UsualHit
 from pipeline.models import Hits, Kind
-from pipeline.system.wording import count, in_a_row
+from pipeline.system.wording import count, enumerated
 
 _MOST_RESULTS = 2**53  # beyond it a float is no whole number any more, and a record could not hold it
 _REQUIRED = ("patent_id", "patent_pn", "title", "url")
-_SCORE = attrgetter("score")
 
 
 class Filters(Strict):
@@ -160,7 +158,7 @@ def _judged(
     except msgspec.ValidationError:
         complete = [all(isinstance(hit.get(key), str) and hit[key] for key in _REQUIRED) for hit in hits]
         return tuple([number_in(hit.get("score")) for hit in hits]), tuple(complete)
-    return tuple(map(_SCORE, full)), (True,) * len(hits)
+    return tuple([hit.score for hit in full]), (True,) * len(hits)
 
 
 def _sliced(answer: Answer) -> bytes:
@@ -173,5 +171,5 @@ def _sliced(answer: Answer) -> bytes:
 def _shown(value: Any, meanings: Mapping[str, str] | None) -> str:
     if meanings is not None:
         words = [meanings.get(code, f"status {code}") for code in str(value).split(",")]
-        return in_a_row(words, "or")
+        return enumerated(words, "or")
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
