@@ -23,8 +23,8 @@ def mount_table() -> str:
         return ""
 
 
-def file_system(folder: Path, *, table: Callable[[], str] = mount_table) -> str | None:
-    """Return the type of the file system that holds `folder`; None where the system does not tell."""
+def network_file_system(folder: Path, *, table: Callable[[], str] = mount_table) -> str | None:
+    """Return the type of the network file system that holds `folder`, None when it is a local one."""
     wanted = PurePosixPath(folder.resolve())
     found, depth = None, -1
     for line in table().splitlines():
@@ -34,12 +34,6 @@ def file_system(folder: Path, *, table: Callable[[], str] = mount_table) -> str 
         point = PurePosixPath(_ESCAPE.sub(lambda match: chr(int(match[1], 8)), fields[1]))
         if len(point.parts) >= depth and wanted.is_relative_to(point):  # of two mounts on one point the later counts
             found, depth = fields[2], len(point.parts)
-    return found
-
-
-def network_file_system(folder: Path, *, table: Callable[[], str] = mount_table) -> str | None:
-    """Return the type of the network file system that holds `folder`, None when it is a local one."""
-    found = file_system(folder, table=table)
     if found is None:
         return None
     remote = found in _REMOTE or (found.startswith("fuse.") and found not in _LOCAL_FUSE)

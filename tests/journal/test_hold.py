@@ -1,6 +1,5 @@
 """The hold on a run directory: nothing counts once a file was taken away, and no second process gets in."""
 
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, closing
@@ -41,60 +40,6 @@ def test_what_is_taken_away_is_noticed_before_anything_counts(disk: Disk, tmp_pa
         shutil.rmtree(taken)
     aside.replace(taken)  # put back, it is the one that was opened
     disk.prove()
-
-
-def test_a_file_that_is_replaced_right_after_a_proof_is_noticed_by_the_next(disk: Disk, tmp_path: Path) -> None:
-    """Also within one tick of the file system's clock, in which the folder's times of change stay what they are."""
-    run = tmp_path / "run"
-    disk.prove()
-    before = os.stat(run)
-    shutil.copy(run / RESULTS, tmp_path / "other")
-    (tmp_path / "other").replace(run / RESULTS)
-    with pytest.MonkeyPatch.context() as patch:
-        status = hold._status
-        patch.setattr(hold, "_status", lambda path: before if path == run else status(path))
-        with pytest.raises(JournalError, match="while this run went on"):
-            disk.prove()
-
-
-def test_a_replaced_file_is_noticed_though_the_folder_was_given_its_old_time(
-    disk: Disk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As a tool does that keeps the times of what it restores."""
-    run = tmp_path / "run"
-    monkeypatch.setattr(hold, "_CLOCK_NS", -(10**12))
-    monkeypatch.setattr(hold, "_SLOW_CLOCK_NS", -(10**12))
-    disk.prove()
-    before = os.stat(run)
-    shutil.copy(run / RESULTS, tmp_path / "other")
-    (tmp_path / "other").replace(run / RESULTS)
-    while os.stat(run).st_ctime_ns == before.st_ctime_ns or os.stat(run).st_mtime_ns != before.st_mtime_ns:
-        os.utime(run, ns=(before.st_atime_ns, before.st_mtime_ns))
-    with pytest.raises(JournalError, match="while this run went on"):
-        disk.prove()
-
-
-@pytest.mark.parametrize(("kind", "looks"), [("ext4", 1), ("fuse.mergerfs", 4), (None, 4)])
-def test_while_no_name_changes_one_look_at_a_folder_that_tells_proves_them_all(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str | None, looks: int
-) -> None:
-    monkeypatch.setattr(hold, "_CLOCK_NS", -(10**12))
-    monkeypatch.setattr(hold, "_SLOW_CLOCK_NS", -(10**12))
-    monkeypatch.setattr(hold, "file_system", lambda folder: kind)
-    disk = open_disk(tmp_path, now=NOW)
-    disk.prove()
-    looked: list[Path] = []
-
-    def status(path: Path) -> os.stat_result:
-        looked.append(path)
-        return os.stat(path)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(hold, "_status", status)
-        disk.prove()
-    disk.close()
-    assert looked[0] == tmp_path
-    assert len(set(looked)) == looks
 
 
 @pytest.mark.anyio

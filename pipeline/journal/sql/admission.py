@@ -1,13 +1,14 @@
 """Admission of items: each id once, and of several items with one picture only the first is worked on."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 from pipeline.errors import Code
-from pipeline.journal.sql import entries, twins
+from pipeline.journal.sql import twins
 from pipeline.journal.sql.changes import requeue_failed
 from pipeline.journal.sql.database import Database
-from pipeline.journal.sql.entries import Known
-from pipeline.journal.sql.rows import packed
+from pipeline.journal.sql.rows import NO_PICTURE, calls_of, packed
 from pipeline.models import SETTLED, Admitted, Item, PictureChange, Problem, State
 
 # In `meta`, "1" after a repair of a damaged journal: an item that the journal does not know may have been created.
@@ -29,8 +30,8 @@ def admit(db: Database, batch: Sequence[Item], *, generation: int, accept_change
     `accept_changes` another source replaces the old one as long as nothing was paid for the item; an item that is paid
     keeps the picture that was paid.
     """
-    admission = _Admission(db, batch, generation)
-    repeated = 0
+    new = failed = doubtful = repeated = 0
+    forgotten = db.meta(DOUBT_NEW) == "1"
     changes: list[PictureChange] = []
     for item in batch:
         # 1. The id came before in this reading: a repeated row, or a clash, which enters as a failed item of its own.
@@ -38,79 +39,27 @@ def admit(db: Database, batch: Sequence[Item], *, generation: int, accept_change
         # 3. Nothing was paid for the item, and it failed before any call or shows an accepted other picture: it is
         #    entered anew in its place.
         # 4. Everything else: the item stays as it is, still listed unless it shows a picture that was not accepted.
-        known = admission.known(item.id)
+        known = _known(db, item.id)
         if known is not None and known.generation == generation:
             if known.shows(item):
                 repeated += 1
                 continue
             item = _clash(item, known.origin)
-            known = admission.look_up(item.id)
+            known = _known(db, item.id)
         if known is None:
-            admission.enter(item)
+            doubtful += _insert(db, item, generation, forgotten=forgotten)
+            new += 1
+            failed += item.problem is not None
         elif known.stale(item) or (
             not known.shows(item) and known.unpaid and (accept_changes or known.state == State.FAILED)
         ):
-            admission.replace(known.ord, item)
+            _replace(db, known.ord, item, generation)
         else:
             if not known.shows(item):
                 changes.append(PictureChange(item.id, known.source, item.source))
             if accept_changes or known.shows(item):
-                if known.picture is None:  # it is known by its source so far, also to the new items before it
-                    admission.flush()
                 _still_listed(db, known, item, generation)
-                admission.changed(item.id)
-    admission.flush()
-    return Admitted(admission.new, admission.failed, repeated, tuple(changes), admission.doubtful)
-
-
-class _Admission:
-    """The rows of one batch: new items are entered together, at the latest before anything asks for one of them.
-
-    new       the items that were entered
-    failed    of them, those whose row says why they cannot be worked on
-    doubtful  of them, those that may have been created before
-    """
-
-    def __init__(self, db: Database, batch: Sequence[Item], generation: int) -> None:
-        self.new = self.failed = self.doubtful = 0
-        self._db = db
-        self._generation = generation
-        self._forgotten = db.meta(DOUBT_NEW) == "1"
-        self._known = entries.known_among(db, {item.id for item in batch})
-        self._changed: set[str] = set()  # ids whose rows are no longer what was read
-        self._fresh: dict[str, Item] = {}
-
-    def known(self, id_: str) -> Known | None:
-        """Return the row of an id of the batch; None when it has none yet."""
-        return self.look_up(id_) if id_ in self._fresh or id_ in self._changed else self._known.get(id_)
-
-    def look_up(self, id_: str) -> Known | None:
-        """Return the row of any id; None when it has none yet."""
-        self.flush()
-        return entries.known_among(self._db, [id_]).get(id_)
-
-    def enter(self, item: Item) -> None:
-        """Let an item enter with the next flush; its id is new."""
-        self._fresh[item.id] = item
-
-    def replace(self, ord_: int, item: Item) -> None:
-        """Enter an item anew in the place of what its row says."""
-        self.flush()
-        entries.replace(self._db, ord_, item, self._generation)
-        self.changed(item.id)
-
-    def changed(self, id_: str) -> None:
-        """Read the row of this id anew when it is asked for again."""
-        self._changed.add(id_)
-
-    def flush(self) -> None:
-        """Enter the new items."""
-        fresh = list(self._fresh.values())
-        self._fresh.clear()
-        self._changed.update(item.id for item in fresh)
-        self.new += len(fresh)
-        self.failed += sum(item.problem is not None for item in fresh)
-        self.doubtful += entries.enter(self._db, fresh, self._generation, forgotten=self._forgotten)
+    return Admitted(new, failed, repeated, tuple(changes), doubtful)
 
 
 def reading(batches: Iterable[Sequence[Item]]) -> Iterator[Sequence[Item]]:
@@ -164,7 +113,91 @@ def close_admission(db: Database, generation: int, fingerprint: str) -> None:
     db.set_meta("admitting", "")
 
 
-def _still_listed(db: Database, known: Known, item: Item, generation: int) -> None:
+class _Known(NamedTuple):
+    """The row of an id that is in the journal already."""
+
+    ord: int
+    source: str
+    local: int
+    origin: str
+    generation: int
+    state: int
+    calls: str
+    segment: int | None
+    picture: str | None
+
+    def shows(self, item: Item) -> bool:
+        """Return whether the row is of the same picture as `item`."""
+        if self.picture is not None and self.picture == twins.identity_of(item):
+            return True
+        return (self.source, bool(self.local)) == (twins.storable(item.source), item.local)
+
+    def stale(self, item: Item) -> bool:
+        """Return whether nothing was ever sent for the row and it says something that is no longer so."""
+        if not self.untouched:
+            return False
+        changed = item.problem is None and self.shows(item) and self.picture != twins.identity_of(item)
+        return self.state == State.FAILED or changed
+
+    @property
+    def unpaid(self) -> bool:
+        """True if nothing came of what was sent for it: no hits, no task."""
+        return self.untouched or (self.state == State.FAILED and self.segment is None)
+
+    @property
+    def untouched(self) -> bool:
+        """True if nothing was ever sent for it."""
+        return self.state in (State.PENDING, State.FAILED) and calls_of(self.calls).total == 0
+
+
+def _known(db: Database, id_: str) -> _Known | None:
+    row = db.do(
+        "SELECT ord, source, local, origin, generation, state, calls, segment, picture FROM items WHERE id = ?", (id_,)
+    ).fetchone()
+    return _Known(*row) if row else None
+
+
+def _insert(db: Database, item: Item, generation: int, *, forgotten: bool) -> bool:
+    """Enter an item; return True if it enters in doubt: a damaged journal may have forgotten a create for it."""
+    values = _columns(db, item, generation)
+    doubtful = forgotten and item.problem is None and values["same_as"] is None
+    if doubtful:
+        message = "the journal was damaged and repaired: nobody knows whether a task was created for this item"
+        problem = Problem("create", Code.REPAIRED, message, "in_doubt", False)
+        values |= {"state": int(State.IN_DOUBT), "problem": packed(problem)}
+    db.do(_insertion(tuple(values)), tuple(values.values()))
+    return doubtful
+
+
+@lru_cache(maxsize=2)  # for each of a million items the same two
+def _insertion(columns: tuple[str, ...]) -> str:
+    return f"INSERT INTO items ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"
+
+
+def _replace(db: Database, ord_: int, item: Item, generation: int) -> None:
+    values = _columns(db, item, generation, ord_)
+    names = ", ".join(f"{name} = ?" for name in values)
+    db.do(f"UPDATE items SET {names} WHERE ord = ?", (*values.values(), ord_))
+
+
+def _columns(db: Database, item: Item, generation: int, ord_: int = 0) -> dict[str, Any]:
+    identity = twins.identity_of(item)
+    return {
+        "id": item.id,
+        "source": twins.storable(item.source),
+        "local": int(item.local),
+        "origin": item.origin,
+        "labels": packed(item.labels),
+        "picture": identity,
+        "source_key": NO_PICTURE if item.problem else twins.source_key(identity),
+        "same_as": None if item.problem else twins.first_with(db, identity, item.source, local=item.local, but=ord_),
+        "generation": generation,
+        "state": int(State.FAILED if item.problem else State.PENDING),
+        "problem": packed(item.problem) if item.problem else None,
+    }
+
+
+def _still_listed(db: Database, known: _Known, item: Item, generation: int) -> None:
     if known.picture is None:
         twins.identify_by_call(db, known.ord, twins.identity_of(item))
     # A file that was moved is read where it is now; a record that is written keeps the name it was written with.
@@ -174,7 +207,7 @@ def _still_listed(db: Database, known: Known, item: Item, generation: int) -> No
     )
 
 
-def _source_now(known: Known, item: Item) -> str:
+def _source_now(known: _Known, item: Item) -> str:
     return known.source if known.state in SETTLED or not known.shows(item) else twins.storable(item.source)
 
 

@@ -4,7 +4,7 @@ Call what changes rows inside a transaction only. Each change either changes exa
 JournalError (or SQLite's own error, where the trigger refuses it); a raise stops the writing thread for good.
 """
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
 
@@ -73,15 +73,6 @@ class Database:
     def close(self) -> None:
         """Close the connection; SQLite folds its write-ahead log into the file."""
         self.connection.close()
-
-
-def among(values: Collection[Any]) -> tuple[str, list[Any]]:
-    """Return a list of placeholders for `IN`, and what to bind to them.
-
-    Its length is the next power of two, so that few statements are prepared; the rest is NULL, which nothing equals.
-    """
-    length = 1 << (max(1, len(values)) - 1).bit_length()
-    return f"({', '.join('?' * length)})", [*values, *[None] * (length - len(values))]
 
 
 def configure(execute: Callable[[str], Cursor], *, journal_mode: str = "WAL") -> None:

@@ -3,10 +3,10 @@
 A row's `picture` is the identity of what it shows. Rows of an earlier version have none and are known by their source.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import NamedTuple
 
-from pipeline.journal.sql.database import Database, among
+from pipeline.journal.sql.database import Database
 from pipeline.journal.sql.rows import IN_DOUBT, state_in
 from pipeline.models import CONTENT, SETTLED, Item, State
 from pipeline.system.checksum import crc32
@@ -47,32 +47,6 @@ def first_with(db: Database, identity: str, source: str, *, local: bool, but: in
         if picture == identity or (picture is None and (known, bool(is_local)) == (storable(source), local)):
             return int(ord_)
     return None
-
-
-class Firsts:
-    """The items that are worked on for the pictures of some items: those in the journal, and those added since."""
-
-    def __init__(self, db: Database, items: Iterable[Item]) -> None:
-        keys = {source_key(text) for item in items for text in (identity_of(item), item.source)}
-        listed, values = among(keys)
-        rows = db.do(
-            f"SELECT ord, picture, source_key, source, local FROM items WHERE source_key IN {listed} "
-            "AND same_as IS NULL ORDER BY ord DESC",
-            values,
-        ).fetchall()
-        self._by_picture = {picture: ord_ for ord_, picture, *_ in rows if picture is not None}
-        # Several names that are no UTF-8 are stored as one; their keys differ.
-        self._by_source = {(*shown, bool(local)): ord_ for ord_, picture, *shown, local in rows if picture is None}
-
-    def of(self, item: Item) -> int | None:
-        """Return the number of the first item with the same picture; None when there is none."""
-        source = (source_key(item.source), storable(item.source), item.local)
-        alike = self._by_picture.get(identity_of(item)), self._by_source.get(source)
-        return min((ord_ for ord_ in alike if ord_ is not None), default=None)
-
-    def add(self, ord_: int, item: Item) -> None:
-        """Add an item that is worked on for its picture."""
-        self._by_picture[identity_of(item)] = ord_
 
 
 def first_of(db: Database, ord_: int) -> int | None:

@@ -1,22 +1,17 @@
 """How items enter the journal: once by id, once by picture."""
 
-import sqlite3
 import zlib
-from contextlib import closing
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from pipeline.journal.sql import changes, items, schema, waiting
-from pipeline.journal.sql.admission import DOUBT_NEW, admit, close_admission
+from pipeline.journal.sql import changes, items, waiting
+from pipeline.journal.sql.admission import admit, close_admission
 from pipeline.journal.sql.database import Database
 from pipeline.journal.sql.rows import Line
 from pipeline.journal.sql.twins import source_key
 from pipeline.models import Admitted, Calls, Item, PictureChange, Problem, State, Upload
 from tests.support.fakes import NOW, item
-from tests.support.lengths import lengths
 
 REFUSED = Problem("search", "68300004", "no", "fail", False)
 BAD_ROW = Problem("read", "bad_row", "list.csv:2: no url", "fail", False)
@@ -272,52 +267,6 @@ def test_names_that_are_no_text_and_look_alike_in_the_journal_are_not_taken_for_
     db.do("UPDATE items SET picture = NULL, source_key = ?", (source_key(one),))
     enter(db, item(2, source=one, local=True), item(3, source=other, local=True), generation=2)
     assert rows(db, "source, same_as") == [("a?.jpg", None), ("a?.jpg", 1), ("a?.jpg", None)]
-
-
-# --- batches ---
-
-_SOURCES = ("a.jpg", "b.jpg", "c\udcff.jpg", "c\udcfe.jpg")
-_ITEMS = st.builds(
-    lambda number, source, local, picture, problem: item(
-        number, source=source, local=local, picture=picture if local else "", problem=problem
-    ),
-    st.integers(1, 6),
-    st.sampled_from(_SOURCES),
-    st.booleans(),
-    st.sampled_from(["", "sha256:aa", "sha256:bb"]),
-    st.sampled_from([None, None, None, BAD_ROW]),
-)
-_READINGS = st.lists(st.lists(_ITEMS, max_size=9), min_size=1, max_size=3)
-
-
-@pytest.mark.parametrize("examples", lengths(short=25, long=1500))
-def test_items_of_a_batch_enter_as_they_would_one_by_one(examples: int) -> None:
-    @settings(max_examples=examples, deadline=None)
-    @given(readings=_READINGS, accept=st.booleans(), damaged=st.booleans(), earlier=st.booleans())
-    def check(readings: list[list[Item]], accept: bool, damaged: bool, earlier: bool) -> None:
-        entered = [_entered(readings, size, accept, damaged, earlier) for size in (1, 99)]
-        assert entered[0] == entered[1]
-
-    check()
-
-
-def _entered(readings: list[list[Item]], size: int, accept: bool, damaged: bool, earlier: bool) -> Any:
-    """Read each list in batches of so many items; return what was counted, and all rows."""
-    with closing(Database(sqlite3.connect(":memory:", isolation_level=None))) as db:
-        schema.create(db)
-        counted: list[Any] = []
-        for generation, listed in enumerate(readings, 1):
-            db.set_meta(DOUBT_NEW, "1" if damaged else "")
-            batches = [listed[start : start + size] for start in range(0, len(listed), size)]
-            admitted = [admit(db, batch, generation=generation, accept_changes=accept) for batch in batches]
-            names = ("new", "failed", "repeated", "doubtful")
-            counted.append([sum(getattr(one, name) for one in admitted) for name in names])
-            close_admission(db, generation, "print")
-            if earlier:  # as a version without `picture` left some
-                for ord_, source in db.do("SELECT ord, source FROM items WHERE ord % 2 AND source_key >= 0").fetchall():
-                    key = source_key(source)
-                    db.do("UPDATE items SET picture = NULL, source_key = ? WHERE ord = ?", (key, ord_))
-        return counted, rows(db, "*")
 
 
 # --- identities ---
