@@ -1,5 +1,6 @@
 """Fixtures of every test: no test reads or leaves anything in the person's own folders, or sees their credentials."""
 
+import itertools
 import os
 import shutil
 import signal
@@ -23,6 +24,7 @@ for number, heard in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHU
         signal.signal(number, heard)
 
 
+NUMBERS = itertools.count()
 THEMES = ("faults", "proof", "threats")
 
 
@@ -82,7 +84,7 @@ def product() -> bytes:
 
 @pytest.fixture(scope="session", autouse=True)
 def own_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Set up a home of the session's own, without credentials.
+    """Set up a home of the session's own, without credentials; fixtures that tests share keep their state there.
 
     Workers of one session share the cache, so that the gallery is indexed once and not by each of them.
     """
@@ -94,3 +96,13 @@ def own_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         for name in ("CLIENT_ID", "CLIENT_SECRET", "API_KEY", "PROXY"):
             patch.delenv(f"PATSNAP_{name}", raising=False)
         yield home
+
+
+@pytest.fixture(autouse=True)
+def own_state(own_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give each test a state folder of its own.
+
+    What is known of an account is kept by the vendor's address, and a port of this machine is given out again: with one
+    folder for all, a test's new account was the known one of an earlier test.
+    """
+    monkeypatch.setenv("XDG_STATE_HOME", str(own_home / f"state-{next(NUMBERS)}"))
