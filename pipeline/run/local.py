@@ -51,6 +51,7 @@ from pipeline.sources.looks import digest_now
 from pipeline.sources.pictures import read_picture
 from pipeline.system.clock import Clocks, iso
 from pipeline.system.event_log import run_log
+from pipeline.system.event_loop import EventLoop
 from pipeline.system.fault import Fault
 from pipeline.system.files import write_whole
 from pipeline.system.folders import state_folder
@@ -101,7 +102,8 @@ class LocalExecutor:
                 _beside_a_journal(folder),
             ):
                 signals = Signals(drain_s=job.spec.api.drain_s)
-                return anyio.run(_run, job, options, _Place(folder, url, part, signals))
+                place = _Place(folder, url, part, signals)
+                return anyio.run(_run, job, options, place, backend_options={"loop_factory": EventLoop})
         finally:
             os.umask(umask)
 
