@@ -243,7 +243,10 @@ def sandbox(
     balance: Annotated[int | None, typer.Option(metavar="N", help="Paid calls in all; refused beyond.")] = None,
     deny: Annotated[str, typer.Option(metavar="NAMES", help="Endpoints not allowed, for example P009,P060.")] = "",
     token_life: Annotated[int, typer.Option(metavar="S", help="Seconds that an access token lives.")] = 1799,
-    report_after: Annotated[float, typer.Option(metavar="S", help="Seconds until a task has its report.")] = 3.0,
+    report_after: Annotated[
+        str, typer.Option(metavar="S", help="Seconds until a task has its report, or from-to: 5-60.")
+    ] = "1",
+    reports: Annotated[str, typer.Option(help="What reports end as: 'failed=0.02,never=0.01,scores=fraction'.")] = "",
     keep_alive: Annotated[
         float | None, typer.Option(metavar="S", help="Close idle connections after that, without a word.")
     ] = None,
@@ -263,7 +266,8 @@ def sandbox(
         daily_limit=daily_limit,
         balance=balance,
         token_lifetime_s=token_life,
-        report_after_s=report_after,
+        report_after=report_after,
+        reports=reports,
         keep_alive_s=keep_alive,
     )
 

@@ -10,7 +10,7 @@ import msgspec
 from aiohttp import hdrs, web
 
 from pipeline.sandbox.delivery import Delivery, deliver, respond
-from pipeline.sandbox.envelope import BAD_REQUEST, INVALID_PARAMETER, Answer, Refused, failure, success
+from pipeline.sandbox.envelope import BAD_REQUEST, Answer, Refused, failure, success
 from pipeline.sandbox.faults import FaultDice
 from pipeline.sandbox.forms import read_image
 from pipeline.sandbox.limits import PAID, Limits
@@ -18,20 +18,16 @@ from pipeline.sandbox.pictures import (
     HOST,
     LIFETIME_S,
     ExpiredPicture,
-    Picture,
     UnknownPicture,
     detect_type,
     open_pictures,
 )
-from pipeline.sandbox.reports import encode_report
 from pipeline.sandbox.searching import Searcher, load_gallery
 from pipeline.sandbox.settings import SandboxSettings
 from pipeline.sandbox.stats import SandboxStats
-from pipeline.sandbox.tasks import TaskLog
+from pipeline.sandbox.task_desk import TaskDesk, find_picture
 from pipeline.sandbox.tokens import TokenDesk
 from pipeline.sandbox.validate import (
-    Creation,
-    Query,
     SearchP009,
     SearchP009V2,
     SearchP060,
@@ -102,7 +98,7 @@ class _Vendor:
         )
         gallery = load_gallery(settings.gallery, settings.cache_dir, settings.preparing)
         self._searcher = Searcher(gallery, self._pictures, clock=settings.clock)
-        self._tasks = TaskLog(settings.folder, clock=settings.clock)
+        self._desk = TaskDesk(settings, self._searcher, self._pictures, self.stats)
 
     def routes(self) -> tuple[_Route, ...]:
         """List every endpoint."""
@@ -113,8 +109,8 @@ class _Vendor:
             _Route("GET", "/image-search/search-id", "search", "P009-V2", self._search_id),
             _Route("POST", "/search/patent/image-single", "search", "P060", self._search_single),
             _Route("POST", "/search/patent/image-single/beta", "search", "P060-beta", self._search_beta),
-            _Route("POST", "/ai/infringement-detection-creation", "create", "AI39-1", self._create),
-            _Route("POST", "/ai/infringement-detection-query", "query", "AI39-2", self._query),
+            _Route("POST", "/ai/infringement-detection-creation", "create", "AI39-1", self._desk.create),
+            _Route("POST", "/ai/infringement-detection-query", "query", "AI39-2", self._desk.query),
         )
 
     def served(self, route: _Route) -> Handler:
@@ -170,7 +166,7 @@ class _Vendor:
     async def close(self, _: web.Application) -> None:
         """Close the threads and files."""
         self._searcher.close()
-        self._tasks.close()
+        self._desk.close()
 
     async def _answer(self, route: _Route, request: web.Request, arrived: float) -> Answer:
         try:
@@ -222,40 +218,9 @@ class _Vendor:
         return await self._answer_search(read_body(await request.read(), SearchP060), beta=True)
 
     async def _answer_search(self, search: SearchRequest, *, beta: bool = False, named: bool = False) -> Answer:
-        data = await self._searcher.data(search, self._find(search.url), beta=beta)
+        data = await self._searcher.data(search, find_picture(self._pictures, search.url), beta=beta)
         self.stats.searched(search)
         return success(_with_search_id(data) if named else data)
-
-    async def _create(self, request: web.Request) -> Answer:
-        refuse_parameters(request.query)
-        body = await request.read()
-        creation = read_body(body, Creation)
-        for url in creation.urls:
-            self._find(url)
-        for number, message in enumerate(creation.patent_messages):
-            self._check_hit(message.url, f"patent_messages[{number}].url")
-        task = self._tasks.add(creation, request=body)
-        return success(msgspec.json.encode({"task_id": task.task_id}))
-
-    async def _query(self, request: web.Request) -> Answer:
-        refuse_parameters(request.query)
-        task = self._tasks.find(read_body(await request.read(), Query).task_id)
-        if task is None:
-            raise Refused(INVALID_PARAMETER, "task_id is unknown or older than eight hours")
-        running = self._clock() < task.at.timestamp() + self._settings.report_after_s
-        return success(encode_report(task, self._searcher.patent, running=running))
-
-    def _find(self, url: str) -> Picture:
-        try:
-            return self._pictures.find(url)
-        except (UnknownPicture, ExpiredPicture) as exc:
-            raise Refused(INVALID_PARAMETER, f"url: {exc}") from None
-
-    def _check_hit(self, url: str, field: str) -> None:
-        try:
-            self._pictures.check(url)
-        except (UnknownPicture, ExpiredPicture) as exc:
-            raise Refused(INVALID_PARAMETER, f"{field}: {exc}") from None
 
 
 def _with_search_id(data: bytes) -> bytes:

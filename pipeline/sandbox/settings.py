@@ -6,12 +6,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from pipeline.sandbox.fates import ReportPlan
 from pipeline.sandbox.faults import FaultPlan
 from pipeline.sandbox.resources import resource
 
 ENDPOINT_NAMES = frozenset({"P009", "P009-V2", "P010", "P060", "P060-beta", "AI39-1", "AI39-2"})
 
-_LEAST = {"daily_limit": 0, "balance": 0, "keep_alive_s": 0, "report_after_s": 0, "token_lifetime_s": 1}
+_LEAST = {"daily_limit": 0, "balance": 0, "keep_alive_s": 0, "token_lifetime_s": 1}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +25,8 @@ class SandboxSettings:
     faults: calls that go wrong
     daily_limit, balance: paid calls in a UTC day, and in all, counted from the start; None is no limit
     denied: endpoints that the account has no permission for, by the vendor's names (`ENDPOINT_NAMES`)
-    report_after_s: a task younger than that is still being worked on
+    report_after_s: a task younger than that is still being worked on; of a pair, each task has a time between the two
+    reports: what becomes of tasks, and how their reports look
     stand_ins: a URL of any other host stands for one of the products, chosen by a hash of the URL
     omit_headers: headers that no answer has; the vendor leaves out `x-openapi-amount` at times
     keep_alive_s: connections that idle longer are closed without a word; 0 closes each after its answer; None is long
@@ -43,7 +45,8 @@ class SandboxSettings:
     daily_limit: int | None = None
     balance: int | None = None
     denied: frozenset[str] = frozenset()
-    report_after_s: float = 3.0
+    report_after_s: float | tuple[float, float] = 1.0
+    reports: ReportPlan = field(default_factory=ReportPlan)
     stand_ins: bool = False
     omit_headers: tuple[str, ...] = ()
     keep_alive_s: float | None = None
@@ -59,9 +62,9 @@ class SandboxSettings:
     preparing: Callable[[int, int], None] = lambda done, total: None
 
     def __post_init__(self) -> None:
-        low, high = self.latency_range_s
-        if not 0 <= low <= high:
-            raise ValueError("latency_s: not below 0, and a pair goes upwards")
+        for name, (low, high) in (("latency_s", self.latency_range_s), ("report_after_s", self.report_range_s)):
+            if not 0 <= low <= high:
+                raise ValueError(f"{name}: not below 0, and a pair goes upwards")
         if self.qps is not None and not 0 < self.qps <= 1_000_000:
             raise ValueError("qps: above 0 and at most 1,000,000")
         for name in sorted(self.denied - ENDPOINT_NAMES):
@@ -74,6 +77,13 @@ class SandboxSettings:
     @property
     def latency_range_s(self) -> tuple[float, float]:
         """The shortest and the longest wait before an answer, in seconds."""
-        if isinstance(self.latency_s, tuple):
-            return self.latency_s
-        return self.latency_s, self.latency_s
+        return _range(self.latency_s)
+
+    @property
+    def report_range_s(self) -> tuple[float, float]:
+        """The shortest and the longest time until a task is done, in seconds."""
+        return _range(self.report_after_s)
+
+
+def _range(value: float | tuple[float, float]) -> tuple[float, float]:
+    return value if isinstance(value, tuple) else (value, value)

@@ -23,6 +23,7 @@ class SandboxStats:
         self._outcomes: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self._executed: Counter[str] = Counter()
         self._searches: set[int] = set()
+        self._polls: defaultdict[str, array[float]] = defaultdict(lambda: array("d"))
         self._lags: deque[float] = deque(maxlen=_TICKS_KEPT)
         self._lag_max_s = 0.0
         self._units = 0
@@ -45,6 +46,10 @@ class SandboxStats:
     def searched(self, question: object) -> None:
         """Remember a search, so that repeated ones can be told apart."""
         self._searches.add(hash(question))
+
+    def polled(self, task_id: str) -> None:
+        """Log a question about a task, also about an unknown one, that the account's limits let pass."""
+        self._polls[task_id].append(time.monotonic())
 
     async def watch_loop(self, closing: asyncio.Event) -> None:
         """Wake up every 5 ms until `closing` is set, and note how late that was."""
@@ -95,6 +100,15 @@ class SandboxStats:
     def distinct_searches(self) -> int:
         """Number of different questions among the searches that took effect."""
         return len(self._searches)
+
+    @property
+    def polls(self) -> dict[str, int]:
+        """Number of questions about each task."""
+        return {task_id: len(times) for task_id, times in self._polls.copy().items()}
+
+    def polls_of(self, task_id: str) -> list[float]:
+        """Return when a task was asked about, on `time.monotonic`."""
+        return self._polls[task_id].tolist() if task_id in self._polls else []
 
     @property
     def units(self) -> int:

@@ -6,6 +6,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from pipeline.sandbox.fates import ReportPlan
 from pipeline.sandbox.faults import FaultPlan
 from pipeline.sandbox.pictures import LIFETIME_S
 from pipeline.sandbox.resources import resource
@@ -188,7 +189,7 @@ class TestHeaders:
 
 class TestQuery:
     async def test_an_unfinished_task_says_so_first(self, start: Start, clock: Clock) -> None:
-        server = start(report_after_s=5.0)
+        server = start(report_after_s=5.0, reports=ReportPlan.parse("running=plain"))
         task_id = (await create(server)).data["task_id"]
         clock.now += 4.9
         data = (await call(server, "POST", QUERY, json={"task_id": task_id})).data
@@ -197,7 +198,7 @@ class TestQuery:
         assert (await call(server, "POST", QUERY, json={"task_id": task_id})).data["task_status"] == 2
 
     async def test_a_task_answers_one_comparison_per_patent(self, start: Start) -> None:
-        server = start(report_after_s=0)
+        server = start(report_after_s=0, reports=ReportPlan.parse("scores=per_cent"))
         task_id = (await create(server)).data["task_id"]
         data = (await call(server, "POST", QUERY, json={"task_id": task_id})).data
         assert data["task_id"] == task_id

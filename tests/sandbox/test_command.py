@@ -44,6 +44,9 @@ async def test_an_account_can_be_made_poor_and_restricted(tmp_path: Path) -> Non
         ("--balance", "-1", "balance: at least 0"),
         ("--token-life", "0", "token_lifetime_s: at least 1"),
         ("--faults", "search:nothing@1", "unknown fault 'nothing'"),
+        ("--reports", "lost=0.1", "unknown fate 'lost' of a report"),
+        ("--report-after", "soon", "seconds, or from-to, for example 5-60; found 'soon'"),
+        ("--report-after", "9-5", "report_after_s: not below 0"),
     ],
 )
 def test_an_option_that_makes_no_sense_is_one_line(

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
+from pipeline.sandbox.fates import Fate
 from pipeline.sandbox.patents import Patent, invent_patent
 from pipeline.sandbox.reports import encode_report
 from pipeline.sandbox.tasks import LoggedPatent, LoggedTask
@@ -17,9 +18,12 @@ def find(patent_id: str) -> Patent | None:
     return LAMP if patent_id == LAMP.patent_id else None
 
 
+PLAIN = Fate("", "plain", "per_cent", 0.0)
+
+
 def report(*patents: LoggedPatent, running: bool = False) -> dict:
     task = LoggedTask("t-1", AT, (PRODUCT,), "en", ("US",), patents, "")
-    return msgspec.json.decode(encode_report(task, find, running=running))
+    return msgspec.json.decode(encode_report(task, find, PLAIN, running=running))
 
 
 def patent(score: float | None, *, patent_id: str = LAMP.patent_id) -> LoggedPatent:

@@ -12,7 +12,15 @@ def test_settings_show_no_secret(settings: Settings) -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"latency_s": -1}, {"latency_s": (2, 1)}, {"qps": 0}, {"qps": 2e6}, {"daily_limit": -1}, {"token_lifetime_s": 0}],
+    [
+        {"latency_s": -1},
+        {"latency_s": (2, 1)},
+        {"qps": 0},
+        {"qps": 2e6},
+        {"daily_limit": -1},
+        {"token_lifetime_s": 0},
+        {"report_after_s": (5, 1)},
+    ],
 )
 def test_settings_that_make_no_sense_are_refused(wrong: dict, settings: Settings) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):

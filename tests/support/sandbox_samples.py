@@ -12,6 +12,7 @@ from pathlib import Path
 import anyio
 
 from pipeline.sandbox.envelope import CODE_TEXTS, failure, success
+from pipeline.sandbox.fates import ReportPlan
 from pipeline.sandbox.resources import resource
 from pipeline.sandbox.server import SandboxServer
 from pipeline.sandbox.settings import SandboxSettings
@@ -97,7 +98,30 @@ WRITTEN: dict[str, bytes] = {
     ),
     "hits_one_without_title/200.json": _hits({**HIT, "title": None}, HIT, {"patent_id": "p"}, total=3),
     "hits_score_text/200.json": _hits({**HIT, "score": "0.99"}),
+    "query_unknown_fields/200.json": _success(
+        {
+            "task_id": TASK_ID,
+            "task_status": 2,
+            "comparisons": [{"patent_id": HIT["patent_id"], "score": 80, "similar": "同一 même", "img_id": "i1"}],
+            "operate_date": 1795262400000,
+        }
+    ),
     "hits_not_a_list/200.json": _success({"patent_messages": {"0": HIT}, "total_search_result_count": 1}),
+}
+
+# Case -> the fates of all tasks (pipeline/sandbox/fates.py).
+REPORTS = {
+    "query_running": "never=1,running=plain",
+    "query_running_bare": "never=1,running=bare",
+    "query_running_null": "never=1,running=null",
+    "query_running_data_empty": "never=1,running=data",
+    "query_ok_fraction": "scores=fraction",
+    "query_no_status": "no_status=1,scores=fraction",
+    "query_no_status_running": "silent=1",
+    "query_nothing_compared": "empty=1",
+    "query_nothing_compared_null": "null=1",
+    "query_failed": "failed=1",
+    "query_unknown_task": "forgotten=1",
 }
 
 
@@ -105,7 +129,13 @@ async def record(folder: Path) -> dict[str, bytes]:
     """Return the bodies of the successes, each by the name of its file."""
     (folder / "signing.key").write_bytes(b"0" * 64)
     replies: dict[str, Reply] = {}
-    settings = SandboxSettings(folder=folder, clock=lambda: NOON, cache_dir=folder / "cache", report_after_s=0)
+    settings = SandboxSettings(
+        folder=folder,
+        clock=lambda: NOON,
+        cache_dir=folder / "cache",
+        report_after_s=0,
+        reports=ReportPlan.parse("running=plain,scores=per_cent"),
+    )
     with SandboxServer(settings) as server:
         hits = replies["p009_ok"] = await search(server, limit="3")
         replies["p009_hundred"] = await search(server, limit="100")
@@ -122,9 +152,11 @@ async def record(folder: Path) -> dict[str, bytes]:
         task_id = replies["create_ok"].data["task_id"]
         replies["query_ok"] = await call(server, "POST", QUERY, json={"task_id": task_id})
         replies["token_ok"] = flat = await token(server)
-    with SandboxServer(dataclasses.replace(settings, token_shape="nested", report_after_s=1)) as server:
-        replies["query_running"] = await call(server, "POST", QUERY, json={"task_id": task_id})
+    with SandboxServer(dataclasses.replace(settings, token_shape="nested")) as server:
         replies["token_nested"] = nested = await token(server)
+    for case, plan in REPORTS.items():
+        with SandboxServer(dataclasses.replace(settings, reports=ReportPlan.parse(plan))) as server:
+            replies[case] = await call(server, "POST", QUERY, json={"task_id": task_id})
     fixed = {task_id: TASK_ID, flat.envelope["token"]: TOKEN, nested.data["token"]: TOKEN}
     fixed[named.data["search_id"]] = SEARCH_ID_SAID
     return {f"{case}/200.json": _fixed(reply.body, fixed) for case, reply in replies.items()}

@@ -12,8 +12,11 @@ from pipeline.system.fault import Fault, typed
 from pipeline.system.folders import cache_folder
 
 
-def sandbox_command(*, port: int, faults: str, denied: str, omitted: str, **others: Any) -> int:
+def sandbox_command(
+    *, port: int, faults: str, denied: str, omitted: str, report_after: str, reports: str, **others: Any
+) -> int:
     """Serve until SIGINT or SIGTERM; `others` are settings as they are."""
+    from pipeline.sandbox.fates import ReportPlan
     from pipeline.sandbox.faults import FaultPlan
     from pipeline.sandbox.server import SandboxServer
     from pipeline.sandbox.settings import SandboxSettings
@@ -23,6 +26,8 @@ def sandbox_command(*, port: int, faults: str, denied: str, omitted: str, **othe
             faults=FaultPlan.parse(faults),
             denied=frozenset(_names(denied)),
             omit_headers=tuple(_names(omitted)),
+            report_after_s=_seconds(report_after),
+            reports=ReportPlan.parse(reports),
             cache_dir=cache_folder(),
             preparing=PlainLines(sys.stderr).prepare,
             **others,
@@ -46,3 +51,12 @@ def sandbox_command(*, port: int, faults: str, denied: str, omitted: str, **othe
 
 def _names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _seconds(text: str) -> tuple[float, float]:
+    """Read seconds, or a range of them. Raises ValueError for anything else."""
+    earliest, dash, latest = text.partition("-")
+    try:
+        return float(earliest), float(latest if dash else earliest)
+    except ValueError:
+        raise ValueError(f"report_after: seconds, or from-to, for example 5-60; found {text!r}") from None
