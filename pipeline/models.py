@@ -32,6 +32,7 @@ class Kind(enum.StrEnum):
     UPLOAD = "upload"  # P010
     SEARCH = "search"  # P009, P060
     CREATE = "create"  # AI39-1: never repeated blindly
+    DETAILS = "details"  # D301, P014: of hits, for people; billed per patent found, and no item waits for it to be paid
     TOKEN = "token"  # noqa: S105 - not a password; not billed, not limited by the account's QPS
 
 

@@ -4,7 +4,7 @@ import asyncio
 import random
 import secrets
 from collections.abc import Awaitable, Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 from aiohttp import hdrs, web
@@ -14,6 +14,8 @@ from pipeline.sandbox.envelope import BAD_REQUEST, Answer, Refused, failure, suc
 from pipeline.sandbox.faults import FaultDice
 from pipeline.sandbox.forms import read_image
 from pipeline.sandbox.limits import PAID, Limits
+from pipeline.sandbox.patent_data import detail_of, family_of, found_among
+from pipeline.sandbox.patents import Patent
 from pipeline.sandbox.pictures import (
     HOST,
     LIFETIME_S,
@@ -28,6 +30,7 @@ from pipeline.sandbox.stats import SandboxStats
 from pipeline.sandbox.task_desk import TaskDesk, find_picture
 from pipeline.sandbox.tokens import TokenDesk
 from pipeline.sandbox.validate import (
+    PatentsAsked,
     SearchP009,
     SearchP009V2,
     SearchP060,
@@ -111,6 +114,8 @@ class _Vendor:
             _Route("POST", "/search/patent/image-single/beta", "search", "P060-beta", self._search_beta),
             _Route("POST", "/ai/infringement-detection-creation", "create", "AI39-1", self._desk.create),
             _Route("POST", "/ai/infringement-detection-query", "query", "AI39-2", self._desk.query),
+            _Route("GET", "/basic-patent-data/patent-detail-aggregation", "details", "D301", self._details),
+            _Route("GET", "/basic-patent-data/patent-family", "details", "P014", self._families),
         )
 
     def served(self, route: _Route) -> Handler:
@@ -188,7 +193,7 @@ class _Vendor:
         except Refused:
             self._limits.give_back(endpoint)
             raise
-        units = int(endpoint in PAID)
+        units = answer.units or int(endpoint in PAID)
         self.stats.executed_call(endpoint, units)
         return answer._replace(units=units) if units else answer
 
@@ -221,6 +226,19 @@ class _Vendor:
         data = await self._searcher.data(search, find_picture(self._pictures, search.url), beta=beta)
         self.stats.searched(search)
         return success(_with_search_id(data) if named else data)
+
+    async def _details(self, request: web.Request) -> Answer:
+        return self._patents(request, detail_of)
+
+    async def _families(self, request: web.Request) -> Answer:
+        return self._patents(request, family_of)
+
+    def _patents(self, request: web.Request, describe: Callable[[Patent], dict[str, Any]]) -> Answer:
+        """Describe the patents that are known; the others are missing, and each that is found is a unit."""
+        asked = read_query(request.query.items(), PatentsAsked)
+        found = found_among(asked, self._searcher.patent)
+        self.stats.asked_about(asked.asked)
+        return success(msgspec.json.encode([describe(patent) for patent in found]), units=len(found))
 
 
 def _with_search_id(data: bytes) -> bytes:

@@ -65,6 +65,7 @@ class Patent:
     inventor: names joined by `|`
     legal_status: a code of the vendor's table
     simple_legal_status: 0 inactive, 1 active, 2 pending
+    family: an id of the design, which its patents in other countries share
     """
 
     patent_id: str
@@ -81,6 +82,7 @@ class Patent:
     country: str
     legal_status: str
     simple_legal_status: str
+    family: str
 
 
 def invent_patent(file_name: str) -> Patent:
@@ -110,6 +112,7 @@ def invent_patent(file_name: str) -> Patent:
         country=country,
         legal_status=legal_status,
         simple_legal_status="2" if legal_status in _PENDING_STATUS else "1" if legal_status == "3" else "0",
+        family=str(uuid.uuid5(_NAMESPACE, family)),
     )
 
 

@@ -7,6 +7,7 @@ import asyncio
 import time
 from array import array
 from collections import Counter, defaultdict, deque
+from collections.abc import Iterable
 
 _TICK_S = 0.005
 _TICKS_KEPT = 20_000  # 100 s
@@ -24,6 +25,7 @@ class SandboxStats:
         self._executed: Counter[str] = Counter()
         self._searches: set[int] = set()
         self._polls: defaultdict[str, array[float]] = defaultdict(lambda: array("d"))
+        self._patents: Counter[str] = Counter()
         self._lags: deque[float] = deque(maxlen=_TICKS_KEPT)
         self._lag_max_s = 0.0
         self._units = 0
@@ -50,6 +52,10 @@ class SandboxStats:
     def polled(self, task_id: str) -> None:
         """Log a question about a task, also about an unknown one, that the account's limits let pass."""
         self._polls[task_id].append(time.monotonic())
+
+    def asked_about(self, patents: Iterable[str]) -> None:
+        """Count the patents that a call for details names."""
+        self._patents.update(patents)
 
     async def watch_loop(self, closing: asyncio.Event) -> None:
         """Wake up every 5 ms until `closing` is set, and note how late that was."""
@@ -109,6 +115,11 @@ class SandboxStats:
     def polls_of(self, task_id: str) -> list[float]:
         """Return when a task was asked about, on `time.monotonic`."""
         return self._polls[task_id].tolist() if task_id in self._polls else []
+
+    @property
+    def patents_asked(self) -> dict[str, int]:
+        """Number of calls that named a patent, by its id, among the calls for details that took effect."""
+        return dict(self._patents)
 
     @property
     def units(self) -> int:

@@ -32,6 +32,7 @@ SIMPLE_LEGAL_STATUS = frozenset(map(str, (0, 1, 2, 220, 221, 999)))
 _DAYS = ("apply_start_time", "apply_end_time", "public_start_time", "public_end_time")
 _MODELS = {"D": (1, 2), "U": (3, 4)}
 _NUMBERS = ("limit", "offset")  # of P009, where they arrive as text
+MOST_PATENTS = 100  # in one call of the endpoints of patent data
 _WHOLE_NUMBER = re.compile(r"[0-9]{1,9}")
 
 
@@ -152,8 +153,24 @@ class Query(Struct, frozen=True, forbid_unknown_fields=True):
     task_id: Text
 
 
+class PatentsAsked(Struct, frozen=True, forbid_unknown_fields=True):
+    """Query parameters of the endpoints of patent data: up to 100 ids or numbers joined by commas; the ids win."""
+
+    patent_id: Annotated[str, Meta(max_length=20_000)] = ""
+    patent_number: Annotated[str, Meta(max_length=20_000)] = ""
+
+    def __post_init__(self) -> None:
+        if not 1 <= len(self.asked) <= MOST_PATENTS or not all(self.asked):
+            raise ValueError(f"patent_id or patent_number: 1 to {MOST_PATENTS}, joined by commas")
+
+    @property
+    def asked(self) -> list[str]:
+        """The ids, or the numbers where there are no ids."""
+        return (self.patent_id or self.patent_number).split(",")
+
+
 SearchRequest = SearchP009 | SearchP009V2 | SearchP060
-InQuery = TypeVar("InQuery", SearchP009, SearchP009V2)
+InQuery = TypeVar("InQuery", SearchP009, SearchP009V2, PatentsAsked)
 Body = TypeVar("Body", SearchP060, Creation, Query)
 
 _DECODERS: dict[type[Any], msgspec.json.Decoder[Any]] = {
@@ -173,9 +190,9 @@ def read_body(body: bytes, kind: type[Body]) -> Body:
 
 
 def read_query(pairs: Iterable[tuple[str, str]], kind: type[InQuery]) -> InQuery:
-    """Read the query of P009 or its V2 without `apikey`. Raises Refused with the name of the parameter that is wrong.
+    """Read the query of an endpoint without a body. Raises Refused with the name of the parameter that is wrong.
 
-    Every value is text: `null` is a word like any other, and a number consists of digits alone.
+    `apikey` is left out. Every value is text: `null` is a word like any other, and a number consists of digits alone.
     """
     values: dict[str, str | int] = {}
     for name, value in pairs:

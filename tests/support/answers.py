@@ -6,6 +6,7 @@ from typing import Any
 
 from pipeline.endpoints.interface import Answer, Endpoint
 from pipeline.endpoints.patsnap.ai39_1 import TaskCreation
+from pipeline.endpoints.patsnap.d301 import PatentDetails
 from pipeline.endpoints.patsnap.oauth import AccessToken
 from pipeline.endpoints.patsnap.p009 import P009Search
 from pipeline.endpoints.patsnap.p010 import PictureUpload
@@ -17,7 +18,8 @@ SAMPLES = Path(__file__).parents[2] / "samples" / "api"
 AT = 1_795_262_400.0
 
 SEARCH, CREATE, UPLOAD, TOKEN = P009Search(), TaskCreation("en"), PictureUpload(), AccessToken()
-ENDPOINTS: dict[Kind, Endpoint[Any, Any]] = {each.kind: each for each in (SEARCH, CREATE, UPLOAD, TOKEN)}
+DETAILS = PatentDetails()
+ENDPOINTS: dict[Kind, Endpoint[Any, Any]] = {each.kind: each for each in (SEARCH, CREATE, UPLOAD, TOKEN, DETAILS)}
 
 
 def answer(body: bytes | object, *, status: int = 200, headers: dict[str, str] | None = None) -> Answer:

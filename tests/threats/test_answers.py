@@ -7,8 +7,10 @@ import msgspec
 from hypothesis import example
 from hypothesis import strategies as st
 
+from pipeline.endpoints.details import PatentDetail
 from pipeline.endpoints.interface import Answer, Creation
 from pipeline.endpoints.patsnap.codes import ROWS
+from pipeline.endpoints.patsnap.p014 import PatentFamilies
 from pipeline.errors import (
     CallError,
     HoldAll,
@@ -24,6 +26,7 @@ from pipeline.models import Hits, Kind, Task, Upload
 from pipeline.results.hits import choose
 from tests.support.answers import CREATE, outcome_of
 from tests.support.fuzzing import fuzzed
+from tests.support.refusals import read_or_error
 
 CODES = [int(name) for name in ROWS if name.isdigit()]
 NUMBERS = st.sampled_from([0, -0.0, 1, -1, 2**53, 2**63, 2**64, -(2**63), 10**30, 1e308, 0.1, 67200002, 68300008])
@@ -47,6 +50,15 @@ KEYS = st.sampled_from(
         "title",
         "token",
         "expires_in",
+        "simple_legal_status",
+        "current_assignee",
+        "expiration_date",
+        "images",
+        "classification_data",
+        "category_type",
+        "category",
+        "patent_family",
+        "simple_family_id",
         "x",
     ]
 )
@@ -58,8 +70,22 @@ VALUES = st.recursive(
 HIT = st.fixed_dictionaries(
     {}, optional=dict.fromkeys(["patent_id", "patent_pn", "title", "url", "score", "apno", "x"], VALUES)
 )
+PATENT = st.fixed_dictionaries(
+    {"patent_id": st.sampled_from(["p1", "p2", "", "\ud800", 1])},
+    optional={
+        "current_assignee": VALUES,
+        "simple_legal_status": st.sampled_from(["有效", "失效", "审中", "未确认", "ACTIVE"]) | VALUES,
+        "application_date": st.sampled_from([20230102, 20230230, "20230102", "²²²²²²²²", 0]) | VALUES,
+        "images": VALUES,
+        "classification_data": st.lists(
+            st.fixed_dictionaries({"category_type": st.just("LOC"), "category": VALUES}) | VALUES, max_size=3
+        ),
+        "patent_family": st.fixed_dictionaries({"simple_family_id": VALUES}) | VALUES,
+    },
+)
 DATA = st.one_of(
     VALUES,
+    st.lists(PATENT | VALUES, max_size=4),
     st.fixed_dictionaries(
         {}, optional={"patent_messages": st.lists(HIT, max_size=3) | VALUES, "total_search_result_count": VALUES}
     ),
@@ -211,3 +237,23 @@ def test_a_token_is_read_or_classified(answer: Answer) -> None:
     assert token.value.isprintable()
     assert token.value
     assert token.lifetime_s > 0
+
+
+@fuzzed(ANSWERS, short=80, long=1250)
+def test_details_are_read_or_classified(answer: Answer) -> None:
+    details = outcome_of(Kind.DETAILS, answer)
+    if isinstance(details, CallError):
+        assert_classified(details, Kind.DETAILS)
+        return
+    assert all(details)
+    assert msgspec.json.decode(msgspec.json.encode(details), type=dict[str, PatentDetail]) == details  # a line takes it
+    assert all(detail.known for detail in details.values())
+
+
+@fuzzed(ANSWERS, short=80, long=1250)
+def test_families_are_read_or_classified(answer: Answer) -> None:
+    families = read_or_error(Kind.DETAILS, PatentFamilies().read, answer)
+    if isinstance(families, CallError):
+        assert_classified(families, Kind.DETAILS)
+        return
+    msgspec.json.encode(families)
