@@ -190,26 +190,28 @@ class LiveTable:
         self._live.update(Group(*lines))
 
 
-def show_summary(summary: RunSummary, output: Output) -> int:
-    """Print the outcome of a run; return the exit code of the command.
+def show_summary(summary: RunSummary, output: Output, *, following: str = "") -> int:
+    """Print the outcome of a run, and the command to type next; return the exit code of the command.
 
     That is the run's own, or, where it says no more than "done" or "some items are open", that of an output which
     cannot be written. When quiet only the reason for a code that is not 0 is printed, on stderr.
     """
     try:
-        _show_summary(summary, output)
+        _show_summary(summary, output, following)
     except OSError as exc:
         return summary.exit_code if summary.exit_code > 1 else explain(exc)
     return flushed(summary.exit_code)
 
 
-def _show_summary(summary: RunSummary, output: Output) -> None:
+def _show_summary(summary: RunSummary, output: Output, following: str) -> None:
+    lines = [f"next: {following}"] if following else []
     if output.as_json:
         _write_json(to_json(summary))
     elif not output.quiet:
         _show_table(summary)
+        show_lines(lines)
     elif summary.exit_code:
-        say(summary.exit_reason)
+        say("\n".join([summary.exit_reason, *lines]))
 
 
 def _show_table(summary: RunSummary) -> None:

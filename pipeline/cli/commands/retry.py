@@ -5,6 +5,7 @@ from pathlib import Path
 
 from pipeline.cli.asking import ask, asked_again, on_a_terminal
 from pipeline.cli.errors import say
+from pipeline.cli.next_command import next_command
 from pipeline.cli.screen import Output, Remarks, observing, show_summary, shown
 from pipeline.offline.opening import find_run
 from pipeline.offline.retry import Wanted, select
@@ -35,4 +36,11 @@ def retry_command(
             summary = LocalExecutor().run(job, asked_again(options, display) if asks else options)
         if summary.exit_code:
             remarks.release()
-    return show_summary(summary, output)
+    words = [
+        "retry",
+        run,
+        "--only",
+        wanted.state.word.replace("_", "-"),
+        *(["--code", wanted.code] if wanted.code else []),
+    ]
+    return show_summary(summary, output, following=next_command(summary, *words, overrides=overrides))

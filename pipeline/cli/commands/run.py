@@ -4,6 +4,7 @@ from pathlib import Path
 
 from pipeline.cli.asking import ask, asked_again, on_a_terminal
 from pipeline.cli.looking import counting_pictures
+from pipeline.cli.next_command import next_command
 from pipeline.cli.screen import Output, Remarks, observing, show_summary, shown
 from pipeline.offline.plan import make_plan
 from pipeline.run.load import Job, load
@@ -28,7 +29,8 @@ def run_command(path: Path, overrides: list[str], options: RunOptions, output: O
             summary = LocalExecutor().run(job, asked_again(options, display) if asks else options)
         if summary.exit_code:
             remarks.release()
-    return show_summary(summary, output)
+    words = ["run", path, *(["--rehearse"] if options.rehearse else [])]
+    return show_summary(summary, output, following=next_command(summary, *words, overrides=overrides))
 
 
 def _ask(job: Job, options: RunOptions) -> None:

@@ -1,0 +1,79 @@
+"""The line to type after a run that did not settle everything: typed, it does what it promises."""
+
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pipeline.cli.main import run
+from pipeline.cli.next_command import next_command
+from pipeline.results.record import RecordLines
+from pipeline.results.summary import Figures, build_summary, item_counts
+from pipeline.sandbox.server import SandboxServer
+from tests.support.fakes import job as spec
+from tests.support.jobs import ACCOUNT, drawings, job, vendor
+
+
+@pytest.fixture
+def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SandboxServer]:
+    """A vendor, for a command line whose current folder is the test's own."""
+    monkeypatch.chdir(tmp_path)
+    for name, value in ACCOUNT.items():
+        monkeypatch.setenv(name, value)
+    with vendor(tmp_path) as server:
+        yield server
+
+
+def following(capsys: pytest.CaptureFixture[str], *arguments: object, code: int) -> str:
+    """The line to type that a command ends with; "" when it names none."""
+    capsys.readouterr()
+    assert run([str(argument) for argument in arguments]) == code
+    *_, last = capsys.readouterr().out.splitlines()
+    name, _, command = last.partition(": ")
+    return command if name == "next" else ""
+
+
+@pytest.mark.proofs
+def test_after_a_budget_the_next_line_raises_it_by_what_is_left_and_settles_everything(
+    server: SandboxServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    job(tmp_path, url=server.url, pictures=drawings(3))
+    budgets = [word for kind in ("search", "create") for word in ("--set", f"api.budget.{kind}_calls=1")]
+    command = following(capsys, "run", "job.yaml", *budgets, code=4)
+    program, *arguments = shlex.split(command)
+    assert (program, arguments[:2]) == ("pipeline", ["run", "job.yaml"])
+    assert run(arguments) == 0
+    assert server.stats.calls("search") == server.stats.calls("create") == 3
+
+
+@pytest.mark.proofs
+def test_after_open_items_the_next_line_shows_what_to_do_about_each(
+    server: SandboxServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    job(tmp_path, url=server.url, pictures=["https://sandbox.invalid/no-such-picture.jpg"])
+    program, *arguments = shlex.split(following(capsys, "run", "job.yaml", code=1))
+    assert (program, arguments[0]) == ("pipeline", "status")
+    capsys.readouterr()
+    assert run(arguments) in (0, 1)
+    assert "P0000" in capsys.readouterr().out
+
+
+@pytest.mark.proofs
+def test_after_a_limit_the_next_line_goes_on_without_it(
+    server: SandboxServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    job(tmp_path, url=server.url, pictures=drawings(2))
+    command = following(capsys, "run", "job.yaml", "--limit", 1, "--set", "task.max_hits=3", code=1)
+    assert command == "pipeline run job.yaml --set task.max_hits=3"
+    assert run(shlex.split(command)[1:]) == 0
+
+
+@pytest.mark.parametrize("code", [0, 2, 3])
+def test_nothing_is_to_be_typed_after_all_is_settled_or_where_only_a_person_can_know(tmp_path: Path, code: int) -> None:
+    at = "2026-11-21T12:00:00.000Z"
+    ended = Figures(
+        started_at=at, finished_at=at, exit_code=code, exit_reason="", items=item_counts({}), calls={}, units=0.0
+    )
+    summary = build_summary(tmp_path, RecordLines(spec(tmp_path), "0" * 64), ended)
+    assert next_command(summary, "run", "job.yaml") == ""
