@@ -64,6 +64,7 @@ LIBRARIES = {
     "jinja2": ["results.page"],
     "orjson": ["endpoints.strict_json"],
     "zlib_ng": ["system.checksum"],
+    "python_calamine": ["sources"],
 }
 
 

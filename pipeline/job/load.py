@@ -17,6 +17,7 @@ from pipeline.job.faults import explain_refusal, make_printable, name_field
 from pipeline.job.schema import MAX_INLINE, JobSpec
 from pipeline.system.fault import Fault as Told
 from pipeline.system.fault import Gathered
+from pipeline.system.wording import enumerated
 
 _SECRET_KEY = re.compile(r"secret|passw|token|api[_-]?key|client[_-]?id|credential|authorization", re.IGNORECASE)
 _CREDENTIAL_HINT = (
@@ -147,7 +148,7 @@ def _override(document: Document, override: str) -> list[str]:
 def _validate(document: Document, *, as_run: bool) -> tuple[JobSpec | None, list[Fault]]:
     images = document.data.get("images")
     if isinstance(images, list) and len(images) > MAX_INLINE:
-        manifest = f"a manifest ({' or '.join(MANIFEST_ENDINGS)})"
+        manifest = f"a manifest ({enumerated(MANIFEST_ENDINGS, 'or')})"
         text = f"images: {len(images):,} entries; at most {MAX_INLINE:,} here, put more into {manifest}"
         return None, [Fault(document.marks.get(("images",)), text)]
     try:

@@ -23,9 +23,10 @@ from pipeline.endpoints.parameters import Countries, Strict, not_yet, was_run
 from pipeline.endpoints.patsnap.codes import MAX_ANSWER_S
 from pipeline.endpoints.patsnap.endpoints import SEARCHES, SearchSpec
 from pipeline.job.api import ApiSpec
-from pipeline.job.checks import MANIFEST_ENDINGS, check_id, check_run_name, check_url
+from pipeline.job.checks import MANIFEST_ENDINGS, WORKBOOK_ENDINGS, check_id, check_run_name, check_url
 from pipeline.job.reach import check_picture_url
 from pipeline.models import Kind
+from pipeline.system.wording import enumerated
 
 MAX_INLINE = 10_000
 
@@ -60,13 +61,14 @@ class Columns(Strict):
 
 
 class ImageEntry(Strict):
-    """One entry of `images`: a url, a path (a glob makes many items), or a manifest."""
+    """One entry of `images`: a url, a path (a glob makes many items), or a manifest; of a workbook one `sheet`."""
 
     id: Id | None = None
     url: PictureUrl | None = None
     path: Annotated[str, Field(min_length=1)] | None = None
     manifest: Annotated[str, Field(min_length=1)] | None = None
     columns: Columns = Columns()
+    sheet: Annotated[str, Field(min_length=1)] | None = None
     encoding: Encoding = "utf-8"
     labels: Labels = Field(default_factory=dict)
     views: Annotated[list[str] | None, not_yet("views (several pictures of one product, P061)")] = None
@@ -81,10 +83,10 @@ class ImageEntry(Strict):
             raise ValueError("an id belongs to one picture; in a manifest each row has its own")
         if self.id is not None and self.path and any(c in self.path for c in "*?["):
             raise ValueError("an id belongs to one picture; this path is a pattern and may name many")
-        if self.manifest and self.manifest.lower().endswith((".xlsx", ".xls")):
-            raise ValueError("not yet: .xlsx manifests come with a later version; save the sheet as .csv")
         if self.manifest and not self.manifest.lower().endswith(MANIFEST_ENDINGS):
-            raise ValueError(f"a manifest is a {' or '.join(MANIFEST_ENDINGS)} file")
+            raise ValueError(f"a manifest is a {enumerated(MANIFEST_ENDINGS, 'or')} file")
+        if self.sheet is not None and not (self.manifest or "").lower().endswith(WORKBOOK_ENDINGS):
+            raise ValueError(f"a sheet is one of a manifest that is a workbook ({', '.join(WORKBOOK_ENDINGS)})")
         return self
 
 

@@ -102,7 +102,8 @@ def fingerprint(spec: JobSpec) -> str:
     """
     digest = hashlib.sha256(b"1" if may_upload(spec) else b"0")
     for entry in spec.images:
-        digest.update(msgspec.json.encode(entry.model_dump(mode="json", exclude={"views"})))
+        later = {"views"} | ({"sheet"} if entry.sheet is None else set())  # the keys that earlier versions did not have
+        digest.update(msgspec.json.encode(entry.model_dump(mode="json", exclude=later)))
         if entry.manifest is not None:
             with locate_manifest(spec, entry).open("rb") as file:
                 digest.update(hashlib.file_digest(file, "sha256").digest())

@@ -25,11 +25,11 @@ _SUPERSETS = {
 _EURO_IN_CP936 = b"\x80"
 _LONGEST = 4  # bytes of a character in any of them
 
-_AS_CSV = "open it there and save it as `CSV UTF-8 (*.csv)`"
+_BY_ITS_NAME = "call it by its right ending in `manifest:`, or save it as `CSV UTF-8 (*.csv)`"
 _PICTURE = "list pictures with `path:`, for example `path: photos/*.jpg`"
 _OTHER_FILES = (
-    (b"PK\x03\x04", "an Excel workbook (.xlsx) or another zip file", _AS_CSV),
-    (b"\xd0\xcf\x11\xe0", "an old Excel workbook (.xls)", _AS_CSV),
+    (b"PK\x03\x04", "an Excel workbook (.xlsx) or another zip file", _BY_ITS_NAME),
+    (b"\xd0\xcf\x11\xe0", "an old Excel workbook (.xls)", _BY_ITS_NAME),
     (b"%PDF", "a PDF", "a manifest is a table: one row a picture, with a column url or path"),
     (b"\x1f\x8b", "a gzip file", "unpack it first"),
     (b"\xff\xd8\xff", "a JPG picture", _PICTURE),

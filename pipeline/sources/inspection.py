@@ -11,8 +11,9 @@ from pipeline.errors import Code, ItemRefused
 from pipeline.job.schema import JobSpec
 from pipeline.models import Item, Problem
 from pipeline.sources.items import Note, read_items
-from pipeline.sources.looks import Looks, Stamp, looking
+from pipeline.sources.looks import Looks, looking
 from pipeline.sources.pictures import locate, read_picture
+from pipeline.sources.stamps import Stamp
 
 Watch = Callable[[int], None]
 _AHEAD = 8  # pictures a processor has before it, so that it never waits; each takes up to 4 MB

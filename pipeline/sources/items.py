@@ -54,7 +54,7 @@ def _listed(spec: JobSpec, ids: Ids, note: Note | None) -> Iterator[Item]:
             for row in read_rows(locate_manifest(spec, entry), entry):
                 if note is not None:
                     note(index, row)
-                yield _row_item(spec, entry, row, f"{entry.manifest}:{row.line}", ids)
+                yield _row_item(spec, entry, row, f"{entry.manifest}:{row.place}", ids)
 
 
 def _identified(spec: JobSpec, item: Item, looks: Looks | None) -> Item:

@@ -12,9 +12,9 @@ import stat
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 from pipeline.sources.pictures import MAX_BYTES, locate, open_inside
+from pipeline.sources.stamps import Stamp
 from pipeline.system.folders import cache_folder
 
 _FAULTS = "faults_1"  # another number where pictures.py judges otherwise than before
@@ -22,20 +22,6 @@ _WHERE = "WHERE device = ? AND inode = ? AND size = ? AND changed_ns = ?"
 _TOGETHER = 200  # notes that are written at once
 # A file that changed just now may change again without a later time of change, as coarse as a file system's clock is.
 _TOO_YOUNG_NS = 2_000_000_000
-
-
-class Stamp(NamedTuple):
-    """The marks by which a file is recognised: the same marks mean the same bytes."""
-
-    device: int
-    inode: int
-    size: int
-    changed_ns: int
-
-    @classmethod
-    def of(cls, status: os.stat_result) -> "Stamp":
-        """Take the stamp from what the system says about a file."""
-        return cls(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
 
 
 class Looks:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from pipeline.errors import SpecError
-from pipeline.job.checks import is_loopback
+from pipeline.job.checks import WORKBOOK_ENDINGS, is_loopback
 from pipeline.job.schema import ImageEntry, JobSpec
 from pipeline.sources.items import require_inside
 from pipeline.sources.names import EVERY_DEPTH, is_pattern, match_files, with_slashes
@@ -62,17 +62,17 @@ class SourceRemarks:
         if row.line <= ids.line:
             return
         ids.line = row.line
-        self._urls.note(f"{self._spec.images[index].manifest}:{row.line}", row.url)
+        self._urls.note(f"{self._spec.images[index].manifest}:{row.place}", row.url)
         if row.url and not row.id and not row.fault:
             ids.missing += 1
             ids.others = ids.others or list(row.labels or {})[:5]
         elif row.id and _ROUNDED.fullmatch(row.id):
             ids.rounded += 1
-            ids.first = ids.first or (row.line, row.id)
+            ids.first = ids.first or (row.place, row.id)
 
     def texts(self) -> list[str]:
         """Name what is left out, ids made from a hash, or rounded, and URLs with probably no picture."""
-        remarks = left_out(self._spec)
+        remarks = [*left_out(self._spec), *_of_workbooks(self._spec)]
         for index, ids in self._ids.items():
             texts = ids.texts(self._spec.images[index])
             remarks += [f"images[{index}].manifest: {text}" for text in texts]
@@ -98,7 +98,7 @@ class _Ids:
     missing: int = 0
     others: list[str] = field(default_factory=list)
     rounded: int = 0
-    first: tuple[int, str] | None = None
+    first: tuple[str, str] | None = None
 
     def texts(self, entry: ImageEntry) -> list[str]:
         """Say what was noted."""
@@ -110,13 +110,21 @@ class _Ids:
                 f"ids are made from a hash of the URL; name the column of yours{hint} with `columns: {{id: ...}}`"
             )
         if self.first is not None:
-            line, id_ = self.first
+            place, id_ = self.first
             texts.append(
-                f"{entry.manifest}:{line}: the id {id_!r} is a number that a spreadsheet has rounded "
+                f"{entry.manifest}:{place}: the id {id_!r} is a number that a spreadsheet has rounded "
                 f"({count(self.rounded, 'row')}): different products may have it; format the column as text and save "
                 "it again"
             )
         return texts
+
+
+def _of_workbooks(spec: JobSpec) -> list[str]:
+    if not any((entry.manifest or "").lower().endswith(WORKBOOK_ENDINGS) for entry in spec.images):
+        return []
+    from pipeline.sources.workbook_remarks import workbook_remarks  # its library is slow to load
+
+    return workbook_remarks(spec)
 
 
 def _is_inside(spec: JobSpec, path: str) -> bool:

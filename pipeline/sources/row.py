@@ -11,6 +11,7 @@ class Row:
     id, url, path: the cells of these columns; "" when empty
     labels: name to text; None when there are none
     fault: why the row cannot be used; "" when it can
+    sheet: the sheet of a workbook that it stands in; "" in other files
     """
 
     line: int
@@ -19,3 +20,9 @@ class Row:
     path: str = ""
     labels: dict[str, str] | None = None
     fault: str = ""
+    sheet: str = ""
+
+    @property
+    def place(self) -> str:
+        """The place in its file, for people."""
+        return f"{self.sheet}!{self.line}" if self.sheet else str(self.line)

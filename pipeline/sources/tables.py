@@ -1,4 +1,4 @@
-"""Rows of a manifest, streamed: a file of a million rows is never held in memory.
+"""Rows of a manifest, streamed: a text file of a million rows is never held in memory; a workbook's cells are.
 
 A row that cannot be used is yielded too, with its line and what is wrong with it; no row is dropped.
 """
@@ -16,7 +16,20 @@ from pipeline.system.fault import Fault
 
 __all__ = ["MAX_DEPTH", "MAX_LINE", "READERS", "Row", "read_rows"]
 
-READERS: dict[str, Callable[[Path, ImageEntry], Iterator[Row]]] = {".csv": csv_rows, ".jsonl": jsonl_rows}
+
+def _workbook_rows(file: Path, entry: ImageEntry) -> Iterator[Row]:
+    from pipeline.sources.workbook_rows import workbook_rows  # its library is slow to load, and few jobs need it
+
+    yield from workbook_rows(file, entry)
+
+
+READERS: dict[str, Callable[[Path, ImageEntry], Iterator[Row]]] = {
+    ".csv": csv_rows,
+    ".jsonl": jsonl_rows,
+    ".xlsx": _workbook_rows,
+    ".xls": _workbook_rows,
+    ".ods": _workbook_rows,
+}
 
 
 def read_rows(file: Path, entry: ImageEntry) -> Iterator[Row]:
