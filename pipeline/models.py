@@ -20,8 +20,7 @@ from pipeline.system.checksum import crc32
 CONTENT = "sha256:"  # the prefix of the identity of a picture that is known by its bytes
 SANDBOX_HOST = "sandbox.invalid"  # the host of the pictures that the sandbox knows; nobody can own it (RFC 2606)
 # Links to uploads and to hits expire 9 hours after the answer, tasks after 8 hours.
-HITS_LIFE_S = UPLOAD_LIFE_S = 9 * 3600
-TASK_LIFE_S = 8 * 3600
+HITS_LIFE_S, UPLOAD_LIFE_S, TASK_LIFE_S = 9 * 3600, 9 * 3600, 8 * 3600
 # A create is not started on hits that have less than this left: the vendor reads them after it has answered.
 EXPIRY_MARGIN_S = 15 * 60
 
@@ -32,6 +31,7 @@ class Kind(enum.StrEnum):
     UPLOAD = "upload"  # P010
     SEARCH = "search"  # P009, P060
     CREATE = "create"  # AI39-1: never repeated blindly
+    QUERY = "query"  # AI39-2: asks for a report; it may be repeated, and whether it is billed is not known
     DETAILS = "details"  # D301, P014: of hits, for people; billed per patent found, and no item waits for it to be paid
     TOKEN = "token"  # noqa: S105 - not a password; not billed, not limited by the account's QPS
 

@@ -55,7 +55,12 @@ class _Envelope(msgspec.Struct):
     data: _Data
 
 
+class _Outside(msgspec.Struct):
+    data: msgspec.Raw
+
+
 _SLICE = msgspec.json.Decoder(_Envelope)
+_SLICE_OF_DATA = msgspec.json.Decoder(_Outside)
 
 
 def read(body: bytes) -> Whole:
@@ -94,8 +99,21 @@ def sliced(body: bytes) -> bytes:
         hits = bytes(_SLICE.decode(body).data.patent_messages)
     except msgspec.MsgspecError:
         raise ValueError("cannot be sliced") from None
-    # JSON strings cannot hold raw line breaks, so these stand between tokens, and a record is one line.
-    return hits.replace(b"\r", b" ").replace(b"\n", b" ")
+    return _on_one_line(hits)
+
+
+def sliced_data(body: bytes) -> bytes:
+    """Cut the data out of an answer, and put it on one line. Raises ValueError where that cannot be."""
+    try:
+        data = bytes(_SLICE_OF_DATA.decode(body).data)
+    except msgspec.MsgspecError:
+        raise ValueError("cannot be sliced") from None
+    return _on_one_line(data)
+
+
+def _on_one_line(sliced: bytes) -> bytes:
+    """Put JSON on one line, as a record is: its strings cannot hold raw line breaks, so these stand between tokens."""
+    return sliced.replace(b"\r", b" ").replace(b"\n", b" ")
 
 
 def nests_deeper(text: str, most: int) -> bool:

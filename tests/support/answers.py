@@ -6,6 +6,7 @@ from typing import Any
 
 from pipeline.endpoints.interface import Answer, Endpoint
 from pipeline.endpoints.patsnap.ai39_1 import TaskCreation
+from pipeline.endpoints.patsnap.ai39_2 import ReportQuery
 from pipeline.endpoints.patsnap.d301 import PatentDetails
 from pipeline.endpoints.patsnap.oauth import AccessToken
 from pipeline.endpoints.patsnap.p009 import P009Search
@@ -17,9 +18,11 @@ from tests.support.refusals import read_or_error
 SAMPLES = Path(__file__).parents[2] / "samples" / "api"
 AT = 1_795_262_400.0
 
-SEARCH, CREATE, UPLOAD, TOKEN = P009Search(), TaskCreation("en"), PictureUpload(), AccessToken()
+SEARCH, CREATE, UPLOAD, QUERY, TOKEN = P009Search(), TaskCreation("en"), PictureUpload(), ReportQuery(), AccessToken()
 DETAILS = PatentDetails()
-ENDPOINTS: dict[Kind, Endpoint[Any, Any]] = {each.kind: each for each in (SEARCH, CREATE, UPLOAD, TOKEN, DETAILS)}
+ENDPOINTS: dict[Kind, Endpoint[Any, Any]] = {
+    each.kind: each for each in (SEARCH, CREATE, UPLOAD, QUERY, TOKEN, DETAILS)
+}
 
 
 def answer(body: bytes | object, *, status: int = 200, headers: dict[str, str] | None = None) -> Answer:

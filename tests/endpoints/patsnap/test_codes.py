@@ -71,7 +71,7 @@ ON_THE_WAY = {
     "hits_missing": Follows(TryAgain, InDoubt, attempts=2),
     "past_the_end": Follows(ItemRefused, ItemRefused),
 }
-KINDS = [Kind.SEARCH, Kind.UPLOAD, Kind.CREATE, Kind.DETAILS]
+KINDS = [Kind.SEARCH, Kind.UPLOAD, Kind.CREATE, Kind.QUERY, Kind.DETAILS]
 
 
 def assert_follows(error: CallError, kind: Kind, follows: Follows) -> None:

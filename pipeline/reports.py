@@ -1,0 +1,78 @@
+"""The report of a task as types: what the vendor writes of the patents that it compared with the picture.
+
+Every text and every level in it is the vendor's and is quoted as such. That a report names no patent, or that none has
+come, says nothing about a picture: no word of ours is ever made of it.
+"""
+
+import enum
+from dataclasses import dataclass
+
+import msgspec
+
+_PER_CENT = 100.0
+
+
+class Progress(enum.IntEnum):
+    """The vendor's `task_status`; UNSAID where an answer has none."""
+
+    UNSAID = 0
+    RUNNING = 1
+    DONE = 2
+    FAILED = 3
+
+
+class Comparison(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One patent that the vendor compared with the picture. Fields that it did not send are left out."""
+
+    patent_id: str
+    hit: int | None = None  # the place of its hit among the record's, from 0; None when the patent is none of them
+    patent_pn: str = ""
+    title: str = ""
+    country: str = ""
+    status: int | None = None  # 1 valid, 2 invalid, 3 pending, as far as the vendor's newer endpoint says it
+    score: float | None = None  # as the vendor sent it: it has sent both 80 and 0.93
+    score_of_1: float | None = None  # the same from 0 to 1: what is above 1 is taken as per cent
+    similar: str = ""
+    difference: str = ""
+    confusion: str = ""
+    risk_desc: str = ""
+    risk_level: str = ""
+    suggestion: str = ""
+    patent_image_url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One answer to the question for a task's report.
+
+    progress     what the vendor says of the task
+    comparisons  in its order; empty also while there is no report yet
+    data         its own JSON value, byte for byte but for raw line breaks between tokens
+    request_id   of the question, whose answer came `at`
+    """
+
+    progress: Progress
+    comparisons: tuple[Comparison, ...]
+    data: bytes
+    request_id: str
+    at: float
+
+    @property
+    def is_in(self) -> bool:
+        """True when the report is there: the vendor says so, or says nothing and has compared something."""
+        return self.progress is Progress.DONE or (self.progress is Progress.UNSAID and bool(self.comparisons))
+
+
+def score_of_1(score: float | None) -> float | None:
+    """Bring a score to 0 to 1; None for one that was not sent or is on no scale that is known."""
+    if score is None or not 0 <= score <= _PER_CENT:
+        return None
+    return score / _PER_CENT if score > 1 else score
+
+
+def tied(comparisons: tuple[Comparison, ...], patents: list[str | None]) -> list[Comparison]:
+    """Tie each comparison to the hit of its patent; `patents` are the ids of the hits that the record keeps."""
+    places: dict[str | None, int] = {}
+    for place, patent in enumerate(patents):
+        places.setdefault(patent, place)
+    return [msgspec.structs.replace(one, hit=places.get(one.patent_id)) for one in comparisons]
