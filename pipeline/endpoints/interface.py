@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol, TypeVar
 
 from pipeline.models import Choice, Hits, Kind, Task, Upload
+from pipeline.reports import Report
 
 MAX_ANSWER_BYTES = 2 << 20
 
@@ -97,6 +98,19 @@ class Creation(NamedTuple):
 
     url: str
     choice: Choice
+
+
+class WholeReport(NamedTuple):
+    """One answer of an endpoint whose tasks search by themselves.
+
+    report   what it says of the task; its data holds the drawing's SHA-256 in the place of the drawing
+    hits     of the task's own search; None while the task runs, and of one that failed
+    drawing  the vendor's line drawing of the picture, as a PNG or JPEG; None where it sent none
+    """
+
+    report: Report
+    hits: Hits | None
+    drawing: bytes | None
 
 
 @dataclass(frozen=True, slots=True)

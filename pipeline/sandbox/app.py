@@ -116,6 +116,8 @@ class _Vendor:
             _Route("POST", "/ai/infringement-detection-query", "query", "AI39-2", self._desk.query),
             _Route("GET", "/basic-patent-data/patent-detail-aggregation", "details", "D301", self._details),
             _Route("GET", "/basic-patent-data/patent-family", "details", "P014", self._families),
+            _Route("POST", "/ai/image-search/submit", "create", "AI39-submit", self._desk.submit),
+            _Route("POST", "/ai/image-search/report", "query", "AI39-report", self._desk.report),
         )
 
     def served(self, route: _Route) -> Handler:

@@ -12,7 +12,8 @@ The text form, as on the command line: `failed=0.02,never=0.01,scores=fraction`.
 
 and a word chooses one shape where the contract leaves several open: `running=` plain (task_status 1 and an empty list),
 bare (task_status alone), null (a null list) or data (`"data":{}`); `scores=` per_cent (80) or fraction (0.8). Without
-it each task has one of them, always the same one.
+it each task has one of them, always the same one. `drawing=large` makes the line drawings of the newer pair so large
+that an answer has more than 4 MB.
 """
 
 import hashlib
@@ -23,7 +24,8 @@ from typing import NamedTuple, Self
 FATES = ("never", "failed", "forgotten", "no_status", "silent", "empty", "null")
 RUNNING = ("plain", "bare", "null", "data")
 SCORES = ("per_cent", "fraction")
-_WORDS = {"running": RUNNING, "scores": SCORES}
+DRAWINGS = ("small", "large")
+_WORDS = {"running": RUNNING, "scores": SCORES, "drawing": DRAWINGS}
 
 
 class Fate(NamedTuple):
@@ -32,12 +34,14 @@ class Fate(NamedTuple):
     kind: one of `FATES`; "" for a task that is done as it should be
     running: one of `RUNNING`
     scores: one of `SCORES`
+    drawing: one of `DRAWINGS`
     share: a number from 0 to 1 that decides when its report is done, between the earliest and the latest
     """
 
     kind: str
     running: str
     scores: str
+    drawing: str
     share: float
 
 
@@ -48,6 +52,7 @@ class ReportPlan:
     rates: tuple[tuple[str, float], ...] = ()
     running: str | None = None
     scores: str | None = None
+    drawing: str = "small"
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -64,7 +69,12 @@ class ReportPlan:
                 raise ValueError(f"unknown fate {name!r} of a report; known: {', '.join((*FATES, *_WORDS))}")
         if sum(rate for _, rate in rates) > 1:
             raise ValueError("reports: the shares add up to more than 1")
-        return cls(rates=tuple(rates), running=words.get("running"), scores=words.get("scores"))
+        return cls(
+            rates=tuple(rates),
+            running=words.get("running"),
+            scores=words.get("scores"),
+            drawing=words.get("drawing", DRAWINGS[0]),
+        )
 
     def of(self, task_id: str) -> Fate:
         """Return the fate of a task, the same one whenever it is asked about."""
@@ -73,6 +83,7 @@ class ReportPlan:
             self._kind(_share(draws[:8])),
             self.running or _pick(RUNNING, draws[8]),
             self.scores or _pick(SCORES, draws[9]),
+            self.drawing,
             _share(draws[16:24]),
         )
 

@@ -10,7 +10,9 @@ from pipeline.sandbox.fates import ReportPlan
 from pipeline.sandbox.faults import FaultPlan
 from pipeline.sandbox.resources import resource
 
-ENDPOINT_NAMES = frozenset({"P009", "P009-V2", "P010", "P060", "P060-beta", "AI39-1", "AI39-2", "D301", "P014"})
+ENDPOINT_NAMES = frozenset(
+    ["P009", "P009-V2", "P010", "P060", "P060-beta", "AI39-1", "AI39-2", "AI39-submit", "AI39-report", "D301", "P014"],
+)
 
 _LEAST = {"daily_limit": 0, "balance": 0, "keep_alive_s": 0, "token_lifetime_s": 1}
 

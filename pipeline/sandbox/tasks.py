@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from pipeline.sandbox.validate import Creation, PatentMessage
+from pipeline.sandbox.validate import Creation, PatentMessage, Submission
 from pipeline.system.files import private
 
 LIFETIME_S = 28_800  # eight hours, as the vendor says
@@ -28,7 +28,12 @@ class LoggedPatent(msgspec.Struct, frozen=True):
 
 
 class LoggedTask(msgspec.Struct, frozen=True):
-    """One executed create; `request_sha256` is the digest of the request's body in hexadecimal."""
+    """One executed create.
+
+    request_sha256: the digest of the request's body in hexadecimal
+    submitted: it is a task of the newer pair, which searches by itself
+    total: the patents that its own search found in all
+    """
 
     task_id: str
     at: datetime
@@ -37,6 +42,8 @@ class LoggedTask(msgspec.Struct, frozen=True):
     country: tuple[str, ...]
     patents: tuple[LoggedPatent, ...]
     request_sha256: str
+    submitted: bool = False
+    total: int = 0
 
     @property
     def patent_ids(self) -> tuple[str, ...]:
@@ -66,6 +73,26 @@ class TaskLog:
             patents=tuple(_logged(message) for message in creation.patent_messages),
             request_sha256=hashlib.sha256(request).hexdigest(),
         )
+        return self._write(task)
+
+    def submit(
+        self, submission: Submission, patents: tuple[LoggedPatent, ...], total: int, *, request: bytes
+    ) -> LoggedTask:
+        """Execute one submit, whose search found these patents."""
+        task = LoggedTask(
+            task_id=str(uuid.uuid4()),
+            at=datetime.fromtimestamp(self._clock(), UTC),
+            urls=(submission.url,),
+            report_lang=submission.lang,
+            country=submission.country,
+            patents=patents,
+            request_sha256=hashlib.sha256(request).hexdigest(),
+            submitted=True,
+            total=total,
+        )
+        return self._write(task)
+
+    def _write(self, task: LoggedTask) -> LoggedTask:
         line = msgspec.json.encode(task) + b"\n"
         os.write(self._file, line)
         if self._index is not None:

@@ -19,6 +19,7 @@ Url = Annotated[str, Meta(min_length=1, max_length=4096, pattern=r"\Ahttps?://[^
 ShortUrl = Annotated[str, Meta(min_length=1, max_length=1000, pattern=r"\Ahttps?://[^\s]+\Z")]
 Day = Annotated[str, Meta(pattern=r"\A[0-9]{8}\Z")]
 DayNumber = Annotated[int, Meta(ge=1000_01_01, le=9999_12_31)]
+LocCode = Annotated[str, Meta(pattern=r"\A[0-9]{2}-[0-9]{2}\Z")]
 Country = Annotated[str, Meta(pattern=r"\A[A-Z]{2}\Z")]
 Countries = Annotated[tuple[Country, ...], Meta(min_length=1, max_length=200)]
 Limit = Annotated[int, Meta(ge=1, le=100)]
@@ -147,8 +148,22 @@ class Creation(Struct, frozen=True, forbid_unknown_fields=True):
     country: Countries | None = None
 
 
+class Submission(Struct, frozen=True, forbid_unknown_fields=True):
+    """JSON body of the newer pair's submit. The vendor does not mark `url` as required; nothing works without it."""
+
+    url: Url
+    country: Countries
+    lang: Literal["cn", "en"]
+    apply_start_time: Day | None = None
+    loc_items: Annotated[tuple[LocCode, ...], Meta(min_length=1, max_length=100)] | None = None
+    main_field: Text | None = None
+
+    def __post_init__(self) -> None:
+        _check_day("apply_start_time", self.apply_start_time)
+
+
 class Query(Struct, frozen=True, forbid_unknown_fields=True):
-    """JSON body of AI39-2."""
+    """JSON body of AI39-2, and of the newer pair's report."""
 
     task_id: Text
 
@@ -171,10 +186,10 @@ class PatentsAsked(Struct, frozen=True, forbid_unknown_fields=True):
 
 SearchRequest = SearchP009 | SearchP009V2 | SearchP060
 InQuery = TypeVar("InQuery", SearchP009, SearchP009V2, PatentsAsked)
-Body = TypeVar("Body", SearchP060, Creation, Query)
+Body = TypeVar("Body", SearchP060, Creation, Submission, Query)
 
 _DECODERS: dict[type[Any], msgspec.json.Decoder[Any]] = {
-    kind: msgspec.json.Decoder(kind) for kind in (SearchP060, Creation, Query)
+    kind: msgspec.json.Decoder(kind) for kind in (SearchP060, Creation, Submission, Query)
 }
 
 

@@ -31,7 +31,7 @@ def test_a_task_keeps_its_fate(fate: str) -> None:
     first = [plan.of(task_id) for task_id in IDS[:50]]
     assert [plan.of(task_id) for task_id in IDS[:50]] == first
     assert {kind for kind, *_ in first} == {"", fate}
-    assert {(running, scores) for _, running, scores, _ in first} == {("bare", "per_cent")}
+    assert {(running, scores) for _, running, scores, *_ in first} == {("bare", "per_cent")}
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ def find(patent_id: str) -> Patent | None:
     return LAMP if patent_id == LAMP.patent_id else None
 
 
-PLAIN = Fate("", "plain", "per_cent", 0.0)
+PLAIN = Fate("", "plain", "per_cent", "small", 0.0)
 
 
 def report(*patents: LoggedPatent, running: bool = False) -> dict:

@@ -19,6 +19,8 @@ SINGLE = "/search/patent/image-single"
 UPLOAD = "/image-search/image-upload"
 CREATE = "/ai/infringement-detection-creation"
 QUERY = "/ai/infringement-detection-query"
+SUBMIT = "/ai/image-search/submit"
+REPORT = "/ai/image-search/report"
 
 
 class Reply(NamedTuple):
@@ -65,6 +67,16 @@ async def upload(server: SandboxServer, data: bytes, *, field: str = "image") ->
 
 async def create(server: SandboxServer, **fields: Any) -> Reply:
     return await call(server, "POST", CREATE, json=creation(**fields))
+
+
+async def submit(server: SandboxServer, **fields: Any) -> Reply:
+    """Submit a picture; a field that is None is left out."""
+    body = {"url": PRODUCT, "country": ["US", "CN"], "lang": "en", **fields}
+    return await call(server, "POST", SUBMIT, json={key: value for key, value in body.items() if value is not None})
+
+
+async def report(server: SandboxServer, task_id: str) -> Reply:
+    return await call(server, "POST", REPORT, json={"task_id": task_id})
 
 
 async def token(server: SandboxServer, *, secret: str = "sandbox-secret", grant: str = "client_credentials") -> Reply:

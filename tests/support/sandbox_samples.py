@@ -26,8 +26,10 @@ from tests.support.sandbox_calls import (
     Reply,
     call,
     create,
+    report,
     search,
     single,
+    submit,
     token,
     upload,
 )
@@ -106,6 +108,18 @@ WRITTEN: dict[str, bytes] = {
             "operate_date": 1795262400000,
         }
     ),
+    "report_hits_missing/200.json": _success(
+        {"task_id": TASK_ID, "task_status": 2, "patent_messages": {"total_search_result_count": 156}, "report": {}}
+    ),
+    "report_without_a_drawing/200.json": _success(
+        {
+            "task_id": TASK_ID,
+            "task_status": 2,
+            "line_drawing_base64": "data:image/svg+xml;base64,PHN2Zy8+",
+            "patent_messages": {"patent_messages": [HIT], "total_search_result_count": 156},
+            "report": {"comparisons": [{"patent_id": HIT["patent_id"], "score": 0.45, "risk_level": "Low"}]},
+        }
+    ),
     "hits_not_a_list/200.json": _success({"patent_messages": {"0": HIT}, "total_search_result_count": 1}),
 }
 
@@ -123,6 +137,20 @@ REPORTS = {
     "query_failed": "failed=1",
     "query_unknown_task": "forgotten=1",
 }
+
+# The same of the newer pair; the countries are few, so that a sample stays short.
+WHOLE_REPORTS = {
+    "report_ok": "",
+    "report_running": "never=1,running=plain",
+    "report_running_data_empty": "never=1,running=data",
+    "report_no_status": "no_status=1",
+    "report_no_status_running": "silent=1",
+    "report_nothing_compared": "empty=1",
+    "report_nothing_compared_null": "null=1",
+    "report_failed": "failed=1",
+    "report_unknown_task": "forgotten=1",
+}
+_SUBMITTED = {"country": ["JP"], "loc_items": ["03-01"]}
 
 
 async def record(folder: Path) -> dict[str, bytes]:
@@ -151,13 +179,21 @@ async def record(folder: Path) -> dict[str, bytes]:
         replies["create_ok"] = await create(server, patent_messages=hits.data["patent_messages"], country=["US", "EU"])
         task_id = replies["create_ok"].data["task_id"]
         replies["query_ok"] = await call(server, "POST", QUERY, json={"task_id": task_id})
+        replies["submit_ok"] = await submit(server, **_SUBMITTED)
+        submitted = replies["submit_ok"].data["task_id"]
+        nothing = (await submit(server, country=["JP"], loc_items=["99-99"])).data["task_id"]
+        replies["report_no_hits"] = await report(server, nothing)
         replies["token_ok"] = flat = await token(server)
     with SandboxServer(dataclasses.replace(settings, token_shape="nested")) as server:
         replies["token_nested"] = nested = await token(server)
     for case, plan in REPORTS.items():
         with SandboxServer(dataclasses.replace(settings, reports=ReportPlan.parse(plan))) as server:
             replies[case] = await call(server, "POST", QUERY, json={"task_id": task_id})
+    for case, plan in WHOLE_REPORTS.items():
+        with SandboxServer(dataclasses.replace(settings, reports=ReportPlan.parse(plan))) as server:
+            replies[case] = await report(server, submitted)
     fixed = {task_id: TASK_ID, flat.envelope["token"]: TOKEN, nested.data["token"]: TOKEN}
+    fixed |= {submitted: TASK_ID, nothing: TASK_ID}
     fixed[named.data["search_id"]] = SEARCH_ID_SAID
     return {f"{case}/200.json": _fixed(reply.body, fixed) for case, reply in replies.items()}
 

@@ -34,8 +34,13 @@ class TaskCreation:
 
     def read(self, answer: Answer) -> Task:
         """Read the created task. Raises Refusal for anything less than a task id."""
-        data, _ = read_data(Kind.CREATE, answer)
-        task_id = data.get("task_id") if isinstance(data, dict) else None
-        if not isinstance(task_id, str) or not task_id.strip() or len(task_id) > 128 or not task_id.isprintable():
-            raise Refusal("no_task_id")
-        return Task(task_id, answer.at)
+        return read_task(answer)
+
+
+def read_task(answer: Answer) -> Task:
+    """Read the created task of an answer to a create. Raises Refusal for anything less than a task id."""
+    data, _ = read_data(Kind.CREATE, answer)
+    task_id = data.get("task_id") if isinstance(data, dict) else None
+    if not isinstance(task_id, str) or not task_id.strip() or len(task_id) > 128 or not task_id.isprintable():
+        raise Refusal("no_task_id")
+    return Task(task_id, answer.at)

@@ -110,20 +110,18 @@ def read_hits(answer: Answer, *, endpoint: str, params: Mapping[str, Any]) -> Hi
     hits = data.get("patent_messages")
     total = number_in(data.get("total_search_result_count"))
     if not hits and (hits is None or isinstance(hits, list)):
-        _refuse_missing_hits(total or 0, offset=params.get("offset", 0))
+        refuse_missing_hits(total or 0, offset=params.get("offset", 0))
         hits, array = [], b"[]"
     elif not isinstance(hits, list) or (whole.usual is None and not {dict}.issuperset(map(type, hits))):
         raise Refusal("no_data", detail="patent_messages is no list of hits")
     else:
         array = whole.hits or _sliced(answer)  # refuses half a surrogate pair, which no record could hold
-    if total is None or not 0 <= total <= _MOST_RESULTS:
-        total = len(hits)
-    scores, complete = _judged(hits, whole.usual)
+    scores, complete = judged(hits, whole.usual)
     return Hits(
         array=array,
         scores=scores,
         complete=complete,
-        total=int(total),
+        total=total_of(total, hits),
         request_id=answer.request_id,
         at=answer.at,
         endpoint=endpoint,
@@ -131,7 +129,13 @@ def read_hits(answer: Answer, *, endpoint: str, params: Mapping[str, Any]) -> Hi
     )
 
 
-def _refuse_missing_hits(total: float, *, offset: int) -> None:
+def total_of(said: Any, hits: list[Any]) -> int:
+    """Read how many results there are in all; as many as there are hits where nothing usable is said."""
+    total = number_in(said)
+    return int(total) if total is not None and 0 <= total <= _MOST_RESULTS else len(hits)
+
+
+def refuse_missing_hits(total: float, *, offset: int) -> None:
     """Raise Refusal where the vendor counts hits and sent none: nothing found is another thing."""
     if 0 < total <= offset:
         raise Refusal("past_the_end", detail=f"{count(round(total), 'hit')} in all, and offset leaves out {offset:,}")
@@ -149,7 +153,7 @@ class _Full(msgspec.Struct, gc=False):
     score: Score = None
 
 
-def _judged(
+def judged(
     hits: list[dict[str, Any]], usual: list[UsualHit] | None
 ) -> tuple[tuple[float | None, ...], tuple[bool, ...]]:
     """Return for each hit its score, and whether it has all that AI39-1 requires."""
