@@ -61,7 +61,7 @@ class Columns(Strict):
 
 
 class ImageEntry(Strict):
-    """One entry of `images`: a url, a path (a glob makes many items), or a manifest; of a workbook one `sheet`."""
+    """One entry of `images`: a url, a path (a glob, a folder or a zip makes many items), or a manifest."""
 
     id: Id | None = None
     url: PictureUrl | None = None
@@ -83,6 +83,8 @@ class ImageEntry(Strict):
             raise ValueError("an id belongs to one picture; in a manifest each row has its own")
         if self.id is not None and self.path and any(c in self.path for c in "*?["):
             raise ValueError("an id belongs to one picture; this path is a pattern and may name many")
+        if self.id is not None and self.path and self.path.lower().endswith(".zip"):
+            raise ValueError("an id belongs to one picture; a zip may hold many")
         if self.manifest and not self.manifest.lower().endswith(MANIFEST_ENDINGS):
             raise ValueError(f"a manifest is a {enumerated(MANIFEST_ENDINGS, 'or')} file")
         if self.sheet is not None and not (self.manifest or "").lower().endswith(WORKBOOK_ENDINGS):

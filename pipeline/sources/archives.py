@@ -1,5 +1,6 @@
 """Zip archives, read in place: nothing in them is ever unpacked to a disk, and no size that they claim is believed."""
 
+import stat
 import struct
 import zipfile
 import zlib
@@ -36,7 +37,10 @@ class Member(NamedTuple):
 
 def members_of(path: Path) -> dict[str, Member]:
     """List the files in an archive by their names. Raises OSError and BadArchive."""
-    return _listed(path, Stamp.of(path.stat()))
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise BadArchive("it is no regular file")
+    return _listed(path, Stamp.of(status))
 
 
 @lru_cache(maxsize=4)  # each picture of an archive asks
@@ -48,7 +52,7 @@ def _listed(path: Path, stamp: Stamp) -> dict[str, Member]:
                 infos = [info for info in archive.infolist() if not info.is_dir()]
         except (zipfile.BadZipFile, NotImplementedError, ValueError, struct.error) as exc:
             raise BadArchive(f"no whole zip archive ({str(exc)[:80]})") from None
-    return {name: _member(name, info) for info in infos if (name := _name(info))}
+    return {name: _member(name, info) for info in infos if (name := _name(info).replace("\\", "/"))}
 
 
 def _member(name: str, info: zipfile.ZipInfo) -> Member:

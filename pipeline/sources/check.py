@@ -1,8 +1,6 @@
 """Checks of a job's sources before anything is sent: that they are there and readable, and whether they changed."""
 
 import hashlib
-import json
-import os
 import re
 
 import msgspec
@@ -10,6 +8,7 @@ import msgspec
 from pipeline.errors import Code, SpecError
 from pipeline.job.schema import ImageEntry, JobSpec
 from pipeline.models import Item
+from pipeline.sources.folders import list_path
 from pipeline.sources.inspection import Watch, inspect_items
 from pipeline.sources.items import (
     PUBLIC_FIX,
@@ -17,9 +16,10 @@ from pipeline.sources.items import (
     Note,
     locate_manifest,
     may_upload,
+    nothing_in,
     require_inside,
 )
-from pipeline.sources.names import is_pattern, match_files, on_disk, with_slashes
+from pipeline.sources.pictures import is_there
 from pipeline.sources.tables import read_rows
 from pipeline.system.fault import Fault, Gathered
 
@@ -47,14 +47,11 @@ def _faults_of(spec: JobSpec, entry: ImageEntry, field: str) -> list[str]:
         if not may_upload(spec):
             faults.append(Fault(f"{spec.vendor} is not this machine: {PUBLIC_HINT}", where=field, fix=PUBLIC_FIX))
         require_inside(entry.path, field)
-        if not is_pattern(entry.path, spec.root_path) and os.path.isdir(
-            spec.root_path / on_disk(with_slashes(entry.path))
-        ):
-            pictures = f"{with_slashes(entry.path).rstrip('/')}/*.jpg"
-            what = f"{entry.path} is a folder; name the pictures in it: {pictures}"
-            faults.append(Fault(what, where=field, fix=f"- path: {json.dumps(pictures, ensure_ascii=False)}"))
-        if is_pattern(entry.path, spec.root_path) and not match_files(spec.root_path, entry.path):
-            faults.append(Fault(f"no file matches {entry.path} in {spec.root_path}", where=field))
+        listed = list_path(spec, entry.path)
+        if listed is not None and entry.id is not None:
+            faults.append(Fault(f"an id belongs to one picture; {entry.path} may hold many", where=field))
+        if listed is not None and not listed.pictures:
+            faults.append(nothing_in(spec, entry, field))
     elif entry.manifest is not None and next(read_rows(locate_manifest(spec, entry), entry), None) is None:
         faults.append(Fault("no rows; a job needs at least one picture", where=str(locate_manifest(spec, entry))))
     return faults
@@ -75,7 +72,7 @@ def find_faulty_items(
         picture = hash(item.identity)
         if fault is None and pictures.setdefault(hash(item.id), picture) != picture:
             fault = Fault(f"the id {item.id!r} is already used for another picture", where=item.origin)
-        if fault is None and item.local and not os.path.isfile(spec.root_path / on_disk(item.source)):
+        if fault is None and item.local and not is_there(spec.root_path, item.source):
             fault = Fault(f"there is no file {item.source!r} in {spec.root_path}", where=item.origin)
         if fault is not None:
             gathered.add(fault)
@@ -107,7 +104,7 @@ def fingerprint(spec: JobSpec) -> str:
         if entry.manifest is not None:
             with locate_manifest(spec, entry).open("rb") as file:
                 digest.update(hashlib.file_digest(file, "sha256").digest())
-        elif entry.path is not None and is_pattern(entry.path, spec.root_path):
-            for name in match_files(spec.root_path, entry.path):
+        elif entry.path is not None and (listed := list_path(spec, entry.path)) is not None:
+            for name in listed.pictures:
                 digest.update(name.encode("utf-8", "surrogateescape") + b"\n")
     return digest.hexdigest()

@@ -11,7 +11,8 @@ from pathlib import PurePosixPath
 
 from pipeline.job.checks import MAX_ID, check_id
 from pipeline.job.schema import JobSpec
-from pipeline.sources.names import is_pattern, match_files, with_slashes
+from pipeline.sources.folders import list_path
+from pipeline.sources.names import with_slashes
 from pipeline.sources.tables import read_rows
 
 _MORE = 8  # characters of a hash behind a stem
@@ -78,8 +79,8 @@ def _named(spec: JobSpec) -> Iterator[tuple[str, str]]:
                 elif row.path:
                     yield _stem(with_slashes(row.path)), _one_spelling(with_slashes(row.path))
         elif entry.path is not None:
-            pattern = is_pattern(entry.path, spec.root_path)
-            for name in match_files(spec.root_path, entry.path) if pattern else [with_slashes(entry.path)]:
+            listed = list_path(spec, entry.path)
+            for name in [with_slashes(entry.path)] if listed is None else listed.pictures:
                 yield entry.id or _stem(name), _one_spelling(name)
         elif entry.id:
             yield entry.id, entry.url or ""

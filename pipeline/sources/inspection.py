@@ -12,7 +12,7 @@ from pipeline.job.schema import JobSpec
 from pipeline.models import Item, Problem
 from pipeline.sources.items import Note, read_items
 from pipeline.sources.looks import Looks, looking
-from pipeline.sources.pictures import locate, read_picture
+from pipeline.sources.pictures import read_picture, stamp_of
 from pipeline.sources.stamps import Stamp
 
 Watch = Callable[[int], None]
@@ -82,8 +82,7 @@ class _Look:
 
 def _stamp_of(root: Path, source: str) -> Stamp | None:
     try:
-        path = locate(root, source)
-        return Stamp.of(path.stat()) if path.is_relative_to(root) else None
+        return stamp_of(root, source)
     except (OSError, RuntimeError, ValueError):
         return None
 

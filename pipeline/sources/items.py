@@ -9,10 +9,11 @@ from pipeline.job.reach import check_picture_url
 from pipeline.job.schema import ImageEntry, JobSpec
 from pipeline.models import Item, Problem
 from pipeline.sources.columns import columns_written
+from pipeline.sources.folders import list_path
 from pipeline.sources.identity import identity_of_file, identity_of_url
 from pipeline.sources.ids import Ids
 from pipeline.sources.looks import Looks, looking
-from pipeline.sources.names import is_pattern, match_files, with_slashes
+from pipeline.sources.names import is_pattern, with_slashes
 from pipeline.sources.tables import Row, read_rows
 from pipeline.system.fault import Fault
 
@@ -83,18 +84,26 @@ def require_inside(path: str, field: str) -> None:
         raise SpecError(Fault(what, where=field))
 
 
+def nothing_in(spec: JobSpec, entry: ImageEntry, field: str) -> Fault:
+    """Say that a pattern, a folder or a zip names no picture."""
+    assert entry.path is not None
+    is_one = not is_pattern(entry.path, spec.root_path)
+    what = f"no picture in {entry.path}" if is_one else f"no file matches {entry.path} in {spec.root_path}"
+    return Fault(what, where=field)
+
+
 def _local_items(spec: JobSpec, entry: ImageEntry, origin: str, ids: Ids) -> Iterator[Item]:
     assert entry.path is not None
     require_inside(entry.path, f"{origin}.path")
-    if not is_pattern(entry.path, spec.root_path):
+    listed = list_path(spec, entry.path)
+    if listed is None:
         source = PurePosixPath(with_slashes(entry.path)).as_posix()
         yield Item(entry.id or ids.of_file(source), source, True, origin, entry.labels, _upload_problem(spec))
         return
-    names = match_files(spec.root_path, entry.path)
-    for name in names:
+    for name in listed.pictures:
         yield _matched_item(spec, entry, name, origin, ids)
-    if not names:
-        raise SpecError(Fault(f"no file matches {entry.path} in {spec.root_path}", where=f"{origin}.path"))
+    if not listed.pictures:
+        raise SpecError(nothing_in(spec, entry, f"{origin}.path"))
 
 
 def _matched_item(spec: JobSpec, entry: ImageEntry, name: str, origin: str, ids: Ids) -> Item:

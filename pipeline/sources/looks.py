@@ -5,15 +5,12 @@ an error: the pictures are read again.
 """
 
 import contextlib
-import hashlib
-import os
 import sqlite3
-import stat
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from pipeline.sources.pictures import MAX_BYTES, locate, open_inside
+from pipeline.sources.pictures import MAX_BYTES, digest_of, stamp_of
 from pipeline.sources.stamps import Stamp
 from pipeline.system.folders import cache_folder
 
@@ -45,11 +42,10 @@ class Looks:
     def digest(self, root: Path, source: str) -> str | None:
         """Return the SHA-256 of a picture inside `root`; None where it cannot be read or is too large to be sent."""
         try:
-            path = locate(root, source)
-            status = path.stat()
-            if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_BYTES or not path.is_relative_to(root):
+            before = stamp_of(root, source)
+            if before.size > MAX_BYTES:
                 return None
-            return self._known(Stamp.of(status)) or self._read(path)
+            return self._known(before) or self._read(root, source, before)
         except (OSError, RuntimeError, ValueError):
             return None
 
@@ -64,12 +60,10 @@ class Looks:
             if len(self._faults) >= _TOGETHER:
                 self._write()
 
-    def _read(self, path: Path) -> str:
-        with open_inside(path) as file:
-            before = Stamp.of(os.fstat(file.fileno()))
-            found = hashlib.file_digest(file, "sha256").hexdigest()
-            after = Stamp.of(os.fstat(file.fileno()))
-        if before == after and time.time_ns() - after.changed_ns > _TOO_YOUNG_NS:
+    def _read(self, root: Path, source: str, before: Stamp) -> str | None:
+        found = digest_of(root, source)
+        after = stamp_of(root, source)
+        if found is not None and before == after and time.time_ns() - after.changed_ns > _TOO_YOUNG_NS:
             self._notes.append((*after, found))
             if len(self._notes) >= _TOGETHER:
                 self._write()

@@ -10,8 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import Code, ItemRefused
+from pipeline.sources.archives import BadArchive, members_of, read_member
 from pipeline.sources.kinds import describe
 from pipeline.sources.names import on_disk
+from pipeline.sources.stamps import Stamp
+from pipeline.sources.zipped import leaves_its_archive, split_name
 
 MAX_BYTES = 4096 << 10  # the vendor's limit for P010
 MAX_PIXELS = 100_000_000
@@ -40,6 +43,24 @@ def read_picture(root: Path, source: str) -> Picture:
     return Picture(data, _type_of(data), hashlib.sha256(data).hexdigest())
 
 
+def digest_of(root: Path, source: str) -> str | None:
+    """Return the SHA-256 of a picture inside `root`, sound or not; None where it cannot be read."""
+    try:
+        return hashlib.sha256(_read_inside(root, source)).hexdigest()
+    except ItemRefused:
+        return None
+
+
+def is_there(root: Path, source: str) -> bool:
+    """Return whether there is a file of this name, or a member of an archive."""
+    if (zipped := split_name(source)) is None:
+        return os.path.isfile(root / on_disk(source))
+    try:
+        return zipped[1] in members_of(locate(root, zipped[0]))
+    except (OSError, RuntimeError, ValueError, BadArchive):
+        return False
+
+
 def locate(root: Path, source: str) -> Path:
     """Return where the picture `source` lies, all links followed. Raises OSError, RuntimeError or ValueError."""
     return (root / on_disk(source)).resolve(strict=True)
@@ -52,7 +73,54 @@ def open_inside(path: Path) -> io.BufferedReader:
     return open(os.open(path, flags), "rb")
 
 
+def stamp_of(root: Path, source: str) -> Stamp:
+    """Take the stamp of a picture inside `root`; one in an archive has that of the archive and of its name in it.
+
+    Raises OSError, RuntimeError or ValueError where it is not there, or is none.
+    """
+    archive, member = split_name(source) or (source, "")
+    path = locate(root, archive)
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode) or not path.is_relative_to(root):
+        raise ValueError("no picture inside the root")
+    if not member:
+        return Stamp.of(status)
+    try:
+        size = members_of(path)[member].size
+    except (BadArchive, KeyError):
+        raise ValueError("no member of the archive") from None
+    inode = hashlib.blake2b(f"{status.st_ino}/{member}".encode("utf-8", "surrogateescape"), digest_size=8).digest()
+    return Stamp(status.st_dev, int.from_bytes(inode, "big"), size, status.st_mtime_ns)
+
+
+def _read_zipped(root: Path, archive: str, member: str) -> bytes:
+    try:
+        if leaves_its_archive(member):
+            raise _refused("has a name that leaves its archive; pack it anew")
+        path = locate(root, archive)
+        if not path.is_relative_to(root):
+            raise _refused("is in an archive that is a link out of the job's root; copy it there, or set `root:`")
+        found = members_of(path).get(member)
+        if found is None:
+            raise _refused(f"is not in {archive}; check its name")
+        data = read_member(path, found, most=MAX_BYTES)
+    except BadArchive as exc:
+        raise _refused(f"is {exc}") from None
+    except (OSError, RuntimeError, ValueError):
+        raise _refused("cannot be read: check the archive and its permissions") from None
+    if len(data) > MAX_BYTES:
+        raise _too_large(max(found.size, len(data)))
+    return data
+
+
+def _too_large(size: int) -> ItemRefused:
+    shown = f"{math.ceil(size / 102.4) / 10:,.1f} KB"  # never "4,096.0 KB; at most 4,096 KB"
+    return _refused(f"is {shown}; at most 4,096 KB: save it smaller or with stronger compression")
+
+
 def _read_inside(root: Path, source: str) -> bytes:
+    if (zipped := split_name(source)) is not None:
+        return _read_zipped(root, *zipped)
     try:
         path = locate(root, source)
         if not path.is_relative_to(root):
@@ -63,8 +131,7 @@ def _read_inside(root: Path, source: str) -> bytes:
                 raise _refused("is no regular file")
             data = file.read(MAX_BYTES + 1)
             if len(data) > MAX_BYTES:
-                size = f"{math.ceil(status.st_size / 102.4) / 10:,.1f} KB"  # never "4,096.0 KB; at most 4,096 KB"
-                raise _refused(f"is {size}; at most 4,096 KB: save it smaller or with stronger compression")
+                raise _too_large(status.st_size)
             return data
     except OSError as exc:
         raise _refused(f"cannot be read: {exc.strerror}; check the path and the permissions") from None

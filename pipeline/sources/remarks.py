@@ -1,5 +1,6 @@
 """Remarks about a job's sources: what is left out, or made up, without being a fault."""
 
+import contextlib
 import re
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
@@ -7,11 +8,13 @@ from pathlib import PurePosixPath
 from pipeline.errors import SpecError
 from pipeline.job.checks import WORKBOOK_ENDINGS, is_loopback
 from pipeline.job.schema import ImageEntry, JobSpec
+from pipeline.sources.folders import list_path
 from pipeline.sources.items import require_inside
 from pipeline.sources.names import EVERY_DEPTH, is_pattern, match_files, with_slashes
 from pipeline.sources.tables import Row
 from pipeline.sources.url_remarks import UrlRemarks
 from pipeline.system.wording import count
+from pipeline.system.wording import listed as listed_names
 
 _PICTURES = (".jpg", ".jpeg", ".png")
 _ROUNDED = re.compile(r"[0-9](\.[0-9]+)?E\+[0-9]{2,}", re.IGNORECASE)
@@ -37,6 +40,20 @@ def left_out(spec: JobSpec) -> list[str]:
                     "utf-8", "replace"
                 ).decode()
             )
+    return remarks + _left_out_of_folders(spec)
+
+
+def _left_out_of_folders(spec: JobSpec) -> list[str]:
+    """Name the files in folders and archives that are no pictures by their endings."""
+    remarks = []
+    for index, entry in enumerate(spec.images):
+        listed = None
+        with contextlib.suppress(SpecError):
+            listed = list_path(spec, entry.path) if entry.path else None
+        if listed is not None and listed.others:
+            named = listed_names([name.rsplit("/", 1)[-1] for name in listed.others], _SHOWN)
+            text = f"{entry.path} leaves out {count(len(listed.others), 'file')} without a picture's ending: {named}"
+            remarks.append(f"images[{index}].path: {text}".encode("utf-8", "replace").decode())
     return remarks
 
 

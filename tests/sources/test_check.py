@@ -108,9 +108,9 @@ def test_second_check_decodes_no_picture_that_is_as_it_was(
     assert len(before) == 2
 
 
-def test_folder_named_as_a_picture_is_told_with_the_pattern_to_write(job: Job, tmp_path: Path) -> None:
+def test_a_folder_without_pictures_is_a_fault(job: Job, tmp_path: Path) -> None:
     (tmp_path / "photos").mkdir()
-    with pytest.raises(SpecError, match=r"photos is a folder; name the pictures in it: photos/\*\.jpg"):
+    with pytest.raises(SpecError, match="no picture in photos"):
         check_sources(job("{path: photos}"))
 
 

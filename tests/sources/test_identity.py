@@ -120,14 +120,14 @@ def identity(path: Path, cache: Path) -> str:
 
 def test_second_look_reads_only_what_changed(old: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = identity(old, tmp_path / "cache")
-    opened: list[Path] = []
-    really = looks_module.open_inside
-    monkeypatch.setattr(looks_module, "open_inside", lambda path: opened.append(path) or really(path))
+    opened: list[str] = []
+    really = looks_module.digest_of
+    monkeypatch.setattr(looks_module, "digest_of", lambda root, name: opened.append(name) or really(root, name))
     assert identity(old, tmp_path / "cache") == before
     assert opened == []
     old.write_bytes(b"as it is now")
     assert identity(old, tmp_path / "cache") != before
-    assert opened == [old]
+    assert opened == [old.name]
 
 
 def test_file_that_changed_just_now_is_read_again(old: Path, tmp_path: Path) -> None:
