@@ -30,6 +30,8 @@ from typing import ClassVar
 
 from pipeline.system.masking import masked
 
+MONEY = "money"  # names the budget that calls of all kinds share, where others name their kind of call
+
 
 class Code(StrEnum):
     """Our own codes: reasons why an item is open or a run ended that no answer of the vendor gives.

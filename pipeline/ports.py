@@ -1,6 +1,7 @@
 """The protocols between the rooms: the vendor and the journal as the engine needs them, the meter of a call."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
 from typing import Any, Protocol, TypeVar
 
 from pipeline.errors import RunPaused
@@ -129,8 +130,15 @@ class Budget(Protocol):
     def left(self, kind: Kind) -> int | None:
         """Return how many more calls may count against its budget; None without a limit."""
 
-    def used_up(self, kind: Kind) -> RunPaused:
-        """Make the error of a budget that is used up."""
+    @property
+    def prices(self) -> Mapping[Kind, Decimal]:
+        """The price of each kind of call; empty where no cap of money asks for it."""
+
+    def money_left(self) -> Decimal:
+        """Return how much more may be spent; only where `prices` are asked for."""
+
+    def used_up(self, lacking: str) -> RunPaused:
+        """Make the error of a budget that is used up: that of a kind of call, or MONEY."""
 
     def release(self, kind: Kind) -> None:
         """Give back a reserved call that was not sent."""

@@ -100,6 +100,7 @@ def one_line(progress: Progress) -> str:
     """Write the whole picture as one plain line."""
     parts = [f"{number:,} {word}" for word, number in counts(progress).items()]
     parts += [f"{kind.value} {_flow(flow)}" for kind, flow in progress.flows.items() if flow.sent]
+    parts += [str(progress.money)] if progress.money else []
     parts += [text for text in (_left(progress), _pause(progress), _ending(progress)) if text]
     return f"{duration(progress.elapsed_s)}: " + "; ".join(parts)
 
@@ -184,6 +185,8 @@ class LiveTable:
         for kind, flow in progress.flows.items():
             if flow.sent or kind is Kind.SEARCH:
                 calls.add_row(Text(kind.value, style="dim"), Text(_flow(flow)))
+        if progress.money:
+            calls.add_row(Text("money", style="dim"), Text(str(progress.money)))
         time_line = ", ".join(text for text in (duration(progress.elapsed_s), _left(progress)) if text)
         lines: list[RenderableType] = [words, calls, Text(time_line, style="dim")]
         lines += [Text(text, style="yellow") for text in (_pause(progress), _ending(progress)) if text]
@@ -220,7 +223,8 @@ def _show_table(summary: RunSummary) -> None:
     calls = ", ".join(f"{spent.sent:,} {kind}" for kind, spent in summary.calls.items())
     unknown = sum(spent.unknown for spent in summary.calls.values())
     more = f", and up to {unknown:,} when the process was killed" if unknown else ""
-    show_lines([f"calls so far: {calls}{more}; {summary.billed}"])
+    money = [f"money so far, by the prices of the job: {summary.money}"] if summary.money else []
+    show_lines([f"calls so far: {calls}{more}; {summary.billed}", *money])
     if summary.vendor == "sandbox":
         show_lines(["These results come from the sandbox's drawn gallery, not from a patent database."])
     show_lines([*summary.warnings, *(f"Not looked at: {what}" for what in summary.not_looked_at)])

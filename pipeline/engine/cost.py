@@ -5,9 +5,11 @@ also decided what becomes of an item whose picture was replaced: other bytes lie
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
+from typing import NamedTuple, Protocol
 
+from pipeline.errors import MONEY
 from pipeline.models import EXPIRY_MARGIN_S, UPLOAD_LIFE_S, Kind, Work
 from pipeline.system.clock import from_the_future
 
@@ -75,24 +77,43 @@ def upload_lasts(expires_at: float, *, now: float) -> bool:
     return expires_at - EXPIRY_MARGIN_S >= now and not from_the_future(expires_at - UPLOAD_LIFE_S, now=now)
 
 
+class Purse(Protocol):
+    """The money that the calls of all kinds share."""
+
+    @property
+    def prices(self) -> Mapping[Kind, Decimal]:
+        """The price of each kind of call; empty where there is no cap."""
+
+    def money_left(self) -> Decimal:
+        """Return how much more may be spent; only where there are prices."""
+
+
 class Allowance:
     """The calls that the budgets still allow: an item takes all that it needs, or none.
 
-    `left` says how many calls of a kind its budget still has; None is no limit. `taken` are those of them that are
-    given to somebody.
+    `left` says how many calls of a kind its budget still has; None is no limit. `purse` holds the money for all of
+    them; None is no limit. `taken` are those of them that are given to somebody.
     """
 
-    def __init__(self, left: Callable[[Kind], int | None]) -> None:
+    def __init__(self, left: Callable[[Kind], int | None], purse: Purse | None = None) -> None:
         self.taken: Counter[Kind] = Counter()
         self._left = left
+        self._purse = purse
 
-    def lacks(self, calls: Sequence[Kind]) -> Kind | None:
-        """Return the first kind of which too few are left for an item that needs these calls; None when it fits."""
+    def lacks(self, calls: Sequence[Kind]) -> str | None:
+        """Return the first kind of which too few are left for an item that needs these calls; None when it fits.
+
+        MONEY when they cost more than is left of it; what costs nothing is not held up by it.
+        """
         for kind in calls:
             left = self._left(kind)
             if left is not None and left - self.taken[kind] < 1:
                 return kind
-        return None
+        if self._purse is None or not (prices := self._purse.prices):
+            return None
+        needed = sum(prices.get(kind, 0) for kind in calls)
+        taken = sum(prices.get(kind, 0) * count for kind, count in self.taken.items() if count)
+        return MONEY if needed and needed + taken > self._purse.money_left() else None
 
     def take(self, calls: Sequence[Kind]) -> None:
         """Take these calls."""

@@ -47,8 +47,8 @@ class ItemMeter:
         """
         self.request_id = request_id
         self._refuse_expired(kind)
-        if not self._promises.claim(self._work.ord, kind):
-            raise self._budget.used_up(kind)
+        if (lacking := self._promises.claim(self._work.ord, kind)) is not None:
+            raise self._budget.used_up(lacking)
         await self._budget.reserve(kind)
         self._promises.counted(self._work.ord, kind)
         self._reserved = True

@@ -9,7 +9,7 @@ import anyio
 from pipeline.engine.first_items import FirstItems
 from pipeline.engine.intake import Intake
 from pipeline.engine.promises import Promises
-from pipeline.models import Kind, State, Work
+from pipeline.models import State, Work
 from pipeline.ports import WaitingItems
 
 BATCH = 32  # items read at once by their numbers: searched ones bring their hits along, up to 100 KB each
@@ -109,7 +109,7 @@ class Queue:
 
     begun      how many were given out
     has_more   True once an item came that `limit` forbids
-    lacking    the kind of call of which the budget has too little for the next item; None while it fits
+    lacking    the kind of call, or MONEY, of which the budget has too little for the next item; None while it fits
     """
 
     def __init__(
@@ -117,7 +117,7 @@ class Queue:
     ) -> None:
         self.begun = 0
         self.has_more = False
-        self.lacking: Kind | None = None
+        self.lacking: str | None = None
         self._items = items
         self._limit = limit
         self._promises = promises

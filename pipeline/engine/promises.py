@@ -17,7 +17,7 @@ class Promises:
     """The promises of one run. A repetition of a call takes only what is promised to nobody."""
 
     def __init__(self, budget: Budget, *, tasks: bool, now: Callable[[], float] = time.time) -> None:
-        self._allowance = Allowance(budget.left)
+        self._allowance = Allowance(budget.left, budget if budget.prices else None)
         self._held: dict[int, set[Kind]] = {}  # by item under way, what it has not called yet
         self._tasks = tasks
         self._now = now
@@ -27,10 +27,10 @@ class Promises:
         """List the calls that an item needs to be taken all the way."""
         return calls_for(paid_for(work, now=self._now()), tasks=self._tasks)
 
-    async def make(self, work: Work) -> Kind | None:
+    async def make(self, work: Work) -> str | None:
         """Promise an item all that it needs, as soon as items under way give enough back.
 
-        Return the kind of call of which there is too little, if none of them can give any back.
+        Return the kind of call of which there is too little, or MONEY, if none of them can give any back.
         """
         needed = self.needed(work)
         while (lacking := self._allowance.lacks(needed)) is not None:
@@ -41,15 +41,15 @@ class Promises:
         self._held[work.ord] = set(needed)
         return None
 
-    def claim(self, ord_: int, kind: Kind) -> bool:
-        """Claim a call for an item: the promised one, or one that is promised to nobody; False when there is none."""
+    def claim(self, ord_: int, kind: Kind) -> str | None:
+        """Claim a call for an item: the promised one, or one that is promised to nobody; return what lacks for it."""
         held = self._held.setdefault(ord_, set())
         if kind not in held:
-            if self._allowance.lacks((kind,)) is not None:
-                return False
+            if (lacking := self._allowance.lacks((kind,))) is not None:
+                return lacking
             self._allowance.take((kind,))
             held.add(kind)
-        return True
+        return None
 
     def counted(self, ord_: int, kind: Kind) -> None:
         """Note that the claimed call counts against its budget now."""

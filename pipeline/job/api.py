@@ -13,6 +13,7 @@ from pipeline.endpoints.consequences import CLASSES, DEFAULT_ATTEMPTS, Override,
 from pipeline.endpoints.parameters import Strict, not_yet
 from pipeline.endpoints.patsnap.codes import MAX_ANSWER_S, ROWS, row_of, row_of_recorded, table_with
 from pipeline.job.checks import check_base_url, check_qps, check_time_of_day, check_url, read_time_of_day
+from pipeline.job.prices import Amount
 from pipeline.models import PAID, Kind
 
 Qps = Annotated[int | float, AfterValidator(check_qps)]
@@ -35,11 +36,14 @@ EachOrAll = Annotated[Annotated[Qps, Tag("all")] | Annotated[QpsSpec, Tag("each"
 
 
 class BudgetSpec(Strict):
-    """Most calls of each kind in the life of a run directory, retries included."""
+    """Most calls of each kind, and most money, in the life of a run directory, retries included."""
 
     search_calls: Annotated[int, Field(ge=0)] | None = None
     create_calls: Annotated[int, Field(ge=0)] | None = None
     upload_calls: Annotated[int, Field(ge=0)] | None = None
+    money: Amount | None = Field(
+        default=None, description="Most that all calls together may cost, by `prices`; each needs a price then"
+    )
 
 
 Patience = Annotated[int | float, Field(ge=1, le=600)]

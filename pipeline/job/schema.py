@@ -4,6 +4,7 @@ Units: `qps` in calls a second, names that end in `_s` in seconds, scores from 0
 """
 
 import contextlib
+from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -21,9 +22,10 @@ from pydantic.json_schema import SkipJsonSchema
 
 from pipeline.endpoints.parameters import Countries, Strict, not_yet, was_run
 from pipeline.endpoints.patsnap.codes import MAX_ANSWER_S
-from pipeline.endpoints.patsnap.endpoints import SEARCHES, SearchSpec
+from pipeline.endpoints.patsnap.endpoints import SEARCHES, SearchSpec, names_for
 from pipeline.job.api import ApiSpec
 from pipeline.job.checks import MANIFEST_ENDINGS, WORKBOOK_ENDINGS, check_id, check_run_name, check_url
+from pipeline.job.prices import Currency, Prices
 from pipeline.job.reach import check_picture_url
 from pipeline.models import Kind
 from pipeline.system.wording import enumerated
@@ -145,6 +147,10 @@ class JobSpec(Strict):
     task: TaskSpec = TaskSpec()
     api: ApiSpec = ApiSpec()
     output: OutputSpec = OutputSpec()
+    prices: Prices = Field(
+        default_factory=dict, description="What one call costs, by the vendor's name of its endpoint, as {P009: 0.2}"
+    )
+    currency: Currency = Field(default="", description="The currency of `prices`, as it is written behind an amount")
 
     _folder: Path = PrivateAttr(default_factory=Path.cwd)
 
@@ -153,6 +159,18 @@ class JobSpec(Strict):
         fault = self.search.filters.unfit_for_tasks() if self.task.enabled and not was_run(info) else None
         if fault is not None:
             raise ValueError(fault)
+        return self
+
+    @model_validator(mode="after")
+    def _money_needs_prices(self, info: ValidationInfo) -> Self:
+        unpriced = [name for kind, name in self._billed().items() if name not in self.prices]
+        if self.api.budget.money is not None and unpriced and not was_run(info):
+            names = enumerated(unpriced)
+            raise ValueError(
+                f"api.budget.money: nothing may exceed it, so each call needs a price, and {names} "
+                f"{'has' if len(unpriced) == 1 else 'have'} none; write `prices: {{{unpriced[0]}: 0.2}}`, or 0 for "
+                "what costs nothing"
+            )
         return self
 
     @property
@@ -209,6 +227,15 @@ class JobSpec(Strict):
         """List the kinds of paid calls that an item needs, in order; a `local` picture is uploaded first."""
         wanted = {Kind.UPLOAD: local, Kind.SEARCH: True, Kind.CREATE: self.task.enabled}
         return tuple(kind for kind, visits in wanted.items() if visits)
+
+    def _billed(self) -> dict[Kind, str]:
+        """Name the endpoints that a run of this job may call, by kind."""
+        kinds = self.kinds(local=any(entry.url is None for entry in self.images))
+        return {kind: name for kind, name in names_for(self.search).items() if kind in kinds}
+
+    def price_of(self, kind: Kind) -> Decimal | None:
+        """Return what one call of a kind costs; None where the job names no price."""
+        return self.prices.get(names_for(self.search).get(kind, ""))
 
     @property
     def max_in_flight(self) -> int:

@@ -2,16 +2,19 @@
 
 Calls that were leased and not given out before a kill stay spent, for nobody knows that they were not sent; so a lease
 is as small as the pace allows, and smaller near a budget's end. The next one is asked for while the last one still
-holds.
+holds. All kinds share one cap of money (journal/purse.py): where it has too little for a lease, what other kinds
+leased and did not give out yet is taken back for it first.
 """
 
 import asyncio
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 
-from pipeline.errors import Code, RunPaused
-from pipeline.journal.sql import calls
+from pipeline.errors import MONEY, Code, RunPaused
+from pipeline.journal.purse import Purse, Tariff
+from pipeline.journal.sql import calls, money
 from pipeline.journal.storage import Disk
 from pipeline.journal.writer import Writer
 from pipeline.models import Kind
@@ -30,6 +33,7 @@ class Lease:
     sent         of them, gone to the vendor
     size         of the next lease, in calls
     renewed_at   the loop's time when the last lease was asked for
+    asked        the `reserved` that the disk was last asked to note
     coming       set while a lease is on its way to the disk; becomes the new `reserved`
     """
 
@@ -38,37 +42,70 @@ class Lease:
     sent: int
     size: int = FIRST_LEASE
     renewed_at: float = field(default=float("-inf"), repr=False)
+    asked: int = 0
     coming: asyncio.Future[int] | None = field(default=None, repr=False)
 
 
 class Budget:
-    """The leases of all kinds, for one run. `calls` are the leases, `units_before` the units billed by earlier runs."""
+    """The leases of all kinds, for one run.
 
-    def __init__(self, writer: Writer, budgets: Mapping[Kind, int | None]) -> None:
-        """Allow at most so many calls per kind over the run directory's life; None is no limit."""
+    calls         the leases
+    units_before  the units billed by earlier runs
+    purse         the money that the calls cost; None where the job names no prices
+    """
+
+    def __init__(self, writer: Writer, budgets: Mapping[Kind, int | None], tariff: Tariff | None = None) -> None:
+        """Allow at most so many calls per kind over the run directory's life, None is no limit; and so much money."""
         self.calls: dict[Kind, Lease] = {}
         self.units_before = 0.0
+        self.purse: Purse | None = None
         self._writer = writer
         self._budgets = budgets
+        self._tariff = tariff
 
     async def begin(self) -> None:
         """Start from what earlier runs reserved and sent: calls that they did not give back count as spent."""
 
-        def read(disk: Disk) -> tuple[dict[Kind, tuple[int, int]], str | None]:
-            return calls.counted(disk.db), disk.db.meta("units")
+        def read(disk: Disk) -> tuple[dict[Kind, tuple[int, int]], str | None, dict[Kind, money.Priced]]:
+            return calls.counted(disk.db), disk.db.meta("units"), money.noted(disk.db)
 
-        known, units = await self._writer.do(read)
-        self.calls = {kind: Lease(reserved, reserved, sent) for kind, (reserved, sent) in known.items()}
+        known, units, paid = await self._writer.do(read)
+        self.calls = {kind: Lease(reserved, reserved, sent, asked=reserved) for kind, (reserved, sent) in known.items()}
         self.units_before = float(units or 0)
+        if self._tariff is not None and self._tariff.prices:
+            self.purse = Purse(self._tariff, paid, {kind: lease.reserved for kind, lease in self.calls.items()})
 
     def left(self, kind: Kind) -> int | None:
         """Return how many more calls may be given out; None without a limit."""
         cap = self._budgets.get(kind)
         return None if cap is None else cap - self.calls[kind].used
 
-    def used_up(self, kind: Kind) -> RunPaused:
-        """Make the error of a budget that is used up."""
-        return RunPaused(used_up(kind, self._budgets.get(kind)), code=Code.BUDGET, sent=False)
+    def costs(self) -> dict[Kind, Decimal]:
+        """Return what the calls that were given out cost, by kind; of those kinds that have a price."""
+        return (
+            {} if self.purse is None else self.purse.by_kind({kind: lease.used for kind, lease in self.calls.items()})
+        )
+
+    @property
+    def prices(self) -> Mapping[Kind, Decimal]:
+        """The price of each kind of call; empty where no cap of money asks for it."""
+        return self.purse.prices if self.purse is not None and self.purse.tariff.cap is not None else {}
+
+    def money_left(self) -> Decimal:
+        """Return how much more may be spent on calls that are given out; only where `prices` are asked for."""
+        assert self.purse is not None
+        return (self.purse.tariff.cap or Decimal(0)) - self.purse.cost(
+            {kind: lease.used for kind, lease in self.calls.items()}
+        )
+
+    def used_up(self, lacking: str) -> RunPaused:
+        """Make the error of a budget that is used up: that of a kind of call, or MONEY."""
+        if lacking == MONEY:
+            assert self.purse is not None
+            text = money_used_up(self.purse.tariff, self.money_left())
+        else:
+            text = used_up(Kind(lacking), self._budgets.get(Kind(lacking)))
+        return RunPaused(text, code=Code.BUDGET, sent=False)
 
     def release(self, kind: Kind) -> None:
         """Give back a reserved call that was not sent."""
@@ -93,30 +130,30 @@ class Budget:
 
     def give_back(self) -> None:
         """Note with the next group, at the end of the run, that leased calls that were not given out are not spent."""
-        counts = {kind: (lease.used, lease.sent) for kind, lease in self.calls.items()}
-
-        def write(disk: Disk) -> None:
-            for kind, (reserved, sent) in counts.items():
-                calls.note(disk.db, kind, reserved=reserved, sent=sent)
-
-        self._writer.post(write)
+        self._writer.post(self._noting({kind: lease.used for kind, lease in self.calls.items()}))
 
     async def reserve(self, kind: Kind) -> None:
         """Make one call count against its budget, durably. Raises RunPaused when the budget is used up."""
         lease = self.calls[kind]
         while lease.used >= lease.reserved:
-            if lease.coming is None and not self._renew(kind, lease):
-                raise self.used_up(kind)
-            coming = lease.coming
+            waiting = lease if lease.coming is not None or self._renew(kind, lease) else self._other_coming()
+            if waiting is None:
+                left = self.left(kind)
+                raise self.used_up(MONEY if left is None or left > 0 else kind)
+            coming = waiting.coming
             assert coming is not None
             await asyncio.shield(coming)  # others wait for it too: a cancelled caller must not cancel it for them
-            _renewed(lease, coming)
+            _renewed(waiting, coming)
         lease.used += 1
         if lease.coming is None and lease.reserved - lease.used < lease.size // 2:
-            self._renew(kind, lease)
+            self._renew(kind, lease, early=True)
 
-    def _renew(self, kind: Kind, lease: Lease) -> bool:
-        """Ask for the next lease; return False if the budget allows none."""
+    def _other_coming(self) -> Lease | None:
+        """Return a lease of any kind that is on its way, and may hold money that is lacking; None if there is none."""
+        return None if self.purse is None else next((one for one in self.calls.values() if one.coming), None)
+
+    def _renew(self, kind: Kind, lease: Lease, *, early: bool = False) -> bool:
+        """Ask for the next lease, `early` while the last one still holds; return False if the budget allows none."""
         now = asyncio.get_running_loop().time()
         lasted_s, lease.renewed_at = now - lease.renewed_at, now
         if lasted_s < _FAST_S:
@@ -124,20 +161,55 @@ class Budget:
         elif lasted_s > _SLOW_S:
             lease.size = max(FIRST_LEASE, lease.size // 2)
         cap = self._budgets.get(kind)
-        if cap is not None:
-            left = cap - lease.reserved
+        left = None if cap is None else cap - lease.reserved
+        taken: dict[Kind, int] = {}
+        if self.purse is not None and (left is None or left > 0):
+            affords = self._affords(kind)
+            if affords == 0 and not early:
+                taken = self._take_from_others(kind)
+                affords = self._affords(kind)
+            left = affords if left is None else left if affords is None else min(left, affords)
+        if left is not None:
             if left <= 0:
-                return False
+                return self._noted(taken)
             lease.size = max(1, min(lease.size, left // _SHARE_OF_THE_REST))
-        reserved, sent = lease.reserved + lease.size, lease.sent
-
-        def write(disk: Disk) -> int:
-            calls.note(disk.db, kind, reserved=reserved, sent=sent)
-            return reserved
-
-        lease.coming = self._writer.submit(write)
+        lease.asked = reserved = lease.reserved + lease.size
+        lease.coming = self._writer.submit(self._noting(taken | {kind: reserved}, kind))
         lease.coming.add_done_callback(functools.partial(_renewed, lease))
         return True
+
+    def _affords(self, kind: Kind) -> int | None:
+        assert self.purse is not None
+        return self.purse.affords(kind, {one: lease.asked for one, lease in self.calls.items()})
+
+    def _take_from_others(self, kind: Kind) -> dict[Kind, int]:
+        """Take back what other kinds leased and did not give out; return what is reserved of each from now on."""
+        taken = {}
+        for other, lease in self.calls.items():
+            if other is not kind and lease.coming is None and lease.used < lease.reserved:
+                taken[other] = lease.reserved = lease.asked = lease.used
+        return taken
+
+    def _noted(self, taken: Mapping[Kind, int]) -> bool:
+        """Note what was taken from other kinds although it was not enough; return False."""
+        if taken:
+            self._writer.post(self._noting(taken))
+        return False
+
+    def _noting(self, reserved: Mapping[Kind, int], kind: Kind | None = None) -> Callable[[Disk], int]:
+        """Return the change that notes so many reserved calls, and what they cost; it returns those of `kind`."""
+        counts = [(one, count, self.calls[one].sent) for one, count in reserved.items()]
+        amounts = (
+            [] if self.purse is None else [row for one in reserved for row in self.purse.priced(one, reserved[one])]
+        )
+
+        def write(disk: Disk) -> int:
+            for one, count, sent in counts:
+                calls.note(disk.db, one, reserved=count, sent=sent)
+            money.note(disk.db, amounts)
+            return 0 if kind is None else reserved[kind]
+
+        return write
 
 
 def used_up(kind: Kind, cap: int | None) -> str:
@@ -145,6 +217,15 @@ def used_up(kind: Kind, cap: int | None) -> str:
     key = f"api.budget.{kind.value}_calls"
     raise_it = f"raise it in the job file, or with --set {key}=N, then `pipeline run` goes on"
     return f"the budget is used up: {key} is {cap or 0:,}; {raise_it}"
+
+
+def money_used_up(tariff: Tariff, left: Decimal) -> str:
+    """Say that the cap of money is used up, and what to do."""
+    key = "api.budget.money"
+    unit = f" {tariff.currency}" if tariff.currency else ""
+    raise_it = f"raise it in the job file, or with --set {key}=N, then `pipeline run` goes on"
+    rest = max(left, Decimal(0))
+    return f"the budget is used up: {key} is {tariff.cap or 0:,f}{unit}, of which {rest:,f} is left; {raise_it}"
 
 
 def _renewed(lease: Lease, coming: asyncio.Future[int]) -> None:

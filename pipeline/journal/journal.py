@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from pipeline.journal.budget import Budget
+from pipeline.journal.purse import Tariff
 from pipeline.journal.sql import admission, changes, doubts, items, naming, retry_selection
 from pipeline.journal.sql.admission import SourceError
 from pipeline.journal.steps import Steps
@@ -25,11 +26,18 @@ OPEN_BATCH = 512
 class Journal:
     """The durable state of one run directory. Every method raises JournalError once writing has failed."""
 
-    def __init__(self, writer: Writer, *, budgets: Mapping[Kind, int | None], duplicates: int = 0) -> None:
+    def __init__(
+        self,
+        writer: Writer,
+        *,
+        budgets: Mapping[Kind, int | None],
+        duplicates: int = 0,
+        tariff: Tariff | None = None,
+    ) -> None:
         """Let at most `duplicates` items in doubt be created once more over the run directory's life."""
         self.steps = Steps(writer)
         self.waiting = WaitingItems(writer, self.steps, duplicates=duplicates)
-        self.budget = Budget(writer, budgets)
+        self.budget = Budget(writer, budgets, tariff)
         self._writer = writer
         self._duplicates = duplicates
 

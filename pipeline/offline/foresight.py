@@ -7,17 +7,22 @@ whether the budgets allow it, which items in doubt the job lets it create once m
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import NamedTuple
 
 from pipeline.engine.cost import Allowance, Paid, calls_for, upload_lasts
+from pipeline.errors import MONEY
 from pipeline.job.schema import JobSpec
-from pipeline.journal.budget import used_up
+from pipeline.journal.budget import money_used_up, used_up
 from pipeline.journal.paid_hits import hits_last
+from pipeline.journal.purse import Purse
 from pipeline.journal.sql import doubts
 from pipeline.journal.sql.calls import counted
 from pipeline.journal.sql.database import Database
 from pipeline.journal.sql.forecast import Standing, to_work_on
+from pipeline.journal.sql.money import noted
 from pipeline.models import PAID, Kind
+from pipeline.run.tariff import tariff_of
 
 
 @dataclass(slots=True)
@@ -50,19 +55,40 @@ def foresee(db: Database, spec: JobSpec, seen: Seen, *, generation: int, now: fl
     budgets = {kind: spec.api.budget_of(kind) for kind in PAID}
     spent = {kind: reserved for kind, (reserved, _) in counted(db).items()}
     left = {kind: None if cap is None else cap - spent[kind] for kind, cap in budgets.items()}
-    allowance = Allowance(left.__getitem__)
+    money = _Money(Purse(tariff_of(spec), noted(db), spent), spent)
+    allowance = Allowance(left.__getitem__, money)
     found = Foreseen(allowance.taken)
     turns = _turns(db, spec, seen, generation=generation, now=now)
     for begun, turn in enumerate(turns):
         if begun == limit:
             break
         if (lacking := allowance.lacks(turn.calls)) is not None:
-            found.budget = used_up(lacking, budgets[lacking])
+            found.budget = _used_up(lacking, budgets, money)
             found.left_out = 1 + sum(1 for _ in turns)
             break
         if not (Kind.UPLOAD in turn.calls and turn.ord in seen.unusable):
             allowance.take(turn.calls)
     return found
+
+
+class _Money(NamedTuple):
+    """The money that is left before the run (engine/cost.Purse)."""
+
+    purse: Purse
+    spent: Mapping[Kind, int]
+
+    @property
+    def prices(self) -> Mapping[Kind, Decimal]:
+        return {} if self.purse.tariff.cap is None else self.purse.prices
+
+    def money_left(self) -> Decimal:
+        return (self.purse.tariff.cap or Decimal(0)) - self.purse.cost(self.spent)
+
+
+def _used_up(lacking: str, budgets: Mapping[Kind, int | None], money: _Money) -> str:
+    if lacking == MONEY:
+        return money_used_up(money.purse.tariff, money.money_left())
+    return used_up(Kind(lacking), budgets[Kind(lacking)])
 
 
 def _turns(db: Database, spec: JobSpec, seen: Seen, *, generation: int, now: float) -> Iterator[_Turn]:

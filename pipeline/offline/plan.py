@@ -21,6 +21,7 @@ from pipeline.offline.foresight import Seen, foresee
 from pipeline.offline.listing import BadRows, Copies, bad_rows, copies_in, saved_calls
 from pipeline.offline.parting import Parting
 from pipeline.offline.taking_in import take_in
+from pipeline.results.money import Cost, cost_of_plan
 from pipeline.run.changed import Changed, find_changed, tell
 from pipeline.run.directory import is_locked, known_runs, run_folder
 from pipeline.run.load import load_spec
@@ -55,6 +56,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     calls: dict[str, int]  # that the next run makes, by kind, without retries: no more than the budgets allow
     left_out: int  # items that the budgets leave out
     budget: str  # the budget that leaves them out, a sentence; empty when all items fit
+    cost: Cost | None  # of these calls, by the job's prices; None where it names none
     seconds: float  # that these calls take at the QPS
     binds: str  # the limit that they wait for; empty when there are none
     not_looked_at: list[str]  # what the search leaves out of sight, one phrase each
@@ -139,6 +141,7 @@ def make_plan(
             calls={kind.value: work.calls[kind] for kind in PAID},
             left_out=work.left_out,
             budget=work.budget,
+            cost=cost_of_plan(spec, {kind: work.calls[kind] for kind in PAID}),
             seconds=seconds,
             binds=binds,
             not_looked_at=not_looked_at(spec),

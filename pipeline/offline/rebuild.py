@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from pipeline.errors import Code
-from pipeline.journal.sql import calls, doubts, items, schema
+from pipeline.journal.sql import calls, doubts, items, money, schema
 from pipeline.journal.sql.admission import DOUBT_NEW
 from pipeline.journal.sql.database import Database, configure
 from pipeline.journal.sql.rows import NO_PICTURE, calls_of, packed
@@ -190,6 +190,8 @@ class Rebuild:
             if isinstance(key, str) and isinstance(value, str):
                 self._db.set_meta(key, value)
         self._calls()
+        for kind, priced in money.sound_rows(self._table("money")):
+            money.note(self._db, [(kind, priced)])
         for row in self._table("decisions"):
             self._db.do("INSERT INTO decisions VALUES (?, ?, ?, ?, ?)", row)
         risks = self._table("risks")

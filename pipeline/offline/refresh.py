@@ -12,6 +12,7 @@ from pipeline.journal.sql import doubts
 from pipeline.journal.sql.calls import counted
 from pipeline.journal.sql.database import Database
 from pipeline.journal.sql.items import in_view, open_items
+from pipeline.journal.sql.money import cost_of, noted
 from pipeline.models import State
 from pipeline.offline.opening import Place
 from pipeline.results.reading import OPEN, read_line
@@ -29,6 +30,7 @@ from pipeline.results.summary import (
 from pipeline.run.directory import ENDED, REPORT, SUMMARY
 from pipeline.run.end import first_of
 from pipeline.run.outputs import write_outputs
+from pipeline.run.tariff import tariff_of
 from pipeline.system.clock import iso
 from pipeline.system.fault import Fault, typed
 from pipeline.system.wording import count, listed
@@ -100,6 +102,7 @@ def _last_summary(place: Place, db: Database, items: dict[str, int], *, running:
         last,
         items=items,
         calls=now.calls,
+        money=now.money,
         calls_per_settled=now.calls_per_settled,
         units_billed=max(last.units_billed, now.units_billed),  # a repair may have lost them
         as_of=now.as_of,
@@ -129,14 +132,17 @@ def _summary_of_journal(place: Place, db: Database, items: dict[str, int], state
         exit_reason = "the run is still going on"
     elif state == INTERRUPTED:
         exit_reason = f"the run was interrupted before it came to its end; {exit_reason}"
-    now = iso(time.time())
+    now, calls = iso(time.time()), counted(db)
     figures = Figures(
         started_at=db.meta("started_at") or now,
         finished_at=now,
         exit_code=exit_code,
         exit_reason=exit_reason,
         items=items,
-        calls=counted(db),
+        calls=calls,
+        costs=cost_of(
+            noted(db), tariff_of(place.spec).prices, {kind: reserved for kind, (reserved, _) in calls.items()}
+        ),
         units=float(db.meta("units") or 0),
         said=said_in(db.meta("units_said")),
         state=state,

@@ -20,17 +20,20 @@ from pipeline.journal.sql.database import Database
 from pipeline.journal.sql.doubts import not_executed, repeated_by_itself
 from pipeline.journal.sql.forecast import expiries
 from pipeline.journal.sql.items import in_view, open_items
+from pipeline.journal.sql.money import cost_of, noted
 from pipeline.journal.storage import JOURNAL, RESULTS, reading_only
 from pipeline.journal.verify import WHOLE, verify
-from pipeline.models import OPEN, Problem, State, Work
+from pipeline.models import OPEN, Kind, Problem, State, Work
 from pipeline.offline.refresh import has_ended, read_summary
 from pipeline.results.advice import about_not_started, todo_for
+from pipeline.results.money import Money, money_spent
 from pipeline.results.page.marks import marks, read_marks
 from pipeline.results.page.view import COUNTED
 from pipeline.results.summary import FINISHED, INTERRUPTED, RUNNING, item_counts
 from pipeline.run.changed import Changed, changed_pictures
 from pipeline.run.directory import REPORT, SPEC, SUMMARY, is_locked
 from pipeline.run.load import known_home
+from pipeline.run.tariff import tariff_of
 from pipeline.system.clock import iso
 from pipeline.system.fault import Fault, typed
 from pipeline.system.wording import count
@@ -46,6 +49,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     now: str  # a sentence: it runs, or how its last run ended
     items: dict[str, int]  # see `results.summary.item_counts`
     calls: dict[str, int]  # sent, by kind, over the life of the run directory
+    money: Money | None  # spent by the job's prices, over the same time; None where it names none
     expires: dict[str, str]  # by kind of thing, when the first one expires, ISO 8601 in UTC
     expiring_within_hour: dict[str, int]  # by kind of thing
     open_items: list[str]  # the first ones, a sentence each: what is wrong and what to do
@@ -75,13 +79,15 @@ def read_status(folder: Path) -> Status:
         ends = expiries(db, now=time.time())
         repeated = repeated_by_itself(db, most=api.duplicates)
         open_ = open_items(db, after=0, limit=SHOWN, repeated=repeated)
+        calls = counted(db)
         now = "running" if running else _last_end(folder, db.meta("started_at") or "") + _unfinished(unfinished)
         return Status(
             run=str(folder),
             running=running,
             now=now,
             items=items,
-            calls={kind.value: sent for kind, (_, sent) in counted(db).items()},
+            calls={kind.value: sent for kind, (_, sent) in calls.items()},
+            money=None if spec is None else _money(spec, db, calls),
             expires={what: iso(end.first) for what, end in ends.items()},
             expiring_within_hour={what: end.within_hour for what, end in ends.items()},
             open_items=[_item(folder, work, state, problem, api) for work, state, problem in open_],
@@ -90,6 +96,11 @@ def read_status(folder: Path) -> Status:
             changed=[] if spec is None else changed_pictures(db, spec.root_path, now=time.time()),
             page=_page(folder, db, counts, running=running),
         )
+
+
+def _money(spec: JobSpec, db: Database, calls: Mapping[Kind, tuple[int, int]]) -> Money | None:
+    reserved = {kind: count for kind, (count, _) in calls.items()}
+    return money_spent(spec, cost_of(noted(db), tariff_of(spec).prices, reserved), calls)
 
 
 def _page(folder: Path, db: Database, counts: Mapping[State, int], *, running: bool) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 
 import msgspec
@@ -11,6 +12,7 @@ from pipeline.job.outlook import not_looked_at, warnings
 from pipeline.journal.storage import RESULTS
 from pipeline.models import OPEN, PAID, SETTLED, UNFINISHED, Kind, Problem, State
 from pipeline.results import reading
+from pipeline.results.money import Money, money_spent
 from pipeline.results.record import RecordLines
 from pipeline.system.wording import count
 from pipeline.version import __version__
@@ -61,6 +63,7 @@ class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
     calls_this_run: dict[str, int]  # by kind
     units_billed: float  # that the vendor says it billed, over the life of the run directory
     units_said: Said = Said()  # how many answers say so, over the same time; with none, `units_billed` is 0.0
+    money: Money | None = None  # spent by the job's prices, over the same time; None where it names none
     calls_per_settled: dict[str, float]  # by kind; 1.0 is the least that a search or a task costs
     refused_for_speed: int  # calls of this run that the vendor refused as too many in a second
     retried: int  # calls of this run that were sent again
@@ -95,6 +98,7 @@ class Figures:
     calls: Mapping[Kind, tuple[int, int]]  # reserved and sent, over the life of the run directory
     units: float
     ended_by: str = ""
+    costs: Mapping[Kind, Decimal] = field(default_factory=dict)  # of the reserved calls, by the job's prices
     said: Said = field(default_factory=Said)
     duration_s: float = 0.0
     sent: Mapping[Kind, int] = field(default_factory=dict)  # in this run
@@ -128,6 +132,7 @@ def build_summary(folder: Path, records: RecordLines, figures: Figures) -> RunSu
         calls_this_run={kind.value: figures.sent.get(kind, 0) for kind in PAID},
         units_billed=figures.units,
         units_said=figures.said,
+        money=money_spent(spec, figures.costs, figures.calls),
         calls_per_settled={kind.value: round(sent / settled, 4) for kind, (_, sent) in figures.calls.items()},
         refused_for_speed=figures.refused_for_speed,
         retried=figures.retried,

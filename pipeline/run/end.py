@@ -60,6 +60,7 @@ async def _summary(ending: Ending, clocks: Clocks, *, limited: bool) -> RunSumma
         items=items,
         calls={kind: (budget.calls[kind].used, budget.calls[kind].sent) for kind in PAID},
         units=units,
+        costs=budget.costs(),
         said=said,
         sent=stats.sent,
         refused_for_speed=sum(stats.too_fast.values()),

@@ -10,6 +10,7 @@ from pipeline.engine.engine import Engine
 from pipeline.job.schema import JobSpec
 from pipeline.journal.journal import Journal
 from pipeline.models import PAID, WAITING, Kind
+from pipeline.results.money import Money, money_spent
 from pipeline.run.progress import Flow, Progress
 
 RATE_OVER_S = 5.0
@@ -38,6 +39,7 @@ class Gauges:
             in_flight=self._engine.in_flight,
             all_in=self._engine.all_in,
             flows=flows,
+            money=self._money(),
             units=self._client.stats.units,
             paused_s=self._client.paused_s,
             left_s=left_s,
@@ -45,6 +47,12 @@ class Gauges:
             ending=str(ended_by) if ended_by else None,
             waits_until=self._client.waits_until,
         )
+
+    def _money(self) -> Money | None:
+        if not self._spec.prices:
+            return None
+        budget = self._journal.budget
+        return money_spent(self._spec, budget.costs(), {kind: (budget.calls[kind].used,) * 2 for kind in PAID})
 
     def _flow(self, kind: Kind, now: float) -> Flow:
         sent = self._client.stats.sent[kind]

@@ -45,6 +45,7 @@ from pipeline.run.load import Job, load
 from pipeline.run.options import RunOptions
 from pipeline.run.outputs import write_outputs
 from pipeline.run.signals import Signals
+from pipeline.run.tariff import tariff_of
 from pipeline.sources.check import check_sources
 from pipeline.sources.foreign import refuse_foreign
 from pipeline.sources.looks import digest_now
@@ -191,7 +192,7 @@ async def _run_heard(job: Job, options: RunOptions, place: _Place) -> RunSummary
     if disk.identity.remark:
         options.say(f"note: {disk.identity.remark}")
     budgets = {kind: spec.api.budget_of(kind) for kind in PAID}
-    journal = Journal(writer, budgets=budgets, duplicates=spec.api.duplicates)
+    journal = Journal(writer, budgets=budgets, duplicates=spec.api.duplicates, tariff=tariff_of(spec))
     try:
         _log.info("run.started job=%s recovered=%s", spec.name, recovered)
         intake = await begin(spec, journal, options)

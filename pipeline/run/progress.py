@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from pipeline.models import Kind, State
+from pipeline.results.money import Money
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,7 @@ class Progress:
     left_s: float | None  # expected until the end; None while nobody can tell
     binds: str  # what the rest of the run waits for most; empty when `left_s` is None
     ending: str | None  # the reason why the run is ending early
+    money: Money | None = None  # spent by the job's prices, over the life of the run directory; None without prices
     waits_until: float | None = None  # seconds since the epoch; calls wait for the day's limit to be lifted until then
 
 

@@ -84,22 +84,22 @@ async def test_a_repeated_call_takes_nothing_that_is_promised_to_another_item(tm
     async with open_journal(tmp_path, budgets={SEARCH: 2, CREATE: 5}) as journal:
         promises = Promises(journal.budget, tasks=True)
         assert [await promises.make(work_of(n)) for n in (1, 2)] == [None, None]
-        assert promises.claim(1, SEARCH)
+        assert promises.claim(1, SEARCH) is None
         await journal.budget.reserve(SEARCH)
         promises.counted(1, SEARCH)
-        assert not promises.claim(1, SEARCH), "the one that is left is promised to the other"
+        assert promises.claim(1, SEARCH) is SEARCH, "the one that is left is promised to the other"
         promises.end(2)
-        assert promises.claim(1, SEARCH)
+        assert promises.claim(1, SEARCH) is None
 
 
 async def test_an_unsent_call_stays_promised_to_its_item(tmp_path: Path) -> None:
     async with open_journal(tmp_path, budgets={SEARCH: 1}) as journal:
         promises = Promises(journal.budget, tasks=False)
         assert await promises.make(work_of(1)) is None
-        assert promises.claim(1, SEARCH)
+        assert promises.claim(1, SEARCH) is None
         await journal.budget.reserve(SEARCH)
         promises.counted(1, SEARCH)
         journal.budget.release(SEARCH)
         promises.not_counted(1, SEARCH)
-        assert not promises.claim(2, SEARCH)
-        assert promises.claim(1, SEARCH)
+        assert promises.claim(2, SEARCH) is SEARCH
+        assert promises.claim(1, SEARCH) is None

@@ -33,7 +33,7 @@ from tests.support.job_files import MINIMAL
         ),
         pytest.param(
             "api: {budget: {xyz: 1}}",
-            "job.yaml:5:16: api.budget.xyz: unknown key; allowed: create_calls, search_calls, upload_calls",
+            "job.yaml:5:16: api.budget.xyz: unknown key; allowed: create_calls, money, search_calls, upload_calls",
             id="nothing close",
         ),
         pytest.param(

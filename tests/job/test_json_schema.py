@@ -20,6 +20,8 @@ def test_the_schema_for_editors_names_every_part_of_a_job() -> None:
         "task",
         "api",
         "output",
+        "prices",
+        "currency",
     ]
 
 

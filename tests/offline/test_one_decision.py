@@ -6,6 +6,7 @@ import tempfile
 import time
 from contextlib import closing
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,8 @@ LISTED = [("A", "a.jpg"), ("B", URLS[0]), ("C", "copy.jpg"), ("D", f"{URLS[0]}#a
 OTHERS = [("A", "b.jpg"), ("B", URLS[1]), ("F", "missing.jpg"), ("G", "oops"), ("G", URLS[2])]
 AT_FIRST = {"a.jpg": "bag-0", "copy.jpg": "bag-0", "b.jpg": "lamp-0"}
 GONE = ""
+NAMES = {"upload": "P010", "search": "P009", "create": "AI39-1"}
+PRICES = {"P010": 0, "P009": 0.2, "AI39-1": 1.5}
 WORDS = [state.word for state in (*SETTLED, *OPEN)]
 
 
@@ -42,6 +45,7 @@ class Step:
     rows      of its manifest: ids, and pictures by URL or path; None for those of before
     shown     the products that files show from now on; "" for a file that is gone
     budget    the most calls of a kind
+    money     the most that calls may cost; None for no cap
     cut       the moment at which the run dies; None for one that comes to its end
     aged      whether uploads of earlier runs have ended by now
     """
@@ -50,6 +54,7 @@ class Step:
     shown: dict[str, str] = field(default_factory=dict)
     limit: int | None = None
     budget: dict[str, int] = field(default_factory=dict)
+    money: float | None = None
     accept: bool = False
     repeat: bool = False
     cut: int | None = None
@@ -63,6 +68,7 @@ STEPS = st.lists(
         shown=st.dictionaries(st.sampled_from([*AT_FIRST]), st.sampled_from(["bag-1", "lamp-0", GONE]), max_size=2),
         limit=st.none() | st.integers(1, 4),
         budget=st.dictionaries(st.sampled_from(["upload", "search", "create"]), st.integers(1, 4), max_size=2),
+        money=st.none() | st.sampled_from([0, 1.7, 1.9, 3.5, 5, 7.2]),
         accept=st.booleans(),
         repeat=st.booleans(),
         cut=st.none() | st.integers(0, 20),
@@ -104,7 +110,9 @@ def take(folder: Path, url: str, step: Step, rows: list[tuple[str, str]]) -> Non
     api: dict[str, Any] = {"max_in_flight": 1, "budget": {f"{kind}_calls": most for kind, most in step.budget.items()}}
     if step.repeat:
         api["on_in_doubt"] = {"retry": 1, "max_duplicates": 1}
-    path = job(folder, url=url, pictures=0, api=api)
+    if step.money is not None:
+        api["budget"]["money"] = step.money
+    path = job(folder, url=url, pictures=0, api=api, prices=PRICES)
     write(folder, rows)
     loaded = load(path, environment=ACCOUNT)
     options = RunOptions(limit=step.limit, accept_changes=step.accept, environment=ACCOUNT)
@@ -117,6 +125,8 @@ def take(folder: Path, url: str, step: Step, rows: list[tuple[str, str]]) -> Non
     with cut_at(step.cut, run) as cut:
         summary = LocalExecutor().run(loaded, options)
     assert summary.calls_this_run == planned.calls
+    assert planned.cost is not None
+    assert planned.cost.amount == sum(Decimal(str(PRICES[name])) * planned.calls[kind] for kind, name in NAMES.items())
     if cut.happened:
         items, known = read_status(run).items, make_plan(loaded.spec).already
         assert {word: known.get(word, 0) for word in WORDS} == {word: items[word] for word in WORDS}
@@ -200,6 +210,8 @@ HISTORIES = {
         Step(cut=0),
         Step(shown={"copy.jpg": "lamp-0", "b.jpg": "bag-1"}),
     ],
+    "money that is used up, and more of it": [Step(money=3.5), Step(money=3.6), Step(money=5.1), Step(money=9)],
+    "money that a death left reserved": [Step(cut=9, money=9), Step(money=5), Step()],
     "both copies replaced alike": [Step(limit=1, rows=LISTED[1:]), Step(shown={"copy.jpg": "bag-1", "a.jpg": "bag-1"})],
 }
 

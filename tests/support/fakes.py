@@ -21,6 +21,7 @@ from pipeline.engine.parts import Ports
 from pipeline.errors import CallError, GivenUp, InDoubt, Stopping
 from pipeline.job.schema import JobSpec
 from pipeline.journal.journal import Journal
+from pipeline.journal.purse import Tariff
 from pipeline.journal.sql.database import Connection
 from pipeline.journal.storage import JOURNAL, RESULTS, Disk, connect, open_disk
 from pipeline.journal.writer import Writer
@@ -227,6 +228,7 @@ async def open_journal(
     *,
     budgets: Mapping[Kind, int] | None = None,
     duplicates: int = 0,
+    tariff: Tariff | None = None,
     connect: Connect = connect,
     linger_s: float = 0.0,
 ) -> AsyncIterator[Journal]:
@@ -234,7 +236,7 @@ async def open_journal(
     folder.mkdir(exist_ok=True)
     writer = Writer(functools.partial(open_disk, folder, now=NOW, connect=connect), linger_s=linger_s)
     await writer.start()
-    journal = Journal(writer, budgets=budgets or {}, duplicates=duplicates)
+    journal = Journal(writer, budgets=budgets or {}, duplicates=duplicates, tariff=tariff)
     await journal.begin()
     try:
         yield journal

@@ -43,4 +43,5 @@ def _ask(job: Job, options: RunOptions) -> None:
         return
     by_kind = ", ".join(f"{calls:,} {kind}" for kind, calls in plan.calls.items())
     calls = count(plan.paid_calls, "call")
-    ask(f"{job.spec.vendor} will be sent {calls} ({by_kind}) and retries, which the account pays for.")
+    cost = "" if plan.cost is None else f", {plan.cost} without retries"
+    ask(f"{job.spec.vendor} will be sent {calls} ({by_kind}) and retries, which the account pays for{cost}.")

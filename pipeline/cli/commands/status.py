@@ -40,6 +40,7 @@ def _show_status(status: Status) -> None:
     always = ("all", "settled", "open", "not_started")
     rows = [(word.replace("_", " "), f"{n:,}") for word, n in status.items.items() if n or word in always]
     rows += [(f"{kind} calls", f"{count:,}") for kind, count in status.calls.items()]
+    rows += [("money, by the prices of the job", str(status.money))] if status.money else []
     for what, when in status.expires.items():
         rows.append((f"{what} expire from", f"{when}, {status.expiring_within_hour[what]:,} within an hour"))
     show_rows([*rows, ("now", status.now), *([("page", status.page)] if status.page else [])])

@@ -39,9 +39,13 @@ def left_out_by(endpoint: str, params: Mapping[str, Any]) -> list[str]:
 
 def endpoints_for(search: Search, *, report_lang: str, country: list[str] | None) -> Endpoints:
     """Put together the endpoints that a run uses."""
-    names = {Kind.UPLOAD: "P010", Kind.SEARCH: search.endpoint, Kind.CREATE: "AI39-1"}
     create = TaskCreation(report_lang, country)
-    return Endpoints(PictureUpload(), search, create, names=names, otherwise=_otherwise(search))
+    return Endpoints(PictureUpload(), search, create, names=names_for(search), otherwise=_otherwise(search))
+
+
+def names_for(search: Search) -> dict[Kind, str]:
+    """Name the endpoint that each kind of call uses."""
+    return {Kind.UPLOAD: "P010", Kind.SEARCH: search.endpoint, Kind.CREATE: "AI39-1"}
 
 
 def _otherwise(search: Search) -> dict[Kind, str]:

@@ -70,6 +70,7 @@ BEGIN SELECT RAISE(ABORT, 'illegal change of state'); END;
 
 # `risks`: items in doubt that may be created once more because the job says so; `spent` once such a create was sent.
 # `decisions`: what a person decided about an item in doubt; kept for good.
+# `money`: what the reserved calls of each kind cost, where the job names prices; `calls` of them are in `amount`.
 # `again`: what an item was before a person had it tried again, until that run ends (retry_selection).
 LATER = (
     "CREATE TABLE IF NOT EXISTS risks (ord INTEGER PRIMARY KEY, spent INTEGER NOT NULL)",
@@ -77,6 +78,8 @@ LATER = (
     "request_id TEXT, task_id TEXT)",
     "CREATE TABLE IF NOT EXISTS again (ord INTEGER PRIMARY KEY, state INTEGER NOT NULL, problem TEXT, "
     "segment INTEGER, spooled_at INTEGER)",
+    "CREATE TABLE IF NOT EXISTS money (kind TEXT PRIMARY KEY, calls INTEGER NOT NULL, amount TEXT NOT NULL) "
+    "WITHOUT ROWID",
 )
 ADDED = {"picture": "TEXT"}  # columns of `items` that an earlier version's journal lacks
 

@@ -88,6 +88,7 @@ def _page(view: RunView, open_: Survey, settled: Survey, *, most: int) -> dict[s
         "groups": _groups(view),
         "calls": calls_made(view.calls),
         "billed": tidy(view.billed, 100),
+        "money": tidy(view.money, 200),
         "steps": next_steps(view, settled.first_expiry),
         "as_of": as_of(view),
         "marks": marks(view.counts, view.state),

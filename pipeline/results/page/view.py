@@ -23,6 +23,7 @@ class RunView:
     counts: dict[str, int]  # items by tasked, no_hits, searched, failed, in_doubt, expired, not_started; absent = 0
     calls: dict[str, int]  # HTTP attempts by kind of call
     billed: str  # the units billed, in words
+    money: str = ""  # spent by the prices of the job, in words; empty where it names none
     exit_reason: str
     not_looked_at: list[str]  # what the search leaves out of sight, one phrase each
     rehearsal: bool = False  # drawn pictures stood for the products' URLs
