@@ -114,6 +114,9 @@ class Steps(Protocol):
     def forget(self, work: Work) -> None:
         """Drop an item's upload and hits, which expired while it was worked on."""
 
+    async def lay_by(self, work: Work, line: bytes | RecordLine) -> None:
+        """Make the record of a created task durable that is to be settled later, perhaps with more in it."""
+
     async def settle(self, work: Work, state: State, line: bytes | RecordLine, task: Task | None) -> None:
         """Write an item's record."""
 

@@ -29,6 +29,10 @@ from pipeline.errors import (
 )
 from pipeline.models import Kind
 
+# Calls without which every item comes to its end: what goes wrong with them says it to their caller alone, and holds
+# no other calls up.
+ASIDE = (Kind.DETAILS,)
+
 NAP_S = 5.0  # a search that waits for creates to be accepted looks again this often
 
 
@@ -138,13 +142,14 @@ class Health:
         elif self._reach.waits_for(error):
             self._reach.refused(error)
             return None
-        ends_run: RunPaused | RunStopped | None = self._ends_run(error)
+        ends_run: RunPaused | RunStopped | None = None if kind in ASIDE else self._ends_run(error)
         row = row_for(error, self._table)
         alive = answered and row is not None and row.alive
         if isinstance(error, InDoubt) and row is not None and row.full:
             ends_run = self._pause_for_others(error) or ends_run
         elif isinstance(error, TryAgain | InDoubt) and not alive:
-            self._pause_if_down(error)
+            if kind not in ASIDE:
+                self._pause_if_down(error)
         elif answered:
             self._breaker.answered()
         match error:
@@ -158,7 +163,7 @@ class Health:
                 self._slow_down(kind, error)
             case HoldAll():
                 self._pause.pause_all(error)
-            case RunPaused() if self._quota.waits_for(error):
+            case RunPaused() if kind not in ASIDE and self._quota.waits_for(error):
                 self._quota.refused(kind, error)
         return ends_run
 
@@ -183,7 +188,7 @@ class Health:
                 return pause_s
             case Reconnect() | HoldAll():
                 return 0.0
-            case RunPaused() if self._quota.waits_for(error):
+            case RunPaused() if kind not in ASIDE and self._quota.waits_for(error):
                 return 0.0
             case SlowDown():
                 return tries.too_fast(self._limiters[kind].accepted)
@@ -192,7 +197,7 @@ class Health:
         return None
 
     def _would_be_paid_in_vain(self, kind: Kind) -> bool:
-        return self._creates.starves and kind is not Kind.CREATE
+        return self._creates.starves and kind is not Kind.CREATE and kind not in ASIDE
 
     def _let_in(self, kind: Kind) -> None:
         """Count a call that came to nothing, and that the account let in all the same."""
@@ -236,6 +241,6 @@ class Health:
         try:
             self._limiters[kind].slow_down(f"{kind.value}: {error.message}", retry_after_s=error.retry_after_s)
         except RunPaused as quota:
-            if not self._quota.waits_for(quota):
+            if kind in ASIDE or not self._quota.waits_for(quota):
                 raise
             self._quota.refused(kind, quota)

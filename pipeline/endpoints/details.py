@@ -1,6 +1,7 @@
 """The details of a patent that a hit names: owner, dates, legal status. One shape for every vendor; records hold it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
+from typing import NamedTuple
 
 import msgspec
 
@@ -39,7 +40,7 @@ class PatentDetail(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     grant_date: str = ""
     priority_date: str = ""
     expiry_estimate: str = ""  # the vendor's estimate of the day on which it ends
-    loc: Sequence[str] = ()  # Locarno classes
+    loc: tuple[str, ...] = ()  # Locarno classes
     drawings: int = 0  # how many the vendor has; their links are signed, live for 7 days and are not kept
     family: str = ""  # the same for the same design in several countries; only where families were asked for
 
@@ -47,6 +48,17 @@ class PatentDetail(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     def known(self) -> bool:
         """Return whether there are details."""
         return not self.missing
+
+
+class Details(NamedTuple):
+    """The details of an item's best hits, as its record says them.
+
+    patents  by patent id; or one word where nothing is known of any of them: pending, not_allowed, over_budget, failed
+    designs  how many different designs these patents are; None where families were not asked for
+    """
+
+    patents: Mapping[str, PatentDetail] | str
+    designs: int | None = None
 
 
 def askable(patent_id: object) -> bool:

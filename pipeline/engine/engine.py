@@ -92,6 +92,8 @@ class Engine:
         """Send nothing more; answers under way are still waited for and recorded."""
         self.stop_intake(reason)
         self._ports.vendor.stop()
+        if self._ports.details is not None:
+            self._ports.details.stop()
 
     def journal_failed(self, error: JournalError) -> None:
         """Send nothing more; answers under way are waited for, because their lines are kept in the emergency file."""
@@ -201,7 +203,14 @@ class Engine:
             if work.doubt is not None:
                 outcome = after_doubt(work.doubt, outcome)
             with anyio.CancelScope(shield=True):
-                after = await record(work, outcome, steps=self._ports.ledger.steps, records=self._records)
+                after = await record(
+                    work,
+                    outcome,
+                    steps=self._ports.ledger.steps,
+                    records=self._records,
+                    details=self._ports.details,
+                    is_new=before is State.PENDING,
+                )
                 self._tally[before] -= 1
                 self._tally[after] += 1
         except JournalError as error:

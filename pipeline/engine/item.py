@@ -42,6 +42,8 @@ async def _process_once(work: Work, ports: Ports, meter: ItemMeter) -> Settled:
         meter.stage = "search"
         work.hits = await ports.vendor.call(ports.endpoints.search, url, meter)
     meter.depends_on_links_from(work.hits.at)
+    if ports.details is not None:
+        ports.details.begin(work.ord, work.item.id, work.hits)
     choice = choose(work.hits, min_score=spec.search.min_score, max_hits=spec.task.max_hits)
     if choice is None:
         return NoHits(work.hits)

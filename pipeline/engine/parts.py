@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import anyio
 
 from pipeline.endpoints.interface import Endpoints
+from pipeline.engine.details import HitDetails
 from pipeline.engine.first_items import FirstItems
 from pipeline.job.schema import JobSpec
 from pipeline.ports import Ledger, Vendor
@@ -26,6 +27,7 @@ class Ports:
     digest         returns the SHA-256 of a local picture as it is now, None when it cannot be read; it blocks, too
     now, steady    the wall clock (epoch seconds), and one that is never set and counts sleep
     first_items    holds items back while calls of a kind are new to the account
+    details        asks for details of the best hits; None where the job wants none
     most           items at once at most, whatever the job says: the system may not allow as many open files
     reading        lets only a few pictures be read at once: each may hold 100 million pixels
     """
@@ -39,5 +41,6 @@ class Ports:
     now: Callable[[], float] = time.time
     steady: Callable[[], float] = steady
     first_items: FirstItems = field(default_factory=FirstItems)
+    details: HitDetails | None = None
     most: int = 10_000
     reading: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(4))

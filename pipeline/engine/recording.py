@@ -3,17 +3,17 @@
 import logging
 from typing import assert_never
 
+from pipeline.engine.detailed import details_for
+from pipeline.engine.details import HitDetails
 from pipeline.models import (
     Doubtful,
     Expired,
     Failed,
-    NoHits,
     Outcome,
     Problem,
     PutBack,
-    SearchOnly,
+    Settled,
     State,
-    Tasked,
     Work,
 )
 from pipeline.ports import Steps
@@ -22,13 +22,26 @@ from pipeline.results.record import RecordLines
 _log = logging.getLogger(__name__)
 
 
-async def record(work: Work, outcome: Outcome, *, steps: Steps, records: RecordLines) -> State:
-    """Make an outcome durable; return the item's new state."""
+async def record(
+    work: Work,
+    outcome: Outcome,
+    *,
+    steps: Steps,
+    records: RecordLines,
+    details: HitDetails | None = None,
+    is_new: bool = False,
+) -> State:
+    """Make an outcome durable; return the item's new state. `details` and `is_new`: see `details_for`."""
+    if isinstance(outcome, Settled):
+        said = None
+        if details is not None:
+            said = await details_for(work, outcome, details, steps=steps, records=records, is_new=is_new)
+        state, line, task = records.settled(work, outcome, said)
+        await steps.settle(work, state, line, task)
+        return state
+    if details is not None:
+        details.forget(work.ord)
     match outcome:
-        case Tasked() | NoHits() | SearchOnly():
-            state, line, task = records.settled(work, outcome)
-            await steps.settle(work, state, line, task)
-            return state
         case Failed(problem):
             return await _leave_open(work, State.FAILED, problem, steps)
         case Expired(problem):

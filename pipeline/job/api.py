@@ -25,6 +25,7 @@ class QpsSpec(Strict):
     search: Qps = 5
     create: Qps = 5
     upload: Qps = 5
+    details: Qps = 1
     query: Annotated[None, not_yet("query (the pace of collecting reports)")] = None
 
 
@@ -44,6 +45,7 @@ class BudgetSpec(Strict):
     money: Amount | None = Field(
         default=None, description="Most that all calls together may cost, by `prices`; each needs a price then"
     )
+    details: Annotated[int | None, Field(ge=0, description="Patents, not calls: details are billed per patent")] = None
 
 
 Patience = Annotated[int | float, Field(ge=1, le=600)]
@@ -55,6 +57,7 @@ class TimeoutSpec(Strict):
     search: Patience = 15
     create: Patience = 60
     upload: Patience = 60
+    details: Patience = 30
     query: Patience = Field(default=15, description="Of reports, which a later version collects")
 
 
@@ -112,9 +115,10 @@ def _likely_slips(name: str) -> Iterator[str]:
 
 
 class ErrorSpec(Strict):
-    """The consequence of one code or condition; what is left out stays as it is. Uploads are treated as searches.
+    """The consequence of one code or condition; what is left out stays as it is.
 
-    For a create that may have been executed only `in_doubt`, `fail` and `retry` are allowed (`fault_of`).
+    Uploads and details are treated as searches. For a create that may have been executed only `in_doubt`, `fail` and
+    `retry` are allowed (`fault_of`).
     """
 
     search: Literal["retry", "slow", "hold", "refresh", "fail", "pause", "stop"] | None = None
@@ -191,11 +195,14 @@ class ApiSpec(Strict):
 
     def qps_of(self, kind: Kind) -> float:
         """Return the calls a second that are allowed for a kind of call."""
-        return float(getattr(self.qps, kind.value) if isinstance(self.qps, QpsSpec) else self.qps)
+        if isinstance(self.qps, QpsSpec):
+            return float(getattr(self.qps, kind.value))
+        # One number is that of the calls that every item makes; details keep their own pace below it.
+        return float(self.qps if kind is not Kind.DETAILS else min(self.qps, QpsSpec().details))
 
     def timeouts(self) -> dict[Kind, float]:
         """Return how long to wait for the answer to each kind of paid call."""
-        return {kind: float(getattr(self.timeout_s, kind.value)) for kind in PAID}
+        return {kind: float(getattr(self.timeout_s, kind.value)) for kind in (*PAID, Kind.DETAILS)}
 
     def budget_of(self, kind: Kind) -> int | None:
         """Return the most calls of a kind in the life of a run directory; None when there is no limit."""

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
+    BeforeValidator,
     Field,
     PrivateAttr,
     ValidationInfo,
@@ -27,7 +28,7 @@ from pipeline.job.api import ApiSpec
 from pipeline.job.checks import MANIFEST_ENDINGS, WORKBOOK_ENDINGS, check_id, check_run_name, check_url
 from pipeline.job.prices import Currency, Prices
 from pipeline.job.reach import check_picture_url
-from pipeline.models import Kind
+from pipeline.models import PAID, Kind
 from pipeline.system.wording import enumerated
 
 MAX_INLINE = 10_000
@@ -127,6 +128,18 @@ class TaskSpec(Strict):
         return value
 
 
+def _off_is_none(value: Any) -> Any:
+    return None if value is False or value == "off" else value  # YAML 1.1 reads a bare `off` as false
+
+
+class DetailsSpec(Strict):
+    """Details of the hits that people will look at (D301): owner, dates, legal status. Billed per patent found."""
+
+    top: Annotated[int, Field(ge=1, le=100, description="Of an item's hits the best so many")] = 5
+    above: Annotated[int | float, Field(ge=0, le=1, description="And of them those that score at least this")] = 0.8
+    family: bool = Field(default=False, description="Tell one design in several countries from several (P014)")
+
+
 class OutputSpec(Strict):
     """The place of the results, and how many hits they keep."""
 
@@ -145,6 +158,7 @@ class JobSpec(Strict):
     upload: Annotated[UploadSpec, Field(json_schema_extra={"default": {"public": False}})] = UploadSpec()
     search: SearchSpec = SEARCHES[0]()
     task: TaskSpec = TaskSpec()
+    details: Annotated[DetailsSpec | None, BeforeValidator(_off_is_none)] = None
     api: ApiSpec = ApiSpec()
     output: OutputSpec = OutputSpec()
     prices: Prices = Field(
@@ -236,6 +250,11 @@ class JobSpec(Strict):
     def price_of(self, kind: Kind) -> Decimal | None:
         """Return what one call of a kind costs; None where the job names no price."""
         return self.prices.get(names_for(self.search).get(kind, ""))
+
+    @property
+    def paced(self) -> tuple[Kind, ...]:
+        """The kinds of calls that have a pace of their own in this job."""
+        return PAID if self.details is None else (*PAID, Kind.DETAILS)
 
     @property
     def max_in_flight(self) -> int:

@@ -5,11 +5,12 @@ In this order:
    an item that is not settled (they carry the id of a paid task), and cut otherwise. A task that the journal cannot
    explain is never cut: the journal is not the newest, and nothing is changed.
 2. Lines that a failing disk kept out of results.jsonl are appended to it, and creates of which it is known that they
-   were not executed are taken back.
+   were not executed are taken back. So are records that were laid by while their details were waited for.
 3. Creates without an outcome are put in doubt.
 4. Open items that a person has tried again, and that the run did not reach, are open again.
 """
 
+import itertools
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
@@ -17,7 +18,7 @@ from typing import NamedTuple
 from pipeline.journal.evidence import refuse_unknown_tasks
 from pipeline.journal.kept_lines import NotExecuted
 from pipeline.journal.results_file import LineView, ResultsFile, read_line
-from pipeline.journal.sql import changes, doubts, items, line_index, retry_selection
+from pipeline.journal.sql import changes, doubts, items, laid_by, line_index, retry_selection
 from pipeline.journal.sql.database import Database
 from pipeline.journal.sql.rows import Line
 from pipeline.journal.tail_check import WrittenGroup
@@ -58,11 +59,12 @@ def recover(
     if not checked:  # else all of these lines are of creates that the journal has on their way
         refuse_unknown_tasks(db, results.path, results.tail())
     cut_bytes = results.cut()  # before the commit: a commit must never know lines that a cut could still remove
-    for told in kept:
+    for told in itertools.chain(kept, laid_by.lines(db)):
         if isinstance(told, NotExecuted):
             _take_back(db, told)
         else:
             adopted += _adopt(db, told, lambda raw: results.append([raw])[0], now=now)
+    laid_by.clear(db)
     in_doubt = doubts.begin_for_unfinished(db)
     retry_selection.restore(db)
     db.do("COMMIT")

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from pipeline.journal.kept_lines import NotExecuted
 from pipeline.journal.paid_hits import spool
 from pipeline.journal.spool import mark_of
-from pipeline.journal.sql import changes, doubts
+from pipeline.journal.sql import changes, doubts, laid_by
 from pipeline.journal.sql.changes import Step, found_step, intent_step, settled_step
 from pipeline.journal.sql.rows import Line, PaidHits, SearchNote, note_of
 from pipeline.journal.storage import Disk
@@ -61,6 +61,7 @@ class Steps:
 
     def __init__(self, writer: Writer) -> None:
         self.risked = False
+        self._laid_by: set[int] = set()
         self._writer = writer
 
     def uploaded(self, work: Work, upload: Upload, sha256: str) -> None:
@@ -112,6 +113,15 @@ class Steps:
     async def settle(self, work: Work, state: State, line: bytes | RecordLine, task: Task | None) -> None:
         """Write an item's record; durable, line and state, when it returns."""
         await self._writer.do_grouped(advance, Settlement(work.ord, state, work.calls, task), line=line)
+        if work.ord in self._laid_by:
+            self._laid_by.discard(work.ord)
+            self._writer.post(lambda disk: laid_by.drop(disk.db, work.ord))
+
+    async def lay_by(self, work: Work, line: bytes | RecordLine) -> None:
+        """Make the record of a created task durable that is settled later: a kill must not leave it in doubt."""
+        raw = bytes(line)
+        await self._writer.do(lambda disk: laid_by.put(disk.db, work.ord, raw))
+        self._laid_by.add(work.ord)
 
     async def leave_open(self, work: Work, state: State, problem: Problem, hits: Hits | None) -> None:
         """Note why an item is open; hits that are paid stay with it."""

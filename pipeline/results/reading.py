@@ -3,15 +3,17 @@
 Fields that a later version adds are passed over. `RecordView` and `read_records` are public.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
 
+from pipeline.endpoints.details import PENDING, PatentDetail
 from pipeline.errors import JournalError
 from pipeline.journal.storage import RESULTS
 from pipeline.models import Calls
+from pipeline.results.late_details import LateLine, read_late
 from pipeline.system.fault import Fault, typed
 
 OPEN = "open.jsonl"
@@ -92,12 +94,31 @@ class RecordView(msgspec.Struct, frozen=True, kw_only=True):
     todo: str = ""  # in open.jsonl alone: what to do about it
     same_as: str | None = None  # the item whose picture, search and task this one shares
     hits_lost: bool = False  # True when the hits of an open item, or of a task that a person found, are gone
+    raw_details: dict[str, PatentDetail] | str | None = msgspec.field(name="details", default=None)
+    designs: int | None = None  # how many different designs the hits with details are; None where nobody asked
     raw_hits: msgspec.Raw = msgspec.field(name="hits", default=msgspec.Raw(b"[]"))
 
     @property
     def hits(self) -> list[dict[str, Any]]:
         """Decode the hits as the vendor sent them, in its order. Raises ValueError when they are no list."""
         return [hit for hit in _decoded(_HITS, self.raw_hits) if isinstance(hit, dict)]
+
+    @property
+    def details(self) -> dict[str, PatentDetail]:
+        """The details of the best hits, by `patent_id`; empty where there are none (yet), or the job wants none."""
+        return self.raw_details if isinstance(self.raw_details, dict) else {}
+
+    @property
+    def details_state(self) -> str:
+        """Why nothing is known of any hit: pending, not_allowed, over_budget or failed; "" otherwise."""
+        return self.raw_details if isinstance(self.raw_details, str) else ""
+
+    def with_late(self, late: Mapping[str, LateLine]) -> "RecordView":
+        """Return a copy with the details that came after the record was written, if any did."""
+        one = late.get(self.item) or (late.get(self.same_as) if self.same_as is not None else None)
+        if one is None or self.details_state != PENDING:
+            return self
+        return msgspec.structs.replace(self, raw_details=one.details, designs=one.designs)
 
     def without_hits(self) -> "RecordView":
         """Return a copy that does not keep the bytes of its line in memory."""
@@ -142,6 +163,7 @@ def read_records(run_directory: str | Path, *, include_open: bool = False) -> It
 
 
 def _records(folder: Path, names: tuple[str, ...]) -> Iterator[RecordView]:
+    late = read_late(folder)
     for path in (folder / name for name in names):
         if not path.is_file():
             continue  # no run of this directory has ended yet
@@ -150,7 +172,8 @@ def _records(folder: Path, names: tuple[str, ...]) -> Iterator[RecordView]:
                 if not line.endswith(b"\n"):
                     break
                 try:
-                    yield read_line(line)
+                    record = read_line(line)
+                    yield record.with_late(late) if late else record
                 except ValueError as exc:
                     fix = typed("status", folder, "--verify")
                     what = f"this line is no record: {exc}; a look at all lines says more"

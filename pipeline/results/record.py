@@ -8,6 +8,7 @@ from typing import Any, assert_never
 
 import msgspec
 
+from pipeline.endpoints.details import Details, PatentDetail
 from pipeline.job.schema import JobSpec
 from pipeline.models import (
     Calls,
@@ -84,6 +85,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     todo: str = ""  # in open.jsonl alone: what to do about it
     same_as: str | None = None  # the item whose picture, search and task this one shares
     hits_lost: bool = False  # the hits of an open item, or of a task found by a person, are gone here
+    details: dict[str, PatentDetail] | str | None = None  # of the best hits, by patent_id; a word where none is known
+    designs: int | None = None  # how many different designs these are; only where families were asked for
     hits: msgspec.Raw = msgspec.Raw(b"[]")
 
 
@@ -123,15 +126,17 @@ class RecordLines:
     spec: JobSpec
     spec_sha256: str
 
-    def settled(self, work: Work, outcome: Settled) -> tuple[State, Spliced, Task | None]:
+    def settled(
+        self, work: Work, outcome: Settled, details: Details | None = None
+    ) -> tuple[State, Spliced, Task | None]:
         """Return the state, the line and the task (if there is one) of a settled item."""
         match outcome:
             case Tasked(hits, choice, task):
-                return State.TASKED, self._line(work, State.TASKED, hits, self._task(choice, task)), task
+                return State.TASKED, self._line(work, State.TASKED, hits, self._task(choice, task), details), task
             case NoHits(hits):
-                return State.NO_HITS, self._line(work, State.NO_HITS, hits, None), None
+                return State.NO_HITS, self._line(work, State.NO_HITS, hits, None, details), None
             case SearchOnly(hits):
-                return State.SEARCH_ONLY, self._line(work, State.SEARCH_ONLY, hits, None), None
+                return State.SEARCH_ONLY, self._line(work, State.SEARCH_ONLY, hits, None, details), None
             case _:
                 assert_never(outcome)
 
@@ -186,11 +191,18 @@ class RecordLines:
             calls=calls,
             same_as=same_as,
             hits_lost=first.hits_lost,
+            details=first.details,
+            designs=first.designs,
         )
         return _encode(head, bytes(first.hits))
 
-    def _line(self, work: Work, state: State, hits: Hits, task: TaskPart | None) -> Spliced:
+    def _line(
+        self, work: Work, state: State, hits: Hits, task: TaskPart | None, details: Details | None = None
+    ) -> Spliced:
         head = self._head(work, state, search=self._search(hits), task=task, error=None)
+        if details is not None:
+            patents = details.patents if isinstance(details.patents, str) else dict(details.patents)
+            head = msgspec.structs.replace(head, details=patents, designs=details.designs)
         array = self._kept(hits)
         return _spliced(head, array, hits.crc if array is hits.array else crc32(array))
 

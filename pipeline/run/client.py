@@ -10,7 +10,7 @@ from pipeline.calls.pauses import QuotaGate
 from pipeline.calls.reach import ReachGate
 from pipeline.calls.transport import Transport
 from pipeline.job.schema import JobSpec
-from pipeline.models import PAID, Kind
+from pipeline.models import Kind
 from pipeline.run.load import Job
 from pipeline.run.options import RunOptions
 from pipeline.system.clock import steady
@@ -33,8 +33,8 @@ def client_for(job: Job, options: RunOptions, transport: Transport, part: Part) 
 
 
 def limiters_for(spec: JobSpec, part: Part, say: Callable[[str], None]) -> dict[Kind, Limiter]:
-    """Make the limiter of each paid kind; all of them begin with the rest that our part of the account needs."""
-    limiters = {kind: Limiter(part.qps(spec.api.qps_of(kind)), say=say) for kind in PAID}
+    """Make the limiter of each kind that is called; all begin with the rest that our part of the account needs."""
+    limiters = {kind: Limiter(part.qps(spec.api.qps_of(kind)), say=say) for kind in spec.paced}
     for limiter in limiters.values():
         limiter.pause(part.quiet_s(limiter.qps, now=steady()))
     return limiters

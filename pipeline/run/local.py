@@ -7,7 +7,7 @@ at the end everything is closed in the opposite order.
 import functools
 import logging
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
@@ -34,6 +34,7 @@ from pipeline.results.record import RecordLines
 from pipeline.results.summary import RunSummary
 from pipeline.run.begin import begin
 from pipeline.run.client import client_for
+from pipeline.run.details import finish, hit_details
 from pipeline.run.directory import LOG, SPEC, known_runs, lock, run_folder
 from pipeline.run.embedded_sandbox import address
 from pipeline.run.end import Ending, end
@@ -158,7 +159,7 @@ def _folder(job: Job, options: RunOptions) -> Path:
 
 def _part(job: Job, options: RunOptions) -> AbstractContextManager[Part]:
     """Lock our part of the account's calls per second; every sandbox is an account of its own."""
-    for kind in PAID:  # refuse a share that is too small before another process is waited for
+    for kind in job.spec.paced:  # refuse a share that is too small before another process is waited for
         Part(options.share).qps(job.spec.api.qps_of(kind))
     if job.spec.sandbox:
         return nullcontext(Part(options.share))
@@ -228,14 +229,16 @@ async def _work(
         endpoints = endpoints_for(spec.search, report_lang=spec.task.report_lang, country=spec.task.country)
         most, first = _most_at_once(spec, options), first_items(job, options, endpoints, client.stats)
         pictures = functools.partial(read_picture, spec.root_path), functools.partial(digest_now, spec.root_path)
-        ports = Ports(spec, endpoints, client, journal, *pictures, first_items=first, most=most)
-        engine = Engine(ports, intake, records, tally=tally)
-        gauges = Gauges(spec, engine, client, journal)
-        heartbeat = Heartbeat(engine, client, journal, folder=place.folder)
-        to_pay_for = _to_pay_for(tally, spec, options, all_in=intake.done)
-        require_room(place.folder, to_pay_for)
-        with ballast(place.folder) if to_pay_for else nullcontext():
-            await _drive(engine, heartbeat, gauges, options, place.signals)
+        async with hit_details(job, place.folder, journal, client, options.say) as details:
+            ports = Ports(spec, endpoints, client, journal, *pictures, first_items=first, details=details, most=most)
+            engine = Engine(ports, intake, records, tally=tally)
+            gauges = Gauges(spec, engine, client, journal)
+            heartbeat = Heartbeat(engine, client, journal, folder=place.folder)
+            to_pay_for = _to_pay_for(tally, spec, options, all_in=intake.done)
+            require_room(place.folder, to_pay_for)
+            with ballast(place.folder) if to_pay_for else nullcontext():
+                afterwards = functools.partial(finish, details, journal)
+                await _drive(engine, heartbeat, gauges, options, place.signals, afterwards)
     return engine, client.stats
 
 
@@ -257,8 +260,18 @@ def _most_at_once(spec: JobSpec, options: RunOptions) -> int:
     return most
 
 
-async def _drive(engine: Engine, heartbeat: Heartbeat, gauges: Gauges, options: RunOptions, signals: Signals) -> None:
-    """Run the engine to its end, or until signals end it, beside the heartbeat; show the last picture."""
+async def _drive(
+    engine: Engine,
+    heartbeat: Heartbeat,
+    gauges: Gauges,
+    options: RunOptions,
+    signals: Signals,
+    afterwards: Callable[[], Awaitable[None]],
+) -> None:
+    """Run the engine to its end, or until signals end it, beside the heartbeat; show the last picture.
+
+    `afterwards` does what no item waits for; signals end that, too.
+    """
 
     def show() -> None:
         if options.observer is not None:
@@ -268,6 +281,7 @@ async def _drive(engine: Engine, heartbeat: Heartbeat, gauges: Gauges, options: 
         with signals.end(engine):
             around.start_soon(heartbeat.run, show)
             await engine.run(limit=options.limit)
+            await afterwards()
         show()
         around.cancel_scope.cancel()
 

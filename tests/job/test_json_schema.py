@@ -18,6 +18,7 @@ def test_the_schema_for_editors_names_every_part_of_a_job() -> None:
         "upload",
         "search",
         "task",
+        "details",
         "api",
         "output",
         "prices",

@@ -20,6 +20,7 @@ same_as      The `ord` of the first item with the same picture. Only that one is
 from pathlib import Path
 
 from pipeline.errors import JournalError, OtherVersion
+from pipeline.journal.sql import laid_by
 from pipeline.journal.sql.database import Database
 from pipeline.models import OPEN, PAID, SETTLED, WAITING, State
 from pipeline.system.fault import Fault, typed
@@ -80,6 +81,7 @@ LATER = (
     "segment INTEGER, spooled_at INTEGER)",
     "CREATE TABLE IF NOT EXISTS money (kind TEXT PRIMARY KEY, calls INTEGER NOT NULL, amount TEXT NOT NULL) "
     "WITHOUT ROWID",
+    laid_by.TABLE,
 )
 ADDED = {"picture": "TEXT"}  # columns of `items` that an earlier version's journal lacks
 

@@ -1,0 +1,197 @@
+"""The details of an item's best hits: asked for as its hits come, beside its task, which never waits for them."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import anyio
+import msgspec
+from anyio.abc import TaskGroup
+
+from pipeline.endpoints.details import FAILED, NOT_FOUND, PENDING, Details, PatentDetail, askable
+from pipeline.engine.patent_batches import PatentBatches, Wanted
+from pipeline.models import Hits
+
+WAIT_S = 60.0  # the longest that a record waits for its details
+
+_DETAIL = msgspec.json.Decoder(PatentDetail)
+_FAMILY = msgspec.json.Decoder(str)
+
+
+class _Hit(msgspec.Struct, gc=False):
+    patent_id: object = None
+
+
+_HITS = msgspec.json.Decoder(list[_Hit])
+
+
+@dataclass(slots=True)
+class _Item:
+    """An item that wants to know of these patents."""
+
+    id: str
+    ids: Sequence[str]
+    wanted: Sequence[Wanted]
+    families: dict[str, Wanted] = field(default_factory=dict)
+    done: anyio.Event = field(default_factory=anyio.Event)
+
+    def details(self, *, families: bool) -> Details:
+        """Say what is known now."""
+        patents = {id_: self._detail(id_, wanted) for id_, wanted in zip(self.ids, self.wanted, strict=True)}
+        words = {detail.missing for detail in patents.values()}
+        if PENDING in words or any(wanted.missing == PENDING for wanted in self.families.values()):
+            return Details(PENDING)
+        if patents and "" not in words and len(words) == 1 and NOT_FOUND not in words:
+            return Details(words.pop())
+        return Details(patents, _designs(patents) if families else None)
+
+    def _detail(self, id_: str, wanted: Wanted) -> PatentDetail:
+        if wanted.answer is None:
+            return PatentDetail(missing=wanted.missing)
+        try:
+            detail = _DETAIL.decode(wanted.answer)
+            family = self.families.get(id_)
+            if family is None or family.answer is None:
+                return detail
+            return msgspec.structs.replace(detail, family=_FAMILY.decode(family.answer))
+        except (msgspec.MsgspecError, UnicodeDecodeError):  # a row of the cache that another program wrote
+            return PatentDetail(missing=FAILED)
+
+
+class HitDetails:
+    """The details of the hits of all items of a run: the best `top` of an item that score at least `above`.
+
+    families  None where families are not asked for; else those of the patents that were found
+    late      is called with an item's id and its details where they come after its record
+    """
+
+    def __init__(
+        self,
+        patents: PatentBatches,
+        families: PatentBatches | None,
+        *,
+        top: int,
+        above: float,
+        late: Callable[[str, Details], Awaitable[None]],
+    ) -> None:
+        self._patents = patents
+        self._families = families
+        self._top, self._above = top, above
+        self._late = late
+        self._items: dict[int, _Item] = {}
+        self._waiting_late: set[str] = set()
+        self._is_behind = False
+        self._idle = anyio.Event()
+        self._group: TaskGroup | None = None
+
+    async def run(self, *, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
+        """Do the work of all items, until cancelled."""
+        async with anyio.create_task_group() as group:
+            self._group = group
+            for batches in self._batches():
+                group.start_soon(batches.run)
+            task_status.started()
+            await anyio.sleep_forever()
+
+    def begin(self, ord_: int, item_id: str, hits: Hits) -> None:
+        """Ask for the details of an item's best hits, whose search was just answered, or paid by an earlier run."""
+        ids = best(hits, top=self._top, above=self._above)
+        item = self._items[ord_] = _Item(item_id, ids, self._patents.want(ids))
+        self._follow(item)
+
+    def has(self, ord_: int) -> bool:
+        """Return whether nothing needs to be waited for."""
+        item = self._items.get(ord_)
+        return item is None or item.done.is_set()
+
+    async def wait(self, ord_: int) -> None:
+        """Wait until an item's details are there, for a minute at most."""
+        with anyio.move_on_after(WAIT_S):
+            await self._items[ord_].done.wait()
+
+    def end(self, ord_: int) -> Details | None:
+        """Return what is known for an item's record; what comes later goes to `late`. None where nothing was asked."""
+        item = self._items.pop(ord_, None)
+        if item is None:
+            return None
+        details = item.details(families=self._families is not None)
+        if details.patents == PENDING:
+            self._wait_late(item)
+        return details
+
+    def forget(self, ord_: int) -> None:
+        """Drop an item that gets no record now; what was asked for it is in the cache."""
+        self._items.pop(ord_, None)
+
+    def catch_up(self, item_id: str, hits: Hits) -> None:
+        """Ask for the details of an item whose record was written without them."""
+        ids = best(hits, top=self._top, above=self._above)
+        item = _Item(item_id, ids, self._patents.want(ids))
+        self._follow(item)
+        self._wait_late(item)
+
+    def stop(self) -> None:
+        """Wait for nothing more."""
+        for batches in self._batches():
+            batches.stop()
+
+    async def finish(self, grace_s: float = WAIT_S) -> bool:
+        """Wait for what is late, but not longer than this; return whether everything came that was asked for."""
+        with anyio.move_on_after(grace_s):
+            while self._waiting_late:
+                await self._idle.wait()
+        return not self._waiting_late and not self._is_behind
+
+    def _batches(self) -> list[PatentBatches]:
+        return [self._patents] if self._families is None else [self._patents, self._families]
+
+    def _follow(self, item: _Item) -> None:
+        if self._families is None and all(wanted.done.is_set() for wanted in item.wanted):
+            item.done.set()
+            return
+        assert self._group is not None
+        self._group.start_soon(self._until_done, item)
+
+    async def _until_done(self, item: _Item) -> None:
+        for wanted in item.wanted:
+            await wanted.done.wait()
+        if self._families is not None:
+            found = [id_ for id_, wanted in zip(item.ids, item.wanted, strict=True) if wanted.answer is not None]
+            item.families = dict(zip(found, self._families.want(found), strict=True))
+            for family in item.families.values():
+                await family.done.wait()
+        item.done.set()
+
+    def _wait_late(self, item: _Item) -> None:
+        assert self._group is not None
+        self._waiting_late.add(item.id)
+        self._group.start_soon(self._until_late, item)
+
+    async def _until_late(self, item: _Item) -> None:
+        await item.done.wait()
+        details = item.details(families=self._families is not None)
+        if details.patents == PENDING:
+            self._is_behind = True  # the run ended first, and the next one asks
+        else:
+            with anyio.CancelScope(shield=True):
+                await self._late(item.id, details)
+        self._waiting_late.discard(item.id)
+        self._idle.set()
+        self._idle = anyio.Event()
+
+
+def best(hits: Hits, *, top: int, above: float) -> list[str]:
+    """Choose the ids of an item's best hits, the highest score first; one without a score only where none is asked."""
+    scored = [
+        (score, at) for at, score in enumerate(hits.scores) if above <= 0 or (score is not None and score >= above)
+    ]
+    if not scored:
+        return []
+    order = sorted(scored, key=lambda each: -1.0 if each[0] is None else each[0], reverse=True)
+    decoded = _HITS.decode(hits.array)
+    ids = [decoded[at].patent_id for _, at in order[:top]]
+    return [id_ for id_ in dict.fromkeys(id_ for id_ in ids if isinstance(id_, str)) if askable(id_)]
+
+
+def _designs(patents: Mapping[str, PatentDetail]) -> int:
+    """Count the different designs: patents of one family are one, one without a family is one by itself."""
+    return len({detail.family or id_ for id_, detail in patents.items() if detail.known})

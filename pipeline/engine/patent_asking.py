@@ -1,0 +1,168 @@
+"""One call for the details of some patents: its place in the budget, and what follows where it is not answered.
+
+Nothing that goes wrong here ends a run or holds an item up: it is said once, and records say what they lack.
+"""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from pipeline.endpoints.consequences import Table, row_for
+from pipeline.endpoints.details import FAILED, NOT_ALLOWED, OVER_BUDGET, PENDING
+from pipeline.endpoints.interface import Answer, Endpoint, Refusal, Request
+from pipeline.engine.patent_batches import Asked
+from pipeline.engine.patent_counts import PatentBudget
+from pipeline.errors import CallError, Code, GivenUp, JournalError, RunPaused, RunStopped, Stopping
+from pipeline.models import Kind
+from pipeline.ports import Vendor
+
+ENOUGH_FAILURES = 3  # calls in a row that failed for good, after which no more are made
+
+_log = logging.getLogger(__name__)
+
+
+class PatentAsking:
+    """The calls of one endpoint of patent data.
+
+    name    the vendor's name of the endpoint
+    budget  shared by all endpoints of patent data
+    table   the run's error table
+    say     is told once, in a line, why there are no more details in this run
+    """
+
+    def __init__(
+        self,
+        name: str,
+        endpoint: Endpoint[tuple[str, ...], Mapping[str, Any]],
+        vendor: Vendor,
+        budget: PatentBudget,
+        *,
+        table: Table,
+        say: Callable[[str], None],
+    ) -> None:
+        self._name = name
+        self._endpoint = endpoint
+        self._vendor = vendor
+        self._budget = budget
+        self._table = table
+        self._say = say
+        self._off = ""  # why nothing more is asked for in this run
+        self._failures = 0
+
+    async def ask(self, ids: Sequence[str], left: Callable[[], None]) -> Asked:
+        """Ask for patents, as many as the budget allows; `left` is called as the call leaves. Raises no CallError."""
+        if self._off:
+            return Asked({}, dict.fromkeys(ids, self._off))
+        allowed = self._budget.left
+        some, rest = (ids, []) if allowed is None else (ids[:allowed], ids[allowed:])
+        asked = await self._ask(some, left) if some else Asked({}, {})
+        if not rest:
+            return asked
+        self._end(OVER_BUDGET, str(self._budget.used_up()))
+        return Asked(asked.answers, {**asked.missing, **dict.fromkeys(rest, OVER_BUDGET)})
+
+    async def _ask(self, ids: Sequence[str], left: Callable[[], None]) -> Asked:
+        meter = _Meter(self._budget, len(ids), left)
+        try:
+            found = await self._vendor.call(_Watched(self._endpoint, meter, self._table), tuple(ids), meter)
+        except Stopping:
+            return Asked({}, dict.fromkeys(ids, PENDING))
+        except JournalError:  # whoever notes the calls ends the run for it
+            return Asked({}, dict.fromkeys(ids, PENDING))
+        except GivenUp as given_up:
+            return Asked({}, dict.fromkeys(ids, self._failed(given_up.error)))
+        except CallError as error:
+            return Asked({}, dict.fromkeys(ids, self._failed(error)))
+        self._failures = 0
+        answers = {id_: msgspec.json.encode(found[id_]) if id_ in found else None for id_ in ids}
+        there = len(found)
+        self._budget.counts.found += there
+        self._budget.give_back(max(0, len(ids) - there))
+        await self._note()
+        return Asked(answers, {})
+
+    async def _note(self) -> None:
+        try:
+            await self._budget.note()
+        except JournalError as error:  # the answer is paid: it is kept all the same
+            _log.warning("details.not_noted %s", error)
+
+    def _failed(self, error: CallError) -> str:
+        """Decide why the patents of a call have no details, and whether to make more calls; return the reason."""
+        _log.warning("details.failed endpoint=%s code=%s %s", self._name, error.code, error.message)
+        row = row_for(error, self._table)
+        if error.code == Code.BUDGET:
+            return self._end(OVER_BUDGET, str(error))
+        if row is not None and row.denied:
+            return self._end(NOT_ALLOWED, f"{error.message}; {self._name} needs a permission of its own")
+        self._failures += 1
+        if isinstance(error, RunPaused | RunStopped) or self._failures >= ENOUGH_FAILURES:
+            return self._end(FAILED, error.message)
+        return FAILED
+
+    def _end(self, why: str, text: str) -> str:
+        """Ask for nothing more in this run, and say so once."""
+        if not self._off:
+            self._off = why
+            what = "families of hits" if self._name == "P014" else "details of hits"
+            self._say(f"note: no more {what} in this run, which goes on without: {text}")
+        return why
+
+
+class _Meter:
+    """The meter of one call (ports.Meter): each attempt counts all its patents, and gives back what was not billed."""
+
+    def __init__(self, budget: PatentBudget, patents: int, left: Callable[[], None]) -> None:
+        self._budget = budget
+        self._patents = patents
+        self._left = left
+        self._reserved = False  # and nothing was sent for it yet
+
+    async def before(self, kind: Kind, request_id: str) -> None:
+        await self._budget.reserve(self._patents)
+        self._reserved = True
+
+    def sent(self, kind: Kind) -> None:
+        self._reserved = False
+        self._budget.counts.calls += 1
+        self._budget.counts.asked += self._patents
+        self._left()
+
+    def not_executed(self, kind: Kind, *, sent: bool) -> None:
+        if self._reserved:
+            self._reserved = False
+            self._budget.give_back(self._patents)
+
+    def may_exist(self) -> None:
+        raise AssertionError("only a create may exist")
+
+    def refused(self) -> None:
+        """Give back what the last attempt reserved: the vendor refused it, and bills nothing."""
+        self._budget.give_back(self._patents)
+
+
+class _Watched:
+    """An endpoint whose refusals are seen as well by the meter: what the gateway refuses is not billed."""
+
+    def __init__(self, endpoint: Endpoint[tuple[str, ...], Mapping[str, Any]], meter: _Meter, table: Table) -> None:
+        self._endpoint = endpoint
+        self._meter = meter
+        self._table = table
+
+    @property
+    def kind(self) -> Kind:
+        return self._endpoint.kind
+
+    def request(self, asked: tuple[str, ...]) -> Request:
+        return self._endpoint.request(asked)
+
+    def read(self, answer: Answer) -> Mapping[str, Any]:
+        try:
+            return self._endpoint.read(answer)
+        except Refusal as refusal:
+            row = self._table.get(refusal.code) or self._table[refusal.condition]
+            if not row.may_exist:
+                self._meter.refused()
+            raise

@@ -1,0 +1,50 @@
+"""details.jsonl: the details that came after their records were written, one line an item; the last one counts."""
+
+import contextlib
+import os
+from pathlib import Path
+
+import msgspec
+
+from pipeline.endpoints.details import Details, PatentDetail
+from pipeline.system.clock import iso
+from pipeline.system.files import private, write_all
+
+DETAILS = "details.jsonl"
+
+
+class LateLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One line of details.jsonl; `details` and `designs` are those of a record."""
+
+    item: str
+    at: str  # when it was written, ISO 8601 in UTC
+    details: dict[str, PatentDetail] | str
+    designs: int | None = None
+
+
+_LINE = msgspec.json.Decoder(LateLine)
+
+
+def append(path: Path, item: str, details: Details, *, at: float) -> None:
+    """Append the details of an item, durably. A line that a kill cut short is ended first, and is passed over."""
+    patents = details.patents if isinstance(details.patents, str) else dict(details.patents)
+    line = msgspec.json.encode(LateLine(item=item, at=iso(at), details=patents, designs=details.designs)) + b"\n"
+    descriptor = private(path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
+    try:
+        size = os.fstat(descriptor).st_size
+        torn = size and os.pread(descriptor, 1, size - 1) != b"\n"
+        write_all(descriptor, [b"\n" + line if torn else line])
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def read_late(folder: Path) -> dict[str, LateLine]:
+    """Read the details that came late in a run directory, by item; lines that are not whole are passed over."""
+    found: dict[str, LateLine] = {}
+    with contextlib.suppress(FileNotFoundError), (folder / DETAILS).open("rb") as lines:
+        for line in lines:
+            with contextlib.suppress(msgspec.MsgspecError, UnicodeDecodeError):
+                one = _LINE.decode(line)
+                found[one.item] = one
+    return found

@@ -1,0 +1,117 @@
+"""The details of hits in one run: cache, calls and budget put together, and what earlier runs left open."""
+
+import functools
+import logging
+import time
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import anyio
+
+from pipeline.calls.account import account_of
+from pipeline.endpoints.details import PENDING, Details
+from pipeline.endpoints.interface import Endpoint
+from pipeline.endpoints.patsnap.d301 import PatentDetails
+from pipeline.endpoints.patsnap.p014 import PatentFamilies
+from pipeline.engine.details import HitDetails
+from pipeline.engine.patent_asking import PatentAsking
+from pipeline.engine.patent_batches import PatentBatches
+from pipeline.engine.patent_counts import META, WAITING, PatentBudget, counts_in
+from pipeline.errors import JournalError
+from pipeline.journal.journal import Journal
+from pipeline.journal.storage import RESULTS
+from pipeline.models import Hits
+from pipeline.ports import Vendor
+from pipeline.results.late_details import DETAILS, append, read_late
+from pipeline.results.reading import RecordView, read_line
+from pipeline.run.known_patents import KnownPatents
+from pipeline.run.load import Job
+from pipeline.system.folders import state_folder
+
+_log = logging.getLogger(__name__)
+
+
+@asynccontextmanager
+async def hit_details(
+    job: Job, folder: Path, journal: Journal, vendor: Vendor, say: Callable[[str], None]
+) -> AsyncIterator[HitDetails | None]:
+    """Yield what asks for details until the block ends; None where the job wants none."""
+    wanted = job.spec.details
+    if wanted is None:
+        yield None
+        return
+    known = await journal.recall([META, WAITING])
+    await journal.remember({WAITING: "1"})  # until the end: a kill may leave records whose details are pending
+    budget = PatentBudget(journal, counts_in(known[META]), job.spec.api.budget.details)
+    cache = KnownPatents(_cache_file(job, folder, say), run=uuid.uuid4().hex, say=say)
+    disk = anyio.CapacityLimiter(1)
+
+    def batches(name: str, endpoint: Endpoint[Any, Any]) -> PatentBatches:
+        asking = PatentAsking(name, endpoint, vendor, budget, table=job.spec.api.table, say=say)
+        return PatentBatches(name, asking.ask, cache, budget.counts, disk=disk)
+
+    families = batches("P014", PatentFamilies()) if wanted.family else None
+    late = functools.partial(_late, folder / DETAILS)
+    details = HitDetails(batches("D301", PatentDetails()), families, top=wanted.top, above=wanted.above, late=late)
+    try:
+        async with anyio.create_task_group() as around:
+            await around.start(details.run)
+            if known[WAITING] == "1":
+                await _catch_up(details, folder)
+            yield details
+            around.cancel_scope.cancel()
+    finally:
+        with anyio.CancelScope(shield=True):
+            await anyio.to_thread.run_sync(cache.close, limiter=disk)
+            with suppress(JournalError):  # it has said so itself
+                await budget.note()
+
+
+async def finish(details: HitDetails | None, journal: Journal) -> None:
+    """Wait for details that come after their records, and note whether all came that were asked for."""
+    if details is not None and await details.finish():
+        with suppress(JournalError):
+            await journal.remember({WAITING: "0"})
+
+
+def _cache_file(job: Job, folder: Path, say: Callable[[str], None]) -> Path | None:
+    """Return the cache of the job's account: in the user's state folder; the embedded sandbox's is the run's own."""
+    if job.spec.sandbox:
+        return folder / "sandbox" / "patents.sqlite"
+    state = state_folder()
+    if state is None:
+        say("note: no home folder is known, so details of patents are kept for this run alone; set XDG_STATE_HOME")
+        return None
+    return state / "patents" / f"{account_of(job.spec.api.base_url, job.credentials)}.sqlite"
+
+
+async def _late(path: Path, item: str, details: Details) -> None:
+    try:
+        await anyio.to_thread.run_sync(functools.partial(append, path, item, details, at=time.time()))
+    except OSError as exc:  # they are in the cache: the next run writes them
+        _log.warning("details.late_not_written item=%s %s", item, exc.strerror)
+
+
+async def _catch_up(details: HitDetails, folder: Path) -> None:
+    """Ask for the details that records of earlier runs still lack: most often they are in the cache."""
+    for record in await anyio.to_thread.run_sync(lambda: list(_behind(folder))):
+        hits = record.hits
+        scores = tuple([hit.get("score") if isinstance(hit.get("score"), int | float) else None for hit in hits])
+        whole = Hits(bytes(record.raw_hits), scores, (), len(hits), "", 0.0)
+        details.catch_up(record.item, whole)
+
+
+def _behind(folder: Path) -> Iterator[RecordView]:
+    """Read the records whose details are pending, and did not come later; twins take those of their first item."""
+    late = read_late(folder)
+    with suppress(FileNotFoundError), (folder / RESULTS).open("rb") as lines:
+        for line in lines:
+            if b'"details":"pending"' not in line:
+                continue
+            with suppress(ValueError):
+                record = read_line(line)
+                if record.details_state == PENDING and record.same_as is None and record.item not in late:
+                    yield record

@@ -1,0 +1,145 @@
+"""One call for details: its place in the budget, and what its failures mean."""
+
+import json
+
+import pytest
+
+from pipeline.endpoints.details import FAILED, NOT_ALLOWED, NOT_FOUND, OVER_BUDGET, PENDING
+from pipeline.endpoints.interface import Refusal
+from pipeline.endpoints.patsnap.codes import TABLE
+from pipeline.endpoints.patsnap.d301 import PatentDetails
+from pipeline.engine.patent_asking import ENOUGH_FAILURES, PatentAsking, _Meter, _Watched
+from pipeline.engine.patent_counts import META, PatentBudget, PatentCounts, counts_in
+from pipeline.errors import CallError, GivenUp, RunPaused, RunStopped, Stopping, TryAgain
+from pipeline.models import Kind
+from tests.support.answers import answer
+from tests.support.patents import PatentVendor, Remembered
+from tests.support.refusals import error_for
+
+pytestmark = pytest.mark.anyio
+
+
+class Asked:
+    """An asking with a vendor of its own; `said` are the remarks for people."""
+
+    def __init__(self, vendor: PatentVendor, *, cap: int | None = None) -> None:
+        self.notes = Remembered()
+        self.said: list[str] = []
+        self.budget = PatentBudget(self.notes, PatentCounts(), cap)
+        self.vendor = vendor
+        self._asking = PatentAsking("D301", PatentDetails(), vendor, self.budget, table=TABLE, say=self.said.append)
+
+    async def ask(self, *ids: str) -> dict[str, str]:
+        """Return why patents have no details; "" for those that have."""
+        asked = await self._asking.ask(ids, lambda: None)
+        answered = {id_: NOT_FOUND if found is None else "" for id_, found in asked.answers.items()}
+        assert not answered.keys() & asked.missing.keys()
+        return answered | dict(asked.missing)
+
+    @property
+    def counts(self) -> PatentCounts:
+        return counts_in(self.notes.values[META])
+
+
+async def test_patents_that_are_not_found_are_not_billed() -> None:
+    asked = Asked(PatentVendor(unknown={"b"}), cap=10)
+    assert await asked.ask("a", "b", "c") == {"a": "", "b": NOT_FOUND, "c": ""}
+    assert asked.counts == PatentCounts(reserved=2, calls=1, asked=3, found=2)
+
+
+async def test_all_that_may_be_billed_is_reserved_durably_before_the_call_leaves() -> None:
+    seen: list[int] = []
+
+    async def answering() -> None:
+        seen.append(json.loads(asked.notes.values[META])["reserved"])
+
+    asked = Asked(PatentVendor(unknown={"b"}, answering=answering), cap=10)
+    await asked.ask("a", "b", "c")
+    assert seen == [3]
+
+
+async def test_the_budget_is_never_exceeded_and_its_end_is_said_once() -> None:
+    asked = Asked(PatentVendor(), cap=3)
+    assert await asked.ask("a", "b") == {"a": "", "b": ""}
+    assert await asked.ask("c", "d", "e") == {"c": "", "d": OVER_BUDGET, "e": OVER_BUDGET}
+    assert await asked.ask("f") == {"f": OVER_BUDGET}
+    assert asked.vendor.calls == [("a", "b"), ("c",)]
+    assert (asked.counts.reserved, len(asked.said)) == (3, 1)
+    assert "--set api.budget.details=N" in asked.said[0]
+
+
+async def test_without_permission_no_more_calls_are_made_and_one_remark_says_so() -> None:
+    asked = Asked(PatentVendor(error_for(Kind.DETAILS, "67200004")))
+    assert await asked.ask("a", "b") == {"a": NOT_ALLOWED, "b": NOT_ALLOWED}
+    assert await asked.ask("c") == {"c": NOT_ALLOWED}
+    assert len(asked.vendor.calls) == len(asked.said) == 1
+    assert "67200004" in asked.said[0]
+    assert "D301" in asked.said[0]
+
+
+@pytest.mark.parametrize("code", ["67200005", "67200006", "67200007", "67200101"])
+async def test_what_ends_a_run_elsewhere_ends_the_details_alone(code: str) -> None:
+    error = error_for(Kind.DETAILS, code)
+    assert isinstance(error, RunPaused | RunStopped)
+    asked = Asked(PatentVendor(error))
+    assert await asked.ask("a") == {"a": FAILED}
+    assert await asked.ask("b") == {"b": FAILED}
+    assert len(asked.vendor.calls) == len(asked.said) == 1
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+async def test_a_vendor_that_does_not_answer_is_given_up_after_a_few_calls(wrapped: bool) -> None:
+    error: CallError = error_for(Kind.DETAILS, "no_answer")
+    assert isinstance(error, TryAgain)
+    asked = Asked(PatentVendor(*[GivenUp(error) if wrapped else error] * 99))
+    for at in range(10):
+        assert await asked.ask(str(at)) == {str(at): FAILED}
+    assert len(asked.vendor.calls) == ENOUGH_FAILURES
+    assert len(asked.said) == 1
+
+
+async def test_what_the_end_of_the_run_leaves_is_pending() -> None:
+    class Ending(PatentVendor):
+        async def call(self, endpoint: object, asked: tuple[str, ...], meter: object) -> None:
+            raise Stopping("the run is ending")
+
+    asked = Asked(Ending())
+    assert await asked.ask("a") == {"a": PENDING}
+    assert not asked.said
+
+
+@pytest.mark.parametrize(
+    ("code", "reserved"),
+    [(67200002, 0), (67200004, 0), (68300004, 0), (68300008, 3), (67200100, 3)],
+)
+async def test_an_attempt_that_the_gateway_refused_costs_nothing_and_an_unclear_one_does(
+    code: int, reserved: int
+) -> None:
+    budget = PatentBudget(Remembered(), PatentCounts(), 10)
+    meter = _Meter(budget, 3, lambda: None)
+    watched = _Watched(PatentDetails(), meter, TABLE)
+    await meter.before(Kind.DETAILS, "1")
+    meter.sent(Kind.DETAILS)
+    with pytest.raises(Refusal):
+        watched.read(answer({"data": None, "status": False, "error_code": code}))
+    meter.not_executed(Kind.DETAILS, sent=True)
+    assert budget.counts.reserved == reserved
+
+
+async def test_an_attempt_that_never_left_costs_nothing() -> None:
+    budget = PatentBudget(Remembered(), PatentCounts(), 3)
+    meter = _Meter(budget, 3, lambda: None)
+    for _ in range(2):
+        await meter.before(Kind.DETAILS, "1")
+        meter.not_executed(Kind.DETAILS, sent=False)
+    assert budget.counts == PatentCounts()
+
+
+async def test_a_repetition_needs_room_in_the_budget_of_its_own() -> None:
+    budget = PatentBudget(Remembered(), PatentCounts(), 5)
+    meter = _Meter(budget, 3, lambda: None)
+    await meter.before(Kind.DETAILS, "1")
+    meter.sent(Kind.DETAILS)
+    meter.not_executed(Kind.DETAILS, sent=True)
+    with pytest.raises(RunPaused):
+        await meter.before(Kind.DETAILS, "2")
