@@ -10,8 +10,13 @@ from decimal import Decimal
 from typing import NamedTuple, Protocol
 
 from pipeline.errors import MONEY
-from pipeline.models import EXPIRY_MARGIN_S, UPLOAD_LIFE_S, Kind, Work
+from pipeline.models import EXPIRY_MARGIN_S, UPLOAD_LIFE_S, Hits, Kind, Work
 from pipeline.system.clock import from_the_future
+
+
+def one_page(hits: Hits | None) -> int:
+    """Count the pages left of a search that has one."""
+    return int(hits is None)
 
 
 class Paid(NamedTuple):
@@ -22,6 +27,7 @@ class Paid(NamedTuple):
     searched  whether its hits are here
     doubtful  whether a create of it may exist
     changed   whether its file has other bytes by now than those that were sent
+    pages     pages of its search that are still to be asked for beside a first one, at most
     """
 
     local: bool
@@ -29,6 +35,7 @@ class Paid(NamedTuple):
     searched: bool
     doubtful: bool = False
     changed: bool = False
+    pages: int = 0
 
     @property
     def asks_file(self) -> bool:
@@ -51,12 +58,14 @@ class Paid(NamedTuple):
         return self.uploaded and not (self.changed and self.asks_file)
 
 
-def paid_for(work: Work, *, now: float) -> Paid:
-    """Return what is paid for an item that is worked on."""
+def paid_for(work: Work, *, now: float, pages: Callable[[Hits | None], int] = one_page) -> Paid:
+    """Return what is paid for an item that is worked on; `pages` says how many are left to ask for after some hits."""
     uploaded = work.upload is not None and upload_lasts(work.upload.expires_at, now=now)
     if work.anew:
-        return Paid(work.item.local, uploaded=False, searched=False)
-    return Paid(work.item.local, uploaded, work.hits is not None, work.doubt is not None, work.changed)
+        return Paid(work.item.local, uploaded=False, searched=False, pages=pages(None) - 1)
+    searched = work.hits is not None
+    more = pages(work.hits) - (not searched)
+    return Paid(work.item.local, uploaded, searched, work.doubt is not None, work.changed, more)
 
 
 def calls_for(paid: Paid, *, tasks: bool) -> tuple[Kind, ...]:
@@ -66,7 +75,7 @@ def calls_for(paid: Paid, *, tasks: bool) -> tuple[Kind, ...]:
     """
     if paid.is_refused:
         return ()
-    search = () if paid.searched else (Kind.SEARCH,)
+    search = (Kind.SEARCH,) * (paid.pages + (not paid.searched))
     create = (Kind.CREATE,) if tasks else ()
     upload = (Kind.UPLOAD,) if paid.local and not paid.has_link and (search or create) else ()
     return (*upload, *search, *create)
@@ -107,7 +116,7 @@ class Allowance:
         """
         for kind in calls:
             left = self._left(kind)
-            if left is not None and left - self.taken[kind] < 1:
+            if left is not None and left - self.taken[kind] < calls.count(kind):
                 return kind
         if self._purse is None or not (prices := self._purse.prices):
             return None

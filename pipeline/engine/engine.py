@@ -58,7 +58,10 @@ class Engine:
         self._refusals = SystemicRefusals()
         self._doubts = DoubtRate()
         self._task_ids = TaskIds()
-        self._promises = Promises(ports.ledger.budget, tasks=ports.spec.task.enabled, now=ports.now)
+        spec = ports.spec
+        self._promises = Promises(
+            ports.ledger.budget, tasks=spec.task.enabled, now=ports.now, pages=spec.search.pages_left
+        )
         self._out_of_retries: list[int] = []  # items that failed only because the run's retries were used up
         self._meters: set[ItemMeter] = set()
         self._journal_error: JournalError | None = None

@@ -56,7 +56,7 @@ class FirstItems:
 
     async def turn(self, work: Work, calls: Sequence[Kind]) -> None:
         """Wait until an item that needs these calls may be begun, or the run ends. Raises NotConfirmed."""
-        kinds = tuple(kind for kind in calls if kind in self._kept)
+        kinds = tuple(kind for kind in dict.fromkeys(calls) if kind in self._kept)
         while not self._ending and any(self._is_full(kind) for kind in kinds):
             await self._changed.wait()
         if self._first is not None and not self._ending:

@@ -6,9 +6,11 @@ from pipeline.endpoints.interface import Creation
 from pipeline.engine.changed import refuse_changed
 from pipeline.engine.cost import paid_for
 from pipeline.engine.meter import ItemMeter
+from pipeline.engine.pages import is_searched, search
 from pipeline.engine.parts import Ports
 from pipeline.errors import Code, ItemRefused
 from pipeline.models import UPLOAD_LIFE_S, NoHits, SearchOnly, Settled, Tasked, Work
+from pipeline.paging import PagedHits
 from pipeline.results.hits import choose
 
 
@@ -37,10 +39,10 @@ async def _process_once(work: Work, ports: Ports, meter: ItemMeter) -> Settled:
     spec = ports.spec
     url = None
     is_new = work.hits is None
-    if work.hits is None:
+    if not is_searched(work, ports):
         url = await _reachable(work, ports, meter)
-        meter.stage = "search"
-        work.hits = await ports.vendor.call(ports.endpoints.search, url, meter)
+        await search(work, url, ports, meter)
+    assert work.hits is not None
     meter.depends_on_links_from(work.hits.at)
     if ports.details is not None:
         ports.details.begin(work.ord, work.item.id, work.hits)
@@ -52,7 +54,7 @@ async def _process_once(work: Work, ports: Ports, meter: ItemMeter) -> Settled:
     if choice.count == 0:
         meter.stage = "create"
         raise ItemRefused("no hit has all the fields that a task needs", code=Code.INCOMPLETE_HITS, sent=False)
-    if is_new:
+    if is_new and not isinstance(work.hits, PagedHits):
         ports.ledger.steps.found(work, work.hits)  # its create may wait for long, and a kill must not cost the search
     url = url or await _reachable(work, ports, meter)
     meter.stage = "create"

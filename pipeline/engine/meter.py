@@ -23,7 +23,9 @@ class ItemMeter:
         self._work = work
         self._steps = ports.ledger.steps
         self._budget = ports.ledger.budget
-        self._promises = promises or Promises(self._budget, tasks=ports.spec.task.enabled)
+        self._promises = promises or Promises(
+            self._budget, tasks=ports.spec.task.enabled, pages=ports.spec.search.pages_left
+        )
         self._clocks = Clocks(ports.now, ports.steady)
         self._links: list[Age] = []
         self._intended = False

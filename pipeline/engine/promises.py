@@ -8,24 +8,32 @@ from collections.abc import Callable
 
 import anyio
 
-from pipeline.engine.cost import Allowance, calls_for, paid_for
-from pipeline.models import Kind, Work
+from pipeline.engine.cost import Allowance, calls_for, one_page, paid_for
+from pipeline.models import Hits, Kind, Work
 from pipeline.ports import Budget
 
 
 class Promises:
     """The promises of one run. A repetition of a call takes only what is promised to nobody."""
 
-    def __init__(self, budget: Budget, *, tasks: bool, now: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        budget: Budget,
+        *,
+        tasks: bool,
+        now: Callable[[], float] = time.time,
+        pages: Callable[[Hits | None], int] = one_page,
+    ) -> None:
         self._allowance = Allowance(budget.left, budget if budget.prices else None)
-        self._held: dict[int, set[Kind]] = {}  # by item under way, what it has not called yet
+        self._held: dict[int, list[Kind]] = {}  # by item under way, what it has not called yet
         self._tasks = tasks
         self._now = now
+        self._pages = pages
         self._given_back = anyio.Event()
 
     def needed(self, work: Work) -> tuple[Kind, ...]:
         """List the calls that an item needs to be taken all the way."""
-        return calls_for(paid_for(work, now=self._now()), tasks=self._tasks)
+        return calls_for(paid_for(work, now=self._now(), pages=self._pages), tasks=self._tasks)
 
     async def make(self, work: Work) -> str | None:
         """Promise an item all that it needs, as soon as items under way give enough back.
@@ -38,27 +46,27 @@ class Promises:
                 return lacking
             await self._given_back.wait()
         self._allowance.take(needed)
-        self._held[work.ord] = set(needed)
+        self._held[work.ord] = list(needed)
         return None
 
     def claim(self, ord_: int, kind: Kind) -> str | None:
         """Claim a call for an item: the promised one, or one that is promised to nobody; return what lacks for it."""
-        held = self._held.setdefault(ord_, set())
+        held = self._held.setdefault(ord_, [])
         if kind not in held:
             if (lacking := self._allowance.lacks((kind,))) is not None:
                 return lacking
             self._allowance.take((kind,))
-            held.add(kind)
+            held.append(kind)
         return None
 
     def counted(self, ord_: int, kind: Kind) -> None:
         """Note that the claimed call counts against its budget now."""
-        self._held[ord_].discard(kind)
+        self._held[ord_].remove(kind)
         self._allowance.give_back((kind,))
 
     def not_counted(self, ord_: int, kind: Kind) -> None:
         """Note that the call was not sent and counts no more: the item may still make it."""
-        self._held[ord_].add(kind)
+        self._held[ord_].append(kind)
         self._allowance.take((kind,))
 
     def end(self, ord_: int) -> None:

@@ -145,7 +145,7 @@ class OutputSpec(Strict):
 
     dir: Annotated[str, Field(min_length=1)] = "runs"
     run: Annotated[str, AfterValidator(check_run_name)] = "{name}"
-    hits: Literal["all"] | Annotated[int, Field(ge=0, le=100)] = "all"
+    hits: Literal["all"] | Annotated[int, Field(ge=0, le=1100)] = "all"
 
 
 class JobSpec(Strict):
@@ -268,7 +268,7 @@ class JobSpec(Strict):
     def asked(self) -> dict[str, Any]:
         """Return what the job asks of the vendor. A run directory goes on with another question only after a yes."""
         return {
-            "search": self.search.model_dump(mode="json", exclude_none=True),
+            "search": self.search.asked(),
             "task": self.task.model_dump(mode="json", exclude_none=True),
             "pictures": {"root": self.root},
         }

@@ -25,6 +25,7 @@ class Spool:
         self._folder = folder
         self._live = Counter(dict(live))
         self._held: dict[int, int] = {}  # per `ord`, the segment with the hits of an item that is worked on
+        self._before: dict[int, int] = {}  # and the one with fewer pages of them: the journal names it until its commit
         self._fd: int | None = None
         self._segment = max(self._live, default=0)
         self._offset = 0
@@ -63,11 +64,22 @@ class Spool:
         """Return whether the hits of an item that is worked on lie here."""
         return ord_ in self._held
 
+    def replace(self, ord_: int, segment: int) -> None:
+        """Note where the hits of an item lie now, with one more page; what lay here before the last page is released.
+
+        The hits of just before stay until the next page, or until the item needs none: a death finds one or the other.
+        """
+        if (older := self._before.pop(ord_, None)) is not None:
+            self.release(older)
+        if ord_ in self._held:
+            self._before[ord_] = self._held[ord_]
+        self._held[ord_] = segment
+
     def drop(self, ord_: int) -> None:
         """Release the hits of an item that is worked on, if it has any."""
-        segment = self._held.pop(ord_, None)
-        if segment is not None:
-            self.release(segment)
+        for places in (self._held, self._before):
+            if (segment := places.pop(ord_, None)) is not None:
+                self.release(segment)
 
     def release(self, segment: int) -> None:
         """Count one item of a segment as settled; delete the segment with the last."""

@@ -7,7 +7,7 @@ into SQLite or the system gives the interpreter's lock away, and while the event
 group of thirty items that asked for it a hundred times held the run up; now a group asks a dozen times.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from pipeline.journal.kept_lines import NotExecuted
@@ -69,7 +69,7 @@ class Steps:
         self._writer.post(lambda disk: changes.uploaded(disk.db, work.ord, upload, sha256))
 
     def found(self, work: Work, hits: Hits) -> None:
-        """Write hits to the spool that a create will be made of; an item in doubt stays so."""
+        """Write hits to the spool that a create, or a next page, will follow; an item in doubt stays so."""
         state = State.SEARCHED if work.doubt is None else State.IN_DOUBT
         self._writer.post_unsynced(advance, Found(work.ord, state, _spent(work), note_of(hits), hits.array, hits.crc))
 
@@ -157,11 +157,11 @@ def _standing_again(work: Work, hits: Hits | None) -> Callable[[Disk], None]:
 def advance(disk: Disk, group: Sequence[Found | Intent | Settlement], places: Sequence[Line | None]) -> list[None]:
     """Write the hits of a group, then all its steps in one statement; free the hits of settlements.
 
-    A settlement's line is on disk already. An intent that follows its own search in the group is the step of both, for
-    a row can be changed but once in a statement.
+    A settlement's line is on disk already. An intent or a settlement that follows its own search in the group is the
+    step of both, and so is a later page, for a row can be changed but once in a statement.
     """
-    paid = _spooled(disk, group)
-    intended = {change.ord for change in group if isinstance(change, Intent)}
+    last = {change.ord: change for change in group}
+    paid = _spooled(disk, group, last)
     steps: list[Step] = []
     for change, line in zip(group, places, strict=True):
         if isinstance(change, Intent):
@@ -169,7 +169,7 @@ def advance(disk: Disk, group: Sequence[Found | Intent | Settlement], places: Se
         elif isinstance(change, Settlement):
             assert line is not None
             steps.append(settled_step(change.ord, change.state, line, change.calls, change.task))
-        elif change.ord not in intended:
+        elif last[change.ord] is change:
             steps.append(found_step(change.ord, change.state, change.calls, paid[change.ord]))
     changes.advance(disk.db, steps)
     for change in group:
@@ -178,15 +178,22 @@ def advance(disk: Disk, group: Sequence[Found | Intent | Settlement], places: Se
     return [None] * len(group)
 
 
-def _spooled(disk: Disk, group: Sequence[Found | Intent | Settlement]) -> dict[int, PaidHits]:
-    """Write the hits of a group that are not in the spool yet, at once; return their notes and places by `ord`."""
+def _spooled(
+    disk: Disk, group: Sequence[Found | Intent | Settlement], last: Mapping[int, Found | Intent | Settlement]
+) -> dict[int, PaidHits]:
+    """Write the hits of a group that are not in the spool yet, at once; return their notes and places by `ord`.
+
+    What is found page by page is written with each page; of an item whose `last` change settles it, nothing is.
+    """
     new = {
         change.ord: change
         for change in group
-        if not isinstance(change, Settlement) and not disk.spool.holds(change.ord)
+        if not isinstance(change, Settlement)
+        and not isinstance(last[change.ord], Settlement)
+        and (not disk.spool.holds(change.ord) or (isinstance(change, Found) and change.note.paging is not None))
     }
     marked = [(change.array, change.crc, mark_of(ord_, change.note)) for ord_, change in new.items()]
     refs = disk.spool.append_all(marked) if marked else []
     for ord_, ref in zip(new, refs, strict=True):
-        disk.spool.hold(ord_, ref.segment)
+        disk.spool.replace(ord_, ref.segment)
     return {change.ord: (change.note, ref) for change, ref in zip(new.values(), refs, strict=True)}

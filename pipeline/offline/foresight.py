@@ -21,6 +21,7 @@ from pipeline.journal.sql.calls import counted
 from pipeline.journal.sql.database import Database
 from pipeline.journal.sql.forecast import Standing, to_work_on
 from pipeline.journal.sql.money import noted
+from pipeline.journal.sql.rows import hits_of
 from pipeline.models import PAID, Kind
 from pipeline.run.tariff import tariff_of
 
@@ -95,7 +96,7 @@ def _turns(db: Database, spec: JobSpec, seen: Seen, *, generation: int, now: flo
     tasks = spec.task.enabled
     last = []
     for one in to_work_on(db, generation=generation, now=now):
-        turn = _Turn(one.ord, calls_for(_paid(one, seen.changed, now=now), tasks=tasks))
+        turn = _Turn(one.ord, calls_for(_paid(one, seen.changed, spec, now=now), tasks=tasks))
         if one.ord in seen.parted:
             last.append(turn)
         else:
@@ -105,16 +106,20 @@ def _turns(db: Database, spec: JobSpec, seen: Seen, *, generation: int, now: flo
         after = batch[-1].work.ord
         for work, note, _ in batch:
             upload = None if work.upload is None else work.upload.expires_at
-            one = Standing(work.ord, work.item.local, upload, None if note is None else note.at)
-            paid = _paid(one, seen.changed, now=now)._replace(doubtful=True)
+            hits = None if note is None else hits_of(note, b"[]")
+            one = Standing(work.ord, work.item.local, upload, None if hits is None else hits.at, hits)
+            paid = _paid(one, seen.changed, spec, now=now)._replace(doubtful=True)
             yield _Turn(work.ord, calls_for(paid, tasks=tasks))
     yield from last
 
 
-def _paid(one: Standing, changed: Collection[int], *, now: float) -> Paid:
+def _paid(one: Standing, changed: Collection[int], spec: JobSpec, *, now: float) -> Paid:
+    searched = one.hits_at is not None and hits_last(one.hits_at, now=now)
+    pages = 0 if searched and one.hits is None else spec.search.pages_left(one.hits if searched else None)
     return Paid(
         local=one.local,
         uploaded=one.upload_expires is not None and upload_lasts(one.upload_expires, now=now),
-        searched=one.hits_at is not None and hits_last(one.hits_at, now=now),
+        searched=searched,
         changed=one.ord in changed,
+        pages=pages - (not searched),
     )

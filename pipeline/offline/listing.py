@@ -58,12 +58,12 @@ def _copies(first: str, source: str, others: Iterator[twins.Shared]) -> Copies:
     return Copies(first, source, named, len(named) + sum(1 for _ in others))
 
 
-def saved_calls(db: Database, *, generation: int, tasks: bool) -> dict[str, int]:
-    """Count the calls that items which wait for another one's outcome would need by themselves."""
+def saved_calls(db: Database, *, generation: int, tasks: bool, pages: int = 1) -> dict[str, int]:
+    """Count the calls that items which wait for another one's outcome would need by themselves, at most."""
     saved = Counter(
         kind
         for one in twins.shared(db, generation=generation)
         if one.waits
-        for kind in calls_for(Paid(one.local, uploaded=False, searched=False), tasks=tasks)
+        for kind in calls_for(Paid(one.local, uploaded=False, searched=False, pages=pages - 1), tasks=tasks)
     )
     return {kind.value: saved[kind] for kind in PAID}

@@ -54,6 +54,9 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     saved: dict[str, int]  # calls that this saves the next run, by kind
     already: dict[str, int]  # items that the run directory knows, by status
     calls: dict[str, int]  # that the next run makes, by kind, without retries: no more than the budgets allow
+    at_most: list[
+        str
+    ] = []  # the kinds among these of which it may make fewer: later pages of a search may turn out empty
     left_out: int  # items that the budgets leave out
     budget: str  # the budget that leaves them out, a sentence; empty when all items fit
     cost: Cost | None  # of these calls, by the job's prices; None where it names none
@@ -136,9 +139,10 @@ def make_plan(
             same_picture=listed.twins,
             bad_rows=bad_rows(db, failing, generation=generation),
             copies=copies_in(db, generation=generation),
-            saved=saved_calls(db, generation=generation, tasks=spec.task.enabled),
+            saved=saved_calls(db, generation=generation, tasks=spec.task.enabled, pages=spec.search.pages_left(None)),
             already=already,
             calls={kind.value: work.calls[kind] for kind in PAID},
+            at_most=[Kind.SEARCH.value] if spec.search.pages_left(None) > 1 and work.calls[Kind.SEARCH] else [],
             left_out=work.left_out,
             budget=work.budget,
             cost=cost_of_plan(spec, {kind: work.calls[kind] for kind in PAID}),

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import msgspec
 
 from pipeline.models import Choice, Hits
+from pipeline.paging import paging_of
 
 _ARRAY = msgspec.json.Decoder(list[msgspec.Raw])
 
@@ -12,8 +13,9 @@ _ARRAY = msgspec.json.Decoder(list[msgspec.Raw])
 def choose(hits: Hits, *, min_score: float, max_hits: int) -> Choice | None:
     """Choose the first `max_hits` hits at or above `min_score` (0-1); None when there are none.
 
-    A hit without a score passes only when no score is asked for. An incomplete hit, which AI39-1 would refuse, is left
-    out and counted in `dropped`.
+    Of hits that come page by page, sorted by their scores, the best are chosen: the vendor's index may change between
+    two pages. A hit without a score passes only when no score is asked for. An incomplete hit, which AI39-1 would
+    refuse, is left out and counted in `dropped`.
     """
     fits: Sequence[int] = range(len(hits.scores))
     if min_score > 0:
@@ -22,6 +24,10 @@ def choose(hits: Hits, *, min_score: float, max_hits: int) -> Choice | None:
         return None
     chosen = fits if all(hits.complete) else [index for index in fits if hits.complete[index]]
     dropped = len(fits) - len(chosen)
+    paging = paging_of(hits)
+    if paging is not None and paging.by_score and len(chosen) > max_hits:
+        best = sorted(chosen, key=lambda index: -(hits.scores[index] or 0.0))  # equal ones stay in the vendor's order
+        chosen = sorted(best[:max_hits])
     chosen = chosen[:max_hits]
     return Choice(_pick(hits, chosen), len(chosen), dropped)
 

@@ -6,7 +6,7 @@ import msgspec
 
 from pipeline.endpoints.patsnap.endpoints import left_out_by
 from pipeline.endpoints.patsnap.similar_designs import beyond_limit
-from pipeline.results.survey import Survey
+from pipeline.results.survey import DEPTH, Survey
 from pipeline.system.wording import count, listed
 
 
@@ -24,7 +24,7 @@ def left_out(settled: Survey, open_: Survey, items: Mapping[str, int], *, change
             total += asked.items
             for phrase in left_out_by(endpoint, params):
                 phrases[phrase] = phrases.get(phrase, 0) + asked.items
-            if asked.truncated and (phrase := beyond_limit(params)):
+            if asked.truncated and (phrase := beyond_limit(params, depth=params.get(DEPTH, 0))):
                 truncated[phrase] = truncated.get(phrase, 0) + asked.truncated
     said = [phrase if number == total else f"{phrase} ({_of(number, total)})" for phrase, number in phrases.items()]
     said += [f"{phrase} ({_of(more, total)} {_have(more)} more)" for phrase, more in truncated.items()]

@@ -30,6 +30,15 @@ class ImageView(msgspec.Struct, frozen=True):
     labels: dict[str, str] = {}
 
 
+class PageView(msgspec.Struct, frozen=True):
+    """One page of a search of several."""
+
+    offset: int = 0  # places before it in the vendor's order
+    hits: int = 0
+    request_id: str = ""
+    at: str = ""
+
+
 class SearchView(msgspec.Struct, frozen=True):
     """The search of an item; times are ISO 8601 in UTC."""
 
@@ -42,6 +51,9 @@ class SearchView(msgspec.Struct, frozen=True):
     truncated: bool = False  # True when the vendor has more results than it returned
     at: str = ""
     expires_at: str = ""  # the links in the hits work until then
+    depth: int = 0  # the hits asked for, of a search of several pages; else 0
+    pages: list[PageView] = []
+    ranks: list[int] = []  # of such a search, the place of each hit in the vendor's order, from 1
 
 
 class TaskView(msgspec.Struct, frozen=True):

@@ -23,6 +23,7 @@ from pipeline.models import (
     Tasked,
     Work,
 )
+from pipeline.paging import Paging, paging_of
 from pipeline.results.hits import kept
 from pipeline.system.checksum import crc32, joined
 from pipeline.system.clock import iso
@@ -40,8 +41,17 @@ class ImagePart(msgspec.Struct, frozen=True):
     labels: dict[str, str]
 
 
-class SearchPart(msgspec.Struct, frozen=True):
-    """The search of an item."""
+class PagePart(msgspec.Struct, frozen=True):
+    """One page of a search."""
+
+    offset: int  # places before it in the vendor's order
+    hits: int  # on it, also those that were on an earlier page
+    request_id: str
+    at: str  # when the answer came, ISO 8601 in UTC
+
+
+class SearchPart(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The search of an item; of one with several pages `request_id`, `at` and `expires_at` are those of the first."""
 
     endpoint: str
     params: dict[str, Any]
@@ -52,6 +62,9 @@ class SearchPart(msgspec.Struct, frozen=True):
     truncated: bool  # True when the vendor has more results than it returned
     at: str  # when the answer came, ISO 8601 in UTC
     expires_at: str  # the links in the hits work until then
+    depth: int = 0  # the hits asked for, of a search of several pages
+    pages: list[PagePart] = []  # of a search of several pages, those that were asked for
+    ranks: list[int] = []  # of such a search, the place of each hit in the vendor's order, from 1
 
 
 class TaskPart(msgspec.Struct, frozen=True):
@@ -222,6 +235,7 @@ class RecordLines:
         )
 
     def _search(self, hits: Hits) -> SearchPart:
+        paging = paging_of(hits)
         return SearchPart(
             endpoint=hits.endpoint or self.spec.search.endpoint,
             params=dict(hits.params) if hits.endpoint else self.spec.search.params,
@@ -229,9 +243,10 @@ class RecordLines:
             total=hits.total,
             hits=len(hits.scores),
             last_score=hits.scores[-1] if hits.scores else None,
-            truncated=hits.total > len(hits.scores),
+            truncated=hits.total > (len(hits.scores) if paging is None else paging.seen),
             at=iso(hits.at),
             expires_at=iso(hits.expires_at),
+            **_paged(paging),
         )
 
     def _head(
@@ -253,6 +268,13 @@ class RecordLines:
             calls=work.calls,
             error=error,
         )
+
+
+def _paged(paging: Paging | None) -> dict[str, Any]:
+    if paging is None:
+        return {}
+    pages = [PagePart(page.offset, page.hits, page.request_id, iso(page.at)) for page in paging.pages]
+    return {"depth": paging.end - paging.pages[0].offset, "pages": pages, "ranks": list(paging.ranks)}
 
 
 def _encode(head: Record, hits: bytes) -> bytes:

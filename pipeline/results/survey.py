@@ -17,6 +17,7 @@ from pipeline.results.reading import RecordView, read_line
 
 _STATUSES = frozenset(state.word for state in (*SETTLED, *OPEN))
 _NO_SCORE = -1.0
+DEPTH = "search.depth"  # stands among the parameters that were asked, where a search has several pages
 
 _log = logging.getLogger(__name__)
 
@@ -86,7 +87,8 @@ class Survey:
         if search is None:
             self.not_searched += 1
             return
-        asked = self.asked.setdefault((search.endpoint, msgspec.json.encode(search.params)), Asked())
+        params = {**search.params, DEPTH: search.depth} if search.depth else search.params
+        asked = self.asked.setdefault((search.endpoint, msgspec.json.encode(params)), Asked())
         asked.items += 1
         asked.truncated += search.truncated
         if record.status in (State.TASKED.word, State.NO_HITS.word):

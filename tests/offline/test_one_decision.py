@@ -35,6 +35,8 @@ AT_FIRST = {"a.jpg": "bag-0", "copy.jpg": "bag-0", "b.jpg": "lamp-0"}
 GONE = ""
 NAMES = {"upload": "P010", "search": "P009", "create": "AI39-1"}
 PRICES = {"P010": 0, "P009": 0.2, "AI39-1": 1.5}
+PLAIN = {"limit": 3}
+DEEP = {"depth": 250}  # three pages, of the 432 hits that the sandbox has for every picture
 WORDS = [state.word for state in (*SETTLED, *OPEN)]
 
 
@@ -90,7 +92,12 @@ def test_what_is_planned_is_what_is_paid_and_all_places_count_alike(url: str, st
     assert_planned_is_paid_through(url, *steps)
 
 
-def assert_planned_is_paid_through(url: str, *steps: Step) -> None:
+@fuzzed(STEPS, short=2, long=150)
+def test_the_pages_of_a_deep_search_are_planned_as_they_are_paid(url: str, steps: list[Step]) -> None:
+    assert_planned_is_paid_through(url, *steps, search=DEEP)
+
+
+def assert_planned_is_paid_through(url: str, *steps: Step, search: dict[str, Any] = PLAIN) -> None:
     """Run a job as the steps say, and hold what is said of it against what it does."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name).resolve()
@@ -98,10 +105,10 @@ def assert_planned_is_paid_through(url: str, *steps: Step) -> None:
         rows = LISTED
         for step in steps:
             rows = step.rows if step.rows is not None else rows
-            take(folder, url, step, rows)
+            take(folder, url, step, rows, search)
 
 
-def take(folder: Path, url: str, step: Step, rows: list[tuple[str, str]]) -> None:
+def take(folder: Path, url: str, step: Step, rows: list[tuple[str, str]], search: dict[str, Any]) -> None:
     run = folder / "runs/job"
     show(folder, step.shown)
     if step.aged:
@@ -112,7 +119,7 @@ def take(folder: Path, url: str, step: Step, rows: list[tuple[str, str]]) -> Non
         api["on_in_doubt"] = {"retry": 1, "max_duplicates": 1}
     if step.money is not None:
         api["budget"]["money"] = step.money
-    path = job(folder, url=url, pictures=0, api=api, prices=PRICES)
+    path = job(folder, url=url, pictures=0, api=api, prices=PRICES, search=search)
     write(folder, rows)
     loaded = load(path, environment=ACCOUNT)
     options = RunOptions(limit=step.limit, accept_changes=step.accept, environment=ACCOUNT)
@@ -220,3 +227,21 @@ HISTORIES = {
 @pytest.mark.parametrize("history", HISTORIES)
 def test_what_is_planned_is_what_is_paid_in_the_history_of(history: str, url: str) -> None:
     assert_planned_is_paid_through(url, *HISTORIES[history])
+
+
+# Before A's upload (0), its three pages (1, 2, 3) and its create (4), with its intent (5).
+DEEP_HISTORIES = {
+    "nothing but pages": [Step()],
+    "a death before the second page": [Step(cut=2), Step()],
+    "a death before the third page": [Step(cut=3), Step()],
+    "a death after the last page": [Step(cut=4), Step()],
+    "a picture that was replaced between its pages": [Step(cut=2), Step(shown={"a.jpg": "bag-1"}, aged=True), Step()],
+    "pages that the budget does not allow": [Step(cut=2), Step(budget={"search": 3}), Step(budget={"search": 4})],
+    "a doubt after three pages": [Step(cut=5), Step(repeat=True), Step(repeat=True)],
+}
+
+
+@pytest.mark.proofs
+@pytest.mark.parametrize("history", DEEP_HISTORIES)
+def test_the_pages_of_a_deep_search_are_planned_as_they_are_paid_in_the_history_of(history: str, url: str) -> None:
+    assert_planned_is_paid_through(url, *DEEP_HISTORIES[history], search=DEEP)

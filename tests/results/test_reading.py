@@ -1,6 +1,7 @@
 """Records read back: whatever a run wrote, and what a later version adds, but nothing that is no record."""
 
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -31,9 +32,16 @@ def test_every_field_that_a_run_writes_is_in_the_view(tmp_path: Path) -> None:
     open_ = writer.open(work, State.FAILED, Problem("search", "68300010", "no", "fail", False, "r-1", "c-1"))
     for raw in (bytes(line), twin, open_):
         written, seen = msgspec.json.decode(raw), msgspec.json.decode(msgspec.json.encode(read_line(raw)))
-        assert {key: seen[key] for key in written} == written
+        assert _within(written, seen)
         assert read_line(raw).hits == written["hits"]
     assert set(RecordView.__struct_encode_fields__) == set(Record.__struct_encode_fields__)
+
+
+def _within(written: Any, seen: Any) -> bool:
+    """Return whether all that was written is seen; a view names the fields that a line leaves out, too."""
+    if isinstance(written, dict):
+        return all(_within(value, seen[key]) for key, value in written.items())
+    return bool(written == seen)
 
 
 def test_fields_of_a_later_version_are_passed_over() -> None:

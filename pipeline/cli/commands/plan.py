@@ -48,9 +48,12 @@ def _show_plan(plan: Plan) -> None:
     if saved := ", ".join(f"{number:,} {kind}" for kind, number in plan.saved.items() if number):
         counts.append((f"calls that shared pictures save ({saved})", sum(plan.saved.values())))
     rows = [(text, f"{count:,}") for text, count in counts if count]
-    rows += [(f"{kind} calls, without retries", f"{count:,}") for kind, count in plan.calls.items()]
+    rows += [
+        (f"{kind} calls, without retries{', at most' if kind in plan.at_most else ''}", f"{count:,}")
+        for kind, count in plan.calls.items()
+    ]
     if plan.cost is not None:
-        rows.append(("money, without retries", str(plan.cost)))
+        rows.append((f"money, without retries{', at most' if plan.at_most else ''}", str(plan.cost)))
     if plan.seconds:
         rows.append(("time, about", f"{duration(plan.seconds)} (bound by {plan.binds})"))
     if plan.left_out:

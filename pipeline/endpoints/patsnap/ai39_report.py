@@ -16,7 +16,7 @@ import msgspec
 from pipeline.endpoints.interface import Answer, Refusal, Request, WholeReport
 from pipeline.endpoints.patsnap.ai39_2 import progress_in, read_comparisons, sliced_data
 from pipeline.endpoints.patsnap.envelope import number_in, read_data
-from pipeline.endpoints.patsnap.similar_designs import judged, refuse_missing_hits, total_of
+from pipeline.endpoints.patsnap.hits import judged, refuse_missing_hits, total_of
 from pipeline.models import Hits, Kind
 from pipeline.reports import Report
 

@@ -66,6 +66,7 @@ ROWS: Table = {
         "the vendor says success but sent no task id", Rule(TryAgain, 2, 1.0), names_no_task=True, alive=True
     ),
     "hits_missing": unclear("the vendor counts hits but sent none", Rule(TryAgain, 2, 1.0), alive=True),
+    "old_search_id": both("the vendor knows this search no more", _FAIL),
     "past_the_end": both("the search has fewer hits than search.filters.offset leaves out", _FAIL),
 }
 

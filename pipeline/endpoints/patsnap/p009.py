@@ -104,6 +104,11 @@ class P009Search(Search):
 
     _by_country: ClassVar[str] = "P009-V2 and P060 can filter by country."
 
+    @property
+    def by_score(self) -> bool:
+        """True if the hits come by their scores, the highest first."""
+        return self.filters.field is None and self.filters.order != "asc"
+
     def request(self, asked: str) -> Request:
         """Search the picture at a URL: everything goes into the query."""
         query = (("url", asked), *((key, _text(value)) for key, value in self.params.items()))

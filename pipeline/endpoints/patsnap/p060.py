@@ -78,7 +78,12 @@ class P060Search(Search):
         """The parameters of every call beside the picture, as the vendor's names and values."""
         # By default the vendor's links are http, and neither its customers' pages nor ours show such pictures.
         asked = {"is_https": 1, **self.filters.asked()}
-        return {"limit": self.limit, **asked, "model": self.model, "patent_type": self.patent_type}
+        return {"limit": self.most, **asked, "model": self.model, "patent_type": self.patent_type}
+
+    @property
+    def by_score(self) -> bool:
+        """True if the hits come by their scores; model 1 puts those of the picture's class first."""
+        return self.model != 1 and self.filters.field in (None, "SCORE") and self.filters.order != "asc"
 
     def request(self, asked: str) -> Request:
         """Search the picture at a URL: everything goes into the JSON body."""

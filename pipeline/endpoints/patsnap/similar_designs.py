@@ -1,26 +1,18 @@
-"""The searches for similar designs: the job's section that all of them share, and the hits in their answer.
-
-Hits stay the bytes that the vendor sent: an answer is checked as a whole (UTF-8, one value per key, plain numbers), and
-what is passed on is proved to be those bytes, or cut out of them.
-"""
+"""The searches for similar designs: the job's section that all of them share, and the pages that it asks for."""
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
-import msgspec
-from pydantic import Field
+from pydantic import Field, ValidationInfo, model_validator
 
-from pipeline.endpoints import strict_json
-from pipeline.endpoints.interface import Answer, Refusal, Request
-from pipeline.endpoints.parameters import Strict, not_yet
-from pipeline.endpoints.patsnap.envelope import number_in, read_data
-from pipeline.endpoints.strict_json import NonEmpty, Score, UsualHit
+from pipeline.endpoints.interface import Answer, Request
+from pipeline.endpoints.parameters import Strict, was_run
+from pipeline.endpoints.patsnap.hits import read_hits
+from pipeline.endpoints.patsnap.pages import DEEPEST, NextPage, Question, read_page
 from pipeline.models import Hits, Kind
-from pipeline.system.wording import count, enumerated
-
-_MOST_RESULTS = 2**53  # beyond it a float is no whole number any more, and a record could not hold it
-_REQUIRED = ("patent_id", "patent_pn", "title", "url")
+from pipeline.paging import PAGE, pages_between
+from pipeline.system.wording import enumerated
 
 
 class Filters(Strict):
@@ -57,15 +49,43 @@ class Search(Strict):
 
     limit: Annotated[int, Field(ge=1, le=100, description="Hits asked for")] = 100
     min_score: Annotated[int | float, Field(ge=0, le=1, description="Hits below it do not reach the task")] = 0.0
-    depth: Annotated[int | None, not_yet("depth (pages beyond the first 100 hits)"), Field(exclude=True)] = None
+    depth: Annotated[
+        int, Field(ge=1, le=DEEPEST, description="Hits looked at: beyond the first 100 each page of 100 is paid")
+    ] = PAGE
     if TYPE_CHECKING:  # fields of the subclasses, declared there to keep their order in job files
         endpoint: Any = ""
         filters: Filters = Filters()
 
+    @model_validator(mode="after")
+    def _pages_are_whole_and_within_reach(self, info: ValidationInfo) -> Self:
+        if self.depth <= PAGE or was_run(info):
+            return self
+        if self.limit != PAGE:
+            raise ValueError(
+                f"search.depth: {self.depth} takes pages of {PAGE} hits, each paid; leave search.limit out (it is "
+                f"{self.limit}), or write depth: {PAGE}"
+            )
+        if self._offset + self.depth > DEEPEST:
+            raise ValueError(
+                f"search.depth: the vendor shows {DEEPEST:,} hits of a picture, and search.filters.offset leaves out "
+                f"{self._offset:,}; write depth: {DEEPEST - self._offset}"
+            )
+        return self
+
     @cached_property
     def params(self) -> dict[str, Any]:
         """The parameters of every call beside the picture, as the vendor's names and values."""
-        return {"limit": self.limit, **self.filters.asked()}
+        return {"limit": self.most, **self.filters.asked()}
+
+    @property
+    def most(self) -> int:
+        """Hits that the first page asks for."""
+        return min(self.limit, self.depth)
+
+    @property
+    def by_score(self) -> bool:
+        """True if the hits come by their scores, the highest first."""
+        return True
 
     def request(self, asked: str) -> Request:
         """Search the picture at a URL."""
@@ -73,7 +93,46 @@ class Search(Strict):
 
     def read(self, answer: Answer) -> Hits:
         """Read the hits. Raises Refusal."""
-        return read_hits(answer, endpoint=self.endpoint, params=self.params)
+        if self.depth <= PAGE:
+            return read_hits(answer, endpoint=self.endpoint, params=self.params)
+        return read_page(answer, self.question, offset=self._offset)
+
+    def asked(self) -> dict[str, Any]:
+        """Return the section as a run directory remembers it: what it asks of the vendor, and no default of later."""
+        return self.model_dump(mode="json", exclude_none=True, exclude={"depth"} if self.depth == PAGE else None)
+
+    def pages_left(self, hits: Hits | None) -> int:
+        """Count the pages that are still to be asked for, at most; `hits` are those that are paid."""
+        if hits is None:
+            return 1 if self.depth <= PAGE else pages_between(self._offset, self.question.end)
+        return 0 if self.depth <= PAGE else pages_between(self.question.next_of(hits), self.question.end)
+
+    def next_page(self, hits: Hits, *, now: float) -> NextPage | None:
+        """Return the endpoint that brings the page after these hits; None when they are all that is asked for."""
+        if self.depth <= PAGE or (offset := self.question.next_of(hits)) is None:
+            return None
+        return self._page_at(offset, hits, now=now)
+
+    def _page_at(self, offset: int, hits: Hits, *, now: float) -> NextPage:
+        return NextPage(self.question, offset, self._only(offset).request)
+
+    def _only(self, offset: int) -> Self:
+        """Return the search for the page at `offset` alone."""
+        filters = self.filters.model_copy(update={"offset": offset})
+        page = self.model_copy(update={"limit": self.question.length_at(offset), "depth": PAGE, "filters": filters})
+        for cached in ("params", "question"):
+            page.__dict__.pop(cached, None)  # the copy keeps what was cached of the whole search
+        return page
+
+    @cached_property
+    def question(self) -> Question:
+        """The question that is asked page by page."""
+        params, start = self.params, self._offset
+        return Question(self.endpoint, params, start, start + self.depth, self.by_score, self.min_score)
+
+    @property
+    def _offset(self) -> int:
+        return getattr(self.filters, "offset", None) or 0
 
     @classmethod
     def left_out_by(cls, params: Mapping[str, Any]) -> list[str]:
@@ -83,7 +142,9 @@ class Search(Strict):
 
     def not_looked_at(self) -> list[str]:
         """List what the search leaves out of sight, one phrase each, for people."""
-        return [*self.left_out_by(self.params), beyond_limit(self.params)]
+        low = self.depth > PAGE and self.by_score and self.min_score > 0
+        early = [f"pages after one that ends with a hit below {self.min_score:g}"] if low else []
+        return [*self.left_out_by(self.params), beyond_limit(self.params, depth=self.depth), *early]
 
     def warnings(self, *, task_country: list[str] | None) -> list[str]:
         """List what is allowed but probably not meant; `task_country` is None when no task is limited to countries."""
@@ -94,82 +155,11 @@ class Search(Strict):
         return "utility models"
 
 
-def beyond_limit(params: Mapping[str, Any]) -> str:
-    """Say which hits a search with these parameters does not ask for."""
+def beyond_limit(params: Mapping[str, Any], *, depth: int = 0) -> str:
+    """Say which hits a search with these parameters, and perhaps of several pages, does not ask for."""
+    if depth > PAGE:
+        return f"hits beyond the first {depth:,}"
     return f"hits beyond the first {params['limit']}" if "limit" in params else "hits beyond those returned"
-
-
-def read_hits(answer: Answer, *, endpoint: str, params: Mapping[str, Any]) -> Hits:
-    """Read the hits of a search, as bytes, with what was asked. Raises Refusal.
-
-    No hits come as an empty list, or without any list: `"data":{}` was seen, and null says the same.
-    """
-    data, whole = read_data(Kind.SEARCH, answer)
-    if not isinstance(data, dict):
-        raise Refusal("no_data", detail="the data is no object")
-    hits = data.get("patent_messages")
-    total = number_in(data.get("total_search_result_count"))
-    if not hits and (hits is None or isinstance(hits, list)):
-        refuse_missing_hits(total or 0, offset=params.get("offset", 0))
-        hits, array = [], b"[]"
-    elif not isinstance(hits, list) or (whole.usual is None and not {dict}.issuperset(map(type, hits))):
-        raise Refusal("no_data", detail="patent_messages is no list of hits")
-    else:
-        array = whole.hits or _sliced(answer)  # refuses half a surrogate pair, which no record could hold
-    scores, complete = judged(hits, whole.usual)
-    return Hits(
-        array=array,
-        scores=scores,
-        complete=complete,
-        total=total_of(total, hits),
-        request_id=answer.request_id,
-        at=answer.at,
-        endpoint=endpoint,
-        params=params,
-    )
-
-
-def total_of(said: Any, hits: list[Any]) -> int:
-    """Read how many results there are in all; as many as there are hits where nothing usable is said."""
-    total = number_in(said)
-    return int(total) if total is not None and 0 <= total <= _MOST_RESULTS else len(hits)
-
-
-def refuse_missing_hits(total: float, *, offset: int) -> None:
-    """Raise Refusal where the vendor counts hits and sent none: nothing found is another thing."""
-    if 0 < total <= offset:
-        raise Refusal("past_the_end", detail=f"{count(round(total), 'hit')} in all, and offset leaves out {offset:,}")
-    if total > 0:
-        raise Refusal("hits_missing", detail=f"total_search_result_count is {total:,.0f}")
-
-
-class _Full(msgspec.Struct, gc=False):
-    """A hit with all that AI39-1 requires, and perhaps more."""
-
-    patent_id: NonEmpty
-    patent_pn: NonEmpty
-    title: NonEmpty
-    url: NonEmpty
-    score: Score = None
-
-
-def judged(
-    hits: list[dict[str, Any]], usual: list[UsualHit] | None
-) -> tuple[tuple[float | None, ...], tuple[bool, ...]]:
-    """Return for each hit its score, and whether it has all that AI39-1 requires."""
-    try:
-        full = usual if usual is not None else msgspec.convert(hits, list[_Full])
-    except msgspec.ValidationError:
-        complete = [all(isinstance(hit.get(key), str) and hit[key] for key in _REQUIRED) for hit in hits]
-        return tuple([number_in(hit.get("score")) for hit in hits]), tuple(complete)
-    return tuple([hit.score for hit in full]), (True,) * len(hits)
-
-
-def _sliced(answer: Answer) -> bytes:
-    try:
-        return strict_json.sliced(answer.body)
-    except ValueError as exc:
-        raise Refusal("malformed", detail=str(exc)) from None
 
 
 def _shown(value: Any, meanings: Mapping[str, str] | None) -> str:

@@ -4,10 +4,11 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from pipeline.journal.sql.database import Database
-from pipeline.journal.sql.rows import CHANGED, NO_PICTURE, SETTLED, WAITING, state_in
-from pipeline.models import EXPIRY_MARGIN_S, HITS_LIFE_S, TASK_LIFE_S, State
+from pipeline.journal.sql.rows import CHANGED, NO_PICTURE, SETTLED, WAITING, noted_hits, state_in
+from pipeline.models import EXPIRY_MARGIN_S, HITS_LIFE_S, TASK_LIFE_S, Hits, State
 
 _SEARCHED_AT = "json_extract(search, '$.at')"
+_PAGED = "iif(json_extract(search, '$.paging.next_offset') IS NULL, NULL, search)"  # pages are to come
 _HITS_AT = f"iif(segment IS NULL, NULL, {_SEARCHED_AT})"
 
 
@@ -25,6 +26,7 @@ class Standing(NamedTuple):
     local: bool
     upload_expires: float | None  # of its uploaded picture; None without one
     hits_at: float | None  # when the answer to its search came; None without one
+    hits: Hits | None = None  # of a search of which pages are to come, without their bytes
 
 
 def to_work_on(db: Database, *, generation: int, now: float) -> Iterator[Standing]:
@@ -33,14 +35,15 @@ def to_work_on(db: Database, *, generation: int, now: float) -> Iterator[Standin
     Of several items with one picture it is the one that is worked on. What failed in passing must wait again already.
     """
     rows = db.do(
-        f"SELECT ord, local, url_expires, hits_at FROM (SELECT ord, local, url_expires, {_HITS_AT} AS hits_at "
+        f"SELECT ord, local, url_expires, hits_at, paged FROM (SELECT ord, local, url_expires, {_HITS_AT} AS hits_at, "
+        f"{_PAGED} AS paged "
         f"FROM items WHERE same_as IS NULL AND generation = ?1 AND {WAITING}) ORDER BY "
         "CASE WHEN hits_at > ?2 THEN 0 WHEN url_expires > ?3 THEN 1 ELSE 2 END, "
         "CASE WHEN hits_at > ?2 THEN hits_at WHEN url_expires > ?3 THEN url_expires ELSE ord END, ord",
         (generation, now - HITS_LIFE_S + EXPIRY_MARGIN_S, now + EXPIRY_MARGIN_S),
     )
     while (row := rows.fetchone()) is not None:
-        yield Standing(row[0], bool(row[1]), row[2], row[3])
+        yield Standing(row[0], bool(row[1]), row[2], row[3], None if row[4] is None else noted_hits(row[4]))
 
 
 def expiries(db: Database, *, now: float) -> dict[str, Expiry]:

@@ -8,6 +8,7 @@ import msgspec
 from pipeline import models
 from pipeline.errors import Code
 from pipeline.models import Calls, Hits, Item, Problem, State, Upload, Work
+from pipeline.paging import PagedHits, Paging, paging_of
 
 
 def state_in(states: Iterable[State], column: str = "state") -> str:
@@ -55,7 +56,7 @@ class SpoolRef(NamedTuple):
     size: int
 
 
-class SearchNote(msgspec.Struct, frozen=True):
+class SearchNote(msgspec.Struct, frozen=True, omit_defaults=True):
     """All of a search but its hits' bytes. `complete` is empty when all hits are complete, as they mostly are."""
 
     scores: tuple[float | None, ...]
@@ -65,6 +66,7 @@ class SearchNote(msgspec.Struct, frozen=True):
     at: float
     endpoint: str = ""
     params: dict[str, Any] = msgspec.field(default_factory=dict)
+    paging: Paging | None = None  # of a search of several pages
 
 
 PaidHits = tuple[SearchNote, SpoolRef]
@@ -82,13 +84,19 @@ def note_of(hits: Hits) -> SearchNote:
     """Take the note of a search from its hits."""
     asked = (hits.endpoint, dict(hits.params))
     complete = () if all(hits.complete) else hits.complete
-    return SearchNote(hits.scores, complete, hits.total, hits.request_id, hits.at, *asked)
+    return SearchNote(hits.scores, complete, hits.total, hits.request_id, hits.at, *asked, paging_of(hits))
 
 
 def hits_of(note: SearchNote, array: bytes) -> Hits:
     """Put hits together again, from the journal's note and the spool's bytes."""
     complete = note.complete or (True,) * len(note.scores)
-    return Hits(array, note.scores, complete, note.total, note.request_id, note.at, note.endpoint, note.params)
+    hits = Hits(array, note.scores, complete, note.total, note.request_id, note.at, note.endpoint, note.params)
+    return hits if note.paging is None else PagedHits.of(hits, note.paging)
+
+
+def noted_hits(search: str) -> Hits:
+    """Read the hits of a note back, without their bytes."""
+    return hits_of(msgspec.json.decode(search, type=SearchNote), b"[]")
 
 
 def waiting_of(row: Sequence[Any]) -> Waiting:

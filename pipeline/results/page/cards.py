@@ -34,6 +34,7 @@ class HitCard(NamedTuple):
     percent: str  # the length of its bar; empty without a score
     number: str  # of the patent
     title: str
+    rank: str  # its place in the vendor's order; empty where the hits are shown in that order
 
 
 class TaskCard(NamedTuple):
@@ -138,7 +139,8 @@ def _hit(hit: Hit, thumbs: Thumbnails) -> HitCard:
     score, percent, number = _hit_texts(hit)
     title = tidy(hit.title, MAX_TITLE) or "no title"
     picture = _picture(hit.url, thumbs, alt=f"Drawing of {number}, {title}", link=secured(hit.url))
-    return HitCard(picture, score, percent, number, title)
+    rank = f"no. {hit.rank:,} in the vendor's order" if hit.rank else ""
+    return HitCard(picture, score, percent, number, title, rank)
 
 
 def _hit_texts(hit: Hit) -> tuple[str, str, str]:

@@ -1,5 +1,6 @@
 """A record as the page shows it, with its best hits alone."""
 
+import itertools
 from collections.abc import Iterable
 from heapq import nlargest
 from typing import Any, NamedTuple
@@ -19,6 +20,7 @@ class Hit(NamedTuple):
     number: Any
     title: Any
     url: Any
+    rank: int = 0  # its place in the vendor's order, from 1; 0 where that is the order in which the hits are shown
 
 
 class Entry(NamedTuple):
@@ -43,8 +45,17 @@ _SHOWN = msgspec.json.Decoder(list[_Shown])
 def entry_of(record: RecordView, *, top: int = TOP_HITS) -> Entry:
     """Take the best hits of a record."""
     # The vendor sorts by score unless the job asks for dates; the page always shows the most alike.
-    best = nlargest(top, _hits(record), key=lambda hit: -1.0 if hit.score is None else hit.score)
-    return Entry(record.without_hits(), best)
+    ranked = list(zip(_ranks(record), _hits(record), strict=False))
+    best = nlargest(top, ranked, key=lambda one: -1.0 if one[1].score is None else one[1].score)
+    if [rank for rank, _ in best] == [*range(1, len(best) + 1)]:
+        return Entry(record.without_hits(), [hit for _, hit in best])
+    return Entry(record.without_hits(), [hit._replace(rank=rank) for rank, hit in best])
+
+
+def _ranks(record: RecordView) -> Iterable[int]:
+    """Return the places of a record's hits in the vendor's order."""
+    search = record.search
+    return search.ranks if search is not None and search.ranks else itertools.count(1)
 
 
 def _hits(record: RecordView) -> Iterable[Hit]:

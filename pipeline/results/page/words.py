@@ -113,7 +113,8 @@ def beyond(search: SearchView | None) -> str:
     """Say how many of the vendor's results were not looked at; "" when it returned all."""
     if search is None or not search.truncated:
         return ""
-    return f"The vendor found {search.total:,} in all; hits beyond the first {search.hits:,} were not looked at."
+    seen = sum(page.hits for page in search.pages) or search.hits
+    return f"The vendor found {search.total:,} in all; hits beyond the first {seen:,} were not looked at."
 
 
 def task_note(task: TaskView) -> str:

@@ -69,6 +69,7 @@ ON_THE_WAY = {
     "no_data": Follows(TryAgain, InDoubt, attempts=2),
     "no_task_id": Follows(TryAgain, InDoubt, attempts=2),
     "hits_missing": Follows(TryAgain, InDoubt, attempts=2),
+    "old_search_id": Follows(ItemRefused, ItemRefused),
     "past_the_end": Follows(ItemRefused, ItemRefused),
 }
 KINDS = [Kind.SEARCH, Kind.UPLOAD, Kind.CREATE, Kind.QUERY, Kind.DETAILS]

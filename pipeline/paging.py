@@ -1,0 +1,116 @@
+"""The pages of one search: what was asked for beyond the first hundred hits, and the hits of all pages as one list.
+
+A page is a call: it is counted and paid like the first one, and its hits are durable before the next page is asked for.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from pipeline.models import Hits
+
+PAGE = 100  # hits on one page at most
+
+
+class Page(msgspec.Struct, frozen=True):
+    """One page, as it came."""
+
+    offset: int  # places before it in the vendor's order
+    hits: int  # on it, also those that were on an earlier page
+    request_id: str
+    at: float
+
+
+class Paging(msgspec.Struct, frozen=True):
+    """The way through the pages of one search, as far as it went."""
+
+    pages: tuple[Page, ...]
+    ranks: tuple[int, ...]  # per hit, its place in the vendor's order, from 1
+    by_score: bool  # whether that order is the score's; else it is the vendor's own, or a date's
+    end: int  # the place after which nothing is asked for
+    total: int | None  # results at the vendor; None while it has not said
+    next_offset: int | None  # where the next page begins; None when no page is to come
+    search_id: str = ""  # the vendor's name of this search, where it has one; its age counts from `named_at`
+    named_at: float = 0.0
+
+    @property
+    def seen(self) -> int:
+        """Number of places in the vendor's order that were seen."""
+        return sum(page.hits for page in self.pages)
+
+
+@dataclass(frozen=True, slots=True)
+class PagedHits(Hits):
+    """The hits of a search of several pages, so far: in the vendor's order, each patent once across the pages.
+
+    `request_id` and `at` are those of the first page, whose links expire first.
+    """
+
+    paging: Paging = field(kw_only=True)
+
+    @classmethod
+    def of(cls, hits: Hits, paging: Paging) -> "PagedHits":
+        """Make these hits those of a search of several pages."""
+        return cls(**{name: getattr(hits, name) for name in _PARTS}, paging=paging)
+
+    def with_paging(self, **changes: Any) -> "PagedHits":
+        """Return the same hits with another way through the pages."""
+        return PagedHits.of(self, msgspec.structs.replace(self.paging, **changes))
+
+
+def paging_of(hits: object) -> Paging | None:
+    """Return how far the search behind these hits went; None for a search of one page."""
+    return hits.paging if isinstance(hits, PagedHits) else None
+
+
+def pages_between(offset: int | None, end: int) -> int:
+    """Count the pages that begin at `offset` or later, up to `end`; none where `offset` is None."""
+    return 0 if offset is None else max(0, -(-(end - offset) // PAGE))
+
+
+_PARTS = ("array", "scores", "complete", "total", "request_id", "at", "endpoint", "params")
+
+
+class _Named(msgspec.Struct):
+    patent_id: Any = None
+
+
+_NAMES = msgspec.json.Decoder(list[_Named])
+_RAWS = msgspec.json.Decoder(list[msgspec.Raw])
+
+
+def joined(first: PagedHits, page: PagedHits) -> PagedHits:
+    """Append the hits of the next page; a patent that was on an earlier page is left out."""
+    known = {one.patent_id for one in _NAMES.decode(first.array) if isinstance(one.patent_id, str)}
+    named = [one.patent_id for one in _NAMES.decode(page.array)]
+    new = [index for index, id_ in enumerate(named) if not isinstance(id_, str) or id_ not in known]
+    array = page.array if len(new) == len(named) else _picked(page.array, new)
+    before, after = first.paging, page.paging
+    return PagedHits(
+        array=_appended(first.array, array),
+        scores=(*first.scores, *(page.scores[index] for index in new)),
+        complete=(*first.complete, *(page.complete[index] for index in new)),
+        total=page.total if after.total is not None else first.total,
+        request_id=first.request_id,
+        at=first.at,
+        endpoint=first.endpoint,
+        params=first.params,
+        paging=msgspec.structs.replace(
+            after,
+            pages=(*before.pages, *after.pages),
+            ranks=(*before.ranks, *(after.ranks[index] for index in new)),
+            total=before.total if after.total is None else after.total,
+        ),
+    )
+
+
+def _picked(array: bytes, indexes: list[int]) -> bytes:
+    raws = _RAWS.decode(array)
+    return b"[" + b",".join(bytes(raws[index]) for index in indexes) + b"]"
+
+
+def _appended(first: bytes, second: bytes) -> bytes:
+    """Write two JSON arrays as one."""
+    inner = [array.strip()[1:-1].strip() for array in (first, second)]
+    return b"[" + b",".join(part for part in inner if part) + b"]"
