@@ -32,6 +32,7 @@ from pipeline.models import PAID, Kind
 from pipeline.system.wording import enumerated
 
 MAX_INLINE = 10_000
+STDIN = "-"  # the manifest that comes in on stdin
 
 
 Id = Annotated[str, AfterValidator(check_id)]
@@ -88,11 +89,16 @@ class ImageEntry(Strict):
             raise ValueError("an id belongs to one picture; this path is a pattern and may name many")
         if self.id is not None and self.path and self.path.lower().endswith(".zip"):
             raise ValueError("an id belongs to one picture; a zip may hold many")
-        if self.manifest and not self.manifest.lower().endswith(MANIFEST_ENDINGS):
-            raise ValueError(f"a manifest is a {enumerated(MANIFEST_ENDINGS, 'or')} file")
+        if self.manifest and self.manifest != STDIN and not self.manifest.lower().endswith(MANIFEST_ENDINGS):
+            raise ValueError(f"a manifest is a {enumerated(MANIFEST_ENDINGS, 'or')} file, or `-` for stdin")
         if self.sheet is not None and not (self.manifest or "").lower().endswith(WORKBOOK_ENDINGS):
             raise ValueError(f"a sheet is one of a manifest that is a workbook ({', '.join(WORKBOOK_ENDINGS)})")
         return self
+
+    @property
+    def listing(self) -> str:
+        """The manifest as people call it."""
+        return "stdin" if self.manifest == STDIN else self.manifest or ""
 
 
 class UploadSpec(Strict):
@@ -167,6 +173,14 @@ class JobSpec(Strict):
     currency: Currency = Field(default="", description="The currency of `prices`, as it is written behind an amount")
 
     _folder: Path = PrivateAttr(default_factory=Path.cwd)
+    _listed: Path | None = PrivateAttr(default=None)
+
+    @field_validator("images")
+    @classmethod
+    def _one_stdin(cls, images: list[ImageEntry]) -> list[ImageEntry]:
+        if sum(entry.manifest == STDIN for entry in images) > 1:
+            raise ValueError('stdin can be read once: only one `manifest: "-"`')
+        return images
 
     @model_validator(mode="after")
     def _most_similar_first(self, info: ValidationInfo) -> Self:
@@ -223,6 +237,17 @@ class JobSpec(Strict):
         """Return the same job with its relative paths starting at `folder`."""
         placed = self.model_copy()
         placed._folder = folder
+        return placed
+
+    @property
+    def listed(self) -> Path | None:
+        """The file with the list that came in on stdin; None before it is there, or when the job has none."""
+        return self._listed
+
+    def with_listed(self, file: Path) -> Self:
+        """Return the same job with the list from stdin in a file."""
+        placed = self.model_copy()
+        placed._listed = file
         return placed
 
     @property

@@ -24,6 +24,7 @@ from pipeline.offline.taking_in import take_in
 from pipeline.results.money import Cost, cost_of_plan
 from pipeline.run.changed import Changed, find_changed, tell
 from pipeline.run.directory import is_locked, known_runs, run_folder
+from pipeline.run.listed import list_at_hand
 from pipeline.run.load import load_spec
 from pipeline.sources.check import check_sources
 from pipeline.sources.foreign import refuse_foreign
@@ -94,10 +95,10 @@ def plan_job(
     >>> plan.calls, plan.binds
     ({'upload': 0, 'search': 3, 'create': 3}, 'search at 2 a second')
     """
-    spec = load_spec(Path(path), overrides=overrides, rehearse=rehearse)
-    check_sources(spec)
-    plan = make_plan(spec, new=new, quick=quick, watch=watch)
-    foreign = refuse_foreign(spec, Path(path))
+    with list_at_hand(load_spec(Path(path), overrides=overrides, rehearse=rehearse), new=new) as spec:
+        check_sources(spec)
+        plan = make_plan(spec, new=new, quick=quick, watch=watch)
+        foreign = refuse_foreign(spec, Path(path))
     return msgspec.structs.replace(plan, refused=[*([str(foreign)] if foreign else []), *plan.refused])
 
 

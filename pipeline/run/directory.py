@@ -26,9 +26,10 @@ from pipeline.system.files import write_whole
 from pipeline.system.folders import state_folder
 
 SUMMARY, SPEC, LOG, REPORT, LOCK = "summary.json", AS_RUN, "run.log.jsonl", "report.html", "lock"
+LISTED = "stdin.txt"  # the list that came in on stdin when the run began
 
 # Every file here that is made as a draft first.
-_WHOLE_FILES = [re.escape(name) for name in (JOURNAL, RESULTS, NOTE, SUMMARY, SPEC, REPORT, OPEN)]
+_WHOLE_FILES = [re.escape(name) for name in (JOURNAL, RESULTS, NOTE, SUMMARY, SPEC, REPORT, OPEN, LISTED)]
 
 JOB_FOLDER = "job_folder"  # a key in the journal: where the job file lay when it was run
 ENDED = "ended"  # a key in the journal: when the run started that came to its end last

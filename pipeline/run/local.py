@@ -9,7 +9,7 @@ import logging
 import os
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -42,6 +42,7 @@ from pipeline.run.first_calls import first_items
 from pipeline.run.gauges import Gauges
 from pipeline.run.heartbeat import Heartbeat
 from pipeline.run.interface import Executor
+from pipeline.run.listed import keep_list, list_at_hand
 from pipeline.run.load import Job, load
 from pipeline.run.options import RunOptions
 from pipeline.run.outputs import write_outputs
@@ -86,7 +87,12 @@ class LocalExecutor:
 
     def run(self, job: Job, options: RunOptions) -> RunSummary:
         """Run a loaded job. Raises SpecError, RunLocked, JournalError, or Interrupted when a signal came very early."""
-        options = options.unfailing()
+        with list_at_hand(
+            job.spec, new=options.new, folder=None if options.again is None else options.again.folder
+        ) as spec:
+            return self._run(replace(job, spec=spec), options.unfailing())
+
+    def _run(self, job: Job, options: RunOptions) -> RunSummary:
         if options.again is None:
             check_sources(job.spec)
             if foreign := refuse_foreign(job.spec, job.file):
@@ -103,6 +109,7 @@ class LocalExecutor:
                 tuned(),
                 _beside_a_journal(folder),
             ):
+                job = replace(job, spec=keep_list(job.spec, folder))
                 signals = Signals(drain_s=job.spec.api.drain_s)
                 place = _Place(folder, url, part, signals)
                 return anyio.run(_run, job, options, place, backend_options={"loop_factory": EventLoop})

@@ -14,13 +14,12 @@ from pipeline.sources.items import (
     PUBLIC_FIX,
     PUBLIC_HINT,
     Note,
-    locate_manifest,
     may_upload,
     nothing_in,
     require_inside,
 )
 from pipeline.sources.pictures import is_there
-from pipeline.sources.tables import read_rows
+from pipeline.sources.tables import locate_manifest, read_rows
 from pipeline.system.fault import Fault, Gathered
 
 

@@ -13,7 +13,7 @@ from pipeline.job.checks import MAX_ID, check_id
 from pipeline.job.schema import JobSpec
 from pipeline.sources.folders import list_path
 from pipeline.sources.names import with_slashes
-from pipeline.sources.tables import read_rows
+from pipeline.sources.tables import locate_manifest, read_rows
 
 _MORE = 8  # characters of a hash behind a stem
 
@@ -73,7 +73,7 @@ def _named(spec: JobSpec) -> Iterator[tuple[str, str]]:
     """Yield every id that a job writes out, and the stem of every local picture without one, with its picture."""
     for entry in spec.images:
         if entry.manifest is not None:
-            for row in read_rows(spec.place(entry.manifest), entry):
+            for row in read_rows(locate_manifest(spec, entry), entry):
                 if row.id:
                     yield row.id, row.url or _one_spelling(with_slashes(row.path))
                 elif row.path:

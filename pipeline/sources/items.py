@@ -1,7 +1,7 @@
 """The pictures a job lists as items: lazy, in order, with stable ids. A bad row becomes an item with a problem."""
 
 from collections.abc import Callable, Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 from pipeline.errors import Code, SpecError
 from pipeline.job.checks import check_id, is_loopback
@@ -14,7 +14,7 @@ from pipeline.sources.identity import identity_of_file, identity_of_url
 from pipeline.sources.ids import Ids
 from pipeline.sources.looks import Looks, looking
 from pipeline.sources.names import is_pattern, with_slashes
-from pipeline.sources.tables import Row, read_rows
+from pipeline.sources.tables import Row, locate_manifest, read_rows
 from pipeline.system.fault import Fault
 
 PUBLIC_HINT = (
@@ -55,7 +55,7 @@ def _listed(spec: JobSpec, ids: Ids, note: Note | None) -> Iterator[Item]:
             for row in read_rows(locate_manifest(spec, entry), entry):
                 if note is not None:
                     note(index, row)
-                yield _row_item(spec, entry, row, f"{entry.manifest}:{row.place}", ids)
+                yield _row_item(spec, entry, row, f"{entry.listing}:{row.place}", ids)
 
 
 def _identified(spec: JobSpec, item: Item, looks: Looks | None) -> Item:
@@ -68,11 +68,6 @@ def _identified(spec: JobSpec, item: Item, looks: Looks | None) -> Item:
 def may_upload(spec: JobSpec) -> bool:
     """Return whether local pictures may be uploaded to the job's vendor."""
     return spec.upload.public or spec.sandbox or is_loopback(spec.api.base_url)
-
-
-def locate_manifest(spec: JobSpec, entry: ImageEntry) -> Path:
-    """Return where a manifest lies: its path starts at the folder of the job file."""
-    return spec.place(entry.manifest or "")
 
 
 def require_inside(path: str, field: str) -> None:

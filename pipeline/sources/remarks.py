@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 
 from pipeline.errors import SpecError
 from pipeline.job.checks import WORKBOOK_ENDINGS, is_loopback
-from pipeline.job.schema import ImageEntry, JobSpec
+from pipeline.job.schema import STDIN, ImageEntry, JobSpec
 from pipeline.sources.folders import list_path
 from pipeline.sources.items import require_inside
 from pipeline.sources.names import EVERY_DEPTH, is_pattern, match_files, with_slashes
@@ -79,7 +79,7 @@ class SourceRemarks:
         if row.line <= ids.line:
             return
         ids.line = row.line
-        self._urls.note(f"{self._spec.images[index].manifest}:{row.place}", row.url)
+        self._urls.note(f"{self._spec.images[index].listing}:{row.place}", row.url)
         if row.url and not row.id and not row.fault:
             ids.missing += 1
             ids.others = ids.others or list(row.labels or {})[:5]
@@ -120,16 +120,18 @@ class _Ids:
     def texts(self, entry: ImageEntry) -> list[str]:
         """Say what was noted."""
         texts = []
-        if self.missing:
+        if self.missing and entry.manifest == STDIN and not self.others:
+            texts.append(f"{count(self.missing, 'URL')} without an id: ids are made from a hash of the URL")
+        elif self.missing:
             hint = f" (of {', '.join(map(repr, self.others))}, say)" if self.others else ""
             texts.append(
-                f"{count(self.missing, 'row')} of {entry.manifest} without an id in the column {entry.columns.id!r}: "
+                f"{count(self.missing, 'row')} of {entry.listing} without an id in the column {entry.columns.id!r}: "
                 f"ids are made from a hash of the URL; name the column of yours{hint} with `columns: {{id: ...}}`"
             )
         if self.first is not None:
             place, id_ = self.first
             texts.append(
-                f"{entry.manifest}:{place}: the id {id_!r} is a number that a spreadsheet has rounded "
+                f"{entry.listing}:{place}: the id {id_!r} is a number that a spreadsheet has rounded "
                 f"({count(self.rounded, 'row')}): different products may have it; format the column as text and save "
                 "it again"
             )

@@ -7,14 +7,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from pipeline.errors import SpecError
-from pipeline.job.schema import ImageEntry
+from pipeline.job.schema import STDIN, ImageEntry, JobSpec
 from pipeline.sources.csv_rows import csv_rows
 from pipeline.sources.jsonl_rows import MAX_DEPTH, jsonl_rows
 from pipeline.sources.lines import MAX_LINE
+from pipeline.sources.listed_rows import listed_rows
 from pipeline.sources.row import Row
 from pipeline.system.fault import Fault
 
-__all__ = ["MAX_DEPTH", "MAX_LINE", "READERS", "Row", "read_rows"]
+__all__ = ["MAX_DEPTH", "MAX_LINE", "READERS", "Row", "locate_manifest", "read_rows"]
 
 
 def _workbook_rows(file: Path, entry: ImageEntry) -> Iterator[Row]:
@@ -32,12 +33,25 @@ READERS: dict[str, Callable[[Path, ImageEntry], Iterator[Row]]] = {
 }
 
 
+def locate_manifest(spec: JobSpec, entry: ImageEntry) -> Path:
+    """Return where a manifest lies: its path starts at the folder of the job file."""
+    if entry.manifest == STDIN:
+        if spec.listed is None:
+            raise SpecError(Fault("the list on stdin was not read", where='manifest: "-"'))
+        return spec.listed
+    return spec.place(entry.manifest or "")
+
+
 def read_rows(file: Path, entry: ImageEntry) -> Iterator[Row]:
     """Yield the rows of the manifest `file`, which `entry` of the job names.
 
     Raises SpecError when the file cannot be read, or has neither a url nor a path column.
     """
-    read = next(read for ending, read in READERS.items() if file.name.lower().endswith(ending))
+    read = (
+        listed_rows
+        if entry.manifest == STDIN
+        else next(read for ending, read in READERS.items() if file.name.lower().endswith(ending))
+    )
     try:
         yield from read(file, entry)
     except OSError as exc:

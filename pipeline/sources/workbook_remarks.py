@@ -10,7 +10,7 @@ from pipeline.errors import SpecError
 from pipeline.job.checks import WORKBOOK_ENDINGS
 from pipeline.job.schema import ImageEntry, JobSpec
 from pipeline.sources.archives import BadArchive
-from pipeline.sources.items import locate_manifest
+from pipeline.sources.tables import locate_manifest
 from pipeline.sources.workbook_parts import TooLarge, look_through
 from pipeline.sources.workbook_rows import chosen_sheet, open_workbook
 from pipeline.system.wording import count, listed

@@ -88,8 +88,8 @@ def test_a_mended_row_is_planned_and_asked_for_as_the_run_pays_for_it(
         assert run(path).items["failed"] == 1
         (tmp_path / "list.csv").write_text(f"id,url\nP0000,{good}\nP0001,{other}\n")
         assert plan_job(path).calls == {"upload": 0, "search": 1, "create": 1}
-        monkeypatch.setattr(commands_run, "on_a_terminal", lambda: True)
-        monkeypatch.setattr(commands_run, "ask", asked.append)
+        monkeypatch.setattr(commands_run, "on_a_terminal", lambda **_: True)
+        monkeypatch.setattr(commands_run, "ask", lambda text, **_: asked.append(text))
         for name, value in ACCOUNT.items():
             monkeypatch.setenv(name, value)
         assert cli.run(["run", str(path), "-q"]) == 0

@@ -6,6 +6,8 @@ from pipeline.cli.looking import counting_pictures
 from pipeline.cli.screen import show_lines
 from pipeline.errors import SpecError
 from pipeline.job.outlook import warnings
+from pipeline.job.schema import JobSpec
+from pipeline.run.listed import list_at_hand
 from pipeline.run.load import load_spec
 from pipeline.sources.check import check_sources, find_faulty_items
 from pipeline.sources.foreign import refuse_foreign
@@ -17,7 +19,12 @@ SHOWN_FAULTS = 20
 
 def check_command(path: Path, overrides: list[str], *, quick: bool = False) -> int:
     """Check a job file, its sources and, unless it is to be quick, every local picture. Raises SpecError."""
-    spec = load_spec(path, overrides=overrides)
+    with list_at_hand(load_spec(path, overrides=overrides)) as spec:
+        _check(path, spec, quick=quick)
+    return 0
+
+
+def _check(path: Path, spec: JobSpec, *, quick: bool) -> None:
     check_sources(spec)
     remarks = SourceRemarks(spec)
     with counting_pictures() as watch:
@@ -28,4 +35,3 @@ def check_command(path: Path, overrides: list[str], *, quick: bool = False) -> i
         raise SpecError(foreign)
     notes = [*warnings(spec), *remarks.texts()]
     show_lines([*(f"note: {text}" for text in notes), f"{path}: no faults found"])
-    return 0

@@ -1,39 +1,58 @@
 """The command `pipeline run`."""
 
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from pipeline.cli.asking import ask, asked_again, on_a_terminal
 from pipeline.cli.looking import counting_pictures
 from pipeline.cli.next_command import next_command
 from pipeline.cli.screen import Output, Remarks, observing, show_summary, shown
+from pipeline.errors import SpecError
 from pipeline.offline.plan import make_plan
+from pipeline.run.listed import list_at_hand
 from pipeline.run.load import Job, load
 from pipeline.run.local import LocalExecutor
 from pipeline.run.options import RunOptions
 from pipeline.sources.check import check_sources
 from pipeline.sources.remarks import left_out
+from pipeline.system.fault import Fault
 from pipeline.system.wording import count
 
 
 def run_command(path: Path, overrides: list[str], options: RunOptions, output: Output, *, yes: bool) -> int:
     """Run a job; return its exit code."""
-    with Remarks(output) as remarks:
-        job = load(path, overrides=overrides, rehearse=options.rehearse)
+    with Remarks(output) as remarks, ExitStack() as in_use:
+        job = in_use.enter_context(_loaded(path, overrides, options))
         for remark in (*job.remarks, *left_out(job.spec)):
             remarks.say(f"note: {remark}")
-        asks = not yes and not job.spec.sandbox and on_a_terminal()
+        piped = job.spec.listed is not None
+        asks = not yes and not job.spec.sandbox and on_a_terminal(piped=piped)
+        if piped and not (asks or yes or job.spec.sandbox):
+            what = (
+                "the list comes in on stdin, and there is no terminal to ask on before it is paid for; nothing was sent"
+            )
+            raise SpecError(Fault(what, where='manifest: "-"', fix="--yes"))
         if asks:
-            _ask(job, options)
+            _ask(job, options, piped=piped)
         with observing(output) as display:
             options = shown(options, display, remarks)
-            summary = LocalExecutor().run(job, asked_again(options, display) if asks else options)
+            summary = LocalExecutor().run(job, asked_again(options, display, piped=piped) if asks else options)
         if summary.exit_code:
             remarks.release()
     words = ["run", path, *(["--rehearse"] if options.rehearse else [])]
     return show_summary(summary, output, following=next_command(summary, *words, overrides=overrides))
 
 
-def _ask(job: Job, options: RunOptions) -> None:
+@contextmanager
+def _loaded(path: Path, overrides: list[str], options: RunOptions) -> Iterator[Job]:
+    job = load(path, overrides=overrides, rehearse=options.rehearse)
+    with list_at_hand(job.spec, new=options.new) as spec:
+        yield replace(job, spec=spec)
+
+
+def _ask(job: Job, options: RunOptions, *, piped: bool) -> None:
     check_sources(job.spec)
     with counting_pictures() as watch:
         plan = make_plan(
@@ -44,4 +63,7 @@ def _ask(job: Job, options: RunOptions) -> None:
     by_kind = ", ".join(f"{calls:,} {kind}" for kind, calls in plan.calls.items())
     calls = count(plan.paid_calls, "call")
     cost = "" if plan.cost is None else f", {plan.cost} without retries"
-    ask(f"{job.spec.vendor} will be sent {calls} ({by_kind}) and retries, which the account pays for{cost}.")
+    ask(
+        f"{job.spec.vendor} will be sent {calls} ({by_kind}) and retries, which the account pays for{cost}.",
+        piped=piped,
+    )
