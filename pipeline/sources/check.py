@@ -6,7 +6,8 @@ import re
 import msgspec
 
 from pipeline.errors import Code, SpecError
-from pipeline.job.schema import ImageEntry, JobSpec
+from pipeline.job.images import ImageEntry
+from pipeline.job.schema import JobSpec
 from pipeline.models import Item
 from pipeline.sources.folders import list_path
 from pipeline.sources.inspection import Watch, inspect_items

@@ -8,7 +8,7 @@ import unicodedata
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from pipeline.job.schema import Columns
+from pipeline.job.images import Columns
 
 
 class Found(NamedTuple):

@@ -7,7 +7,7 @@ from itertools import chain
 from pathlib import Path
 
 from pipeline.errors import SpecError
-from pipeline.job.schema import ImageEntry
+from pipeline.job.images import ImageEntry
 from pipeline.sources.columns import find_columns
 from pipeline.sources.headers import BLANKS, Table
 from pipeline.sources.lines import Lines, LongLine, open_lines

@@ -4,7 +4,7 @@ import difflib
 import re
 
 from pipeline.errors import SpecError
-from pipeline.job.schema import Columns, ImageEntry
+from pipeline.job.images import Columns, ImageEntry
 from pipeline.sources.columns import Found, columns_written, find_columns
 from pipeline.sources.lines import fault_of_text
 from pipeline.sources.row import Row

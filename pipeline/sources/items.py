@@ -5,8 +5,9 @@ from pathlib import PurePosixPath
 
 from pipeline.errors import Code, SpecError
 from pipeline.job.checks import check_id, is_loopback
+from pipeline.job.images import ImageEntry
 from pipeline.job.reach import check_picture_url
-from pipeline.job.schema import ImageEntry, JobSpec
+from pipeline.job.schema import JobSpec
 from pipeline.models import Item, Problem
 from pipeline.sources.columns import columns_written
 from pipeline.sources.folders import list_path

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.endpoints.strict_json import nests_deeper
-from pipeline.job.schema import Columns, ImageEntry
+from pipeline.job.images import Columns, ImageEntry
 from pipeline.sources.columns import Found, find_columns
 from pipeline.sources.lines import Lines, LongLine, fault_of_text, open_lines
 from pipeline.sources.row import Row

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
 
-from pipeline.job.schema import ImageEntry
+from pipeline.job.images import ImageEntry
 from pipeline.sources.encodings import encoding_of, error_handler, refuse_other_files
 
 MAX_LINE = 1 << 20  # characters

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from pipeline.job.schema import ImageEntry
+from pipeline.job.images import ImageEntry
 from pipeline.sources.csv_rows import csv_rows
 from pipeline.sources.headers import BLANKS
 from pipeline.sources.jsonl_rows import jsonl_rows

@@ -7,7 +7,8 @@ from pathlib import PurePosixPath
 
 from pipeline.errors import SpecError
 from pipeline.job.checks import WORKBOOK_ENDINGS, is_loopback
-from pipeline.job.schema import STDIN, ImageEntry, JobSpec
+from pipeline.job.images import STDIN, ImageEntry
+from pipeline.job.schema import JobSpec
 from pipeline.sources.folders import list_path
 from pipeline.sources.items import require_inside
 from pipeline.sources.names import EVERY_DEPTH, is_pattern, match_files, with_slashes

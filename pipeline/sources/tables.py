@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from pipeline.errors import SpecError
-from pipeline.job.schema import STDIN, ImageEntry, JobSpec
+from pipeline.job.images import STDIN, ImageEntry
+from pipeline.job.schema import JobSpec
 from pipeline.sources.csv_rows import csv_rows
 from pipeline.sources.jsonl_rows import MAX_DEPTH, jsonl_rows
 from pipeline.sources.lines import MAX_LINE

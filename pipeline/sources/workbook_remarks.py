@@ -8,7 +8,8 @@ import python_calamine as calamine
 
 from pipeline.errors import SpecError
 from pipeline.job.checks import WORKBOOK_ENDINGS
-from pipeline.job.schema import ImageEntry, JobSpec
+from pipeline.job.images import ImageEntry
+from pipeline.job.schema import JobSpec
 from pipeline.sources.archives import BadArchive
 from pipeline.sources.tables import locate_manifest
 from pipeline.sources.workbook_parts import TooLarge, look_through

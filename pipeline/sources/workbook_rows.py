@@ -10,7 +10,7 @@ from typing import Any
 import python_calamine as calamine
 
 from pipeline.errors import SpecError
-from pipeline.job.schema import ImageEntry
+from pipeline.job.images import ImageEntry
 from pipeline.sources.archives import BadArchive
 from pipeline.sources.columns import find_columns
 from pipeline.sources.encodings import refuse_other_files

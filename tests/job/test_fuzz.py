@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from pipeline.endpoints.patsnap.p060 import P060Filters, P060Search
 from pipeline.errors import SpecError
 from pipeline.job.api import ApiSpec, BudgetSpec, QpsSpec
+from pipeline.job.images import ImageEntry
 from pipeline.job.load import load_job
-from pipeline.job.schema import ImageEntry, JobSpec, TaskSpec
+from pipeline.job.schema import JobSpec, TaskSpec
 from tests.support.fuzzing import fuzzed
 from tests.support.job_files import MINIMAL
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.job.schema import ImageEntry
+from pipeline.job.images import ImageEntry
 from pipeline.sources.row import Row
 from pipeline.sources.tables import read_rows
 

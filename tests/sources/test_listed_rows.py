@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import SpecError
-from pipeline.job.schema import ImageEntry
+from pipeline.job.images import ImageEntry
 from pipeline.sources.items import read_items
 from pipeline.sources.remarks import SourceRemarks
 from pipeline.sources.row import Row

@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.errors import SpecError
 from pipeline.job.checks import MANIFEST_ENDINGS
-from pipeline.job.schema import Columns, ImageEntry
+from pipeline.job.images import Columns, ImageEntry
 from pipeline.sources.tables import MAX_DEPTH, MAX_LINE, READERS, Row, read_rows
 
 Read = Callable[..., list[Row]]
