@@ -12,6 +12,7 @@ from pathlib import Path
 from pipeline.errors import Code, ItemRefused
 from pipeline.sources.archives import BadArchive, members_of, read_member
 from pipeline.sources.kinds import describe
+from pipeline.sources.metadata import without_metadata
 from pipeline.sources.names import on_disk
 from pipeline.sources.stamps import Stamp
 from pipeline.sources.zipped import leaves_its_archive, split_name
@@ -27,9 +28,9 @@ _TEXTS = (b"tEXt", b"zTXt", b"iTXt", b"iCCP")
 class Picture:
     """A picture as it is uploaded.
 
-    data: the whole file
+    data: the file without its metadata
     file_type: `jpeg` or `png`, by its content and not by its name
-    sha256: digest of `data`, in hexadecimal
+    sha256: digest of the file as it lies there, in hexadecimal
     """
 
     data: bytes
@@ -40,7 +41,8 @@ class Picture:
 def read_picture(root: Path, source: str) -> Picture:
     """Read the picture `source` inside `root`. Raises ItemRefused, which says what to do; nothing was paid then."""
     data = _read_inside(root, source)
-    return Picture(data, _type_of(data), hashlib.sha256(data).hexdigest())
+    file_type = _type_of(data)
+    return Picture(without_metadata(data), file_type, hashlib.sha256(data).hexdigest())
 
 
 def digest_of(root: Path, source: str) -> str | None:

@@ -72,7 +72,8 @@ def test_a_cameras_jpg_with_a_preview_inside_is_a_jpg(root: Path) -> None:
 def test_4096_kb_are_read_and_one_byte_more_is_not(root: Path) -> None:
     png = drawn("PNG")
     (root / "a.png").write_bytes(png + b"\0" * (4096 * 1024 - len(png)))
-    assert len(read_picture(root, "a.png").data) == MAX_BYTES == 4_194_304
+    assert read_picture(root, "a.png").data == png
+    assert MAX_BYTES == 4_194_304
     with (root / "a.png").open("ab") as file:
         file.write(b"\0")
     assert "is 4,096.1 KB; at most 4,096 KB: save it smaller" in refusal(root, "a.png")
@@ -116,14 +117,14 @@ def test_what_is_no_whole_jpg_or_png_is_called_what_it_is(root: Path, data: byte
 
 
 @pytest.mark.parametrize("kind", [b"zTXt", b"tEXt", b"iTXt", b"iCCP"])
-def test_png_with_a_long_text_in_it_is_sound_and_sent_whole(root: Path, kind: bytes) -> None:
+def test_png_with_a_long_text_in_it_is_sound_and_sent_without_it(root: Path, kind: bytes) -> None:
     text = b"note\0" + (b"\0\0\0\0" if kind == b"iTXt" else b"\0" if kind != b"tEXt" else b"")
     text += b"x" * 3_000_000 if kind in (b"tEXt", b"iTXt") else zlib.compress(b"x" * 3_000_000)
     chunk = struct.pack(">I", len(text)) + kind + text + struct.pack(">I", zlib.crc32(kind + text))
     png = drawn("PNG")
     data = png[:33] + chunk + png[33:]
     (root / "a.png").write_bytes(data)
-    assert read_picture(root, "a.png").data == data
+    assert read_picture(root, "a.png").data == (data if kind == b"iCCP" else png)
 
 
 @pytest.mark.parametrize(
