@@ -3,15 +3,17 @@
 item     one product picture                      hit      one similar patent
 task     the vendor's infringement task           record   the outcome of one item, one JSONL line
 run      one execution of a job, with a run directory
-settled  tasked, no_hits or searched              open     failed, in_doubt or expired
+report   what the vendor writes for a task        poll     one call that asks whether a report is in
+settled  reported, tasked, no_hits or searched
+open     failed, in_doubt, expired, report_pending, report_failed or report_lost
 
 Everything here is free of I/O, and frozen unless it says so. Times are seconds since the epoch (UTC).
 """
 
 import enum
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 
@@ -37,6 +39,7 @@ class Kind(enum.StrEnum):
 
 
 PAID = (Kind.UPLOAD, Kind.SEARCH, Kind.CREATE)
+KINDS = (*PAID, Kind.QUERY)  # that have a limiter and a budget
 
 
 class State(enum.IntEnum):
@@ -48,9 +51,13 @@ class State(enum.IntEnum):
     TASKED = 10
     NO_HITS = 11
     SEARCH_ONLY = 12  # `searched` in a record: tasks are disabled
+    REPORTED = 13  # the task's report is in the record
     FAILED = 20
     IN_DOUBT = 21  # a create may have been executed; a person decides, or the job (api.on_in_doubt)
     EXPIRED = 22
+    REPORT_PENDING = 23  # the task is paid, its report is not in yet
+    REPORT_FAILED = 24  # the vendor says that it failed, or does not come to an answer
+    REPORT_LOST = 25  # the task expired before its report was read
 
     @property
     def word(self) -> str:
@@ -63,8 +70,9 @@ class State(enum.IntEnum):
         return next((state for state in (*SETTLED, *OPEN) if state.word == word), None)
 
 
-SETTLED = (State.TASKED, State.NO_HITS, State.SEARCH_ONLY)
-OPEN = (State.FAILED, State.IN_DOUBT, State.EXPIRED)
+SETTLED = (State.REPORTED, State.TASKED, State.NO_HITS, State.SEARCH_ONLY)
+OF_REPORT = (State.REPORT_PENDING, State.REPORT_FAILED, State.REPORT_LOST)  # a task is paid, and not read
+OPEN = (State.FAILED, State.IN_DOUBT, State.EXPIRED, *OF_REPORT)
 WAITING = (State.PENDING, State.SEARCHED)
 UNFINISHED = (*WAITING, State.CREATING)
 
@@ -73,7 +81,7 @@ UNFINISHED = (*WAITING, State.CREATING)
 class Problem:
     """The reason why an item is open."""
 
-    stage: str  # read | upload | search | create
+    stage: str  # read | upload | search | create | report
     code: str  # the vendor's error code, or a word of ours (errors.Code)
     message: str  # one line for people
     consequence: str  # fail | retry | in_doubt
@@ -194,36 +202,24 @@ class Task:
         return self.at + TASK_LIFE_S
 
 
-class RecordLine(Protocol):
-    """A record's line for results.jsonl, in parts so that its hits need not be copied."""
+class Calls(msgspec.Struct, omit_defaults=True):
+    """HTTP attempts spent on one item over all runs, retries included. Not frozen: it counts up.
 
-    @property
-    def parts(self) -> Sequence[bytes]:
-        """The line's bytes in order, with the line break."""
+    The first three are in every record, also as zeros; the others only where there was one.
+    """
 
-    @property
-    def crc(self) -> int:
-        """The CRC-32 of the whole line."""
-
-    def __bytes__(self) -> bytes: ...
-
-    def __len__(self) -> int: ...
-
-
-class Calls(msgspec.Struct):
-    """HTTP attempts spent on one item over all runs, retries included. Not frozen: it counts up."""
-
-    upload: int = 0
-    search: int = 0
-    create: int = 0
+    upload: int = msgspec.field(default_factory=int)
+    search: int = msgspec.field(default_factory=int)
+    create: int = msgspec.field(default_factory=int)
+    query: int = 0
 
     @property
     def total(self) -> int:
         """All of them."""
-        return self.upload + self.search + self.create
+        return self.upload + self.search + self.create + self.query
 
     def add(self, kind: Kind, count: int = 1) -> None:
-        """Count an attempt of a paid kind."""
+        """Count an attempt."""
         setattr(self, kind.value, getattr(self, kind.value) + count)
 
 

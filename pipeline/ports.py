@@ -12,12 +12,12 @@ from pipeline.models import (
     Kind,
     PictureChange,
     Problem,
-    RecordLine,
     State,
     Task,
     Upload,
     Work,
 )
+from pipeline.system.checksum import RecordLine
 
 Asked = TypeVar("Asked", contravariant=True)
 Got = TypeVar("Got", covariant=True)

@@ -33,20 +33,28 @@ def test_states_keep_their_numbers_for_they_stand_in_journals() -> None:
         "TASKED": 10,
         "NO_HITS": 11,
         "SEARCH_ONLY": 12,
+        "REPORTED": 13,
         "FAILED": 20,
         "IN_DOUBT": 21,
         "EXPIRED": 22,
+        "REPORT_PENDING": 23,
+        "REPORT_FAILED": 24,
+        "REPORT_LOST": 25,
     }
 
 
 def test_people_and_records_call_the_states_as_the_design_does() -> None:
     assert [state.word for state in (*SETTLED, *OPEN)] == [
+        "reported",
         "tasked",
         "no_hits",
         "searched",
         "failed",
         "in_doubt",
         "expired",
+        "report_pending",
+        "report_failed",
+        "report_lost",
     ]
 
 

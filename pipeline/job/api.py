@@ -14,7 +14,7 @@ from pipeline.endpoints.parameters import Strict, not_yet
 from pipeline.endpoints.patsnap.codes import MAX_ANSWER_S, ROWS, row_of, row_of_recorded, table_with
 from pipeline.job.checks import check_base_url, check_qps, check_time_of_day, check_url, read_time_of_day
 from pipeline.job.prices import Amount
-from pipeline.models import PAID, Kind
+from pipeline.models import KINDS, Kind
 
 Qps = Annotated[int | float, AfterValidator(check_qps)]
 
@@ -196,17 +196,18 @@ class ApiSpec(Strict):
     def qps_of(self, kind: Kind) -> float:
         """Return the calls a second that are allowed for a kind of call."""
         if isinstance(self.qps, QpsSpec):
-            return float(getattr(self.qps, kind.value))
+            asked = getattr(self.qps, kind.value)
+            return float(QpsSpec().search if asked is None else asked)
         # One number is that of the calls that every item makes; details keep their own pace below it.
         return float(self.qps if kind is not Kind.DETAILS else min(self.qps, QpsSpec().details))
 
     def timeouts(self) -> dict[Kind, float]:
-        """Return how long to wait for the answer to each kind of paid call."""
-        return {kind: float(getattr(self.timeout_s, kind.value)) for kind in (*PAID, Kind.DETAILS)}
+        """Return how long to wait for the answer to each kind of call."""
+        return {kind: float(getattr(self.timeout_s, kind.value)) for kind in (*KINDS, Kind.DETAILS)}
 
     def budget_of(self, kind: Kind) -> int | None:
         """Return the most calls of a kind in the life of a run directory; None when there is no limit."""
-        value: int | None = getattr(self.budget, f"{kind.value}_calls")
+        value: int | None = getattr(self.budget, f"{kind.value}_calls", None)
         return value
 
     @property

@@ -20,7 +20,7 @@ from pathlib import Path
 from pipeline.errors import JournalError
 from pipeline.journal.kept_lines import Kept, NotExecuted, kept_in, parts_of
 from pipeline.journal.results_file import read_line
-from pipeline.models import RecordLine
+from pipeline.system.checksum import RecordLine
 from pipeline.system.fault import Fault, typed
 from pipeline.system.files import private, write_all
 from pipeline.system.folders import state_folder

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from pipeline.journal.kept_lines import Kept, NotExecuted
 from pipeline.journal.sql.rows import Line
 from pipeline.journal.storage import Disk
-from pipeline.models import RecordLine
+from pipeline.system.checksum import RecordLine
 
 _A = TypeVar("_A")
 _T = TypeVar("_T")

@@ -21,7 +21,7 @@ from pipeline.journal.sql.database import Database
 from pipeline.journal.sql.rows import Line
 from pipeline.journal.storage import RESULTS, reading_only
 from pipeline.journal.tail_check import CHECK, read_check
-from pipeline.models import RecordLine
+from pipeline.system.checksum import RecordLine
 from pipeline.system.fault import Fault
 
 # With less, a sixth of the time of a large plan is system time: a million items are 300 MB with their indexes.

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import msgspec
 
-from pipeline.models import Calls, RecordLine
-from pipeline.system.checksum import crc32
+from pipeline.models import Calls
+from pipeline.system.checksum import RecordLine, crc32
 
 _CHECKED = re.compile(rb'\{"crc32":([0-9]{1,10}),"(record|not_executed)":(.*)\}', re.DOTALL)
 

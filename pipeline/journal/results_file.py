@@ -15,8 +15,8 @@ import msgspec
 from pipeline.errors import JournalError
 from pipeline.journal.sql.rows import Line
 from pipeline.journal.tail_check import TailCheck
-from pipeline.models import SETTLED, Calls, RecordLine, State, Task
-from pipeline.system.checksum import crc32
+from pipeline.models import SETTLED, Calls, State, Task
+from pipeline.system.checksum import RecordLine, crc32
 from pipeline.system.fault import Fault, typed
 from pipeline.system.files import private, write_all
 

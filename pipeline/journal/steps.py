@@ -8,6 +8,7 @@ group of thirty items that asked for it a hundred times held the run up; now a g
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from typing import NamedTuple
 
 from pipeline.journal.kept_lines import NotExecuted
@@ -18,7 +19,8 @@ from pipeline.journal.sql.changes import Step, found_step, intent_step, settled_
 from pipeline.journal.sql.rows import Line, PaidHits, SearchNote, note_of
 from pipeline.journal.storage import Disk
 from pipeline.journal.writer import Writer
-from pipeline.models import Calls, Hits, Problem, RecordLine, State, Task, Upload, Work
+from pipeline.models import Calls, Hits, Kind, Problem, State, Task, Upload, Work
+from pipeline.system.checksum import RecordLine
 
 
 class Found(NamedTuple):
@@ -75,7 +77,8 @@ class Steps:
 
     async def intend(self, work: Work, hits: Hits, *, request_id: str, at: float) -> None:
         """Make the intent of a create durable, together with the hits that it is made of."""
-        calls = Calls(work.calls.upload, work.calls.search, work.calls.create + 1)
+        calls = _spent(work)
+        calls.add(Kind.CREATE)
         doubt = work.doubt
         if doubt is None:
             intent = Intent(work.ord, request_id, at, calls, note_of(hits), hits.array, hits.crc)
@@ -137,7 +140,7 @@ class Steps:
 
 def _spent(work: Work) -> Calls:
     """Copy the counts of an item's calls as they are now."""
-    return Calls(work.calls.upload, work.calls.search, work.calls.create)
+    return copy(work.calls)
 
 
 def _standing_again(work: Work, hits: Hits | None) -> Callable[[Disk], None]:

@@ -25,7 +25,7 @@ from pipeline.journal.groups import AnyChange, ApplyGroup, Change, GroupChange, 
 from pipeline.journal.kept_lines import NotExecuted
 from pipeline.journal.sql.changes import MOST_STEPS
 from pipeline.journal.storage import Disk
-from pipeline.models import RecordLine
+from pipeline.system.checksum import RecordLine
 from pipeline.system.fault import Fault
 
 LINGER_S = 0.002

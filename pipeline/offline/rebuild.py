@@ -16,7 +16,7 @@ from pipeline.journal.sql.database import Database, configure
 from pipeline.journal.sql.rows import NO_PICTURE, calls_of, packed
 from pipeline.journal.sql.twins import source_key
 from pipeline.journal.storage import CLEAN, connect
-from pipeline.models import CONTENT, PAID, SETTLED, Problem, State
+from pipeline.models import CONTENT, KINDS, SETTLED, Problem, State
 from pipeline.offline.rebuilt_twins import link_twins
 from pipeline.offline.salvage import COLUMNS, Row, Salvage
 from pipeline.offline.whole_lines import Found
@@ -205,12 +205,12 @@ class Rebuild:
     def _calls(self) -> None:
         """Count calls against the budgets: those that the old journal reserved, and at least those in the lines."""
         known = {kind: (reserved, sent) for kind, reserved, sent in self._table("calls")}
-        least = dict.fromkeys((kind.value for kind in PAID), 0)
+        least = dict.fromkeys((kind.value for kind in KINDS), 0)
         for (text,) in self._db.do("SELECT calls FROM items").fetchall():
             spent = calls_of(text)
-            for kind in PAID:
+            for kind in KINDS:
                 least[kind.value] += getattr(spent, kind.value)
-        for kind in PAID:
+        for kind in KINDS:
             reserved, sent = known.get(kind.value, (0, 0))
             if not self._sound:
                 reserved, sent = (max(_whole_number(count), least[kind.value]) for count in (reserved, sent))

@@ -112,7 +112,7 @@ def _page(folder: Path, db: Database, counts: Mapping[State, int], *, running: b
     ended = last is not None and has_ended(last, db)
     state = RUNNING if running else FINISHED if ended else INTERRUPTED
     items = item_counts(counts)
-    if there == marks({word: items[word] for word in COUNTED}, state):
+    if there == marks({word: items.get(word, 0) for word in COUNTED}, state):
         return ""
     return f"{REPORT} is older than the results; `pipeline report {shlex.quote(str(folder))}` makes it anew"
 

@@ -10,7 +10,7 @@ import msgspec
 from pipeline.errors import PipelineError
 from pipeline.job.outlook import not_looked_at, warnings
 from pipeline.journal.storage import RESULTS
-from pipeline.models import OPEN, PAID, SETTLED, UNFINISHED, Kind, Problem, State
+from pipeline.models import OF_REPORT, OPEN, PAID, SETTLED, UNFINISHED, Kind, Problem, State
 from pipeline.results import reading
 from pipeline.results.money import Money, money_spent
 from pipeline.results.record import RecordLines
@@ -160,7 +160,12 @@ def said_in(meta: str | None) -> Said:
 
 def item_counts(counts: Mapping[State, int], *, removed: int = 0) -> dict[str, int]:
     """Turn counts per state into words, with the sums that people check."""
-    words = {state.word: counts.get(state, 0) for state in (*SETTLED, *OPEN)}
+    of_reports = (State.REPORTED, *OF_REPORT)  # named only by runs that ask for reports
+    words = {
+        state.word: counts.get(state, 0)
+        for state in (*SETTLED, *OPEN)
+        if state not in of_reports or any(counts.get(one) for one in of_reports)
+    }
     settled = sum(counts.get(state, 0) for state in SETTLED)
     open_ = sum(counts.get(state, 0) for state in OPEN)
     waiting = sum(counts.get(state, 0) for state in UNFINISHED)

@@ -29,7 +29,7 @@ from pipeline.journal.emergency import ballast, require_room
 from pipeline.journal.journal import Journal
 from pipeline.journal.storage import open_disk, reading_only
 from pipeline.journal.writer import Writer
-from pipeline.models import PAID, WAITING, State
+from pipeline.models import KINDS, PAID, WAITING, State
 from pipeline.results.record import RecordLines
 from pipeline.results.summary import RunSummary
 from pipeline.run.begin import begin
@@ -199,7 +199,7 @@ async def _run_heard(job: Job, options: RunOptions, place: _Place) -> RunSummary
     recovered = disk.recovered
     if disk.identity.remark:
         options.say(f"note: {disk.identity.remark}")
-    budgets = {kind: spec.api.budget_of(kind) for kind in PAID}
+    budgets = {kind: spec.api.budget_of(kind) for kind in KINDS}
     journal = Journal(writer, budgets=budgets, duplicates=spec.api.duplicates, tariff=tariff_of(spec))
     try:
         _log.info("run.started job=%s recovered=%s", spec.name, recovered)

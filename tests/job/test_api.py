@@ -194,7 +194,7 @@ def test_each_fault_about_doubts_is_one_true_line(faults: Faults, written: str, 
 
 
 def test_the_patience_for_answers_is_what_it_was_unless_a_job_says_otherwise(load: Load) -> None:
-    agreed = {Kind.UPLOAD: 60.0, Kind.SEARCH: 15.0, Kind.CREATE: 60.0, Kind.DETAILS: 30.0}
+    agreed = {Kind.UPLOAD: 60.0, Kind.SEARCH: 15.0, Kind.CREATE: 60.0, Kind.QUERY: 15.0, Kind.DETAILS: 30.0}
     assert load(MINIMAL).api.timeouts() == agreed
     spec = load(MINIMAL + "api: {timeout_s: {search: 45, create: 90.5}}\n")
     assert spec.api.timeouts() == agreed | {Kind.SEARCH: 45.0, Kind.CREATE: 90.5}

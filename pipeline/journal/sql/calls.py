@@ -1,7 +1,7 @@
 """The counts of paid calls over the life of a run directory, by which budgets are kept."""
 
 from pipeline.journal.sql.database import Database
-from pipeline.models import PAID, Kind
+from pipeline.models import KINDS, Kind
 
 
 def noted(db: Database) -> dict[Kind, tuple[int, int]]:
@@ -15,9 +15,9 @@ def counted(db: Database) -> dict[Kind, tuple[int, int]]:
     calls = noted(db)
     if all(reserved == sent for reserved, sent in calls.values()):
         return calls
-    sums = ", ".join(f"coalesce(sum(json_extract(calls, '$.{kind.value}')), 0)" for kind in PAID)
+    sums = ", ".join(f"coalesce(sum(json_extract(calls, '$.{kind.value}')), 0)" for kind in KINDS)
     spent = db.do(f"SELECT {sums} FROM items").fetchone()
-    known = dict(zip(PAID, spent, strict=True))
+    known = dict(zip(KINDS, spent, strict=True))
     return {kind: (reserved, max(sent, int(known[kind]))) for kind, (reserved, sent) in calls.items()}
 
 

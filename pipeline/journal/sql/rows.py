@@ -24,7 +24,8 @@ UNFINISHED = state_in(models.UNFINISHED)
 CREATING = state_in((State.CREATING,))
 FAILED = state_in((State.FAILED,))
 IN_DOUBT = state_in((State.IN_DOUBT,))
-RETRYABLE = state_in(state for state in models.OPEN if state is not State.IN_DOUBT)
+RETRYABLE = state_in((State.FAILED, State.EXPIRED))
+OF_REPORT = state_in(models.OF_REPORT)
 RETRIED_BY_ITSELF = f"({RETRYABLE} AND (NOT {FAILED} OR json_extract(problem, '$.retryable')))"  # by the next run
 CHANGED = f"coalesce(json_extract(problem, '$.code') = '{Code.CHANGED}', 0)"
 

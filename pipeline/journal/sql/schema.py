@@ -22,23 +22,31 @@ from pathlib import Path
 from pipeline.errors import JournalError, OtherVersion
 from pipeline.journal.sql import laid_by
 from pipeline.journal.sql.database import Database
-from pipeline.models import OPEN, PAID, SETTLED, WAITING, State
+from pipeline.models import KINDS, SETTLED, WAITING, State
 from pipeline.system.fault import Fault, typed
 
 VERSION = 1
 
 _CREATING, _IN_DOUBT = State.CREATING, State.IN_DOUBT
-_RETRYABLE = tuple(state for state in OPEN if state is not _IN_DOUBT)
+_RETRYABLE = (State.FAILED, State.EXPIRED)
+_PENDING, _REPORT_FAILED, _LOST = State.REPORT_PENDING, State.REPORT_FAILED, State.REPORT_LOST
 LEGAL: frozenset[tuple[State, State]] = frozenset(
     # A waiting item is searched, loses its hits, stays as it is (its calls are noted), is created, or has an outcome.
     {(old, new) for old in WAITING for new in (*WAITING, _CREATING, *SETTLED, *_RETRYABLE)}
     # A create ends, is sent again, or was provably not executed; its search is paid, so it is never pending.
     | {(_CREATING, new) for new in (State.SEARCHED, _CREATING, State.TASKED, State.FAILED, _IN_DOUBT)}
+    | {(_CREATING, _PENDING)}
     # What failed or expired waits again; a row that was read anew may fail once more.
     | {(old, new) for old in _RETRYABLE for new in WAITING}
     | {(State.FAILED, State.FAILED)}
     # A doubt ends by decision alone: a person's, or the job's (api.on_in_doubt), and never straight in a create.
-    | {(_IN_DOUBT, new) for new in (*WAITING, State.TASKED, _IN_DOUBT)}
+    | {(_IN_DOUBT, new) for new in (*WAITING, State.TASKED, _PENDING, _IN_DOUBT)}
+    # A report comes, fails or is lost, and may still come after an answer that brought none. The last two are paid for
+    # anew by a person's decision alone (retry_selection), and put back where that came to nothing.
+    | {(old, new) for old in (_PENDING, _REPORT_FAILED) for new in (State.REPORTED, _REPORT_FAILED, _LOST)}
+    | {(_PENDING, _PENDING)}
+    | {(old, new) for old in (_REPORT_FAILED, _LOST) for new in WAITING}
+    | {(old, new) for old in WAITING for new in (_REPORT_FAILED, _LOST)}
 )
 
 SCHEMA = """
@@ -100,9 +108,9 @@ def create(db: Database) -> None:
             db.do(f"ALTER TABLE items ADD COLUMN {name} {kind}")
     for old, new in sorted(LEGAL):
         db.do("INSERT OR IGNORE INTO legal VALUES (?, ?)", (int(old), int(new)))
+    for kind in KINDS:  # an earlier version's journal may lack some
+        db.do("INSERT OR IGNORE INTO calls VALUES (?, 0, 0)", (kind.value,))
     if fresh:
-        for kind in PAID:
-            db.do("INSERT INTO calls VALUES (?, 0, 0)", (kind.value,))
         db.set_meta("version", str(VERSION))
     db.do("COMMIT")
 

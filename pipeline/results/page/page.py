@@ -7,6 +7,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from pipeline.models import OF_REPORT, State
 from pipeline.results.page.cards import card, row
 from pipeline.results.page.entries import entry_of
 from pipeline.results.page.marks import marks
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from jinja2 import Template
 
 _TEMPLATE = "report.html.j2"
+_OF_REPORT = {state.word for state in (State.REPORTED, *OF_REPORT)}  # named only by runs that ask for reports
 FULL = 2000  # items with their pictures
 _GROUPS = (("Settled", "settled", SETTLED_WORDS), ("Open", "open", OPEN_WORDS), ("Not started", "", (NOT_STARTED,)))
 
@@ -110,6 +112,7 @@ def _groups(view: RunView) -> list[Group]:
     groups = []
     for name, anchor, words in _GROUPS:
         tallies = [Tally(word, STATUSES[word], view.counts.get(word, 0)) for word in words]
+        tallies = [tally for tally in tallies if tally.number or tally.status not in _OF_REPORT]
         groups.append(Group(name, anchor, sum(tally.number for tally in tallies), tallies))
     return groups
 

@@ -22,18 +22,23 @@ class Status(NamedTuple):
 
 
 STATUSES = {
+    "reported": Status("Report read", "searched, a task was created, and the vendor's report is here"),
     "tasked": Status("Task created", "searched, and a task was created from the hits"),
     "no_hits": Status("No hits at that score", "nothing found at or above the asked score within the filters"),
     "searched": Status("Searched", "searched; this job creates no tasks"),
     "failed": Status("Failed", "failed: something went wrong on the way"),
     "in_doubt": Status("In doubt", "in doubt: a task was asked for, no answer came"),
     "expired": Status("Expired", "expired: the vendor's links grew too old"),
+    "report_pending": Status("Report awaited", "the task is paid; the vendor's report is not in yet"),
+    "report_failed": Status("No report", "the task is paid; the vendor gave no report for it"),
+    "report_lost": Status("Report lost", "the task is paid; it expired before its report was read"),
     NOT_STARTED: Status("Not started", "the run ended before its turn"),
 }
 CALLS = {
     "upload": ("picture upload", "picture uploads"),
     "search": ("search", "searches"),
     "create": ("task creation", "task creations"),
+    "query": ("question for a report", "questions for reports"),
     "token": ("sign-in", "sign-ins"),
 }
 

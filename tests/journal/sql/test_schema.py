@@ -20,16 +20,26 @@ P, S, C = State.PENDING, State.SEARCHED, State.CREATING
 TASKED, NO_HITS, SEARCH_ONLY = State.TASKED, State.NO_HITS, State.SEARCH_ONLY
 FAILED, IN_DOUBT, EXPIRED = State.FAILED, State.IN_DOUBT, State.EXPIRED
 
+REPORTED, PENDING_REPORT = State.REPORTED, State.REPORT_PENDING
+NO_REPORT, LOST_REPORT = State.REPORT_FAILED, State.REPORT_LOST
+LEFT_AGAIN = {NO_REPORT, LOST_REPORT}  # what a person tried again in vain is what it was
+
 PROMISED = {
-    P: {P, S, C, TASKED, NO_HITS, SEARCH_ONLY, FAILED, EXPIRED},  # P: uploaded; C: hits and intent in one step
-    S: {S, P, C, TASKED, NO_HITS, SEARCH_ONLY, FAILED, EXPIRED},  # P: hits too old; TASKED: a line adopted
-    C: {C, S, TASKED, IN_DOUBT, FAILED},  # S: provably not executed; never back to the start
+    # P: uploaded; C: hits and intent in one step
+    P: {P, S, C, TASKED, NO_HITS, SEARCH_ONLY, REPORTED, FAILED, EXPIRED, *LEFT_AGAIN},
+    # P: hits too old; TASKED: a line adopted
+    S: {S, P, C, TASKED, NO_HITS, SEARCH_ONLY, REPORTED, FAILED, EXPIRED, *LEFT_AGAIN},
+    C: {C, S, TASKED, PENDING_REPORT, IN_DOUBT, FAILED},  # S: provably not executed; never back to the start
     TASKED: set(),
     NO_HITS: set(),
     SEARCH_ONLY: set(),
+    REPORTED: set(),
     FAILED: {FAILED, P, S},  # FAILED: read anew and still bad
-    IN_DOUBT: {P, S, TASKED, IN_DOUBT},  # by decision alone; IN_DOUBT: another reason
+    IN_DOUBT: {P, S, TASKED, PENDING_REPORT, IN_DOUBT},  # by decision alone; IN_DOUBT: another reason
     EXPIRED: {P, S},
+    PENDING_REPORT: {PENDING_REPORT, REPORTED, NO_REPORT, LOST_REPORT},  # its own: polls are counted
+    NO_REPORT: {REPORTED, NO_REPORT, LOST_REPORT, P, S},  # P, S: paid for anew, by decision alone
+    LOST_REPORT: {P, S},
 }
 PAIRS = list(product(State, State))
 
@@ -91,7 +101,7 @@ def test_creating_a_journal_that_exists_changes_nothing(db: Database) -> None:
 
 def test_a_doubt_may_end_only_in_waiting_or_in_a_task() -> None:
     """Every change of state that SQL allows from and to a doubt."""
-    assert {new for old, new in LEGAL if old is IN_DOUBT} == {P, S, TASKED, IN_DOUBT}
+    assert {new for old, new in LEGAL if old is IN_DOUBT} == {P, S, TASKED, PENDING_REPORT, IN_DOUBT}
     assert {old for old, new in LEGAL if new is IN_DOUBT} == {C, IN_DOUBT}
     assert not [pair for pair in LEGAL if pair[0] in SETTLED]
 
