@@ -50,11 +50,15 @@ class Code(StrEnum):
     INCOMPLETE_HITS = "incomplete_hits"  # no hit has all the fields that a task needs
     INTERRUPTED = "interrupted"  # the process ended while a create was under way
     MAX_IN_DOUBT = "max_in_doubt"  # too many creates ended in doubt
+    NO_ANSWER = "no_answer"  # no report came in the time that tasks usually take; it may still come
     NOT_PUBLIC = "not_public"  # the job does not allow local pictures to be uploaded
     PICTURE = "picture"  # a local picture cannot be read, or is of a kind or size that is not allowed
     PROXY = "proxy"  # the proxy refuses its credentials, or does not let the vendor's host through
     QUOTA = "quota"  # calls are refused for their speed even at the lowest rate
     REPAIRED = "repaired"  # the journal was repaired, and cannot say whether a create was executed
+    REPORT_FAILED = "report_failed"  # the vendor says that the task failed
+    REPORT_LOST = "report_lost"  # the task expired before its report was read
+    REPORT_PENDING = "report_pending"  # the task is paid, and its report is not in yet
     SAME_PICTURE = "same_picture"  # another item with the same picture is open
     STALE = "stale"  # a connection became too old before its call's turn
     SYSTEM_LIMIT = "system_limit"  # this machine has no more open files or memory for connections

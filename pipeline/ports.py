@@ -7,6 +7,7 @@ from typing import Any, Protocol, TypeVar
 from pipeline.errors import RunPaused
 from pipeline.models import (
     Admitted,
+    Calls,
     Hits,
     Item,
     Kind,
@@ -17,6 +18,7 @@ from pipeline.models import (
     Upload,
     Work,
 )
+from pipeline.reports import Awaited, TaskNote
 from pipeline.system.checksum import RecordLine
 
 Asked = TypeVar("Asked", contravariant=True)
@@ -120,8 +122,24 @@ class Steps(Protocol):
     async def settle(self, work: Work, state: State, line: bytes | RecordLine, task: Task | None) -> None:
         """Write an item's record."""
 
+    async def await_report(self, work: Work, task: Task, note: TaskNote) -> None:
+        """Make the task of an item durable whose report is awaited; its hits stay."""
+
+    def count_calls(self, spent: Sequence[tuple[int, Calls]]) -> None:
+        """Note the calls that were spent on items, which stay as they are."""
+
     async def leave_open(self, work: Work, state: State, problem: Problem, hits: Hits | None) -> None:
         """Note why an item is open; hits that are paid stay with it."""
+
+
+class Reports(Protocol):
+    """The items whose reports may still come."""
+
+    async def awaited(self, *, after: int) -> list[Awaited]:
+        """Read some of them beyond number `after`, in order; [] when there are no more."""
+
+    async def whole(self, ord_: int) -> tuple[Work, TaskNote, bool]:
+        """Read an item with its hits, what was asked of its task, and whether the hits are lost."""
 
 
 class Budget(Protocol):
@@ -151,7 +169,7 @@ class Budget(Protocol):
 
 
 class Ledger(Protocol):
-    """The durable state of a run, by who uses it: the order of items, the engine, the meter of an item's calls."""
+    """The durable state of a run, by who uses it: the order of items, the engine, the meter, the reports."""
 
     @property
     def waiting(self) -> WaitingItems: ...
@@ -159,6 +177,8 @@ class Ledger(Protocol):
     def steps(self) -> Steps: ...
     @property
     def budget(self) -> Budget: ...
+    @property
+    def reports(self) -> Reports: ...
 
 
 class Admissions(Protocol):

@@ -6,8 +6,11 @@ come, says nothing about a picture: no word of ours is ever made of it.
 
 import enum
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import msgspec
+
+from pipeline.models import Calls, Problem, State, Task, Work
 
 _PER_CENT = 100.0
 
@@ -76,3 +79,37 @@ def tied(comparisons: tuple[Comparison, ...], patents: list[str | None]) -> list
     for place, patent in enumerate(patents):
         places.setdefault(patent, place)
     return [msgspec.structs.replace(one, hit=places.get(one.patent_id)) for one in comparisons]
+
+
+class TaskNote(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The question that a task was opened with, for the record that its report ends with."""
+
+    hits: int
+    hits_dropped: int
+    report_lang: str
+    country: list[str] | None = None
+    replaces: str = ""  # the task that brought no report, and that this one was paid for anew
+
+
+class PaidTask(msgspec.Struct, frozen=True):
+    """A task that was created, by the id of its item; `calls` were spent on it so far."""
+
+    item: str
+    task_id: str
+    at: float
+    calls: Calls
+    note: TaskNote
+
+    @property
+    def task(self) -> Task:
+        """The task itself."""
+        return Task(self.task_id, self.at)
+
+
+class Awaited(NamedTuple):
+    """An item whose report may still come: without its hits, which stay in the spool."""
+
+    work: Work
+    state: State
+    task: Task
+    problem: Problem

@@ -20,6 +20,8 @@ from pathlib import Path
 from pipeline.errors import JournalError
 from pipeline.journal.kept_lines import Kept, NotExecuted, kept_in, parts_of
 from pipeline.journal.results_file import read_line
+from pipeline.models import State
+from pipeline.reports import PaidTask
 from pipeline.system.checksum import RecordLine
 from pipeline.system.fault import Fault, typed
 from pipeline.system.files import private, write_all
@@ -223,15 +225,17 @@ def _state_folder() -> Path:
     return folder / "emergency"
 
 
-def _show(lines: Sequence[bytes | RecordLine]) -> None:
+def _show(lines: Sequence[bytes | RecordLine | PaidTask]) -> None:
     for line in lines:
         with contextlib.suppress(Exception):
-            view = read_line(bytes(line))
-            if view is None:
+            task: str | None
+            if isinstance(line, PaidTask):
+                item, status, task = line.item, State.REPORT_PENDING.word, line.task_id
+            elif (view := read_line(bytes(line))) is not None:
+                item, status, task = view.item, view.status, view.task.task_id if view.task else None
+            else:
                 continue
-            task = view.task and view.task.task_id
-            text = f"not recorded: item={view.item!a} status={view.status!a} task_id={task!a}\n"
-            sys.stderr.write(text)
+            sys.stderr.write(f"not recorded: item={item!a} status={status!a} task_id={task!a}\n")
             sys.stderr.flush()
 
 

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from pipeline.journal.kept_lines import Kept, NotExecuted
 from pipeline.journal.sql.rows import Line
 from pipeline.journal.storage import Disk
+from pipeline.reports import PaidTask
 from pipeline.system.checksum import RecordLine
 
 _A = TypeVar("_A")
@@ -39,6 +40,7 @@ class GroupChange:
     argument      this change's argument to it
     line          appended to results.jsonl, and synced, before any change of the group
     waiter        None when nobody waits for it
+    otherwise     goes to the emergency file when a change without a line cannot be written
     place         of the line, once it is written; None without a line
     """
 
@@ -46,6 +48,7 @@ class GroupChange:
     argument: Any
     line: bytes | RecordLine | None = None
     waiter: asyncio.Future[Any] | None = None
+    otherwise: PaidTask | None = None
     place: Line | None = None
     result: Any = None
 
@@ -55,7 +58,9 @@ AnyChange = Change | GroupChange
 
 def to_keep(group: Sequence[AnyChange]) -> list[Kept]:
     """List what the emergency file must hold of a group that could not be written."""
-    kept = [change.line if isinstance(change, GroupChange) else change.otherwise for change in group]
+    kept = [
+        change.line or change.otherwise if isinstance(change, GroupChange) else change.otherwise for change in group
+    ]
     return [line for line in kept if line is not None]
 
 

@@ -1,8 +1,9 @@
-"""The durable state of one run directory, and its three faces for the engine.
+"""The durable state of one run directory, and its four faces for the engine.
 
 waiting   the items to work on (engine/order)
 steps     the steps of an item from waiting to an outcome (engine)
 budget    the paid calls, counted against their budgets (engine/meter)
+reports   the items whose reports may still come (engine/reports)
 
 An awaited method has made its change durable when it returns; a change that is not awaited comes with the next group.
 """
@@ -12,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from pipeline.journal.budget import Budget
 from pipeline.journal.purse import Tariff
+from pipeline.journal.reports import Reports
 from pipeline.journal.sql import admission, changes, doubts, items, naming, retry_selection
 from pipeline.journal.sql.admission import SourceError
 from pipeline.journal.steps import Steps
@@ -37,6 +39,7 @@ class Journal:
         """Let at most `duplicates` items in doubt be created once more over the run directory's life."""
         self.steps = Steps(writer)
         self.waiting = WaitingItems(writer, self.steps, duplicates=duplicates)
+        self.reports = Reports(writer)
         self.budget = Budget(writer, budgets, tariff)
         self._writer = writer
         self._duplicates = duplicates

@@ -16,13 +16,14 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from pipeline.journal.evidence import refuse_unknown_tasks
-from pipeline.journal.kept_lines import NotExecuted
+from pipeline.journal.kept_lines import Found, NotExecuted
 from pipeline.journal.results_file import LineView, ResultsFile, read_line
-from pipeline.journal.sql import changes, doubts, items, laid_by, line_index, retry_selection
+from pipeline.journal.sql import changes, doubts, items, laid_by, line_index, reports, retry_selection
 from pipeline.journal.sql.database import Database
 from pipeline.journal.sql.rows import Line
 from pipeline.journal.tail_check import WrittenGroup
 from pipeline.models import UNFINISHED, State
+from pipeline.reports import PaidTask
 
 _log = logging.getLogger(__name__)
 
@@ -41,7 +42,7 @@ def recover(
     *,
     now: float,
     written: WrittenGroup | None = None,
-    kept: Iterable[bytes | NotExecuted] = (),
+    kept: Iterable[Found] = (),
 ) -> Recovered:
     """Bring journal and results.jsonl to one truth. Raises JournalError when results.jsonl was changed by others.
 
@@ -62,6 +63,8 @@ def recover(
     for told in itertools.chain(kept, laid_by.lines(db)):
         if isinstance(told, NotExecuted):
             _take_back(db, told)
+        elif isinstance(told, PaidTask):
+            adopted += _await(db, told)
         else:
             adopted += _adopt(db, told, lambda raw: results.append([raw])[0], now=now)
     laid_by.clear(db)
@@ -88,18 +91,31 @@ def _adopt(db: Database, raw: bytes, place: Callable[[bytes], Line], *, now: flo
         return False
     ord_, before = found
     own_task = view.task if view.same_as is None else None  # the task of a twin is that of its picture's first item
-    if own_task is not None and before not in (State.CREATING, State.IN_DOUBT):
+    if own_task is not None and before not in (State.CREATING, State.IN_DOUBT, *reports.ASKED_FOR):
         changes.intend(db, ord_, request_id="adopted", at=now, calls=view.calls, hits=None)
     changes.settle(db, ord_, view.state, line=place(raw), calls=view.calls, task=own_task)
     return True
 
 
-def names_unknown_task(db: Database, raw: bytes) -> bool:
-    """Return whether a line is a whole record of a task that the journal does not know: it is paid, and only here."""
-    view = read_line(raw)
+def names_unknown_task(db: Database, kept: Found) -> bool:
+    """Return whether a line is of a task that the journal does not know: it is paid, and only here."""
+    if isinstance(kept, NotExecuted):
+        return False
+    if isinstance(kept, PaidTask):
+        return items.task_of(db, kept.item) != kept.task_id
+    view = read_line(kept)
     if view is None or view.task is None:
         return False
     return items.task_of(db, view.item) != view.task.task_id
+
+
+def _await(db: Database, paid: PaidTask) -> bool:
+    """Note the task of an item whose report is awaited; return False if its create was not on its way."""
+    found = items.find(db, paid.item)
+    if found is None or found[1] not in (State.CREATING, State.IN_DOUBT):
+        return False
+    reports.await_reports(db, [(found[0], paid)])
+    return True
 
 
 def _take_back(db: Database, known: NotExecuted) -> None:
@@ -114,5 +130,9 @@ def _may_settle(db: Database, ord_: int, before: State, view: LineView) -> bool:
 
     A line that shows another picture than the item's is another item's, whatever id it has.
     """
-    waits = before in UNFINISHED or (before is State.IN_DOUBT and view.state is State.TASKED)
+    if view.state is State.REPORTED and view.same_as is None:
+        known = items.task_of(db, view.item)
+        waits = before in reports.ASKED_FOR and view.task is not None and view.task.task_id == known
+    else:
+        waits = before in UNFINISHED or (before is State.IN_DOUBT and view.state is State.TASKED)
     return waits and items.work(db, ord_).work.item.source == view.image.source

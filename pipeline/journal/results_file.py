@@ -75,7 +75,8 @@ def read_line(raw: bytes) -> LineView | None:
     except (msgspec.MsgspecError, UnicodeDecodeError):
         return None
     state = State.of_word(view.status)
-    return view if state in SETTLED and (state is State.TASKED) == (view.task_part is not None) else None
+    has_task = state in (State.TASKED, State.REPORTED)
+    return view if state in SETTLED and has_task == (view.task_part is not None) else None
 
 
 class ResultsFile:

@@ -14,12 +14,13 @@ from typing import NamedTuple
 from pipeline.journal.kept_lines import NotExecuted
 from pipeline.journal.paid_hits import spool
 from pipeline.journal.spool import mark_of
-from pipeline.journal.sql import changes, doubts, laid_by
+from pipeline.journal.sql import changes, doubts, laid_by, reports
 from pipeline.journal.sql.changes import Step, found_step, intent_step, settled_step
 from pipeline.journal.sql.rows import Line, PaidHits, SearchNote, note_of
 from pipeline.journal.storage import Disk
 from pipeline.journal.writer import Writer
 from pipeline.models import Calls, Hits, Kind, Problem, State, Task, Upload, Work
+from pipeline.reports import PaidTask, TaskNote
 from pipeline.system.checksum import RecordLine
 
 
@@ -126,6 +127,15 @@ class Steps:
         await self._writer.do(lambda disk: laid_by.put(disk.db, work.ord, raw))
         self._laid_by.add(work.ord)
 
+    async def await_report(self, work: Work, task: Task, note: TaskNote) -> None:
+        """Note the task of an item whose report is awaited; its hits stay in the spool. Durable when it returns."""
+        paid = PaidTask(work.item.id, task.task_id, task.at, _spent(work), note)
+        await self._writer.do_grouped(await_reports, (work.ord, paid), otherwise=paid)
+
+    def count_calls(self, spent: Sequence[tuple[int, Calls]]) -> None:
+        """Note the calls that were spent on items, which stay as they are."""
+        self._writer.post(lambda disk: reports.count_calls(disk.db, spent))
+
     async def leave_open(self, work: Work, state: State, problem: Problem, hits: Hits | None) -> None:
         """Note why an item is open; hits that are paid stay with it."""
 
@@ -178,6 +188,12 @@ def advance(disk: Disk, group: Sequence[Found | Intent | Settlement], places: Se
     for change in group:
         if isinstance(change, Settlement):
             disk.spool.drop(change.ord)
+    return [None] * len(group)
+
+
+def await_reports(disk: Disk, group: Sequence[tuple[int, PaidTask]], places: Sequence[Line | None]) -> list[None]:
+    """Note the tasks of a group, in one statement."""
+    reports.await_reports(disk.db, group)
     return [None] * len(group)
 
 

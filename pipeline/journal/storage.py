@@ -16,7 +16,7 @@ from pipeline.journal.emergency import Emergency, cannot_open, left_over, retire
 from pipeline.journal.evidence import refuse_unknown_doubts
 from pipeline.journal.hold import Hold
 from pipeline.journal.identity import NOTE, Identity, of_journal, of_note, refuse_other
-from pipeline.journal.kept_lines import kept_in, kept_lines
+from pipeline.journal.kept_lines import kept_in
 from pipeline.journal.old_notes import forget_gone
 from pipeline.journal.recovery import Recovered, names_unknown_task, recover
 from pipeline.journal.results_file import ResultsFile
@@ -141,7 +141,7 @@ def _made_whole(folder: Path, db: Database, results: ResultsFile, *, now: float)
     left = left_over(folder)
     recovered = recover(db, results, now=now, written=read_check(folder / CHECK), kept=kept_in(left))
     # A task of an item that the journal does not know (yet) is nowhere else: its file stays until one start knows it.
-    retire([path for path in left if not any(names_unknown_task(db, line) for line in kept_lines([path]))])
+    retire([path for path in left if not any(names_unknown_task(db, line) for line in kept_in([path]))])
     sync_names(folder)  # at every start: the one that made the names may have been killed before it synced them
     return recovered
 

@@ -25,6 +25,7 @@ from pipeline.journal.groups import AnyChange, ApplyGroup, Change, GroupChange, 
 from pipeline.journal.kept_lines import NotExecuted
 from pipeline.journal.sql.changes import MOST_STEPS
 from pipeline.journal.storage import Disk
+from pipeline.reports import PaidTask
 from pipeline.system.checksum import RecordLine
 from pipeline.system.fault import Fault
 
@@ -88,16 +89,21 @@ class Writer:
         self._enqueue(Change(apply, otherwise=otherwise))
 
     async def do_grouped(
-        self, apply_group: ApplyGroup[_A, _T], argument: _A, *, line: bytes | RecordLine | None = None
+        self,
+        apply_group: ApplyGroup[_A, _T],
+        argument: _A,
+        *,
+        line: bytes | RecordLine | None = None,
+        otherwise: PaidTask | None = None,
     ) -> _T:
         """Append a line, if there is one, and apply a change at once with others of its kind; see GroupChange.
 
-        Returns once it is durable. A line is kept after a failure too, because it is paid.
+        Returns once it is durable. A line, or a task, is kept after a failure too, because it is paid.
         """
         waiter: asyncio.Future[_T] = self._loop.create_future()
-        if line is None:
+        if line is None and otherwise is None:
             self.check()
-        self._enqueue(GroupChange(apply_group, argument, line, waiter))
+        self._enqueue(GroupChange(apply_group, argument, line, waiter, otherwise))
         return await waiter
 
     def post_unsynced(self, apply_group: ApplyGroup[_A, Any], argument: _A) -> None:

@@ -16,7 +16,7 @@ from pipeline.journal.sql.database import Database, configure
 from pipeline.journal.sql.rows import NO_PICTURE, calls_of, packed
 from pipeline.journal.sql.twins import source_key
 from pipeline.journal.storage import CLEAN, connect
-from pipeline.models import CONTENT, KINDS, SETTLED, Problem, State
+from pipeline.models import CONTENT, KINDS, OF_REPORT, SETTLED, Problem, State
 from pipeline.offline.rebuilt_twins import link_twins
 from pipeline.offline.salvage import COLUMNS, Row, Salvage
 from pipeline.offline.whole_lines import Found
@@ -104,6 +104,7 @@ class Rebuild:
         """Return the row of an item without a line, in the state that can be vouched for.
 
         - failed before anything of it was paid, or the old journal is sound: it stays failed;
+        - its task is known, and its report is awaited or did not come: it stays so;
         - its create may have been executed, or nobody can tell (the journal is damaged): in doubt;
         - settled, with its line lost, but never created itself: waiting, without what its line said;
         - anything else: waiting, as it was.
@@ -113,6 +114,8 @@ class Rebuild:
         if state in SETTLED:
             self.counts["lines lost"] += 1
         if state is State.FAILED and (self._sound or row["source_key"] == NO_PICTURE):
+            return row
+        if state in OF_REPORT and row["task_id"]:  # paid, and nothing more is paid for it by itself
             return row
         own = row["same_as"] is None
         created = state in (State.CREATING, State.IN_DOUBT) or (state is State.TASKED and own)
@@ -169,7 +172,7 @@ class Rebuild:
     def _count(self) -> None:
         """Count the items as they stand now: twins may have been linked to another first item."""
         found = items.counts(self._db)
-        ends = {"settled": SETTLED, "in doubt": (State.IN_DOUBT,), "failed": (State.FAILED,)}
+        ends = {"settled": SETTLED, "in doubt": (State.IN_DOUBT,), "failed": (State.FAILED, *OF_REPORT)}
         self.counts |= {word: sum(found.pop(state, 0) for state in states) for word, states in ends.items()}
         self.counts["waiting"] = sum(found.values())
 

@@ -11,6 +11,7 @@ import msgspec
 from pipeline.journal.sql.rows import SearchNote
 from pipeline.journal.verify import WHOLE, faults_of_pages
 from pipeline.models import Calls, Problem, State
+from pipeline.reports import TaskNote
 
 COLUMNS = (
     "ord",
@@ -42,10 +43,17 @@ COLUMNS = (
     "length",
     "crc",
     "calls",
+    "report",
 )
 Row = dict[str, Any]
 _BATCH = 500
-_PARSED: dict[str, Any] = {"labels": dict[str, str], "calls": Calls, "search": SearchNote, "problem": Problem}
+_PARSED: dict[str, Any] = {
+    "labels": dict[str, str],
+    "calls": Calls,
+    "search": SearchNote,
+    "problem": Problem,
+    "report": TaskNote,
+}
 
 
 class Salvage:

@@ -29,7 +29,7 @@ from pipeline.journal.emergency import ballast, require_room
 from pipeline.journal.journal import Journal
 from pipeline.journal.storage import open_disk, reading_only
 from pipeline.journal.writer import Writer
-from pipeline.models import KINDS, PAID, WAITING, State
+from pipeline.models import KINDS, WAITING, State
 from pipeline.results.record import RecordLines
 from pipeline.results.summary import RunSummary
 from pipeline.run.begin import begin

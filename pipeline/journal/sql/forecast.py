@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from pipeline.journal.sql.database import Database
-from pipeline.journal.sql.rows import CHANGED, NO_PICTURE, SETTLED, WAITING, noted_hits, state_in
+from pipeline.journal.sql.reports import ASKED_FOR
+from pipeline.journal.sql.rows import CHANGED, NO_PICTURE, OF_REPORT, SETTLED, WAITING, noted_hits, state_in
 from pipeline.models import EXPIRY_MARGIN_S, HITS_LIFE_S, TASK_LIFE_S, Hits, State
 
 _SEARCHED_AT = "json_extract(search, '$.at')"
@@ -53,9 +54,17 @@ def expiries(db: Database, *, now: float) -> dict[str, Expiry]:
     """
     asked = {
         # No create is begun on hits that have less than the margin left.
-        "paid searches without a task": (_SEARCHED_AT, HITS_LIFE_S - EXPIRY_MARGIN_S, "segment IS NOT NULL"),
-        "uploads": ("url_expires", -EXPIRY_MARGIN_S, f"local AND url IS NOT NULL AND NOT {SETTLED}"),
-        "tasks": ("task_at", TASK_LIFE_S, state_in((State.TASKED,))),
+        "paid searches without a task": (
+            _SEARCHED_AT,
+            HITS_LIFE_S - EXPIRY_MARGIN_S,
+            f"segment IS NOT NULL AND NOT {OF_REPORT}",
+        ),
+        "uploads": (
+            "url_expires",
+            -EXPIRY_MARGIN_S,
+            f"local AND url IS NOT NULL AND NOT {SETTLED} AND NOT {OF_REPORT}",
+        ),
+        "tasks": ("task_at", TASK_LIFE_S, state_in((State.TASKED, *ASKED_FOR))),
     }
     found = {}
     for what, (column, life_s, where) in asked.items():

@@ -14,6 +14,7 @@ from pipeline.journal.sql.rows import (
     CREATING,
     FAILED,
     IN_DOUBT,
+    OF_REPORT,
     OPEN,
     SETTLED,
     WAITING,
@@ -31,7 +32,7 @@ _LAST = (
     "coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'generation'), (SELECT max(generation) FROM items))"
 )
 LISTED = f"generation >= {_LAST}"
-_PAID = f"(segment IS NOT NULL OR {IN_DOUBT} OR {CREATING})"
+_PAID = f"(segment IS NOT NULL OR {IN_DOUBT} OR {CREATING} OR {OF_REPORT})"
 IN_VIEW = f"({LISTED} OR (({OPEN} OR {CREATING}) AND {_PAID}))"
 
 
@@ -68,7 +69,7 @@ def explains_task(db: Database, id_: str, task_id: str) -> bool:
 def had_doubt(db: Database, id_: str) -> bool:
     """Return whether an item is in doubt or on its way, was settled, or was decided about by a person or the job."""
     row = db.do(
-        f"SELECT {IN_DOUBT} OR {CREATING} OR {SETTLED} OR ord IN (SELECT ord FROM decisions) OR "
+        f"SELECT {IN_DOUBT} OR {CREATING} OR {OF_REPORT} OR {SETTLED} OR ord IN (SELECT ord FROM decisions) OR "
         "ord IN (SELECT ord FROM risks) FROM items WHERE id = ?",
         (id_,),
     ).fetchone()

@@ -14,7 +14,8 @@ source_key   The CRC-32 of `picture` (of `source` where that is NULL), to find i
 same_as      The `ord` of the first item with the same picture. Only that one is searched and created; this one waits
              for its outcome and shares it. NULL for an item that is worked on itself.
 
-`attempt` counts intents; only the proofs read it. `search`, `problem`, `labels` and `calls` are JSON.
+`attempt` counts intents; only the proofs read it. `search`, `problem`, `labels`, `calls` and `report` are JSON; the
+last says what was asked of a task whose report is awaited.
 """
 
 from pathlib import Path
@@ -91,7 +92,7 @@ LATER = (
     "WITHOUT ROWID",
     laid_by.TABLE,
 )
-ADDED = {"picture": "TEXT"}  # columns of `items` that an earlier version's journal lacks
+ADDED = {"picture": "TEXT", "report": "TEXT"}  # columns of `items` that an earlier version's journal lacks
 
 
 def create(db: Database) -> None:

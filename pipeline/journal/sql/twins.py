@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from pipeline.journal.sql.database import Database
 from pipeline.journal.sql.rows import IN_DOUBT, state_in
-from pipeline.models import CONTENT, SETTLED, Item, State
+from pipeline.models import CONTENT, OF_REPORT, SETTLED, Item, State
 from pipeline.system.checksum import crc32
 
 _SAME_PICTURE = (
@@ -17,7 +17,7 @@ _SAME_PICTURE = (
 )
 # States in which a first item that is no longer listed has no outcome to share, and no doubt to wait for.
 _NOTHING_TO_SHARE = state_in(
-    (state for state in State if state not in SETTLED and state is not State.IN_DOUBT), "first.state"
+    (state for state in State if state not in (*SETTLED, *OF_REPORT, State.IN_DOUBT)), "first.state"
 )
 
 
