@@ -42,7 +42,7 @@ async def _with_page(
     try:
         return joined(hits, await ports.vendor.call(page, url, meter))
     except CallError as error:
-        if error.condition == "old_search_id" and page.by_name:
+        if error.condition == "old_search_id":
             return hits.with_paging(search_id="", named_at=0.0)
         if error.condition != "hits_missing":
             raise

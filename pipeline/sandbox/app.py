@@ -2,7 +2,6 @@
 
 import asyncio
 import random
-import secrets
 from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 
@@ -24,8 +23,10 @@ from pipeline.sandbox.pictures import (
     detect_type,
     open_pictures,
 )
+from pipeline.sandbox.search_names import SearchNames
 from pipeline.sandbox.searching import Searcher, load_gallery
 from pipeline.sandbox.settings import SandboxSettings
+from pipeline.sandbox.shapes import NOTHING_FOUND
 from pipeline.sandbox.stats import SandboxStats
 from pipeline.sandbox.task_desk import TaskDesk, find_picture
 from pipeline.sandbox.tokens import TokenDesk
@@ -101,6 +102,7 @@ class _Vendor:
         )
         gallery = load_gallery(settings.gallery, settings.cache_dir, settings.preparing)
         self._searcher = Searcher(gallery, self._pictures, clock=settings.clock)
+        self._names = SearchNames(clock=settings.clock)
         self._desk = TaskDesk(settings, self._searcher, self._pictures, self.stats)
 
     def routes(self) -> tuple[_Route, ...]:
@@ -110,6 +112,7 @@ class _Vendor:
             _Route("POST", "/image-search/image-upload", "upload", "P010", self._upload),
             _Route("GET", "/image-search/search", "search", "P009", self._search),
             _Route("GET", "/image-search/search-id", "search", "P009-V2", self._search_id),
+            _Route("GET", "/image-search/results", "search", "P009-V2", self._search_results),
             _Route("POST", "/search/patent/image-single", "search", "P060", self._search_single),
             _Route("POST", "/search/patent/image-single/beta", "search", "P060-beta", self._search_beta),
             _Route("POST", "/ai/infringement-detection-creation", "create", "AI39-1", self._desk.create),
@@ -213,7 +216,17 @@ class _Vendor:
         return await self._answer_search(read_query(request.query.items(), SearchP009))
 
     async def _search_id(self, request: web.Request) -> Answer:
-        return await self._answer_search(read_query(request.query.items(), SearchP009V2), named=True)
+        search = read_query(request.query.items(), SearchP009V2)
+        return await self._answer_search(search, name=self._names.name(search.url))
+
+    async def _search_results(self, request: web.Request) -> Answer:
+        try:
+            pairs = self._names.resolved(request.query.items())
+        except Refused:
+            if self._settings.forgotten_searches == "refused":
+                raise
+            return success(NOTHING_FOUND[self._settings.forgotten_searches])
+        return await self._answer_search(read_query(pairs, SearchP009V2))
 
     async def _search_single(self, request: web.Request) -> Answer:
         refuse_parameters(request.query)
@@ -224,10 +237,10 @@ class _Vendor:
         refuse_parameters(request.query)
         return await self._answer_search(read_body(await request.read(), SearchP060), beta=True)
 
-    async def _answer_search(self, search: SearchRequest, *, beta: bool = False, named: bool = False) -> Answer:
+    async def _answer_search(self, search: SearchRequest, *, beta: bool = False, name: str = "") -> Answer:
         data = await self._searcher.data(search, find_picture(self._pictures, search.url), beta=beta)
         self.stats.searched(search)
-        return success(_with_search_id(data) if named else data)
+        return success(_with_search_id(data, name) if name else data)
 
     async def _details(self, request: web.Request) -> Answer:
         return self._patents(request, detail_of)
@@ -243,10 +256,10 @@ class _Vendor:
         return success(msgspec.json.encode([describe(patent) for patent in found]), units=len(found))
 
 
-def _with_search_id(data: bytes) -> bytes:
-    """Add the id under which P009 V2 would page through these hits, to data that is a JSON object."""
+def _with_search_id(data: bytes, name: str) -> bytes:
+    """Add the name by which P009 V2 pages through these hits, to data that is a JSON object."""
     more = b"}" if data == b"{}" else b"," + data[1:]
-    return f'{{"search_id":"{secrets.token_hex(16).upper()}-1-D"'.encode() + more
+    return f'{{"search_id":"{name}"'.encode() + more
 
 
 async def _text(request: web.Request) -> str:

@@ -29,6 +29,7 @@ class SandboxSettings:
     denied: endpoints that the account has no permission for, by the vendor's names (`ENDPOINT_NAMES`)
     report_after_s: a task younger than that is still being worked on; of a pair, each task has a time between the two
     reports: what becomes of tasks, and how their reports look
+    forgotten_searches: the answer to a search_id of P009 V2 that is too old: `refused`, or a shape of nothing found
     stand_ins: a URL of any other host stands for one of the products, chosen by a hash of the URL
     omit_headers: headers that no answer has; the vendor leaves out `x-openapi-amount` at times
     keep_alive_s: connections that idle longer are closed without a word; 0 closes each after its answer; None is long
@@ -49,6 +50,7 @@ class SandboxSettings:
     denied: frozenset[str] = frozenset()
     report_after_s: float | tuple[float, float] = 1.0
     reports: ReportPlan = field(default_factory=ReportPlan)
+    forgotten_searches: Literal["refused", "no_hits", "null_hits", "absent_hits", "empty_hits"] = "refused"
     stand_ins: bool = False
     omit_headers: tuple[str, ...] = ()
     keep_alive_s: float | None = None

@@ -244,3 +244,77 @@ async def test_a_page_refused_for_good_leaves_the_item_open_with_the_hits_of_the
     assert states(tmp_path) == {"SKU-1": State.FAILED}
     with reading_only(tmp_path) as db:
         assert db.do("SELECT segment IS NOT NULL FROM items").fetchone()[0] == 1
+
+
+class Named(PagedVendor):
+    """P009 V2: names each search, and knows a name for as long as `known` says."""
+
+    known = 20 * 60
+
+    def __init__(self, body: Any = PLENTY, **options: Any) -> None:
+        self.names: dict[str, float] = {}
+        super().__init__(self._named, **options)
+        self._hits = body
+
+    def _named(self, asked: dict[str, Any]) -> dict[str, Any]:
+        if name := asked.get("search_id"):
+            if self.now - self.names[name] > self.known:
+                return {"data": None, "status": False, "error_code": 68300004, "error_msg": "Invalid parameter!"}
+            return self._hits(asked)
+        answer = self._hits(asked)
+        name = f"S{len(self.names)}"
+        self.names[name] = self.now
+        answer["data"]["search_id"] = name
+        return answer
+
+    @property
+    def paths(self) -> list[str]:
+        return [f"{asked['path'].rpartition('/')[2]} {asked.get('offset', 0)}" for asked in self.asked]
+
+
+V2 = {"endpoint": "P009-V2", "depth": 400}
+
+
+async def test_pages_are_asked_for_by_the_name_of_the_search(tmp_path: Path) -> None:
+    vendor = Named()
+    await run_engine(tmp_path, vendor, [item(1)], search=V2)
+    assert vendor.paths == ["search-id 0", "results 100", "results 200", "results 300"]
+    [record] = records(tmp_path)
+    assert (record["hits"], record["calls"]["search"]) == (MANY[:400], 4)
+
+
+async def test_a_page_whose_name_grew_old_is_searched_anew_with_its_offset_and_named_anew(tmp_path: Path) -> None:
+    class Slow(Named):
+        async def answering(self, kind: Kind, url: str) -> None:
+            if len(self.asked) == 2:
+                self.now = NOW + 20 * 60
+
+    vendor = Slow()
+    await run_engine(tmp_path, vendor, [item(1)], search=V2)
+    assert vendor.paths == ["search-id 0", "results 100", "results 200", "search-id 300"]
+
+
+async def test_a_name_that_the_vendor_forgot_earlier_costs_one_refused_call_and_is_counted(tmp_path: Path) -> None:
+    class Forgetful(Named):
+        known = -1
+
+    vendor = Forgetful()
+    await run_engine(tmp_path, vendor, [item(1)], search={**V2, "depth": 200})
+    assert vendor.paths == ["search-id 0", "results 100", "search-id 100"]
+    [record] = records(tmp_path)
+    assert (record["hits"], record["calls"]["search"]) == (MANY[:200], 3)
+    assert [page["request_id"] for page in record["search"]["pages"]] == ["search-1", "search-3"]
+
+
+async def test_a_later_run_uses_the_name_while_it_lives(tmp_path: Path) -> None:
+    class Dying(Named):
+        def reply(self, kind: Kind, url: str) -> Any:
+            failing = kind is SEARCH and len(self.asked) == 2
+            return TryAgain("busy", code="67200100", sent=True) if failing else super().reply(kind, url)
+
+    first = Dying()
+    await run_engine(tmp_path, first, [item(1)], search=V2)
+    second = Named(now=NOW + 60)
+    second.names = dict(first.names)
+    await run_engine(tmp_path, second, [], search=V2)
+    assert second.paths == ["results 200", "results 300"]

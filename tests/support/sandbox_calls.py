@@ -15,6 +15,7 @@ PRODUCT = "https://sandbox.invalid/products/bag-0.jpg"
 KEY = {"Authorization": "Bearer sandbox-key"}
 SEARCH = "/image-search/search"
 SEARCH_ID = "/image-search/search-id"
+RESULTS = "/image-search/results"
 SINGLE = "/search/patent/image-single"
 UPLOAD = "/image-search/image-upload"
 CREATE = "/ai/infringement-detection-creation"

@@ -21,6 +21,7 @@ from tests.support.sandbox_calls import (
     NOON,
     PRODUCT,
     QUERY,
+    RESULTS,
     SEARCH_ID,
     SINGLE,
     Reply,
@@ -170,6 +171,12 @@ async def record(folder: Path) -> dict[str, bytes]:
         replies["p009_no_hits"] = await search(server, loc="99-99")
         params = {"url": PRODUCT, "limit": "3", "country": "US,KR"}
         named = replies["p009_v2_ok"] = await call(server, "GET", SEARCH_ID, params=params)
+        by_name = {"search_id": named.data["search_id"], "limit": "3", "country": "US,KR"}
+        replies["p009_v2_page"] = await call(server, "GET", RESULTS, params={**by_name, "offset": "3"})
+        replies["p009_v2_past_the_end"] = await call(server, "GET", RESULTS, params={**by_name, "offset": "900"})
+        replies["p009_past_the_end"] = await search(server, limit="100", offset="900")
+        old = {**by_name, "search_id": "0" * 32 + "-1-D"}
+        replies["p009_v2_old_search_id"] = await call(server, "GET", RESULTS, params=old)
         replies["p060_ok"] = await single(server, limit=3)
         replies["p060_beta_ok"] = await call(
             server, "POST", f"{SINGLE}/beta", json={"url": PRODUCT, "model": 1, "patent_type": "D", "limit": 3}

@@ -111,7 +111,7 @@ class P009Search(Search):
 
     def request(self, asked: str) -> Request:
         """Search the picture at a URL: everything goes into the query."""
-        query = (("url", asked), *((key, _text(value)) for key, value in self.params.items()))
+        query = (("url", asked), *((key, text_of(value)) for key, value in self.params.items()))
         return Request(Kind.SEARCH, "GET", self.PATH, query=query)
 
     def warnings(self, *, task_country: list[str] | None) -> list[str]:
@@ -124,6 +124,6 @@ class P009Search(Search):
         ]
 
 
-def _text(value: Any) -> str:
+def text_of(value: Any) -> str:
     """Write a parameter into the query: lists are codes joined by commas there."""
     return ",".join(value) if isinstance(value, list) else str(value)

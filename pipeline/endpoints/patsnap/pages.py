@@ -13,6 +13,7 @@ from pipeline.endpoints.patsnap.hits import Found, read_found
 from pipeline.models import Hits, Kind
 from pipeline.paging import PAGE, Page, PagedHits, Paging, paging_of
 
+_TOO_OLD = ("68300004", "hits_missing")  # what an answer to a name may say that is known no more
 DEEPEST = 1100  # the vendor's highest offset is 1000, its longest page 100 hits
 
 
@@ -53,16 +54,13 @@ class Question(NamedTuple):
 class NextPage:
     """The endpoint that brings one more page of a search.
 
-    search_id, named_at   the vendor's name of the search, where it has one
-    by_name               whether the page is asked for by that name: a refusal may say that it is too old
+    named   the search so far, where the page is asked for by the vendor's name of it: that may be too old
     """
 
     question: Question
     offset: int
     ask: Callable[[str], Request]
-    search_id: str = ""
-    named_at: float = 0.0
-    by_name: bool = False
+    named: Paging | None = None
     kind = Kind.SEARCH
 
     def request(self, asked: str) -> Request:
@@ -70,17 +68,19 @@ class NextPage:
         return self.ask(asked)
 
     def read(self, answer: Answer) -> PagedHits:
-        """Read the page. Raises Refusal."""
+        """Read the page. Raises Refusal; with `old_search_id` the page is to be searched anew."""
+        if self.named is None:
+            return read_page(answer, self.question, offset=self.offset)
         try:
             page = read_page(answer, self.question, offset=self.offset)
         except Refusal as refusal:
-            if self.by_name and refusal.condition == "68300004":
-                raise Refusal("old_search_id", code=refusal.code, detail=refusal.detail) from None
-            raise
-        if page.paging.search_id:
-            return page
-        named = {"search_id": self.search_id, "named_at": self.named_at}
-        return page.with_paging(**named) if self.search_id else page
+            if refusal.condition not in _TOO_OLD:
+                raise
+            code = refusal.code if refusal.condition == "68300004" else ""
+            raise Refusal("old_search_id", code=code, detail=refusal.detail) from None
+        if not page.scores and self.offset < (self.named.total or 0):
+            raise Refusal("old_search_id", detail=f"an empty page at {self.offset} of {self.named.total}")
+        return page.with_paging(search_id=self.named.search_id, named_at=self.named.named_at)
 
 
 def read_page(answer: Answer, question: Question, *, offset: int) -> PagedHits:

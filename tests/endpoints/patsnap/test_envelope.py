@@ -99,7 +99,11 @@ RECORDED: dict[str, tuple[int | type[CallError], type[CallError] | type[Task]]] 
     "p009_hundred": (100, InDoubt),
     "p009_no_hits": (0, InDoubt),
     "p009_ok": (3, InDoubt),
+    "p009_past_the_end": (TryAgain, InDoubt),  # of a first page; a later page may lie there
     "p009_v2_ok": (3, InDoubt),
+    "p009_v2_old_search_id": (ItemRefused, ItemRefused),
+    "p009_v2_page": (3, InDoubt),
+    "p009_v2_past_the_end": (TryAgain, InDoubt),
     "p014_none_named": (TryAgain, InDoubt),
     "p014_ok": (TryAgain, InDoubt),
     "p060_beta_ok": (3, InDoubt),
