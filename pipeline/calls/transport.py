@@ -33,7 +33,14 @@ from pipeline.version import __version__
 CONNECT_S = 5.0
 # How long to wait for a whole answer, from the send on. The vendor's maximum is 10 s. A timeout that comes too early
 # costs another search, or leaves a create in doubt: so creates wait six times as long.
-PATIENCE_S = {Kind.UPLOAD: 60.0, Kind.SEARCH: 15.0, Kind.CREATE: 60.0, Kind.TOKEN: 15.0, Kind.DETAILS: 30.0}
+PATIENCE_S = {
+    Kind.UPLOAD: 60.0,
+    Kind.SEARCH: 15.0,
+    Kind.CREATE: 60.0,
+    Kind.QUERY: 15.0,
+    Kind.TOKEN: 15.0,
+    Kind.DETAILS: 30.0,
+}
 # Reuse a connection only long before any server closes it (5 s at the shortest in use): a create that meets the close
 # is in doubt for nothing (measured: 69 of 600 at the server's edge).
 KEEP_ALIVE_S = 2.0

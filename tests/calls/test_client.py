@@ -23,7 +23,7 @@ from pipeline.errors import (
     Stopping,
     TryAgain,
 )
-from pipeline.models import PAID, Kind
+from pipeline.models import KINDS, Kind
 from pipeline.sources.pictures import Picture
 from tests.support import misbehaving as bad
 from tests.support import virtual_vendor as virtual
@@ -82,7 +82,7 @@ async def test_too_fast_once_is_sent_again_and_slows_nobody_and_spends_no_attemp
         if pauses:
             assert anyio.current_time() - started >= 1.0  # a permit never comes early
         rates = {kind: limiter.rate for kind, limiter in client.limiters.items()}
-    assert rates == dict.fromkeys(PAID, 1000.0)
+    assert rates == dict.fromkeys(KINDS, 1000.0)
     assert client.stats.too_fast[call.kind] == 1
     assert client.stats.retried == 0
     assert server.arrived == meter.total == 2

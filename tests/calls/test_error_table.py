@@ -1,4 +1,4 @@
-"""T1, end to end: every code and every fault, for a search and for a create, met once and met always.
+"""T1, end to end: every code and every fault, for a search, a create and a query, met once and met always.
 
 A real server on a real socket, in virtual time: a pause of minutes costs nothing. How often the server was asked,
 what was counted, and how the call ended are written out here once more.
@@ -12,7 +12,7 @@ import pytest
 from pipeline.errors import CallError, GivenUp, InDoubt, ItemRefused, RunPaused, RunStopped, TryAgain
 from pipeline.models import Kind
 from tests.support import misbehaving as bad
-from tests.support.clients import API_KEY, CREATE, SEARCH, Call, FakeMeter, client_at
+from tests.support.clients import API_KEY, CREATE, QUERY, SEARCH, Call, FakeMeter, client_at
 from tests.support.misbehaving import CREATED, NO_HITS, Misbehaving, Script, Seen, answers, envelope, http, then
 from tests.support.virtual_time import run_virtually
 
@@ -20,12 +20,21 @@ OK = type(None)  # the call ends well
 
 
 class Row(NamedTuple):
-    """The ends of a search and of a create, with the requests they took, if this is met once and if always."""
+    """The ends of a search and of a create, with the requests they took, if this is met once and if always.
+
+    A query ends as a search does: it may be repeated.
+    """
 
     search_once: tuple[type, int]
     search_always: tuple[type, int]
     create_once: tuple[type, int]
     create_always: tuple[type, int]
+
+    def of(self, call: Call, often: str) -> tuple[type, int]:
+        """The end of a call, and the requests it took."""
+        kind = "create" if call.kind is Kind.CREATE else "search"
+        found: tuple[type, int] = getattr(self, f"{kind}_{often}")
+        return found
 
 
 def both(once: tuple[type, int], always: tuple[type, int]) -> Row:
@@ -89,13 +98,14 @@ FAULTS: dict[str, tuple[Script, Row]] = {
     "success without data": (then(http(200, b'{"status":true,"error_code":0,"error_msg":""}')), in_passing(2)),
 }
 TABLE = {str(code): (then(http(200, envelope(code), "Connection: close")), row) for code, row in CODES.items()} | FAULTS
-GOOD = {Kind.SEARCH: answers(http(200, NO_HITS)), Kind.CREATE: answers(http(200, CREATED))}
+NOTHING = answers(http(200, NO_HITS))
+GOOD = {Kind.SEARCH: NOTHING, Kind.CREATE: answers(http(200, CREATED)), Kind.QUERY: NOTHING}
 CASES = [
     pytest.param(met, call, often, id=f"{met}-{call.kind.value}-{often}")
     for met, (_, row) in TABLE.items()
-    for call in (SEARCH, CREATE)
+    for call in (SEARCH, CREATE, QUERY)
     for often in ("once", "always")
-    if getattr(row, f"{call.kind.value}_{often}") != PAUSED
+    if row.of(call, often) != PAUSED
 ]
 
 
@@ -107,7 +117,7 @@ def test_the_table_has_the_nineteen_codes_an_unknown_one_and_fourteen_faults() -
 @pytest.mark.parametrize(("met", "call", "often"), CASES)
 def test_what_is_met_ends_as_the_table_says_after_as_many_requests(met: str, call: Call, often: str) -> None:
     script, row = TABLE[met]
-    expected, requests = getattr(row, f"{call.kind.value}_{often}")
+    expected, requests = row.of(call, often)
 
     async def scenario() -> tuple[CallError | None, FakeMeter, list[Seen]]:
         meter = FakeMeter()

@@ -15,10 +15,12 @@ from pipeline.calls.limiter import Limiter
 from pipeline.calls.transport import PATIENCE_S, open_transport
 from pipeline.endpoints.interface import Creation
 from pipeline.endpoints.patsnap.ai39_1 import TaskCreation
+from pipeline.endpoints.patsnap.ai39_2 import ReportQuery
 from pipeline.endpoints.patsnap.credentials import Credentials
 from pipeline.endpoints.patsnap.p009 import P009Search
 from pipeline.errors import CallError, GivenUp
-from pipeline.models import PAID, Choice, Hits, Kind, Task
+from pipeline.models import KINDS, Choice, Hits, Kind, Task
+from pipeline.reports import Report
 
 PRODUCT = "https://sandbox.invalid/products/bag-0.jpg"
 API_KEY = Credentials(api_key="sandbox-key")
@@ -90,7 +92,7 @@ async def client_at(
 ) -> AsyncIterator[Client]:
     """A client as the application composes it."""
     async with open_transport(url, patience_s=patience_s, **transport) as opened:
-        limiters = {kind: Limiter(qps) for kind in PAID}
+        limiters = {kind: Limiter(qps) for kind in KINDS}
         yield Client(opened, credentials, limiters, on_sent=on_sent)
 
 
@@ -104,6 +106,11 @@ async def create(client: Client, meter: FakeMeter | None = None, *, choice: Choi
     return await client.call(TaskCreation("en"), Creation(PRODUCT, choice), meter or FakeMeter())
 
 
+async def query(client: Client, meter: FakeMeter | None = None, *, task_id: str = "t-1") -> Report:
+    """One question for a report."""
+    return await client.call(ReportQuery(), task_id, meter or FakeMeter())
+
+
 class Call(NamedTuple):
     """A call that tests can make without knowing which."""
 
@@ -111,7 +118,7 @@ class Call(NamedTuple):
     make: Callable[..., Any]
 
 
-SEARCH, CREATE = Call(Kind.SEARCH, search), Call(Kind.CREATE, create)
+SEARCH, CREATE, QUERY = Call(Kind.SEARCH, search), Call(Kind.CREATE, create), Call(Kind.QUERY, query)
 
 
 async def failure_of(client: Client, call: Call, meter: FakeMeter | None = None) -> CallError:
