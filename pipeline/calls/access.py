@@ -150,7 +150,7 @@ class TokenSource:
             except (TryAgain, SlowDown, HoldAll) as error:
                 if error.code == "not_sent" and not error.sent:
                     raise  # all calls wait at a gate for that
-                pause_s = _pause_s(attempt, error)
+                pause_s = pause_before_next_s(attempt, error)
                 if pause_s is None:
                     reason = f"no access token after {count(attempt, 'attempt')}: {error.message}"
                     raise RunPaused(reason, code=error.code, sent=False) from None
@@ -174,7 +174,7 @@ def _like(error: TryAgain) -> TryAgain:
     return TryAgain(error.message, code=error.code, condition=error.condition, sent=error.sent)
 
 
-def _pause_s(attempt: int, error: CallError) -> float | None:
+def pause_before_next_s(attempt: int, error: CallError) -> float | None:
     """Return the seconds to wait before a token is asked for again, or None to give up.
 
     A refusal for speed is waited out without jitter: too early would be one more of them.

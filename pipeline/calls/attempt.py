@@ -17,6 +17,7 @@ from pipeline.calls.health import Health
 from pipeline.calls.limiter import Limiter
 from pipeline.calls.pauses import Gate
 from pipeline.calls.stats import Stats, units
+from pipeline.calls.tally import Cell
 from pipeline.calls.transport import Headers, Transport
 from pipeline.endpoints.interface import Answer, Refusal, Request
 from pipeline.errors import Code, PipelineError, Reconnect
@@ -121,6 +122,7 @@ class Attempt:
     bearer  the token or API key that it was sent with; "" before
     sent    True once a byte may have left
     answer  the whole answer; None before it has come
+    counted where its answer counts; None before it is sent
     """
 
     request: Request
@@ -132,6 +134,7 @@ class Attempt:
     bearer: str = ""
     sent: bool = False
     answer: Answer | None = None
+    counted: Cell | None = None
 
     @property
     def apikey(self) -> str | None:
@@ -186,6 +189,7 @@ class Attempt:
         headers["Authorization"] = f"Bearer {self.bearer}"
         self.meter.sent(kind)
         self.shared.stats.sent[kind] += 1
+        self.counted = self.shared.stats.tally.sent(self.request.path, kind)
         if self.shared.on_sent is not None:
             self.shared.on_sent(kind, at)
         lane.connecting.give_back(self)

@@ -14,8 +14,9 @@ from pipeline.calls.pauses import QuotaGate
 from pipeline.calls.reach import ReachGate
 from pipeline.calls.retry import Tries
 from pipeline.calls.stats import Stats
+from pipeline.calls.tally import Tally
 from pipeline.calls.transport import Transport
-from pipeline.endpoints.consequences import Table, consequence
+from pipeline.endpoints.consequences import Table, consequence, row_for
 from pipeline.endpoints.interface import Answer, Asked, Endpoint, Got, Refusal, Request
 from pipeline.endpoints.patsnap.codes import TABLE
 from pipeline.endpoints.patsnap.credentials import Credentials
@@ -34,6 +35,8 @@ from pipeline.system.masking import masked
 class Client:
     """Sends the calls of a run. `table` is its error table, `waits` are the gates at which its calls wait.
 
+    `account` is the name under which they are counted (calls/account.py).
+
     stats     the counts of all calls so far
     limiters  the limiter of each paid kind
     """
@@ -47,8 +50,9 @@ class Client:
         on_sent: Callable[[Kind, float], None] | None = None,
         table: Table = TABLE,
         waits: Waits | None = None,
+        account: str = "",
     ) -> None:
-        self.stats = Stats()
+        self.stats = Stats(tally=Tally(account))
         self.limiters = limiters
         self._table = table
         self._endings = Endings()
@@ -128,6 +132,8 @@ class Client:
                 meter.not_executed(kind, sent=False)
                 raise
             except CallError as error:
+                if this.counted is not None and this.answer is not None and not self._is_unclear(error):
+                    this.counted.refused += 1
                 if error.may_exist:
                     doubted.append(error)
                     meter.may_exist()  # its intent stays, also while the call waits to be sent again
@@ -137,6 +143,8 @@ class Client:
                 await self._endings.sleep(kind, pause_s)
             else:
                 self._health.answered(kind)
+                if this.counted is not None:
+                    this.counted.granted += 1
                 if this.answer is not None:
                     self.stats.granted(kind, this.answer.headers)
                 return result
@@ -153,6 +161,11 @@ class Client:
         if pause_s is None:
             raise GivenUp(error) if isinstance(error, TryAgain) and tries.attempt < error.attempts else error
         return pause_s
+
+    def _is_unclear(self, error: CallError) -> bool:
+        """Return whether a call that ended so may have been executed, and billed, whatever its kind."""
+        row = row_for(error, self._table)
+        return row is None or row.may_exist
 
     async def _once(self, this: Attempt, endpoint: Endpoint[Any, Got]) -> Got:
         """Send one attempt and read its answer. Raises CallError as the table says, or Stopping."""

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from pipeline.calls.tally import Tally
 from pipeline.models import Kind
 
 AMOUNT = "x-openapi-amount"  # the header of what an answer was billed
@@ -20,6 +21,7 @@ class Stats:
     units     the units that the vendor says it billed
     answers   searches and creates that were granted
     said      of them, those that said how many units were billed
+    tally     attempts by hour and path, apart from those for tokens
     """
 
     sent: dict[Kind, int] = field(default_factory=lambda: dict.fromkeys(Kind, 0))
@@ -28,6 +30,7 @@ class Stats:
     units: float = 0.0
     answers: int = 0
     said: int = 0
+    tally: Tally = field(default_factory=Tally)
 
     def granted(self, kind: Kind, headers: Mapping[str, str]) -> None:
         """Count a granted call, and whether its answer says what was billed: absent is not said, and not zero."""

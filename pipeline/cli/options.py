@@ -145,6 +145,14 @@ def report(run: RunOrSpec) -> int:
     return report_command(run)
 
 
+@app.command(epilog="Example: pipeline bill runs/autumn")
+def bill(run: RunOrSpec, json: Json = False) -> int:
+    """Set the vendor's statement of account beside our own counts."""
+    from pipeline.cli.commands.bill import bill_command
+
+    return bill_command(run, as_json=json)
+
+
 class _Pairs(TyperCommand):
     """A command that takes `--created ID TASK` again and again: typer has no list of pairs, so each travels as JSON."""
 

@@ -28,7 +28,7 @@ class Request:
     method: str
     path: str
     query: tuple[tuple[str, str], ...] = ()
-    body: bytes | None = None
+    body: bytes | None = field(default=None, repr=False)  # one may hold a secret, or a picture
     content_type: str | None = None
     most_bytes: int = MAX_ANSWER_BYTES
 

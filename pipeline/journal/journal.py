@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pipeline.journal.budget import Budget
 from pipeline.journal.purse import Tariff
 from pipeline.journal.reports import Reports
-from pipeline.journal.sql import admission, changes, doubts, items, naming, retry_selection
+from pipeline.journal.sql import admission, changes, doubts, items, naming, retry_selection, sent_calls
 from pipeline.journal.sql.admission import SourceError
 from pipeline.journal.steps import Steps
 from pipeline.journal.storage import Disk
@@ -118,6 +118,11 @@ class Journal:
             return items.open_items(disk.db, after=after, limit=OPEN_BATCH, repeated=repeated)
 
         return await self._writer.do(read)
+
+    def note_sent(self, account: str, counted: Sequence[tuple[int, str, Kind, int, int, int]]) -> None:
+        """Let calls that an account sent follow to disk with the next group (sql/sent_calls)."""
+        if counted:
+            self._writer.post(lambda disk: sent_calls.add(disk.db, account, counted))
 
     async def finish(self) -> tuple[dict[State, int], int]:
         """Put creates without an outcome in doubt, and restore what a person selected and the run did not reach.

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from pipeline.errors import Code
-from pipeline.journal.sql import calls, doubts, items, money, schema
+from pipeline.journal.sql import calls, doubts, items, money, schema, sent_calls
 from pipeline.journal.sql.admission import DOUBT_NEW
 from pipeline.journal.sql.database import Database, configure
 from pipeline.journal.sql.rows import NO_PICTURE, calls_of, packed
@@ -195,6 +195,7 @@ class Rebuild:
         self._calls()
         for kind, priced in money.sound_rows(self._table("money")):
             money.note(self._db, [(kind, priced)])
+        sent_calls.restore(self._db, self._table("sent_calls"))
         for row in self._table("decisions"):
             self._db.do("INSERT INTO decisions VALUES (?, ?, ?, ?, ?)", row)
         risks = self._table("risks")

@@ -79,7 +79,7 @@ class Salvage:
 
     def table(self, name: str) -> list[tuple[Any, ...]] | None:
         """Read the rows of one of the small tables; None when it is not there, or cannot be read."""
-        assert name in ("meta", "calls", "risks", "decisions", "again", "money")
+        assert name in ("meta", "calls", "risks", "decisions", "again", "money", "sent_calls")
         try:
             return self._connection.execute(f"SELECT * FROM {name}").fetchall()
         except sqlite3.Error:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from pipeline.calls.account import Part
+from pipeline.calls.account import Part, account_of
 from pipeline.calls.client import Client
 from pipeline.calls.health import Waits
 from pipeline.calls.limiter import Limiter
@@ -25,6 +25,7 @@ def client_for(job: Job, options: RunOptions, transport: Transport, part: Part) 
         limiters_for(job.spec, part, options.say),
         on_sent=options.on_sent,
         table=api.table,
+        account=account_of(api.base_url, job.credentials),
         waits=Waits(
             QuotaGate(api.quota_reset if options.wait_quota else None, table=api.table, say=options.say),
             ReachGate(api.patience_s, say=options.say),

@@ -24,7 +24,13 @@ class Heartbeat:
     """The chores of one run in `folder`."""
 
     def __init__(
-        self, engine: Engine, client: Client, journal: Journal, *, folder: Path, clocks: Clocks | None = None
+        self,
+        engine: Engine,
+        client: Client,
+        journal: Journal,
+        *,
+        folder: Path,
+        clocks: Clocks | None = None,
     ) -> None:
         self._engine = engine
         self._client = client
@@ -41,7 +47,7 @@ class Heartbeat:
             self.notice_clock_jumps()
             self._check_disk()
             if beats % NOTE_CALLS_EVERY == 0:
-                self._note_calls()
+                self.note_calls()
             beats += 1
             await anyio.sleep(EVERY_S)
 
@@ -65,9 +71,11 @@ class Heartbeat:
             _log.warning("disk.not_checked error=%s", exc.strerror)
         self._disk_checked = True
 
-    def _note_calls(self) -> None:
-        """Let the counts of calls and the billed units follow to disk."""
+    def note_calls(self) -> None:
+        """Let the counts of calls and the billed units follow to disk; also once at the end of a run."""
         try:
             self._journal.budget.note_calls(self._client.stats.units)
+            tally = self._client.stats.tally
+            self._journal.note_sent(tally.account, tally.taken())
         except JournalError as error:  # calls under way must still be waited for: the engine ends the run
             self._engine.journal_failed(error)

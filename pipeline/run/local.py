@@ -290,6 +290,7 @@ async def _drive(
             await engine.run(limit=options.limit)
             await afterwards()
         show()
+        heartbeat.note_calls()
         around.cancel_scope.cancel()
 
 

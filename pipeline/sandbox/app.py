@@ -25,8 +25,9 @@ from pipeline.sandbox.pictures import (
 )
 from pipeline.sandbox.search_names import SearchNames
 from pipeline.sandbox.searching import Searcher, load_gallery
-from pipeline.sandbox.settings import SandboxSettings
+from pipeline.sandbox.settings import STATEMENT, SandboxSettings
 from pipeline.sandbox.shapes import NOTHING_FOUND
+from pipeline.sandbox.statement import Statement
 from pipeline.sandbox.stats import SandboxStats
 from pipeline.sandbox.task_desk import TaskDesk, find_picture
 from pipeline.sandbox.tokens import TokenDesk
@@ -45,6 +46,7 @@ STATS = web.AppKey("stats", SandboxStats)
 
 _MAX_BODY_BYTES = 8 * 2**20
 _NO_SUCH_API = 67200101
+STATEMENT_PATH = "/open-user/statement/v2"
 _NO_PERMISSION = 67200004
 
 Work = Callable[[web.Request], Awaitable[Answer]]
@@ -100,6 +102,12 @@ class _Vendor:
             shape=settings.token_shape,
             clock=settings.clock,
         )
+        self._statement = Statement(
+            (settings.client_id, settings.client_secret),
+            settings.clock,
+            packages=settings.packages,
+            prices=settings.prices,
+        )
         gallery = load_gallery(settings.gallery, settings.cache_dir, settings.preparing)
         self._searcher = Searcher(gallery, self._pictures, clock=settings.clock)
         self._names = SearchNames(clock=settings.clock)
@@ -119,6 +127,7 @@ class _Vendor:
             _Route("POST", "/ai/infringement-detection-query", "query", "AI39-2", self._desk.query),
             _Route("GET", "/basic-patent-data/patent-detail-aggregation", "details", "D301", self._details),
             _Route("GET", "/basic-patent-data/patent-family", "details", "P014", self._families),
+            _Route("POST", STATEMENT_PATH, "statement", STATEMENT, self._account),
             _Route("POST", "/ai/image-search/submit", "create", "AI39-submit", self._desk.submit),
             _Route("POST", "/ai/image-search/report", "query", "AI39-report", self._desk.report),
         )
@@ -185,22 +194,32 @@ class _Vendor:
                 if route.name in self._settings.denied:
                     raise Refused(_NO_PERMISSION)
                 self._limits.admit(route.kind, monotonic_s=arrived, wall_s=self._clock())
-            return await self._executed(route.kind, route.work, request)
+            return await self._executed(route, request)
         except Refused as refusal:
             return failure(refusal.code, refusal.detail)
 
-    async def _executed(self, endpoint: str, work: Work, request: web.Request) -> Answer:
+    async def _executed(self, route: _Route, request: web.Request) -> Answer:
+        endpoint = route.kind
         try:
-            answer = await work(request)
-        except web.HTTPRequestEntityTooLarge:
+            answer = await route.work(request)
+        except (web.HTTPRequestEntityTooLarge, Refused) as exc:
             self._limits.give_back(endpoint)
+            self._count(route, units=0)
+            if isinstance(exc, Refused):
+                raise
             raise Refused(BAD_REQUEST, "the body is too large") from None
-        except Refused:
-            self._limits.give_back(endpoint)
-            raise
         units = answer.units or int(endpoint in PAID)
         self.stats.executed_call(endpoint, units)
+        self._count(route, units=units)
         return answer._replace(units=units) if units else answer
+
+    def _count(self, route: _Route, *, units: int) -> None:
+        if route.name and route.name != STATEMENT:
+            self._statement.count(route.path, route.name, units=units)
+
+    async def _account(self, request: web.Request) -> Answer:
+        refuse_parameters(request.query)
+        return self._statement.answer(await request.read())
 
     async def _token(self, request: web.Request) -> Answer:
         return self._tokens.issue(

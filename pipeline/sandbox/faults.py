@@ -31,7 +31,7 @@ from typing import NamedTuple, Self
 
 from pipeline.sandbox.shapes import SHAPES
 
-ENDPOINTS = ("token", "upload", "search", "create", "query", "details")
+ENDPOINTS = ("token", "upload", "search", "create", "query", "details", "statement")
 
 # Kinds of faults, and whether the call is executed first when the text does not say so.
 _EXECUTES = {

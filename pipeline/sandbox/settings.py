@@ -1,7 +1,7 @@
 """Settings of a sandbox, given when it starts."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -13,6 +13,8 @@ from pipeline.sandbox.resources import resource
 ENDPOINT_NAMES = frozenset(
     ["P009", "P009-V2", "P010", "P060", "P060-beta", "AI39-1", "AI39-2", "AI39-submit", "AI39-report", "D301", "P014"],
 )
+
+STATEMENT = "statement"  # the vendor gives the statement of account no id; every account may ask for its own
 
 _LEAST = {"daily_limit": 0, "balance": 0, "keep_alive_s": 0, "token_lifetime_s": 1}
 
@@ -27,6 +29,8 @@ class SandboxSettings:
     faults: calls that go wrong
     daily_limit, balance: paid calls in a UTC day, and in all, counted from the start; None is no limit
     denied: endpoints that the account has no permission for, by the vendor's names (`ENDPOINT_NAMES`)
+    packages: endpoints whose calls the statement of account counts in a package, by the vendor's names
+    prices: of one unit, by the vendor's names, as the statement charges it; 1 where none is named
     report_after_s: a task younger than that is still being worked on; of a pair, each task has a time between the two
     reports: what becomes of tasks, and how their reports look
     forgotten_searches: the answer to a search_id of P009 V2 that is too old: `refused`, or a shape of nothing found
@@ -48,6 +52,8 @@ class SandboxSettings:
     daily_limit: int | None = None
     balance: int | None = None
     denied: frozenset[str] = frozenset()
+    packages: frozenset[str] = frozenset()
+    prices: Mapping[str, str] = field(default_factory=dict)
     report_after_s: float | tuple[float, float] = 1.0
     reports: ReportPlan = field(default_factory=ReportPlan)
     forgotten_searches: Literal["refused", "no_hits", "null_hits", "absent_hits", "empty_hits"] = "refused"

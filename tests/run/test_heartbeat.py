@@ -8,6 +8,7 @@ from typing import Any
 import anyio
 import pytest
 
+from pipeline.calls.tally import Tally
 from pipeline.errors import JournalError
 from pipeline.models import State
 from pipeline.run.heartbeat import EVERY_S, Heartbeat
@@ -23,7 +24,7 @@ class Parts:
         self.notes: list[float] = []
         self.broken = False
         self.all_in = False
-        self.stats = SimpleNamespace(units=1.5)
+        self.stats = SimpleNamespace(units=1.5, tally=Tally())
         self.budget = self
 
     def items(self) -> dict[State, int]:
@@ -37,6 +38,9 @@ class Parts:
 
     def clock_jumped(self) -> None:
         self.told.append("clock jumped")
+
+    def note_sent(self, account: str, counted: Any) -> None:
+        assert not counted
 
     def note_calls(self, units: float) -> None:
         if self.broken:

@@ -11,8 +11,42 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from tests.support.lengths import lengths
+
+# Any JSON, with the vendor's keys and codes in it here and there.
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(alphabet=st.characters(exclude_categories=()), max_size=20)
+    | st.sampled_from([67200002, "67200003", 68300004, 10**400, -0.0, "t-1", "\ud800"]),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(
+            st.sampled_from(
+                [
+                    "data",
+                    "status",
+                    "error_code",
+                    "error_msg",
+                    "patent_messages",
+                    "task_id",
+                    "url",
+                    "score",
+                    "token",
+                    "title",
+                ]
+            )
+            | st.text(max_size=5),
+            inner,
+            max_size=6,
+        )
+    ),
+    max_leaves=20,
+)
 
 
 def fuzzed(*strategies: Any, short: int, long: int) -> Callable[[Callable[..., None]], Callable[..., None]]:

@@ -121,6 +121,27 @@ WRITTEN: dict[str, bytes] = {
             "report": {"comparisons": [{"patent_id": HIT["patent_id"], "score": 0.45, "risk_level": "Low"}]},
         }
     ),
+    "statement_ok/200.json": _success(
+        {
+            "usage": [
+                {
+                    "request_path": "/search/patent/image-single",
+                    "serial_number": "P060",
+                    "request_path_name": "<cn>x</cn><us>x</us>",
+                    "usage_times": 120,
+                    "fee_times": 118,
+                    "used_money": 236.0,
+                }
+            ],
+            "usage_money": 236.0,
+            "combo_usage": [
+                {"url": "/ai/image-search/submit", "url_name": "<cn>y</cn><us>y</us>", "used_num": 40},
+            ],
+            "combo_use_num": 40,
+            "combo_usage_num": 40,
+        }
+    ),
+    "statement_nothing_used/200.json": _success({}),
     "hits_not_a_list/200.json": _success({"patent_messages": {"0": HIT}, "total_search_result_count": 1}),
 }
 

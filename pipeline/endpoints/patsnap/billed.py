@@ -24,6 +24,7 @@ PATHS = MappingProxyType(
         "P014": "/basic-patent-data/patent-family",
     }
 )
+PER_PATENT = frozenset({"D301", "P014"})  # billed for each patent that is found, not for the call
 _NAMES = MappingProxyType({path: name for name, path in PATHS.items()})
 
 

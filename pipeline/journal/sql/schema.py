@@ -81,6 +81,7 @@ BEGIN SELECT RAISE(ABORT, 'illegal change of state'); END;
 # `risks`: items in doubt that may be created once more because the job says so; `spent` once such a create was sent.
 # `decisions`: what a person decided about an item in doubt; kept for good.
 # `money`: what the reserved calls of each kind cost, where the job names prices; `calls` of them are in `amount`.
+# `sent_calls`: the calls of each account by hour and path, for the comparison with its statement.
 # `again`: what an item was before a person had it tried again, until that run ends (retry_selection).
 LATER = (
     "CREATE TABLE IF NOT EXISTS risks (ord INTEGER PRIMARY KEY, spent INTEGER NOT NULL)",
@@ -91,6 +92,9 @@ LATER = (
     "CREATE TABLE IF NOT EXISTS money (kind TEXT PRIMARY KEY, calls INTEGER NOT NULL, amount TEXT NOT NULL) "
     "WITHOUT ROWID",
     laid_by.TABLE,
+    "CREATE TABLE IF NOT EXISTS sent_calls (account TEXT NOT NULL, hour INTEGER NOT NULL, path TEXT NOT NULL, "
+    "kind TEXT NOT NULL, sent INTEGER NOT NULL, granted INTEGER NOT NULL, refused INTEGER NOT NULL, "
+    "PRIMARY KEY (account, hour, path, kind)) WITHOUT ROWID",
 )
 ADDED = {"picture": "TEXT", "report": "TEXT"}  # columns of `items` that an earlier version's journal lacks
 

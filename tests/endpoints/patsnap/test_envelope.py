@@ -33,7 +33,7 @@ from tests.support.answers import (
     outcome_of,
     sample,
 )
-from tests.support.fuzzing import fuzzed
+from tests.support.fuzzing import JSON, fuzzed
 
 # --- every recorded answer ---
 
@@ -136,6 +136,8 @@ RECORDED: dict[str, tuple[int | type[CallError], type[CallError] | type[Task]]] 
     "report_unknown_task": (ItemRefused, ItemRefused),
     "report_without_a_drawing": (TryAgain, Task),
     "server_error": (TryAgain, InDoubt),
+    "statement_nothing_used": (0, InDoubt),
+    "statement_ok": (0, InDoubt),
     "submit_ok": (0, Task),
     "token_nested": (0, InDoubt),
     "token_ok": (TryAgain, InDoubt),
@@ -293,37 +295,6 @@ def test_no_retry_after_header_breaks_the_reading(text: str) -> None:
 
 # --- fuzz: a value or a CallError, never anything else ---
 
-JSON = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers()
-    | st.floats()
-    | st.text(alphabet=st.characters(exclude_categories=()), max_size=20)
-    | st.sampled_from([67200002, "67200003", 68300004, 10**400, -0.0, "t-1", "\ud800"]),
-    lambda inner: (
-        st.lists(inner, max_size=4)
-        | st.dictionaries(
-            st.sampled_from(
-                [
-                    "data",
-                    "status",
-                    "error_code",
-                    "error_msg",
-                    "patent_messages",
-                    "task_id",
-                    "url",
-                    "score",
-                    "token",
-                    "title",
-                ]
-            )
-            | st.text(max_size=5),
-            inner,
-            max_size=6,
-        )
-    ),
-    max_leaves=20,
-)
 STATUS = st.sampled_from([200, 200, 200, 201, 204, 302, 400, 401, 403, 404, 408, 429, 500, 502])
 
 

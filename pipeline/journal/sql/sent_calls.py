@@ -1,0 +1,62 @@
+"""The calls that were sent, by account, hour and path: what a statement of account is compared with."""
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from pipeline.journal.sql.database import Database
+from pipeline.models import Kind
+
+
+class Sent(NamedTuple):
+    """The calls of one hour (since the epoch) to one path; those neither granted nor refused had no clear answer."""
+
+    hour: int
+    path: str
+    kind: str
+    sent: int
+    granted: int
+    refused: int
+
+
+def add(db: Database, account: str, counted: Iterable[tuple[int, str, Kind, int, int, int]]) -> None:
+    """Add calls to those that are noted."""
+    for hour, path, kind, *counts in counted:
+        db.do(
+            "INSERT INTO sent_calls VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (account, hour, path, kind) DO UPDATE SET "
+            "sent = sent + excluded.sent, granted = granted + excluded.granted, refused = refused + excluded.refused",
+            (account, hour, path, kind.value, *counts),
+        )
+
+
+def noted(db: Database, account: str) -> list[Sent]:
+    """Read the calls of an account, in order; none in a journal of an earlier version that is only read."""
+    if not _is_there(db):
+        return []
+    rows = db.do(
+        "SELECT hour, path, kind, sent, granted, refused FROM sent_calls WHERE account = ? ORDER BY hour, path, kind",
+        (account,),
+    ).fetchall()
+    return [Sent(*row) for row in rows]
+
+
+def uncounted(db: Database) -> dict[str, int]:
+    """Return, by kind, how many calls may have been sent beyond those that are noted, by whatever account.
+
+    Those of the last moments before a process was killed, and those that an earlier version sent.
+    """
+    sent = dict(db.do("SELECT kind, sum(sent) FROM sent_calls GROUP BY kind").fetchall()) if _is_there(db) else {}
+    reserved = db.do("SELECT kind, reserved FROM calls").fetchall()
+    return {str(kind): count - sent.get(kind, 0) for kind, count in reserved if count > sent.get(kind, 0)}
+
+
+def restore(db: Database, rows: Iterable[Sequence[object]]) -> None:
+    """Take over the rows of a damaged journal, those that make sense."""
+    for row in rows:
+        account, hour, path, kind, *counts = row
+        names = isinstance(account, str) and isinstance(path, str) and kind in list(Kind)
+        if names and all(isinstance(count, int) and count >= 0 for count in (hour, *counts)):
+            db.do("INSERT OR IGNORE INTO sent_calls VALUES (?, ?, ?, ?, ?, ?, ?)", tuple(row))
+
+
+def _is_there(db: Database) -> bool:
+    return bool(db.do("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'sent_calls'").fetchone())

@@ -1,0 +1,115 @@
+"""The bill of a run: the vendor's statement of account beside our own counts, by day and endpoint.
+
+A statement is of the whole account, so our counts are those of all run directories that are known here.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date, datetime
+from pathlib import Path
+
+import anyio
+import msgspec
+
+from pipeline.calls.account import account_of
+from pipeline.calls.statement import ANSWER_S, Statements
+from pipeline.calls.transport import PATIENCE_S, open_transport
+from pipeline.endpoints.patsnap.statement import Used, closes_at, day_of
+from pipeline.errors import SpecError
+from pipeline.models import Kind
+from pipeline.results.comparison import Line, compare
+from pipeline.run.directory import run_folder
+from pipeline.run.load import Job, load, load_again
+from pipeline.run.sent import SentHere, find_sent
+from pipeline.system.clock import iso
+from pipeline.system.fault import Fault
+
+
+class Day(msgspec.Struct, frozen=True, kw_only=True):
+    """One of the vendor's days."""
+
+    day: str  # ISO 8601
+    closed: bool  # False while the statement of this day is not complete
+    complete_at: str  # when it is, ISO 8601 in UTC
+    lines: list[Line]  # by endpoint
+
+
+class Bill(msgspec.Struct, frozen=True, kw_only=True):
+    """The bill of a run; `bill --json` prints these fields."""
+
+    run: str  # the path of the run directory
+    vendor: str  # its host
+    days: list[Day]  # on which the run sent calls
+    runs: list[str]  # the paths of all run directories whose calls are in our counts
+    not_read: list[str]  # run directories that could not be read, a sentence each
+    not_noted: dict[str, int]  # calls by kind that may have been sent and are in no day: a process was killed
+    agrees: bool  # whether our counts explain all closed days
+
+    @property
+    def exit_code(self) -> int:
+        """Return 0 where our counts explain all closed days, else 1."""
+        return 0 if self.agrees else 1
+
+
+def make_bill(
+    path: Path, *, environment: Mapping[str, str] | None = None, now: Callable[[], float] = time.time
+) -> Bill:
+    """Ask for the statement of the account of a run directory or a job file, and compare it with our counts.
+
+    Raises SpecError for an account that cannot ask, RunPaused or RunStopped when there is no statement to be had.
+    """
+    folder, job = _job_of(path, environment)
+    _refuse_who_cannot_ask(job, folder)
+    sent = find_sent(folder, account_of(job.spec.api.base_url, job.credentials))
+    days = sorted({day_of(row.hour * 3600) for row in sent.of_run})
+    if not days:
+        what = "no calls of this account are noted in this run directory, so there is nothing to compare"
+        raise SpecError(Fault(what, where=str(folder)))
+    statements = anyio.run(_ask, job, days)
+    compared = [_day(day, sent, used, now=now()) for day, used in zip(days, statements, strict=True)]
+    agrees = all(line.explained for day in compared if day.closed for line in day.lines)
+    return Bill(
+        run=str(folder),
+        vendor=job.spec.vendor,
+        days=compared,
+        runs=sent.runs,
+        not_read=sent.not_read,
+        not_noted=dict(sent.not_noted),
+        agrees=agrees,
+    )
+
+
+def _job_of(path: Path, environment: Mapping[str, str] | None) -> tuple[Path, Job]:
+    if path.is_file():
+        job = load(path, environment=environment)
+        return run_folder(job.spec, now=datetime.now().astimezone()), job
+    if not path.is_dir():
+        raise SpecError(Fault("no run directory and no job file", where=str(path)))
+    return path, load_again(path, environment=environment)
+
+
+def _refuse_who_cannot_ask(job: Job, folder: Path) -> None:
+    if job.spec.sandbox:
+        what = "the sandbox of this job ended with its run, and its statement with it; start `pipeline sandbox` apart"
+        raise SpecError(Fault(what, where=str(folder), fix="--set api.base_url=http://127.0.0.1:8080"))
+    if not job.credentials.client_secret:
+        what = "the vendor gives its statement of account to a client id and secret alone, not to an API key"
+        fix = "export PATSNAP_CLIENT_ID=YOUR_CLIENT_ID PATSNAP_CLIENT_SECRET=YOUR_CLIENT_SECRET"
+        raise SpecError(Fault(what, where="PATSNAP_API_KEY", fix=fix))
+
+
+async def _ask(job: Job, days: Sequence[date]) -> list[tuple[Used, ...]]:
+    api = job.spec.api
+    patience_s = {**PATIENCE_S, Kind.TOKEN: ANSWER_S}
+    async with open_transport(api.base_url, proxy=api.proxy, ca_file=api.ca_file, patience_s=patience_s) as transport:
+        statements = Statements(transport, job.credentials)
+        return [await statements.of(day) for day in days]
+
+
+def _day(day: date, sent: SentHere, used: Sequence[Used], *, now: float) -> Day:
+    complete_at = closes_at(day)
+    closed = now >= complete_at
+    of_day = [row for row in sent.rows if day_of(row.hour * 3600) == day]
+    lines = compare(of_day, used, doubts=sent.doubts.get(day, 0), not_noted=Counter(sent.not_noted), closed=closed)
+    return Day(day=day.isoformat(), closed=closed, complete_at=iso(complete_at), lines=lines)

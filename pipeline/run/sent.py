@@ -1,0 +1,76 @@
+"""The calls that all run directories known here sent with one account."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+
+from pipeline.endpoints.patsnap.statement import day_of
+from pipeline.errors import PipelineError
+from pipeline.journal.identity import of_note
+from pipeline.journal.sql import sent_calls
+from pipeline.journal.sql.database import Database
+from pipeline.journal.sql.sent_calls import Sent
+from pipeline.journal.storage import JOURNAL, reading_only
+from pipeline.models import State
+from pipeline.run.directory import known_runs
+
+
+@dataclass(slots=True)
+class SentHere:
+    """The calls of one account.
+
+    rows       of all run directories, and `of_run` those of the run that was asked about
+    runs       the paths of the run directories that have any
+    not_read   those that could not be read, a sentence each
+    not_noted  calls by kind that may have been sent and have no hour
+    doubts     creates in doubt, by the day of their intent
+    """
+
+    rows: list[Sent] = field(default_factory=list)
+    of_run: list[Sent] = field(default_factory=list)
+    runs: list[str] = field(default_factory=list)
+    not_read: list[str] = field(default_factory=list)
+    not_noted: Counter[str] = field(default_factory=Counter)
+    doubts: Counter[date] = field(default_factory=Counter)
+
+
+def find_sent(folder: Path, account: str) -> SentHere:
+    """Read the calls of an account in `folder` and in all other run directories known here, also while runs go on.
+
+    Raises JournalError when that of `folder` cannot be read; others are named.
+    """
+    found = SentHere()
+    with reading_only(folder) as db:
+        found.of_run = sent_calls.noted(db, account)
+        _add(found, folder, found.of_run, db)
+    for other in _others(folder):
+        try:
+            with reading_only(other) as db:
+                _add(found, other, sent_calls.noted(db, account), db)
+        except (PipelineError, OSError) as exc:
+            found.not_read.append(f"{other}: {exc}")
+    return found
+
+
+def _add(found: SentHere, folder: Path, rows: list[Sent], db: Database) -> None:
+    if not rows:
+        return
+    found.rows += rows
+    found.runs.append(str(folder))
+    found.not_noted.update(sent_calls.uncounted(db))
+    doubts = db.do("SELECT intent_at FROM items WHERE state = ? AND intent_at IS NOT NULL", (int(State.IN_DOUBT),))
+    found.doubts.update(day_of(at) for (at,) in doubts.fetchall())
+
+
+def _others(folder: Path) -> list[Path]:
+    """List the other run directories that are noted on this machine and are still there."""
+    places = known_runs()
+    seen, others = {folder.resolve()}, []
+    for note in sorted(places.glob("*.json")) if places is not None and places.is_dir() else ():
+        known = of_note(note)
+        if known is None or not known.path or (path := Path(known.path)) in seen or not (path / JOURNAL).is_file():
+            continue
+        seen.add(path)
+        others.append(path)
+    return others
