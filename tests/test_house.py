@@ -65,6 +65,7 @@ LIBRARIES = {
     "orjson": ["endpoints.strict_json"],
     "zlib_ng": ["system.checksum"],
     "python_calamine": ["sources"],
+    "pillow_heif": ["sources.decoding"],
 }
 
 

@@ -43,11 +43,11 @@ class Sharing:
             return None
         # The copies of a file were found when the sources were read: each may have been changed or removed since.
         if twin.item.local and (settled is not None or (problem is not None and problem.stage == "read")):
+            sent = read_line(settled).image.sha256 if settled is not None else ""
             try:
-                now = await self._digest(twin)
+                now = await self._digest(twin, sent)
             except ItemRefused as error:
                 return await self._leave_open(twin, problem_of("read", error))
-            sent = read_line(settled).image.sha256 if settled is not None else ""
             if sent is not None and now != sent and await waiting.part(twin.ord, now):
                 self.parted += 1
                 return None
@@ -58,7 +58,11 @@ class Sharing:
         message = f"shows the same picture as {first_id!r}, which is open: {problem.message}"
         return await self._leave_open(twin, Problem(problem.stage, Code.SAME_PICTURE, message, "retry", True))
 
-    async def _digest(self, twin: Work) -> str:
+    async def _digest(self, twin: Work, sent: str | None) -> str:
+        """Digest the file of a twin; one that is not what was `sent` is looked at to its end. Raises ItemRefused."""
+        now = await anyio.to_thread.run_sync(self._ports.digest, twin.item.source, limiter=self._ports.reading)
+        if now is not None and now == sent:
+            return now
         read = self._ports.read_picture
         return (await anyio.to_thread.run_sync(read, twin.item.source, limiter=self._ports.reading)).sha256
 

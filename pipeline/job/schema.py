@@ -19,7 +19,6 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic.json_schema import SkipJsonSchema
 
 from pipeline.endpoints.parameters import Countries, Strict, was_run
 from pipeline.endpoints.patsnap.codes import MAX_ANSWER_S
@@ -41,14 +40,10 @@ class UploadSpec(Strict):
     """Permission to upload local pictures."""
 
     public: bool = Field(default=False, description="Local pictures are uploaded to a public URL; say true to allow it")
-    fit: Annotated[Literal[False], SkipJsonSchema()] = False
-
-    @field_validator("fit", mode="before")
-    @classmethod
-    def _fit_later(cls, value: Any) -> Any:
-        if value is True:
-            raise ValueError("not yet: shrinking too large pictures comes with a later version")
-        return value
+    fit: bool = Field(
+        default=False,
+        description="Turn pictures upright, re-encode what is over 4,096 KB or no JPG or PNG; files stay as they are",
+    )
 
 
 class TaskSpec(Strict):

@@ -29,8 +29,9 @@ from pipeline.run.load import load_spec
 from pipeline.sources.check import check_sources
 from pipeline.sources.foreign import refuse_foreign
 from pipeline.sources.ids import make_id
-from pipeline.sources.inspection import Watch, inspect_items
+from pipeline.sources.inspection import Fitting, Watch, inspect_items
 from pipeline.sources.looks import looking
+from pipeline.sources.pictures import most_of
 from pipeline.sources.remarks import SourceRemarks
 
 
@@ -58,6 +59,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     at_most: list[
         str
     ] = []  # the kinds among these of which it may make fewer: later pages of a search may turn out empty
+    fitted: int  # local pictures that are turned or re-encoded before their upload
     left_out: int  # items that the budgets leave out
     budget: str  # the budget that leaves them out, a sentence; empty when all items fit
     cost: Cost | None  # of these calls, by the job's prices; None where it names none
@@ -118,11 +120,13 @@ def make_plan(
     """
     folder = run_folder(spec, now=datetime.now().astimezone(), new=new)
     now = time.time()
-    remarks = SourceRemarks(spec)
+    remarks, fitting = SourceRemarks(spec), Fitting(spec)
     with imagine(folder, now=now, running=folder.is_dir() and is_locked(folder), places=known_runs()) as db:
         already = _already(db)
         hashed = names_by_hash(db, make_id)
-        items = functools.partial(inspect_items, spec, quick=quick, hashed=hashed, watch=watch, note=remarks.note)
+        items = functools.partial(
+            inspect_items, spec, quick=quick, hashed=hashed, watch=watch, note=remarks.note, fitting=fitting
+        )
         listing, reading, refused = take_in(db, spec, items, accept_changes=accept_changes)
         unusable, failing = listing.unusable(db)
         generation = reading.generation
@@ -144,6 +148,7 @@ def make_plan(
             already=already,
             calls={kind.value: work.calls[kind] for kind in PAID},
             at_most=[Kind.SEARCH.value] if spec.search.pages_left(None) > 1 and work.calls[Kind.SEARCH] else [],
+            fitted=len(fitting),
             left_out=work.left_out,
             budget=work.budget,
             cost=cost_of_plan(spec, {kind: work.calls[kind] for kind in PAID}),
@@ -151,7 +156,7 @@ def make_plan(
             binds=binds,
             not_looked_at=not_looked_at(spec),
             changed=changed,
-            warnings=[*warnings(spec), *remarks.texts()],
+            warnings=[*warnings(spec), *remarks.texts(), *fitting.texts()],
             refused=[str(line) for line in refused],
         )
 
@@ -165,7 +170,7 @@ def _look(
     with looking() as looks:
 
         def digest(source: str) -> str | None:
-            return looks.digest(spec.root_path, source)
+            return looks.digest(spec.root_path, source, most_of(fit=spec.upload.fit))
 
         found = list(find_changed(db, digest))
         told = [said for sent, digest_ in found if (said := tell(db, sent, digest_, now=now)) is not None]

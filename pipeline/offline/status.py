@@ -93,7 +93,7 @@ def read_status(folder: Path) -> Status:
             open_items=[_item(folder, work, state, problem, api) for work, state, problem in open_],
             not_started=_not_started(folder, api) if items["not_started"] and not running else "",
             open_not_shown=sum(known.get(state, 0) for state in OPEN) - len(open_),
-            changed=[] if spec is None else changed_pictures(db, spec.root_path, now=time.time()),
+            changed=[] if spec is None else changed_pictures(db, spec, now=time.time()),
             page=_page(folder, db, counts, running=running),
         )
 

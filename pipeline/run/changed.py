@@ -5,12 +5,12 @@
 
 import itertools
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import msgspec
 
 from pipeline.engine.cost import Paid, upload_lasts
 from pipeline.job.checks import MAX_ID
+from pipeline.job.schema import JobSpec
 from pipeline.journal.sql import items
 from pipeline.journal.sql.database import Database
 from pipeline.journal.sql.sent import Sent, sent_pictures, shown_by
@@ -18,6 +18,7 @@ from pipeline.models import SETTLED, State
 from pipeline.results.advice import about_changed
 from pipeline.sources.ids import make_id
 from pipeline.sources.looks import looking
+from pipeline.sources.pictures import most_of
 
 
 class Changed(msgspec.Struct, frozen=True):
@@ -40,10 +41,11 @@ def find_changed(db: Database, digest: Callable[[str], str | None]) -> Iterator[
             yield sent, now
 
 
-def changed_pictures(db: Database, root: Path, *, now: float) -> list[Changed]:
-    """List the items whose pictures in the folder `root` changed since they were searched."""
+def changed_pictures(db: Database, spec: JobSpec, *, now: float) -> list[Changed]:
+    """List the items of a job whose pictures changed since they were searched."""
+    most = most_of(fit=spec.upload.fit)
     with looking() as looks:
-        found = find_changed(db, lambda source: looks.digest(root, source))
+        found = find_changed(db, lambda source: looks.digest(spec.root_path, source, most))
         return [told for sent, digest in found if (told := tell(db, sent, digest, now=now)) is not None]
 
 

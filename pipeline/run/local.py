@@ -50,8 +50,7 @@ from pipeline.run.signals import Signals
 from pipeline.run.tariff import tariff_of
 from pipeline.sources.check import check_sources
 from pipeline.sources.foreign import refuse_foreign
-from pipeline.sources.looks import digest_now
-from pipeline.sources.pictures import read_picture
+from pipeline.sources.looks import readers
 from pipeline.system.clock import Clocks, iso
 from pipeline.system.event_log import run_log
 from pipeline.system.event_loop import EventLoop
@@ -235,7 +234,7 @@ async def _work(
         tally = await journal.begin()
         endpoints = endpoints_for(spec.search, report_lang=spec.task.report_lang, country=spec.task.country)
         most, first = _most_at_once(spec, options), first_items(job, options, endpoints, client.stats)
-        pictures = functools.partial(read_picture, spec.root_path), functools.partial(digest_now, spec.root_path)
+        pictures = readers(spec.root_path, fit=spec.upload.fit)
         async with hit_details(job, place.folder, journal, client, options.say) as details:
             ports = Ports(spec, endpoints, client, journal, *pictures, first_items=first, details=details, most=most)
             engine = Engine(ports, intake, records, tally=tally)

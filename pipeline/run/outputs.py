@@ -25,7 +25,7 @@ from pipeline.results.survey import Survey, survey
 from pipeline.run.changed import changed_pictures
 from pipeline.run.directory import REPORT, SUMMARY
 from pipeline.run.embedded_sandbox import hit_picture as pictures_of_hits
-from pipeline.sources.pictures import read_picture
+from pipeline.sources.pictures import preview_picture, read_picture
 from pipeline.system.files import write_whole
 
 _log = logging.getLogger(__name__)
@@ -42,7 +42,7 @@ def write_outputs(
     last = line_index.last(db)
     settled = survey(folder / RESULTS, most=last.seq + 1 if last is not None else 0)  # what the journal knows
     open_ = survey(folder / OPEN)
-    found = changed_pictures(db, records.spec.root_path, now=time.time())
+    found = changed_pictures(db, records.spec, now=time.time())
     changed = [one.source for one in found if not one.now_item]
     summary = msgspec.structs.replace(summary, not_looked_at=left_out(settled, open_, summary.items, changed=changed))
     write_whole(folder / SUMMARY, to_json(summary))
@@ -81,7 +81,8 @@ def _write_page(spec: JobSpec, folder: Path, summary: RunSummary, open_: Survey,
         if source.startswith(("https://", "http://")):
             return hit_picture(source)
         try:
-            now = read_picture(spec.root_path, source)
+            read = preview_picture if spec.upload.fit else read_picture  # nobody needs it in full here
+            now = read(spec.root_path, source)
         except ItemRefused:
             return None
         # A file that changed since it was searched is another picture: it must not stand beside these hits.

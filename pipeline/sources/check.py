@@ -10,7 +10,7 @@ from pipeline.job.images import ImageEntry
 from pipeline.job.schema import JobSpec
 from pipeline.models import Item
 from pipeline.sources.folders import list_path
-from pipeline.sources.inspection import Watch, inspect_items
+from pipeline.sources.inspection import Fitting, Watch, inspect_items
 from pipeline.sources.items import (
     PUBLIC_FIX,
     PUBLIC_HINT,
@@ -58,16 +58,22 @@ def _faults_of(spec: JobSpec, entry: ImageEntry, field: str) -> list[str]:
 
 
 def find_faulty_items(
-    spec: JobSpec, *, most: int, quick: bool = False, watch: Watch | None = None, note: Note | None = None
+    spec: JobSpec,
+    *,
+    most: int,
+    quick: bool = False,
+    watch: Watch | None = None,
+    note: Note | None = None,
+    fitting: Fitting | None = None,
 ) -> list[str]:
     """Read every source through, every picture too unless it is to be `quick`, and name what would fail.
 
     Equal faults are told once with their count and the first place; at most so many kinds, and how many more there are.
-    `note` is called with each row of a manifest.
+    `note` is called with each row of a manifest, `fitting` is told which pictures are made fit.
     """
     gathered = Gathered()
     pictures: dict[int, int] = {}  # by id; hashes, since a manifest may have a million rows
-    for item in inspect_items(spec, quick=quick, watch=watch, note=note):
+    for item in inspect_items(spec, quick=quick, watch=watch, note=note, fitting=fitting):
         fault = fault_of(item) if item.problem else None
         picture = hash(item.identity)
         if fault is None and pictures.setdefault(hash(item.id), picture) != picture:
@@ -87,7 +93,7 @@ def fault_of(item: Item) -> Fault:
     what = item.problem.message.removeprefix(f"{item.origin}: ")
     named = what.startswith(f"{item.source}: ")
     where = f"{item.origin}: {item.source}" if named else item.origin
-    to_type = re.search(r"say `(columns: [^`]*)`", what)
+    to_type = re.search(r"(?:say|write) `((?:columns|upload): [^`]*)`", what)
     return Fault(what.removeprefix(f"{item.source}: "), where=where, fix=to_type[1] if to_type else "")
 
 

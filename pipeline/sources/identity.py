@@ -10,6 +10,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from pipeline.models import CONTENT
 from pipeline.sources.looks import Looks
+from pipeline.sources.pictures import MAX_BYTES
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -29,7 +30,7 @@ def _beginning(scheme: str, netloc: str) -> str:
     return f"{scheme}://{host}{port}"
 
 
-def identity_of_file(root: Path, source: str, looks: Looks | None) -> str:
+def identity_of_file(root: Path, source: str, looks: Looks | None, most: int = MAX_BYTES) -> str:
     """Return the identity of a local picture: its bytes, or without `looks`, or where it cannot be read, its path."""
-    digest = looks.digest(root, source) if looks is not None else None
+    digest = looks.digest(root, source, most) if looks is not None else None
     return f"{CONTENT}{digest}" if digest else f"path:{PurePosixPath(source).as_posix()}"

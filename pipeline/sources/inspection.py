@@ -1,7 +1,7 @@
 """Every local picture of a job, opened before a run: it is free, and what cannot be sent is known at once."""
 
 import os
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
@@ -12,10 +12,12 @@ from pipeline.job.schema import JobSpec
 from pipeline.models import Item, Problem
 from pipeline.sources.items import Note, read_items
 from pipeline.sources.looks import Looks, looking
-from pipeline.sources.pictures import read_picture, stamp_of
+from pipeline.sources.pictures import FIT, look_at_picture, stamp_of
 from pipeline.sources.stamps import Stamp
+from pipeline.system.wording import count, enumerated
 
 Watch = Callable[[int], None]
+_FITTED = "fit: "  # before the reason why a sound picture is made fit
 _AHEAD = 8  # pictures a processor has before it, so that it never waits; each takes up to 4 MB
 
 
@@ -26,11 +28,13 @@ def inspect_items(
     hashed: bool = False,
     watch: Watch | None = None,
     note: Note | None = None,
+    fitting: "Fitting | None" = None,
 ) -> Iterator[Item]:
     """Yield the job's items, each local picture opened on all processors; one that cannot be sent has a problem.
 
     `quick` opens none and tells copies of a file by nothing but their paths. `watch` is told how many pictures were
-    looked at to the end. `hashed` and `note` are as `read_items` says. Raises SpecError as `read_items` does.
+    looked at to the end, `fitting` which of them would be made fit. `hashed` and `note` are as `read_items` says.
+    Raises SpecError as `read_items` does.
     """
     if quick:
         yield from read_items(spec, contents=False, hashed=hashed, note=note)
@@ -43,41 +47,84 @@ def inspect_items(
         def judged() -> Item:
             nonlocal seen
             item, look = ahead.popleft()
-            fault = look.fault() if look is not None else ""
-            if look is not None:
-                seen += 1
-                if watch is not None:
-                    watch(seen)
-            return _with_fault(item, fault) if fault else item
+            if look is None:
+                return item
+            verdict = look.verdict()
+            seen += 1
+            if watch is not None:
+                watch(seen)
+            if fitting is not None:
+                fitting.note(item.source, verdict)
+            return item if not verdict or verdict.startswith(_FITTED) else _with_fault(item, verdict)
 
         for item in read_items(spec, hashed=hashed, note=note):
             is_picture = item.local and item.problem is None
-            ahead.append((item, _Look(spec.root_path, item.source, looks, pool) if is_picture else None))
+            ahead.append((item, _Look(spec, item.source, looks, pool) if is_picture else None))
             if len(ahead) > workers * _AHEAD:
                 yield judged()
         while ahead:
             yield judged()
 
 
-class _Look:
-    """A look at one picture, under way or known already."""
+class Fitting:
+    """The pictures that `upload.fit` turns or re-encodes, or would, each once."""
 
-    def __init__(self, root: Path, source: str, looks: Looks, pool: ThreadPoolExecutor) -> None:
+    def __init__(self, spec: JobSpec) -> None:
+        self._does = spec.upload.fit
+        self._found: dict[int, str] = {}  # by the hash of the source; there may be a million
+
+    def note(self, source: str, verdict: str) -> None:
+        """Take in the verdict on a picture."""
+        if verdict.startswith(_FITTED):
+            self._found[hash(source)] = verdict.removeprefix(_FITTED)
+        elif f"`{FIT}`" in verdict:
+            self._found[hash(source)] = "refused"
+
+    def __len__(self) -> int:
+        return len(self._found) if self._does else 0
+
+    def texts(self) -> list[str]:
+        """Say how many there are, and what to write where they would be."""
+        kinds = Counter(self._found.values())
+        turned = kinds.pop("turned", 0)
+        if self._does and self._found:
+            named = enumerated(
+                [f"{number:,} {kind}" for kind, number in sorted({**kinds, "turned": turned}.items()) if number]
+            )
+            return [f"{count(len(self._found), 'picture is', 'pictures are')} made fit before the upload: {named}"]
+        texts = []
+        if kinds:
+            refused = count(kinds.total(), "picture that is", "pictures that are")
+            texts.append(f"upload.fit would make fit {refused} refused: write `{FIT}`")
+        if turned:
+            are = count(turned, "picture is", "pictures are")
+            texts.append(f"{are} stored turned, and uploaded so: to send them upright, write `{FIT}`")
+        return texts
+
+
+class _Look:
+    """A look at one picture, under way or known already.
+
+    Its verdict is what is wrong with the picture, "" when nothing is, or why it would be made fit behind a mark.
+    """
+
+    def __init__(self, spec: JobSpec, source: str, looks: Looks, pool: ThreadPoolExecutor) -> None:
         self._looks = looks
-        self._stamp = _stamp_of(root, source)
-        self._known = looks.fault(self._stamp) if self._stamp is not None else None
+        self._fit = spec.upload.fit
+        self._stamp = _stamp_of(spec.root_path, source)
+        self._known = looks.verdict(self._stamp, fit=self._fit) if self._stamp is not None else None
         self._future: Future[str] | None = None
         if self._known is None:
-            self._future = pool.submit(_fault_of, root, source)
+            self._future = pool.submit(_verdict_on, spec.root_path, source, self._fit)
 
-    def fault(self) -> str:
-        """Wait for what is wrong with the picture; "" when nothing is."""
+    def verdict(self) -> str:
+        """Wait for the verdict."""
         if self._future is None:
             return self._known or ""
-        fault = self._future.result()
-        if self._stamp is not None and "cannot be read" not in fault:  # permissions change without the file
-            self._looks.note_fault(self._stamp, fault)
-        return fault
+        verdict = self._future.result()
+        if self._stamp is not None and "cannot be read" not in verdict:  # permissions change without the file
+            self._looks.note_verdict(self._stamp, verdict, fit=self._fit)
+        return verdict
 
 
 def _stamp_of(root: Path, source: str) -> Stamp | None:
@@ -87,12 +134,12 @@ def _stamp_of(root: Path, source: str) -> Stamp | None:
         return None
 
 
-def _fault_of(root: Path, source: str) -> str:
+def _verdict_on(root: Path, source: str, fit: bool) -> str:
     try:
-        read_picture(root, source)
+        why = look_at_picture(root, source, fit=fit)
     except ItemRefused as refused:
         return refused.message
-    return ""
+    return f"{_FITTED}{why}" if why else ""
 
 
 def _with_fault(item: Item, fault: str) -> Item:

@@ -15,6 +15,7 @@ from pipeline.sources.identity import identity_of_file, identity_of_url
 from pipeline.sources.ids import Ids
 from pipeline.sources.looks import Looks, looking
 from pipeline.sources.names import is_pattern, with_slashes
+from pipeline.sources.pictures import most_of
 from pipeline.sources.tables import Row, locate_manifest, read_rows
 from pipeline.system.fault import Fault
 
@@ -62,7 +63,10 @@ def _listed(spec: JobSpec, ids: Ids, note: Note | None) -> Iterator[Item]:
 def _identified(spec: JobSpec, item: Item, looks: Looks | None) -> Item:
     if item.problem is not None:
         return item
-    picture = identity_of_file(spec.root_path, item.source, looks) if item.local else identity_of_url(item.source)
+    if item.local:
+        picture = identity_of_file(spec.root_path, item.source, looks, most_of(fit=spec.upload.fit))
+    else:
+        picture = identity_of_url(item.source)
     return Item(item.id, item.source, item.local, item.origin, item.labels, picture=picture)
 
 

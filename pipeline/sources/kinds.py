@@ -5,14 +5,15 @@ import re
 from pipeline.system.wording import count
 
 _AS_JPG = "open it in a picture program and save it as JPG"
+_FITS = "write `upload: {public: true, fit: true}` to send it as a JPG or PNG, or save it as one"
 _LEAVE_OUT = "leave it out of the list"
 _BRANDS = {b"heic": "HEIC", b"heix": "HEIC", b"heim": "HEIC", b"hevc": "HEIC", b"mif1": "HEIC", b"msf1": "HEIC"}
 _BRANDS |= {b"avif": "AVIF", b"avis": "AVIF"}
 _BEGINS = (
-    (b"GIF8", "a GIF", _AS_JPG),
-    (b"BM", "a BMP", _AS_JPG),
-    (b"II*\0", "a TIFF", _AS_JPG),
-    (b"MM\0*", "a TIFF", _AS_JPG),
+    (b"GIF8", "a GIF", _FITS),
+    (b"BM", "a BMP", _FITS),
+    (b"II*\0", "a TIFF", _FITS),
+    (b"MM\0*", "a TIFF", _FITS),
     (b"8BPS", "a Photoshop file", _AS_JPG),
     (b"\0\0\0\x0cjP  ", "a JPEG 2000", _AS_JPG),
     (b"\xff\x0a", "a JPEG XL", _AS_JPG),
@@ -35,9 +36,9 @@ def describe(data: bytes) -> str:
         if data.startswith(begin):
             return f"is a {kind} that is cut off or damaged ({count(len(data), 'byte')}); {_DAMAGED}"
     if data[4:8] == b"ftyp" and (brand := _BRANDS.get(data[8:12])):
-        return f"is {brand}, which the vendor does not take; {_AS_JPG}"
+        return f"is {brand}, which the vendor does not take; {_FITS}"
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        return f"is WebP, which the vendor does not take; {_AS_JPG}"
+        return f"is WebP, which the vendor does not take; {_FITS}"
     for begin, kind, advice in _BEGINS:
         if data.startswith(begin):
             return f"is {kind}; {advice}"

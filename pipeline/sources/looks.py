@@ -7,14 +7,15 @@ an error: the pictures are read again.
 import contextlib
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
-from pipeline.sources.pictures import MAX_BYTES, digest_of, stamp_of
+from pipeline.sources.pictures import MAX_BYTES, Picture, digest_of, most_of, read_picture, stamp_of
 from pipeline.sources.stamps import Stamp
 from pipeline.system.folders import cache_folder
 
-_FAULTS = "faults_1"  # another number where pictures.py judges otherwise than before
+_FAULTS, _FAULTS_OF_FIT = "faults_2", "faults_2_fit"  # another number where pictures.py judges otherwise than before
 _WHERE = "WHERE device = ? AND inode = ? AND size = ? AND changed_ns = ?"
 _TOGETHER = 200  # notes that are written at once
 # A file that changed just now may change again without a later time of change, as coarse as a file system's clock is.
@@ -30,7 +31,7 @@ class Looks:
         self._db: sqlite3.Connection | None = None
         self._tried = False
         self._notes: list[tuple[int, int, int, int, str]] = []
-        self._faults: list[tuple[int, int, int, int, str]] = []
+        self._faults: dict[str, list[tuple[int, int, int, int, str]]] = {_FAULTS: [], _FAULTS_OF_FIT: []}
 
     def close(self) -> None:
         """Write what is not written yet, and close the cache."""
@@ -39,29 +40,30 @@ class Looks:
             self._db.close()
             self._db = None
 
-    def digest(self, root: Path, source: str) -> str | None:
-        """Return the SHA-256 of a picture inside `root`; None where it cannot be read or is too large to be sent."""
+    def digest(self, root: Path, source: str, most: int = MAX_BYTES) -> str | None:
+        """Return the SHA-256 of a picture inside `root`; None where it cannot be read or has more bytes than `most`."""
         try:
             before = stamp_of(root, source)
-            if before.size > MAX_BYTES:
+            if before.size > most:
                 return None
-            return self._known(before) or self._read(root, source, before)
+            return self._known(before) or self._read(root, source, before, most)
         except (OSError, RuntimeError, ValueError):
             return None
 
-    def fault(self, stamp: Stamp) -> str | None:
-        """Return what is wrong with a picture that was looked at before, "" when nothing is; None for a new one."""
-        return self._find(f"SELECT fault FROM {_FAULTS} {_WHERE}", stamp)  # noqa: S608
+    def verdict(self, stamp: Stamp, *, fit: bool) -> str | None:
+        """Return what was found of a picture that was looked at before, with or without `fit`; None for a new one."""
+        return self._find(f"SELECT fault FROM {_FAULTS_OF_FIT if fit else _FAULTS} {_WHERE}", stamp)  # noqa: S608
 
-    def note_fault(self, stamp: Stamp, fault: str) -> None:
-        """Keep what is wrong with a picture; "" when nothing is."""
+    def note_verdict(self, stamp: Stamp, verdict: str, *, fit: bool) -> None:
+        """Keep what was found of a picture."""
         if time.time_ns() - stamp.changed_ns > _TOO_YOUNG_NS:
-            self._faults.append((*stamp, fault))
-            if len(self._faults) >= _TOGETHER:
+            notes = self._faults[_FAULTS_OF_FIT if fit else _FAULTS]
+            notes.append((*stamp, verdict))
+            if len(notes) >= _TOGETHER:
                 self._write()
 
-    def _read(self, root: Path, source: str, before: Stamp) -> str | None:
-        found = digest_of(root, source)
+    def _read(self, root: Path, source: str, before: Stamp, most: int) -> str | None:
+        found = digest_of(root, source, most)
         after = stamp_of(root, source)
         if found is not None and before == after and time.time_ns() - after.changed_ns > _TOO_YOUNG_NS:
             self._notes.append((*after, found))
@@ -84,8 +86,8 @@ class Looks:
         return None if row is None else str(row[0])
 
     def _write(self) -> None:
-        batches = {"pictures": self._notes, _FAULTS: self._faults}
-        self._notes, self._faults = [], []
+        batches = {"pictures": self._notes, **self._faults}
+        self._notes, self._faults = [], {table: [] for table in self._faults}
         if self._db is None:
             return
         with contextlib.suppress(sqlite3.Error), self._db:
@@ -104,10 +106,15 @@ def looking() -> Iterator[Looks]:
         looks.close()
 
 
-def digest_now(root: Path, source: str) -> str | None:
+def readers(root: Path, *, fit: bool) -> tuple[Callable[[str], Picture], Callable[[str], str | None]]:
+    """Return what reads a picture inside `root` to be sent, and what digests one."""
+    return partial(read_picture, root, fit=fit), partial(digest_now, root, most=most_of(fit=fit))
+
+
+def digest_now(root: Path, source: str, most: int = MAX_BYTES) -> str | None:
     """Return the SHA-256 of one picture inside `root` as it is now; None where it cannot be read."""
     with looking() as looks:
-        return looks.digest(root, source)
+        return looks.digest(root, source, most)
 
 
 def _signed(number: int) -> int:
@@ -124,7 +131,7 @@ def _opened(cache: Path | None) -> sqlite3.Connection | None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         db = sqlite3.connect(folder / "pictures.sqlite", timeout=1, check_same_thread=False)
         db.execute("PRAGMA synchronous = OFF")
-        for table, column in (("pictures", "sha256"), (_FAULTS, "fault")):
+        for table, column in (("pictures", "sha256"), (_FAULTS, "fault"), (_FAULTS_OF_FIT, "fault")):
             db.execute(
                 f"CREATE TABLE IF NOT EXISTS {table} (device INTEGER, inode INTEGER, size INTEGER, changed_ns INTEGER, "
                 f"{column} TEXT NOT NULL, PRIMARY KEY (device, inode)) WITHOUT ROWID"

@@ -5,23 +5,21 @@ import io
 import math
 import os
 import stat
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.errors import Code, ItemRefused
+from pipeline.errors import ItemRefused
+from pipeline.sources import fitting
 from pipeline.sources.archives import BadArchive, members_of, read_member
-from pipeline.sources.kinds import describe
+from pipeline.sources.decoding import FITTED, opened, refused, type_of
+from pipeline.sources.fitting import MOST, MOST_TO_READ, why_fitted
 from pipeline.sources.metadata import without_metadata
 from pipeline.sources.names import on_disk
 from pipeline.sources.stamps import Stamp
 from pipeline.sources.zipped import leaves_its_archive, split_name
 
-MAX_BYTES = 4096 << 10  # the vendor's limit for P010
-MAX_PIXELS = 100_000_000
-MIN_SIDE = 16  # pixels
-_PNG = b"\x89PNG\r\n\x1a\n"
-_TEXTS = (b"tEXt", b"zTXt", b"iTXt", b"iCCP")
+MAX_BYTES = MOST
+FIT = "upload: {public: true, fit: true}"  # what a job says to have its pictures made fit
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,17 +36,50 @@ class Picture:
     sha256: str
 
 
-def read_picture(root: Path, source: str) -> Picture:
-    """Read the picture `source` inside `root`. Raises ItemRefused, which says what to do; nothing was paid then."""
-    data = _read_inside(root, source)
-    file_type = _type_of(data)
-    return Picture(without_metadata(data), file_type, hashlib.sha256(data).hexdigest())
+def read_picture(root: Path, source: str, *, fit: bool = False) -> Picture:
+    """Read the picture `source` inside `root`, and with `fit` make it fit for the vendor.
+
+    Raises ItemRefused, which says what to do; nothing was paid then.
+    """
+    data = _read_inside(root, source, most_of(fit=fit))
+    if fit:
+        made, file_type, _ = fitting.fit(data)
+    else:
+        file_type = type_of(data)
+        made = without_metadata(data)
+    return Picture(made, file_type, hashlib.sha256(data).hexdigest())
 
 
-def digest_of(root: Path, source: str) -> str | None:
-    """Return the SHA-256 of a picture inside `root`, sound or not; None where it cannot be read."""
+def preview_picture(root: Path, source: str) -> Picture:
+    """Read a picture of any kind as a small JPG for people. Raises ItemRefused."""
+    data = _read_inside(root, source, MOST_TO_READ)
+    return Picture(fitting.preview(data), "jpeg", hashlib.sha256(data).hexdigest())
+
+
+def look_at_picture(root: Path, source: str, *, fit: bool = False) -> str:
+    """Decode a picture and return why it would be made fit; "" where it is sent as it is. Raises ItemRefused.
+
+    Without `fit` the only such reason is that it is turned: every other one refuses it.
+    """
+    data = _read_inside(root, source, most_of(fit=fit))
+    if not fit:
+        return why_fitted(without_metadata(data), type_of(data))
+    with opened(data, FITTED) as image:
+        kind = "jpeg" if image.format in ("JPEG", "MPO") else (image.format or "").lower()
+        image.draft(image.mode, (image.width // 8, image.height // 8))
+        image.load()
+    return why_fitted(without_metadata(data), kind)
+
+
+def most_of(*, fit: bool) -> int:
+    """Return how many bytes a file may have."""
+    return MOST_TO_READ if fit else MAX_BYTES
+
+
+def digest_of(root: Path, source: str, most: int = MAX_BYTES) -> str | None:
+    """Return the SHA-256 of a picture inside `root`, sound or not; None where it cannot be read, or has more bytes."""
     try:
-        return hashlib.sha256(_read_inside(root, source)).hexdigest()
+        return hashlib.sha256(_read_inside(root, source, most)).hexdigest()
     except ItemRefused:
         return None
 
@@ -95,88 +126,50 @@ def stamp_of(root: Path, source: str) -> Stamp:
     return Stamp(status.st_dev, int.from_bytes(inode, "big"), size, status.st_mtime_ns)
 
 
-def _read_zipped(root: Path, archive: str, member: str) -> bytes:
+def _read_zipped(root: Path, archive: str, member: str, most: int) -> bytes:
     try:
         if leaves_its_archive(member):
-            raise _refused("has a name that leaves its archive; pack it anew")
+            raise refused("has a name that leaves its archive; pack it anew")
         path = locate(root, archive)
         if not path.is_relative_to(root):
-            raise _refused("is in an archive that is a link out of the job's root; copy it there, or set `root:`")
+            raise refused("is in an archive that is a link out of the job's root; copy it there, or set `root:`")
         found = members_of(path).get(member)
         if found is None:
-            raise _refused(f"is not in {archive}; check its name")
-        data = read_member(path, found, most=MAX_BYTES)
+            raise refused(f"is not in {archive}; check its name")
+        data = read_member(path, found, most=most)
     except BadArchive as exc:
-        raise _refused(f"is {exc}") from None
+        raise refused(f"is {exc}") from None
     except (OSError, RuntimeError, ValueError):
-        raise _refused("cannot be read: check the archive and its permissions") from None
-    if len(data) > MAX_BYTES:
-        raise _too_large(max(found.size, len(data)))
+        raise refused("cannot be read: check the archive and its permissions") from None
+    if len(data) > most:
+        raise _too_large(max(found.size, len(data)), most)
     return data
 
 
-def _too_large(size: int) -> ItemRefused:
+def _too_large(size: int, most: int) -> ItemRefused:
     shown = f"{math.ceil(size / 102.4) / 10:,.1f} KB"  # never "4,096.0 KB; at most 4,096 KB"
-    return _refused(f"is {shown}; at most 4,096 KB: save it smaller or with stronger compression")
+    allowed = f"at most {most >> 10:,} KB"
+    if most > MAX_BYTES:
+        return refused(f"is {shown}; {allowed}, also to be made smaller: save it smaller")
+    return refused(f"is {shown}; {allowed}: write `{FIT}` to send it smaller, at the best quality that fits")
 
 
-def _read_inside(root: Path, source: str) -> bytes:
+def _read_inside(root: Path, source: str, most: int) -> bytes:
     if (zipped := split_name(source)) is not None:
-        return _read_zipped(root, *zipped)
+        return _read_zipped(root, *zipped, most)
     try:
         path = locate(root, source)
         if not path.is_relative_to(root):
-            raise _refused("is a link that leaves the job's root; copy the picture into it, or set `root:`")
+            raise refused("is a link that leaves the job's root; copy the picture into it, or set `root:`")
         with open_inside(path) as file:
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
-                raise _refused("is no regular file")
-            data = file.read(MAX_BYTES + 1)
-            if len(data) > MAX_BYTES:
-                raise _too_large(status.st_size)
+                raise refused("is no regular file")
+            data = file.read(most + 1)
+            if len(data) > most:
+                raise _too_large(status.st_size, most)
             return data
     except OSError as exc:
-        raise _refused(f"cannot be read: {exc.strerror}; check the path and the permissions") from None
+        raise refused(f"cannot be read: {exc.strerror}; check the path and the permissions") from None
     except (RuntimeError, ValueError):  # a link to itself (up to Python 3.12), and a NUL in a name
-        raise _refused("cannot be read: the path leads nowhere; check the path") from None
-
-
-def _type_of(data: bytes) -> str:
-    from PIL import Image  # heavy, and only jobs with local pictures need it
-
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow warns of odd metadata, which nobody who runs a job can act on
-            with Image.open(io.BytesIO(_without_texts(data)), formats=("JPEG", "PNG")) as image:
-                width, height = image.size
-                if width * height > MAX_PIXELS or min(width, height) < MIN_SIDE:
-                    raise _refused(
-                        f"is {width} x {height} pixels; allowed: sides of {MIN_SIDE} and more, 100 million pixels"
-                    )
-                image.draft(image.mode, (width // 8, height // 8))  # a JPG is read through, and not drawn in full
-                image.load()
-                return "png" if image.format == "PNG" else "jpeg"  # Pillow calls a camera's JPG with a preview MPO
-    except ItemRefused:
-        raise
-    except Image.DecompressionBombError:
-        raise _refused("has more than 100 million pixels; save it smaller") from None
-    except Exception:  # Pillow raises many kinds for broken files; each means the same here
-        raise _refused(describe(data)) from None
-
-
-def _without_texts(data: bytes) -> bytes:
-    """Leave a PNG's texts and profiles out of what is decoded: Pillow refuses long ones of sound pictures."""
-    if not data.startswith(_PNG):
-        return data
-    kept = [_PNG]
-    at = len(_PNG)
-    while at + 12 <= len(data):
-        end = at + 12 + int.from_bytes(data[at : at + 4], "big")
-        if data[at + 4 : at + 8] not in _TEXTS:
-            kept.append(data[at:end])
-        at = end
-    return b"".join([*kept, data[at:]])
-
-
-def _refused(why: str) -> ItemRefused:
-    return ItemRefused(f"the picture {why}", code=Code.PICTURE, sent=False)
+        raise refused("cannot be read: the path leads nowhere; check the path") from None

@@ -226,7 +226,6 @@ LATER = [
     pytest.param("search: {endpoint: P061}", "search", id="P061"),
     pytest.param("task: {report: wait}", "task.report", id="report wait"),
     pytest.param("task: {report: later}", "task.report", id="report later"),
-    pytest.param("upload: {fit: true}", "upload.fit", id="fit"),
     pytest.param("api: {qps: {query: 1}}", "api.qps.query", id="the pace of queries"),
 ]
 

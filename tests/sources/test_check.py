@@ -75,11 +75,12 @@ def test_progress_counts_the_pictures_that_were_looked_at_not_those_handed_out(
         (tmp_path / f"{name}.jpg").write_bytes(name.encode())
     begun, go_on = threading.Semaphore(0), threading.Event()
 
-    def slow(root: Path, source: str) -> None:
+    def slow(root: Path, source: str, fit: bool) -> str:
         begun.release()
         assert go_on.wait(30)
+        return ""
 
-    monkeypatch.setattr(inspection, "read_picture", slow)
+    monkeypatch.setattr(inspection, "look_at_picture", slow)
     monkeypatch.setattr(os, "cpu_count", lambda: 3)
     told: list[int] = []
     spec = job("{path: '*.jpg'}")
@@ -103,7 +104,9 @@ def test_second_check_decodes_no_picture_that_is_as_it_was(
         os.utime(tmp_path / name, (1_700_000_000, 1_700_000_000))
     spec = job("{path: '*.jpg'}")
     before = find_faulty_items(spec, most=9)
-    monkeypatch.setattr(inspection, "read_picture", lambda root, source: pytest.fail(f"{source} was read again"))
+    monkeypatch.setattr(
+        inspection, "look_at_picture", lambda root, source, fit: pytest.fail(f"{source} was read again")
+    )
     assert find_faulty_items(spec, most=9) == before
     assert len(before) == 2
 

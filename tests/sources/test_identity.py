@@ -122,7 +122,7 @@ def test_second_look_reads_only_what_changed(old: Path, tmp_path: Path, monkeypa
     before = identity(old, tmp_path / "cache")
     opened: list[str] = []
     really = looks_module.digest_of
-    monkeypatch.setattr(looks_module, "digest_of", lambda root, name: opened.append(name) or really(root, name))
+    monkeypatch.setattr(looks_module, "digest_of", lambda root, name, most: opened.append(name) or really(root, name))
     assert identity(old, tmp_path / "cache") == before
     assert opened == []
     old.write_bytes(b"as it is now")

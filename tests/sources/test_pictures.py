@@ -76,7 +76,9 @@ def test_4096_kb_are_read_and_one_byte_more_is_not(root: Path) -> None:
     assert MAX_BYTES == 4_194_304
     with (root / "a.png").open("ab") as file:
         file.write(b"\0")
-    assert "is 4,096.1 KB; at most 4,096 KB: save it smaller" in refusal(root, "a.png")
+    assert "is 4,096.1 KB; at most 4,096 KB: write `upload: {public: true, fit: true}` to send it smaller" in refusal(
+        root, "a.png"
+    )
     with (root / "a.png").open("ab") as file:
         file.truncate(1 << 40)  # 1 TiB that nobody must read
     assert "1,073,741,824.0 KB" in refusal(root, "a.png")
@@ -92,10 +94,14 @@ def bmff(brand: bytes) -> bytes:
         pytest.param(b"", "is empty (0 bytes); copy or download it again", id="empty"),
         pytest.param(b"\0" * 5000, "holds 5,000 zero bytes; copy", id="zeros"),
         pytest.param(b"hello", "is no readable JPG or PNG; open it in a picture program", id="text"),
-        pytest.param(drawn("GIF", mode="P"), "is a GIF; open it in a picture program and save it as JPG", id="gif"),
-        pytest.param(drawn("WEBP"), "is WebP, which the vendor does not take; open", id="webp"),
-        pytest.param(bmff(b"heic"), "is HEIC, which the vendor does not take; open", id="heic"),
-        pytest.param(bmff(b"avif"), "is AVIF, which the vendor does not take; open", id="avif"),
+        pytest.param(
+            drawn("GIF", mode="P"),
+            "is a GIF; write `upload: {public: true, fit: true}` to send it as a JPG or PNG, or save",
+            id="gif",
+        ),
+        pytest.param(drawn("WEBP"), "is WebP, which the vendor does not take; write `upload: {public", id="webp"),
+        pytest.param(bmff(b"heic"), "is HEIC, which the vendor does not take; write `upload: {public", id="heic"),
+        pytest.param(bmff(b"avif"), "is AVIF, which the vendor does not take; write `upload: {public", id="avif"),
         pytest.param(drawn("BMP"), "is a BMP;", id="bmp"),
         pytest.param(drawn("TIFF"), "is a TIFF;", id="tiff"),
         pytest.param(b"<svg xmlns='http://www.w3.org/2000/svg'/>", "is an SVG drawing;", id="svg"),
