@@ -2,7 +2,7 @@
 
 A camera's JPG says where and with whose camera it was taken, and an upload is public for 9 hours. What a picture looks
 like stays: colour profiles, transparency, and the direction it is to be turned. Whatever follows the end of the picture
-(a phone's video, a second picture) goes, too. A file that is not understood to its end stays as it is.
+(a phone's video, a second picture) goes, too.
 """
 
 import re
@@ -15,8 +15,11 @@ _EXIF, _ICC = b"Exif\0\0", b"ICC_PROFILE\0"
 _ORIENTATION = 0x0112
 _APP0, _APP1, _APP2, _APP14, _APP15, _COMMENT = 0xE0, 0xE1, 0xE2, 0xEE, 0xEF, 0xFE
 _SCAN, _END = 0xDA, 0xD9
-_ALONE = {0x01, *range(0xD0, 0xD9)}  # markers without a length
+_LAST = bytes([0xFF, _END])
+_ALONE = {0x01, *range(0xD0, 0xDA)}  # markers without a length
+_MARKER = re.compile(rb"\xff[^\x00\xff]")
 _NEXT_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
+_NAMED = {_APP0: b"JFIF\0", _APP2: _ICC, _APP14: b"Adobe"}  # segments for programs that say how a picture looks
 # The chunks of a PNG that say how it looks, and those of an animation; of the others only what every reader must know.
 _SHOWN = {
     b"tRNS", b"gAMA", b"cHRM", b"sRGB", b"iCCP", b"cICP", b"mDCV", b"cLLI", b"sBIT", b"bKGD", b"pHYs", b"hIST", b"sPLT",
@@ -25,7 +28,10 @@ _SHOWN = {
 
 
 def without_metadata(data: bytes) -> bytes:
-    """Return a JPG or PNG without its metadata; the same bytes where it has none, or is not whole."""
+    """Return a JPG or PNG without its metadata; the same bytes where it has none, or where no program can show it.
+
+    A file that is cut off or damaged behind its pixels is shown by most programs, so its metadata go as well.
+    """
     try:
         if data.startswith(_JPG):
             return _same_or(data, _jpg_parts(data))
@@ -42,52 +48,62 @@ def _same_or(data: bytes, parts: Iterator[bytes]) -> bytes:
 
 
 def _jpg_parts(data: bytes) -> Iterator[bytes]:
-    """Yield what stays of a JPG, with an EXIF that has the orientation alone. Raises where it is not whole."""
-    head, rest, orientation = [data[:2]], [], 1
-    at = 2
-    while True:
-        while data[at + 1] == 0xFF:  # fill bytes
-            at += 1
-        if data[at] != 0xFF:
-            raise ValueError("no marker")
-        marker = data[at + 1]
-        if marker == _END:
-            break
-        end = at + 2 if marker in _ALONE else at + 2 + struct.unpack_from(">H", data, at + 2)[0]
-        segment = data[at:end]
+    """Yield what stays of a JPG, with an EXIF that has the orientation alone. Raises where it ends before its pixels.
+
+    As programs that show pictures do, this passes over what stands between two segments and is none.
+    """
+    head, orientation, has_pixels = [data[:2]], 1, False
+    rest: list[bytes] = []
+    for marker, segment in _segments(data):
         if marker == _APP1 and segment[4:].startswith(_EXIF) and orientation == 1:
             orientation = _orientation(segment[4 + len(_EXIF) :])
-        if marker == _SCAN:
-            found = _NEXT_MARKER.search(data, end)
-            if found is None:
-                raise ValueError("no end")
-            end = found.start()
-            rest.append(data[at:end])
-        elif marker == _APP0 and not rest:
+        has_pixels = has_pixels or marker == _SCAN
+        if marker == _APP0 and _stays(marker, segment) and not rest:
             head.append(segment)
         elif _stays(marker, segment):
             rest.append(segment)
-        at = end
+    if not has_pixels:
+        raise ValueError("no pixels")
+    if rest[-1] != _LAST:
+        rest.append(_LAST)
     turned = _EXIF + _exif(orientation)
     exif = [struct.pack(">BBH", 0xFF, _APP1, len(turned) + 2) + turned] if orientation != 1 else []
-    yield from (*head, *exif, *rest, data[at : at + 2])
+    yield from (*head, *exif, *rest)
+
+
+def _segments(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """Yield the segments of a JPG with their markers, as far as it goes; a scan has its pixels with it."""
+    at = 2
+    while (found := _MARKER.search(data, at)) is not None:
+        at, marker = found.start(), data[found.start() + 1]
+        end = at + 2
+        if marker not in _ALONE:
+            if at + 4 > len(data):
+                return
+            end += struct.unpack_from(">H", data, at + 2)[0]
+        if marker == _SCAN:
+            after = _NEXT_MARKER.search(data, end)
+            end = len(data) if after is None else after.start()
+        yield marker, data[at:end]
+        if marker == _END:
+            return
+        at = end
 
 
 def _stays(marker: int, segment: bytes) -> bool:
-    if marker == _APP2:
-        return segment[4:].startswith(_ICC)
-    return marker in (_APP0, _APP14) or not (_APP0 <= marker <= _APP15 or marker == _COMMENT)
+    if marker in _NAMED:
+        return segment[4:].startswith(_NAMED[marker])
+    return not (_APP0 <= marker <= _APP15 or marker == _COMMENT)
 
 
 def _png_parts(data: bytes) -> Iterator[bytes]:
-    """Yield what stays of a PNG. Raises where it is not whole."""
+    """Yield what stays of a PNG. Raises where it ends before its pixels."""
     yield _PNG
-    at = len(_PNG)
-    while True:
+    at, has_pixels = len(_PNG), False
+    while at + 8 <= len(data):
         length, kind = struct.unpack_from(">I4s", data, at)
         end = at + 12 + length
-        if end > len(data):
-            raise ValueError("cut off")
+        has_pixels = has_pixels or kind == b"IDAT"
         if kind == b"eXIf":
             orientation = _orientation(data[at + 8 : end - 4])
             if orientation != 1:
@@ -98,6 +114,8 @@ def _png_parts(data: bytes) -> Iterator[bytes]:
         if kind == b"IEND":
             return
         at = end
+    if not has_pixels:
+        raise ValueError("no pixels")
 
 
 def _orientation(exif: bytes) -> int:

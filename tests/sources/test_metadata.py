@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageCms, ImageOps, PngImagePlugin
 
+from pipeline.errors import ItemRefused
 from pipeline.sources.metadata import orientation_of, without_metadata
 from pipeline.sources.pictures import read_picture
 
@@ -128,10 +129,41 @@ def test_a_picture_without_metadata_stays_byte_for_byte(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG"])
-def test_a_file_that_is_cut_off_stays_as_it_is(kind: str) -> None:
-    whole = saved(picture(), kind, exif=exif(3))
-    for length in range(0, len(whole) - 13, 7):
-        assert without_metadata(whole[:length]) == whole[:length]
+def test_a_picture_without_its_end_that_is_sent_all_the_same_loses_its_metadata(kind: str, tmp_path: Path) -> None:
+    texts = PngImagePlugin.PngInfo()
+    texts.add_text("Author", SECRET.decode())
+    more = {"pnginfo": texts} if kind == "PNG" else {"comment": SECRET}
+    whole = saved(picture(), kind, exif=exif(3), **more)
+    uploaded = 0
+    for odd in [whole[:-2] + b"\0" * 64, *(whole[:length] for length in range(len(whole) - 30, len(whole)))]:
+        (tmp_path / "a").write_bytes(odd)
+        try:
+            read = read_picture(tmp_path, "a")
+        except ItemRefused:
+            continue
+        uploaded += 1
+        assert SECRET not in read.data
+        assert pixels(read.data) == pixels(whole)
+    assert uploaded
+
+
+@pytest.mark.parametrize("between", [b"\0", b"\0\0\0", b"\xff\0", b"\xff\xff\xff", b"\xff\xd0", b"text"])
+@pytest.mark.parametrize("before", [b"\xff\xe0", b"\xff\xdb", b"\xff\xda"])
+def test_bytes_between_the_segments_of_a_jpg_keep_no_metadata_in_it(before: bytes, between: bytes) -> None:
+    jpg = with_everything(saved(picture(), "JPEG", exif=exif(6)))
+    at = jpg.index(before)
+    odd = jpg[:at] + between + jpg[at:]
+    stripped = without_metadata(odd)
+    assert SECRET not in stripped
+    assert pixels(stripped) == pixels(jpg)
+
+
+def test_a_camera_that_writes_its_owner_where_the_density_stands_is_not_believed() -> None:
+    jpg = saved(picture(), "JPEG")
+    owned = jpg[:2] + segment(0xE0, b"II\x1a\0\0\0HEAPJPGM" + SECRET) + jpg[2:] + segment(0xEE, SECRET)
+    stripped = without_metadata(owned)
+    assert SECRET not in stripped
+    assert pixels(stripped) == pixels(jpg)
 
 
 @given(st.sampled_from([b"\xff\xd8", b"\x89PNG\r\n\x1a\n"]), st.binary(max_size=200))
