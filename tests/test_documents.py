@@ -6,11 +6,15 @@ from pathlib import Path
 
 import pytest
 import yaml
+from aiohttp.web import AppRunner
 
 from pipeline import errors
 from pipeline.cli import main as cli
 from pipeline.run.load import load_spec
+from pipeline.sandbox.app import make_app
+from pipeline.sandbox.fates import DRAWINGS, FATES, RUNNING, SCORES
 from pipeline.sandbox.resources import resource
+from pipeline.sandbox.settings import ENDPOINT_NAMES, SandboxSettings
 from pipeline.sources.check import check_sources
 from tests.support.lengths import lengths
 
@@ -86,6 +90,27 @@ def test_every_config_runs_on_the_sandbox(
 
 def test_the_shipped_demo_is_the_one_in_configs() -> None:
     assert resource("demo.yaml").read_text() == (ROOT / "configs" / "demo.yaml").read_text()
+
+
+ENDPOINTS = (ROOT / "docs" / "endpoints.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.anyio
+async def test_the_page_of_endpoints_lists_all_that_the_sandbox_serves(tmp_path: Path, small_gallery: Path) -> None:
+    rows = re.findall(r"^\| ([\w-]*) ?\| `(GET|POST) (/\S+)` \|", ENDPOINTS, re.MULTILINE)
+    runner = AppRunner(make_app(SandboxSettings(folder=tmp_path, gallery=small_gallery)))
+    await runner.setup()
+    served = {(route.method, route.resource.canonical) for route in runner.app.router.routes() if route.resource}
+    await runner.cleanup()
+    assert {(method, path) for _, method, path in rows} == {
+        (method, path) for method, path in served if method in ("GET", "POST") and "{" not in path
+    }
+    assert {name for name, _, _ in rows if name} == ENDPOINT_NAMES
+
+
+def test_the_page_of_endpoints_names_every_fate_of_a_report() -> None:
+    assert {*FATES, "running", "scores", "drawing"} <= {*re.findall(r"`(\w+)=", ENDPOINTS)}
+    assert all(f"`{word}`" in ENDPOINTS or f"={word}`" in ENDPOINTS for word in (*RUNNING, *SCORES, DRAWINGS[1]))
 
 
 def test_no_file_names_a_registry_host_or_a_path_of_a_machine() -> None:
