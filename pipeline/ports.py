@@ -164,6 +164,9 @@ class Budget(Protocol):
     def release(self, kind: Kind) -> None:
         """Give back a reserved call that was not sent."""
 
+    def refund(self, kind: Kind, count: int) -> None:
+        """Give back what was sent and is not billed."""
+
     def sent(self, kind: Kind) -> None:
         """Count a call that is about to leave. Raises JournalError once writing has failed."""
 

@@ -224,7 +224,8 @@ def _show_table(summary: RunSummary) -> None:
     unknown = sum(spent.unknown for spent in summary.calls.values())
     more = f", and up to {unknown:,} when the process was killed" if unknown else ""
     money = [f"money so far, by the prices of the job: {summary.money}"] if summary.money else []
-    show_lines([f"calls so far: {calls}{more}; {summary.billed}", *money])
+    details = [f"details so far: {summary.details}"] if summary.details else []
+    show_lines([f"calls so far: {calls}{more}; {summary.billed}", *details, *money])
     if summary.vendor == "sandbox":
         show_lines(["These results come from the sandbox's drawn gallery, not from a patent database."])
     show_lines([*summary.warnings, *(f"Not looked at: {what}" for what in summary.not_looked_at)])

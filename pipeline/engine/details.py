@@ -9,6 +9,7 @@ from anyio.abc import TaskGroup
 
 from pipeline.endpoints.details import FAILED, NOT_FOUND, PENDING, Details, PatentDetail, askable
 from pipeline.engine.patent_batches import PatentBatches, Wanted
+from pipeline.engine.patent_budget import PatentBudget
 from pipeline.models import Hits
 
 WAIT_S = 60.0  # the longest that a record waits for its details
@@ -60,6 +61,7 @@ class _Item:
 class HitDetails:
     """The details of the hits of all items of a run: the best `top` of an item that score at least `above`.
 
+    budget    of all calls for details
     families  None where families are not asked for; else those of the patents that were found
     late      is called with an item's id and its details where they come after its record
     """
@@ -69,10 +71,12 @@ class HitDetails:
         patents: PatentBatches,
         families: PatentBatches | None,
         *,
+        budget: PatentBudget,
         top: int,
         above: float,
         late: Callable[[str, Details], Awaitable[None]],
     ) -> None:
+        self.budget = budget
         self._patents = patents
         self._families = families
         self._top, self._above = top, above

@@ -62,6 +62,8 @@ class Engine:
         self._promises = Promises(
             ports.ledger.budget, tasks=spec.task.enabled, now=ports.now, pages=spec.search.pages_left
         )
+        if ports.details is not None:
+            ports.details.budget.promised = self._promises.money  # no task is held up for want of money spent on them
         self._out_of_retries: list[int] = []  # items that failed only because the run's retries were used up
         self._meters: set[ItemMeter] = set()
         self._journal_error: JournalError | None = None

@@ -13,7 +13,7 @@ from pipeline.endpoints.consequences import Table, row_for
 from pipeline.endpoints.details import FAILED, NOT_ALLOWED, OVER_BUDGET, PENDING
 from pipeline.endpoints.interface import Answer, Endpoint, Refusal, Request
 from pipeline.engine.patent_batches import Asked
-from pipeline.engine.patent_counts import PatentBudget
+from pipeline.engine.patent_budget import PatentBudget
 from pipeline.errors import CallError, Code, GivenUp, JournalError, RunPaused, RunStopped, Stopping
 from pipeline.models import Kind
 from pipeline.ports import Vendor
@@ -79,7 +79,7 @@ class PatentAsking:
         answers = {id_: msgspec.json.encode(found[id_]) if id_ in found else None for id_ in ids}
         there = len(found)
         self._budget.counts.found += there
-        self._budget.give_back(max(0, len(ids) - there))
+        self._budget.refund(max(0, len(ids) - there))
         await self._note()
         return Asked(answers, {})
 
@@ -125,22 +125,21 @@ class _Meter:
         self._reserved = True
 
     def sent(self, kind: Kind) -> None:
+        self._budget.sent(self._patents)
         self._reserved = False
-        self._budget.counts.calls += 1
-        self._budget.counts.asked += self._patents
         self._left()
 
     def not_executed(self, kind: Kind, *, sent: bool) -> None:
         if self._reserved:
             self._reserved = False
-            self._budget.give_back(self._patents)
+            self._budget.release(self._patents)
 
     def may_exist(self) -> None:
         raise AssertionError("only a create may exist")
 
     def refused(self) -> None:
         """Give back what the last attempt reserved: the vendor refused it, and bills nothing."""
-        self._budget.give_back(self._patents)
+        self._budget.refund(self._patents)
 
 
 class _Watched:

@@ -12,7 +12,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from pipeline.endpoints.details import MOST_AT_ONCE, NOT_FOUND, PENDING
-from pipeline.engine.patent_counts import PatentCounts
+from pipeline.results.patent_counts import PatentCounts
 
 LINGER_S = 1.0  # a batch that is not full waits so long for more
 GATHER_S = 0.02  # ids are looked up together that are wanted within so long

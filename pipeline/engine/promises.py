@@ -5,6 +5,7 @@ So nothing is uploaded that the budgets will not search, and nothing is searched
 
 import time
 from collections.abc import Callable
+from decimal import Decimal
 
 import anyio
 
@@ -25,6 +26,7 @@ class Promises:
         pages: Callable[[Hits | None], int] = one_page,
     ) -> None:
         self._allowance = Allowance(budget.left, budget if budget.prices else None)
+        self._budget = budget
         self._held: dict[int, list[Kind]] = {}  # by item under way, what it has not called yet
         self._tasks = tasks
         self._now = now
@@ -48,6 +50,11 @@ class Promises:
         self._allowance.take(needed)
         self._held[work.ord] = list(needed)
         return None
+
+    def money(self) -> Decimal:
+        """Return what the promised calls cost; 0 where no cap of money asks for it."""
+        prices = self._budget.prices
+        return sum((prices.get(kind, Decimal(0)) * count for kind, count in self._allowance.taken.items()), Decimal(0))
 
     def claim(self, ord_: int, kind: Kind) -> str | None:
         """Claim a call for an item: the promised one, or one that is promised to nobody; return what lacks for it."""

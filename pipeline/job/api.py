@@ -207,7 +207,8 @@ class ApiSpec(Strict):
 
     def budget_of(self, kind: Kind) -> int | None:
         """Return the most calls of a kind in the life of a run directory; None when there is no limit."""
-        value: int | None = getattr(self.budget, f"{kind.value}_calls", None)
+        key = kind.value if kind is Kind.DETAILS else f"{kind.value}_calls"  # details are billed per patent
+        value: int | None = getattr(self.budget, key, None)
         return value
 
     @property

@@ -122,7 +122,7 @@ class JobSpec(Strict):
 
     @model_validator(mode="after")
     def _money_needs_prices(self, info: ValidationInfo) -> Self:
-        unpriced = [name for kind, name in self._billed().items() if name not in self.prices]
+        unpriced = [name for name in (*self._billed().values(), *self._of_details()) if name not in self.prices]
         if self.api.budget.money is not None and unpriced and not was_run(info):
             names = enumerated(unpriced)
             raise ValueError(
@@ -204,8 +204,24 @@ class JobSpec(Strict):
         return {kind: name for kind, name in names_for(self.search).items() if kind in kinds}
 
     def price_of(self, kind: Kind) -> Decimal | None:
-        """Return what one call of a kind costs; None where the job names no price."""
+        """Return what one call of a kind costs, or one patent of details; None where the job names no price."""
+        if kind is Kind.DETAILS:  # one budget for both endpoints, so the dearer price holds
+            prices = [self.prices.get(name) for name in self._of_details()]
+            return (
+                max((price for price in prices if price is not None), default=None)
+                if all(price is not None for price in prices)
+                else None
+            )
         return self.prices.get(names_for(self.search).get(kind, ""))
+
+    def _of_details(self) -> tuple[str, ...]:
+        """Name the endpoints that give details of hits."""
+        return () if self.details is None else ("D301", "P014") if self.details.family else ("D301",)
+
+    @property
+    def names(self) -> dict[Kind, str]:
+        """The vendor's names of the endpoints that this job may call, by kind."""
+        return {**names_for(self.search), Kind.DETAILS: "D301"}
 
     @property
     def paced(self) -> tuple[Kind, ...]:

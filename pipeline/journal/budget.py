@@ -67,6 +67,8 @@ class Budget:
         """Start from what earlier runs reserved and sent: calls that they did not give back count as spent."""
 
         def read(disk: Disk) -> tuple[dict[Kind, tuple[int, int]], str | None, dict[Kind, money.Priced]]:
+            if Kind.DETAILS in self._budgets:
+                calls.add(disk.db, Kind.DETAILS)
             return calls.counted(disk.db), disk.db.meta("units"), money.noted(disk.db)
 
         known, units, paid = await self._writer.do(read)
@@ -110,6 +112,11 @@ class Budget:
     def release(self, kind: Kind) -> None:
         """Give back a reserved call that was not sent."""
         self.calls[kind].used -= 1
+
+    def refund(self, kind: Kind, count: int) -> None:
+        """Give back what was sent and is not billed: patents that were not found, say."""
+        self.calls[kind].used -= count
+        self.calls[kind].sent -= count
 
     def sent(self, kind: Kind) -> None:
         """Count a call that is about to leave. Raises JournalError once writing has failed: nothing is sent then."""
@@ -214,7 +221,7 @@ class Budget:
 
 def used_up(kind: Kind, cap: int | None) -> str:
     """Say which budget is used up, and what to do."""
-    key = f"api.budget.{kind.value}_calls"
+    key = f"api.budget.{kind.value}" + ("" if kind is Kind.DETAILS else "_calls")
     raise_it = f"raise it in the job file, or with --set {key}=N, then `pipeline run` goes on"
     return f"the budget is used up: {key} is {cap or 0:,}; {raise_it}"
 

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from pathlib import Path
 from typing import NamedTuple
 
 from pipeline.engine.cost import Allowance, Paid, calls_for, upload_lasts
@@ -23,6 +24,8 @@ from pipeline.journal.sql.forecast import Standing, to_work_on
 from pipeline.journal.sql.money import noted
 from pipeline.journal.sql.rows import hits_of
 from pipeline.models import PAID, Kind
+from pipeline.results.behind import behind
+from pipeline.results.patent_counts import WAITING
 from pipeline.run.tariff import tariff_of
 
 
@@ -70,6 +73,20 @@ def foresee(db: Database, spec: JobSpec, seen: Seen, *, generation: int, now: fl
         if not (Kind.UPLOAD in turn.calls and turn.ord in seen.unusable):
             allowance.take(turn.calls)
     return found
+
+
+def details_of(db: Database, spec: JobSpec, folder: Path, calls: Mapping[Kind, int]) -> int:
+    """Return of how many patents the run asks for details at most, and for families: those of what earlier runs left.
+
+    Patents that are common to several items, or known, are asked for once or not at all.
+    """
+    if spec.details is None:
+        return 0
+    left = sum(1 for _ in behind(folder)) if db.meta(WAITING) == "1" else 0
+    items = left + calls.get(Kind.CREATE if spec.task.enabled else Kind.SEARCH, 0)
+    patents = items * spec.details.top * (2 if spec.details.family else 1)
+    cap, spent = spec.api.budget.details, counted(db).get(Kind.DETAILS, (0, 0))[0]
+    return patents if cap is None else min(patents, max(0, cap - spent))
 
 
 class _Money(NamedTuple):

@@ -16,7 +16,7 @@ from pipeline.journal.sql.database import Database, configure
 from pipeline.journal.sql.rows import NO_PICTURE, calls_of, packed
 from pipeline.journal.sql.twins import source_key
 from pipeline.journal.storage import CLEAN, connect
-from pipeline.models import CONTENT, KINDS, OF_REPORT, SETTLED, Problem, State
+from pipeline.models import CONTENT, KINDS, OF_REPORT, SETTLED, Kind, Problem, State
 from pipeline.offline.rebuilt_twins import link_twins
 from pipeline.offline.salvage import COLUMNS, Row, Salvage
 from pipeline.offline.whole_lines import Found
@@ -219,6 +219,10 @@ class Rebuild:
             if not self._sound:
                 reserved, sent = (max(_whole_number(count), least[kind.value]) for count in (reserved, sent))
             calls.note(self._db, kind, reserved=reserved, sent=sent)
+        if Kind.DETAILS.value in known:  # the lines do not say what was spent on them
+            calls.add(self._db, Kind.DETAILS)
+            reserved, sent = map(_whole_number, known[Kind.DETAILS.value])
+            calls.note(self._db, Kind.DETAILS, reserved=max(reserved, sent), sent=sent)
 
     def _table(self, name: str) -> list[tuple[Any, ...]]:
         return (self._old.table(name) if self._old is not None else None) or []

@@ -15,6 +15,7 @@ from pipeline.journal.sql.items import in_view, open_items
 from pipeline.journal.sql.money import cost_of, noted
 from pipeline.models import State
 from pipeline.offline.opening import Place
+from pipeline.results.patent_counts import META, counts_in
 from pipeline.results.reading import OPEN, read_line
 from pipeline.results.summary import (
     FINISHED,
@@ -102,6 +103,7 @@ def _last_summary(place: Place, db: Database, items: dict[str, int], *, running:
         last,
         items=items,
         calls=now.calls,
+        details=now.details,
         money=now.money,
         calls_per_settled=now.calls_per_settled,
         units_billed=max(last.units_billed, now.units_billed),  # a repair may have lost them
@@ -140,6 +142,7 @@ def _summary_of_journal(place: Place, db: Database, items: dict[str, int], state
         exit_reason=exit_reason,
         items=items,
         calls=calls,
+        patents=counts_in(db.meta(META)),
         costs=cost_of(
             noted(db), tariff_of(place.spec).prices, {kind: reserved for kind, (reserved, _) in calls.items()}
         ),

@@ -86,7 +86,7 @@ def read_status(folder: Path) -> Status:
             running=running,
             now=now,
             items=items,
-            calls={kind.value: sent for kind, (_, sent) in calls.items()},
+            calls={kind.value: sent for kind, (_, sent) in calls.items() if kind is not Kind.DETAILS},
             money=None if spec is None else _money(spec, db, calls),
             expires={what: iso(end.first) for what, end in ends.items()},
             expiring_within_hour={what: end.within_hour for what, end in ends.items()},

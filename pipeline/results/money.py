@@ -5,7 +5,6 @@ from decimal import Decimal
 
 import msgspec
 
-from pipeline.endpoints.patsnap.endpoints import names_for
 from pipeline.job.schema import JobSpec
 from pipeline.models import Kind
 from pipeline.system.wording import enumerated
@@ -45,7 +44,7 @@ def cost_of_plan(spec: JobSpec, calls: Mapping[Kind, int]) -> Cost | None:
     """Return what planned calls cost; None where the job names no prices."""
     if not spec.prices:
         return None
-    names, prices = names_for(spec.search), {kind: spec.price_of(kind) for kind, count in calls.items() if count}
+    names, prices = spec.names, {kind: spec.price_of(kind) for kind, count in calls.items() if count}
     by = {names[kind]: price * calls[kind] for kind, price in prices.items() if price is not None}
     unpriced = [names[kind] for kind, price in prices.items() if price is None]
     return Cost(currency=spec.currency, amount=sum(by.values(), Decimal(0)), by=by, unpriced=unpriced)
@@ -64,7 +63,7 @@ def money_spent(spec: JobSpec, costs: Mapping[Kind, Decimal], calls: Mapping[Kin
         if sent < reserved
     }
     spent: dict[Kind, Decimal] = {kind: cost - unknown.get(kind, 0) for kind, cost in costs.items()}
-    names = names_for(spec.search)
+    names = spec.names
     return Money(
         currency=spec.currency,
         spent=sum(spent.values(), Decimal(0)),

@@ -9,10 +9,12 @@ import msgspec
 
 from pipeline.errors import PipelineError
 from pipeline.job.outlook import not_looked_at, warnings
+from pipeline.job.schema import JobSpec
 from pipeline.journal.storage import RESULTS
 from pipeline.models import OF_REPORT, OPEN, PAID, SETTLED, UNFINISHED, Kind, Problem, State
 from pipeline.results import reading
 from pipeline.results.money import Money, money_spent
+from pipeline.results.patent_counts import PatentCounts
 from pipeline.results.record import RecordLines
 from pipeline.system.wording import count
 from pipeline.version import __version__
@@ -34,6 +36,23 @@ class Said(msgspec.Struct, frozen=True):
 
     by: int = 0  # answers that say it
     of: int = 0  # all answers
+
+
+class Patents(msgspec.Struct, frozen=True, kw_only=True):
+    """Patents whose details or families were asked for, over the life of a run directory."""
+
+    calls: int  # that were sent
+    asked: int  # patents in them
+    found: int  # of them, known to the vendor, which it bills each
+    from_cache: int  # patents that were known here, and asked for in no call
+    unknown: int  # reserved before the process was killed, and perhaps billed
+    budget: int | None  # the most that may ever be billed; None without a limit
+
+    def __str__(self) -> str:
+        of = "" if self.budget is None else f" (the budget is {self.budget:,})"
+        more = f", and up to {self.unknown:,} when the process was killed" if self.unknown else ""
+        asked = f"{count(self.asked, 'patent')} asked for in {count(self.calls, 'call')}"
+        return f"{self.found:,} found of {asked}{more}{of}, {self.from_cache:,} known already"
 
 
 class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,6 +83,7 @@ class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
     units_billed: float  # that the vendor says it billed, over the life of the run directory
     units_said: Said = Said()  # how many answers say so, over the same time; with none, `units_billed` is 0.0
     money: Money | None = None  # spent by the job's prices, over the same time; None where it names none
+    details: Patents | None = None  # patents whose details were asked for, over the same time; None without any
     calls_per_settled: dict[str, float]  # by kind; 1.0 is the least that a search or a task costs
     refused_for_speed: int  # calls of this run that the vendor refused as too many in a second
     retried: int  # calls of this run that were sent again
@@ -97,6 +117,7 @@ class Figures:
     items: dict[str, int]  # see `item_counts`
     calls: Mapping[Kind, tuple[int, int]]  # reserved and sent, over the life of the run directory
     units: float
+    patents: PatentCounts = field(default_factory=PatentCounts)
     ended_by: str = ""
     costs: Mapping[Kind, Decimal] = field(default_factory=dict)  # of the reserved calls, by the job's prices
     said: Said = field(default_factory=Said)
@@ -111,6 +132,7 @@ def build_summary(folder: Path, records: RecordLines, figures: Figures) -> RunSu
     """Put together the summary of a run directory from its job and its figures."""
     spec = records.spec
     settled = figures.items["settled"] or 1
+    calls = {kind: counts for kind, counts in figures.calls.items() if kind in PAID}
     return RunSummary(
         job=spec.name,
         run=folder.name,
@@ -127,13 +149,14 @@ def build_summary(folder: Path, records: RecordLines, figures: Figures) -> RunSu
         items=figures.items,
         calls={
             kind.value: Spent(sent, reserved - sent, spec.api.budget_of(kind))
-            for kind, (reserved, sent) in figures.calls.items()
+            for kind, (reserved, sent) in calls.items()
         },
         calls_this_run={kind.value: figures.sent.get(kind, 0) for kind in PAID},
         units_billed=figures.units,
         units_said=figures.said,
         money=money_spent(spec, figures.costs, figures.calls),
-        calls_per_settled={kind.value: round(sent / settled, 4) for kind, (_, sent) in figures.calls.items()},
+        calls_per_settled={kind.value: round(sent / settled, 4) for kind, (_, sent) in calls.items()},
+        details=_patents(spec, figures),
         refused_for_speed=figures.refused_for_speed,
         retried=figures.retried,
         not_looked_at=not_looked_at(spec),
@@ -141,6 +164,20 @@ def build_summary(folder: Path, records: RecordLines, figures: Figures) -> RunSu
         results=str(folder / RESULTS),
         state=figures.state,
         as_of=figures.finished_at,
+    )
+
+
+def _patents(spec: JobSpec, figures: Figures) -> Patents | None:
+    counts, (reserved, sent) = figures.patents, figures.calls.get(Kind.DETAILS, (0, 0))
+    if spec.details is None and not counts.calls and not counts.from_cache:
+        return None
+    return Patents(
+        calls=counts.calls,
+        asked=counts.asked,
+        found=counts.found,
+        from_cache=counts.from_cache,
+        unknown=reserved - sent,
+        budget=spec.api.budget.details,
     )
 
 

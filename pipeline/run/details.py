@@ -4,7 +4,7 @@ import functools
 import logging
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -12,21 +12,21 @@ from typing import Any
 import anyio
 
 from pipeline.calls.account import account_of
-from pipeline.endpoints.details import PENDING, Details
+from pipeline.endpoints.details import Details
 from pipeline.endpoints.interface import Endpoint
 from pipeline.endpoints.patsnap.d301 import PatentDetails
 from pipeline.endpoints.patsnap.p014 import PatentFamilies
 from pipeline.engine.details import HitDetails
 from pipeline.engine.patent_asking import PatentAsking
 from pipeline.engine.patent_batches import PatentBatches
-from pipeline.engine.patent_counts import META, WAITING, PatentBudget, counts_in
+from pipeline.engine.patent_budget import PatentBudget
 from pipeline.errors import JournalError
 from pipeline.journal.journal import Journal
-from pipeline.journal.storage import RESULTS
 from pipeline.models import Hits
 from pipeline.ports import Vendor
-from pipeline.results.late_details import DETAILS, append, read_late
-from pipeline.results.reading import RecordView, read_line
+from pipeline.results.behind import behind
+from pipeline.results.late_details import DETAILS, append
+from pipeline.results.patent_counts import META, WAITING, counts_in
 from pipeline.run.known_patents import KnownPatents
 from pipeline.run.load import Job
 from pipeline.system.folders import state_folder
@@ -45,7 +45,7 @@ async def hit_details(
         return
     known = await journal.recall([META, WAITING])
     await journal.remember({WAITING: "1"})  # until the end: a kill may leave records whose details are pending
-    budget = PatentBudget(journal, counts_in(known[META]), job.spec.api.budget.details)
+    budget = PatentBudget(journal.budget, journal, counts_in(known[META]))
     cache = KnownPatents(_cache_file(job, folder, say), run=uuid.uuid4().hex, say=say)
     disk = anyio.CapacityLimiter(1)
 
@@ -55,7 +55,9 @@ async def hit_details(
 
     families = batches("P014", PatentFamilies()) if wanted.family else None
     late = functools.partial(_late, folder / DETAILS)
-    details = HitDetails(batches("D301", PatentDetails()), families, top=wanted.top, above=wanted.above, late=late)
+    details = HitDetails(
+        batches("D301", PatentDetails()), families, budget=budget, top=wanted.top, above=wanted.above, late=late
+    )
     try:
         async with anyio.create_task_group() as around:
             await around.start(details.run)
@@ -97,21 +99,8 @@ async def _late(path: Path, item: str, details: Details) -> None:
 
 async def _catch_up(details: HitDetails, folder: Path) -> None:
     """Ask for the details that records of earlier runs still lack: most often they are in the cache."""
-    for record in await anyio.to_thread.run_sync(lambda: list(_behind(folder))):
+    for record in await anyio.to_thread.run_sync(lambda: list(behind(folder))):
         hits = record.hits
         scores = tuple([hit.get("score") if isinstance(hit.get("score"), int | float) else None for hit in hits])
         whole = Hits(bytes(record.raw_hits), scores, (), len(hits), "", 0.0)
         details.catch_up(record.item, whole)
-
-
-def _behind(folder: Path) -> Iterator[RecordView]:
-    """Read the records whose details are pending, and did not come later; twins take those of their first item."""
-    late = read_late(folder)
-    with suppress(FileNotFoundError), (folder / RESULTS).open("rb") as lines:
-        for line in lines:
-            if b'"details":"pending"' not in line:
-                continue
-            with suppress(ValueError):
-                record = read_line(line)
-                if record.details_state == PENDING and record.same_as is None and record.item not in late:
-                    yield record

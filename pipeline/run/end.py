@@ -9,8 +9,9 @@ from pipeline.engine.engine import Engine
 from pipeline.errors import CallError
 from pipeline.job.schema import JobSpec
 from pipeline.journal.journal import Journal
-from pipeline.models import PAID, Problem, State, Work
+from pipeline.models import Problem, State, Work
 from pipeline.results.advice import todo_for
+from pipeline.results.patent_counts import META, counts_in
 from pipeline.results.record import RecordLines
 from pipeline.results.summary import Figures, RunSummary, Said, build_summary, exit_of, item_counts, said_in, to_json
 from pipeline.run.directory import ENDED, SUMMARY
@@ -58,7 +59,8 @@ async def _summary(ending: Ending, clocks: Clocks, *, limited: bool) -> RunSumma
         exit_reason=exit_reason,
         ended_by=ended_by.code if isinstance(ended_by, CallError) else "",
         items=items,
-        calls={kind: (budget.calls[kind].used, budget.calls[kind].sent) for kind in PAID},
+        calls={kind: (lease.used, lease.sent) for kind, lease in budget.calls.items()},
+        patents=counts_in((await journal.recall([META]))[META]),
         units=units,
         costs=budget.costs(),
         said=said,

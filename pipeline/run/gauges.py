@@ -52,7 +52,9 @@ class Gauges:
         if not self._spec.prices:
             return None
         budget = self._journal.budget
-        return money_spent(self._spec, budget.costs(), {kind: (budget.calls[kind].used,) * 2 for kind in PAID})
+        return money_spent(
+            self._spec, budget.costs(), {kind: (lease.used,) * 2 for kind, lease in budget.calls.items()}
+        )
 
     def _flow(self, kind: Kind, now: float) -> Flow:
         sent = self._client.stats.sent[kind]

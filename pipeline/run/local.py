@@ -198,7 +198,7 @@ async def _run_heard(job: Job, options: RunOptions, place: _Place) -> RunSummary
     recovered = disk.recovered
     if disk.identity.remark:
         options.say(f"note: {disk.identity.remark}")
-    budgets = {kind: spec.api.budget_of(kind) for kind in KINDS}
+    budgets = {kind: spec.api.budget_of(kind) for kind in (*KINDS, *spec.paced)}
     journal = Journal(writer, budgets=budgets, duplicates=spec.api.duplicates, tariff=tariff_of(spec))
     try:
         _log.info("run.started job=%s recovered=%s", spec.name, recovered)

@@ -1,6 +1,6 @@
 """One call for details: its place in the budget, and what its failures mean."""
 
-import json
+from decimal import Decimal
 
 import pytest
 
@@ -9,11 +9,12 @@ from pipeline.endpoints.interface import Refusal
 from pipeline.endpoints.patsnap.codes import TABLE
 from pipeline.endpoints.patsnap.d301 import PatentDetails
 from pipeline.engine.patent_asking import ENOUGH_FAILURES, PatentAsking, _Meter, _Watched
-from pipeline.engine.patent_counts import META, PatentBudget, PatentCounts, counts_in
+from pipeline.engine.patent_budget import PatentBudget
 from pipeline.errors import CallError, GivenUp, RunPaused, RunStopped, Stopping, TryAgain
 from pipeline.models import Kind
+from pipeline.results.patent_counts import META, PatentCounts, counts_in
 from tests.support.answers import answer
-from tests.support.patents import PatentVendor, Remembered
+from tests.support.patents import PatentPurse, PatentVendor, Remembered
 from tests.support.refusals import error_for
 
 pytestmark = pytest.mark.anyio
@@ -22,10 +23,11 @@ pytestmark = pytest.mark.anyio
 class Asked:
     """An asking with a vendor of its own; `said` are the remarks for people."""
 
-    def __init__(self, vendor: PatentVendor, *, cap: int | None = None) -> None:
+    def __init__(self, vendor: PatentVendor, *, cap: int | None = None, purse: PatentPurse | None = None) -> None:
         self.notes = Remembered()
         self.said: list[str] = []
-        self.budget = PatentBudget(self.notes, PatentCounts(), cap)
+        self.purse = purse or PatentPurse(cap)
+        self.budget = PatentBudget(self.purse, self.notes, PatentCounts())
         self.vendor = vendor
         self._asking = PatentAsking("D301", PatentDetails(), vendor, self.budget, table=TABLE, say=self.said.append)
 
@@ -44,14 +46,15 @@ class Asked:
 async def test_patents_that_are_not_found_are_not_billed() -> None:
     asked = Asked(PatentVendor(unknown={"b"}), cap=10)
     assert await asked.ask("a", "b", "c") == {"a": "", "b": NOT_FOUND, "c": ""}
-    assert asked.counts == PatentCounts(reserved=2, calls=1, asked=3, found=2)
+    assert asked.counts == PatentCounts(calls=1, asked=3, found=2)
+    assert (asked.purse.reserved, asked.purse.sent_) == (2, 2)
 
 
 async def test_all_that_may_be_billed_is_reserved_durably_before_the_call_leaves() -> None:
     seen: list[int] = []
 
     async def answering() -> None:
-        seen.append(json.loads(asked.notes.values[META])["reserved"])
+        seen.append(asked.purse.reserved)
 
     asked = Asked(PatentVendor(unknown={"b"}, answering=answering), cap=10)
     await asked.ask("a", "b", "c")
@@ -64,8 +67,16 @@ async def test_the_budget_is_never_exceeded_and_its_end_is_said_once() -> None:
     assert await asked.ask("c", "d", "e") == {"c": "", "d": OVER_BUDGET, "e": OVER_BUDGET}
     assert await asked.ask("f") == {"f": OVER_BUDGET}
     assert asked.vendor.calls == [("a", "b"), ("c",)]
-    assert (asked.counts.reserved, len(asked.said)) == (3, 1)
-    assert "--set api.budget.details=N" in asked.said[0]
+    assert (asked.purse.reserved, len(asked.said)) == (3, 1)
+    assert "the budget is used up: details" in asked.said[0]
+
+
+async def test_money_that_is_promised_to_items_is_not_spent_on_details() -> None:
+    asked = Asked(PatentVendor(), purse=PatentPurse(price=Decimal("0.5"), money=Decimal(3)))
+    asked.budget.promised = lambda: Decimal(2)
+    assert await asked.ask("a", "b", "c") == {"a": "", "b": "", "c": OVER_BUDGET}
+    assert asked.purse.reserved == 2
+    assert "the budget is used up: money" in asked.said[0]
 
 
 async def test_without_permission_no_more_calls_are_made_and_one_remark_says_so() -> None:
@@ -115,7 +126,8 @@ async def test_what_the_end_of_the_run_leaves_is_pending() -> None:
 async def test_an_attempt_that_the_gateway_refused_costs_nothing_and_an_unclear_one_does(
     code: int, reserved: int
 ) -> None:
-    budget = PatentBudget(Remembered(), PatentCounts(), 10)
+    purse = PatentPurse(10)
+    budget = PatentBudget(purse, Remembered(), PatentCounts())
     meter = _Meter(budget, 3, lambda: None)
     watched = _Watched(PatentDetails(), meter, TABLE)
     await meter.before(Kind.DETAILS, "1")
@@ -123,23 +135,26 @@ async def test_an_attempt_that_the_gateway_refused_costs_nothing_and_an_unclear_
     with pytest.raises(Refusal):
         watched.read(answer({"data": None, "status": False, "error_code": code}))
     meter.not_executed(Kind.DETAILS, sent=True)
-    assert budget.counts.reserved == reserved
+    assert purse.reserved == purse.sent_ == reserved
 
 
 async def test_an_attempt_that_never_left_costs_nothing() -> None:
-    budget = PatentBudget(Remembered(), PatentCounts(), 3)
+    purse = PatentPurse(3)
+    budget = PatentBudget(purse, Remembered(), PatentCounts())
     meter = _Meter(budget, 3, lambda: None)
     for _ in range(2):
         await meter.before(Kind.DETAILS, "1")
         meter.not_executed(Kind.DETAILS, sent=False)
-    assert budget.counts == PatentCounts()
+    assert (purse.reserved, purse.sent_) == (0, 0)
 
 
 async def test_a_repetition_needs_room_in_the_budget_of_its_own() -> None:
-    budget = PatentBudget(Remembered(), PatentCounts(), 5)
+    purse = PatentPurse(5)
+    budget = PatentBudget(purse, Remembered(), PatentCounts())
     meter = _Meter(budget, 3, lambda: None)
     await meter.before(Kind.DETAILS, "1")
     meter.sent(Kind.DETAILS)
     meter.not_executed(Kind.DETAILS, sent=True)
     with pytest.raises(RunPaused):
         await meter.before(Kind.DETAILS, "2")
+    assert purse.reserved == 3

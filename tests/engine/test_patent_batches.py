@@ -12,9 +12,10 @@ from pipeline.endpoints.patsnap.d301 import PatentDetails
 from pipeline.engine import patent_batches
 from pipeline.engine.patent_asking import PatentAsking
 from pipeline.engine.patent_batches import PatentBatches, Wanted
-from pipeline.engine.patent_counts import PatentBudget, PatentCounts
+from pipeline.engine.patent_budget import PatentBudget
 from pipeline.errors import ItemRefused
-from tests.support.patents import MemoryCache, PatentVendor, Remembered
+from pipeline.results.patent_counts import PatentCounts
+from tests.support.patents import MemoryCache, PatentPurse, PatentVendor, Remembered
 
 pytestmark = pytest.mark.anyio
 
@@ -28,7 +29,7 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
 @contextlib.asynccontextmanager
 async def batches_of(vendor: PatentVendor, cache: MemoryCache) -> AsyncIterator[PatentBatches]:
     counts = PatentCounts()
-    budget = PatentBudget(Remembered(), counts, None)
+    budget = PatentBudget(PatentPurse(), Remembered(), counts)
     asking = PatentAsking("D301", PatentDetails(), vendor, budget, table=TABLE, say=print)
     batches = PatentBatches("D301", asking.ask, cache, counts)
     async with anyio.create_task_group() as group:

@@ -1,5 +1,6 @@
 """Details of hits in whole runs, on a vendor of our own: who is asked what, how often, and what records say."""
 
+import contextlib
 import json
 import sqlite3
 from contextlib import closing
@@ -9,13 +10,14 @@ from typing import Any
 
 import pytest
 
-from pipeline import RunOptions, read_records, run_job
+from pipeline import Plan, RunOptions, SpecError, plan_job, read_records, run_job
 from pipeline.engine import details, patent_batches
 from pipeline.engine.details import HitDetails
-from pipeline.engine.patent_counts import META, counts_in
 from pipeline.journal.storage import JOURNAL
 from pipeline.results.summary import RunSummary
+from pipeline.run.load import load_spec
 from pipeline.sandbox.server import SandboxServer
+from pipeline.system.folders import state_folder
 from tests.support.jobs import ACCOUNT, FaultPlan, job, lines, started, vendor
 from tests.support.processes import until
 
@@ -98,6 +100,7 @@ def test_a_job_without_details_does_nothing_new(tmp_path: Path) -> None:
     assert all("details" not in record and "designs" not in record for record in records(tmp_path))
     with closing(sqlite3.connect(tmp_path / "runs/job" / JOURNAL)) as journal:
         assert not journal.execute("SELECT * FROM meta WHERE key LIKE 'details%'").fetchall()
+        assert not journal.execute("SELECT * FROM calls WHERE kind = 'details'").fetchall()
     assert not (tmp_path / "runs/job/details.jsonl").exists()
 
 
@@ -125,8 +128,10 @@ def test_a_budget_that_is_used_up_is_one_remark(tmp_path: Path) -> None:
     assert any("api.budget.details" in line for line in said)
     assert any(record["details"] == "over_budget" for record in records(tmp_path))
     with closing(sqlite3.connect(tmp_path / "runs/job" / JOURNAL)) as journal:
-        (noted,) = journal.execute("SELECT value FROM meta WHERE key = ?", (META,)).fetchone()
-    assert counts_in(noted).reserved <= 7
+        (reserved,) = journal.execute("SELECT reserved FROM calls WHERE kind = 'details'").fetchone()
+    assert reserved == details_units <= 7
+    assert summary.details is not None
+    assert (summary.details.found, summary.details.budget, summary.details.unknown) == (reserved, 7, 0)
 
 
 @pytest.mark.proofs
@@ -181,26 +186,48 @@ class TestLate:
 
 
 @pytest.mark.proofs
-def test_a_kill_while_records_wait_for_details_puts_nothing_in_doubt_and_the_next_run_asks_only_for_what_is_new(
-    tmp_path: Path,
-) -> None:
-    with vendor(tmp_path, faults=FaultPlan.parse("details:hang@2-9")) as server:
-        path = job(tmp_path, url=server.url, pictures=40, details=BEST, api=FAST, search={"limit": 3})
+def test_a_kill_while_records_wait_for_details_puts_nothing_in_doubt_and_the_next_run_adds_them(tmp_path: Path) -> None:
+    with vendor(tmp_path, faults=FaultPlan.parse("details:hang@1")) as server:
+        path = job(tmp_path, url=server.url, pictures=30, details=BEST, api=FAST)
         with started("run", path, "--yes", cwd=tmp_path, **ACCOUNT) as process:
-            until(lambda: server.stats.executed.get("create") == 40 and laid_by(tmp_path) > 0, by=process)
-            until(lambda: server.stats.calls("details") >= 1, by=process)
+            until(lambda: laid_by(tmp_path) == 30 and server.stats.calls("details") == 1, by=process)
             process.kill()
             process.wait()
+        assert not (tmp_path / "runs/job/results.jsonl").read_bytes()
         summary = run_job(path, options=OPTIONS)
-        asked = server.stats.patents_asked
-        assert server.stats.executed["create"] == 40
+        assert server.stats.executed["create"] == 30
+        assert set(server.stats.patents_asked.values()) == {2}  # the call that was never answered counts, too
     assert summary.ok, summary
-    assert summary.items["tasked"] == 40
+    assert summary.items["tasked"] == 30
+    assert {record["details"] for record in records(tmp_path)} == {"pending"}
     joined = list(read_records(tmp_path / "runs/job"))
-    assert all(record.details for record in joined)
-    lost = [id_ for id_, times in asked.items() if times > 1]  # those of the calls that never were answered
-    assert all(times <= 2 for times in asked.values())
-    assert len(lost) <= 100
+    assert all(list(record.details) == [hit["patent_id"] for hit in record.hits][:3] for record in joined)
+
+
+@pytest.mark.proofs
+def test_what_was_answered_before_a_kill_is_asked_for_no_more(tmp_path: Path) -> None:
+    with vendor(tmp_path) as server:
+        slowly = {"qps": {**FAST["qps"], "create": 1}, "max_in_flight": 30}
+        path = job(tmp_path, url=server.url, pictures=30, details=BEST, api=slowly)
+        with started("run", path, "--yes", cwd=tmp_path, **ACCOUNT) as process:
+            until(lambda: kept() > 0 and server.stats.executed.get("search") == 30, by=process)
+            process.kill()
+            process.wait()
+        assert (
+            run_job(path, overrides=["api.qps.create=1000"], options=OPTIONS).items["tasked"] >= 26
+        )  # creates at the door are in doubt
+        assert set(server.stats.patents_asked.values()) == {1}
+
+
+def kept() -> int:
+    """Count the patents in the caches of this test's state folder."""
+    state = state_folder()
+    assert state is not None
+    count = 0
+    for cache in (state / "patents").glob("*.sqlite"):
+        with contextlib.suppress(sqlite3.OperationalError), closing(sqlite3.connect(cache)) as db:
+            count += db.execute("SELECT count(*) FROM patents").fetchone()[0]
+    return count
 
 
 def laid_by(folder: Path) -> int:
@@ -209,3 +236,53 @@ def laid_by(folder: Path) -> int:
             return int(journal.execute("SELECT count(*) FROM laid_by").fetchone()[0])
     except sqlite3.OperationalError:
         return 0
+
+
+def test_a_cap_of_money_holds_for_details_too_and_every_item_gets_its_task(tmp_path: Path) -> None:
+    """Twenty items cost 3 each; 5 more are left for details at 0.5 a patent."""
+    prices = {"P009": 1, "P010": 1, "AI39-1": 2, "D301": 0.5}
+    with vendor(tmp_path) as server:
+        summary = run(tmp_path, server, pictures=20, prices=prices, api={"budget": {"money": 65}})
+        found = server.stats.units - 40
+    assert summary.ok
+    assert summary.money is not None
+    assert float(summary.money.spent) == 60 + 0.5 * found <= 65
+    assert float(summary.money.by["D301"]) == 0.5 * found
+    assert summary.details is not None
+    assert summary.details.found == found > 0
+
+
+def test_a_price_is_asked_for_where_money_is_capped(tmp_path: Path) -> None:
+    path = job(
+        tmp_path,
+        url="https://connect.patsnap.com",
+        details={"family": True},
+        api={"budget": {"money": 9}},
+        prices={"P009": 1, "AI39-1": 1, "P010": 1},
+        known=False,
+    )
+    with pytest.raises(SpecError, match="D301 and P014 have none"):
+        load_spec(path)
+
+
+class TestPlan:
+    """The patents that `plan` names are never exceeded by the run."""
+
+    def plan(self, folder: Path, server: SandboxServer, **parts: Any) -> Plan:
+        return plan_job(job(folder, url=server.url, pictures=10, **{"details": BEST, "api": FAST, **parts}))
+
+    def test_it_says_of_how_many_patents_details_are_asked_for_at_most(self, tmp_path: Path) -> None:
+        with vendor(tmp_path) as server:
+            assert self.plan(tmp_path, server, details=None).details == 0
+            assert self.plan(tmp_path, server).details == 30
+            assert self.plan(tmp_path, server, details={**BEST, "family": True}).details == 60
+            assert self.plan(tmp_path, server, api={**FAST, "budget": {"details": 7}}).details == 7
+            run(tmp_path, server, pictures=10)
+            assert sum(server.stats.patents_asked.values()) <= 30
+            assert self.plan(tmp_path, server).details == 0
+
+    def test_it_counts_their_money(self, tmp_path: Path) -> None:
+        with vendor(tmp_path) as server:
+            plan = self.plan(tmp_path, server, prices={"P009": 1, "AI39-1": 1, "D301": 0.5})
+        assert plan.cost is not None
+        assert float(plan.cost.by["D301"]) == 15.0

@@ -2,11 +2,12 @@
 
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Sequence
+from decimal import Decimal
 from typing import Any
 
 from pipeline.endpoints.details import PatentDetail
 from pipeline.engine.patent_batches import Answers, Taken
-from pipeline.errors import CallError, GivenUp
+from pipeline.errors import CallError, Code, GivenUp, RunPaused
 from pipeline.models import Kind
 
 
@@ -72,6 +73,41 @@ class MemoryCache:
 
     def give_back(self, endpoint: str, ids: Collection[str]) -> None:
         self.given_back += ids
+
+
+class PatentPurse:
+    """A journal's budget of patents alone, with a cap and with money; `reserved` and `sent` are its counts."""
+
+    def __init__(self, cap: int | None = None, *, price: Decimal | None = None, money: Decimal = Decimal(0)) -> None:
+        self.cap = cap
+        self.reserved = self.sent_ = 0
+        self.prices = {} if price is None else {Kind.DETAILS: price}
+        self._money = money
+
+    def left(self, kind: Kind) -> int | None:
+        assert kind is Kind.DETAILS
+        return None if self.cap is None else self.cap - self.reserved
+
+    def money_left(self) -> Decimal:
+        return self._money - self.prices[Kind.DETAILS] * self.reserved
+
+    async def reserve(self, kind: Kind) -> None:
+        if self.left(kind) == 0:
+            raise self.used_up(kind)
+        self.reserved += 1
+
+    def release(self, kind: Kind) -> None:
+        self.reserved -= 1
+
+    def sent(self, kind: Kind) -> None:
+        self.sent_ += 1
+
+    def refund(self, kind: Kind, count: int) -> None:
+        self.reserved -= count
+        self.sent_ -= count
+
+    def used_up(self, lacking: str) -> RunPaused:
+        return RunPaused(f"the budget is used up: {lacking}", code=Code.BUDGET, sent=False)
 
 
 class Remembered:

@@ -52,8 +52,11 @@ def _show_plan(plan: Plan) -> None:
         (f"{kind} calls, without retries{', at most' if kind in plan.at_most else ''}", f"{count:,}")
         for kind, count in plan.calls.items()
     ]
+    if plan.details:
+        rows.append(("patents' details, at most", f"{plan.details:,}"))
     if plan.cost is not None:
-        rows.append((f"money, without retries{', at most' if plan.at_most else ''}", str(plan.cost)))
+        at_most = ", at most" if plan.at_most or plan.details else ""
+        rows.append((f"money, without retries{at_most}", str(plan.cost)))
     if plan.seconds:
         rows.append(("time, about", f"{duration(plan.seconds)} (bound by {plan.binds})"))
     if plan.left_out:

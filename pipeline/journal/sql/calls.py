@@ -18,7 +18,12 @@ def counted(db: Database) -> dict[Kind, tuple[int, int]]:
     sums = ", ".join(f"coalesce(sum(json_extract(calls, '$.{kind.value}')), 0)" for kind in KINDS)
     spent = db.do(f"SELECT {sums} FROM items").fetchone()
     known = dict(zip(KINDS, spent, strict=True))
-    return {kind: (reserved, max(sent, int(known[kind]))) for kind, (reserved, sent) in calls.items()}
+    return {kind: (reserved, max(sent, int(known.get(kind, 0)))) for kind, (reserved, sent) in calls.items()}
+
+
+def add(db: Database, kind: Kind) -> None:
+    """Count a kind, too, that not every run directory has."""
+    db.do("INSERT OR IGNORE INTO calls VALUES (?, 0, 0)", (kind.value,))
 
 
 def note(db: Database, kind: Kind, *, reserved: int, sent: int) -> None:

@@ -1,0 +1,78 @@
+"""The budget of details: patents, not calls, for each that is found is billed; and the counts of what was asked."""
+
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from typing import Protocol
+
+import msgspec
+
+from pipeline.errors import MONEY, RunPaused
+from pipeline.models import Kind
+from pipeline.ports import Budget
+from pipeline.results.patent_counts import META, PatentCounts
+
+_KIND = Kind.DETAILS
+
+
+class Notes(Protocol):
+    """The remembered values of the journal."""
+
+    async def remember(self, values: Mapping[str, str]) -> None: ...
+
+
+class PatentBudget:
+    """The patents that may be paid for in the life of a run directory: each takes a place in the journal's budget."""
+
+    def __init__(self, budget: Budget, notes: Notes, counts: PatentCounts) -> None:
+        self.counts = counts
+        self.promised: Callable[[], Decimal] = Decimal  # the money that is promised to items under way
+        self._budget = budget
+        self._notes = notes
+
+    @property
+    def left(self) -> int | None:
+        """Return how many more may be asked for, by their own cap and by that of money; None without a limit."""
+        left, affords = self._budget.left(_KIND), self._affords()
+        return affords if left is None else left if affords is None else min(left, affords)
+
+    async def reserve(self, patents: int) -> None:
+        """Make so many patents count, durably, before they are asked for. Raises RunPaused when there are too few."""
+        reserved = 0
+        try:
+            while reserved < patents:
+                await self._budget.reserve(_KIND)
+                reserved += 1
+        except BaseException:
+            self.release(reserved)
+            raise
+
+    def release(self, patents: int) -> None:
+        """Give back what was reserved and not sent."""
+        for _ in range(patents):
+            self._budget.release(_KIND)
+
+    def sent(self, patents: int) -> None:
+        """Count patents that are about to be asked for. Raises JournalError once writing has failed."""
+        for _ in range(patents):
+            self._budget.sent(_KIND)
+        self.counts.calls += 1
+        self.counts.asked += patents
+
+    def refund(self, patents: int) -> None:
+        """Give back what was asked for and is not billed: it was not found, or the call was refused."""
+        self._budget.refund(_KIND, patents)
+
+    def used_up(self) -> RunPaused:
+        """Make the error of the budget that is used up: that of patents, or of money."""
+        left, affords = self._budget.left(_KIND), self._affords()
+        money = affords is not None and (left is None or affords < left)
+        return self._budget.used_up(MONEY if money else _KIND)
+
+    async def note(self) -> None:
+        """Make the counts durable."""
+        await self._notes.remember({META: msgspec.json.encode(self.counts).decode()})
+
+    def _affords(self) -> int | None:
+        """Return how many the cap of money allows; None without one."""
+        price = self._budget.prices.get(_KIND)
+        return max(0, int((self._budget.money_left() - self.promised()) // price)) if price else None
