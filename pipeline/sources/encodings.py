@@ -35,6 +35,7 @@ _OTHER_FILES = (
     (b"\xff\xd8\xff", "a JPG picture", _PICTURE),
     (b"\x89PNG", "a PNG picture", _PICTURE),
 )
+_OFFICE_XML = b"<?mso-application"
 _PAGES = (b"<!doctype html", b"<html", b"<head", b"<?xml", b"<body")
 
 
@@ -61,8 +62,11 @@ def refuse_other_files(head: bytes, file: object) -> None:
     if begins.startswith(_PAGES):
         what = (
             "this is a web page, not a table: a download that was refused or needs a login saves such a page; open it "
-            "in a browser to see why, then save the table itself"
+            "in a browser to see why, then save the table itself. If it is the table, as some programs export it, open "
+            "it in a spreadsheet program and save it as .xlsx"
         )
+        if _OFFICE_XML in begins:
+            what = "this is a workbook saved as XML; open it in a spreadsheet program and save it as .xlsx"
         raise SpecError(Fault(what, where=str(file)))
 
 

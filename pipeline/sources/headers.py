@@ -12,6 +12,7 @@ from pipeline.system.fault import Fault
 from pipeline.system.wording import count
 
 BLANKS = " \t\r\n\v\f\0\x1a\ufeff\u00a0\u3000"
+_ERROR = re.compile(r"#(N/A|REF!|NAME\?|VALUE!|DIV/0!|NUM!|NULL!|SPILL!|CALC!|[A-Z_]+!)")
 _SPEAKS_OF_URLS = re.compile(r"url|link|href|image|img|picture|photo|\u56fe|\u94fe\u63a5|\u753b\u50cf", re.IGNORECASE)
 
 
@@ -53,6 +54,8 @@ class Table:
         if fault := fault_of_text("".join(cells), self._encoding):
             return Row(line, sheet=self._sheet, fault=fault)
         cells = [cell.strip(BLANKS) for cell in cells] + [""] * (width - len(cells))
+        if fault := self._fault_of_formulas(cells):
+            return Row(line, sheet=self._sheet, fault=fault)
         return Row(
             line,
             sheet=self._sheet,
@@ -61,6 +64,13 @@ class Table:
             path="" if self._path is None else cells[self._path],
             labels={name: cells[index] for name, index in self._labels if cells[index]},
         )
+
+    def _fault_of_formulas(self, cells: list[str]) -> str:
+        """Say which cell shows what a spreadsheet writes where a formula fails; "" when none does that is needed."""
+        for at in (self._id, self._url, self._path):
+            if at is not None and cells[at].startswith("#") and _ERROR.fullmatch(cells[at]):
+                return f"{cells[at]} in the column {self._header[at]!r}: a formula found no value there; mend the cell"
+        return ""
 
 
 def _checked_columns(place: str, header: list[str], encoding: str, entry: ImageEntry) -> Found:
@@ -79,6 +89,8 @@ def _checked_columns(place: str, header: list[str], encoding: str, entry: ImageE
     ]:
         what = f"no column named {' or '.join(missing)}; the columns are {named}"
         raise SpecError(Fault(what, where=place, fix=_meant(columns, found, header)))
+    if not header:
+        raise SpecError(Fault("there is no table: nothing is written here", where=place))
     if not found.url and not found.path:
         what = f"no column named {columns.url!r} or {columns.path!r}; the columns are {named}"
         more = "Say which is which with `columns: {id: ..., url: ...}`"

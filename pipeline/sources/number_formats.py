@@ -38,10 +38,11 @@ class Formats:
 
 def show(value: float, code: str = "") -> str:
     """Write a number as a cell of the format `code` shows it, as far as that is followed; never 42.0 for 42."""
-    shown = _by_format(value, code) if code else None
+    is_plain = abs(value) < 10**_MOST_DIGITS  # and neither endless nor no number at all, which files can hold, too
+    shown = _by_format(abs(value) if value == 0 else value, code) if code and is_plain else None
     if shown is not None:
         return shown
-    if value == int(value) and abs(value) < 10**_MOST_DIGITS:
+    if is_plain and value == int(value):
         return str(int(value))
     return f"{value:.{_MOST_DIGITS}G}"
 

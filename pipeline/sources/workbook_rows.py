@@ -17,7 +17,8 @@ from pipeline.sources.encodings import refuse_other_files
 from pipeline.sources.headers import BLANKS, Table
 from pipeline.sources.number_formats import show
 from pipeline.sources.row import Row
-from pipeline.sources.workbook_parts import Parts, TooLarge, look_through, require_room
+from pipeline.sources.workbook_findings import Parts, TooLarge
+from pipeline.sources.workbook_parts import look_through, require_room
 from pipeline.system.fault import Fault
 
 _WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
@@ -32,7 +33,7 @@ def workbook_rows(file: Path, entry: ImageEntry) -> Iterator[Row]:
         with _readable(file):
             parts = look_through(file, name)
             sheet = book.get_sheet_by_name(name)
-    rows = _texts(sheet, parts)
+    rows = _texts(file, sheet, parts)
     first = list(islice(rows, _LOOKED_AT))
     header = next((row for row in first if _is_header(row[1], entry)), first[0] if first else (1, []))
     names = [cell.strip(BLANKS) for cell in header[1]]
@@ -48,7 +49,8 @@ def open_workbook(file: Path) -> Iterator[calamine.CalamineWorkbook]:
         head = raw.read(512)
         if not head.startswith(_WORKBOOKS):
             refuse_other_files(head, file)
-            raise SpecError(Fault("this is no workbook; a table in a text file is called .csv", where=str(file)))
+            what = "the file is empty" if not head else "this is no workbook; a table in a text file is called .csv"
+            raise SpecError(Fault(what, where=str(file)))
         raw.seek(0)
         with _readable(file):
             require_room(file)
@@ -93,12 +95,12 @@ def _is_header(cells: list[str], entry: ImageEntry) -> bool:
     return bool(found.url or found.path)
 
 
-def _texts(sheet: calamine.CalamineSheet, parts: Parts) -> Iterator[tuple[int, list[str]]]:
+def _texts(file: Path, sheet: calamine.CalamineSheet, parts: Parts) -> Iterator[tuple[int, list[str]]]:
     """Yield the rows that hold something, with their numbers, as texts; a merged cell's text is that of each row."""
     left = (sheet.start or (0, 0))[1]
     merged = parts.merged or {begin: end[0] for begin, end in sheet.merged_cell_ranges or [] if end[0] > begin[0]}
     held: dict[int, tuple[int, str]] = {}
-    for number, values in enumerate(sheet.iter_rows()):
+    for number, values in enumerate(_values(file, sheet)):
         cells = [_text(value, parts, number, left + at) for at, value in enumerate(values)]
         for column, (last, text) in list(held.items()):
             if last < number:
@@ -115,10 +117,15 @@ def _texts(sheet: calamine.CalamineSheet, parts: Parts) -> Iterator[tuple[int, l
             yield number + 1, cells
 
 
+def _values(file: Path, sheet: calamine.CalamineSheet) -> Iterator[list[Any]]:
+    with _readable(file):
+        yield from sheet.iter_rows()
+
+
 def _text(value: Any, parts: Parts, row: int, column: int) -> str:
     """Write a cell's value as people see it."""
     if isinstance(value, str):
-        return value
+        return value or parts.errors.get((row, column), "")
     if isinstance(value, bool):
         return str(value).upper()
     if isinstance(value, int | float):

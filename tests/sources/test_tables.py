@@ -137,7 +137,7 @@ def test_bytes_in_another_encoding_cost_their_own_row_alone(read: Read, bad: byt
 @pytest.mark.parametrize(
     ("raw", "entry", "words"),
     [
-        pytest.param(b"", {}, "p.csv:1:1: no column named 'url' or 'path'; the columns are none", id="empty"),
+        pytest.param(b"", {}, "p.csv:1:1: there is no table: nothing is written here", id="empty"),
         pytest.param(b"id,link\n", {}, "the columns are 'id', 'link'. Say which is which with `columns:", id="no url"),
         pytest.param(b"url,a,a\n", {}, "p.csv:1:1: the column 'a' is there twice; rename one", id="a column twice"),
         pytest.param("编号,url\n".encode("gb18030"), {}, "p.csv:1:1: not utf-8 text; save", id="header in gb18030"),

@@ -45,6 +45,11 @@ def refusal(file: Path, **entry: object) -> SpecError:
         pytest.param(46082, 4, "2026-03-01", id="a date"),
         pytest.param(46082.75, 4, "2026-03-01T18:00:00", id="a date with a time"),
         pytest.param("00042", 0, "00042", id="text"),
+        pytest.param(-0.0, 1, "00000", id="zero below zero"),
+        pytest.param(1e300, 1, "1E+300", id="more digits than a number has"),
+        pytest.param(1e400, 0, "INF", id="no number that a spreadsheet shows"),
+        pytest.param(1e400, 3, "INF", id="no number, in a format"),
+        pytest.param(float("nan"), 1, "NAN", id="not a number"),
     ],
 )
 def test_a_cell_is_read_as_it_is_shown(value: object, style: int, shown: str, tmp_path: Path) -> None:
@@ -155,7 +160,9 @@ def test_a_workbook_is_known_by_its_content_whatever_its_ending(tmp_path: Path) 
     [
         pytest.param(b"id,url\nA,https://h/1.jpg\n", "no workbook; a table in a text file is called .csv", id="csv"),
         pytest.param(b"<html><table>", "a web page", id="html"),
-        pytest.param(b"", "no workbook", id="empty"),
+        pytest.param(b"<html><table>", "save it as .xlsx", id="a table that a program exports so"),
+        pytest.param(b'<?xml version="1.0"?>\n<?mso-application progid="Excel.Sheet"?>', "saved as XML", id="xml"),
+        pytest.param(b"", "the file is empty", id="empty"),
         pytest.param(b"PK\x03\x04" + b"\0" * 500, "no whole workbook", id="half a zip"),
         pytest.param(b"\xd0\xcf\x11\xe0" + b"\0" * 5000, "no whole workbook", id="half an xls"),
     ],
@@ -179,6 +186,34 @@ def test_a_stray_cell_in_the_last_corner_fills_no_memory(tmp_path: Path) -> None
     ods = ods_cell("x", more='table:number-columns-repeated="16000"')
     rows = f'<table:table-row table:number-rows-repeated="100000">{ods}</table:table-row>'
     assert "reaches to row 100,000" in str(refusal(write_ods(tmp_path / "p.ods", ("S", rows))))
+
+
+def test_a_cell_that_names_another_row_than_its_own_fills_no_memory(tmp_path: Path) -> None:
+    rows = rows_of([HEAD, ["A", URL]]) + f'<row r="3">{cell("XFD1048576", " ")}</row>'
+    assert "reaches to row 1,048,576" in str(refusal(write_xlsx(tmp_path / "p.xlsx", ("S", rows))))
+
+
+def test_a_date_that_the_reader_stumbles_over_is_a_refusal_in_words(tmp_path: Path) -> None:
+    rows = rows_of([HEAD, ["A", URL]]) + f'<row r="3">{cell("A3", -1e14, 4)}</row>'
+    assert "no whole workbook" in str(refusal(write_xlsx(tmp_path / "p.xlsx", ("S", rows))))
+
+
+@pytest.mark.parametrize("error", ["#N/A", "#REF!", "#NAME?", "#DIV/0!", "#VALUE!"])
+def test_a_formula_that_found_no_value_is_a_row_with_its_fault_and_never_an_id(error: str, tmp_path: Path) -> None:
+    failed = f'<c r="A3" t="e"><f>VLOOKUP(#REF!,B1,2)</f><v>{error}</v></c>'
+    noted = f'<c r="C4" t="e"><v>{error}</v></c>'
+    rows = rows_of([[*HEAD, "note"], ["A", URL, "x"]])
+    rows += f'<row r="3">{failed}{cell("B3", URL)}</row><row r="4">{cell("A4", "B")}{cell("B4", URL)}{noted}</row>'
+    csv = tmp_path / "p.csv"
+    csv.write_text(f"id,url,note\nA,{URL},x\n{error},{URL}\nB,{URL},{error}\n")
+    for file in (write_xlsx(tmp_path / "p.xlsx", ("S", rows)), csv):
+        first, second, third = read(file)
+        assert (first.id, third.id, third.labels, third.fault) == ("A", "B", {"note": error}, "")
+        assert second.fault == f"{error} in the column 'id': a formula found no value there; mend the cell"
+
+
+def test_a_sheet_without_a_cell_is_called_empty(tmp_path: Path) -> None:
+    assert "nothing is written here" in str(refusal(write_xlsx(tmp_path / "p.xlsx", ("S", ""))))
 
 
 def test_a_part_that_unpacks_without_end_is_refused_whatever_size_it_claims(
