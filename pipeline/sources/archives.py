@@ -33,6 +33,7 @@ class Member(NamedTuple):
     method: int
     encrypted: bool
     offset: int  # of its header in the file
+    several: bool = False  # whether the archive has others of this name, with other bytes
 
 
 def members_of(path: Path) -> dict[str, Member]:
@@ -52,7 +53,13 @@ def _listed(path: Path, stamp: Stamp) -> dict[str, Member]:
                 infos = [info for info in archive.infolist() if not info.is_dir()]
         except (zipfile.BadZipFile, NotImplementedError, ValueError, struct.error) as exc:
             raise BadArchive(f"no whole zip archive ({str(exc)[:80]})") from None
-    return {name: _member(name, info) for info in infos if (name := _name(info).replace("\\", "/"))}
+    members: dict[str, Member] = {}
+    for info in infos:
+        if name := _name(info).replace("\\", "/"):
+            member, known = _member(name, info), members.get(name)
+            others = known is not None and (known.several or (known.size, known.crc) != (member.size, member.crc))
+            members[name] = member._replace(several=others)
+    return members
 
 
 def _member(name: str, info: zipfile.ZipInfo) -> Member:
@@ -88,6 +95,8 @@ def _refuse_long_tables(file: BinaryIO, size: int) -> None:
 
 def chunks_of(file: BinaryIO, member: Member, *, most: int) -> Iterator[bytes]:
     """Yield a member's bytes, and at most `most` and a chunk more. Raises OSError and BadArchive."""
+    if member.several:
+        raise BadArchive("one of several of this name in its archive; pack it anew with a name for each")
     if member.encrypted:
         raise BadArchive("encrypted: unpack it with its password, or pack it without one")
     if member.method not in (_STORED, _DEFLATED):

@@ -1,9 +1,10 @@
 """Names of pictures in zip archives: `photos.zip!/front/a.jpg` is the member `front/a.jpg` of `photos.zip`."""
 
+import re
 from pathlib import PurePosixPath
 
 ZIP = ".zip"
-_MARK = f"{ZIP}!/"
+_MARK = re.compile(r"\.zip!/", re.IGNORECASE)
 
 
 def member_name(archive: str, member: str) -> str:
@@ -13,8 +14,8 @@ def member_name(archive: str, member: str) -> str:
 
 def split_name(source: str) -> tuple[str, str] | None:
     """Split the name of a picture in an archive into archive and member; None for another file's name."""
-    at = source.lower().find(_MARK)
-    return (source[: at + len(ZIP)], source[at + len(_MARK) :]) if at > 0 else None
+    found = _MARK.search(source, 1)
+    return (source[: found.start() + len(ZIP)], source[found.end() :]) if found is not None else None
 
 
 def leaves_its_archive(member: str) -> bool:

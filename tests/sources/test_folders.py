@@ -3,6 +3,7 @@
 import io
 import os
 import struct
+import warnings
 import zipfile
 from pathlib import Path
 
@@ -176,6 +177,27 @@ def test_a_member_that_cannot_be_read_is_an_item_with_a_problem(
     assert bad.problem is not None
     assert words in bad.problem.message
     assert good.problem is None
+
+
+def test_of_two_members_with_one_name_neither_is_sent_for_the_other(job: Job, tmp_path: Path) -> None:
+    with warnings.catch_warnings(), zipfile.ZipFile(tmp_path / "p.zip", "w") as archive:
+        warnings.simplefilter("ignore")  # zipfile warns of the second one
+        for name, data in [("a.jpg", drawn(1)), ("b.jpg", drawn(2)), ("a.jpg", drawn(3)), ("b.jpg", drawn(2))]:
+            archive.writestr(name, data)
+    first, second = inspect_items(job("{path: p.zip}"))
+    assert first.problem is not None
+    assert "is one of several of this name in its archive" in first.problem.message
+    assert second.problem is None
+
+
+@pytest.mark.parametrize("archive", ["\u0130stanbul/p.zip", "\u0130.ZIP"])
+def test_a_name_with_a_letter_that_is_longer_in_lower_case_finds_its_picture(
+    job: Job, tmp_path: Path, archive: str
+) -> None:
+    (tmp_path / archive).parent.mkdir(exist_ok=True)
+    pack(tmp_path / archive, {"a.jpg": drawn()})
+    [item] = inspect_items(job(f"{{path: {archive}}}"))
+    assert item.problem is None
 
 
 def test_a_member_is_read_no_further_than_a_picture_may_be_large(tmp_path: Path) -> None:
