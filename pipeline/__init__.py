@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from pipeline.run.local import run_job
     from pipeline.run.options import RunOptions
     from pipeline.run.progress import Observer, Progress
+    from pipeline.run.stop import Stop
 
 __all__ = [
     "JournalError",
@@ -41,6 +42,7 @@ __all__ = [
     "RunOptions",
     "RunSummary",
     "SpecError",
+    "Stop",
     "__version__",
     "plan_job",
     "read_records",
@@ -58,6 +60,7 @@ _HOMES = {
     "RunOptions": "pipeline.run.options",
     "RunSummary": "pipeline.results.summary",
     "SpecError": "pipeline.errors",
+    "Stop": "pipeline.run.stop",
     "plan_job": "pipeline.offline.plan",
     "read_records": "pipeline.results.reading",
     "run_job": "pipeline.run.local",

@@ -17,6 +17,7 @@
     |-- GivenUp                   a CallError, and what it means for the run beside its item
     |-- Stopping                  the run is ending, the call was not sent
     |-- NotConfirmed      1     a person does not want to go on after the first item
+    |-- StopAsked         1     the program that runs the job wants it to end
     |-- Interrupted 129/130/143   a signal ends the run in good order
     |-- JournalError        5     the journal or the disk cannot be trusted any more
     |   `-- OtherVersion            the journal is whole, and of another version of this program: no repair helps
@@ -235,6 +236,12 @@ class Stopping(PipelineError):
 
 class NotConfirmed(PipelineError):
     """A person saw what the first item came to, and does not want to go on."""
+
+    exit_code = 1
+
+
+class StopAsked(PipelineError):
+    """The program that runs a job asked for its end."""
 
     exit_code = 1
 

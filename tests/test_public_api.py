@@ -21,6 +21,7 @@ NAMES = [
     "RunOptions",
     "RunSummary",
     "SpecError",
+    "Stop",
     "__version__",
     "plan_job",
     "read_records",

@@ -59,11 +59,13 @@ class Settlement(NamedTuple):
 class Steps:
     """The steps of all items of one run.
 
-    risked   True when a person wants the items in doubt to be created once more
+    risked      True when a person wants the items in doubt to be created once more
+    on_settled  is called with each record once it is durable; None when nobody wants to know
     """
 
     def __init__(self, writer: Writer) -> None:
         self.risked = False
+        self.on_settled: Callable[[bytes | RecordLine], None] | None = None
         self._laid_by: set[int] = set()
         self._writer = writer
 
@@ -120,6 +122,8 @@ class Steps:
         if work.ord in self._laid_by:
             self._laid_by.discard(work.ord)
             self._writer.post(lambda disk: laid_by.drop(disk.db, work.ord))
+        if self.on_settled is not None:
+            self.on_settled(line)
 
     async def lay_by(self, work: Work, line: bytes | RecordLine) -> None:
         """Make the record of a created task durable that is settled later: a kill must not leave it in doubt."""

@@ -44,7 +44,7 @@ from pipeline.run.heartbeat import Heartbeat
 from pipeline.run.interface import Executor
 from pipeline.run.listed import keep_list, list_at_hand
 from pipeline.run.load import Job, load
-from pipeline.run.options import RunOptions
+from pipeline.run.options import RunOptions, recorder
 from pipeline.run.outputs import write_outputs
 from pipeline.run.signals import Signals
 from pipeline.run.tariff import tariff_of
@@ -109,7 +109,7 @@ class LocalExecutor:
                 _beside_a_journal(folder),
             ):
                 job = replace(job, spec=keep_list(job.spec, folder))
-                signals = Signals(drain_s=job.spec.api.drain_s)
+                signals = Signals(drain_s=job.spec.api.drain_s, stop=options.stop)
                 place = _Place(folder, url, part, signals)
                 return anyio.run(_run, job, options, place, backend_options={"loop_factory": EventLoop})
         finally:
@@ -200,6 +200,7 @@ async def _run_heard(job: Job, options: RunOptions, place: _Place) -> RunSummary
         options.say(f"note: {disk.identity.remark}")
     budgets = {kind: spec.api.budget_of(kind) for kind in (*KINDS, *spec.paced)}
     journal = Journal(writer, budgets=budgets, duplicates=spec.api.duplicates, tariff=tariff_of(spec))
+    journal.steps.on_settled = recorder(options.observer)
     try:
         _log.info("run.started job=%s recovered=%s", spec.name, recovered)
         intake = await begin(spec, journal, options)

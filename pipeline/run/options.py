@@ -8,7 +8,10 @@ from pathlib import Path
 
 from pipeline.calls.account import Busy
 from pipeline.models import Kind
-from pipeline.run.progress import Observer
+from pipeline.results.reading import RecordView, read_line
+from pipeline.run.progress import Display
+from pipeline.run.stop import Stop
+from pipeline.system.checksum import RecordLine
 
 _log = logging.getLogger(__name__)
 
@@ -38,7 +41,28 @@ class _Unfailing:
             self._failed = True
             _log.warning("display.failed error=%s %s", type(exc).__name__, exc)
 
-    update = __call__  # the face of an Observer
+
+class _UnfailingObserver:
+    """An observer that cannot end the run. A record that it fails at is logged, and the next one told all the same."""
+
+    def __init__(self, observer: Display) -> None:
+        self.update = _Unfailing(observer.update)
+        self.told: Callable[[RecordView], object] | None = getattr(observer, "record", None)
+
+    def record(self, record: RecordView) -> None:
+        """Tell a record."""
+        try:
+            if self.told is not None:
+                self.told(record)
+        except Exception as exc:
+            _log.warning("observer.failed item=%s error=%s %s", record.item, type(exc).__name__, exc)
+
+
+def recorder(observer: Display | None) -> Callable[[bytes | RecordLine], None] | None:
+    """Return what tells an observer of each record's line; None when it does not want to know."""
+    if not isinstance(observer, _UnfailingObserver) or observer.told is None:
+        return None
+    return lambda line: observer.record(read_line(bytes(line)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +86,8 @@ class RunOptions:
     confirm: Callable[[str], Awaitable[bool]] | None = (
         None  # asked once, after the first item with an endpoint that is new to the account; without it the run goes on
     )
-    observer: Observer | None = None
+    observer: Display | None = None  # an Observer; one without `record` is shown the progress alone
+    stop: Stop | None = None  # ends the run when the program that runs it asks for it
     preparing: Callable[[int, int], None] = lambda done, total: (
         None
     )  # called while the sandbox prepares its gallery, with the drawings done and all of them
@@ -76,7 +101,7 @@ class RunOptions:
         return replace(
             self,
             say=_Unfailing(self.say),
-            observer=None if self.observer is None else _Unfailing(self.observer.update),
+            observer=None if self.observer is None else _UnfailingObserver(self.observer),
             preparing=_Unfailing(self.preparing),
             on_sent=None if self.on_sent is None else _Unfailing(self.on_sent),
         )

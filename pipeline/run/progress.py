@@ -5,6 +5,7 @@ from typing import Protocol
 
 from pipeline.models import Kind, State
 from pipeline.results.money import Money
+from pipeline.results.reading import RecordView
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,18 +44,34 @@ class Progress:
     waits_until: float | None = None  # seconds since the epoch; calls wait for the day's limit to be lifted until then
 
 
-class Observer(Protocol):
-    """A display of a run, given to `RunOptions`.
+class Display(Protocol):
+    """A display of a run as it goes."""
 
-    >>> from pipeline import Progress, RunOptions, run_job
+    def update(self, progress: Progress) -> None:
+        """Show the run as it is now; called a few times a second in the run's event loop: be quick, never raise."""
+
+
+class Observer(Display, Protocol):
+    """A program that looks on while a run goes, given to `RunOptions`.
+
+    >>> from pipeline import Progress, RecordView, RunOptions, run_job
     >>> class Counter:
     ...     def update(self, progress: Progress) -> None:
     ...         self.items = sum(progress.items.values())
+    ...     def record(self, record: RecordView) -> None:
+    ...         print(record.item, record.status, len(record.hits), "hits")
     >>> counter = Counter()
-    >>> summary = run_job("portfolio.yaml", options=RunOptions(observer=counter))
+    >>> options = RunOptions(observer=counter, new=True)
+    >>> summary = run_job("portfolio.yaml", options=options)
+    A tasked 20 hits
+    B tasked 20 hits
+    C tasked 20 hits
     >>> counter.items
     3
     """
 
-    def update(self, progress: Progress) -> None:
-        """Show the run as it is now; called a few times a second in the run's event loop: be quick, never raise."""
+    def record(self, record: RecordView) -> None:
+        """Take a record that is durable now: each once, in the run's event loop, so hand long work on to a thread.
+
+        What it raises is logged and ends nothing. After a kill the records of before are in `read_records` alone.
+        """

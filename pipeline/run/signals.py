@@ -9,13 +9,15 @@ import logging
 import signal
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import nullcontext
 from typing import TypeVar
 
 import anyio
 import anyio.abc
 
 from pipeline.engine.engine import Engine
-from pipeline.errors import Interrupted
+from pipeline.errors import Interrupted, PipelineError, StopAsked
+from pipeline.run.stop import Stop
 from pipeline.system.signals import ending, heard, words
 
 _T = TypeVar("_T")
@@ -31,9 +33,10 @@ class Signals:
     3. Afterwards the run ends by itself within moments.
     """
 
-    def __init__(self, *, drain_s: float) -> None:
+    def __init__(self, *, drain_s: float, stop: Stop | None = None) -> None:
         self._drain_s = drain_s
-        self._reason: Interrupted | None = None
+        self._stop = stop
+        self._reason: PipelineError | None = None
         self._begin: anyio.CancelScope | None = None
         self._work: anyio.CancelScope | None = None
         self._engine: Engine | None = None
@@ -68,17 +71,21 @@ class Signals:
                 self._engine, self._over = None, True
 
     async def _listen(self, *, task_status: anyio.abc.TaskStatus[None]) -> None:
-        if threading.current_thread() is not threading.main_thread():  # the system tells no other thread
-            task_status.started()
-            return
-        async with anyio.create_task_group() as self._drains:
+        with nullcontext() if self._stop is None else self._stop.heard(self._take_stop):
+            async with anyio.create_task_group() as self._drains:
+                await self._receive(task_status)
+
+    async def _receive(self, task_status: anyio.abc.TaskStatus[None]) -> None:
+        if threading.current_thread() is threading.main_thread():  # the system tells no other thread
             try:
                 with _received() as signals:
                     task_status.started()
                     async for number in signals:
                         self._take(number)
             except NotImplementedError:  # Windows: Ctrl-C arrives as KeyboardInterrupt
-                task_status.started()
+                pass
+        task_status.started()
+        await anyio.sleep_forever()  # the program that runs the job may still ask for its end
 
     def _take(self, number: signal.Signals) -> None:
         if self._reason is None:
@@ -92,13 +99,24 @@ class Signals:
             _log.warning("run.cut_short signal=%s", number)
             self._work.cancel()
 
-    def _drain(self, reason: Interrupted) -> None:
+    def _take_stop(self, at_once: bool) -> None:
+        """End the run because its program asks for it; one that has not come to work yet ends when it does."""
+        if self._reason is None:
+            self._reason = StopAsked("stopped by the program that runs it; run again to go on")
+            _log.warning("run.draining drain_s=%s", self._drain_s)
+            if self._engine is not None:
+                self._drain(self._reason)
+        if at_once and self._work is not None:
+            _log.warning("run.cut_short")
+            self._work.cancel()
+
+    def _drain(self, reason: PipelineError) -> None:
         assert self._engine is not None
         self._engine.drain(reason)
         if self._drains is not None:
             self._drains.start_soon(self._stop_calls, self._engine, reason)
 
-    async def _stop_calls(self, engine: Engine, reason: Interrupted) -> None:
+    async def _stop_calls(self, engine: Engine, reason: PipelineError) -> None:
         await anyio.sleep(self._drain_s)
         engine.stop_calls(reason)
 
