@@ -1,26 +1,30 @@
 """The command to type after a run that did not settle everything."""
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
 
 from pipeline.errors import Code
+from pipeline.job.schema import JobSpec
+from pipeline.models import Kind
 from pipeline.results.summary import RunSummary
 from pipeline.system.fault import typed
 
 _FOR_A_PERSON = (2, 3)  # exit codes of runs that something stopped which no command mends: a key, a contract, doubts
 
 
-def next_command(summary: RunSummary, *words: object, overrides: Sequence[str] = ()) -> str:
+def next_command(summary: RunSummary, spec: JobSpec, *words: object, overrides: Sequence[str] = ()) -> str:
     """Write the line to type next; "" where only a person can know. The words and overrides are those of its command.
 
-    1. A budget is used up: the same command with a budget that the items left need at least.
+    1. A budget is used up: the same command with a budget that is enough for the items left, when each goes well.
     2. Something must be put right first, or all is settled: none.
     3. The run came to its end with open items: `pipeline status`, which says what to do about each.
     4. The run ended early: the same command goes on.
     """
     if summary.ended_by == Code.BUDGET:
-        raised = dict(_raised(summary))
+        raised = dict(_raised(summary, spec))
         overrides = [one for one in overrides if one.partition("=")[0] not in raised]
-        overrides += [f"{key}={calls}" for key, calls in raised.items()]
+        overrides += [f"{key}={most}" for key, most in raised.items()]
         return typed(*words, *_as_options(overrides))
     if summary.exit_code == 0 or summary.exit_code in _FOR_A_PERSON:
         return ""
@@ -33,9 +37,21 @@ def _as_options(overrides: Sequence[str]) -> list[str]:
     return [word for override in overrides for word in ("--set", override)]
 
 
-def _raised(summary: RunSummary) -> Iterator[tuple[str, int]]:
-    """Yield the budgets that are used up, each with the number of calls that is enough for one try of what is left."""
-    left = max(1, summary.items["not_started"])
+def _raised(summary: RunSummary, spec: JobSpec) -> Iterator[tuple[str, str]]:
+    """Yield the budgets that have too little for what is left, each with what is enough."""
+    needed = _needed(spec, items=max(1, summary.items["not_started"]))
     for kind, spent in summary.calls.items():
-        if spent.budget is not None and spent.sent + spent.unknown >= spent.budget:
-            yield f"api.budget.{kind}_calls", spent.budget + left
+        if spent.budget is not None and (enough := spent.sent + spent.unknown + needed[Kind(kind)]) > spent.budget:
+            yield f"api.budget.{kind}_calls", str(enough)
+    if (money := summary.money) is not None and money.budget is not None:
+        cost = sum(((spec.price_of(kind) or Decimal(0)) * calls for kind, calls in needed.items()), Decimal(0))
+        if (most := money.spent + money.unknown + cost) > money.budget:
+            yield "api.budget.money", f"{most.normalize():f}"
+
+
+def _needed(spec: JobSpec, *, items: int) -> Mapping[Kind, int]:
+    """Count the calls that so many items need at most, and the patents of their details."""
+    calls = Counter(dict.fromkeys(spec.kinds(local=any(entry.url is None for entry in spec.images)), items))
+    calls[Kind.SEARCH] *= spec.search.pages_left(None)
+    calls[Kind.DETAILS] = 0 if spec.details is None else items * spec.details.top * (1 + spec.details.family)
+    return calls

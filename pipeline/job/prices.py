@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, Wi
 from pipeline.endpoints.patsnap.billed import PATHS
 
 MOST, PLACES = 10**9, 6  # so that every price is a number of 15 digits, which YAML and JSON carry exactly
+_LEAST = Decimal(1).scaleb(-PLACES)
 
 
 def _amount(value: Any) -> Decimal:
@@ -19,13 +20,12 @@ def _amount(value: Any) -> Decimal:
         amount = Decimal(str(value))
         if not amount.is_finite():
             raise InvalidOperation
-    except InvalidOperation:
+    except (InvalidOperation, ValueError):  # the latter for a whole number of thousands of digits
         raise ValueError("must be an amount of money, for example 0.2") from None
-    exponent = amount.normalize().as_tuple().exponent
-    assert isinstance(exponent, int)
-    if not 0 <= amount < MOST or exponent < -PLACES:
+    # Compared as a whole: `normalize` would round an amount of many digits before anybody counts them.
+    if not 0 <= amount < MOST or (exact := amount.quantize(_LEAST)) != amount:
         raise ValueError(f"must be an amount from 0 to below {MOST:,}, with at most {PLACES} decimals")
-    return amount
+    return Decimal(f"{exact.copy_abs():f}".rstrip("0").rstrip("."))  # never 1E+3, nor -0
 
 
 def _plain(amount: Decimal) -> int | float:

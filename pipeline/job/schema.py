@@ -212,7 +212,9 @@ class JobSpec(Strict):
                 if all(price is not None for price in prices)
                 else None
             )
-        return self.prices.get(names_for(self.search).get(kind, ""))
+        price = self.prices.get(names_for(self.search).get(kind, ""))
+        pages = self.prices.get(self.search.further) if kind is Kind.SEARCH else None
+        return price if price is None or pages is None else max(price, pages)
 
     def _of_details(self) -> tuple[str, ...]:
         """Name the endpoints that give details of hits."""

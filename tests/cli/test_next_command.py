@@ -48,6 +48,19 @@ def test_after_a_budget_the_next_line_raises_it_by_what_is_left_and_settles_ever
 
 
 @pytest.mark.proofs
+@pytest.mark.parametrize("depth", [100, 300])
+@pytest.mark.parametrize("budget", ["money=4", "search_calls=4"])
+def test_after_a_budget_that_is_not_quite_used_up_the_next_line_is_enough_for_all_that_is_left(
+    server: SandboxServer, tmp_path: Path, capsys: pytest.CaptureFixture[str], depth: int, budget: str
+) -> None:
+    prices = {"P009": 1, "AI39-1": 1.5, "P010": 0}
+    job(tmp_path, url=server.url, pictures=drawings(6), search={"depth": depth}, prices=prices)
+    command = following(capsys, "run", "job.yaml", "--set", f"api.budget.{budget}", code=4)
+    assert f"api.budget.{budget.partition('=')[0]}=" in command
+    assert run(shlex.split(command)[1:]) == 0
+
+
+@pytest.mark.proofs
 def test_after_open_items_the_next_line_shows_what_to_do_about_each(
     server: SandboxServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -75,5 +88,6 @@ def test_nothing_is_to_be_typed_after_all_is_settled_or_where_only_a_person_can_
     ended = Figures(
         started_at=at, finished_at=at, exit_code=code, exit_reason="", items=item_counts({}), calls={}, units=0.0
     )
-    summary = build_summary(tmp_path, RecordLines(spec(tmp_path), "0" * 64), ended)
-    assert next_command(summary, "run", "job.yaml") == ""
+    asked = spec(tmp_path)
+    summary = build_summary(tmp_path, RecordLines(asked, "0" * 64), ended)
+    assert next_command(summary, asked, "run", "job.yaml") == ""

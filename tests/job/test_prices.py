@@ -40,6 +40,7 @@ def test_price_is_exactly_what_is_written_and_is_kept_so(tmp_path: Path, written
     [
         ("prices: {P009: -1}", "prices.P009: must be an amount from 0"),
         ("prices: {P009: 0.0000001}", "with at most 6 decimals"),
+        ('prices: {P009: "0.1000000000000000000000000000000000001"}', "with at most 6 decimals"),
         ("prices: {P009: 1000000000}", "to below 1,000,000,000"),
         ("prices: {P009: true}", "must be an amount of money"),
         ("prices: {P009: cheap}", "must be an amount of money"),
@@ -58,10 +59,24 @@ def test_price_that_cannot_be_meant_is_refused_with_what_to_write(tmp_path: Path
     assert said in " ".join(refused.value.lines[0].split("\n"))
 
 
+@pytest.mark.parametrize(("written", "shown"), [("1e3", "1000"), ("-0", "0"), ('"5.000"', "5"), ("0.10", "0.1")])
+def test_an_amount_is_shown_without_exponent_and_sign(tmp_path: Path, written: str, shown: str) -> None:
+    assert str(loaded(tmp_path, f"prices: {{P009: {written}}}").price_of(Kind.SEARCH)) == shown
+
+
 def test_prices_and_a_cap_may_be_given_on_the_command_line(tmp_path: Path) -> None:
     more = ["prices.P009=0.2", "prices.AI39-1=1.5", "api.budget.money=100", "currency=CNY"]
     spec = loaded(tmp_path, "", *more)
     assert (spec.price_of(Kind.CREATE), spec.api.budget.money, spec.currency) == (Decimal("1.5"), Decimal(100), "CNY")
+
+
+def test_a_page_that_is_dearer_than_the_search_itself_is_what_a_search_costs(tmp_path: Path) -> None:
+    """Both are one kind of call: a cap of money reckoned with the cheaper one would be exceeded."""
+    prices = "prices: {P009-V2: 0.2, P009-V2-results: 0.5}"
+    assert loaded(tmp_path, f"{prices}\nsearch: {{endpoint: P009-V2, depth: 300}}").price_of(Kind.SEARCH) == Decimal(
+        "0.5"
+    )
+    assert loaded(tmp_path, f"{prices}\nsearch: {{endpoint: P009-V2}}").price_of(Kind.SEARCH) == Decimal("0.2")
 
 
 def test_every_endpoint_of_a_job_may_have_a_price_and_is_known_by_its_path() -> None:

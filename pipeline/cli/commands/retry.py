@@ -43,4 +43,4 @@ def retry_command(
         wanted.state.word.replace("_", "-"),
         *(["--code", wanted.code] if wanted.code else []),
     ]
-    return show_summary(summary, output, following=next_command(summary, *words, overrides=overrides))
+    return show_summary(summary, output, following=next_command(summary, job.spec, *words, overrides=overrides))

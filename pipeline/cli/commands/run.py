@@ -42,7 +42,7 @@ def run_command(path: Path, overrides: list[str], options: RunOptions, output: O
         if summary.exit_code:
             remarks.release()
     words = ["run", path, *(["--rehearse"] if options.rehearse else [])]
-    return show_summary(summary, output, following=next_command(summary, *words, overrides=overrides))
+    return show_summary(summary, output, following=next_command(summary, job.spec, *words, overrides=overrides))
 
 
 @contextmanager

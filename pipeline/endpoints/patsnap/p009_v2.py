@@ -15,7 +15,7 @@ from pipeline.endpoints.patsnap.p009 import P009Filters, P009Search, text_of
 from pipeline.endpoints.patsnap.p060 import SIMPLE_LEGAL_STATUS, P060Filters
 from pipeline.endpoints.patsnap.pages import NextPage
 from pipeline.models import Hits, Kind
-from pipeline.paging import paging_of
+from pipeline.paging import PAGE, paging_of
 
 NAME_LIFE_S = 20 * 60
 _MARGIN_S = 60  # a call may wait for its permit
@@ -48,6 +48,11 @@ class P009V2Search(P009Search):
 
     endpoint: Literal["P009-V2"]  # type: ignore[assignment]  # the name is what tells them apart
     filters: P009V2Filters = P009V2Filters()
+
+    @property
+    def further(self) -> str:
+        """The vendor's name of the endpoint that further pages are asked of, in a search that has some."""
+        return "P009-V2-results" if self.depth > PAGE else ""
 
     def _page_at(self, offset: int, hits: Hits, *, now: float) -> NextPage:
         paging, page = paging_of(hits), self._only(offset)

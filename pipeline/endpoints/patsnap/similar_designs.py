@@ -87,6 +87,11 @@ class Search(Strict):
         """True if the hits come by their scores, the highest first."""
         return True
 
+    @property
+    def further(self) -> str:
+        """The vendor's name of the endpoint that further pages are asked of, where it is another one; else ""."""
+        return ""
+
     def request(self, asked: str) -> Request:
         """Search the picture at a URL."""
         raise NotImplementedError
