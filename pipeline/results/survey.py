@@ -6,13 +6,14 @@ A line costs 24 bytes of memory, so that a page or an export can go through any 
 import contextlib
 import logging
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
 
 from pipeline.models import OPEN, SETTLED, State
+from pipeline.results.late_details import LateLine
 from pipeline.results.reading import RecordView, read_line
 
 _STATUSES = frozenset(state.word for state in (*SETTLED, *OPEN))
@@ -53,6 +54,7 @@ class Survey:
     left_out: int = 0
     left_out_of: int = 0
     unreadable: int = 0  # lines that are no record
+    late: Mapping[str, LateLine] = field(default_factory=dict)  # details that came after their records, by item
     first_expiry: str = ""  # ISO 8601, of the tasks; empty when there is none
     _scores: "array[float]" = field(default_factory=lambda: array("d"))
     _offsets: "array[int]" = field(default_factory=lambda: array("q"))
@@ -103,15 +105,16 @@ class Survey:
             for number in order:
                 file.seek(self._offsets[number])
                 with contextlib.suppress(ValueError):  # it was a record when it was taken in
-                    yield read_line(file.read(self._lengths[number]))
+                    yield read_line(file.read(self._lengths[number])).with_late(self.late)
 
 
-def survey(path: Path, *, most: int | None = None) -> Survey:
+def survey(path: Path, *, most: int | None = None, late: Mapping[str, LateLine] | None = None) -> Survey:
     """Go through a file of records once, at most `most`; a line that is no record is counted and logged.
 
-    A file that is not there has no lines; a last line that is not whole yet is left out.
+    A file that is not there has no lines; a last line that is not whole yet is left out. `late` are details that came
+    after their records.
     """
-    found = Survey(path)
+    found = Survey(path, late=late or {})
     offset = 0
     with contextlib.suppress(FileNotFoundError), path.open("rb") as lines:
         for number, line in enumerate(lines, start=1):

@@ -14,6 +14,7 @@ from pipeline.job.schema import JobSpec
 from pipeline.journal.sql import line_index
 from pipeline.journal.sql.database import Database
 from pipeline.journal.storage import RESULTS
+from pipeline.results.late_details import read_late
 from pipeline.results.left_out import left_out
 from pipeline.results.open_lines import write_open
 from pipeline.results.page.page import write_report
@@ -40,7 +41,8 @@ def write_outputs(
     """
     write_open(folder, db, records)
     last = line_index.last(db)
-    settled = survey(folder / RESULTS, most=last.seq + 1 if last is not None else 0)  # what the journal knows
+    known = last.seq + 1 if last is not None else 0  # to the journal
+    settled = survey(folder / RESULTS, most=known, late=read_late(folder))
     open_ = survey(folder / OPEN)
     found = changed_pictures(db, records.spec, now=time.time())
     changed = [one.source for one in found if not one.now_item]

@@ -1,5 +1,6 @@
 """The commands as a person meets them: what they print, where, and the exit code."""
 
+import html
 import json
 import os
 import shlex
@@ -54,6 +55,20 @@ def test_the_demo_runs_from_any_folder_and_says_how_often_it_was_right(
     assert code == 0
     assert len(lines(folder / "runs/demo/results.jsonl")) == 36
     assert "right design first: " in out
+
+
+def test_the_demo_shows_owner_and_status_beside_its_hits(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call(capsys, "demo")[0] == 0
+    page = (folder / "runs/demo/report.html").read_text()
+    records = lines(folder / "runs/demo/results.jsonl")
+    details = [one for record in records for one in record["details"].values() if "missing" not in one]
+    assert details
+    for one in details:
+        if "owner" in one:
+            assert html.escape(one["owner"]) in page
+    assert page.count('class="owner"') >= 2 * len(details)
+    assert " same design as " in page.replace(">same", "> same")
+    assert "different design" in page
 
 
 def test_plan_counts_what_is_left_and_sends_nothing(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,6 +6,7 @@ from pathlib import PurePosixPath
 from typing import NamedTuple
 
 from pipeline.results.page.entries import Entry, Hit, entry_of
+from pipeline.results.page.owners import Owner, about_details, owner_of
 from pipeline.results.page.text import picture_link, secured, tidy, web_link
 from pipeline.results.page.thumbs import Thumbnails
 from pipeline.results.page.words import STATUSES, Status, beyond, found, task_note
@@ -34,6 +35,7 @@ class HitCard(NamedTuple):
     percent: str  # the length of its bar; empty without a score
     number: str  # of the patent
     title: str
+    owner: Owner
     rank: str  # its place in the vendor's order; empty where the hits are shown in that order
 
 
@@ -65,6 +67,7 @@ class Card:
     more_labels: int
     found: str
     beyond: str
+    details: str
     same_as: str
     task: TaskCard | None
     problem: ProblemCard | None
@@ -86,10 +89,11 @@ def card(entry: Entry, thumbs: Thumbnails) -> Card:
         more_labels=max(0, len(labels) - MAX_LABELS),
         found=found(entry),
         beyond=beyond(record.search),
+        details=about_details(record),
         same_as=tidy(record.same_as, MAX_ID),
         task=TaskCard(tidy(record.task.task_id, 80), task_note(record.task)) if record.task else None,
         problem=_problem(record.todo, record.error) if record.error else None,
-        hits=[_hit(hit, thumbs) for hit in entry.hits],
+        hits=[_hit(hit, thumbs, owner_of(hit, entry.hits)) for hit in entry.hits],
     )
 
 
@@ -135,12 +139,12 @@ def _sentence(text: str) -> str:
     return first + text[1:] + ("" if text[-1] in ".!?…" else ".")
 
 
-def _hit(hit: Hit, thumbs: Thumbnails) -> HitCard:
+def _hit(hit: Hit, thumbs: Thumbnails, owner: Owner) -> HitCard:
     score, percent, number = _hit_texts(hit)
     title = tidy(hit.title, MAX_TITLE) or "no title"
     picture = _picture(hit.url, thumbs, alt=f"Drawing of {number}, {title}", link=secured(hit.url))
     rank = f"no. {hit.rank:,} in the vendor's order" if hit.rank else ""
-    return HitCard(picture, score, percent, number, title, rank)
+    return HitCard(picture, score, percent, number, title, owner, rank)
 
 
 def _hit_texts(hit: Hit) -> tuple[str, str, str]:

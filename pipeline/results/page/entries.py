@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from pipeline.endpoints.details import PatentDetail
 from pipeline.results.reading import RecordView
 from pipeline.results.survey import is_score
 
@@ -20,6 +21,7 @@ class Hit(NamedTuple):
     number: Any
     title: Any
     url: Any
+    detail: PatentDetail | None = None  # None where the run asked for none
     rank: int = 0  # its place in the vendor's order, from 1; 0 where that is the order in which the hits are shown
 
 
@@ -34,6 +36,7 @@ class _Shown(msgspec.Struct, gc=False):
     """Values of a hit that the page shows; its score is a number or missing."""
 
     score: float | None = None
+    patent_id: Any = None
     patent_pn: Any = None
     title: Any = None
     url: Any = None
@@ -62,8 +65,21 @@ def _hits(record: RecordView) -> Iterable[Hit]:
     try:
         shown = _SHOWN.decode(record.raw_hits)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):  # not the usual ones: each is looked at
-        return [Hit(_score(hit), hit.get("patent_pn"), hit.get("title"), hit.get("url")) for hit in record.hits]
-    return [Hit(hit.score, hit.patent_pn, hit.title, hit.url) for hit in shown]
+        return [
+            Hit(
+                _score(hit),
+                hit.get("patent_pn"),
+                hit.get("title"),
+                hit.get("url"),
+                _detail(record, hit.get("patent_id")),
+            )
+            for hit in record.hits
+        ]
+    return [Hit(hit.score, hit.patent_pn, hit.title, hit.url, _detail(record, hit.patent_id)) for hit in shown]
+
+
+def _detail(record: RecordView, patent_id: object) -> PatentDetail | None:
+    return record.details.get(patent_id) if isinstance(patent_id, str) else None
 
 
 def _score(hit: dict[str, Any]) -> float | None:
