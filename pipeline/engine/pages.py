@@ -38,9 +38,13 @@ async def _with_page(
     1. The vendor has forgotten the search that the page is of: it is searched anew, from this page on.
     2. It counts more hits and shows none, however often it is asked: there are no more, and the record says how many
        it counted.
+    3. It shows again what earlier pages showed, and nothing else: so would the next page, and each is paid.
     """
     try:
-        return joined(hits, await ports.vendor.call(page, url, meter))
+        more = joined(hits, await ports.vendor.call(page, url, meter))
+        if len(more.scores) > len(hits.scores):
+            return more
+        return more.with_paging(next_offset=None)
     except CallError as error:
         if error.condition == "old_search_id":
             return hits.with_paging(search_id="", named_at=0.0)

@@ -132,6 +132,16 @@ async def test_a_patent_on_two_pages_counts_once_and_keeps_its_better_rank(tmp_p
     assert record["search"]["truncated"] is False
 
 
+async def test_a_page_that_shows_nothing_new_is_the_last_one_that_is_paid(tmp_path: Path) -> None:
+    first_again = found(MANY[:100], total=20_783)
+    vendor = PagedVendor(lambda asked: first_again({**asked, "offset": 0}))
+    await run_engine(tmp_path, vendor, [item(1)], search={"depth": 1000})
+    assert vendor.offsets == [0, 100]
+    [record] = records(tmp_path)
+    assert numbers(record["hits"]) == [f"p{number}" for number in range(100)]
+    assert record["search"]["total"] == 20_783
+
+
 async def test_a_page_that_fails_leaves_the_item_open_with_its_paid_pages_and_the_next_run_goes_on(
     tmp_path: Path,
 ) -> None:
