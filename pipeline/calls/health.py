@@ -31,7 +31,7 @@ from pipeline.models import Kind
 
 # Calls without which every item comes to its end: what goes wrong with them says it to their caller alone, and holds
 # no other calls up.
-ASIDE = (Kind.DETAILS,)
+ASIDE = (Kind.DETAILS, Kind.QUERY)
 
 NAP_S = 5.0  # a search that waits for creates to be accepted looks again this often
 

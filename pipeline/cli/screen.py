@@ -90,7 +90,9 @@ def counts(progress: Progress) -> dict[str, int]:
     """Count items by word; they add up to all that are in so far."""
     items = progress.items
     words = {state.word.replace("_", " "): items[state] for state in SETTLED if items[state] or state is State.TASKED}
-    open_ = sum(items[state] for state in OPEN)
+    if awaited := items[State.REPORT_PENDING]:
+        words["waiting for the report"] = awaited
+    open_ = sum(items[state] for state in OPEN if state is not State.REPORT_PENDING)
     begun = progress.in_flight
     waiting = sum(items.values()) - sum(words.values()) - open_
     return {**words, "open": open_, "in flight": min(begun, waiting), "not started": max(0, waiting - begun)}
@@ -218,8 +220,8 @@ def _show_summary(summary: RunSummary, output: Output, following: str) -> None:
 
 
 def _show_table(summary: RunSummary) -> None:
-    words = ("tasked", "no_hits", "searched", "failed", "in_doubt", "expired", "not_started", "all")
-    show_rows((word.replace("_", " "), f"{summary.items[word]:,}") for word in words if summary.items[word])
+    words = [*(state.word for state in (*SETTLED, *OPEN)), "not_started", "all"]
+    show_rows((word.replace("_", " "), f"{summary.items[word]:,}") for word in words if summary.items.get(word))
     calls = ", ".join(f"{spent.sent:,} {kind}" for kind, spent in summary.calls.items())
     unknown = sum(spent.unknown for spent in summary.calls.values())
     more = f", and up to {unknown:,} when the process was killed" if unknown else ""

@@ -117,6 +117,8 @@ class WholeReport(NamedTuple):
 class Endpoints:
     """The endpoints that a run uses, each with the parameters of the job; a search is asked with a picture's URL.
 
+    A report is asked for with the id of its task.
+
     names      per kind of call, the vendor's name of its endpoint
     otherwise  per kind of call, what a person can do whose account may not use its endpoint
     """
@@ -124,5 +126,6 @@ class Endpoints:
     upload: Endpoint[PictureFile, Upload]
     search: Endpoint[str, Hits]
     create: Endpoint[Creation, Task]
+    query: Endpoint[str, Report]
     names: Mapping[Kind, str] = field(default_factory=dict)
     otherwise: Mapping[Kind, str] = field(default_factory=dict)

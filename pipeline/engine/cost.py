@@ -68,15 +68,15 @@ def paid_for(work: Work, *, now: float, pages: Callable[[Hits | None], int] = on
     return Paid(work.item.local, uploaded, searched, work.doubt is not None, work.changed, more)
 
 
-def calls_for(paid: Paid, *, tasks: bool) -> tuple[Kind, ...]:
+def calls_for(paid: Paid, *, tasks: bool, reports: bool = False) -> tuple[Kind, ...]:
     """List the calls that an item needs when each goes well and something is found.
 
-    `tasks` says whether the job creates tasks.
+    `tasks` says whether the job creates tasks, `reports` whether it waits for their reports: a question each, at least.
     """
     if paid.is_refused:
         return ()
     search = (Kind.SEARCH,) * (paid.pages + (not paid.searched))
-    create = (Kind.CREATE,) if tasks else ()
+    create = (Kind.CREATE, *((Kind.QUERY,) if reports else ())) if tasks else ()
     upload = (Kind.UPLOAD,) if paid.local and not paid.has_link and (search or create) else ()
     return (*upload, *search, *create)
 

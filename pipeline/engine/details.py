@@ -102,6 +102,10 @@ class HitDetails:
         item = self._items[ord_] = _Item(item_id, ids, self._patents.want(ids))
         self._follow(item)
 
+    def knows(self, ord_: int) -> bool:
+        """Return whether an item's details were asked for in this run, and its record has not come."""
+        return ord_ in self._items
+
     def has(self, ord_: int) -> bool:
         """Return whether nothing needs to be waited for."""
         item = self._items.get(ord_)

@@ -3,42 +3,35 @@
 A failed item is a value; the exceptions that leave `Engine.run` are a journal that cannot be written, or a bug.
 """
 
-import contextlib
 import logging
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import aclosing
 
 import anyio
 from anyio.abc import TaskGroup
 
-from pipeline.endpoints.consequences import Condition, row_for
 from pipeline.engine.changed import looked_at
 from pipeline.engine.intake import Intake
-from pipeline.engine.item import process_item
 from pipeline.engine.meter import ItemMeter
 from pipeline.engine.order import Order, Queue
-from pipeline.engine.outcomes import after_doubt, doubtful, problem_of, says_job_is_wrong, task_twice
+from pipeline.engine.outcomes import after_doubt, is_budget
 from pipeline.engine.parts import Ports
 from pipeline.engine.promises import Promises
 from pipeline.engine.recording import record
+from pipeline.engine.reports import ReportReader
 from pipeline.engine.sharing import Sharing
-from pipeline.engine.stops import DoubtRate, SystemicRefusals, TaskIds
+from pipeline.engine.verdicts import Verdicts
 from pipeline.errors import (
-    CallError,
     Code,
-    GivenUp,
-    InDoubt,
-    ItemRefused,
     JournalError,
     NotConfirmed,
     PipelineError,
     RunPaused,
     RunStopped,
     SpecError,
-    Stopping,
 )
-from pipeline.models import Doubtful, Expired, Failed, Kind, Outcome, PutBack, State, Tasked, Work
+from pipeline.models import Kind, State, Tasked, Work
 from pipeline.results.record import RecordLines
 
 _log = logging.getLogger(__name__)
@@ -52,21 +45,24 @@ class Engine:
         self.ended_by: PipelineError | None = None
         self._tally = Counter(tally)
         self._ports = ports
-        self._table = ports.spec.api.table
         self._intake = intake
         self._records = records
-        self._refusals = SystemicRefusals()
-        self._doubts = DoubtRate()
-        self._task_ids = TaskIds()
+        self._verdicts = Verdicts(ports, stop=self.stop_calls, end_with=self._end_with)
         spec = ports.spec
         self._promises = Promises(
-            ports.ledger.budget, tasks=spec.task.enabled, now=ports.now, pages=spec.search.pages_left
+            ports.ledger.budget,
+            tasks=spec.task.enabled,
+            reports=spec.awaits_reports,
+            now=ports.now,
+            pages=spec.search.pages_left,
         )
         if ports.details is not None:
             ports.details.budget.promised = self._promises.money  # no task is held up for want of money spent on them
-        self._out_of_retries: list[int] = []  # items that failed only because the run's retries were used up
         self._meters: set[ItemMeter] = set()
         self._journal_error: JournalError | None = None
+        self._reports: ReportReader | None = None
+        if spec.awaits_reports:
+            self._reports = ReportReader(ports, self._promises, records, self._tally, ended=self._ended_by_reports)
 
     def items(self) -> dict[State, int]:
         """Count the items per state, with those that came in meanwhile."""
@@ -87,6 +83,8 @@ class Engine:
         self.ended_by = self.ended_by or reason
         self._intake.stop()
         self._ports.first_items.end()
+        if self._reports is not None and not is_budget(reason):  # what is paid is read, also when no more may be paid
+            self._reports.end()
 
     def drain(self, reason: PipelineError) -> None:
         """Begin no more items, and search no more pictures; items whose search is paid go on to their task."""
@@ -110,13 +108,38 @@ class Engine:
 
         Raises JournalError, but only when nothing is under way any more.
         """
+        if self._reports is None:
+            await self._run(limit)
+            return
+        async with self._reports.reading():
+            await self._run(limit)
+        if self._journal_error is not None:
+            raise self._journal_error
+
+    async def _run(self, limit: int | None) -> None:
         begun = await self._pass(limit)
         if self._may_go_on(begun, limit):
             await self._second_pass()
         if self._may_go_on(begun, limit):
             begun += await self._pass(None if limit is None else limit - begun, doubtful=True)
+        await self._reports_in()
         while self._may_share() and await self._share() and self._may_go_on(begun, limit):
             begun += await self._pass(None if limit is None else limit - begun)
+            await self._reports_in()
+
+    async def _reports_in(self) -> None:
+        if self._reports is not None:
+            await self._reports.all_in()
+
+    async def _room(self) -> None:
+        assert self._reports is not None
+        await self._reports.room(len(self._meters))
+
+    def _ended_by_reports(self, error: RunPaused | RunStopped | JournalError) -> None:
+        if isinstance(error, JournalError):
+            self.journal_failed(error)
+        else:
+            self._end_with(error)
 
     async def _share(self) -> int:
         """Let items with the same picture share its outcome; return how many show another picture by now."""
@@ -138,7 +161,7 @@ class Engine:
 
     async def _second_pass(self) -> None:
         """Begin the items once more that failed for want of retries, if there are retries again."""
-        again, self._out_of_retries = self._out_of_retries, []
+        again = self._verdicts.out_of_retries()
         if not again or not self._ports.vendor.retries_left:
             return
         _log.info("run.second_pass items=%s", len(again))
@@ -158,7 +181,8 @@ class Engine:
         order = Order(waiting, self._intake, self._tally, now=self._ports.now, ended=self._has_ended)
         ordered = order.doubtful() if doubtful else order.items()
         async with aclosing(ordered), aclosing(looked_at(ordered, self._ports)) as items:
-            queue = Queue(items, limit, self._promises, self._ports.first_items)
+            room = None if self._reports is None else self._room
+            queue = Queue(items, limit, self._promises, self._ports.first_items, room=room)
             async with anyio.create_task_group() as workers:
                 if not self._intake.done:
                     workers.start_soon(self._take_in)
@@ -204,7 +228,7 @@ class Engine:
         meter = ItemMeter(work, self._ports, self._promises)
         self._meters.add(meter)
         try:
-            outcome = await self._outcome(work, meter)
+            outcome = await self._verdicts.outcome(work, meter)
             if work.doubt is not None:
                 outcome = after_doubt(work.doubt, outcome)
             with anyio.CancelScope(shield=True):
@@ -218,75 +242,18 @@ class Engine:
                 )
                 self._tally[before] -= 1
                 self._tally[after] += 1
+                if self._reports is not None and after is State.REPORT_PENDING and isinstance(outcome, Tasked):
+                    self._reports.add(work, outcome.task)
         except JournalError as error:
             meter.journal_failed()
             self.journal_failed(error)
         finally:
             self._meters.discard(meter)
-            self._promises.end(work.ord)
-            self._ports.first_items.ended(work, after, sent=meter.has_sent)
-
-    async def _outcome(self, work: Work, meter: ItemMeter) -> Outcome:
-        try:
-            settled = await process_item(work, self._ports, meter)
-        except Stopping:
-            return PutBack(work.hits)
-        except GivenUp as given_up:
-            outcome = self._unsettled(work, meter, given_up.error)
-            if given_up.ends_run is not None:
-                self._end_with(given_up.ends_run)
+            if after is State.REPORT_PENDING:
+                self._promises.await_report(work.ord)
             else:
-                self._out_of_retries.append(work.ord)
-            return outcome
-        except CallError as error:
-            return self._unsettled(work, meter, error)
-        if isinstance(settled, Tasked):
-            owner = self._task_ids.owner(settled.task.task_id, work.item.id)
-            if owner != work.item.id:
-                return self._unsettled(work, meter, task_twice(settled.task.task_id, owner, meter.request_id))
-            self._doubts.known()
-        self._refusals.passed()
-        return settled
-
-    def _unsettled(self, work: Work, meter: ItemMeter, error: CallError) -> Failed | Expired | Doubtful | PutBack:
-        """Turn the error of a call into the item's outcome, and into the end of the run where it says so.
-
-        1. Calls make no sense any more: the run ends, the item waits.
-        2. The create may exist: the item is in doubt.
-        3. The links expired, also those of a second search: the item is expired.
-        4. Everything else: the item failed.
-        """
-        row = row_for(error, self._table)
-        if isinstance(error, RunPaused | RunStopped):
-            self._end_with(self._with_other_way(error, row, meter.stage))
-            return PutBack(work.hits)
-        if isinstance(error, InDoubt):
-            with self._stopped_by_rate():
-                self._doubts.doubtful(error.code, names_no_task=row is not None and row.names_no_task)
-            return doubtful(error, meter.sent_at)
-        if error.code == Code.EXPIRED:
-            return Expired(problem_of(meter.stage, error))
-        if isinstance(error, ItemRefused) and meter.stage == "create" and error.sent:
-            self._doubts.known()
-        if says_job_is_wrong(error, row):
-            with self._stopped_by_rate():
-                self._refusals.refused(error.code, error.message, by_contract=isinstance(error, ItemRefused))
-        return Failed(problem_of(meter.stage, error))
-
-    def _with_other_way(
-        self, error: RunPaused | RunStopped, row: Condition | None, stage: str
-    ) -> RunPaused | RunStopped:
-        """Add what a person can do when the account may not use this endpoint."""
-        if row is None or not row.denied or not (way := self._ports.endpoints.otherwise.get(Kind(stage))):
-            return error
-        return type(error)(f"{error.message}; {way}", code=error.code, request_id=error.request_id)
-
-    @contextlib.contextmanager
-    def _stopped_by_rate(self) -> Iterator[None]:
-        try:
-            yield
-        except RunStopped as reason:
-            self.stop_calls(reason)
+                self._promises.end(work.ord)
+            self._ports.first_items.ended(work, after, sent=meter.has_sent)
 
     def _end_with(self, error: RunPaused | RunStopped) -> None:
         # A budget that is used up ends each item at its own next call; calls that are reserved already still go.

@@ -75,7 +75,7 @@ class FirstItems:
                 self._asks = False
                 self._first = First(work.item.id, state, kinds)
             self._seen.update(kinds)
-            if state in SETTLED:
+            if state in SETTLED or state is State.REPORT_PENDING:
                 self._unconfirmed += [kind for kind in kinds if getattr(work.calls, kind.value)]
             if self._first is None:
                 self._keep_counts()

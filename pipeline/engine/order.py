@@ -1,7 +1,7 @@
 """The order of work: items with something paid that expires first, then the rest as the job lists them."""
 
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import aclosing
 
 import anyio
@@ -113,8 +113,15 @@ class Queue:
     """
 
     def __init__(
-        self, items: AsyncIterator[Work], limit: int | None, promises: Promises, first_items: FirstItems
+        self,
+        items: AsyncIterator[Work],
+        limit: int | None,
+        promises: Promises,
+        first_items: FirstItems,
+        *,
+        room: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
+        """Hand out items as they come; `room` is waited for before each, where reports must be readable in time."""
         self.begun = 0
         self.has_more = False
         self.lacking: str | None = None
@@ -122,6 +129,7 @@ class Queue:
         self._limit = limit
         self._promises = promises
         self._first_items = first_items
+        self._room = room
         self._lock = anyio.Lock(fast_acquire=True)
 
     async def next(self) -> Work | None:
@@ -131,6 +139,8 @@ class Queue:
                 return None
             self.has_more = self.begun == self._limit
             if not self.has_more:
+                if self._room is not None:
+                    await self._room()
                 if self._first_items.watching:
                     await self._first_items.turn(work, self._promises.needed(work))
                 self.lacking = await self._promises.make(work)

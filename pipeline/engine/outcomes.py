@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import assert_never
 
 from pipeline.endpoints.consequences import Condition
-from pipeline.errors import CallError, Code, InDoubt, ItemRefused
+from pipeline.errors import CallError, Code, InDoubt, ItemRefused, PipelineError
 from pipeline.models import Doubtful, Expired, Failed, NoHits, Outcome, Problem, PutBack, SearchOnly, Tasked
 from pipeline.system.clock import iso
 
@@ -45,6 +45,11 @@ def problem_of(stage: str, error: CallError) -> Problem:
         request_id=error.request_id,
         correlation_id=error.correlation_id,
     )
+
+
+def is_budget(error: PipelineError) -> bool:
+    """Return whether an error is that of a budget that is used up."""
+    return isinstance(error, CallError) and error.code == Code.BUDGET
 
 
 def says_job_is_wrong(error: CallError, row: Condition | None) -> bool:

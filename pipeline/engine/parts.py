@@ -27,6 +27,8 @@ class Ports:
     digest         returns the SHA-256 of a local picture as it is now, None when it cannot be read; it blocks, too
     now, steady    the wall clock (epoch seconds), and one that is never set and counts sleep
     first_items    holds items back while calls of a kind are new to the account
+    say            tells a person a line at once
+    questions_per_s  for reports, of our part of the account
     details        asks for details of the best hits; None where the job wants none
     most           items at once at most, whatever the job says: the system may not allow as many open files
     reading        lets only a few pictures be read at once: each may hold 100 million pixels
@@ -42,5 +44,7 @@ class Ports:
     steady: Callable[[], float] = steady
     first_items: FirstItems = field(default_factory=FirstItems)
     details: HitDetails | None = None
+    say: Callable[[str], None] = lambda _: None
+    questions_per_s: float = 5.0
     most: int = 10_000
     reading: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(4))

@@ -10,6 +10,7 @@ from decimal import Decimal
 import anyio
 
 from pipeline.engine.cost import Allowance, calls_for, one_page, paid_for
+from pipeline.errors import MONEY
 from pipeline.models import Hits, Kind, Work
 from pipeline.ports import Budget
 
@@ -22,6 +23,7 @@ class Promises:
         budget: Budget,
         *,
         tasks: bool,
+        reports: bool = False,
         now: Callable[[], float] = time.time,
         pages: Callable[[Hits | None], int] = one_page,
     ) -> None:
@@ -29,13 +31,16 @@ class Promises:
         self._budget = budget
         self._held: dict[int, list[Kind]] = {}  # by item under way, what it has not called yet
         self._tasks = tasks
+        self._reports = reports
+        self._awaiting: set[int] = set()  # items that hold a question for their reports alone
         self._now = now
         self._pages = pages
         self._given_back = anyio.Event()
 
     def needed(self, work: Work) -> tuple[Kind, ...]:
         """List the calls that an item needs to be taken all the way."""
-        return calls_for(paid_for(work, now=self._now(), pages=self._pages), tasks=self._tasks)
+        paid = paid_for(work, now=self._now(), pages=self._pages)
+        return calls_for(paid, tasks=self._tasks, reports=self._reports)
 
     async def make(self, work: Work) -> str | None:
         """Promise an item all that it needs, as soon as items under way give enough back.
@@ -44,7 +49,7 @@ class Promises:
         """
         needed = self.needed(work)
         while (lacking := self._allowance.lacks(needed)) is not None:
-            if not self._held:
+            if not self._may_give_back(lacking):
                 return lacking
             await self._given_back.wait()
         self._allowance.take(needed)
@@ -76,8 +81,24 @@ class Promises:
         self._held[ord_].append(kind)
         self._allowance.take((kind,))
 
+    def _may_give_back(self, lacking: str) -> bool:
+        """Return whether any item under way may still give back what is lacking: awaited reports hold questions."""
+        of_questions = lacking in (Kind.QUERY, MONEY)
+        return bool(self._held) if of_questions else len(self._held) > len(self._awaiting)
+
+    def await_report(self, ord_: int) -> None:
+        """Give back what an item did not need but for the question for its report."""
+        held = self._held.pop(ord_, [])
+        kept: list[Kind] = [kind for kind in held if kind is Kind.QUERY]
+        self._held[ord_] = held
+        self.end(ord_)
+        self._held[ord_] = kept
+        self._allowance.take(kept)
+        self._awaiting.add(ord_)
+
     def end(self, ord_: int) -> None:
         """Give back what an item did not need."""
+        self._awaiting.discard(ord_)
         self._allowance.give_back(tuple(self._held.pop(ord_, ())))
         self._given_back.set()
         self._given_back = anyio.Event()

@@ -14,6 +14,7 @@ from pipeline.models import (
     PutBack,
     Settled,
     State,
+    Tasked,
     Work,
 )
 from pipeline.ports import Steps
@@ -32,6 +33,9 @@ async def record(
     is_new: bool = False,
 ) -> State:
     """Make an outcome durable; return the item's new state. `details` and `is_new`: see `details_for`."""
+    if isinstance(outcome, Tasked) and records.spec.awaits_reports:
+        await steps.await_report(work, outcome.task, records.note(outcome))
+        return State.REPORT_PENDING
     if isinstance(outcome, Settled):
         said = None
         if details is not None:

@@ -39,7 +39,7 @@ class Sharing:
         waiting, steps = self._ports.ledger.waiting, self._ports.ledger.steps
         first_id, state, line, problem = await waiting.standing(first_ord)
         settled = line if state in SETTLED else None
-        if settled is None and problem is None:
+        if settled is None and (problem is None or state is State.REPORT_PENDING):
             return None
         # The copies of a file were found when the sources were read: each may have been changed or removed since.
         if twin.item.local and (settled is not None or (problem is not None and problem.stage == "read")):

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, field_validator, model_validator
 
 from pipeline.endpoints.consequences import CLASSES, DEFAULT_ATTEMPTS, Override, Table, fault_of
-from pipeline.endpoints.parameters import Strict, not_yet
+from pipeline.endpoints.parameters import Strict
 from pipeline.endpoints.patsnap.codes import MAX_ANSWER_S, ROWS, row_of, row_of_recorded, table_with
 from pipeline.job.checks import check_base_url, check_qps, check_time_of_day, check_url, read_time_of_day
 from pipeline.job.prices import Amount
@@ -26,7 +26,7 @@ class QpsSpec(Strict):
     create: Qps = 5
     upload: Qps = 5
     details: Qps = 1
-    query: Annotated[None, not_yet("query (the pace of collecting reports)")] = None
+    query: Annotated[Qps, Field(description="Questions for reports of tasks")] = 5
 
 
 def _each_or_all(value: Any) -> str:
@@ -42,6 +42,9 @@ class BudgetSpec(Strict):
     search_calls: Annotated[int, Field(ge=0)] | None = None
     create_calls: Annotated[int, Field(ge=0)] | None = None
     upload_calls: Annotated[int, Field(ge=0)] | None = None
+    query_calls: Annotated[
+        int | None, Field(ge=0, description="Questions for reports; a task that is not asked about stays open")
+    ] = None
     money: Amount | None = Field(
         default=None, description="Most that all calls together may cost, by `prices`; each needs a price then"
     )
@@ -58,7 +61,7 @@ class TimeoutSpec(Strict):
     create: Patience = 60
     upload: Patience = 60
     details: Patience = 30
-    query: Patience = Field(default=15, description="Of reports, which a later version collects")
+    query: Patience = Field(default=15, description="Of a question for a report")
 
 
 class RetryInDoubt(Strict):
@@ -196,8 +199,7 @@ class ApiSpec(Strict):
     def qps_of(self, kind: Kind) -> float:
         """Return the calls a second that are allowed for a kind of call."""
         if isinstance(self.qps, QpsSpec):
-            asked = getattr(self.qps, kind.value)
-            return float(QpsSpec().search if asked is None else asked)
+            return float(getattr(self.qps, kind.value))
         # One number is that of the calls that every item makes; details keep their own pace below it.
         return float(self.qps if kind is not Kind.DETAILS else min(self.qps, QpsSpec().details))
 
@@ -248,6 +250,4 @@ class ApiSpec(Strict):
             for loss in ["creates would end in doubt" if kind is Kind.CREATE else "calls would be paid twice"]
             if seconds < MAX_ANSWER_S
         ]
-        if "query" in self.timeout_s.model_fields_set and self.timeout_s.query != TimeoutSpec().query:
-            short.append("api.timeout_s.query: this version collects no reports, so it says nothing yet")
         return [*short, *(text for name, row in self.errors.items() for text in row.warnings(name))]

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-from typing import Any
 
 import yaml
 
@@ -16,14 +15,3 @@ def write_as_run(spec: JobSpec) -> tuple[bytes, str]:
     folder = json.dumps(spec.folder.name)
     raw = f"# As run, every default written out. Relative paths start at the job's folder, {folder}.\n{body}".encode()
     return raw, hashlib.sha256(raw).hexdigest()
-
-
-def drop_old_keys(data: dict[str, Any]) -> None:
-    """Drop keys that earlier versions wrote among the defaults although nothing read them.
-
-    They are refused today, and a run directory of such a version must still open.
-    """
-    api = data.get("api")
-    qps = api.get("qps") if isinstance(api, dict) else None
-    if isinstance(qps, dict):
-        qps.pop("query", None)

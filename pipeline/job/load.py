@@ -9,7 +9,6 @@ from pydantic import ValidationError
 
 from pipeline.endpoints.parameters import AS_RUN
 from pipeline.errors import SpecError
-from pipeline.job.as_run import drop_old_keys
 from pipeline.job.checks import MANIFEST_ENDINGS, check_url
 from pipeline.job.document import MAX_BYTES, Document, Fault, parse
 from pipeline.job.environment import PROXY, Environment
@@ -46,8 +45,6 @@ def load_job(
     faults = list(document.faults)
     spec: JobSpec | None = None
     if isinstance(document.data, dict):
-        if as_run:
-            drop_old_keys(document.data)
         faults += _secret_faults(document, raw, secrets)
         faults += [Fault(None, text) for override in overrides for text in _override(document, override)]
         faults += _take_proxy(document.data, environment.proxy)

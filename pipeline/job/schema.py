@@ -53,16 +53,21 @@ class TaskSpec(Strict):
     report_lang: Literal["cn", "en"] = "en"
     country: Countries | None = None
     max_hits: Annotated[int, Field(ge=1, le=100)] = 100
-    report: Literal["off"] = "off"
+    report: Annotated[
+        Literal["off", "wait"],
+        Field(description="Who reads the task's report before it expires after 8 hours: off = nobody, wait = the run"),
+    ] = "off"
+    settle_s: Annotated[
+        int | float,
+        Field(ge=1, le=28_800, description="How long a task that says nothing of itself may take for its report"),
+    ] = 600
 
     @field_validator("report", mode="before")
     @classmethod
-    def _report_later(cls, value: Any) -> Any:
-        if value is False:
-            return "off"  # YAML 1.1 reads a bare `off` as false
-        if value in ("wait", "later"):
-            raise ValueError("not yet: collecting reports comes with a later version; write off")
-        return value
+    def _off(cls, value: Any) -> Any:
+        if value == "later":
+            raise ValueError("not yet: collecting reports after the run comes with a later version; write wait")
+        return "off" if value is False else value  # YAML 1.1 reads a bare `off` as false
 
 
 def _off_is_none(value: Any) -> Any:
@@ -201,6 +206,7 @@ class JobSpec(Strict):
     def _billed(self) -> dict[Kind, str]:
         """Name the endpoints that a run of this job may call, by kind."""
         kinds = self.kinds(local=any(entry.url is None for entry in self.images))
+        kinds += (Kind.QUERY,) if self.awaits_reports else ()
         return {kind: name for kind, name in names_for(self.search).items() if kind in kinds}
 
     def price_of(self, kind: Kind) -> Decimal | None:
@@ -226,9 +232,15 @@ class JobSpec(Strict):
         return {**names_for(self.search), Kind.DETAILS: "D301"}
 
     @property
+    def awaits_reports(self) -> bool:
+        """True if an item ends with its report."""
+        return self.task.enabled and self.task.report == "wait"
+
+    @property
     def paced(self) -> tuple[Kind, ...]:
         """The kinds of calls that have a pace of their own in this job."""
-        return PAID if self.details is None else (*PAID, Kind.DETAILS)
+        questions = (Kind.QUERY,) if self.awaits_reports else ()
+        return (*PAID, *questions, *(() if self.details is None else (Kind.DETAILS,)))
 
     @property
     def max_in_flight(self) -> int:
@@ -243,6 +255,6 @@ class JobSpec(Strict):
         """Return what the job asks of the vendor. A run directory goes on with another question only after a yes."""
         return {
             "search": self.search.asked(),
-            "task": self.task.model_dump(mode="json", exclude_none=True),
+            "task": self.task.model_dump(mode="json", exclude_none=True, exclude={"settle_s"}),
             "pictures": {"root": self.root},
         }

@@ -10,14 +10,20 @@ from pipeline.errors import SpecError
 from pipeline.job.schema import JobSpec
 from pipeline.journal.sql.forecast import Candidate, candidates
 from pipeline.journal.sql.items import counts
-from pipeline.models import WAITING, Kind, State
+from pipeline.models import OF_REPORT, WAITING, Kind, State
 from pipeline.offline.opening import Place, opened
 from pipeline.offline.refresh import refuse_unseen, unseen
 from pipeline.run.options import Again
 from pipeline.system.fault import Fault
 from pipeline.system.wording import count, listed
 
-_STATES = {"failed": State.FAILED, "in-doubt": State.IN_DOUBT, "expired": State.EXPIRED}
+_STATES = {
+    "failed": State.FAILED,
+    "in-doubt": State.IN_DOUBT,
+    "expired": State.EXPIRED,
+    "report-failed": State.REPORT_FAILED,
+    "report-lost": State.REPORT_LOST,
+}
 
 
 class Wanted(NamedTuple):
@@ -45,6 +51,7 @@ class Selection:
     candidates: list[Candidate]
     waiting: int  # items that `pipeline run` works on anyway
     risked: bool  # True when they are in doubt: each may be paid twice
+    has_task: bool = False  # True when each was paid for a task that brought no report
 
     def again(self, folder: Path) -> Again:
         """Return the option that makes a run work on these items alone."""
@@ -64,7 +71,11 @@ class Selection:
         }
         by_kind = ", ".join(f"{calls_:,} {kind}" for kind, calls_ in calls.items())
         items = count(number, f"item that is {self.kind} is", f"items that are {self.kind} are")
-        risk = f" {'It' if number == 1 else 'Each of them'} may be paid twice." if self.risked else ""
+        them = "It" if number == 1 else "Each of them"
+        risk = f" {them} may be paid twice." if self.risked else ""
+        risk += (
+            f" {them} is paid for a new task; the old one brought no report and stays paid." if self.has_task else ""
+        )
         return (
             f"{items} tried again with {count(sum(calls.values()), 'call')} ({by_kind}) to {spec.vendor}, and what is "
             f"repeated of them, which the account pays for: {listed([one.id for one in self.candidates])}.{risk}"
@@ -80,4 +91,4 @@ def select(place: Place, wanted: Wanted) -> Selection:
         found = candidates(disk.db, state, code=code, limit=limit, now=time.time())
         waiting = sum(counts(disk.db).get(one, 0) for one in WAITING)
     kind = state.word.replace("_", " ") + (f" with {code}" if code else "")
-    return Selection(kind, found, waiting, risked=state is State.IN_DOUBT)
+    return Selection(kind, found, waiting, risked=state is State.IN_DOUBT, has_task=state in OF_REPORT)

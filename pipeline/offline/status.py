@@ -23,7 +23,7 @@ from pipeline.journal.sql.items import in_view, open_items
 from pipeline.journal.sql.money import cost_of, noted
 from pipeline.journal.storage import JOURNAL, RESULTS, reading_only
 from pipeline.journal.verify import WHOLE, verify
-from pipeline.models import OPEN, Kind, Problem, State, Work
+from pipeline.models import KINDS, OPEN, PAID, Kind, Problem, State, Work
 from pipeline.offline.refresh import has_ended, read_summary
 from pipeline.results.advice import about_not_started, todo_for
 from pipeline.results.money import Money, money_spent
@@ -86,7 +86,7 @@ def read_status(folder: Path) -> Status:
             running=running,
             now=now,
             items=items,
-            calls={kind.value: sent for kind, (_, sent) in calls.items() if kind is not Kind.DETAILS},
+            calls={kind.value: sent for kind, (_, sent) in calls.items() if kind in PAID or (kind in KINDS and sent)},
             money=None if spec is None else _money(spec, db, calls),
             expires={what: iso(end.first) for what, end in ends.items()},
             expiring_within_hour={what: end.within_hour for what, end in ends.items()},

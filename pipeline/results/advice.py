@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pipeline.errors import Code
-from pipeline.models import Item, Problem, State, Work
+from pipeline.models import OF_REPORT, Item, Problem, State, Work
 
 RUN = "`pipeline run` the job file"
 
@@ -57,6 +57,8 @@ def _about_failure(
     item: Item, state: State, problem: Problem, folder: str, about_picture: Callable[[str], bool]
 ) -> str:
     code = problem.code
+    if state in OF_REPORT:
+        return _about_report(state, problem, folder)
     if state is State.EXPIRED:
         return f"{RUN}: it is searched, and paid, anew"
     retry = f"pipeline retry {folder} --only failed --code {shlex.quote(code)}"
@@ -76,6 +78,15 @@ def _about_failure(
         "check the job's settings, for `pipeline run` leaves it as it is; to pay for it once more: "
         f"`{retry}`; if it is refused again, ask the vendor"
     )
+
+
+def _about_report(state: State, problem: Problem, folder: str) -> str:
+    anew = f"`pipeline retry {folder} --only {state.word.replace('_', '-')}`"
+    if state is State.REPORT_LOST:
+        return f"to pay for a new task of it: {anew}, then its report is read in time while that run lasts"
+    if problem.consequence == "retry":
+        return f"{RUN} before the task expires: it asks for the report, which is paid already, and creates nothing"
+    return f"ask the vendor why the task failed and whether it is billed; to pay for a new one: {anew}"
 
 
 def about_changed(id_: str, source: str, *, refused: bool, other: str, free: str) -> str:

@@ -7,6 +7,12 @@ import msgspec
 from pipeline.models import Choice, Hits
 from pipeline.paging import paging_of
 
+
+class _Patent(msgspec.Struct, gc=False):
+    patent_id: object = None
+
+
+_PATENTS = msgspec.json.Decoder(list[_Patent])
 _ARRAY = msgspec.json.Decoder(list[msgspec.Raw])
 
 
@@ -35,6 +41,11 @@ def choose(hits: Hits, *, min_score: float, max_hits: int) -> Choice | None:
 def kept(hits: Hits, most: int | None) -> bytes:
     """Return the first `most` hits, which stay in the record, as a JSON array; None = all of them."""
     return hits.array if most is None else _pick(hits, range(min(most, len(hits.scores))))
+
+
+def patents_in(array: bytes) -> list[str | None]:
+    """List the patents of a JSON array of hits; None for a hit that names none."""
+    return [hit.patent_id if isinstance(hit.patent_id, str) else None for hit in _PATENTS.decode(array)]
 
 
 def _pick(hits: Hits, indexes: Sequence[int]) -> bytes:

@@ -5,10 +5,13 @@ from pathlib import Path
 
 from pipeline.journal.paid_hits import open_with_hits
 from pipeline.journal.sql.database import Database
+from pipeline.journal.sql.reports import note_of_task, task_of
 from pipeline.journal.storage import SPOOL
+from pipeline.models import OF_REPORT
 from pipeline.results.advice import todo_for
 from pipeline.results.reading import OPEN
 from pipeline.results.record import RecordLines
+from pipeline.results.record_parts import noted_task
 from pipeline.system.files import ascii_line, write_whole
 
 
@@ -21,4 +24,7 @@ def _lines(folder: Path, db: Database, records: RecordLines) -> Iterator[bytes]:
     api = records.spec.api
     for work, state, problem, hits_lost in open_with_hits(db, folder / SPOOL, duplicates=api.duplicates):
         todo = todo_for(work, state, problem, run=folder, about_picture=api.is_about_picture)
-        yield ascii_line(records.open(work, state, problem, hits_lost=hits_lost, todo=todo))
+        task = None
+        if state in OF_REPORT:
+            task = noted_task(task_of(db, work.ord), note_of_task(db, work.ord))
+        yield ascii_line(records.open(work, state, problem, task=task, hits_lost=hits_lost, todo=todo))

@@ -13,6 +13,7 @@ from pipeline.endpoints.details import PENDING, PatentDetail
 from pipeline.errors import JournalError
 from pipeline.journal.storage import RESULTS
 from pipeline.models import Calls
+from pipeline.reports import Comparison
 from pipeline.results.late_details import LateLine, read_late
 from pipeline.system.fault import Fault, typed
 
@@ -93,7 +94,7 @@ class RecordView(msgspec.Struct, frozen=True, kw_only=True):
     schema: int
     job: str = ""
     item: str  # the item's id
-    status: str  # tasked, no_hits or searched; in open.jsonl failed, in_doubt or expired
+    status: str  # reported, tasked, no_hits or searched; in open.jsonl failed, in_doubt, expired or of a report
     vendor: str = ""  # the vendor's host, or `sandbox`
     rehearsal: bool = False  # True when a drawn picture of the sandbox stood for the picture at a URL
     tool: str = ""  # the version that wrote the record
@@ -108,6 +109,9 @@ class RecordView(msgspec.Struct, frozen=True, kw_only=True):
     hits_lost: bool = False  # True when the hits of an open item, or of a task that a person found, are gone
     raw_details: dict[str, PatentDetail] | str | None = msgspec.field(name="details", default=None)
     designs: int | None = None  # how many different designs the hits with details are; None where nobody asked
+    replaces: str = ""  # the task that brought no report, and that this record's task was paid for anew
+    comparisons: list[Comparison] = []  # of the report: what the vendor writes of each patent, tied to its hit
+    raw_report: msgspec.Raw = msgspec.field(name="report", default=msgspec.Raw(b"null"))
     raw_hits: msgspec.Raw = msgspec.field(name="hits", default=msgspec.Raw(b"[]"))
 
     @property
@@ -132,12 +136,20 @@ class RecordView(msgspec.Struct, frozen=True, kw_only=True):
             return self
         return msgspec.structs.replace(self, raw_details=one.details, designs=one.designs)
 
+    @property
+    def report(self) -> dict[str, Any] | None:
+        """Decode the report as the vendor sent it; None where there is none. Raises ValueError when it is none."""
+        report: dict[str, Any] | None = _decoded(_REPORT, self.raw_report)
+        return report
+
     def without_hits(self) -> "RecordView":
         """Return a copy that does not keep the bytes of its line in memory."""
-        return msgspec.structs.replace(self, raw_hits=msgspec.Raw(b"[]"))
+        gone = {"raw_hits": msgspec.Raw(b"[]"), "raw_report": msgspec.Raw(b"null")}
+        return msgspec.structs.replace(self, **gone)
 
 
 _RECORD = msgspec.json.Decoder(RecordView)
+_REPORT = msgspec.json.Decoder(dict[str, Any] | None)
 _HITS = msgspec.json.Decoder(list[Any])
 
 

@@ -4,7 +4,7 @@ The hits in a line are the bytes that the vendor sent, decoded and encoded by no
 """
 
 from dataclasses import dataclass
-from typing import Any, assert_never
+from typing import assert_never
 
 import msgspec
 
@@ -23,60 +23,15 @@ from pipeline.models import (
     Tasked,
     Work,
 )
-from pipeline.paging import Paging, paging_of
-from pipeline.results.hits import kept
+from pipeline.paging import paging_of
+from pipeline.reports import Comparison, Report, TaskNote, tied
+from pipeline.results.hits import kept, patents_in
+from pipeline.results.record_parts import ImagePart, SearchPart, TaskPart, noted_task, paged
 from pipeline.system.checksum import crc32, joined
 from pipeline.system.clock import iso
 from pipeline.version import __version__
 
 SCHEMA = 1
-
-
-class ImagePart(msgspec.Struct, frozen=True):
-    """The picture of an item."""
-
-    source: str  # as the job names it: a URL, or a path relative to the job's root
-    url: str | None  # where the vendor saw it; None when a local picture was not uploaded
-    sha256: str | None  # of a local picture's bytes, in hex; None for a URL
-    labels: dict[str, str]
-
-
-class PagePart(msgspec.Struct, frozen=True):
-    """One page of a search."""
-
-    offset: int  # places before it in the vendor's order
-    hits: int  # on it, also those that were on an earlier page
-    request_id: str
-    at: str  # when the answer came, ISO 8601 in UTC
-
-
-class SearchPart(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The search of an item; of one with several pages `request_id`, `at` and `expires_at` are those of the first."""
-
-    endpoint: str
-    params: dict[str, Any]
-    request_id: str
-    total: int  # results at the vendor
-    hits: int  # of them returned
-    last_score: float | None  # 0 to 1; None when the last hit has none, or there is no hit
-    truncated: bool  # True when the vendor has more results than it returned
-    at: str  # when the answer came, ISO 8601 in UTC
-    expires_at: str  # the links in the hits work until then
-    depth: int = 0  # the hits asked for, of a search of several pages
-    pages: list[PagePart] = []  # of a search of several pages, those that were asked for
-    ranks: list[int] = []  # of such a search, the place of each hit in the vendor's order, from 1
-
-
-class TaskPart(msgspec.Struct, frozen=True):
-    """The infringement task of an item."""
-
-    task_id: str
-    report_lang: str
-    country: list[str] | None
-    hits: int  # in the task
-    hits_dropped: int  # left out because a required field is missing
-    at: str  # when the answer came, ISO 8601 in UTC
-    expires_at: str  # the vendor keeps the task until then
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -85,7 +40,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     schema: int
     job: str
     item: str  # the item's id
-    status: str  # tasked, no_hits or searched; in open.jsonl failed, in_doubt or expired
+    status: str  # reported, tasked, no_hits or searched; in open.jsonl one of models.OPEN
     vendor: str  # the vendor's host, or `sandbox`
     rehearsal: bool = False  # drawn pictures stood for the URLs
     tool: str  # the version of this program
@@ -99,6 +54,9 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     same_as: str | None = None  # the item whose picture, search and task this one shares
     hits_lost: bool = False  # the hits of an open item, or of a task found by a person, are gone here
     details: dict[str, PatentDetail] | str | None = None  # of the best hits, by patent_id; a word where none is known
+    replaces: str = ""  # the task that brought no report, and that this one was paid for anew
+    comparisons: list[Comparison] | None = None  # of the report, each tied to its hit
+    report: msgspec.Raw = msgspec.Raw(b"")  # the report, as the vendor sent it
     designs: int | None = None  # how many different designs these are; only where families were asked for
     hits: msgspec.Raw = msgspec.Raw(b"[]")
 
@@ -153,6 +111,27 @@ class RecordLines:
             case _:
                 assert_never(outcome)
 
+    def note(self, outcome: Tasked) -> TaskNote:
+        """Return what a task was asked, for the record that its report ends with."""
+        part = self._task(outcome.choice, outcome.task)
+        return TaskNote(part.hits, part.hits_dropped, part.report_lang, part.country)
+
+    def reported(
+        self, work: Work, task: Task, note: TaskNote, report: Report, details: Details | None, *, hits_lost: bool
+    ) -> bytes | Spliced:
+        """Return the line of an item whose report is in: the vendor's own bytes, and its comparisons beside them."""
+        search, part = self._search(work.hits) if work.hits else None, noted_task(task, note)
+        head = self._head(work, State.REPORTED, search=search, task=part, error=None)
+        array = _NO_HITS if work.hits is None or hits_lost else self._kept(work.hits)
+        head = msgspec.structs.replace(
+            _detailed(head, details),
+            replaces=note.replaces,
+            comparisons=tied(report.comparisons, patents_in(array)),
+            report=msgspec.Raw(report.data),
+            hits_lost=hits_lost,
+        )
+        return _spliced(head, array, crc32(array))
+
     def resolved(self, work: Work, task: Task, choice: Choice, *, hits_lost: bool) -> bytes:
         """Return the line of an item whose task a person found at the vendor.
 
@@ -165,13 +144,22 @@ class RecordLines:
         head = self._head(work, State.TASKED, search=search, task=part, error=None)
         return _encode(msgspec.structs.replace(head, hits_lost=True), _NO_HITS)
 
-    def open(self, work: Work, state: State, problem: Problem, *, hits_lost: bool = False, todo: str = "") -> bytes:
+    def open(
+        self,
+        work: Work,
+        state: State,
+        problem: Problem,
+        *,
+        task: TaskPart | None = None,
+        hits_lost: bool = False,
+        todo: str = "",
+    ) -> bytes:
         """Return the line of an open item, with its search and the hits that are paid; with `hits_lost` these are gone.
 
         Whoever decides about the item looks at the hits first, so they are in the line as in that of a settled one.
         """
         search = self._search(work.hits) if work.hits else None
-        head = self._head(work, state, search=search, task=None, error=problem)
+        head = self._head(work, state, search=search, task=task, error=problem)
         head = msgspec.structs.replace(head, todo=todo)
         if work.hits is None:
             return _encode(head, _NO_HITS)
@@ -206,6 +194,8 @@ class RecordLines:
             hits_lost=first.hits_lost,
             details=first.details,
             designs=first.designs,
+            comparisons=first.comparisons,
+            report=first.report,
         )
         return _encode(head, bytes(first.hits))
 
@@ -213,11 +203,8 @@ class RecordLines:
         self, work: Work, state: State, hits: Hits, task: TaskPart | None, details: Details | None = None
     ) -> Spliced:
         head = self._head(work, state, search=self._search(hits), task=task, error=None)
-        if details is not None:
-            patents = details.patents if isinstance(details.patents, str) else dict(details.patents)
-            head = msgspec.structs.replace(head, details=patents, designs=details.designs)
         array = self._kept(hits)
-        return _spliced(head, array, hits.crc if array is hits.array else crc32(array))
+        return _spliced(_detailed(head, details), array, hits.crc if array is hits.array else crc32(array))
 
     def _kept(self, hits: Hits) -> bytes:
         limit = self.spec.output.hits
@@ -246,7 +233,7 @@ class RecordLines:
             truncated=hits.total > (len(hits.scores) if paging is None else paging.seen),
             at=iso(hits.at),
             expires_at=iso(hits.expires_at),
-            **_paged(paging),
+            **paged(paging),
         )
 
     def _head(
@@ -270,11 +257,11 @@ class RecordLines:
         )
 
 
-def _paged(paging: Paging | None) -> dict[str, Any]:
-    if paging is None:
-        return {}
-    pages = [PagePart(page.offset, page.hits, page.request_id, iso(page.at)) for page in paging.pages]
-    return {"depth": paging.end - paging.pages[0].offset, "pages": pages, "ranks": list(paging.ranks)}
+def _detailed(head: Record, details: Details | None) -> Record:
+    if details is None:
+        return head
+    patents = details.patents if isinstance(details.patents, str) else dict(details.patents)
+    return msgspec.structs.replace(head, details=patents, designs=details.designs)
 
 
 def _encode(head: Record, hits: bytes) -> bytes:

@@ -132,7 +132,11 @@ def build_summary(folder: Path, records: RecordLines, figures: Figures) -> RunSu
     """Put together the summary of a run directory from its job and its figures."""
     spec = records.spec
     settled = figures.items["settled"] or 1
-    calls = {kind: counts for kind, counts in figures.calls.items() if kind in PAID}
+    calls = {
+        kind: spent
+        for kind, spent in figures.calls.items()
+        if kind in PAID or (kind is Kind.QUERY and (spec.awaits_reports or any(spent)))
+    }
     return RunSummary(
         job=spec.name,
         run=folder.name,
@@ -151,7 +155,7 @@ def build_summary(folder: Path, records: RecordLines, figures: Figures) -> RunSu
             kind.value: Spent(sent, reserved - sent, spec.api.budget_of(kind))
             for kind, (reserved, sent) in calls.items()
         },
-        calls_this_run={kind.value: figures.sent.get(kind, 0) for kind in PAID},
+        calls_this_run={kind.value: figures.sent.get(kind, 0) for kind in calls},
         units_billed=figures.units,
         units_said=figures.said,
         money=money_spent(spec, figures.costs, figures.calls),

@@ -57,7 +57,9 @@ def first_items(job: Job, options: RunOptions, endpoints: Endpoints, stats: Stat
     used = used_endpoints(job)
     if used is None:
         return FirstItems()
-    names, counts = endpoints.names, used.counts()
+    # A report comes long after its task: nothing waits for it, and it may be asked for again.
+    names: Mapping[Kind, str] = {kind: name for kind, name in endpoints.names.items() if kind is not Kind.QUERY}
+    counts = used.counts()
     return FirstItems(
         {kind: counts.get(name, 0) for kind, name in names.items()},
         keep=lambda kind, count: used.keep(names[kind], count),

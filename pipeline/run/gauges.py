@@ -25,12 +25,15 @@ class Gauges:
         self._client = client
         self._journal = journal
         self._began = anyio.current_time()
-        self._recent: dict[Kind, deque[tuple[float, int]]] = {kind: deque() for kind in PAID}  # (time, sent by then)
+        self._kinds = (*PAID, Kind.QUERY) if spec.awaits_reports else PAID
+        self._recent: dict[Kind, deque[tuple[float, int]]] = {
+            kind: deque() for kind in self._kinds
+        }  # (time, sent by then)
 
     def picture(self) -> Progress:
         """Read all gauges once."""
         now = anyio.current_time()
-        flows = {kind: self._flow(kind, now) for kind in PAID}
+        flows = {kind: self._flow(kind, now) for kind in self._kinds}
         left_s, binds = self._left(flows)
         ended_by = self._engine.ended_by
         return Progress(

@@ -7,7 +7,7 @@ at the end everything is closed in the opposite order.
 import functools
 import logging
 import os
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -24,12 +24,11 @@ from pipeline.engine.intake import Intake
 from pipeline.engine.parts import Ports
 from pipeline.errors import JournalError, SpecError
 from pipeline.job.as_run import write_as_run
-from pipeline.job.schema import JobSpec
 from pipeline.journal.emergency import ballast, require_room
 from pipeline.journal.journal import Journal
 from pipeline.journal.storage import open_disk, reading_only
 from pipeline.journal.writer import Writer
-from pipeline.models import KINDS, WAITING, State
+from pipeline.models import KINDS
 from pipeline.results.record import RecordLines
 from pipeline.results.summary import RunSummary
 from pipeline.run.begin import begin
@@ -38,6 +37,7 @@ from pipeline.run.details import finish, hit_details
 from pipeline.run.directory import LOG, SPEC, known_runs, lock, run_folder
 from pipeline.run.embedded_sandbox import address
 from pipeline.run.end import Ending, end
+from pipeline.run.extent import most_at_once, questions_per_s, to_pay_for
 from pipeline.run.first_calls import first_items
 from pipeline.run.gauges import Gauges
 from pipeline.run.heartbeat import Heartbeat
@@ -58,7 +58,6 @@ from pipeline.system.fault import Fault
 from pipeline.system.files import write_whole
 from pipeline.system.folders import state_folder
 from pipeline.system.interpreter import tuned
-from pipeline.system.open_files import make_room
 
 _log = logging.getLogger(__name__)
 
@@ -234,37 +233,20 @@ async def _work(
         client = client_for(job, options, transport, place.part)
         tally = await journal.begin()
         endpoints = endpoints_for(spec.search, report_lang=spec.task.report_lang, country=spec.task.country)
-        most, first = _most_at_once(spec, options), first_items(job, options, endpoints, client.stats)
+        most, first = most_at_once(spec, options), first_items(job, options, endpoints, client.stats)
         pictures = readers(spec.root_path, fit=spec.upload.fit)
         async with hit_details(job, place.folder, journal, client, options.say) as details:
             ports = Ports(spec, endpoints, client, journal, *pictures, first_items=first, details=details, most=most)
+            ports = replace(ports, say=options.say, questions_per_s=questions_per_s(client.limiters))
             engine = Engine(ports, intake, records, tally=tally)
             gauges = Gauges(spec, engine, client, journal)
             heartbeat = Heartbeat(engine, client, journal, folder=place.folder)
-            to_pay_for = _to_pay_for(tally, spec, options, all_in=intake.done)
-            require_room(place.folder, to_pay_for)
-            with ballast(place.folder) if to_pay_for else nullcontext():
+            count = to_pay_for(tally, spec, options, all_in=intake.done)
+            require_room(place.folder, count)
+            with ballast(place.folder) if count else nullcontext():
                 afterwards = functools.partial(finish, details, journal)
                 await _drive(engine, heartbeat, gauges, options, place.signals, afterwards)
     return engine, client.stats
-
-
-def _to_pay_for(tally: Mapping[State, int], spec: JobSpec, options: RunOptions, *, all_in: bool) -> int:
-    """Count the items that something may be sent for; at least one while not all of them are read."""
-    doubts = len(options.again.ords) if options.again is not None and options.again.risked else spec.api.duplicates
-    waiting = sum(tally.get(state, 0) for state in WAITING) + min(doubts, tally.get(State.IN_DOUBT, 0))
-    return waiting if all_in else max(1, waiting)
-
-
-def _most_at_once(spec: JobSpec, options: RunOptions) -> int:
-    """Return how many items the system has open files for; say so when the job asks for more."""
-    most = make_room(spec.max_in_flight)
-    if most < spec.max_in_flight:
-        options.say(
-            f"only {most:,} of {spec.max_in_flight:,} items at once: this system allows no more open files; "
-            f"`ulimit -n` and its hard limit show how many"
-        )
-    return most
 
 
 async def _drive(

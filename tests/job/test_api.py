@@ -207,7 +207,6 @@ def test_a_patience_out_of_range_is_refused(faults: Faults, wrong: str) -> None:
 
 
 def test_a_patience_shorter_than_the_longest_answer_is_remarked_on(load: Load) -> None:
-    remarks = warnings(load(f"{MINIMAL}api: {{timeout_s: {{create: 5, search: 9, query: 30}}}}\n"))
+    remarks = warnings(load(f"{MINIMAL}api: {{timeout_s: {{create: 5, search: 9}}}}\n"))
     assert any("api.timeout_s.create: 5 s" in remark and "in doubt" in remark for remark in remarks)
     assert any("api.timeout_s.search: 9 s" in remark and "paid twice" in remark for remark in remarks)
-    assert any("api.timeout_s.query" in remark and "no reports" in remark for remark in remarks)

@@ -28,13 +28,13 @@ from tests.support.job_files import MINIMAL
         ),
         pytest.param(
             "api: {qps: {qery: 1}}",
-            "job.yaml:5:13: api.qps.qery: unknown key; allowed: create, details, search, upload",
-            id="near a key that a later version brings",
+            "job.yaml:5:13: api.qps.qery: unknown key; did you mean 'query'?",
+            id="questions for reports",
         ),
         pytest.param(
             "api: {budget: {xyz: 1}}",
             "job.yaml:5:16: api.budget.xyz: unknown key; "
-            "allowed: create_calls, details, money, search_calls, upload_calls",
+            "allowed: create_calls, details, money, query_calls, search_calls, upload_calls",
             id="nothing close",
         ),
         pytest.param(

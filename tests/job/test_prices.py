@@ -13,7 +13,7 @@ from pipeline.errors import SpecError
 from pipeline.job.as_run import write_as_run
 from pipeline.job.load import load_job
 from pipeline.job.schema import JobSpec
-from pipeline.models import PAID, Kind
+from pipeline.models import KINDS, Kind
 from tests.support.job_files import MINIMAL
 
 
@@ -85,7 +85,7 @@ def test_every_endpoint_of_a_job_may_have_a_price_and_is_known_by_its_path() -> 
         must = {"model": 1, "patent_type": "D"} if "model" in search.model_fields else {}
         made = search.model_validate({"endpoint": name_of(search), **must})
         names = names_for(made)
-        assert set(names) == set(PAID)
+        assert set(names) == set(KINDS)
         assert set(names.values()) <= set(PATHS)
         asked: Request = made.request("https://pictures.example/1.png")
         assert name_of_path(asked.path) == names[Kind.SEARCH]

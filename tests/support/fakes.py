@@ -27,6 +27,7 @@ from pipeline.journal.storage import JOURNAL, RESULTS, Disk, connect, open_disk
 from pipeline.journal.writer import Writer
 from pipeline.models import UPLOAD_LIFE_S, Calls, Choice, Hits, Item, Kind, State, Task, Upload, Work
 from pipeline.ports import Endpoint, Meter
+from pipeline.reports import Comparison, Progress, Report
 from pipeline.results.record import RecordLines
 from pipeline.sources.pictures import Picture
 
@@ -48,6 +49,13 @@ def hits(*scores: float | None, complete: Any = None, total: int | None = None, 
     array = msgspec.json.encode([{"patent_id": str(n), "title": "Täsche", "score": s} for n, s in enumerate(scores)])
     whole = tuple(complete) if complete is not None else (True,) * len(scores)
     return Hits(array, tuple(scores), whole, len(scores) if total is None else total, "asked", at)
+
+
+def report_of(task_id: str, progress: Progress = Progress.DONE, *, at: float = NOW) -> Report:
+    """Make an answer about a task: of one that is done, a comparison of the first hit."""
+    done = progress is Progress.DONE
+    said = (Comparison(patent_id="0", score=80, score_of_1=0.8, risk_level="High"),) if done else ()
+    return Report(progress, said, msgspec.json.encode({"task_id": task_id, "task_status": progress}), "polled", at)
 
 
 NOTHING = Hits(b"[]", (), (), 0, "asked", NOW)
@@ -106,8 +114,15 @@ class PlainVendor:
                 return reply if isinstance(reply, Hits) else self.found(asked)
             case Kind.CREATE:
                 return await self._create(asked, meter)
+            case Kind.QUERY:
+                await self._send(Kind.QUERY, asked, meter)
+                return self.report(asked)
             case _:
                 raise AssertionError(endpoint.kind)
+
+    def report(self, task_id: str) -> Report:
+        """Make the good answer to a question for a report."""
+        return report_of(task_id, at=self.now)
 
     def stop(self, *kinds: Kind) -> None:
         self.stopped.update(kinds or Kind)

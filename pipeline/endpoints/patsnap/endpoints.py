@@ -9,6 +9,7 @@ from pydantic import Discriminator, Tag
 
 from pipeline.endpoints.interface import Endpoints
 from pipeline.endpoints.patsnap.ai39_1 import TaskCreation
+from pipeline.endpoints.patsnap.ai39_2 import ReportQuery
 from pipeline.endpoints.patsnap.p009 import P009Search
 from pipeline.endpoints.patsnap.p009_v2 import P009V2Search
 from pipeline.endpoints.patsnap.p010 import PictureUpload
@@ -40,12 +41,14 @@ def left_out_by(endpoint: str, params: Mapping[str, Any]) -> list[str]:
 def endpoints_for(search: Search, *, report_lang: str, country: list[str] | None) -> Endpoints:
     """Put together the endpoints that a run uses."""
     create = TaskCreation(report_lang, country)
-    return Endpoints(PictureUpload(), search, create, names=names_for(search), otherwise=_otherwise(search))
+    return Endpoints(
+        PictureUpload(), search, create, ReportQuery(), names=names_for(search), otherwise=_otherwise(search)
+    )
 
 
 def names_for(search: Search) -> dict[Kind, str]:
     """Name the endpoint that each kind of call uses."""
-    return {Kind.UPLOAD: "P010", Kind.SEARCH: search.endpoint, Kind.CREATE: "AI39-1"}
+    return {Kind.UPLOAD: "P010", Kind.SEARCH: search.endpoint, Kind.CREATE: "AI39-1", Kind.QUERY: "AI39-2"}
 
 
 def _otherwise(search: Search) -> dict[Kind, str]:

@@ -12,11 +12,11 @@ from typing import Any
 from pipeline.errors import JournalError
 from pipeline.journal.sql.database import Database
 from pipeline.journal.sql.rows import (
+    CHOOSABLE,
     CREATE_TAKEN_BACK,
     HITS_LOST,
     OF_REPORT,
     RETRIED_BY_ITSELF,
-    RETRYABLE,
     UNFINISHED,
     WAITS_AGAIN,
     Line,
@@ -126,8 +126,12 @@ def leave_open(
 
 
 def requeue(db: Database, ord_: int) -> State:
-    """Let a failed or expired item wait again, with its hits where it still has them; return its new state."""
-    db.change(ord_, f"state = {WAITS_AGAIN}, problem = NULL", only=RETRYABLE)
+    """Let an open item wait again, with its hits where it still has them; return its new state.
+
+    One whose task brought no report keeps the id of that task, which a new one replaces.
+    """
+    replaced = f"report = iif({OF_REPORT}, json_set(coalesce(report, '{{}}'), '$.replaces', task_id), report)"
+    db.change(ord_, f"state = {WAITS_AGAIN}, problem = NULL, {replaced}", only=CHOOSABLE)
     return State(db.do("SELECT state FROM items WHERE ord = ?", (ord_,)).fetchone()[0])
 
 

@@ -18,6 +18,8 @@ from pipeline.system.clock import iso
 STAGE = "report"
 ASKED_FOR = (State.REPORT_PENDING, State.REPORT_FAILED)  # their reports may still come
 _BATCH = 512
+_BEFORE = "json_extract(items.report, '$.replaces')"
+_REPLACING = f"iif({_BEFORE} IS NULL, step.report, json_set(step.report, '$.replaces', {_BEFORE}))"
 
 
 def awaiting(task: Task) -> Problem:
@@ -38,7 +40,7 @@ def await_reports(db: Database, paid: Sequence[tuple[int, PaidTask]]) -> None:
     )
     changed = db.do(
         f"UPDATE items SET state = {State.REPORT_PENDING:d}, calls = step.calls, task_id = step.task_id, "
-        "task_at = step.task_at, report = step.report, problem = step.problem "
+        f"task_at = step.task_at, report = {_REPLACING}, problem = step.problem "
         f"FROM (SELECT {columns} FROM json_each(?1)) AS step WHERE ord = step.to_ord",
         (msgspec.json.encode(rows).decode(),),
     ).rowcount
@@ -54,6 +56,11 @@ def awaited(db: Database, *, after: int) -> list[Awaited]:
         (after, _BATCH),
     ).fetchall()
     return [Awaited(waiting_of(row).work, State(row[-2]), Task(row[-4], row[-3]), problem_of(row[-1])) for row in rows]
+
+
+def task_of(db: Database, ord_: int) -> Task:
+    """Read the task of an item that has one."""
+    return Task(*db.do("SELECT task_id, task_at FROM items WHERE ord = ?", (ord_,)).fetchone())
 
 
 def note_of_task(db: Database, ord_: int) -> TaskNote:

@@ -26,6 +26,7 @@ FAILED = state_in((State.FAILED,))
 IN_DOUBT = state_in((State.IN_DOUBT,))
 RETRYABLE = state_in((State.FAILED, State.EXPIRED))
 OF_REPORT = state_in(models.OF_REPORT)
+CHOOSABLE = state_in((State.FAILED, State.EXPIRED, State.REPORT_FAILED, State.REPORT_LOST))  # by a person
 RETRIED_BY_ITSELF = f"({RETRYABLE} AND (NOT {FAILED} OR json_extract(problem, '$.retryable')))"  # by the next run
 CHANGED = f"coalesce(json_extract(problem, '$.code') = '{Code.CHANGED}', 0)"
 

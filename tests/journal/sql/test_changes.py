@@ -33,7 +33,7 @@ FROM = {
     "settle": {P, S, C, IN_DOUBT},
     "fail": {P, S, C, FAILED},
     "doubt": {C, IN_DOUBT},
-    "requeue": {FAILED, EXPIRED},
+    "requeue": {FAILED, EXPIRED, State.REPORT_FAILED, State.REPORT_LOST},
     "forget_hits": {P, S, FAILED, EXPIRED, IN_DOUBT},
 }
 

@@ -1,0 +1,57 @@
+"""The words for reports that are awaited, were not given, or are lost. They say nothing about any picture."""
+
+from pipeline.errors import CallError, Code
+from pipeline.models import Problem, Task
+from pipeline.system.clock import iso
+from pipeline.system.wording import duration
+
+STAGE = "report"
+NEWER_PAIR = "/ai/image-search/submit and /ai/image-search/report"
+
+
+def failed_at_vendor(task: Task, request_id: str) -> Problem:
+    """Make the problem of a task that the vendor calls failed."""
+    what = f"the vendor says that the task {task.task_id} failed; whether it is billed all the same is not known"
+    return Problem(STAGE, Code.REPORT_FAILED, what, "fail", False, request_id)
+
+
+def no_answer(task: Task, settle_s: float, request_id: str) -> Problem:
+    """Make the problem of a task that says nothing of itself for longer than tasks take."""
+    what = (
+        f"no report of the task {task.task_id} came within {duration(settle_s)} (task.settle_s), and the vendor does "
+        f"not say how it stands; a report may still come until {iso(task.expires_at)}"
+    )
+    return Problem(STAGE, Code.NO_ANSWER, what, "retry", True, request_id)
+
+
+def refused(task: Task, error: CallError) -> Problem:
+    """Make the problem of a task about which the vendor refuses to be asked."""
+    what = f"the question for the report of the task {task.task_id} is refused: {error.message}"
+    return Problem(STAGE, error.code, what, "retry", True, error.request_id, error.correlation_id)
+
+
+def lost(task: Task) -> Problem:
+    """Make the problem of a task that expired before its report was read."""
+    what = f"the task {task.task_id} expired at {iso(task.expires_at)}, before its report was read"
+    return Problem(STAGE, Code.REPORT_LOST, what, "fail", False)
+
+
+def cannot_be_asked(error: CallError) -> str:
+    """Say that this account may not ask for reports, and what does the same."""
+    return (
+        f"reports are not read in this run: {error.message}; tasks go on and stay report_pending. Ask the vendor for "
+        f"AI39-2 before they expire, or for the newer pair that brings the report itself: {NEWER_PAIR}"
+    )
+
+
+def not_asked_any_more(error: CallError) -> str:
+    """Say why reports are not asked for any more in this run."""
+    return f"reports are not asked for any more in this run: {error.message}"
+
+
+def held_back(tasks: int, qps: float) -> str:
+    """Say that creates are held back for the reports that could not be read in time."""
+    return (
+        f"creates wait: {tasks:,} tasks are as many as can be read at {qps:g} questions a second (api.qps.query) before"
+        " the last hour of their lives"
+    )

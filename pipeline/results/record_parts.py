@@ -1,0 +1,71 @@
+"""The parts of a record: the picture, the search with its pages, the task."""
+
+from typing import Any
+
+import msgspec
+
+from pipeline.models import Task
+from pipeline.paging import Paging
+from pipeline.reports import TaskNote
+from pipeline.system.clock import iso
+
+
+class ImagePart(msgspec.Struct, frozen=True):
+    """The picture of an item."""
+
+    source: str  # as the job names it: a URL, or a path relative to the job's root
+    url: str | None  # where the vendor saw it; None when a local picture was not uploaded
+    sha256: str | None  # of a local picture's bytes, in hex; None for a URL
+    labels: dict[str, str]
+
+
+class PagePart(msgspec.Struct, frozen=True):
+    """One page of a search."""
+
+    offset: int  # places before it in the vendor's order
+    hits: int  # on it, also those that were on an earlier page
+    request_id: str
+    at: str  # when the answer came, ISO 8601 in UTC
+
+
+class SearchPart(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The search of an item; of one with several pages `request_id`, `at` and `expires_at` are those of the first."""
+
+    endpoint: str
+    params: dict[str, Any]
+    request_id: str
+    total: int  # results at the vendor
+    hits: int  # of them returned
+    last_score: float | None  # 0 to 1; None when the last hit has none, or there is no hit
+    truncated: bool  # True when the vendor has more results than it returned
+    at: str  # when the answer came, ISO 8601 in UTC
+    expires_at: str  # the links in the hits work until then
+    depth: int = 0  # the hits asked for, of a search of several pages
+    pages: list[PagePart] = []  # of a search of several pages, those that were asked for
+    ranks: list[int] = []  # of such a search, the place of each hit in the vendor's order, from 1
+
+
+class TaskPart(msgspec.Struct, frozen=True):
+    """The infringement task of an item."""
+
+    task_id: str
+    report_lang: str
+    country: list[str] | None
+    hits: int  # in the task
+    hits_dropped: int  # left out because a required field is missing
+    at: str  # when the answer came, ISO 8601 in UTC
+    expires_at: str  # the vendor keeps the task until then
+
+
+def noted_task(task: Task, note: TaskNote) -> TaskPart:
+    """Return the task of an item as it was noted when it was paid."""
+    times = (iso(task.at), iso(task.expires_at))
+    return TaskPart(task.task_id, note.report_lang, note.country, note.hits, note.hits_dropped, *times)
+
+
+def paged(paging: Paging | None) -> dict[str, Any]:
+    """Return what a search of several pages says besides; nothing of a search of one."""
+    if paging is None:
+        return {}
+    pages = [PagePart(page.offset, page.hits, page.request_id, iso(page.at)) for page in paging.pages]
+    return {"depth": paging.end - paging.pages[0].offset, "pages": pages, "ranks": list(paging.ranks)}

@@ -1,0 +1,284 @@
+"""Reports read beside the work on items: in virtual time, over a real journal."""
+
+import asyncio
+import itertools
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from pipeline.engine.engine import Engine
+from pipeline.engine.report_turns import LEAST_S, Turns
+from pipeline.errors import CallError, ItemRefused, RunPaused, RunStopped, TryAgain
+from pipeline.models import TASK_LIFE_S, Item, Kind, State
+from pipeline.reports import Progress, Report
+from pipeline.results.reading import read_records
+from tests.support.engine_runs import many, problems
+from tests.support.fakes import (
+    NOW,
+    FakeVendor,
+    assert_index_matches,
+    assert_settled_once,
+    engine_of,
+    item,
+    job,
+    open_journal,
+    records,
+    report_of,
+    states,
+    url,
+)
+from tests.support.virtual_time import VirtualTimeLoop
+
+WAIT = {"task": {"report": "wait"}}
+RUNNING, FAILED, UNSAID = Progress.RUNNING, Progress.FAILED, Progress.UNSAID
+Answer = Progress | CallError
+
+
+@dataclass
+class Asked(FakeVendor):
+    """A vendor whose tasks answer in turn what `answers` says of their picture; then they are done.
+
+    forever True when the last of these answers stays
+    asked   the tasks that were asked about, each with the loop's time
+    """
+
+    answers: dict[str, Sequence[Answer]] = field(default_factory=dict)
+    asked: list[tuple[str, float]] = field(default_factory=list)
+    forever: bool = False
+    offset: float = 0.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._turn: dict[str, int] = defaultdict(int)
+
+    @property
+    def now(self) -> float:  # type: ignore[override]
+        return NOW + self.offset + asyncio.get_running_loop().time() - 1000.0
+
+    @now.setter
+    def now(self, value: float) -> None:
+        self.offset = value - NOW
+
+    def report(self, task_id: str) -> Report:
+        self.asked.append((task_id, asyncio.get_running_loop().time()))
+        picture = next(picture for picture, known in self.executed if known == task_id)
+        left = self.answers.get(picture, ())
+        turn, self._turn[picture] = self._turn[picture], self._turn[picture] + 1
+        if self.forever and left:
+            turn = min(turn, len(left) - 1)
+        said = left[turn] if turn < len(left) else None
+        if isinstance(said, CallError):
+            raise said
+        return report_of(task_id, Progress.DONE if said is None else said, at=self.now)
+
+
+def virtually(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Run in virtual time; the journal's own thread gets 20 ms of real time before a jump."""
+    return anyio.run(function, *arguments, backend_options={"loop_factory": lambda: VirtualTimeLoop(grace_s=0.02)})
+
+
+def run(
+    folder: Path,
+    vendor: Asked,
+    items: Sequence[Item],
+    *,
+    generation: int = 1,
+    budgets: dict[Kind, int] | None = None,
+    during: Callable[[Engine], Any] | None = None,
+    **parts: Any,
+) -> Engine:
+    """Run a job that waits for its reports, or go on with it."""
+
+    async def once() -> Engine:
+        async with open_journal(folder, budgets=budgets) as journal:
+            await journal.requeue_failed()
+            spec = job(folder, **(WAIT | parts))
+            engine = await engine_of(spec, journal, vendor, items, generation=generation)
+            async with anyio.create_task_group() as around:
+                if during is not None:
+                    around.start_soon(during, engine)
+                await engine.run()
+                around.cancel_scope.cancel()
+            await journal.finish()
+        return engine
+
+    engine: Engine = virtually(once)
+    assert_index_matches(folder)
+    assert_settled_once(folder)
+    return engine
+
+
+def test_every_item_ends_with_the_report_of_its_task(tmp_path: Path) -> None:
+    vendor = Asked(answers={url(2): [RUNNING, RUNNING]})
+    engine = run(tmp_path, vendor, many(3))
+    assert set(states(tmp_path).values()) == {State.REPORTED}
+    assert {state: count for state, count in engine.items().items() if count} == {State.REPORTED: 3}
+    for line in records(tmp_path):
+        assert (line["status"], line["report"]["task_id"]) == ("reported", line["task"]["task_id"])
+        assert line["comparisons"][0] == {
+            "patent_id": "0",
+            "hit": 0,
+            "score": 80.0,
+            "score_of_1": 0.8,
+            "risk_level": "High",
+        }
+        assert line["calls"]["query"] == (3 if line["item"] == "SKU-2" else 1)
+        assert len(line["hits"]) == 2
+    assert [record.report is not None for record in read_records(tmp_path)] == [True] * 3
+
+
+def test_no_task_is_asked_about_twice_within_two_seconds(tmp_path: Path) -> None:
+    vendor = Asked(answers={url(1): [RUNNING] * 12})
+    run(tmp_path, vendor, many(1))
+    times = [at for _, at in vendor.asked]
+    assert len(times) == 13
+    assert all(later - earlier >= LEAST_S - 1e-6 for earlier, later in itertools.pairwise(times))
+
+
+@pytest.mark.parametrize(
+    ("answers", "code"),
+    [([FAILED], "report_failed"), ([UNSAID], "no_answer"), ([ItemRefused("no", code="68300004")], "68300004")],
+    ids=["failed", "no answer", "unknown"],
+)
+def test_what_brings_no_report_is_open_and_never_created_again(
+    answers: list[Answer], code: str, tmp_path: Path
+) -> None:
+    vendor = Asked(answers={url(1): answers}, forever=True)
+    run(tmp_path, vendor, many(1), task={"report": "wait", "settle_s": 60})
+    assert states(tmp_path) == {"SKU-1": State.REPORT_FAILED}
+    assert problems(tmp_path)["SKU-1"].code == code
+    again = Asked(run="again", answers=vendor.answers, forever=True, executed=list(vendor.executed))
+    again.now = vendor_now_after(vendor, 100)
+    run(tmp_path, again, many(1), generation=1)
+    assert not [kind for kind, _ in again.sent if kind is not Kind.QUERY]
+    assert len(again.asked) == (0 if code == "report_failed" else 1)  # one that the vendor calls failed is not asked
+
+
+def vendor_now_after(vendor: Asked, seconds: float) -> float:
+    return NOW + max((at for _, at in vendor.asked), default=1000.0) - 1000.0 + seconds
+
+
+def test_a_report_that_comes_after_all_is_taken(tmp_path: Path) -> None:
+    vendor = Asked(answers={url(1): [UNSAID]}, forever=True)
+    run(tmp_path, vendor, many(1), task={"report": "wait", "settle_s": 60})
+    again = Asked(run="again", executed=list(vendor.executed))
+    again.now = vendor_now_after(vendor, 100)
+    run(tmp_path, again, many(1))
+    assert states(tmp_path) == {"SKU-1": State.REPORTED}
+
+
+def test_a_task_that_expired_unread_is_lost_and_sends_nothing(tmp_path: Path) -> None:
+    vendor = Asked(answers={url(1): [RUNNING]}, forever=True)
+
+    async def end(engine: Engine) -> None:
+        await anyio.sleep(30)
+        engine.drain(RunPaused("enough", code="test"))
+
+    run(tmp_path, vendor, many(1), during=end)
+    assert states(tmp_path) == {"SKU-1": State.REPORT_PENDING}
+    again = Asked(run="again", executed=list(vendor.executed))
+    again.now = NOW + TASK_LIFE_S + 60
+    run(tmp_path, again, many(1))
+    assert states(tmp_path) == {"SKU-1": State.REPORT_LOST}
+    assert again.sent == []
+
+
+def test_a_running_task_is_waited_for_until_it_expires(tmp_path: Path) -> None:
+    vendor = Asked(answers={url(1): [RUNNING]}, forever=True)
+
+    async def end(engine: Engine) -> None:
+        await anyio.sleep(10)
+        engine.drain(RunPaused("enough", code="test"))
+
+    run(tmp_path, vendor, many(1), during=end)
+    again = Asked(run="again", answers=vendor.answers, forever=True, executed=list(vendor.executed))
+    again.now = NOW + TASK_LIFE_S - 60
+    run(tmp_path, again, many(1))
+    assert states(tmp_path) == {"SKU-1": State.REPORT_LOST}
+    assert 1 <= len(again.asked) <= 3
+
+
+def test_errors_of_a_question_are_asked_over_and_cost_no_task(tmp_path: Path) -> None:
+    vendor = Asked(answers={url(1): [TryAgain("busy", code="67200100"), RUNNING]})
+    run(tmp_path, vendor, many(1))
+    assert states(tmp_path) == {"SKU-1": State.REPORTED}
+    assert len(vendor.executed) == 1
+
+
+def test_without_permission_for_reports_the_run_goes_on_and_says_once_what_does_the_same(tmp_path: Path) -> None:
+    denied = RunStopped("no permission (67200004)", code="67200004")
+    vendor = Asked(answers={url(n): [denied] for n in range(1, 6)}, forever=True)
+    engine = run(tmp_path, vendor, many(5), api={"max_in_flight": 1})
+    assert engine.ended_by is None
+    assert set(states(tmp_path).values()) == {State.REPORT_PENDING}
+    assert len(vendor.executed) == 5
+
+
+def test_a_budget_of_questions_is_never_exceeded_and_lets_no_task_begin_that_it_cannot_ask_about(
+    tmp_path: Path,
+) -> None:
+    vendor = Asked(answers={url(1): [RUNNING, RUNNING]})
+    engine = run(tmp_path, vendor, many(5), budgets={Kind.QUERY: 4})
+    assert len(vendor.asked) <= 4
+    assert len(vendor.executed) <= 4
+    assert "api.budget.query_calls" in str(engine.ended_by)
+
+
+def test_a_kill_while_reports_are_awaited_creates_nothing_again(tmp_path: Path) -> None:
+    vendor = Asked(answers={url(n): [RUNNING] for n in range(1, 4)}, forever=True)
+
+    async def end(engine: Engine) -> None:
+        await anyio.sleep(10)
+        engine.stop_calls(RunPaused("killed", code="test"))
+
+    run(tmp_path, vendor, many(3), during=end)
+    assert set(states(tmp_path).values()) == {State.REPORT_PENDING}
+    again = Asked(run="again", executed=list(vendor.executed))
+    again.now = vendor_now_after(vendor, 5)
+    run(tmp_path, again, many(3))
+    assert set(states(tmp_path).values()) == {State.REPORTED}
+    assert {kind for kind, _ in again.sent} == {Kind.QUERY}
+
+
+def test_a_lost_report_is_paid_for_anew_by_a_persons_choice_alone_and_names_the_task_it_replaces(
+    tmp_path: Path,
+) -> None:
+    vendor = Asked(answers={url(1): [FAILED]}, forever=True)
+    run(tmp_path, vendor, many(2))
+    ((_, old),) = [pair for pair in vendor.executed if pair[0] == url(1)]
+    again = Asked(run="again")
+
+    async def retry() -> None:
+        async with open_journal(tmp_path) as journal:
+            await journal.waiting.choose([1], risked=False)
+            engine = await engine_of(job(tmp_path, **WAIT), journal, again, ())
+            engine._intake.skip()
+            await engine.run()
+            await journal.finish()
+
+    virtually(retry)
+    assert [kind for kind, _ in again.sent] == [Kind.CREATE, Kind.QUERY]  # its hits live
+    line = records(tmp_path)[-1]
+    assert (line["status"], line["replaces"]) == ("reported", old)
+    assert line["task"]["task_id"] == again.executed[0][1]
+
+
+def test_items_with_one_picture_share_the_report(tmp_path: Path) -> None:
+    twins = [item(1), item(2, source=url(1))]
+    run(tmp_path, Asked(), twins)
+    first, second = records(tmp_path)
+    assert (second["same_as"], second["status"]) == ("SKU-1", "reported")
+    assert (first["report"], first["comparisons"]) == (second["report"], second["comparisons"])
+
+
+def test_creates_are_held_back_while_more_tasks_could_not_be_read_in_time() -> None:
+    async def room() -> tuple[int, bool, bool]:
+        turns = Turns(now=lambda: NOW, qps=0.001)
+        return turns.most, turns.has_room(turns.most - 1), turns.has_room(turns.most)
+
+    assert anyio.run(room) == (12, True, False)  # 7 hours at 0.001 a second, two questions each
