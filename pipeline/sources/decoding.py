@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from pipeline.errors import Code, ItemRefused
-from pipeline.sources.kinds import describe
+from pipeline.sources.kinds import describe, describe_undecoded
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -22,7 +22,7 @@ _TEXTS = (b"tEXt", b"zTXt", b"iTXt", b"iCCP")
 
 def type_of(data: bytes) -> str:
     """Decode a JPG or PNG and return which it is. Raises ItemRefused where it is neither, not whole, or too large."""
-    with opened(_without_texts(data), SENT, whole=data) as image:
+    with opened(without_texts(data), SENT, whole=data) as image:
         image.draft(image.mode, (image.width // 8, image.height // 8))  # a JPG is read through, and not drawn in full
         image.load()
         return "png" if image.format == "PNG" else "jpeg"  # Pillow calls a camera's JPG with a preview MPO
@@ -51,7 +51,9 @@ def opened(data: bytes, kinds: tuple[str, ...], *, whole: bytes | None = None) -
     except Image.DecompressionBombError:
         raise refused("has more than 100 million pixels; save it smaller") from None
     except Exception:  # Pillow raises many kinds for broken files; each means the same here
-        raise refused(describe(data if whole is None else whole)) from None
+        file = data if whole is None else whole
+        what = describe(file) if kinds == SENT else describe_undecoded(file, has_heif=has_heif())
+        raise refused(what) from None
 
 
 def _known(kinds: tuple[str, ...], data: bytes) -> tuple[str, ...]:
@@ -80,7 +82,7 @@ def refused(why: str) -> ItemRefused:
     return ItemRefused(f"the picture {why}", code=Code.PICTURE, sent=False)
 
 
-def _without_texts(data: bytes) -> bytes:
+def without_texts(data: bytes) -> bytes:
     """Leave a PNG's texts and profiles out of what is decoded: Pillow refuses long ones of sound pictures."""
     if not data.startswith(_PNG):
         return data

@@ -8,7 +8,8 @@ import io
 import math
 from typing import TYPE_CHECKING, NamedTuple
 
-from pipeline.sources.decoding import FITTED, opened, refused
+from pipeline.errors import ItemRefused
+from pipeline.sources.decoding import FITTED, opened, refused, without_texts
 from pipeline.sources.metadata import orientation_of, without_metadata
 
 if TYPE_CHECKING:
@@ -35,7 +36,17 @@ class Fitted(NamedTuple):
 def fit(data: bytes) -> Fitted:
     """Make a picture fit. Raises ItemRefused where it cannot be decoded, or is out of bounds."""
     stripped = without_metadata(data)
-    with opened(data, FITTED) as image:
+    try:
+        return _fit(stripped, stripped)
+    except ItemRefused:
+        bare = without_texts(stripped)
+        if bare == stripped:
+            raise
+        return _fit(stripped, bare)  # a PNG with a colour profile that is too long to be read
+
+
+def _fit(stripped: bytes, decodable: bytes) -> Fitted:
+    with opened(decodable, FITTED, whole=stripped) as image:
         kind = "jpeg" if image.format in ("JPEG", "MPO") else (image.format or "").lower()
         why = why_fitted(stripped, kind)
         image.load()
@@ -60,7 +71,7 @@ def why_fitted(data: bytes, kind: str) -> str:
 
 def preview(data: bytes) -> bytes:
     """Make a small upright JPG of a picture of any kind. Raises ItemRefused."""
-    with opened(data, FITTED) as image:
+    with opened(without_texts(data), FITTED, whole=data) as image:
         image.draft(None, (2 * _PREVIEW_PX, 2 * _PREVIEW_PX))
         small = _on_white(_upright(image))
     small.thumbnail((_PREVIEW_PX, _PREVIEW_PX))

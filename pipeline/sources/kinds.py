@@ -27,6 +27,16 @@ _BEGINS = (
 _DAMAGED = "copy or download it again"
 
 
+def describe_undecoded(data: bytes, *, has_heif: bool) -> str:
+    """Say what a file is that would be made fit, and cannot be decoded here, to follow on "the picture "."""
+    what, _, advice = describe(data).partition("; ")
+    if advice != _FITS:
+        return f"{what}; {advice}"
+    if " HEIC" in what and not has_heif:
+        return "is HEIC, which needs a library of its own: pip install 'infringement-pipeline[heic]'"
+    return f"{what.partition(',')[0]} that is cut off, damaged, or of a kind that is not decoded here; {_DAMAGED}"
+
+
 def describe(data: bytes) -> str:
     """Say what a file is that cannot be read as a JPG or PNG, and what to do, to follow on "the picture "."""
     if not data.strip(b"\0"):

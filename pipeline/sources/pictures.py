@@ -11,7 +11,7 @@ from pathlib import Path
 from pipeline.errors import ItemRefused
 from pipeline.sources import fitting
 from pipeline.sources.archives import BadArchive, members_of, read_member
-from pipeline.sources.decoding import FITTED, opened, refused, type_of
+from pipeline.sources.decoding import FITTED, opened, refused, type_of, without_texts
 from pipeline.sources.fitting import MOST, MOST_TO_READ, why_fitted
 from pipeline.sources.metadata import without_metadata
 from pipeline.sources.names import on_disk
@@ -64,7 +64,7 @@ def look_at_picture(root: Path, source: str, *, fit: bool = False) -> str:
     data = _read_inside(root, source, most_of(fit=fit))
     if not fit:
         return why_fitted(without_metadata(data), type_of(data))
-    with opened(data, FITTED) as image:
+    with opened(without_texts(data), FITTED, whole=data) as image:
         kind = "jpeg" if image.format in ("JPEG", "MPO") else (image.format or "").lower()
         image.draft(image.mode, (image.width // 8, image.height // 8))
         image.load()

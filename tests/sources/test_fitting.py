@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import zlib
 from pathlib import Path
 
 import pytest
@@ -137,6 +138,15 @@ def test_an_animation_is_its_first_frame() -> None:
     assert decoded(fit(data).data).convert("RGB").getpixel((5, 5)) == (255, 0, 0)
 
 
+@pytest.mark.parametrize("kind", [b"zTXt", b"iCCP"])
+def test_a_sound_png_with_a_long_text_or_profile_is_made_fit(kind: bytes) -> None:
+    body = kind + b"note\0\0" + zlib.compress(b"x" * 3_000_000)
+    png = saved(ramp(), "PNG", exif=turned(3))
+    long = png[:33] + (len(body) - 4).to_bytes(4, "big") + body + zlib.crc32(body).to_bytes(4, "big") + png[33:]
+    assert close(decoded(fit(long).data), ramp().rotate(180))
+    assert close(decoded(preview(long)), ramp().rotate(180))
+
+
 def test_a_preview_is_small_and_upright() -> None:
     small = decoded(preview(saved(ramp((3000, 1500)), "WEBP", exif=turned(6))))
     assert small.size == (512, 1024)
@@ -145,10 +155,16 @@ def test_a_preview_is_small_and_upright() -> None:
 @pytest.mark.parametrize("kind", ["WEBP", "TIFF", "GIF", "BMP", "AVIF", "HEIF"])
 def test_a_broken_file_is_refused_and_so_is_a_tiny_one(kind: str) -> None:
     whole = saved(Image.effect_noise((64, 64), 90).convert("RGB"), kind)
-    with pytest.raises(ItemRefused):
+    with pytest.raises(ItemRefused, match="cut off, damaged, or of a kind that is not decoded here; copy or download"):
         fit(whole[: len(whole) // 2])
     with pytest.raises(ItemRefused, match="10 x 10 pixels"):
         fit(saved(Image.new("RGB", (10, 10)), kind))
+
+
+def test_what_is_missing_for_heic_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipeline.sources.decoding.has_heif", lambda: False)
+    with pytest.raises(ItemRefused, match=r"needs a library of its own: pip install 'infringement-pipeline\[heic\]'"):
+        fit(b"\0\0\0\x1cftypheic" + b"\0" * 100)
 
 
 def test_a_bomb_is_not_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
