@@ -43,7 +43,8 @@ class _Item:
             return Details(PENDING)
         if patents and "" not in words and len(words) == 1 and NOT_FOUND not in words:
             return Details(words.pop())
-        return Details(patents, _designs(patents) if families else None)
+        told = families and all(wanted.missing in ("", NOT_FOUND) for wanted in self.families.values())
+        return Details(patents, _designs(patents) if told else None)
 
     def _detail(self, id_: str, wanted: Wanted) -> PatentDetail:
         if wanted.answer is None:

@@ -15,6 +15,7 @@ from pipeline.job.load import load_job
 from pipeline.job.schema import JobSpec
 from pipeline.journal.begun import was_stopped_at_once
 from pipeline.journal.emergency import known_not_executed
+from pipeline.journal.sql import laid_by
 from pipeline.journal.sql.calls import counted
 from pipeline.journal.sql.database import Database
 from pipeline.journal.sql.doubts import not_executed, repeated_by_itself
@@ -71,7 +72,9 @@ def read_status(folder: Path) -> Status:
         if unfinished:
             never_left = not_executed(db, known_not_executed(folder))
             known[State.SEARCHED] += never_left
-            unfinished -= never_left
+            kept = laid_by.count(db)  # their tasks are known
+            known[State.TASKED] += kept
+            unfinished -= never_left + kept
         known[State.IN_DOUBT] += unfinished
         items = item_counts(known, removed=removed)
         spec = _spec(folder, db)

@@ -13,7 +13,9 @@ import pytest
 from pipeline import Plan, RunOptions, SpecError, plan_job, read_records, run_job
 from pipeline.engine import details, patent_batches
 from pipeline.engine.details import HitDetails
-from pipeline.journal.storage import JOURNAL
+from pipeline.journal.sql import sent_calls
+from pipeline.journal.storage import JOURNAL, reading_only
+from pipeline.offline.status import read_status
 from pipeline.results.summary import RunSummary
 from pipeline.run.load import load_spec
 from pipeline.sandbox.server import SandboxServer
@@ -194,6 +196,8 @@ def test_a_kill_while_records_wait_for_details_puts_nothing_in_doubt_and_the_nex
             process.kill()
             process.wait()
         assert not (tmp_path / "runs/job/results.jsonl").read_bytes()
+        standing = read_status(tmp_path / "runs/job").items
+        assert (standing["tasked"], standing["in_doubt"]) == (30, 0)
         summary = run_job(path, options=OPTIONS)
         assert server.stats.executed["create"] == 30
         assert set(server.stats.patents_asked.values()) == {2}  # the call that was never answered counts, too
@@ -286,3 +290,53 @@ class TestPlan:
             plan = self.plan(tmp_path, server, prices={"P009": 1, "AI39-1": 1, "D301": 0.5})
         assert plan.cost is not None
         assert float(plan.cost.by["D301"]) == 15.0
+
+
+FAMILY = {"top": 10, "above": 0.0, "family": True}
+
+
+class TestFamilies:
+    """One design in several countries, told from different ones by P014."""
+
+    def test_hits_of_one_design_have_one_family_and_the_designs_are_counted(self, tmp_path: Path) -> None:
+        with vendor(tmp_path) as server:
+            run(tmp_path, server, details=FAMILY, search={"limit": 20})
+            asked = dict(server.stats.patents_asked)
+        several = 0
+        for record in records(tmp_path):
+            known = [one for one in record["details"].values() if "missing" not in one]
+            assert record["designs"] == len({one["family"] for one in known}) <= len(known)
+            several += record["designs"] < len(known)
+            not_found = [id_ for id_, one in record["details"].items() if one.get("missing") == "not_found"]
+            assert all(asked[id_] == 1 for id_ in not_found)  # no family is asked for where there are no details
+        assert several
+        assert max(asked.values()) == 2  # once for each endpoint
+
+    def test_a_job_that_does_not_ask_for_families_calls_no_p014(self, tmp_path: Path) -> None:
+        with vendor(tmp_path, denied=frozenset({"P014"})) as server:
+            run(tmp_path, server)
+            assert set(server.stats.outcomes["details"]) == {"ok"}
+        assert all("designs" not in record for record in records(tmp_path))
+
+    def test_without_the_permission_for_families_there_are_details_without_them(self, tmp_path: Path) -> None:
+        said: list[str] = []
+        with vendor(tmp_path, denied=frozenset({"P014"})) as server:
+            path = job(tmp_path, url=server.url, details=FAMILY, api=FAST)
+            summary = run_job(path, options=RunOptions(environment=ACCOUNT, say=said.append))
+        assert summary.ok
+        known = [one for record in records(tmp_path) for one in record["details"].values() if "missing" not in one]
+        assert known
+        assert not any("family" in one for one in known)
+        assert all("designs" not in record for record in records(tmp_path))  # nobody knows how many they are
+        (remark,) = [line for line in said if "families" in line]
+        assert "P014 needs a permission of its own" in remark
+
+
+def test_a_bill_does_not_take_patents_for_calls_that_nobody_noted(tmp_path: Path) -> None:
+    with vendor(tmp_path) as server:
+        run(tmp_path, server)
+        calls = server.stats.calls("details")
+    with reading_only(tmp_path / "runs/job") as db:
+        assert sent_calls.uncounted(db) == {}
+        rows = db.do("SELECT path, sum(granted) FROM sent_calls WHERE kind = 'details' GROUP BY path").fetchall()
+    assert rows == [("/basic-patent-data/patent-detail-aggregation", calls)]

@@ -4,6 +4,7 @@ A record that its item is not settled by was written before a kill; recovery set
 """
 
 from pipeline.journal.sql.database import Database
+from pipeline.journal.sql.rows import CREATING
 
 TABLE = "CREATE TABLE IF NOT EXISTS laid_by (ord INTEGER PRIMARY KEY, line BLOB NOT NULL)"
 
@@ -21,6 +22,14 @@ def drop(db: Database, ord_: int) -> None:
 def lines(db: Database) -> list[bytes]:
     """Read the records that are laid by, in order."""
     return [bytes(line) for (line,) in db.do("SELECT line FROM laid_by ORDER BY ord").fetchall()]
+
+
+def count(db: Database) -> int:
+    """Count them; none in a journal of an earlier version that is only read."""
+    if not db.do("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'laid_by'").fetchone():
+        return 0
+    tasks = f"SELECT count(*) FROM laid_by JOIN items USING (ord) WHERE {CREATING}"
+    return int(db.do(tasks).fetchone()[0])
 
 
 def clear(db: Database) -> None:

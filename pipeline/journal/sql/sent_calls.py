@@ -42,11 +42,14 @@ def noted(db: Database, account: str) -> list[Sent]:
 def uncounted(db: Database) -> dict[str, int]:
     """Return, by kind, how many calls may have been sent beyond those that are noted, by whatever account.
 
-    Those of the last moments before a process was killed, and those that an earlier version sent.
+    Those of the last moments before a process was killed, and those that an earlier version sent. Details are counted
+    by patents: at most as many calls as patents of which nobody knows that they were asked for.
     """
     sent = dict(db.do("SELECT kind, sum(sent) FROM sent_calls GROUP BY kind").fetchall()) if _is_there(db) else {}
-    reserved = db.do("SELECT kind, reserved FROM calls").fetchall()
-    return {str(kind): count - sent.get(kind, 0) for kind, count in reserved if count > sent.get(kind, 0)}
+    known = {kind: sent.get(kind, 0) for kind in Kind}
+    counts = db.do("SELECT kind, reserved, sent FROM calls").fetchall()
+    known[Kind.DETAILS] = next((patents for kind, _, patents in counts if kind == Kind.DETAILS), 0)
+    return {str(kind): count - known[Kind(kind)] for kind, count, _ in counts if count > known[Kind(kind)]}
 
 
 def restore(db: Database, rows: Iterable[Sequence[object]]) -> None:
