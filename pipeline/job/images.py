@@ -10,6 +10,7 @@ from pipeline.job.reach import check_picture_url
 from pipeline.system.wording import enumerated
 
 STDIN = "-"  # the manifest that comes in on stdin
+LISTED = "stdin.txt"  # its copy in the run directory
 
 Id = Annotated[str, AfterValidator(check_id)]
 

@@ -232,7 +232,8 @@ def money_used_up(tariff: Tariff, left: Decimal) -> str:
     unit = f" {tariff.currency}" if tariff.currency else ""
     raise_it = f"raise it in the job file, or with --set {key}=N, then `pipeline run` goes on"
     rest = max(left, Decimal(0))
-    return f"the budget is used up: {key} is {tariff.cap or 0:,f}{unit}, of which {rest:,f} is left; {raise_it}"
+    lacks = f"of which {rest:,f} is left, too little for another item beside those under way"
+    return f"the budget is used up: {key} is {tariff.cap or 0:,f}{unit}, {lacks}; {raise_it}"
 
 
 def _renewed(lease: Lease, coming: asyncio.Future[int]) -> None:

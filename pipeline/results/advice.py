@@ -4,14 +4,17 @@
 """
 
 import json
+import re
 import shlex
 from collections.abc import Callable
 from pathlib import Path
 
 from pipeline.errors import Code
+from pipeline.job.images import LISTED
 from pipeline.models import OF_REPORT, Item, Problem, State, Work
 
 RUN = "`pipeline run` the job file"
+_IN_WORKBOOK = re.compile(r"(?P<file>.+):(?P<sheet>.+)!(?P<row>[0-9]+)")
 
 # What to do about an item that failed with one of these codes; `{place}` is where it is listed, `{retry}` the command
 # that pays for such items once more.
@@ -62,7 +65,7 @@ def _about_failure(
     if state is State.EXPIRED:
         return f"{RUN}: it is searched, and paid, anew"
     retry = f"pipeline retry {folder} --only failed --code {shlex.quote(code)}"
-    place = _place(item.origin)
+    place = _place(item.origin, folder)
     if code in _FAILED:
         return _FAILED[code].format(place=place, source=item.source, run=RUN, retry=retry)
     if problem.stage == "read":
@@ -135,9 +138,13 @@ def _about_doubt(work: Work, problem: Problem, folder: str) -> str:
     return todo
 
 
-def _place(origin: str) -> str:
+def _place(origin: str, folder: str) -> str:
     """Write where an item is listed: `line 3 of p.csv`, or `images[3] of the job file`."""
+    if found := _IN_WORKBOOK.fullmatch(origin):
+        return f"row {found['row']} of the sheet {found['sheet']!r} in {found['file']}"
     name, _, line = origin.rpartition(":")
+    if name == "stdin":
+        return f"line {line} of {folder}/{LISTED} (the run goes on with this copy of the list)"
     if name and line.isdecimal():
         return f"line {line} of {name}"
     return f"{origin} of the job file" if origin else "the job file"

@@ -13,6 +13,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from pipeline.errors import JournalError, RunLocked
+from pipeline.job.images import LISTED
 from pipeline.job.schema import JobSpec
 from pipeline.journal.begun import AS_RUN
 from pipeline.journal.emergency import cannot_open, drop_ballast
@@ -26,7 +27,6 @@ from pipeline.system.files import write_whole
 from pipeline.system.folders import state_folder
 
 SUMMARY, SPEC, LOG, REPORT, LOCK = "summary.json", AS_RUN, "run.log.jsonl", "report.html", "lock"
-LISTED = "stdin.txt"  # the list that came in on stdin when the run began
 
 # Every file here that is made as a draft first.
 _WHOLE_FILES = [re.escape(name) for name in (JOURNAL, RESULTS, NOTE, SUMMARY, SPEC, REPORT, OPEN, LISTED)]

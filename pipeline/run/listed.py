@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from pipeline.errors import SpecError
-from pipeline.job.images import STDIN
+from pipeline.job.images import LISTED, STDIN
 from pipeline.job.schema import JobSpec
-from pipeline.run.directory import LISTED, run_folder
+from pipeline.run.directory import run_folder
 from pipeline.system.fault import Fault
 from pipeline.system.files import write_whole
 

@@ -6,7 +6,7 @@ import re
 import msgspec
 
 from pipeline.errors import Code, SpecError
-from pipeline.job.images import ImageEntry
+from pipeline.job.images import STDIN, ImageEntry
 from pipeline.job.schema import JobSpec
 from pipeline.models import Item
 from pipeline.sources.folders import list_path
@@ -53,7 +53,8 @@ def _faults_of(spec: JobSpec, entry: ImageEntry, field: str) -> list[str]:
         if listed is not None and not listed.pictures:
             faults.append(nothing_in(spec, entry, field))
     elif entry.manifest is not None and next(read_rows(locate_manifest(spec, entry), entry), None) is None:
-        faults.append(Fault("no rows; a job needs at least one picture", where=str(locate_manifest(spec, entry))))
+        where = entry.listing if entry.manifest == STDIN else str(locate_manifest(spec, entry))
+        faults.append(Fault("no rows; a job needs at least one picture", where=where))
     return faults
 
 

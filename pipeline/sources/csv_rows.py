@@ -14,7 +14,7 @@ from pipeline.sources.lines import Lines, LongLine, open_lines
 from pipeline.sources.row import Row
 from pipeline.system.fault import Fault
 
-_SEPARATORS = (",", ";", "\t", "|")
+SEPARATORS = (",", ";", "\t", "|")
 
 
 def csv_rows(file: Path, entry: ImageEntry) -> Iterator[Row]:
@@ -42,7 +42,7 @@ def csv_rows(file: Path, entry: ImageEntry) -> Iterator[Row]:
 def _begun(file: Path, lines: Lines, entry: ImageEntry) -> tuple[Iterator[list[str]], list[str]]:
     """Read the header, and find out what stands between the cells; return the reader of the rows, and the header."""
     try:
-        line = next((line for line in lines if line.strip(BLANKS + "".join(_SEPARATORS))), "")
+        line = next((line for line in lines if line.strip(BLANKS + "".join(SEPARATORS))), "")
         separator = None
         if said := re.fullmatch(r'"?sep=(.)"?\s*', line, re.IGNORECASE):  # Excel's own way of saying it
             separator, line = said[1], next(lines, "")
@@ -68,4 +68,4 @@ def _separator(line: str, entry: ImageEntry) -> str:
         found = find_columns([name.strip(BLANKS) for name in names], entry.columns)
         return bool(found.url or found.path), len(names)
 
-    return max(_SEPARATORS, key=rank)
+    return max(SEPARATORS, key=rank)

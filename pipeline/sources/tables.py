@@ -55,8 +55,19 @@ def read_rows(file: Path, entry: ImageEntry) -> Iterator[Row]:
     )
     try:
         yield from read(file, entry)
+    except SpecError as error:
+        if entry.manifest != STDIN:
+            raise
+        raise SpecError(*(_of_stdin(line, file) for line in error.lines)) from None
     except OSError as exc:
         raise SpecError(Fault(f"cannot read the manifest: {exc.strerror}", where=str(file))) from None
     except UnicodeError:
         what = f"this is not {entry.encoding} text; set `encoding:` beside `manifest:`"
         raise SpecError(Fault(what, where=str(file))) from None
+
+
+def _of_stdin(line: str, file: Path) -> str:
+    """Name stdin in a fault, and not the file in which its list is kept: nobody knows that one."""
+    if not isinstance(line, Fault):
+        return line
+    return Fault(line.what, where=line.where.replace(str(file), "stdin"), fix=line.fix, times=line.times)

@@ -70,7 +70,7 @@ async def test_used_up_money_names_its_key_and_what_is_left(tmp_path: Path) -> N
     async with open_journal(tmp_path, tariff=capped("1.6")) as journal:
         assert await spend(journal, CREATE) == 1
         with pytest.raises(
-            RunPaused, match=r"api\.budget\.money is 1\.6 CNY, of which 0\.1 is left; raise it"
+            RunPaused, match=r"api\.budget\.money is 1\.6 CNY, of which 0\.1 is left, too little .* under way; raise it"
         ) as caught:
             await journal.budget.reserve(CREATE)
     assert (caught.value.exit_code, caught.value.code) == (4, "budget")

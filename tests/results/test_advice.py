@@ -84,7 +84,13 @@ def test_a_doubt_that_the_job_repeats_says_so_first_and_how_to_decide_before_tha
 
 
 @pytest.mark.parametrize(
-    ("origin", "place"), [("a:b.csv:12", "line 12 of a:b.csv"), ("images[3]", "images[3] of the job file")]
+    ("origin", "place"),
+    [
+        ("a:b.csv:12", "line 12 of a:b.csv"),
+        ("images[3]", "images[3] of the job file"),
+        ("p.xlsx:Spring 2026!12", "row 12 of the sheet 'Spring 2026' in p.xlsx"),
+        ("stdin:4", "line 4 of 'runs/my job'/stdin.txt (the run goes on with this copy of the list)"),
+    ],
 )
 def test_the_place_is_where_the_item_is_listed(origin: str, place: str) -> None:
     assert place in todo(State.FAILED, Code.BAD_ROW, stage="read", origin=origin)

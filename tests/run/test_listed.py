@@ -59,6 +59,21 @@ def test_a_list_is_kept_and_gone_on_with(tmp_path: Path) -> None:
 
 
 @pytest.mark.proofs
+def test_a_line_is_corrected_in_the_copy_that_the_run_goes_on_with(tmp_path: Path) -> None:
+    first, second = drawings(2)
+    with vendor(tmp_path) as server:
+        listed(tmp_path, server.url)
+        run = call(tmp_path, "run", "job.yaml", "--yes", "--quiet", given=f"{first}\nhttps//{second}\n")
+        assert run.returncode == 1
+        assert "correct line 2 of " in run.stderr
+        assert STORED in run.stderr
+        (tmp_path / STORED).write_text(f"{first}\n{second}\n")
+        again = call(tmp_path, "run", "job.yaml", "--yes", "--quiet", given="")
+        assert again.returncode == 0, again.stderr
+        assert server.stats.executed["create"] == 2
+
+
+@pytest.mark.proofs
 def test_a_list_is_not_paid_for_unasked(tmp_path: Path) -> None:
     with vendor(tmp_path) as server:
         listed(tmp_path, server.url)

@@ -68,7 +68,7 @@ def test_cap_of_money_ends_the_run_as_other_budgets_do_and_a_higher_one_goes_on(
         plan = plan_job(path)
         summary = run_job(path, options=RUN)
         assert (summary.exit_code, summary.ended_by, summary.items["tasked"]) == (4, "budget", 2)
-        assert "api.budget.money is 5, of which 1.6 is left; raise it in the job file" in summary.exit_reason
+        assert "api.budget.money is 5, of which 1.6 is left, too little for another item" in summary.exit_reason
         assert (plan.calls, plan.left_out) == (summary.calls_this_run, 4)
         assert "api.budget.money is 5" in plan.budget
         assert str(summary.money) == "3.40 of 5.00 spent"

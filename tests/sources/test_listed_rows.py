@@ -34,6 +34,41 @@ def test_a_list_may_be_a_table_or_jsonl(tmp_path: Path) -> None:
     assert (row.line, row.id, row.url) == (2, "A", URLS[0])
 
 
+def test_a_url_in_quotes_is_the_url(tmp_path: Path) -> None:
+    """A program that takes URLs out of JSON writes them so."""
+    assert [(row.url, row.fault) for row in read(tmp_path, f'"{URLS[0]}"\n"{URLS[1]}"\n')] == [
+        (url, "") for url in URLS
+    ]
+
+
+@pytest.mark.parametrize("more", [",", ",Desk lamp", ";", "|x", "\tlamp"])
+def test_a_row_of_a_table_without_header_is_no_url_that_is_paid_for(tmp_path: Path, more: str) -> None:
+    first, second = read(tmp_path, f"{URLS[0]}\n{URLS[0]}{more}\n")
+    assert (first.url, first.fault, second.url) == (URLS[0], "", "")
+    assert "a table begins with a header line" in second.fault
+
+
+def test_commas_inside_a_url_are_its_own(tmp_path: Path) -> None:
+    url = "https://h.example/w_100,h_80/a.jpg?x-process=image/resize,w_200"
+    assert [(row.url, row.fault) for row in read(tmp_path, f"{url}\n")] == [(url, "")]
+
+
+@pytest.mark.parametrize("text", ["a.jpg\nb.jpg\n", "# my list\nhttps://h.example/1.jpg\n"])
+def test_a_list_of_something_else_says_what_to_write_and_that_it_is_stdin(tmp_path: Path, text: str) -> None:
+    with pytest.raises(SpecError) as error:
+        read(tmp_path, text)
+    assert str(error.value).startswith(f"stdin:1: the list begins with {text.splitlines()[0]!r}, which is no URL")
+    assert "listed with `path:`" in str(error.value)
+
+
+@pytest.mark.parametrize("text", ["", "\n \n", "id;name\n", '"a"b\n'])
+def test_no_fault_of_a_list_names_the_file_that_it_is_kept_in(tmp_path: Path, text: str) -> None:
+    with pytest.raises(SpecError) as error:
+        read(tmp_path, text)
+    assert str(error.value).startswith("stdin:")
+    assert str(tmp_path) not in str(error.value)
+
+
 def test_an_endless_line_is_one_bad_row(tmp_path: Path) -> None:
     found = read(tmp_path, f"{URLS[0]}\nhttps://{'x' * 3_000_000}\n{URLS[1]}\n")
     assert [row.url for row in found] == [URLS[0], "", URLS[1]]
