@@ -18,6 +18,7 @@ from pipeline.sandbox.fates import DRAWINGS, FATES, RUNNING, SCORES
 from pipeline.sandbox.resources import resource
 from pipeline.sandbox.settings import ENDPOINT_NAMES, SandboxSettings
 from pipeline.sources.check import check_sources
+from tests.support.job_reference import reference
 from tests.support.lengths import lengths
 
 ROOT = Path(__file__).parent.parent
@@ -96,6 +97,12 @@ def test_every_config_runs_on_the_sandbox(
     [summary] = tmp_path.glob("*/summary.json")
     items = json.loads(summary.read_text())["items"]
     assert (items["settled"], items["open"]) == (min(limit, items["all"]), 0), capsys.readouterr().err
+
+
+@pytest.mark.proofs
+def test_the_reference_of_job_keys_is_that_of_the_schema() -> None:
+    told = "run python -m tests.support.job_reference > docs/job.md"
+    assert (ROOT / "docs" / "job.md").read_text() == reference(), told
 
 
 def test_the_shipped_demo_is_the_one_in_configs() -> None:

@@ -45,10 +45,16 @@ class ImageEntry(Strict):
 
     id: Id | None = None
     url: PictureUrl | None = None
-    path: Annotated[str, Field(min_length=1)] | None = None
-    manifest: Annotated[str, Field(min_length=1)] | None = None
+    path: Annotated[str, Field(min_length=1)] | None = Field(
+        default=None, description="Local pictures inside `root`: a file, a pattern, a folder or a .zip"
+    )
+    manifest: Annotated[str, Field(min_length=1)] | None = Field(
+        default=None, description="A table: .csv, .jsonl, .xlsx, .xls, .ods, or `-` for a list on stdin"
+    )
     columns: Columns = Columns()
-    sheet: Annotated[str, Field(min_length=1)] | None = None
+    sheet: Annotated[str, Field(min_length=1)] | None = Field(
+        default=None, description="Of a workbook; by default its first sheet that is not hidden"
+    )
     encoding: Encoding = "utf-8"
     labels: Labels = Field(default_factory=dict)
     views: Annotated[list[str] | None, not_yet("views (several pictures of one product, P061)")] = None
