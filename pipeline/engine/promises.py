@@ -96,6 +96,12 @@ class Promises:
         self._allowance.take(kept)
         self._awaiting.add(ord_)
 
+    def await_earlier(self, ord_: int) -> None:
+        """Promise a question to a task of an earlier run, while there is one."""
+        self._awaiting.add(ord_)
+        self._held[ord_] = []
+        self.claim(ord_, Kind.QUERY)
+
     def end(self, ord_: int) -> None:
         """Give back what an item did not need."""
         self._awaiting.discard(ord_)

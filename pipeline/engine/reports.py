@@ -87,6 +87,7 @@ class ReportReader:
     async def reading(self) -> AsyncIterator[None]:
         """Ask until the block ends. What the block raises leaves it as it is, once nothing is asked any more."""
         raised: Exception | None = None
+        await self._remember()
         async with anyio.create_task_group() as beside:
             beside.start_soon(self.run)
             try:
@@ -98,9 +99,8 @@ class ReportReader:
             raise raised
 
     async def run(self) -> None:
-        """Ask until `end`. What the journal knows from earlier runs comes first."""
+        """Ask until `end`."""
         try:
-            await self._remember()
             async with anyio.create_task_group() as questions:
                 while not self._is_over:
                     await self._ask_next(questions)
@@ -111,11 +111,13 @@ class ReportReader:
             self._leave()
 
     async def _remember(self) -> None:
+        """Take in what the journal knows from earlier runs: a question for each comes before any new item's."""
         after = 0
         while batch := await self._ports.ledger.reports.awaited(after=after):
             after = batch[-1].work.ord
             for work, state, task, problem in batch:
                 if state is State.REPORT_PENDING or problem.consequence == "retry":
+                    self._promises.await_earlier(work.ord)
                     self._add(work, state, task)
 
     def _add(self, work: Work, state: State, task: Task) -> None:

@@ -4,6 +4,7 @@ Whatever the run asks before it begins an item is asked here, in the run's order
 whether the budgets allow it, which items in doubt the job lets it create once more.
 """
 
+import functools
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -12,18 +13,19 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pipeline.engine.cost import Allowance, Paid, calls_for, upload_lasts
+from pipeline.engine.report_meter import MOST_POLLS
 from pipeline.errors import MONEY
 from pipeline.job.schema import JobSpec
 from pipeline.journal.budget import money_used_up, used_up
 from pipeline.journal.paid_hits import hits_last
 from pipeline.journal.purse import Purse
-from pipeline.journal.sql import doubts
+from pipeline.journal.sql import doubts, reports
 from pipeline.journal.sql.calls import counted
 from pipeline.journal.sql.database import Database
 from pipeline.journal.sql.forecast import Standing, to_work_on
 from pipeline.journal.sql.money import noted
 from pipeline.journal.sql.rows import hits_of
-from pipeline.models import PAID, Kind
+from pipeline.models import KINDS, Kind
 from pipeline.results.behind import behind
 from pipeline.results.patent_counts import WAITING
 from pipeline.run.tariff import tariff_of
@@ -56,9 +58,11 @@ class Seen:
 
 def foresee(db: Database, spec: JobSpec, seen: Seen, *, generation: int, now: float, limit: int | None) -> Foreseen:
     """Foresee the next run, which begins at most `limit` items."""
-    budgets = {kind: spec.api.budget_of(kind) for kind in PAID}
+    budgets = {kind: spec.api.budget_of(kind) for kind in KINDS}
     spent = {kind: reserved for kind, (reserved, _) in counted(db).items()}
     left = {kind: None if cap is None else cap - spent[kind] for kind, cap in budgets.items()}
+    if (questions := left[Kind.QUERY]) is not None:
+        left[Kind.QUERY] = questions - min(max(questions, 0), awaited(db, spec))
     money = _Money(Purse(tariff_of(spec), noted(db), spent), spent)
     allowance = Allowance(left.__getitem__, money)
     found = Foreseen(allowance.taken)
@@ -73,6 +77,20 @@ def foresee(db: Database, spec: JobSpec, seen: Seen, *, generation: int, now: fl
         if not (Kind.UPLOAD in turn.calls and turn.ord in seen.unusable):
             allowance.take(turn.calls)
     return found
+
+
+def awaited(db: Database, spec: JobSpec) -> int:
+    """Count the tasks of earlier runs that the next run asks about."""
+    return reports.count_awaited(db) if spec.awaits_reports else 0
+
+
+def questions_of(db: Database, spec: JobSpec, calls: Mapping[Kind, int]) -> int:
+    """Return how many questions for reports the run asks at most: of its own tasks and of those of earlier runs."""
+    if not spec.awaits_reports:
+        return 0
+    questions = (calls.get(Kind.CREATE, 0) + awaited(db, spec)) * MOST_POLLS
+    cap, spent = spec.api.budget_of(Kind.QUERY), counted(db)[Kind.QUERY][0]
+    return questions if cap is None else min(questions, max(0, cap - spent))
 
 
 def details_of(db: Database, spec: JobSpec, folder: Path, calls: Mapping[Kind, int]) -> int:
@@ -110,10 +128,10 @@ def _used_up(lacking: str, budgets: Mapping[Kind, int | None], money: _Money) ->
 
 
 def _turns(db: Database, spec: JobSpec, seen: Seen, *, generation: int, now: float) -> Iterator[_Turn]:
-    tasks = spec.task.enabled
+    needed = functools.partial(calls_for, tasks=spec.task.enabled, reports=spec.awaits_reports)
     last = []
     for one in to_work_on(db, generation=generation, now=now):
-        turn = _Turn(one.ord, calls_for(_paid(one, seen.changed, spec, now=now), tasks=tasks))
+        turn = _Turn(one.ord, needed(_paid(one, seen.changed, spec, now=now)))
         if one.ord in seen.parted:
             last.append(turn)
         else:
@@ -126,7 +144,7 @@ def _turns(db: Database, spec: JobSpec, seen: Seen, *, generation: int, now: flo
             hits = None if note is None else hits_of(note, b"[]")
             one = Standing(work.ord, work.item.local, upload, None if hits is None else hits.at, hits)
             paid = _paid(one, seen.changed, spec, now=now)._replace(doubtful=True)
-            yield _Turn(work.ord, calls_for(paid, tasks=tasks))
+            yield _Turn(work.ord, needed(paid))
     yield from last
 
 

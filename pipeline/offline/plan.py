@@ -17,7 +17,7 @@ from pipeline.journal.sql.doubts import repeated_by_itself
 from pipeline.journal.sql.items import count_listed, in_view
 from pipeline.journal.sql.naming import names_by_hash
 from pipeline.models import OPEN, PAID, SETTLED, Kind, State
-from pipeline.offline.foresight import Seen, details_of, foresee
+from pipeline.offline.foresight import Seen, details_of, foresee, questions_of
 from pipeline.offline.listing import BadRows, Copies, bad_rows, copies_in, saved_calls
 from pipeline.offline.parting import Parting
 from pipeline.offline.taking_in import take_in
@@ -61,6 +61,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     ] = []  # the kinds among these of which it may make fewer: later pages of a search may turn out empty
     fitted: int  # local pictures that are turned or re-encoded before their upload
     details: int = 0  # patents whose details, and families, it asks for at most; known ones are not asked for again
+    questions: int = 0  # for reports, at most; about two a task are usual
     left_out: int  # items that the budgets leave out
     budget: str  # the budget that leaves them out, a sentence; empty when all items fit
     cost: Cost | None  # of these calls, by the job's prices; None where it names none
@@ -135,7 +136,7 @@ def make_plan(
         work = foresee(db, spec, seen, generation=generation, now=now, limit=limit)
         listed = count_listed(db, generation=generation)
         seconds, binds = _time(spec, work.calls)
-        details = details_of(db, spec, folder, work.calls)
+        details, questions = details_of(db, spec, folder, work.calls), questions_of(db, spec, work.calls)
         return Plan(
             job=spec.name,
             vendor=spec.vendor,
@@ -152,9 +153,12 @@ def make_plan(
             at_most=[Kind.SEARCH.value] if spec.search.pages_left(None) > 1 and work.calls[Kind.SEARCH] else [],
             fitted=len(fitting),
             details=details,
+            questions=questions,
             left_out=work.left_out,
             budget=work.budget,
-            cost=cost_of_plan(spec, {kind: work.calls[kind] for kind in PAID} | {Kind.DETAILS: details}),
+            cost=cost_of_plan(
+                spec, {kind: work.calls[kind] for kind in PAID} | {Kind.DETAILS: details, Kind.QUERY: questions}
+            ),
             seconds=seconds,
             binds=binds,
             not_looked_at=not_looked_at(spec),

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from pipeline.errors import SpecError
 from pipeline.journal.storage import JOURNAL, connect
-from pipeline.models import OPEN, SETTLED
+from pipeline.models import OF_REPORT, OPEN, SETTLED, State
 from pipeline.offline.plan import Plan, make_plan
 from pipeline.offline.status import read_status
 from pipeline.run.load import load
@@ -34,10 +34,11 @@ OTHERS = [("A", "b.jpg"), ("B", URLS[1]), ("F", "missing.jpg"), ("G", "oops"), (
 AT_FIRST = {"a.jpg": "bag-0", "copy.jpg": "bag-0", "b.jpg": "lamp-0"}
 GONE = ""
 NAMES = {"upload": "P010", "search": "P009", "create": "AI39-1"}
-PRICES = {"P010": 0, "P009": 0.2, "AI39-1": 1.5}
+PRICES = {"P010": 0, "P009": 0.2, "AI39-1": 1.5, "AI39-2": 0}
 PLAIN = {"limit": 3}
 DEEP = {"depth": 250}  # three pages, of the 432 hits that the sandbox has for every picture
 WORDS = [state.word for state in (*SETTLED, *OPEN)]
+OF_REPORTS = [state.word for state in (State.REPORTED, *OF_REPORT)]
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ def test_the_pages_of_a_deep_search_are_planned_as_they_are_paid(url: str, steps
     assert_planned_is_paid_through(url, *steps, search=DEEP)
 
 
-def assert_planned_is_paid_through(url: str, *steps: Step, search: dict[str, Any] = PLAIN) -> None:
+def assert_planned_is_paid_through(url: str, *steps: Step, search: dict[str, Any] = PLAIN, report: str = "off") -> None:
     """Run a job as the steps say, and hold what is said of it against what it does."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name).resolve()
@@ -105,10 +106,10 @@ def assert_planned_is_paid_through(url: str, *steps: Step, search: dict[str, Any
         rows = LISTED
         for step in steps:
             rows = step.rows if step.rows is not None else rows
-            take(folder, url, step, rows, search)
+            take(folder, url, step, rows, search, report)
 
 
-def take(folder: Path, url: str, step: Step, rows: list[tuple[str, str]], search: dict[str, Any]) -> None:
+def take(folder: Path, url: str, step: Step, rows: list[tuple[str, str]], search: dict[str, Any], report: str) -> None:
     run = folder / "runs/job"
     show(folder, step.shown)
     if step.aged:
@@ -119,7 +120,7 @@ def take(folder: Path, url: str, step: Step, rows: list[tuple[str, str]], search
         api["on_in_doubt"] = {"retry": 1, "max_duplicates": 1}
     if step.money is not None:
         api["budget"]["money"] = step.money
-    path = job(folder, url=url, pictures=0, api=api, prices=PRICES, search=search)
+    path = job(folder, url=url, pictures=0, api=api, prices=PRICES, search=search, task={"report": report})
     write(folder, rows)
     loaded = load(path, environment=ACCOUNT)
     options = RunOptions(limit=step.limit, accept_changes=step.accept, environment=ACCOUNT)
@@ -131,12 +132,14 @@ def take(folder: Path, url: str, step: Step, rows: list[tuple[str, str]], search
         return
     with cut_at(step.cut, run) as cut:
         summary = LocalExecutor().run(loaded, options)
-    assert summary.calls_this_run == planned.calls
+    asked = summary.calls_this_run.get("query", 0)
+    assert {kind: sent for kind, sent in summary.calls_this_run.items() if kind != "query"} == planned.calls
+    assert asked <= planned.questions
     assert planned.cost is not None
     assert planned.cost.amount == sum(Decimal(str(PRICES[name])) * planned.calls[kind] for kind, name in NAMES.items())
     if cut.happened:
         items, known = read_status(run).items, make_plan(loaded.spec).already
-        assert {word: known.get(word, 0) for word in WORDS} == {word: items[word] for word in WORDS}
+        assert {word: known.get(word, 0) for word in WORDS} == {word: items.get(word, 0) for word in WORDS}
     else:
         assert_places_agree(folder, summary.items, make_plan(loaded.spec))
 
@@ -163,7 +166,7 @@ def write(folder: Path, rows: list[tuple[str, str]]) -> None:
 
 def assert_places_agree(folder: Path, items: dict[str, int], planned: Plan) -> None:
     run = folder / "runs/job"
-    known = {word: items[word] for word in WORDS if items[word]}
+    known = {word: items[word] for word in WORDS if items.get(word)}
     assert json.loads((run / "summary.json").read_text())["items"] == items == read_status(run).items
     assert {word: number for word, number in planned.already.items() if word in WORDS} == known
     # An item that is open because its picture changed is among the open ones there; a plan lets it wait again.
@@ -174,7 +177,8 @@ def assert_places_agree(folder: Path, items: dict[str, int], planned: Plan) -> N
         word: number for word, number in known.items() if word in [state.word for state in OPEN]
     }
     tallies = re.findall(r'class="mark".*?</svg><b>([\d,]+)</b>', (run / "report.html").read_text())
-    assert [int(tally) for tally in tallies] == [*(items[word] for word in WORDS), items["not_started"]]
+    shown = [word for word in WORDS if word not in OF_REPORTS or items.get(word)]
+    assert [int(tally) for tally in tallies] == [*(items[word] for word in shown), items["not_started"]]
 
 
 # Moments of a run of what is listed at first: before A's upload (0), search (1) and create (2), with its intent (3),
@@ -245,3 +249,18 @@ DEEP_HISTORIES = {
 @pytest.mark.parametrize("history", DEEP_HISTORIES)
 def test_the_pages_of_a_deep_search_are_planned_as_they_are_paid_in_the_history_of(history: str, url: str) -> None:
     assert_planned_is_paid_through(url, *DEEP_HISTORIES[history], search=DEEP)
+
+
+# Before the create of A (2), with its intent (3), around the note of its task (4) and its record (5 and later).
+HISTORIES_OF_REPORTS = {
+    "a run to its end": [Step()],
+    "a death before the task is noted": [Step(cut=3), Step(repeat=True)],
+    "a death while reports are awaited": [Step(cut=9), Step()],
+    "too few questions": [Step(budget={"query": 2}), Step(budget={"query": 3}), Step()],
+}
+
+
+@pytest.mark.proofs
+@pytest.mark.parametrize("history", HISTORIES_OF_REPORTS)
+def test_what_is_planned_with_reports_is_what_is_paid_in_the_history_of(history: str, url: str) -> None:
+    assert_planned_is_paid_through(url, *HISTORIES_OF_REPORTS[history], report="wait")

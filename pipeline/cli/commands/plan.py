@@ -52,10 +52,12 @@ def _show_plan(plan: Plan) -> None:
         (f"{kind} calls, without retries{', at most' if kind in plan.at_most else ''}", f"{count:,}")
         for kind, count in plan.calls.items()
     ]
+    if plan.questions:
+        rows.append(("questions for reports, about 2 a task, at most", f"{plan.questions:,}"))
     if plan.details:
         rows.append(("patents' details, at most", f"{plan.details:,}"))
     if plan.cost is not None:
-        at_most = ", at most" if plan.at_most or plan.details else ""
+        at_most = ", at most" if plan.at_most or plan.details or plan.questions else ""
         rows.append((f"money, without retries{at_most}", str(plan.cost)))
     if plan.seconds:
         rows.append(("time, about", f"{duration(plan.seconds)} (bound by {plan.binds})"))

@@ -58,6 +58,15 @@ def awaited(db: Database, *, after: int) -> list[Awaited]:
     return [Awaited(waiting_of(row).work, State(row[-2]), Task(row[-4], row[-3]), problem_of(row[-1])) for row in rows]
 
 
+def count_awaited(db: Database) -> int:
+    """Count the items whose reports may still come and are asked for by a run."""
+    (number,) = db.do(
+        f"SELECT count(*) FROM items WHERE {state_in((State.REPORT_PENDING,))} OR "
+        f"({state_in((State.REPORT_FAILED,))} AND json_extract(problem, '$.consequence') = 'retry')"
+    ).fetchone()
+    return int(number)
+
+
 def task_of(db: Database, ord_: int) -> Task:
     """Read the task of an item that has one."""
     return Task(*db.do("SELECT task_id, task_at FROM items WHERE ord = ?", (ord_,)).fetchone())
