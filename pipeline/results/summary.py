@@ -155,7 +155,7 @@ def build_summary(folder: Path, records: RecordLines, figures: Figures) -> RunSu
             kind.value: Spent(sent, reserved - sent, spec.api.budget_of(kind))
             for kind, (reserved, sent) in calls.items()
         },
-        calls_this_run={kind.value: figures.sent.get(kind, 0) for kind in calls},
+        calls_this_run={kind.value: figures.sent.get(kind, 0) for kind in dict.fromkeys((*PAID, *calls))},
         units_billed=figures.units,
         units_said=figures.said,
         money=money_spent(spec, figures.costs, figures.calls),

@@ -14,7 +14,7 @@ import pytest
 from pipeline import RunOptions, RunSummary, plan_job, run_job
 from pipeline.calls.margin import MARGIN_S
 from pipeline.errors import JournalError, RunLocked, SpecError
-from pipeline.models import Kind
+from pipeline.models import KINDS, Kind
 from pipeline.sandbox.resources import resource
 from pipeline.sandbox.tasks import read_tasks
 from tests.support.jobs import ACCOUNT, FaultPlan, drawings, job, lines, started, vendor
@@ -38,12 +38,14 @@ def test_every_shipped_product_becomes_one_record_and_most_find_their_design_fir
     )
     records = lines(tmp_path / "demo" / "results.jsonl")
     assert summary.exit_code == 0
+    questions = summary.calls_this_run.pop("query")
     assert summary.calls_this_run == {"upload": 36, "search": 36, "create": 36}
-    assert summary.calls_per_settled == {"upload": 1.0, "search": 1.0, "create": 1.0}
+    assert 36 <= questions <= 3 * 36
     assert len(records) == 36
-    assert {record["status"] for record in records} == {"tasked"}
+    assert {record["status"] for record in records} == {"reported"}
+    assert all(len(record["comparisons"]) == record["task"]["hits"] for record in records)
     assert {record["vendor"] for record in records} == {"sandbox"}
-    assert all(record["calls"] == {"upload": 1, "search": 1, "create": 1} for record in records)
+    assert all(record["calls"] | {"query": 1} == dict.fromkeys(KINDS, 1) for record in records)
     truth = json.loads(resource("truth.json").read_text())
     right = 0
     for record in records:

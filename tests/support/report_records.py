@@ -29,7 +29,7 @@ def hit(score: Any = 0.9134, **changes: Any) -> dict[str, Any]:
 
 def record(item: str = "SKU-1", status: str = "tasked", **changes: Any) -> dict[str, Any]:
     """A record as results.jsonl or open.jsonl holds it."""
-    settled = status in ("tasked", "searched", "no_hits")
+    settled = status in ("reported", "tasked", "searched", "no_hits")
     found = [] if status == "no_hits" or not settled else [hit()]
     search = {"total": 20_783, "hits": len(found), "truncated": bool(found), "endpoint": "P009"}
     task = {"task_id": "80d42f2c", "hits": 1, "hits_dropped": 0, "expires_at": "2026-11-21T18:00:00.000Z"}
@@ -40,7 +40,7 @@ def record(item: str = "SKU-1", status: str = "tasked", **changes: Any) -> dict[
         "status": status,
         "image": {"source": "https://cdn.example.com/1001.jpg", "labels": {"client": "acme"}},
         "search": search if settled else None,
-        "task": task if status == "tasked" else None,
+        "task": task if status in ("reported", "tasked") else None,
         "error": None if settled else {**error, "retryable": False, "request_id": "r-1", "correlation_id": None},
         "hits": found,
         **changes,

@@ -9,6 +9,7 @@ from pipeline.results.page.entries import Entry, Hit, entry_of
 from pipeline.results.page.owners import Owner, about_details, owner_of
 from pipeline.results.page.text import picture_link, secured, tidy, web_link
 from pipeline.results.page.thumbs import Thumbnails
+from pipeline.results.page.vendor_report import ReportCard, report_card
 from pipeline.results.page.words import STATUSES, Status, beyond, found, task_note
 from pipeline.results.reading import ErrorView, RecordView
 
@@ -71,6 +72,7 @@ class Card:
     same_as: str
     task: TaskCard | None
     problem: ProblemCard | None
+    report: ReportCard | None
     hits: list[HitCard]
 
 
@@ -93,6 +95,7 @@ def card(entry: Entry, thumbs: Thumbnails) -> Card:
         same_as=tidy(record.same_as, MAX_ID),
         task=TaskCard(tidy(record.task.task_id, 80), task_note(record.task)) if record.task else None,
         problem=_problem(record.todo, record.error) if record.error else None,
+        report=report_card(record),
         hits=[_hit(hit, thumbs, owner_of(hit, entry.hits)) for hit in entry.hits],
     )
 

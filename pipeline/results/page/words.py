@@ -79,6 +79,12 @@ def next_steps(view: RunView, first_expiry: str) -> list[Step]:
     if waiting := number(NOT_STARTED, 0):
         todo = about_not_started(view.ended_by, daily=view.daily)
         steps.append(Step(f"{count(waiting, 'item was', 'items were')} not started", todo))
+    if awaited := number("report_pending", 0):
+        todo = "Run the same job again before their tasks expire: it asks for the reports, which are paid already."
+        steps.append(Step(f"{count(awaited, 'report is', 'reports are')} awaited", todo))
+    if without := number("report_failed", 0) + number("report_lost", 0):
+        todo = "No report says nothing about a product. See below what can be done about each."
+        steps.append(Step(f"{count(without, 'item has', 'items have')} a paid task and no report", todo))
     if tasks := number("tasked", 0):
         steps.append(_tasks_step(tasks, first_expiry, sandbox=view.sandbox))
     if view.settled:

@@ -10,6 +10,7 @@ import pytest
 
 from pipeline.results.page import words
 from pipeline.results.page.page import write_report
+from pipeline.results.page.words import STATUSES
 from pipeline.results.survey import survey
 from tests.support.report_records import COUNTS, hit, page, record, run, surveys
 
@@ -209,12 +210,35 @@ def test_an_item_that_shares_a_picture_says_with_whom(tmp_path: Path) -> None:
 
 
 def test_no_word_consoles(tmp_path: Path) -> None:
-    statuses = ("tasked", "no_hits", "searched", "failed", "in_doubt", "expired")
+    statuses = tuple(word for word in STATUSES if word != "not_started")
     whole = page(tmp_path, *(record(status, status) for status in statuses), view=run(vendor="sandbox"))
     template = files("pipeline.results.page").joinpath("report.html.j2").read_text(encoding="utf-8")
     said = Path(words.__file__).read_text(encoding="utf-8")
     for text in (template, whole, said):
         assert not FORBIDDEN.search(text), FORBIDDEN.search(text)
+
+
+COMPARED = {"patent_id": "p-1", "hit": 0, "patent_pn": "US1S", "title": "Lamp", "score": 80, "score_of_1": 0.8}
+VENDORS = re.compile(r"<dl data-vendor>.*?</dl>", re.DOTALL)
+
+
+def reported(*comparisons: dict[str, object]) -> dict[str, object]:
+    return record(status="reported", comparisons=list(comparisons), report={"task_status": 2})
+
+
+def test_what_the_vendor_writes_is_quoted_as_its_words_and_stands_nowhere_else(tmp_path: Path) -> None:
+    said = {"risk_level": "Low risk", "suggestion": "It is safe <b>to sell</b>"}
+    whole = page(tmp_path, reported(COMPARED | said))
+    assert "The vendor writes" in whole
+    for text in ("<q>Low risk</q>", "<q>80</q>", "<q>It is safe &lt;b&gt;to sell&lt;/b&gt;</q>"):
+        assert text in whole
+    assert not FORBIDDEN.search(VENDORS.sub("", whole))
+
+
+def test_a_report_that_compares_no_patent_is_no_finding(tmp_path: Path) -> None:
+    whole = page(tmp_path, reported())
+    assert "compares no patent. That says nothing about the product." in whole
+    assert not FORBIDDEN.search(whole)
 
 
 def test_the_page_replaces_the_last_one_in_one_step(tmp_path: Path) -> None:
