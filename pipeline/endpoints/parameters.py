@@ -11,12 +11,8 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    GetCoreSchemaHandler,
-    GetJsonSchemaHandler,
     ValidationInfo,
 )
-from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema, PydanticOmit, core_schema
 
 from pipeline.endpoints.locarno import LocarnoError, parse_locarno
 
@@ -33,27 +29,6 @@ AS_RUN = MappingProxyType({"as_run": True})  # the context in which a job is rea
 def was_run(info: ValidationInfo) -> bool:
     """Return whether a job is read as an earlier run wrote it down: then rules that came later do not count."""
     return info.context is AS_RUN
-
-
-class _NotYet:
-    """Marker of a field whose every value is refused; the JSON Schema omits it, so that no editor offers it."""
-
-    def __init__(self, what: str) -> None:
-        self._what = what
-
-    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.no_info_before_validator_function(self._refuse, handler(source))
-
-    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        raise PydanticOmit
-
-    def _refuse(self, value: Any) -> Any:
-        raise ValueError(f"not yet: {self._what} comes with a later version")
-
-
-def not_yet(what: str) -> _NotYet:
-    """Mark a field that a later version brings: a job that sets it is told so."""
-    return _NotYet(what)
 
 
 def _day(value: str, info: ValidationInfo) -> str:

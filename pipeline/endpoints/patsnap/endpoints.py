@@ -14,12 +14,13 @@ from pipeline.endpoints.patsnap.p009 import P009Search
 from pipeline.endpoints.patsnap.p009_v2 import P009V2Search
 from pipeline.endpoints.patsnap.p010 import PictureUpload
 from pipeline.endpoints.patsnap.p060 import P060BetaSearch, P060Search
+from pipeline.endpoints.patsnap.p061 import P061Search
 from pipeline.endpoints.patsnap.similar_designs import Search
 from pipeline.models import Kind
 from pipeline.system.wording import enumerated
 
-SEARCHES: tuple[type[Search], ...] = (P009Search, P009V2Search, P060Search, P060BetaSearch)  # the first is the default
-ANNOUNCED = ("P061",)  # searches that a later version brings
+# The first is the default.
+SEARCHES: tuple[type[Search], ...] = (P009Search, P009V2Search, P060Search, P060BetaSearch, P061Search)
 
 
 def name_of(search: type[Search]) -> str:
@@ -53,12 +54,16 @@ def names_for(search: Search) -> dict[Kind, str]:
 
 def _otherwise(search: Search) -> dict[Kind, str]:
     """Say for each kind of call what does the same job: an account has a permission for each endpoint."""
-    others = [name_of(other) for other in reversed(SEARCHES) if name_of(other) != search.endpoint]
+    alike = [other for other in reversed(SEARCHES) if not other.TAKES_VIEWS]
+    others = [name_of(other) for other in alike if name_of(other) != search.endpoint]
+    single = ""
+    if search.TAKES_VIEWS:
+        single = f"{search.endpoint} is for items with views and P060 for the others of such a job; without views, "
     go_on = "in the job file, and run it with --accept-changes"  # a run directory refuses to be asked something else
     return {
         Kind.SEARCH: (
-            f"{enumerated(others)} do the same job as {search.endpoint}, each with a permission of its own: write "
-            f"`search: {{endpoint: {others[0]}}}` {go_on}, or ask the vendor for {search.endpoint}"
+            f"{single}{enumerated(others)} do the same job as {search.endpoint}, each with a permission of its own: "
+            f"write `search: {{endpoint: {others[0]}}}` {go_on}, or ask the vendor for {search.endpoint}"
         ),
         Kind.UPLOAD: "it is P010, which takes local pictures: list them by `url`, or ask the vendor for P010",
         Kind.CREATE: (
