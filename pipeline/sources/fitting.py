@@ -4,6 +4,7 @@ The file on the disk stays as it is; what is uploaded is of the best quality tha
 sent as it is.
 """
 
+import contextlib
 import io
 import math
 from typing import TYPE_CHECKING, NamedTuple
@@ -162,8 +163,12 @@ def _smaller(image: "Image.Image") -> bytes:
 
 
 def _jpeg(image: "Image.Image", quality: int) -> bytes:
-    buffer = io.BytesIO()
     sampling = 0 if quality == _BEST else 2
     profile = image.info.get("icc_profile")
-    image.save(buffer, "JPEG", quality=quality, subsampling=sampling, optimize=True, icc_profile=profile)
-    return buffer.getvalue()
+    for optimize in (True, False):
+        buffer = io.BytesIO()
+        # Pillow optimizes in a buffer of fixed size, which very rough pictures (film grain, noise) do not fit into.
+        with contextlib.suppress(OSError):
+            image.save(buffer, "JPEG", quality=quality, subsampling=sampling, optimize=optimize, icc_profile=profile)
+            return buffer.getvalue()
+    raise refused("cannot be written as JPG; save it as JPG in a picture program")

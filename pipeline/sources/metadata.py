@@ -52,19 +52,21 @@ def _jpg_parts(data: bytes) -> Iterator[bytes]:
 
     As programs that show pictures do, this passes over what stands between two segments and is none.
     """
-    head, orientation, has_pixels = [data[:2]], 1, False
+    head, orientation, scan = [data[:2]], 1, b""
     rest: list[bytes] = []
     for marker, segment in _segments(data):
         if marker == _APP1 and segment[4:].startswith(_EXIF) and orientation == 1:
             orientation = _orientation(segment[4 + len(_EXIF) :])
-        has_pixels = has_pixels or marker == _SCAN
+        if marker == _SCAN and not scan:
+            scan = segment
         if marker == _APP0 and _stays(marker, segment) and not rest:
             head.append(segment)
         elif _stays(marker, segment):
             rest.append(segment)
-    if not has_pixels:
+    if not scan:
         raise ValueError("no pixels")
-    if rest[-1] != _LAST:
+    # What looks like a segment behind the pixels may have had the end in it. A file without an end stays without one.
+    if rest[-1] != _LAST and _LAST in data[data.index(scan) :]:
         rest.append(_LAST)
     turned = _EXIF + _exif(orientation)
     exif = [struct.pack(">BBH", 0xFF, _APP1, len(turned) + 2) + turned] if orientation != 1 else []

@@ -161,6 +161,23 @@ def test_a_broken_file_is_refused_and_so_is_a_tiny_one(kind: str) -> None:
         fit(saved(Image.new("RGB", (10, 10)), kind))
 
 
+def test_a_jpg_that_is_cut_off_in_its_pixels_is_refused_whether_it_is_turned_or_not() -> None:
+    for exif in (b"", turned(6)):
+        data = saved(ramp((200, 200)), "JPEG", exif=exif, quality=95)
+        for cut in (3, 20, 200, len(data) // 2):
+            with pytest.raises(ItemRefused):
+                fit(data[:-cut])
+
+
+@pytest.mark.proofs
+def test_a_picture_too_rough_for_the_optimizer_is_made_fit_all_the_same() -> None:
+    rough = Image.merge("RGB", [Image.effect_noise((1500, 1200), 250) for _ in range(3)])
+    made = fit(saved(rough, "BMP"))
+    assert made.file_type == "jpeg"
+    assert len(made.data) <= MAX_BYTES
+    assert decoded(made.data).size == (1500, 1200)
+
+
 def test_what_is_missing_for_heic_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pipeline.sources.decoding.has_heif", lambda: False)
     with pytest.raises(ItemRefused, match=r"needs a library of its own: pip install 'infringement-pipeline\[heic\]'"):
