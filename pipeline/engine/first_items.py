@@ -24,6 +24,7 @@ class FirstItems:
     """Lets one item run alone to its end, then two more, then as many as there are; for each kind of call that is new.
 
     `known` counts per kind the items that ended well with one, in earlier runs; a kind that is not in it needs no care.
+    `also` are kinds of call that go with every item, though it does not wait for their budget: details of its hits.
     `keep` keeps such a count for later runs. `go_on` is asked once, after the first item and before the next.
     """
 
@@ -31,6 +32,7 @@ class FirstItems:
         self,
         known: Mapping[Kind, int] | None = None,
         *,
+        also: Sequence[Kind] = (),
         keep: Callable[[Kind, int], None] = lambda kind, count: None,
         go_on: Callable[[First], Awaitable[bool]] | None = None,
     ) -> None:
@@ -38,6 +40,7 @@ class FirstItems:
         # whose pictures are all refused must come to its end.
         self._kept = {kind: count for kind, count in (known or {}).items() if count < ENOUGH}
         self._seen = Counter(self._kept)
+        self._also = also
         self._keep = keep
         self._go_on = go_on
         self._unconfirmed: list[Kind] = []  # answers that are kept once a person goes on: else the next run asks again
@@ -56,7 +59,7 @@ class FirstItems:
 
     async def turn(self, work: Work, calls: Sequence[Kind]) -> None:
         """Wait until an item that needs these calls may be begun, or the run ends. Raises NotConfirmed."""
-        kinds = tuple(kind for kind in dict.fromkeys(calls) if kind in self._kept)
+        kinds = tuple(kind for kind in dict.fromkeys((*calls, *self._also)) if kind in self._kept)
         while not self._ending and any(self._is_full(kind) for kind in kinds):
             await self._changed.wait()
         if self._first is not None and not self._ending:
@@ -76,7 +79,7 @@ class FirstItems:
                 self._first = First(work.item.id, state, kinds)
             self._seen.update(kinds)
             if state in SETTLED or state is State.REPORT_PENDING:
-                self._unconfirmed += [kind for kind in kinds if getattr(work.calls, kind.value)]
+                self._unconfirmed += [kind for kind in kinds if kind in self._also or getattr(work.calls, kind.value)]
             if self._first is None:
                 self._keep_counts()
         self._wake()

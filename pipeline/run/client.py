@@ -1,5 +1,6 @@
 """The client of one run, as its job and its options want it."""
 
+import math
 from collections.abc import Callable
 
 from pipeline.calls.account import Part, account_of
@@ -9,11 +10,13 @@ from pipeline.calls.limiter import Limiter
 from pipeline.calls.pauses import QuotaGate
 from pipeline.calls.reach import ReachGate
 from pipeline.calls.transport import Transport
+from pipeline.errors import SpecError
 from pipeline.job.schema import JobSpec
 from pipeline.models import Kind
 from pipeline.run.load import Job
 from pipeline.run.options import RunOptions
 from pipeline.system.clock import steady
+from pipeline.system.fault import Fault
 
 
 def client_for(job: Job, options: RunOptions, transport: Transport, part: Part) -> Client:
@@ -31,6 +34,21 @@ def client_for(job: Job, options: RunOptions, transport: Transport, part: Part) 
             ReachGate(api.patience_s, say=options.say),
         ),
     )
+
+
+def refuse_small_share(spec: JobSpec, share: float) -> None:
+    """Raise SpecError for a share of the account in which some kind of call has less than one a second."""
+    for kind in spec.paced:
+        try:
+            Part(share).qps(spec.api.qps_of(kind))
+        except SpecError:
+            if kind is not Kind.DETAILS:
+                raise
+            least = math.ceil(1 / share)
+            what = f"{share:g} of {spec.api.qps_of(kind):g} call for details a second is less than one; if the account "
+            what += f"allows {least} a second, say so, or run without details"
+            fix = f"api: {{qps: {{details: {least}}}}}"
+            raise SpecError(Fault(what, where="api.qps.details", fix=fix)) from None
 
 
 def limiters_for(spec: JobSpec, part: Part, say: Callable[[str], None]) -> dict[Kind, Limiter]:

@@ -58,10 +58,13 @@ def first_items(job: Job, options: RunOptions, endpoints: Endpoints, stats: Stat
     if used is None:
         return FirstItems()
     # A report comes long after its task: nothing waits for it, and it may be asked for again.
-    names: Mapping[Kind, str] = {kind: name for kind, name in endpoints.names.items() if kind is not Kind.QUERY}
+    also = () if job.spec.details is None else (Kind.DETAILS,)
+    names: dict[Kind, str] = {kind: name for kind, name in endpoints.names.items() if kind is not Kind.QUERY}
+    names |= {kind: job.spec.names[kind] for kind in also}
     counts = used.counts()
     return FirstItems(
         {kind: counts.get(name, 0) for kind, name in names.items()},
+        also=also,
         keep=lambda kind, count: used.keep(names[kind], count),
         go_on=functools.partial(_go_on, job.spec.vendor, options, names, stats),
     )

@@ -32,7 +32,7 @@ from pipeline.models import KINDS
 from pipeline.results.record import RecordLines
 from pipeline.results.summary import RunSummary
 from pipeline.run.begin import begin
-from pipeline.run.client import client_for
+from pipeline.run.client import client_for, refuse_small_share
 from pipeline.run.details import finish, hit_details
 from pipeline.run.directory import LOG, SPEC, known_runs, lock, run_folder
 from pipeline.run.embedded_sandbox import address
@@ -164,8 +164,7 @@ def _folder(job: Job, options: RunOptions) -> Path:
 
 def _part(job: Job, options: RunOptions) -> AbstractContextManager[Part]:
     """Lock our part of the account's calls per second; every sandbox is an account of its own."""
-    for kind in job.spec.paced:  # refuse a share that is too small before another process is waited for
-        Part(options.share).qps(job.spec.api.qps_of(kind))
+    refuse_small_share(job.spec, options.share)  # before another process is waited for
     if job.spec.sandbox:
         return nullcontext(Part(options.share))
     if (state := state_folder()) is None:

@@ -2,7 +2,9 @@
 
 import contextlib
 import json
+import random
 import sqlite3
+import time
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +21,10 @@ from pipeline.offline.status import read_status
 from pipeline.results.summary import RunSummary
 from pipeline.run.load import load_spec
 from pipeline.sandbox.server import SandboxServer
+from pipeline.sandbox.tasks import read_tasks
+from pipeline.system.fault import Fault
 from pipeline.system.folders import state_folder
+from tests.support.accounts import used_by
 from tests.support.jobs import ACCOUNT, FaultPlan, job, lines, started, vendor
 from tests.support.processes import until
 
@@ -340,3 +345,67 @@ def test_a_bill_does_not_take_patents_for_calls_that_nobody_noted(tmp_path: Path
         assert sent_calls.uncounted(db) == {}
         rows = db.do("SELECT path, sum(granted) FROM sent_calls WHERE kind = 'details' GROUP BY path").fetchall()
     assert rows == [("/basic-patent-data/patent-detail-aggregation", calls)]
+
+
+def test_a_share_that_leaves_details_less_than_a_call_a_second_is_refused_in_one_line(tmp_path: Path) -> None:
+    path = job(tmp_path, url="http://127.0.0.1:9", details=BEST, api={"qps": 10})
+    with pytest.raises(SpecError, match="call for details a second is less than one") as refused:
+        run_job(path, options=RunOptions(environment=ACCOUNT, share=0.4))
+    (fault,) = refused.value.lines
+    assert isinstance(fault, Fault)
+    assert fault.fix == "api: {qps: {details: 3}}"
+    assert not (tmp_path / "runs").exists()
+
+
+def test_on_an_account_that_is_new_to_details_one_item_runs_alone_first(tmp_path: Path) -> None:
+    said: list[str] = []
+    with vendor(tmp_path) as server:
+        path = job(tmp_path, url=server.url, details=BEST, api=FAST)
+        used_by(server.url, ACCOUNT).keep("D301", 0)
+        assert run_job(path, options=RunOptions(environment=ACCOUNT, say=said.append)).ok
+        first = server.stats.arrivals("details")[0]
+        assert sum(at < first for at in server.stats.arrivals("search")) == 1
+    assert any("has not used D301 on this machine before" in line for line in said)
+    assert used_by(server.url, ACCOUNT).counts()["D301"] == 3
+
+
+@pytest.mark.proofs
+def test_kills_with_details_lose_no_task_create_none_twice_and_ask_for_nothing_that_is_known(tmp_path: Path) -> None:
+    """Eight kills at any moment, 5 % of all calls go wrong: what the cache knew at a death is not asked for again."""
+    faults = FaultPlan.parse("create:lost=0.01,search:http_502=0.02,details:http_502=0.03,details:lost=0.02", seed=7)
+    moment = random.Random(7)
+    with vendor(tmp_path, faults=faults) as server:
+        api = {"qps": {"search": 60, "create": 60, "upload": 60, "details": 8}, "max_in_flight": 60}
+        path = job(tmp_path, url=server.url, pictures=400, details=BEST, api=api, search={"limit": 20})
+        for kill in range(8):
+            with started("run", path, "--yes", cwd=tmp_path, **ACCOUNT) as process:
+                before = server.stats.calls("search")
+                until(lambda before=before: server.stats.calls("search") > before + 10, by=process)
+                time.sleep(moment.uniform(0.0, 1.0))
+                process.kill()
+                process.wait()
+            if kill % 2:
+                known, asked = answered(), server.stats.patents_asked
+                run_job(path, overrides=["api.max_in_flight=20"], options=RunOptions(environment=ACCOUNT, limit=30))
+                assert {id_: server.stats.patents_asked[id_] for id_ in known} == {id_: asked[id_] for id_ in known}
+        summary = run_job(path, options=OPTIONS)
+        created = [task.task_id for task in read_tasks(tmp_path / "vendor")]
+    settled = records(tmp_path)
+    tasks = [record["task"]["task_id"] for record in settled if record["task"] is not None]
+    assert len(tasks) == len(set(tasks))
+    assert set(tasks) <= set(created)
+    assert len(created) - len(tasks) <= summary.items["in_doubt"]
+    assert summary.items["settled"] + summary.items["in_doubt"] == 400
+    joined = list(read_records(tmp_path / "runs/job"))
+    assert all(record.details for record in joined if record.hits)
+
+
+def answered() -> set[str]:
+    """Name the patents in the caches of this test's state folder."""
+    state = state_folder()
+    assert state is not None
+    found: set[str] = set()
+    for cache in (state / "patents").glob("*.sqlite"):
+        with closing(sqlite3.connect(cache)) as db:
+            found |= {id_ for (id_,) in db.execute("SELECT patent_id FROM patents").fetchall()}
+    return found
