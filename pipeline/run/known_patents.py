@@ -22,6 +22,7 @@ from pipeline.engine.patent_batches import Answers, Taken
 from pipeline.system.wording import count
 
 LIFE_S = 30 * 86_400.0
+NOT_FOUND_LIFE_S = 86_400.0  # what the vendor has not today, or not for an hour, it may have tomorrow; to ask is free
 FUTURE_S = 86_400.0  # an answer from further in the future than this is of a clock that was wrong
 CLAIM_S = 900.0  # a claim lasts at most so long; that of a process of this machine ends with the process
 BUSY_S = 10.0  # how long to wait for another process that writes
@@ -73,8 +74,8 @@ class KnownPatents:
                 places = ",".join("?" * len(some))
                 rows = db.execute(
                     f"SELECT patent_id, answer FROM patents WHERE endpoint = ? AND at BETWEEN ? AND ? "  # noqa: S608
-                    f"AND patent_id IN ({places})",
-                    (endpoint, now - LIFE_S, now + FUTURE_S, *some),
+                    f"AND (typeof(answer) = 'blob' OR answer IS NULL AND at >= ?) AND patent_id IN ({places})",
+                    (endpoint, now - LIFE_S, now + FUTURE_S, now - NOT_FOUND_LIFE_S, *some),
                 )
                 known.update(rows.fetchall())
                 rows = db.execute(

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.run import known_patents
-from pipeline.run.known_patents import CLAIM_S, LIFE_S, KnownPatents
+from pipeline.run.known_patents import CLAIM_S, LIFE_S, NOT_FOUND_LIFE_S, KnownPatents
 from tests.support.fakes import NOW
 from tests.support.processes import completed, python
 
@@ -38,10 +38,28 @@ def test_what_was_answered_is_known_to_every_later_run_for_30_days(shelf: Shelf)
     assert first.take("D301", ["a", "b"]) == ({}, ["a", "b"], [])
     first.keep("D301", {"a": BODY, "b": None})
     first.close()
-    shelf.now += LIFE_S - 1
+    shelf.now += NOT_FOUND_LIFE_S - 1
     assert shelf.of("second").take("D301", ["a", "b", "c"]) == ({"a": BODY, "b": None}, ["c"], [])
+    shelf.now += LIFE_S - NOT_FOUND_LIFE_S
     shelf.now += 2
     assert shelf.of("third").take("D301", ["a"]) == ({}, ["a"], [])
+
+
+def test_what_was_not_found_is_asked_for_again_after_a_day(shelf: Shelf) -> None:
+    """An hour in which the vendor finds nothing must not stand in records for a month."""
+    shelf.of("first").keep("D301", {"a": BODY, "b": None})
+    shelf.now += NOT_FOUND_LIFE_S + 1
+    cache = shelf.of("second")
+    assert cache.take("D301", ["a", "b"]) == ({"a": BODY}, ["b"], [])
+    cache.keep("D301", {"b": BODY})
+    assert cache.take("D301", ["a", "b"]).known == {"a": BODY, "b": BODY}
+
+
+def test_a_row_of_another_program_is_no_answer(shelf: Shelf) -> None:
+    shelf.of("first").keep("D301", {"a": BODY, "b": BODY})
+    with sqlite3.connect(shelf.path) as db:
+        db.execute("UPDATE patents SET answer = 7 WHERE patent_id = 'b'")
+    assert shelf.of("second").take("D301", ["a", "b"]) == ({"a": BODY}, ["b"], [])
 
 
 def test_each_endpoint_has_answers_of_its_own(shelf: Shelf) -> None:
