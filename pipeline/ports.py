@@ -101,20 +101,11 @@ class Steps(Protocol):
     def uploaded(self, work: Work, upload: Upload, sha256: str) -> None:
         """Note the URL of an uploaded picture."""
 
-    async def view_upload(self, sha256: str) -> Upload | None:
-        """Read the upload of a picture that is a view of some item; None when there is none."""
-
-    async def view_uploaded(self, sha256: str, upload: Upload) -> None:
-        """Note the upload of such a picture."""
-
-    def forget_views(self, digests: Sequence[str]) -> None:
-        """Drop the uploads of these pictures, whose links expired."""
-
     def found(self, work: Work, hits: Hits) -> None:
         """Write hits down that a create will be made of: their search is paid."""
 
-    async def intend(self, work: Work, hits: Hits, *, request_id: str, at: float) -> None:
-        """Make the intent of a create durable, together with the hits that it is made of."""
+    async def intend(self, work: Work, hits: Hits | None, *, request_id: str, at: float) -> None:
+        """Make the intent of a create durable, with the hits that it is made of; a submit is made of none."""
 
     def put_back(self, work: Work, hits: Hits | None) -> None:
         """Let an item wait where it stands, with its hits: the run is ending."""

@@ -5,13 +5,15 @@ come, says nothing about a picture: no word of ours is ever made of it.
 """
 
 import enum
+import hashlib
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import msgspec
 
-from pipeline.models import Calls, Problem, State, Task, Work
+from pipeline.models import Calls, Hits, Problem, State, Task, Work
 
+DRAWINGS = "drawings"  # a folder of a run directory
 _PER_CENT = 100.0
 
 
@@ -79,6 +81,26 @@ def tied(comparisons: tuple[Comparison, ...], patents: list[str | None]) -> list
     for place, patent in enumerate(patents):
         places.setdefault(patent, place)
     return [msgspec.structs.replace(one, hit=places.get(one.patent_id)) for one in comparisons]
+
+
+@dataclass(frozen=True, slots=True)
+class WholeReport(Report):
+    """One answer of an endpoint whose tasks search by themselves; its data holds the drawing's digest in its place.
+
+    hits     of the task's own search; None while the task runs, and of one that failed
+    drawing  the vendor's line drawing of the picture, as a PNG or JPEG; None where it sent none
+    """
+
+    hits: Hits | None
+    drawing: bytes | None
+
+    @property
+    def drawing_file(self) -> str:
+        """The file of the drawing in a run directory, named by its digest; "" where there is none."""
+        if self.drawing is None:
+            return ""
+        ending = "png" if self.drawing.startswith(b"\x89PNG") else "jpg"
+        return f"{DRAWINGS}/{hashlib.sha256(self.drawing).hexdigest()}.{ending}"
 
 
 class TaskNote(msgspec.Struct, frozen=True, omit_defaults=True):

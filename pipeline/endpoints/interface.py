@@ -94,23 +94,10 @@ class PictureFile(Protocol):
 
 
 class Creation(NamedTuple):
-    """The material of a task: the URL of the picture, or of all its views, and the chosen hits."""
+    """The material of a task: the picture's URL and the chosen hits."""
 
     url: str
     choice: Choice
-
-
-class WholeReport(NamedTuple):
-    """One answer of an endpoint whose tasks search by themselves.
-
-    report   what it says of the task; its data holds the drawing's SHA-256 in the place of the drawing
-    hits     of the task's own search; None while the task runs, and of one that failed
-    drawing  the vendor's line drawing of the picture, as a PNG or JPEG; None where it sent none
-    """
-
-    report: Report
-    hits: Hits | None
-    drawing: bytes | None
 
 
 @dataclass(frozen=True, slots=True)

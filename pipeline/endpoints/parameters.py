@@ -11,8 +11,12 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
     ValidationInfo,
 )
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticOmit, core_schema
 
 from pipeline.endpoints.locarno import LocarnoError, parse_locarno
 
@@ -29,6 +33,39 @@ AS_RUN = MappingProxyType({"as_run": True})  # the context in which a job is rea
 def was_run(info: ValidationInfo) -> bool:
     """Return whether a job is read as an earlier run wrote it down: then rules that came later do not count."""
     return info.context is AS_RUN
+
+
+class _Refused:
+    """Marker of a field whose every value is refused; the JSON Schema omits it, so that no editor offers it."""
+
+    def __init__(self, why: str) -> None:
+        self._why = why
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_before_validator_function(self._refuse, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        raise PydanticOmit
+
+    def _refuse(self, value: Any) -> Any:
+        raise ValueError(self._why)
+
+
+def not_yet(what: str) -> _Refused:
+    """Mark a field that a later version brings: a job that sets it is told so."""
+    return _Refused(f"not yet: {what} comes with a later version")
+
+
+def lacking(endpoint: str, why: str) -> _Refused:
+    """Mark a field that others of its kind have and this endpoint has not: a job that sets it is told why."""
+    return _Refused(f"{endpoint} does not take it: {why}")
+
+
+def _loc_codes(value: list[str], info: ValidationInfo) -> list[str]:
+    bad = [] if was_run(info) else [code for code in value if not re.fullmatch(r"[0-9]{2}-[0-9]{2}", code)]
+    if bad:
+        raise ValueError(f'{bad[0]!r} is no Locarno code; write a list of codes, for example ["26-05", "06-01"]')
+    return value
 
 
 def _day(value: str, info: ValidationInfo) -> str:
@@ -82,5 +119,6 @@ def _countries(value: list[str]) -> list[str]:
 
 Day = Annotated[str, AfterValidator(_day)]
 Locarno = Annotated[str, AfterValidator(_locarno)]
+LocCodes = Annotated[list[str], Field(min_length=1), AfterValidator(_loc_codes)]
 Countries = Annotated[list[str], Field(min_length=1), AfterValidator(_countries)]
 Text = Annotated[str, Field(min_length=1, max_length=1000), AfterValidator(_not_blank)]

@@ -8,12 +8,10 @@ from pipeline.engine.cost import paid_for
 from pipeline.engine.meter import ItemMeter
 from pipeline.engine.pages import is_searched, search
 from pipeline.engine.parts import Ports
-from pipeline.engine.views import upload_views
 from pipeline.errors import Code, ItemRefused
-from pipeline.models import UPLOAD_LIFE_S, NoHits, SearchOnly, Settled, Tasked, Work
+from pipeline.models import UPLOAD_LIFE_S, Choice, Hits, NoHits, SearchOnly, Settled, Tasked, Work
 from pipeline.paging import PagedHits
 from pipeline.results.hits import choose
-from pipeline.views import has_views, views_of
 
 
 async def process_item(work: Work, ports: Ports, meter: ItemMeter) -> Settled:
@@ -26,21 +24,21 @@ async def process_item(work: Work, ports: Ports, meter: ItemMeter) -> Settled:
         if error.code != Code.EXPIRED:
             raise
     meter.forget_links()
-    _forget(work, ports, expired=True)
+    _forget(work, ports)
     return await _process_once(work, ports, meter)
 
 
-def _forget(work: Work, ports: Ports, *, expired: bool = False) -> None:
+def _forget(work: Work, ports: Ports) -> None:
     """Drop what is paid for an item: it is uploaded and searched anew."""
     ports.ledger.steps.forget(work)
-    if expired and has_views(work.item.source):
-        ports.ledger.steps.forget_views(views_of(work.sha256 or ""))
     work.hits = work.upload = None
 
 
 async def _process_once(work: Work, ports: Ports, meter: ItemMeter) -> Settled:
     """Upload a local picture, search, select hits, create the task. Raises what a call raises."""
     spec = ports.spec
+    if spec.submits:
+        return await _submit(work, ports, meter)
     url = None
     is_new = work.hits is None
     if not is_searched(work, ports):
@@ -66,6 +64,17 @@ async def _process_once(work: Work, ports: Ports, meter: ItemMeter) -> Settled:
     return Tasked(work.hits, choice, task)
 
 
+async def _submit(work: Work, ports: Ports, meter: ItemMeter) -> Settled:
+    """Upload a local picture, then search it and open its task with one create: the hits come with its report."""
+    if work.hits is not None:  # of a search that the job made before it was told to submit
+        _forget(work, ports)
+    url = await _reachable(work, ports, meter)
+    meter.stage = "create"
+    nothing = Choice(b"[]", 0, 0)
+    task = await ports.vendor.call(ports.endpoints.create, Creation(url, nothing), meter)
+    return Tasked(Hits(nothing.array, (), (), 0, meter.request_id or "", task.at), nothing, task)
+
+
 async def _reachable(work: Work, ports: Ports, meter: ItemMeter) -> str:
     """Return a URL of the picture; a local picture is uploaded unless an earlier upload can still be used.
 
@@ -78,10 +87,6 @@ async def _reachable(work: Work, ports: Ports, meter: ItemMeter) -> str:
         meter.stage = "read"
         if paid.is_refused:
             raise refuse_changed(work)
-        if has_views(work.item.source):
-            work.upload = await upload_views(work, paid, ports, meter)
-            meter.depends_on_links_from(work.upload.expires_at - UPLOAD_LIFE_S)
-            return work.upload.url
         picture = await anyio.to_thread.run_sync(ports.read_picture, work.item.source, limiter=ports.reading)
         if paid._replace(changed=work.sha256 not in (None, picture.sha256)).is_refused:
             raise refuse_changed(work)

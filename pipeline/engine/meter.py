@@ -56,7 +56,6 @@ class ItemMeter:
         self._reserved = True
         self._has_left = False
         if kind is Kind.CREATE:
-            assert self._work.hits is not None
             self._intended = True  # already now: if we are cancelled while we wait, the intent still reaches the disk
             await self._steps.intend(self._work, self._work.hits, request_id=request_id, at=self._clocks.wall())
 

@@ -28,10 +28,10 @@ class Ports:
     now, steady    the wall clock (epoch seconds), and one that is never set and counts sleep
     first_items    holds items back while calls of a kind are new to the account
     say            tells a person a line at once
+    keep_drawing   writes a picture that a report brings, by its name; it blocks, so it runs in a thread
     questions_per_s  for reports, of our part of the account
     details        asks for details of the best hits; None where the job wants none
     most           items at once at most, whatever the job says: the system may not allow as many open files
-    uploading      by digest, the pictures of views that are being uploaded
     reading        lets only a few pictures be read at once: each may hold 100 million pixels
     """
 
@@ -46,7 +46,7 @@ class Ports:
     first_items: FirstItems = field(default_factory=FirstItems)
     details: HitDetails | None = None
     say: Callable[[str], None] = lambda _: None
+    keep_drawing: Callable[[str, bytes], None] = lambda name, data: None
     questions_per_s: float = 5.0
     most: int = 10_000
-    uploading: dict[str, anyio.Lock] = field(default_factory=dict)
     reading: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(4))

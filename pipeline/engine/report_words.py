@@ -6,7 +6,6 @@ from pipeline.system.clock import iso
 from pipeline.system.wording import duration
 
 STAGE = "report"
-NEWER_PAIR = "/ai/image-search/submit and /ai/image-search/report"
 
 
 def failed_at_vendor(task: Task, request_id: str) -> Problem:
@@ -36,12 +35,9 @@ def lost(task: Task) -> Problem:
     return Problem(STAGE, Code.REPORT_LOST, what, "fail", False)
 
 
-def cannot_be_asked(error: CallError) -> str:
-    """Say that this account may not ask for reports, and what does the same."""
-    return (
-        f"reports are not read in this run: {error.message}; tasks go on and stay report_pending. Ask the vendor for "
-        f"AI39-2 before they expire, or for the newer pair that brings the report itself: {NEWER_PAIR}"
-    )
+def cannot_be_asked(error: CallError, otherwise: str) -> str:
+    """Say that this account may not ask for reports, and what can be done."""
+    return f"reports are not read in this run: {error.message}; tasks go on and stay report_pending. {otherwise}"
 
 
 def not_asked_any_more(error: CallError) -> str:

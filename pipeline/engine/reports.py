@@ -22,7 +22,7 @@ from pipeline.engine.report_meter import ReportMeter
 from pipeline.engine.report_turns import Turns, Waiting
 from pipeline.errors import CallError, Code, GivenUp, JournalError, RunPaused, RunStopped, Stopping
 from pipeline.models import Kind, Problem, State, Task, Work
-from pipeline.reports import Progress, Report
+from pipeline.reports import Progress, Report, WholeReport
 from pipeline.results.record import RecordLines
 
 _log = logging.getLogger(__name__)
@@ -171,7 +171,11 @@ class ReportReader:
         row: Condition | None = row_for(error, self._ports.spec.api.table)
         if not self._is_over:
             denied = row is not None and row.denied
-            self._ports.say(words.cannot_be_asked(error) if denied else words.not_asked_any_more(error))
+            self._ports.say(
+                words.cannot_be_asked(error, self._ports.endpoints.otherwise.get(Kind.QUERY, ""))
+                if denied
+                else words.not_asked_any_more(error)
+            )
             _log.warning("reports.ended code=%s %s", error.code, error.message)
             self.end()
             if not denied and error.code != Code.BUDGET:
@@ -197,11 +201,19 @@ class ReportReader:
         with anyio.CancelScope(shield=True):
             work, note, hits_lost = await self._ports.ledger.reports.whole(one.work.ord)
             work.calls = one.work.calls
+            if isinstance(report, WholeReport):
+                work.hits, hits_lost = report.hits, False
+                await self._keep_drawing(report)
             details = await self._details(work)
-            line = self._records.reported(work, one.task, note, report, details, hits_lost=hits_lost)
-            await self._ports.ledger.steps.settle(work, State.REPORTED, line, one.task)
+            state, line = self._records.reported(work, one.task, note, report, details, hits_lost=hits_lost)
+            await self._ports.ledger.steps.settle(work, state, line, one.task)
         self._turns.done(one)
-        self._move(one, State.REPORTED, is_final=True)
+        self._move(one, state, is_final=True)
+
+    async def _keep_drawing(self, report: WholeReport) -> None:
+        """Keep the drawing that a report brings, before the record that names it."""
+        if report.drawing is not None:
+            await anyio.to_thread.run_sync(self._ports.keep_drawing, report.drawing_file, report.drawing)
 
     async def _details(self, work: Work) -> Details | None:
         """Return the details of an item's hits, a minute from now at the latest."""

@@ -1,5 +1,7 @@
 """Sentences about a job before and after it runs: what its search leaves out, and what is probably not meant."""
 
+from pipeline.endpoints.patsnap.ai39_submit import SubmitSearch
+from pipeline.endpoints.patsnap.similar_designs import beyond_limit
 from pipeline.job.schema import JobSpec
 
 REHEARSAL = (
@@ -10,6 +12,9 @@ REHEARSAL = (
 
 def not_looked_at(spec: JobSpec) -> list[str]:
     """List what the search leaves out of sight, one phrase each."""
+    if isinstance(spec.search, SubmitSearch):
+        params = spec.search.asked_with(country=spec.task.country)
+        return [*spec.search.left_out_by(params), beyond_limit(params)]
     phrases = spec.search.not_looked_at()
     if spec.search.min_score > 0 and spec.task.enabled:
         phrases.append(f"hits scored below {spec.search.min_score:g} (kept in the record, left out of the task)")

@@ -26,6 +26,7 @@ from pipeline.endpoints.patsnap.endpoints import SEARCHES, SearchSpec, names_for
 from pipeline.job.api import ApiSpec
 from pipeline.job.checks import check_run_name
 from pipeline.job.images import STDIN, ImageEntry
+from pipeline.job.method import SUBMIT, of_method, unfit_for_submit
 from pipeline.job.prices import Currency, Prices
 from pipeline.models import PAID, Kind
 from pipeline.system.wording import enumerated
@@ -96,6 +97,10 @@ class JobSpec(Strict):
     version: Literal[1]
     name: Name
     root: str = "."
+    method: Literal["search-then-task", "submit"] = Field(
+        default="search-then-task",
+        description="submit: one paid call an item searches and opens the task; its report brings the hits",
+    )
     images: Annotated[list[ImageEntry], Field(min_length=1, max_length=MAX_INLINE)]
     upload: Annotated[UploadSpec, Field(json_schema_extra={"default": {"public": False}})] = UploadSpec()
     search: SearchSpec = SEARCHES[0]()
@@ -118,6 +123,18 @@ class JobSpec(Strict):
             raise ValueError('stdin can be read once: only one `manifest: "-"`')
         return images
 
+    @model_validator(mode="before")
+    @classmethod
+    def _sections_of_the_method(cls, data: Any) -> Any:
+        return of_method(data)
+
+    @model_validator(mode="after")
+    def _fits_the_method(self, info: ValidationInfo) -> Self:
+        fault = unfit_for_submit(self.task) if self.submits and not was_run(info) else None
+        if fault is not None:
+            raise ValueError(fault)
+        return self
+
     @model_validator(mode="after")
     def _most_similar_first(self, info: ValidationInfo) -> Self:
         fault = self.search.filters.unfit_for_tasks() if self.task.enabled and not was_run(info) else None
@@ -137,15 +154,10 @@ class JobSpec(Strict):
             )
         return self
 
-    @model_validator(mode="after")
-    def _views_are_searched_together(self) -> Self:
-        for index, entry in enumerate(self.images):
-            if entry.views is not None and not self.search.TAKES_VIEWS:
-                raise ValueError(
-                    f"images[{index}].views: {self.search.endpoint} searches one picture at a time; write "
-                    "`search: {endpoint: P061}`, or list one `url` or `path`"
-                )
-        return self
+    @property
+    def submits(self) -> bool:
+        """True if one call an item searches and opens the task (`method: submit`)."""
+        return self.method == SUBMIT
 
     @property
     def sandbox(self) -> bool:
@@ -210,7 +222,7 @@ class JobSpec(Strict):
 
     def kinds(self, *, local: bool) -> tuple[Kind, ...]:
         """List the kinds of paid calls that an item needs, in order; a `local` picture is uploaded first."""
-        wanted = {Kind.UPLOAD: local, Kind.SEARCH: True, Kind.CREATE: self.task.enabled}
+        wanted = {Kind.UPLOAD: local, Kind.SEARCH: not self.submits, Kind.CREATE: self.task.enabled}
         return tuple(kind for kind, visits in wanted.items() if visits)
 
     def _billed(self) -> dict[Kind, str]:
@@ -229,9 +241,8 @@ class JobSpec(Strict):
                 else None
             )
         price = self.prices.get(names_for(self.search).get(kind, ""))
-        others = (self.search.further, self.search.of_picture("").endpoint) if kind is Kind.SEARCH else ()
-        dearer = [other for name in others if (other := self.prices.get(name)) is not None]
-        return price if price is None else max((price, *dearer))
+        pages = self.prices.get(self.search.further) if kind is Kind.SEARCH else None
+        return price if price is None or pages is None else max(price, pages)
 
     def _of_details(self) -> tuple[str, ...]:
         """Name the endpoints that give details of hits."""

@@ -130,7 +130,7 @@ def _may_settle(db: Database, ord_: int, before: State, view: LineView) -> bool:
 
     A line that shows another picture than the item's is another item's, whatever id it has.
     """
-    if view.state is State.REPORTED and view.same_as is None:
+    if view.same_as is None and (view.state is State.REPORTED or before in reports.ASKED_FOR):
         known = items.task_of(db, view.item)
         waits = before in reports.ASKED_FOR and view.task is not None and view.task.task_id == known
     else:

@@ -76,7 +76,8 @@ def read_line(raw: bytes) -> LineView | None:
         return None
     state = State.of_word(view.status)
     has_task = state in (State.TASKED, State.REPORTED)
-    return view if state in SETTLED and has_task == (view.task_part is not None) else None
+    fits = state is State.NO_HITS or has_task == (view.task_part is not None)  # a submit's task may have found nothing
+    return view if state in SETTLED and fits else None
 
 
 class ResultsFile:

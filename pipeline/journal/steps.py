@@ -14,7 +14,7 @@ from typing import NamedTuple
 from pipeline.journal.kept_lines import NotExecuted
 from pipeline.journal.paid_hits import spool
 from pipeline.journal.spool import mark_of
-from pipeline.journal.sql import changes, doubts, laid_by, reports, views
+from pipeline.journal.sql import changes, doubts, laid_by, reports
 from pipeline.journal.sql.changes import Step, found_step, intent_step, settled_step
 from pipeline.journal.sql.rows import Line, PaidHits, SearchNote, note_of
 from pipeline.journal.storage import Disk
@@ -36,13 +36,16 @@ class Found(NamedTuple):
 
 
 class Intent(NamedTuple):
-    """A create that is about to be sent, with the hits it is made of; `calls` counts it already."""
+    """A create that is about to be sent, with the hits it is made of; `calls` counts it already.
+
+    A submit is made of none: it has no note.
+    """
 
     ord: int
     request_id: str
     at: float
     calls: Calls
-    note: SearchNote
+    note: SearchNote | None
     array: bytes
     crc: int
 
@@ -66,7 +69,6 @@ class Steps:
     def __init__(self, writer: Writer) -> None:
         self.risked = False
         self.on_settled: Callable[[bytes | RecordLine], None] | None = None
-        self._views: dict[str, Upload | None] = {}  # what is known of the uploads of views
         self._laid_by: set[int] = set()
         self._writer = writer
 
@@ -74,35 +76,19 @@ class Steps:
         """Note the URL of an uploaded picture."""
         self._writer.post(lambda disk: changes.uploaded(disk.db, work.ord, upload, sha256))
 
-    async def view_upload(self, sha256: str) -> Upload | None:
-        """Read the upload of a picture that is a view of some item; None when there is none."""
-        if sha256 not in self._views:
-            self._views[sha256] = await self._writer.do(lambda disk: views.upload_of(disk.db, sha256))
-        return self._views[sha256]
-
-    async def view_uploaded(self, sha256: str, upload: Upload) -> None:
-        """Note the upload of such a picture; durable when it returns."""
-        await self._writer.do(lambda disk: views.uploaded(disk.db, sha256, upload))
-        self._views[sha256] = upload
-
-    def forget_views(self, digests: Sequence[str]) -> None:
-        """Drop the uploads of these pictures, whose links expired."""
-        for sha256 in digests:
-            self._views.pop(sha256, None)
-        self._writer.post(lambda disk: views.forget(disk.db, digests))
-
     def found(self, work: Work, hits: Hits) -> None:
         """Write hits to the spool that a create, or a next page, will follow; an item in doubt stays so."""
         state = State.SEARCHED if work.doubt is None else State.IN_DOUBT
         self._writer.post_unsynced(advance, Found(work.ord, state, _spent(work), note_of(hits), hits.array, hits.crc))
 
-    async def intend(self, work: Work, hits: Hits, *, request_id: str, at: float) -> None:
-        """Make the intent of a create durable, together with the hits that it is made of."""
+    async def intend(self, work: Work, hits: Hits | None, *, request_id: str, at: float) -> None:
+        """Make the intent of a create durable, with the hits that it is made of; a submit is made of none."""
         calls = _spent(work)
         calls.add(Kind.CREATE)
         doubt = work.doubt
         if doubt is None:
-            intent = Intent(work.ord, request_id, at, calls, note_of(hits), hits.array, hits.crc)
+            found = (None, b"", 0) if hits is None else (note_of(hits), hits.array, hits.crc)
+            intent = Intent(work.ord, request_id, at, calls, *found)
             await self._writer.do_grouped(advance, intent)
             return
 
@@ -227,14 +213,15 @@ def _spooled(
     What is found page by page is written with each page; of an item whose `last` change settles it, nothing is.
     """
     new = {
-        change.ord: change
+        change.ord: (change.note, change)
         for change in group
         if not isinstance(change, Settlement)
+        and change.note is not None
         and not isinstance(last[change.ord], Settlement)
         and (not disk.spool.holds(change.ord) or (isinstance(change, Found) and change.note.paging is not None))
     }
-    marked = [(change.array, change.crc, mark_of(ord_, change.note)) for ord_, change in new.items()]
+    marked = [(change.array, change.crc, mark_of(ord_, note)) for ord_, (note, change) in new.items()]
     refs = disk.spool.append_all(marked) if marked else []
     for ord_, ref in zip(new, refs, strict=True):
         disk.spool.replace(ord_, ref.segment)
-    return {change.ord: (change.note, ref) for change, ref in zip(new.values(), refs, strict=True)}
+    return {ord_: (note, ref) for (ord_, (note, _)), ref in zip(new.items(), refs, strict=True)}

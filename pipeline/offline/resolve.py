@@ -73,7 +73,7 @@ def resolve(disk: Disk, decisions: Sequence[Decision], records: RecordLines) -> 
             more += f"; it shares the picture and the task of {first}" if first is not None else ""
             done.append(f"{id_}: settled as tasked, task {task_id} (line {line.seq + 1:,} of results.jsonl){more}")
         else:
-            done.append(f"{id_}: {_wait_again(disk, doubt, now=now)}")
+            done.append(f"{id_}: {_wait_again(disk, doubt, submits=records.spec.submits, now=now)}")
     disk.db.do("COMMIT")
     with contextlib.suppress(OSError):  # a segment that cannot be deleted now is deleted at the next start
         for doubt in checked:
@@ -161,12 +161,14 @@ def _choice(work: Work, spec: JobSpec) -> Choice | None:
     return choose(work.hits, min_score=spec.search.min_score, max_hits=spec.task.max_hits)
 
 
-def _wait_again(disk: Disk, doubt: _Doubt, *, now: float) -> str:
+def _wait_again(disk: Disk, doubt: _Doubt, *, submits: bool, now: float) -> str:
     """Let an item wait for the next run; say with what."""
     [(_, ref)] = with_hits(disk, [doubt.row], now=now)
     doubts.end(disk.db, doubt.ord)
     what = (
-        "waits again with its hits; the next run creates its task"
+        "waits again; the next run submits it"
+        if submits
+        else "waits again with its hits; the next run creates its task"
         if ref is not None
         else "waits again without its hits, which are gone; the next run searches it and creates its task"
     )

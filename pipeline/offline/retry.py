@@ -66,7 +66,7 @@ class Selection:
         number = len(self.candidates)
         calls = {
             Kind.UPLOAD: sum(one.to_upload for one in self.candidates),
-            Kind.SEARCH: sum(one.to_search for one in self.candidates),
+            Kind.SEARCH: 0 if spec.submits else sum(one.to_search for one in self.candidates),
             Kind.CREATE: number if spec.task.enabled else 0,
         }
         by_kind = ", ".join(f"{calls_:,} {kind}" for kind, calls_ in calls.items())

@@ -22,22 +22,13 @@ OPEN = "open.jsonl"
 T = TypeVar("T")
 
 
-class ViewView(msgspec.Struct, frozen=True):
-    """One of several views of an item."""
-
-    source: str = ""  # a URL, or a path relative to the job's root
-    url: str | None = None  # where the vendor saw it
-    sha256: str | None = None  # of a local picture's bytes, in hex
-
-
 class ImageView(msgspec.Struct, frozen=True):
-    """The picture of an item. Of one with views `url` and `sha256` are those of its first view."""
+    """The picture of an item."""
 
-    source: str  # a URL, or a path relative to the job's root; several views as one text
+    source: str  # a URL, or a path relative to the job's root
     url: str | None = None  # where the vendor saw it; None when a local picture was not uploaded
     sha256: str | None = None  # of a local picture's bytes, in hex
     labels: dict[str, str] = {}
-    views: list[ViewView] = []  # of an item with several, in their order
 
 
 class PageView(msgspec.Struct, frozen=True):
@@ -120,6 +111,7 @@ class RecordView(msgspec.Struct, frozen=True, kw_only=True):
     designs: int | None = None  # how many different designs the hits with details are; None where nobody asked
     replaces: str = ""  # the task that brought no report, and that this record's task was paid for anew
     comparisons: list[Comparison] = []  # of the report: what the vendor writes of each patent, tied to its hit
+    line_drawing: str = ""  # the vendor's drawing of the picture: a file in the run directory; "" where there is none
     raw_report: msgspec.Raw = msgspec.field(name="report", default=msgspec.Raw(b"null"))
     raw_hits: msgspec.Raw = msgspec.field(name="hits", default=msgspec.Raw(b"[]"))
 

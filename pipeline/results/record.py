@@ -24,10 +24,9 @@ from pipeline.models import (
     Work,
 )
 from pipeline.paging import paging_of
-from pipeline.reports import Comparison, Report, TaskNote, tied
+from pipeline.reports import Comparison, Report, TaskNote, WholeReport, tied
 from pipeline.results.hits import kept, patents_in
-from pipeline.results.image import ImagePart, image_of, shared_image
-from pipeline.results.record_parts import SearchPart, TaskPart, noted_task, paged
+from pipeline.results.record_parts import ImagePart, SearchPart, TaskPart, noted_task, paged
 from pipeline.system.checksum import crc32, joined
 from pipeline.system.clock import iso
 from pipeline.version import __version__
@@ -58,6 +57,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     replaces: str = ""  # the task that brought no report, and that this one was paid for anew
     comparisons: list[Comparison] | None = None  # of the report, each tied to its hit
     report: msgspec.Raw = msgspec.Raw(b"")  # the report, as the vendor sent it
+    line_drawing: str = ""  # the vendor's drawing of the picture: a file in the run directory
     designs: int | None = None  # how many different designs these are; only where families were asked for
     hits: msgspec.Raw = msgspec.Raw(b"[]")
 
@@ -119,19 +119,27 @@ class RecordLines:
 
     def reported(
         self, work: Work, task: Task, note: TaskNote, report: Report, details: Details | None, *, hits_lost: bool
-    ) -> bytes | Spliced:
-        """Return the line of an item whose report is in: the vendor's own bytes, and its comparisons beside them."""
+    ) -> tuple[State, Spliced]:
+        """Return state and line of an item whose report is in: the vendor's own bytes, and its comparisons beside them.
+
+        A report that brings its hits itself may bring none: then nothing was found.
+        """
+        state, drawing = State.REPORTED, ""
+        if isinstance(report, WholeReport) and report.hits is not None:
+            state = State.REPORTED if report.hits.scores else State.NO_HITS
+            note, drawing = msgspec.structs.replace(note, hits=len(report.hits.scores)), report.drawing_file
         search, part = self._search(work.hits) if work.hits else None, noted_task(task, note)
-        head = self._head(work, State.REPORTED, search=search, task=part, error=None)
+        head = self._head(work, state, search=search, task=part, error=None)
         array = _NO_HITS if work.hits is None or hits_lost else self._kept(work.hits)
         head = msgspec.structs.replace(
             _detailed(head, details),
             replaces=note.replaces,
             comparisons=tied(report.comparisons, patents_in(array)),
             report=msgspec.Raw(report.data),
+            line_drawing=drawing,
             hits_lost=hits_lost,
         )
-        return _spliced(head, array, crc32(array))
+        return state, _spliced(head, array, crc32(array))
 
     def resolved(self, work: Work, task: Task, choice: Choice, *, hits_lost: bool) -> bytes:
         """Return the line of an item whose task a person found at the vendor.
@@ -187,7 +195,7 @@ class RecordLines:
             rehearsal=first.rehearsal,
             tool=__version__,
             spec_sha256=self.spec_sha256,
-            image=shared_image(work, first.image),
+            image=ImagePart(work.item.source, first.image.url, first.image.sha256, work.item.labels),
             search=first.search,
             task=first.task,
             calls=calls,
@@ -197,6 +205,7 @@ class RecordLines:
             designs=first.designs,
             comparisons=first.comparisons,
             report=first.report,
+            line_drawing=first.line_drawing,
         )
         return _encode(head, bytes(first.hits))
 
@@ -250,7 +259,7 @@ class RecordLines:
             rehearsal=self.spec.rehearsal,
             tool=__version__,
             spec_sha256=self.spec_sha256,
-            image=image_of(work, url),
+            image=ImagePart(work.item.source, url, work.sha256, work.item.labels),
             search=search,
             task=task,
             calls=work.calls,

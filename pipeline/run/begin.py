@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import anyio
 
+from pipeline.endpoints.patsnap.ai39_submit import NAME as SUBMIT
 from pipeline.engine.intake import Intake
 from pipeline.errors import SpecError
 from pipeline.job.schema import JobSpec
@@ -17,6 +18,11 @@ from pipeline.sources.ids import make_id
 from pipeline.sources.items import read_items
 from pipeline.system.fault import Fault
 
+_REPORTS_FIRST = Fault(
+    "tasks of this run directory wait for their reports, which only the method they were opened by can ask for, and "
+    "nothing was sent: run the job with its method of before until they are in, then change it",
+    where="method",
+)
 NOTED = ("asked", "admitted", "admitting", "generation", "vendor")
 
 
@@ -68,6 +74,8 @@ async def _listed(spec: JobSpec, journal: Journal, *, accept_changes: bool) -> I
     known = await journal.recall(NOTED)
     if refused := refusal(spec, vendor=known["vendor"], asked=known["asked"], accept_changes=accept_changes):
         raise SpecError(*refused)
+    if _other_method(spec, known["asked"]) and await journal.reports.awaited(after=0):
+        raise SpecError(_REPORTS_FIRST)
     await journal.remember({"vendor": spec.host})
     now = await anyio.to_thread.run_sync(fingerprint, spec)
     generation, first, again = reading_of(known, now)
@@ -85,6 +93,12 @@ async def _listed(spec: JobSpec, journal: Journal, *, accept_changes: bool) -> I
         return intake
     await journal.remember(noted | {"admitted": "", "admitting": now, "generation": str(generation)})
     return intake
+
+
+def _other_method(spec: JobSpec, asked: str | None) -> bool:
+    """Return whether the tasks of this run directory were opened by the other method."""
+    search = json.loads(asked or "{}").get("search", {})
+    return bool(search) and (search.get("endpoint") == SUBMIT) is not spec.submits
 
 
 def refusal(spec: JobSpec, *, vendor: str | None, asked: str | None, accept_changes: bool = False) -> list[str]:

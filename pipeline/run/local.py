@@ -35,6 +35,7 @@ from pipeline.run.begin import begin
 from pipeline.run.client import client_for, refuse_small_share
 from pipeline.run.details import finish, hit_details
 from pipeline.run.directory import LOG, SPEC, known_runs, lock, run_folder
+from pipeline.run.drawings import keep_drawing
 from pipeline.run.embedded_sandbox import address
 from pipeline.run.end import Ending, end
 from pipeline.run.extent import most_at_once, questions_per_s, to_pay_for
@@ -237,6 +238,7 @@ async def _work(
         async with hit_details(job, place.folder, journal, client, options.say) as details:
             ports = Ports(spec, endpoints, client, journal, *pictures, first_items=first, details=details, most=most)
             ports = replace(ports, say=options.say, questions_per_s=questions_per_s(client.limiters))
+            ports = replace(ports, keep_drawing=functools.partial(keep_drawing, place.folder))
             engine = Engine(ports, intake, records, tally=tally)
             gauges = Gauges(spec, engine, client, journal)
             heartbeat = Heartbeat(engine, client, journal, folder=place.folder)

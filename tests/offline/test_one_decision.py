@@ -34,9 +34,11 @@ OTHERS = [("A", "b.jpg"), ("B", URLS[1]), ("F", "missing.jpg"), ("G", "oops"), (
 AT_FIRST = {"a.jpg": "bag-0", "copy.jpg": "bag-0", "b.jpg": "lamp-0"}
 GONE = ""
 NAMES = {"upload": "P010", "search": "P009", "create": "AI39-1"}
-PRICES = {"P010": 0, "P009": 0.2, "AI39-1": 1.5, "AI39-2": 0}
-PLAIN = {"limit": 3}
-DEEP = {"depth": 250}  # three pages, of the 432 hits that the sandbox has for every picture
+PRICES = {"P010": 0, "P009": 0.2, "AI39-1": 1.5, "AI39-2": 0, "AI39-submit": 1.5, "AI39-report": 0}
+PLAIN = {"search": {"limit": 3}}
+DEEP = {"search": {"depth": 250}}  # three pages, of the 432 hits that the sandbox has for every picture
+READ = {**PLAIN, "task": {"report": "wait"}}
+SUBMIT = {"method": "submit", "search": {}, "task": {"country": ["US", "EU", "CN", "JP", "KR"]}}
 WORDS = [state.word for state in (*SETTLED, *OPEN)]
 OF_REPORTS = [state.word for state in (State.REPORTED, *OF_REPORT)]
 
@@ -84,7 +86,7 @@ STEPS = st.lists(
 
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    with vendor(tmp_path_factory.mktemp("vendor")) as server:
+    with vendor(tmp_path_factory.mktemp("vendor"), report_after_s=0) as server:
         yield server.url
 
 
@@ -95,10 +97,10 @@ def test_what_is_planned_is_what_is_paid_and_all_places_count_alike(url: str, st
 
 @fuzzed(STEPS, short=2, long=150)
 def test_the_pages_of_a_deep_search_are_planned_as_they_are_paid(url: str, steps: list[Step]) -> None:
-    assert_planned_is_paid_through(url, *steps, search=DEEP)
+    assert_planned_is_paid_through(url, *steps, parts=DEEP)
 
 
-def assert_planned_is_paid_through(url: str, *steps: Step, search: dict[str, Any] = PLAIN, report: str = "off") -> None:
+def assert_planned_is_paid_through(url: str, *steps: Step, parts: dict[str, Any] = PLAIN) -> None:
     """Run a job as the steps say, and hold what is said of it against what it does."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name).resolve()
@@ -106,10 +108,10 @@ def assert_planned_is_paid_through(url: str, *steps: Step, search: dict[str, Any
         rows = LISTED
         for step in steps:
             rows = step.rows if step.rows is not None else rows
-            take(folder, url, step, rows, search, report)
+            take(folder, url, step, rows, parts)
 
 
-def take(folder: Path, url: str, step: Step, rows: list[tuple[str, str]], search: dict[str, Any], report: str) -> None:
+def take(folder: Path, url: str, step: Step, rows: list[tuple[str, str]], parts: dict[str, Any]) -> None:
     run = folder / "runs/job"
     show(folder, step.shown)
     if step.aged:
@@ -120,7 +122,7 @@ def take(folder: Path, url: str, step: Step, rows: list[tuple[str, str]], search
         api["on_in_doubt"] = {"retry": 1, "max_duplicates": 1}
     if step.money is not None:
         api["budget"]["money"] = step.money
-    path = job(folder, url=url, pictures=0, api=api, prices=PRICES, search=search, task={"report": report})
+    path = job(folder, url=url, pictures=0, api=api, prices=PRICES, **parts)
     write(folder, rows)
     loaded = load(path, environment=ACCOUNT)
     options = RunOptions(limit=step.limit, accept_changes=step.accept, environment=ACCOUNT)
@@ -136,7 +138,8 @@ def take(folder: Path, url: str, step: Step, rows: list[tuple[str, str]], search
     assert {kind: sent for kind, sent in summary.calls_this_run.items() if kind != "query"} == planned.calls
     assert asked <= planned.questions
     assert planned.cost is not None
-    assert planned.cost.amount == sum(Decimal(str(PRICES[name])) * planned.calls[kind] for kind, name in NAMES.items())
+    names = NAMES | ({"create": "AI39-submit"} if "method" in parts else {})
+    assert planned.cost.amount == sum(Decimal(str(PRICES[name])) * planned.calls[kind] for kind, name in names.items())
     if cut.happened:
         items, known = read_status(run).items, make_plan(loaded.spec).already
         assert {word: known.get(word, 0) for word in WORDS} == {word: items.get(word, 0) for word in WORDS}
@@ -248,7 +251,7 @@ DEEP_HISTORIES = {
 @pytest.mark.proofs
 @pytest.mark.parametrize("history", DEEP_HISTORIES)
 def test_the_pages_of_a_deep_search_are_planned_as_they_are_paid_in_the_history_of(history: str, url: str) -> None:
-    assert_planned_is_paid_through(url, *DEEP_HISTORIES[history], search=DEEP)
+    assert_planned_is_paid_through(url, *DEEP_HISTORIES[history], parts=DEEP)
 
 
 # Before the create of A (2), with its intent (3), around the note of its task (4) and its record (5 and later).
@@ -263,4 +266,10 @@ HISTORIES_OF_REPORTS = {
 @pytest.mark.proofs
 @pytest.mark.parametrize("history", HISTORIES_OF_REPORTS)
 def test_what_is_planned_with_reports_is_what_is_paid_in_the_history_of(history: str, url: str) -> None:
-    assert_planned_is_paid_through(url, *HISTORIES_OF_REPORTS[history], report="wait")
+    assert_planned_is_paid_through(url, *HISTORIES_OF_REPORTS[history], parts=READ)
+
+
+@pytest.mark.proofs
+@pytest.mark.parametrize("history", HISTORIES_OF_REPORTS)
+def test_submits_are_planned_as_they_are_paid_in_the_history_of(history: str, url: str) -> None:
+    assert_planned_is_paid_through(url, *HISTORIES_OF_REPORTS[history], parts=SUBMIT)

@@ -8,17 +8,17 @@ import base64
 import binascii
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
 
-from pipeline.endpoints.interface import Answer, Refusal, Request, WholeReport
+from pipeline.endpoints.interface import Answer, Refusal, Request
 from pipeline.endpoints.patsnap.ai39_2 import progress_in, read_comparisons, sliced_data
 from pipeline.endpoints.patsnap.envelope import number_in, read_data
 from pipeline.endpoints.patsnap.hits import judged, refuse_missing_hits, total_of
 from pipeline.models import Hits, Kind
-from pipeline.reports import Report
+from pipeline.reports import WholeReport
 
 # A picture may have 4 MB, a drawing of it as much, and base64 makes a third more of it.
 MOST_BYTES = 16 << 20
@@ -68,15 +68,16 @@ class WholeReportQuery:
             raise Refusal("no_data", detail="the data is no object")
         inner = _object(data, "report")
         raw, drawing = _without_drawing(sliced_data(answer), data.get(_DRAWING))
-        report = Report(
+        report = WholeReport(
             progress=progress_in(data),
             comparisons=read_comparisons(inner.get("comparisons")),
             data=raw,
             request_id=answer.request_id,
             at=answer.at,
+            hits=None,
+            drawing=drawing,
         )
-        hits = self._hits(data, raw, answer) if report.is_in else None
-        return WholeReport(report, hits, drawing)
+        return replace(report, hits=self._hits(data, raw, answer)) if report.is_in else report
 
     def _hits(self, data: Mapping[str, Any], raw: bytes, answer: Answer) -> Hits:
         found = _object(data, "patent_messages")

@@ -6,13 +6,60 @@ has no idempotency key. Assumed, since the vendor's document does not say it: a 
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from functools import cached_property
+from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
+from pydantic import Field
 
-from pipeline.endpoints.interface import Answer, Request
+from pipeline.endpoints.interface import Answer, Creation, Request
+from pipeline.endpoints.parameters import Day, LocCodes, Text, lacking
 from pipeline.endpoints.patsnap.ai39_1 import read_task
-from pipeline.models import Kind, Task
+from pipeline.endpoints.patsnap.similar_designs import Filters, Search
+from pipeline.models import Hits, Kind, Task
+from pipeline.paging import PAGE
+
+NAME = "AI39-submit"
+
+
+class SubmitFilters(Filters):
+    """Filters of the search that a submit makes; its countries are those of the task."""
+
+    PHRASES: ClassVar[Mapping[str, str]] = {
+        "country": "patents outside {}",
+        "loc_items": "designs outside Locarno {}",
+        "main_field": "patents without {} in their texts, names, numbers and classes",
+        "apply_start_time": "applications before {}",
+    }
+
+    apply_start_time: Day | None = None
+    loc_items: LocCodes | None = Field(default=None, description="Locarno codes, any of which may be a hit's")
+    main_field: Text | None = None
+
+
+class SubmitSearch(Search):
+    """The search that a submit makes by itself (`method: submit`): the vendor decides how many hits it returns."""
+
+    endpoint: Literal["AI39-submit"]
+    filters: SubmitFilters = SubmitFilters()
+    limit: Annotated[int, lacking(NAME, "the vendor decides how many hits its report has"), Field(exclude=True)] = 0
+    min_score: Annotated[float, lacking(NAME, "the vendor chooses the hits that it compares"), Field(exclude=True)] = (
+        0.0
+    )
+    depth: Annotated[int, lacking(NAME, "it has no further pages"), Field(exclude=True)] = PAGE
+
+    def asked_with(self, *, country: list[str] | None) -> dict[str, Any]:
+        """List the parameters of its search, with the countries of the task, as the vendor's names and values."""
+        return {**({"country": country} if country else {}), **self.filters.asked()}
+
+    def pages_left(self, hits: Hits | None) -> int:
+        """Count the searches that are still to be asked for: none, for a create makes its own."""
+        return 0
+
+    @cached_property
+    def params(self) -> dict[str, Any]:
+        """The parameters of every call beside the picture, the countries and the language."""
+        return self.filters.asked()
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +76,9 @@ class TaskSubmission:
     params: Mapping[str, Any] = field(default_factory=dict)
     kind = Kind.CREATE
 
-    def request(self, asked: str) -> Request:
-        """Ask for a task for the picture at a URL."""
-        body = msgspec.json.encode({"url": asked, "country": self.country, "lang": self.lang, **self.params})
+    def request(self, asked: Creation) -> Request:
+        """Ask for a task for the picture at a URL; the vendor finds the hits itself."""
+        body = msgspec.json.encode({"url": asked.url, "country": self.country, "lang": self.lang, **self.params})
         return Request(Kind.CREATE, "POST", "/ai/image-search/submit", body=body, content_type="application/json")
 
     def read(self, answer: Answer) -> Task:

@@ -10,17 +10,19 @@ from pydantic import Discriminator, Tag
 from pipeline.endpoints.interface import Endpoints
 from pipeline.endpoints.patsnap.ai39_1 import TaskCreation
 from pipeline.endpoints.patsnap.ai39_2 import ReportQuery
+from pipeline.endpoints.patsnap.ai39_report import WholeReportQuery
+from pipeline.endpoints.patsnap.ai39_submit import NAME as SUBMIT
+from pipeline.endpoints.patsnap.ai39_submit import SubmitSearch, TaskSubmission
 from pipeline.endpoints.patsnap.p009 import P009Search
 from pipeline.endpoints.patsnap.p009_v2 import P009V2Search
 from pipeline.endpoints.patsnap.p010 import PictureUpload
 from pipeline.endpoints.patsnap.p060 import P060BetaSearch, P060Search
-from pipeline.endpoints.patsnap.p061 import P061Search
 from pipeline.endpoints.patsnap.similar_designs import Search
 from pipeline.models import Kind
 from pipeline.system.wording import enumerated
 
-# The first is the default.
-SEARCHES: tuple[type[Search], ...] = (P009Search, P009V2Search, P060Search, P060BetaSearch, P061Search)
+SEARCHES: tuple[type[Search], ...] = (P009Search, P009V2Search, P060Search, P060BetaSearch)  # the first is the default
+ANNOUNCED = ("P061",)  # searches that a later version brings
 
 
 def name_of(search: type[Search]) -> str:
@@ -30,45 +32,62 @@ def name_of(search: type[Search]) -> str:
 
 
 def searches_taking(key: str) -> list[str]:
-    """List the search endpoints whose section has a key, in itself or in its filters."""
+    """List the searches, but that of a submit, whose section has a key, in itself or in its filters."""
     return [name_of(search) for search in SEARCHES if key in _keys_of(search)]
 
 
 def left_out_by(endpoint: str, params: Mapping[str, Any]) -> list[str]:
     """List what a search with these parameters left out of sight; [] for an endpoint of another version."""
-    return next((search.left_out_by(params) for search in SEARCHES if name_of(search) == endpoint), [])
+    searches: tuple[type[Search], ...] = (*SEARCHES, SubmitSearch)
+    return next((search.left_out_by(params) for search in searches if name_of(search) == endpoint), [])
 
 
 def endpoints_for(search: Search, *, report_lang: str, country: list[str] | None) -> Endpoints:
     """Put together the endpoints that a run uses."""
+    names, otherwise = names_for(search), _otherwise(search)
+    if isinstance(search, SubmitSearch):
+        submit = TaskSubmission(report_lang, country or [], search.params)
+        query = WholeReportQuery(search.endpoint, search.asked_with(country=country))
+        return Endpoints(PictureUpload(), search, submit, query, names=names, otherwise=otherwise)
     create = TaskCreation(report_lang, country)
-    return Endpoints(
-        PictureUpload(), search, create, ReportQuery(), names=names_for(search), otherwise=_otherwise(search)
-    )
+    return Endpoints(PictureUpload(), search, create, ReportQuery(), names=names, otherwise=otherwise)
 
 
 def names_for(search: Search) -> dict[Kind, str]:
     """Name the endpoint that each kind of call uses."""
+    if isinstance(search, SubmitSearch):
+        return {Kind.UPLOAD: "P010", Kind.CREATE: search.endpoint, Kind.QUERY: "AI39-report"}
     return {Kind.UPLOAD: "P010", Kind.SEARCH: search.endpoint, Kind.CREATE: "AI39-1", Kind.QUERY: "AI39-2"}
 
 
 def _otherwise(search: Search) -> dict[Kind, str]:
     """Say for each kind of call what does the same job: an account has a permission for each endpoint."""
-    alike = [other for other in reversed(SEARCHES) if not other.TAKES_VIEWS]
-    others = [name_of(other) for other in alike if name_of(other) != search.endpoint]
-    single = ""
-    if search.TAKES_VIEWS:
-        single = f"{search.endpoint} is for items with views and P060 for the others of such a job; without views, "
     go_on = "in the job file, and run it with --accept-changes"  # a run directory refuses to be asked something else
+    upload = "it is P010, which takes local pictures: list them by `url`, or ask the vendor for P010"
+    if isinstance(search, SubmitSearch):
+        names = enumerated([name_of(other) for other in SEARCHES], "or")
+        create = (
+            f"a search ({names}) and AI39-1 do the same job as {search.endpoint}, each with a permission of its own: "
+            f"write `method: search-then-task` {go_on}, or ask the vendor for {search.endpoint}"
+        )
+        query = "Ask the vendor for AI39-report before they expire"
+        return {Kind.UPLOAD: upload, Kind.CREATE: create, Kind.QUERY: query}
+    others = [name_of(other) for other in reversed(SEARCHES) if name_of(other) != search.endpoint]
+    pair = f"{SUBMIT} does both in one call: write `method: submit`, with the authorities in `task.country`,"
     return {
         Kind.SEARCH: (
-            f"{single}{enumerated(others)} do the same job as {search.endpoint}, each with a permission of its own: "
-            f"write `search: {{endpoint: {others[0]}}}` {go_on}, or ask the vendor for {search.endpoint}"
+            f"{enumerated(others)} do the same job as {search.endpoint}, each with a permission of its own: write "
+            f"`search: {{endpoint: {others[0]}}}` {go_on}, or ask the vendor for {search.endpoint}. The vendor's newer "
+            f"{pair} if the account has that one alone"
         ),
-        Kind.UPLOAD: "it is P010, which takes local pictures: list them by `url`, or ask the vendor for P010",
+        Kind.UPLOAD: upload,
         Kind.CREATE: (
-            "it is AI39-1, which alone opens tasks: ask the vendor for it, or, to search alone, write "
-            f"`task: {{enabled: false}}` {go_on}"
+            f"it is AI39-1, which opens tasks for hits of a search. The vendor's newer {pair} {go_on}; or ask the "
+            "vendor for AI39-1; or, to search alone, write `task: {enabled: false}`"
+        ),
+        Kind.QUERY: (
+            "Ask the vendor for AI39-2 before they expire; for other items the vendor's newer pair, AI39-submit and "
+            "AI39-report, searches and brings the report as well: `method: submit`"
         ),
     }
 
@@ -87,5 +106,5 @@ def _endpoint(section: Any) -> Any:
 if TYPE_CHECKING:
     SearchSpec = Search
 else:
-    _TAGGED = [Annotated[search, Tag(name_of(search))] for search in SEARCHES]
+    _TAGGED = [Annotated[search, Tag(name_of(search))] for search in (*SEARCHES, SubmitSearch)]
     SearchSpec = Annotated[functools.reduce(operator.or_, _TAGGED), Discriminator(_endpoint)]

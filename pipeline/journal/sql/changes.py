@@ -14,6 +14,7 @@ from pipeline.journal.sql.database import Database
 from pipeline.journal.sql.rows import (
     CHOOSABLE,
     CREATE_TAKEN_BACK,
+    CREATING,
     HITS_LOST,
     OF_REPORT,
     RETRIED_BY_ITSELF,
@@ -146,7 +147,7 @@ def requeue_failed(db: Database) -> int:
 def forget_hits(db: Database, ord_: int) -> None:
     """Drop hits that are too old or lost; they will be searched, and paid, again. A doubt stays a doubt."""
     gone = "search = NULL, segment = NULL, spooled_at = NULL, spooled = NULL"
-    db.change(ord_, f"state = {HITS_LOST}, {gone}", only=f"NOT {OF_REPORT}")
+    db.change(ord_, f"state = {HITS_LOST}, {gone}", only=f"NOT ({CREATING} OR {OF_REPORT})")
 
 
 def _searched(db: Database, ord_: int, hits: PaidHits, state: State) -> None:

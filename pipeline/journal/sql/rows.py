@@ -32,7 +32,7 @@ CHANGED = f"coalesce(json_extract(problem, '$.code') = '{Code.CHANGED}', 0)"
 
 # Values for `state`.
 WAITS_AGAIN = f"iif(segment IS NULL, {State.PENDING:d}, {State.SEARCHED:d})"  # with its hits where it still has them
-CREATE_TAKEN_BACK = f"iif({CREATING}, {State.SEARCHED:d}, state)"
+CREATE_TAKEN_BACK = f"iif({CREATING}, {WAITS_AGAIN}, state)"
 HITS_LOST = f"iif({IN_DOUBT}, state, {State.PENDING:d})"  # a doubt stays a doubt
 
 NO_PICTURE = -1  # a `source_key`

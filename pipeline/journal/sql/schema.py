@@ -34,8 +34,8 @@ _PENDING, _REPORT_FAILED, _LOST = State.REPORT_PENDING, State.REPORT_FAILED, Sta
 LEGAL: frozenset[tuple[State, State]] = frozenset(
     # A waiting item is searched, loses its hits, stays as it is (its calls are noted), is created, or has an outcome.
     {(old, new) for old in WAITING for new in (*WAITING, _CREATING, *SETTLED, *_RETRYABLE)}
-    # A create ends, is sent again, or was provably not executed; its search is paid, so it is never pending.
-    | {(_CREATING, new) for new in (State.SEARCHED, _CREATING, State.TASKED, State.FAILED, _IN_DOUBT)}
+    # A create ends, is sent again, or was provably not executed; a submit, which searches by itself, is pending then.
+    | {(_CREATING, new) for new in (*WAITING, _CREATING, State.TASKED, State.FAILED, _IN_DOUBT)}
     | {(_CREATING, _PENDING)}
     # What failed or expired waits again; a row that was read anew may fail once more.
     | {(old, new) for old in _RETRYABLE for new in WAITING}
@@ -44,7 +44,11 @@ LEGAL: frozenset[tuple[State, State]] = frozenset(
     | {(_IN_DOUBT, new) for new in (*WAITING, State.TASKED, _PENDING, _IN_DOUBT)}
     # A report comes, fails or is lost, and may still come after an answer that brought none. The last two are paid for
     # anew by a person's decision alone (retry_selection), and put back where that came to nothing.
-    | {(old, new) for old in (_PENDING, _REPORT_FAILED) for new in (State.REPORTED, _REPORT_FAILED, _LOST)}
+    | {
+        (old, new)
+        for old in (_PENDING, _REPORT_FAILED)
+        for new in (State.REPORTED, State.NO_HITS, _REPORT_FAILED, _LOST)
+    }
     | {(_PENDING, _PENDING)}
     | {(old, new) for old in (_REPORT_FAILED, _LOST) for new in WAITING}
     | {(old, new) for old in WAITING for new in (_REPORT_FAILED, _LOST)}
@@ -79,15 +83,12 @@ BEGIN SELECT RAISE(ABORT, 'illegal change of state'); END;
 """
 
 # `risks`: items in doubt that may be created once more because the job says so; `spent` once such a create was sent.
-# `view_uploads`: pictures that are views of some item, each uploaded once for all of them.
 # `decisions`: what a person decided about an item in doubt; kept for good.
 # `money`: what the reserved calls of each kind cost, where the job names prices; `calls` of them are in `amount`.
 # `sent_calls`: the calls of each account by hour and path, for the comparison with its statement.
 # `again`: what an item was before a person had it tried again, until that run ends (retry_selection).
 LATER = (
     "CREATE TABLE IF NOT EXISTS risks (ord INTEGER PRIMARY KEY, spent INTEGER NOT NULL)",
-    "CREATE TABLE IF NOT EXISTS view_uploads (sha256 TEXT PRIMARY KEY, url TEXT NOT NULL, expires REAL NOT NULL) "
-    "WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS decisions (at REAL NOT NULL, ord INTEGER NOT NULL, decision TEXT NOT NULL, "
     "request_id TEXT, task_id TEXT)",
     "CREATE TABLE IF NOT EXISTS again (ord INTEGER PRIMARY KEY, state INTEGER NOT NULL, problem TEXT, "
@@ -98,6 +99,11 @@ LATER = (
     "CREATE TABLE IF NOT EXISTS sent_calls (account TEXT NOT NULL, hour INTEGER NOT NULL, path TEXT NOT NULL, "
     "kind TEXT NOT NULL, sent INTEGER NOT NULL, granted INTEGER NOT NULL, refused INTEGER NOT NULL, "
     "PRIMARY KEY (account, hour, path, kind)) WITHOUT ROWID",
+    # Only what a submit was sent for, without paid hits, goes back to the start, or ends in a report of no hits.
+    "CREATE TRIGGER IF NOT EXISTS searched_is_paid BEFORE UPDATE OF state ON items WHEN OLD.segment IS NOT NULL AND "
+    f"((OLD.state = {_CREATING:d} AND NEW.state = {State.PENDING:d}) OR "
+    f"(OLD.state IN ({_PENDING:d}, {_REPORT_FAILED:d}) AND NEW.state = {State.NO_HITS:d})) "
+    "BEGIN SELECT RAISE(ABORT, 'illegal change of state'); END",
 )
 ADDED = {"picture": "TEXT", "report": "TEXT"}  # columns of `items` that an earlier version's journal lacks
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
+from pipeline.reports import DRAWINGS
 from pipeline.results.page.entries import Entry, Hit, entry_of
 from pipeline.results.page.owners import Owner, about_details, owner_of
 from pipeline.results.page.text import picture_link, secured, tidy, web_link
@@ -12,8 +13,8 @@ from pipeline.results.page.thumbs import Thumbnails
 from pipeline.results.page.vendor_report import ReportCard, report_card
 from pipeline.results.page.words import STATUSES, Status, beyond, found, task_note
 from pipeline.results.reading import ErrorView, RecordView
-from pipeline.views import views_of
 
+_DRAWING = re.compile(rf"{DRAWINGS}/[0-9a-f]{{64}}\.(png|jpg)")
 MAX_LABELS = 12
 MAX_ID = 128
 MAX_TITLE = 160
@@ -46,6 +47,7 @@ class TaskCard(NamedTuple):
 
     id: str
     note: str
+    drawing: str = ""  # the file of the vendor's line drawing, beside the page; empty where there is none
 
 
 class ProblemCard(NamedTuple):
@@ -64,7 +66,6 @@ class Card:
     status: str
     words: Status
     picture: Picture
-    views: list[Picture]  # of several, those after the first
     source: str
     labels: list[tuple[str, str]]
     more_labels: int
@@ -87,11 +88,7 @@ def card(entry: Entry, thumbs: Thumbnails) -> Card:
         item=item,
         status=record.status,
         words=STATUSES[record.status],
-        picture=_picture(views_of(image.source)[0], thumbs, alt=f"Product picture of {item}", sha256=image.sha256),
-        views=[
-            _picture(view.source, thumbs, alt=f"View {number} of {item}", sha256=view.sha256)
-            for number, view in enumerate(image.views[1:], start=2)
-        ],
+        picture=_picture(image.source, thumbs, alt=f"Product picture of {item}", sha256=image.sha256),
         source=tidy(image.source, 300),
         labels=labels[:MAX_LABELS],
         more_labels=max(0, len(labels) - MAX_LABELS),
@@ -99,7 +96,7 @@ def card(entry: Entry, thumbs: Thumbnails) -> Card:
         beyond=beyond(record.search),
         details=about_details(record),
         same_as=tidy(record.same_as, MAX_ID),
-        task=TaskCard(tidy(record.task.task_id, 80), task_note(record.task)) if record.task else None,
+        task=TaskCard(tidy(record.task.task_id, 80), task_note(record.task), _drawing(record)) if record.task else None,
         problem=_problem(record.todo, record.error) if record.error else None,
         report=report_card(record),
         hits=[_hit(hit, thumbs, owner_of(hit, entry.hits)) for hit in entry.hits],
@@ -127,7 +124,12 @@ def row(record: RecordView) -> Row:
 def _name(record: RecordView) -> str:
     """Name an item. An id made from a hash says nothing to people; the picture's own name does."""
     made_up = re.fullmatch(r"[0-9a-f]{16}", record.item) is not None
-    return tidy(PurePosixPath(views_of(record.image.source)[0]).name if made_up else record.item, MAX_ID)
+    return tidy(PurePosixPath(record.image.source).name if made_up else record.item, MAX_ID)
+
+
+def _drawing(record: RecordView) -> str:
+    """Return the file of an item's line drawing: a name as the run gives it, and nothing else that a line may say."""
+    return record.line_drawing if _DRAWING.fullmatch(record.line_drawing) else ""
 
 
 def _problem(todo: str, error: ErrorView) -> ProblemCard:

@@ -9,12 +9,12 @@ import msgspec
 import pytest
 from hypothesis import strategies as st
 
-from pipeline.endpoints.interface import MAX_ANSWER_BYTES, WholeReport
+from pipeline.endpoints.interface import MAX_ANSWER_BYTES, Creation
 from pipeline.endpoints.patsnap.ai39_report import WholeReportQuery
 from pipeline.endpoints.patsnap.ai39_submit import TaskSubmission
 from pipeline.errors import CallError, InDoubt, ItemRefused, TryAgain
-from pipeline.models import Kind, Task
-from pipeline.reports import Progress
+from pipeline.models import Choice, Kind, Task
+from pipeline.reports import Progress, WholeReport
 from pipeline.results.hits import choose
 from tests.support.answers import AT, QUERY, SAMPLES, SEARCH, answer, sample
 from tests.support.fuzzing import fuzzed
@@ -58,7 +58,7 @@ def outcome(body: object) -> Any:
 
 
 def test_a_submit_names_picture_countries_language_and_the_filters() -> None:
-    request = SUBMIT.request("https://a.example/à.jpg")
+    request = SUBMIT.request(Creation("https://a.example/à.jpg", Choice(b"[]", 0, 0)))
     assert (request.kind, request.method, request.path) == (Kind.CREATE, "POST", "/ai/image-search/submit")
     assert json.loads(request.body or b"") == {
         "url": "https://a.example/à.jpg",
@@ -97,7 +97,8 @@ def test_every_recorded_state_is_in_the_table() -> None:
 @pytest.mark.parametrize("case", STATES)
 def test_every_recorded_state_is_read_as_agreed(case: str) -> None:
     given = sample(case)
-    report, hits, drawing = REPORT.read(given)
+    report = REPORT.read(given)
+    hits, drawing = report.hits, report.drawing
     progress, comparisons, found = STATES[case]
     assert (report.progress, len(report.comparisons)) == (progress, comparisons)
     assert (None if hits is None else len(hits.scores)) == found
@@ -131,9 +132,9 @@ def test_its_hits_are_the_vendors_bytes_and_fit_where_those_of_a_search_do() -> 
 
 
 def test_each_comparison_belongs_to_a_hit() -> None:
-    report, hits, _ = REPORT.read(sample("report_ok"))
-    assert hits is not None
-    ids = {hit["patent_id"] for hit in json.loads(hits.array)}
+    report = REPORT.read(sample("report_ok"))
+    assert report.hits is not None
+    ids = {hit["patent_id"] for hit in json.loads(report.hits.array)}
     assert {each.patent_id for each in report.comparisons} <= ids
     assert all(each.score_of_1 == each.score for each in report.comparisons)
 
@@ -143,14 +144,14 @@ def test_the_drawing_is_taken_out_of_megabytes_of_answer() -> None:
     uri = f"data:image/png;base64,{base64.b64encode(drawing).decode()}"
     whole = read({"task_status": 2, "line_drawing_base64": uri, "report": {"loc": ["26-05"]}})
     assert whole.drawing == drawing
-    assert len(whole.report.data) < 200
+    assert len(whole.data) < 200
 
 
 def test_a_drawing_with_escaped_slashes_is_the_same_drawing() -> None:
     body = json.dumps({"data": {"task_status": 2, "line_drawing_base64": URI}, "status": True})
     whole = REPORT.read(answer(body.replace("/", "\\/").encode()))
     assert whole.drawing == PNG
-    assert b"base64," not in whole.report.data
+    assert b"base64," not in whole.data
 
 
 @pytest.mark.parametrize(
@@ -171,12 +172,12 @@ def test_a_drawing_with_escaped_slashes_is_the_same_drawing() -> None:
 def test_what_is_no_drawing_stays_where_it_is(sent: object) -> None:
     whole = read({"task_status": 2, "line_drawing_base64": sent})
     assert whole.drawing is None
-    assert json.loads(whole.report.data)["line_drawing_base64"] == sent
+    assert json.loads(whole.data)["line_drawing_base64"] == sent
 
 
 def test_only_the_drawing_is_taken_out_where_another_field_says_the_same() -> None:
     whole = read({"user_image": URI, "task_status": 2, "line_drawing_base64": URI})
-    kept = json.loads(whole.report.data)
+    kept = json.loads(whole.data)
     assert kept["user_image"] == URI
     assert kept["line_drawing_base64"].startswith("sha256:")
 
@@ -240,8 +241,8 @@ def test_whatever_an_answer_holds_it_is_read_whole_or_refused(data: object) -> N
         assert type(whole) is TryAgain
         return
     assert isinstance(whole, WholeReport)
-    msgspec.json.encode([whole.report.comparisons, msgspec.Raw(whole.report.data)])
-    assert (whole.hits is not None) == whole.report.is_in
+    msgspec.json.encode([whole.comparisons, msgspec.Raw(whole.data)])
+    assert (whole.hits is not None) == whole.is_in
     if whole.hits is not None:
         assert len(json.loads(whole.hits.array)) == len(whole.hits.scores) == len(whole.hits.complete)
 

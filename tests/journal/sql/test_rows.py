@@ -49,7 +49,7 @@ def test_every_state_is_settled_open_or_unfinished() -> None:
     [
         (rows.WAITS_AGAIN, dict.fromkeys(State, State.PENDING), dict.fromkeys(State, State.SEARCHED)),
         (rows.HITS_LOST, {State.IN_DOUBT: State.IN_DOUBT}, {State.SEARCHED: State.PENDING}),
-        (rows.CREATE_TAKEN_BACK, {State.CREATING: State.SEARCHED}, {State.PENDING: State.PENDING}),
+        (rows.CREATE_TAKEN_BACK, {State.CREATING: State.PENDING}, {State.CREATING: State.SEARCHED}),
     ],
 )
 def test_value_is_the_state_that_follows(

@@ -29,7 +29,8 @@ PROMISED = {
     P: {P, S, C, TASKED, NO_HITS, SEARCH_ONLY, REPORTED, FAILED, EXPIRED, *LEFT_AGAIN},
     # P: hits too old; TASKED: a line adopted
     S: {S, P, C, TASKED, NO_HITS, SEARCH_ONLY, REPORTED, FAILED, EXPIRED, *LEFT_AGAIN},
-    C: {C, S, TASKED, PENDING_REPORT, IN_DOUBT, FAILED},  # S: provably not executed; never back to the start
+    # S: provably not executed; P: the same of a submit, which had no hits
+    C: {C, S, P, TASKED, PENDING_REPORT, IN_DOUBT, FAILED},
     TASKED: set(),
     NO_HITS: set(),
     SEARCH_ONLY: set(),
@@ -37,8 +38,9 @@ PROMISED = {
     FAILED: {FAILED, P, S},  # FAILED: read anew and still bad
     IN_DOUBT: {P, S, TASKED, PENDING_REPORT, IN_DOUBT},  # by decision alone; IN_DOUBT: another reason
     EXPIRED: {P, S},
-    PENDING_REPORT: {PENDING_REPORT, REPORTED, NO_REPORT, LOST_REPORT},  # its own: polls are counted
-    NO_REPORT: {REPORTED, NO_REPORT, LOST_REPORT, P, S},  # P, S: paid for anew, by decision alone
+    # its own: polls are counted; NO_HITS: of a submit, whose report brings the hits
+    PENDING_REPORT: {PENDING_REPORT, REPORTED, NO_HITS, NO_REPORT, LOST_REPORT},
+    NO_REPORT: {REPORTED, NO_HITS, NO_REPORT, LOST_REPORT, P, S},  # P, S: paid for anew, by decision alone
     LOST_REPORT: {P, S},
 }
 PAIRS = list(product(State, State))
@@ -77,6 +79,16 @@ def test_sqlite_itself_refuses_every_change_that_is_not_promised(pair: tuple[Sta
     finally:
         other.close()
     assert after == int(new if new in PROMISED[old] else old)
+
+
+@pytest.mark.parametrize(("before", "after"), [(C, P), (PENDING_REPORT, NO_HITS), (NO_REPORT, NO_HITS)])
+def test_sqlite_itself_takes_no_item_with_paid_hits_for_one_that_was_submitted(
+    before: State, after: State, db: Database
+) -> None:
+    ord_ = put(db, 1, before, segment=1)
+    with pytest.raises(sqlite3.IntegrityError, match="illegal change of state"):
+        db.do("UPDATE items SET state = ? WHERE ord = ?", (int(after), ord_))
+    db.do("UPDATE items SET state = ?, segment = NULL WHERE ord = ?", (int(before if before is not C else S), ord_))
 
 
 def test_journal_of_another_version_is_refused(db: Database, tmp_path: Path) -> None:

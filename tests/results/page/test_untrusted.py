@@ -90,3 +90,16 @@ def test_the_page_stands_alone(tmp_path: Path) -> None:
 
 def _evil_hit(text: str) -> dict[str, Any]:
     return hit(title=text, patent_pn=text, url=text)
+
+
+@pytest.mark.parametrize(
+    "named", ["javascript:alert(1)", "https://x.example/1.png", "../spec.yaml", "drawings/../spec.yaml", EVIL, "x" * 64]
+)
+def test_a_line_drawing_that_is_no_file_of_the_run_is_no_link(named: str, tmp_path: Path) -> None:
+    links = Elements(page(tmp_path, record(line_drawing=named))).of("a")
+    assert all(named not in str(link["href"]) for link in links)
+
+
+def test_a_line_drawing_of_the_run_is_a_link(tmp_path: Path) -> None:
+    file = f"drawings/{'0' * 64}.png"
+    assert file in [link["href"] for link in Elements(page(tmp_path, record(line_drawing=file))).of("a")]
