@@ -7,7 +7,11 @@ from pathlib import Path
 
 from pipeline import read_records
 
-COLUMNS = ("item", "status", "client", "rank", "score", "patent", "title", "owner", "legal_status", "task_id")
+COLUMNS = (
+    *("item", "status", "client", "rank", "score", "patent_id", "patent", "title"),
+    *("owner", "legal_status"),  # where the job asks for `details`
+    *("compared", "vendor_level", "task_id"),  # where it says `task: {report: wait}`; the level is the vendor's word
+)
 
 
 def rows(run: Path) -> Iterator[dict[str, object]]:
@@ -19,21 +23,22 @@ def rows(run: Path) -> Iterator[dict[str, object]]:
             "client": record.image.labels.get("client", ""),
             "task_id": record.task.task_id if record.task is not None else "",
         }
+        compared = {one.patent_id: one for one in record.comparisons}
         if not record.hits:
             yield row
         for rank, hit in enumerate(record.hits, 1):
-            detail = record.details.get(str(hit.get("patent_id")))  # where the job asked for details
-            more = {} if detail is None else {"owner": detail.owner, "legal_status": detail.status}
-            yield (
-                row
-                | more
-                | {
-                    "rank": rank,
-                    "score": hit.get("score"),
-                    "patent": hit.get("patent_pn"),
-                    "title": hit.get("title"),
-                }
-            )
+            row["patent_id"] = patent = str(hit.get("patent_id"))
+            detail, comparison = record.details.get(patent), compared.get(patent)
+            yield row | {
+                "rank": rank,
+                "score": hit.get("score"),
+                "patent": hit.get("patent_pn"),
+                "title": hit.get("title"),
+                "owner": detail.owner if detail is not None else "",
+                "legal_status": detail.status if detail is not None else "",
+                "compared": comparison.score_of_1 if comparison is not None else None,
+                "vendor_level": comparison.risk_level if comparison is not None else "",
+            }
 
 
 if __name__ == "__main__":

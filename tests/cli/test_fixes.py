@@ -5,6 +5,7 @@ import shlex
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from pipeline.cli.errors import explain
 from pipeline.cli.main import run
@@ -64,18 +65,23 @@ def test_line_for_a_source_mends_its_entry(
     monkeypatch.chdir(tmp_path)
     Path("photos").mkdir()
     Path("photos/a.jpg").write_bytes((resource("products") / "mug-0.jpg").read_bytes())
+    Image.open("photos/a.jpg").save("photos/b.webp")
     good = "version: 1\nname: good\nimages:\n  {}\n"
 
     Path("job.yaml").write_text(good.format("- path: photos/") + "api: {base_url: sandbox}\n")
-    error, at, fix = told(capsys, "check", "job.yaml")
-    assert (error[:19], at) == ("photos/ is a folder", "images[0].path")
-    Path("job.yaml").write_text(good.format(fix) + "api: {base_url: sandbox}\n")
+    assert run(["check", "job.yaml"]) == 2
+    _, error, at, fix = capsys.readouterr().err.splitlines()  # the first is a note: how many pictures it mends
+    assert error.startswith("error: the picture is WebP")
+    assert at == "  at: job.yaml: images[0]: photos/b.webp"
+    fix = fix.removeprefix("  fix: ")
+    Path("job.yaml").write_text(good.format("- path: photos/") + "api: {base_url: sandbox}\n" + fix + "\n")
     assert run(["check", "job.yaml"]) == 0
 
-    Path("job.yaml").write_text(good.format(fix))
+    Path("job.yaml").write_text(good.format("- path: photos/a.jpg"))
+    capsys.readouterr()
     error, _, public = told(capsys, "check", "job.yaml")
     assert "publicly reachable" in error
-    Path("job.yaml").write_text(good.format(fix) + public + "\n")
+    Path("job.yaml").write_text(good.format("- path: photos/a.jpg") + public + "\n")
     assert run(["check", "job.yaml"]) == 0
 
     for header, cell in (("url", "photos/a.jpg"), ("path", URL)):

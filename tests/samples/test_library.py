@@ -15,6 +15,7 @@ from pipeline.results.reading import read_records
 from pipeline.sandbox.resources import resource
 from tests.support.processes import completed, python
 
+KINDS = ("search", "create", "upload", "details", "query")
 LIBRARY = Path(__file__).parent.parent.parent / "samples" / "library"
 
 
@@ -40,7 +41,9 @@ def job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "images": [{"path": "photos", "labels": {"client": "acme"}}],
         "upload": {"public": True},
         "search": {"limit": 5},
-        "api": {"base_url": "sandbox", "qps": 100, "max_in_flight": 2},
+        "task": {"report": "wait"},
+        "details": {"top": 5, "above": 0},
+        "api": {"base_url": "sandbox", "qps": dict.fromkeys(KINDS, 100), "max_in_flight": 2},
     }
     (tmp_path / "job.yaml").write_text(json.dumps(spec))
     return tmp_path / "job.yaml"
@@ -68,7 +71,9 @@ def test_results_become_a_table_with_and_without_pandas(job: Path) -> None:
     rows = list(module.rows(run))
     assert len(rows) == 12 * 5
     assert {row["client"] for row in rows} == {"acme"}
-    assert set(rows[0]) <= set(module.COLUMNS)
+    assert set(rows[0]) == set(module.COLUMNS)
+    assert any(row["owner"] for row in rows)
+    assert all(0 <= row["compared"] <= 1 for row in rows if row["compared"] is not None)
     code = "import runpy, sys; sys.modules['pandas'] = None; runpy.run_path(sys.argv[1], run_name='__main__')"
     done = completed(python(code.replace("sys.argv[1]", repr(str(LIBRARY / "to_pandas.py"))), run))
     assert done.returncode == 0, done.stderr

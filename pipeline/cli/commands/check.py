@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from pipeline.cli.errors import say
 from pipeline.cli.looking import counting_pictures
 from pipeline.cli.screen import show_lines
 from pipeline.errors import SpecError
@@ -33,6 +34,8 @@ def _check(path: Path, spec: JobSpec, *, quick: bool) -> None:
             spec, most=SHOWN_FAULTS, quick=quick, watch=watch, note=remarks.note, fitting=fitting
         )
     if faults:
+        for text in fitting.texts():
+            say(f"note: {text}")
         raise SpecError(*(fault.at(str(path)) if isinstance(fault, Fault) else fault for fault in faults))
     if foreign := refuse_foreign(spec, path):
         raise SpecError(foreign)
