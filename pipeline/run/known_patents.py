@@ -160,6 +160,7 @@ class KnownPatents:
             with _transaction(self._db) as db:
                 for statement in _SCHEMA:
                     db.execute(statement)
+                db.execute("DELETE FROM claims WHERE until < ?", (self._now(),))
                 gone = db.execute("DELETE FROM patents WHERE at < ?", (self._now() - LIFE_S,)).rowcount
             if gone > 0:
                 _log.info("details.cache %s", count(gone, "old patent was", "old patents were") + " dropped")

@@ -1,0 +1,61 @@
+"""Calls for details: whatever goes wrong with them, no other call waits for it and no run ends."""
+
+from datetime import UTC, time
+
+import pytest
+
+from pipeline.calls.limiter import Limiter
+from pipeline.calls.retry import Tries
+from pipeline.endpoints.consequences import consequence
+from pipeline.endpoints.interface import Refusal
+from pipeline.endpoints.patsnap.codes import TABLE
+from pipeline.errors import CallError, HoldAll, RunPaused, TryAgain
+from pipeline.models import Kind
+from tests.support.healths import Patient, with_patient
+
+DETAILS = Kind.DETAILS
+
+
+def error_of(condition: str) -> CallError:
+    return consequence(Refusal(condition), DETAILS, table=TABLE)
+
+
+def ready(patient: Patient) -> Patient:
+    patient.limiters[DETAILS] = Limiter(10)
+    return patient
+
+
+@pytest.mark.parametrize("condition", ["http_5xx", "no_answer", "malformed", "672"])
+def test_however_often_they_fail_no_other_call_waits_and_no_run_ends(condition: str) -> None:
+    async def scenario(patient: Patient) -> None:
+        assert ready(patient).health.paused_s == 0
+        error = error_of(condition)
+        assert isinstance(error, TryAgain)
+        for _ in range(60):
+            assert patient.failed(error, DETAILS) is None
+        assert patient.goes()
+        assert patient.health.paused_s == 0
+
+    with_patient(scenario)
+
+
+def test_the_limit_of_the_day_on_details_makes_no_other_call_wait_for_tomorrow() -> None:
+    async def scenario(patient: Patient) -> None:
+        error = error_of("67200007")
+        assert isinstance(error, RunPaused)
+        assert ready(patient).failed(error, DETAILS) is None
+        assert patient.goes()
+        assert patient.health.waits_until is None
+        assert patient.health.retry(DETAILS, error, Tries()) is None
+
+    with_patient(scenario, resets_at=time(10, 0, tzinfo=UTC))
+
+
+def test_a_platform_that_is_full_is_full_for_all() -> None:
+    async def scenario(patient: Patient) -> None:
+        error = error_of("67200001")
+        assert isinstance(error, HoldAll)
+        ready(patient).failed(error, DETAILS)
+        assert not patient.goes()
+
+    with_patient(scenario)
