@@ -310,7 +310,7 @@ class Killed:
             "UPDATE items SET state = 2, intent = 'r', intent_at = 1795262400, calls = ? WHERE id IN (?, ?)",
             ('{"upload": 0, "search": 1, "create": 1}', *self.new),
         )
-        journal.execute("UPDATE calls SET reserved = reserved + 16 WHERE kind <> 'upload'")
+        journal.execute("UPDATE calls SET reserved = reserved + 16 WHERE kind IN ('search', 'create')")
         journal.execute("UPDATE meta SET value = '2026-11-21T12:00:00.000Z' WHERE key = 'started_at'")
         journal.execute("UPDATE meta SET value = '0' WHERE key = 'clean'")
         journal.close()

@@ -63,13 +63,13 @@ cli.main()
 """
 WHILE_PICTURES_ARE_LOOKED_AT = """
 from pipeline.sources import inspection
-look = inspection._fault_of
+look = inspection._verdict_on
 
 def looking(*picture):
     os.kill(os.getpid(), int(os.environ["NUMBER"]))
     return look(*picture)
 
-inspection._fault_of = looking
+inspection._verdict_on = looking
 cli.main()
 """
 
