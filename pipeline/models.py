@@ -237,6 +237,7 @@ class Work:
     changed: bool = False  # True when its file has other bytes by now than were sent, and that matters (engine/cost)
     anew: bool = False  # True when a person wants its picture searched as it is now, whatever is paid for it
     listed: bool = True  # False for an open item that the job lists no longer: a run does not work on it
+    uploads: int = 1  # of its pictures that are still to be made, where they must be: several when it has views
     repeats: bool = False  # True for an item in doubt that the next run creates once more because the job says so
 
 

@@ -101,6 +101,15 @@ class Steps(Protocol):
     def uploaded(self, work: Work, upload: Upload, sha256: str) -> None:
         """Note the URL of an uploaded picture."""
 
+    async def view_upload(self, sha256: str) -> Upload | None:
+        """Read the upload of a picture that is a view of some item; None when there is none."""
+
+    async def view_uploaded(self, sha256: str, upload: Upload) -> None:
+        """Note the upload of such a picture."""
+
+    def forget_views(self, digests: Sequence[str]) -> None:
+        """Drop the uploads of these pictures, whose links expired."""
+
     def found(self, work: Work, hits: Hits) -> None:
         """Write hits down that a create will be made of: their search is paid."""
 

@@ -94,7 +94,7 @@ class PictureFile(Protocol):
 
 
 class Creation(NamedTuple):
-    """The material of a task: the picture's URL and the chosen hits."""
+    """The material of a task: the URL of the picture, or of all its views, and the chosen hits."""
 
     url: str
     choice: Choice

@@ -51,11 +51,6 @@ class _Refused:
         raise ValueError(self._why)
 
 
-def not_yet(what: str) -> _Refused:
-    """Mark a field that a later version brings: a job that sets it is told so."""
-    return _Refused(f"not yet: {what} comes with a later version")
-
-
 def lacking(endpoint: str, why: str) -> _Refused:
     """Mark a field that others of its kind have and this endpoint has not: a job that sets it is told why."""
     return _Refused(f"{endpoint} does not take it: {why}")

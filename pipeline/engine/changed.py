@@ -6,8 +6,10 @@ import anyio
 
 from pipeline.engine.cost import paid_for
 from pipeline.engine.parts import Ports
+from pipeline.engine.view_uploads import missing_uploads
 from pipeline.errors import Code, ItemRefused
 from pipeline.models import Work
+from pipeline.views import has_views
 
 
 async def looked_at(items: AsyncIterator[Work], ports: Ports) -> AsyncGenerator[Work, None]:
@@ -16,6 +18,8 @@ async def looked_at(items: AsyncIterator[Work], ports: Ports) -> AsyncGenerator[
         if work.sha256 is not None and paid_for(work, now=ports.now()).asks_file:
             now = await anyio.to_thread.run_sync(ports.digest, work.item.source, limiter=ports.reading)
             work.changed = now not in (None, work.sha256)  # one that cannot be read says so when it is uploaded
+        if work.item.local and has_views(work.item.source):
+            work.uploads = await missing_uploads(work, ports)
         yield work
 
 

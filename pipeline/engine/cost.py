@@ -27,6 +27,7 @@ class Paid(NamedTuple):
     searched  whether its hits are here
     doubtful  whether a create of it may exist
     changed   whether its file has other bytes by now than those that were sent
+    uploads   pictures of it that are not uploaded, when there is no upload of them all
     pages     pages of its search that are still to be asked for beside a first one, at most
     """
 
@@ -36,6 +37,7 @@ class Paid(NamedTuple):
     doubtful: bool = False
     changed: bool = False
     pages: int = 0
+    uploads: int = 1
 
     @property
     def asks_file(self) -> bool:
@@ -62,10 +64,10 @@ def paid_for(work: Work, *, now: float, pages: Callable[[Hits | None], int] = on
     """Return what is paid for an item that is worked on; `pages` says how many are left to ask for after some hits."""
     uploaded = work.upload is not None and upload_lasts(work.upload.expires_at, now=now)
     if work.anew:
-        return Paid(work.item.local, uploaded=False, searched=False, pages=pages(None) - 1)
+        return Paid(work.item.local, uploaded=False, searched=False, pages=pages(None) - 1, uploads=work.uploads)
     searched = work.hits is not None
     more = pages(work.hits) - (not searched)
-    return Paid(work.item.local, uploaded, searched, work.doubt is not None, work.changed, more)
+    return Paid(work.item.local, uploaded, searched, work.doubt is not None, work.changed, more, work.uploads)
 
 
 def calls_for(paid: Paid, *, tasks: bool, reports: bool = False) -> tuple[Kind, ...]:
@@ -77,7 +79,7 @@ def calls_for(paid: Paid, *, tasks: bool, reports: bool = False) -> tuple[Kind, 
         return ()
     search = (Kind.SEARCH,) * (paid.pages + (not paid.searched))
     create = (Kind.CREATE, *((Kind.QUERY,) if reports else ())) if tasks else ()
-    upload = (Kind.UPLOAD,) if paid.local and not paid.has_link and (search or create) else ()
+    upload = (Kind.UPLOAD,) * paid.uploads if paid.local and not paid.has_link and (search or create) else ()
     return (*upload, *search, *create)
 
 

@@ -8,10 +8,12 @@ from pipeline.engine.cost import paid_for
 from pipeline.engine.meter import ItemMeter
 from pipeline.engine.pages import is_searched, search
 from pipeline.engine.parts import Ports
+from pipeline.engine.views import upload_views
 from pipeline.errors import Code, ItemRefused
 from pipeline.models import UPLOAD_LIFE_S, Choice, Hits, NoHits, SearchOnly, Settled, Tasked, Work
 from pipeline.paging import PagedHits
 from pipeline.results.hits import choose
+from pipeline.views import has_views, views_of
 
 
 async def process_item(work: Work, ports: Ports, meter: ItemMeter) -> Settled:
@@ -24,13 +26,15 @@ async def process_item(work: Work, ports: Ports, meter: ItemMeter) -> Settled:
         if error.code != Code.EXPIRED:
             raise
     meter.forget_links()
-    _forget(work, ports)
+    _forget(work, ports, expired=True)
     return await _process_once(work, ports, meter)
 
 
-def _forget(work: Work, ports: Ports) -> None:
+def _forget(work: Work, ports: Ports, *, expired: bool = False) -> None:
     """Drop what is paid for an item: it is uploaded and searched anew."""
     ports.ledger.steps.forget(work)
+    if expired and has_views(work.item.source):
+        ports.ledger.steps.forget_views(views_of(work.sha256 or ""))
     work.hits = work.upload = None
 
 
@@ -87,6 +91,10 @@ async def _reachable(work: Work, ports: Ports, meter: ItemMeter) -> str:
         meter.stage = "read"
         if paid.is_refused:
             raise refuse_changed(work)
+        if has_views(work.item.source):
+            work.upload = await upload_views(work, paid, ports, meter)
+            meter.depends_on_links_from(work.upload.expires_at - UPLOAD_LIFE_S)
+            return work.upload.url
         picture = await anyio.to_thread.run_sync(ports.read_picture, work.item.source, limiter=ports.reading)
         if paid._replace(changed=work.sha256 not in (None, picture.sha256)).is_refused:
             raise refuse_changed(work)

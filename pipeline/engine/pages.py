@@ -20,10 +20,12 @@ def is_searched(work: Work, ports: Ports) -> bool:
 async def search(work: Work, url: str, ports: Ports, meter: ItemMeter) -> None:
     """Search the picture at a URL, from the first page that is not paid yet on. Raises what a call raises."""
     meter.stage = "search"
+    asked = ports.spec.search.of_picture(url)
     if work.hits is None:
-        work.hits = await ports.vendor.call(ports.endpoints.search, url, meter)
+        first = ports.endpoints.search if asked is ports.spec.search else asked
+        work.hits = await ports.vendor.call(first, url, meter)
         _keep(work, ports)
-    while (page := ports.spec.search.next_page(work.hits, now=ports.now())) is not None:
+    while (page := asked.next_page(work.hits, now=ports.now())) is not None:
         assert isinstance(work.hits, PagedHits)
         meter.depends_on_links_from(work.hits.at)
         work.hits = await _with_page(page, work, work.hits, url, ports, meter)

@@ -32,6 +32,7 @@ class Ports:
     questions_per_s  for reports, of our part of the account
     details        asks for details of the best hits; None where the job wants none
     most           items at once at most, whatever the job says: the system may not allow as many open files
+    uploading      by digest, the pictures of views that are being uploaded
     reading        lets only a few pictures be read at once: each may hold 100 million pixels
     """
 
@@ -49,4 +50,5 @@ class Ports:
     keep_drawing: Callable[[str, bytes], None] = lambda name, data: None
     questions_per_s: float = 5.0
     most: int = 10_000
+    uploading: dict[str, anyio.Lock] = field(default_factory=dict)
     reading: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(4))

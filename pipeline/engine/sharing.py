@@ -6,10 +6,12 @@ import anyio
 
 from pipeline.engine.outcomes import problem_of
 from pipeline.engine.parts import Ports
+from pipeline.engine.views import digest_sent, read_views
 from pipeline.errors import Code, ItemRefused
 from pipeline.models import SETTLED, Problem, State, Work
 from pipeline.results.reading import read_line
 from pipeline.results.record import RecordLines
+from pipeline.views import has_views
 
 
 class Sharing:
@@ -43,7 +45,7 @@ class Sharing:
             return None
         # The copies of a file were found when the sources were read: each may have been changed or removed since.
         if twin.item.local and (settled is not None or (problem is not None and problem.stage == "read")):
-            sent = read_line(settled).image.sha256 if settled is not None else ""
+            sent = digest_sent(read_line(settled).image) if settled is not None else ""
             try:
                 now = await self._digest(twin, sent)
             except ItemRefused as error:
@@ -63,6 +65,8 @@ class Sharing:
         now = await anyio.to_thread.run_sync(self._ports.digest, twin.item.source, limiter=self._ports.reading)
         if now is not None and now == sent:
             return now
+        if has_views(twin.item.source):
+            return (await read_views(twin.item.source, self._ports))[1]
         read = self._ports.read_picture
         return (await anyio.to_thread.run_sync(read, twin.item.source, limiter=self._ports.reading)).sha256
 

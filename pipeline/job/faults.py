@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from pipeline.endpoints.patsnap.ai39_submit import NAME
-from pipeline.endpoints.patsnap.endpoints import ANNOUNCED, SEARCHES, name_of, searches_taking
+from pipeline.endpoints.patsnap.endpoints import SEARCHES, name_of, searches_taking
 from pipeline.job.document import Document, Fault, FieldPath, Mark, kind_in_yaml
 from pipeline.job.method import SUBMIT
 from pipeline.job.schema import JobSpec
@@ -181,8 +181,7 @@ def _shown(document: Document, field: FieldPath, value: Any) -> str:
 
 
 def _unknown_endpoint(name: str) -> str:
-    later = f" ({name} is not yet there: it comes with a later version)" if name in ANNOUNCED else ""
-    return f"endpoint {name!r} is not allowed; allowed: {', '.join(map(name_of, SEARCHES))}{later}"
+    return f"endpoint {name!r} is not allowed; allowed: {', '.join(map(name_of, SEARCHES))}"
 
 
 def _unknown_key(document: Document, field: FieldPath) -> str:

@@ -4,10 +4,11 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, ValidationInfo, model_validator
 
-from pipeline.endpoints.parameters import Strict, not_yet, was_run
+from pipeline.endpoints.parameters import Strict, was_run
 from pipeline.job.checks import MANIFEST_ENDINGS, WORKBOOK_ENDINGS, check_id, check_url
 from pipeline.job.reach import check_picture_url
 from pipeline.system.wording import enumerated
+from pipeline.views import LEAST, MOST, fault_of_view, is_url
 
 STDIN = "-"  # the manifest that comes in on stdin
 LISTED = "stdin.txt"  # its copy in the run directory
@@ -31,12 +32,24 @@ Encoding = Literal[
 ]  # fmt: skip
 
 
+def _view(value: str, info: ValidationInfo) -> str:
+    if fault := fault_of_view(value):
+        raise ValueError(fault)
+    return _picture_url(value, info) if is_url(value) else value
+
+
+View = Annotated[str, Field(min_length=1), AfterValidator(_view)]
+Views = Annotated[list[View], Field(min_length=LEAST, max_length=MOST)]
+VIEW_COLUMNS = [f"view_{number}" for number in range(1, MOST + 1)]
+
+
 class Columns(Strict):
-    """Names of a manifest's columns: by default id, url and path; all others are labels."""
+    """Names of a manifest's columns: by default id, url, path and view_1 to view_4; all others are labels."""
 
     id: str = "id"
     url: str = "url"
     path: str = "path"
+    views: Annotated[list[str], Field(min_length=1, max_length=MOST)] = Field(default=VIEW_COLUMNS)
     labels: list[str] | None = None
 
 
@@ -57,14 +70,16 @@ class ImageEntry(Strict):
     )
     encoding: Encoding = "utf-8"
     labels: Labels = Field(default_factory=dict)
-    views: Annotated[list[str] | None, not_yet("views (several pictures of one product, P061)")] = None
+    views: Views | None = Field(
+        default=None, description="2 to 4 pictures of one product, URLs or paths, the most telling first (P061)"
+    )
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
-        named = [key for key in ("url", "path", "manifest") if getattr(self, key) is not None]
+        named = [key for key in ("url", "path", "views", "manifest") if getattr(self, key) is not None]
         if len(named) != 1:
             here = f"; here: {', '.join(named)}" if named else ""
-            raise ValueError(f"name exactly one of url, path, manifest{here}")
+            raise ValueError(f"name exactly one of url, path, views, manifest{here}")
         if self.id is not None and self.manifest:
             raise ValueError("an id belongs to one picture; in a manifest each row has its own")
         if self.id is not None and self.path and any(c in self.path for c in "*?["):

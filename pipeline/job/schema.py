@@ -154,6 +154,16 @@ class JobSpec(Strict):
             )
         return self
 
+    @model_validator(mode="after")
+    def _views_are_searched_together(self) -> Self:
+        for index, entry in enumerate(self.images):
+            if entry.views is not None and not self.search.TAKES_VIEWS:
+                raise ValueError(
+                    f"images[{index}].views: {self.search.endpoint} searches one picture at a time; write "
+                    "`search: {endpoint: P061}`, or list one `url` or `path`"
+                )
+        return self
+
     @property
     def submits(self) -> bool:
         """True if one call an item searches and opens the task (`method: submit`)."""
@@ -241,8 +251,9 @@ class JobSpec(Strict):
                 else None
             )
         price = self.prices.get(names_for(self.search).get(kind, ""))
-        pages = self.prices.get(self.search.further) if kind is Kind.SEARCH else None
-        return price if price is None or pages is None else max(price, pages)
+        others = (self.search.further, self.search.of_picture("").endpoint) if kind is Kind.SEARCH else ()
+        dearer = [other for name in others if (other := self.prices.get(name)) is not None]
+        return price if price is None else max((price, *dearer))
 
     def _of_details(self) -> tuple[str, ...]:
         """Name the endpoints that give details of hits."""

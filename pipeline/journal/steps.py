@@ -14,7 +14,7 @@ from typing import NamedTuple
 from pipeline.journal.kept_lines import NotExecuted
 from pipeline.journal.paid_hits import spool
 from pipeline.journal.spool import mark_of
-from pipeline.journal.sql import changes, doubts, laid_by, reports
+from pipeline.journal.sql import changes, doubts, laid_by, reports, views
 from pipeline.journal.sql.changes import Step, found_step, intent_step, settled_step
 from pipeline.journal.sql.rows import Line, PaidHits, SearchNote, note_of
 from pipeline.journal.storage import Disk
@@ -69,12 +69,30 @@ class Steps:
     def __init__(self, writer: Writer) -> None:
         self.risked = False
         self.on_settled: Callable[[bytes | RecordLine], None] | None = None
+        self._views: dict[str, Upload | None] = {}  # what is known of the uploads of views
         self._laid_by: set[int] = set()
         self._writer = writer
 
     def uploaded(self, work: Work, upload: Upload, sha256: str) -> None:
         """Note the URL of an uploaded picture."""
         self._writer.post(lambda disk: changes.uploaded(disk.db, work.ord, upload, sha256))
+
+    async def view_upload(self, sha256: str) -> Upload | None:
+        """Read the upload of a picture that is a view of some item; None when there is none."""
+        if sha256 not in self._views:
+            self._views[sha256] = await self._writer.do(lambda disk: views.upload_of(disk.db, sha256))
+        return self._views[sha256]
+
+    async def view_uploaded(self, sha256: str, upload: Upload) -> None:
+        """Note the upload of such a picture; durable when it returns."""
+        await self._writer.do(lambda disk: views.uploaded(disk.db, sha256, upload))
+        self._views[sha256] = upload
+
+    def forget_views(self, digests: Sequence[str]) -> None:
+        """Drop the uploads of these pictures, whose links expired."""
+        for sha256 in digests:
+            self._views.pop(sha256, None)
+        self._writer.post(lambda disk: views.forget(disk.db, digests))
 
     def found(self, work: Work, hits: Hits) -> None:
         """Write hits to the spool that a create, or a next page, will follow; an item in doubt stays so."""

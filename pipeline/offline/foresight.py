@@ -4,7 +4,6 @@ Whatever the run asks before it begins an item is asked here, in the run's order
 whether the budgets allow it, which items in doubt the job lets it create once more.
 """
 
-import functools
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -25,6 +24,7 @@ from pipeline.journal.sql.database import Database
 from pipeline.journal.sql.forecast import Standing, to_work_on
 from pipeline.journal.sql.money import noted
 from pipeline.journal.sql.rows import hits_of
+from pipeline.journal.sql.views import uploads as view_uploads
 from pipeline.models import KINDS, Kind
 from pipeline.results.behind import behind
 from pipeline.results.patent_counts import WAITING
@@ -53,6 +53,7 @@ class Seen:
 
     unusable: Collection[int] = ()
     changed: Collection[int] = ()
+    views: Mapping[int, Collection[str]] = field(default_factory=dict)  # per item with views, the digests of its files
     parted: Collection[int] = ()  # twins that show another picture than their first item: they are worked on last
 
 
@@ -66,7 +67,9 @@ def foresee(db: Database, spec: JobSpec, seen: Seen, *, generation: int, now: fl
     money = _Money(Purse(tariff_of(spec), noted(db), spent), spent)
     allowance = Allowance(left.__getitem__, money)
     found = Foreseen(allowance.taken)
-    turns = _turns(db, spec, seen, generation=generation, now=now)
+    known = {sha256 for sha256, expires in view_uploads(db).items() if upload_lasts(expires, now=now)}
+    foresight = _Foresight(spec, seen, known, now)
+    turns = foresight.turns(db, generation=generation)
     for begun, turn in enumerate(turns):
         if begun == limit:
             break
@@ -76,6 +79,7 @@ def foresee(db: Database, spec: JobSpec, seen: Seen, *, generation: int, now: fl
             break
         if not (Kind.UPLOAD in turn.calls and turn.ord in seen.unusable):
             allowance.take(turn.calls)
+            known.update(seen.views.get(turn.ord, ()) if Kind.UPLOAD in turn.calls else ())
     return found
 
 
@@ -127,34 +131,46 @@ def _used_up(lacking: str, budgets: Mapping[Kind, int | None], money: _Money) ->
     return used_up(Kind(lacking), budgets[Kind(lacking)])
 
 
-def _turns(db: Database, spec: JobSpec, seen: Seen, *, generation: int, now: float) -> Iterator[_Turn]:
-    needed = functools.partial(calls_for, tasks=spec.task.enabled, reports=spec.awaits_reports)
-    last = []
-    for one in to_work_on(db, generation=generation, now=now):
-        turn = _Turn(one.ord, needed(_paid(one, seen.changed, spec, now=now)))
-        if one.ord in seen.parted:
-            last.append(turn)
-        else:
-            yield turn
-    after = 0
-    while batch := doubts.repeatable(db, after=after, generation=generation, most=spec.api.duplicates):
-        after = batch[-1].work.ord
-        for work, note, _ in batch:
-            upload = None if work.upload is None else work.upload.expires_at
-            hits = None if note is None else hits_of(note, b"[]")
-            one = Standing(work.ord, work.item.local, upload, None if hits is None else hits.at, hits)
-            paid = _paid(one, seen.changed, spec, now=now)._replace(doubtful=True)
-            yield _Turn(work.ord, needed(paid))
-    yield from last
+@dataclass(frozen=True, slots=True)
+class _Foresight:
+    """The turns of items, in the order of the run. `known` are the pictures of views that are uploaded by then."""
 
+    spec: JobSpec
+    seen: Seen
+    known: Collection[str]
+    now: float
 
-def _paid(one: Standing, changed: Collection[int], spec: JobSpec, *, now: float) -> Paid:
-    searched = one.hits_at is not None and hits_last(one.hits_at, now=now)
-    pages = 0 if searched and one.hits is None else spec.search.pages_left(one.hits if searched else None)
-    return Paid(
-        local=one.local,
-        uploaded=one.upload_expires is not None and upload_lasts(one.upload_expires, now=now),
-        searched=searched,
-        changed=one.ord in changed,
-        pages=pages - (not searched),
-    )
+    def turns(self, db: Database, *, generation: int) -> Iterator[_Turn]:
+        """Yield the items, each with the calls that it needs when its turn comes."""
+        last = []
+        for one in to_work_on(db, generation=generation, now=self.now):
+            if one.ord in self.seen.parted:
+                last.append(one)
+            else:
+                yield self._turn(one)
+        after = 0
+        while batch := doubts.repeatable(db, after=after, generation=generation, most=self.spec.api.duplicates):
+            after = batch[-1].work.ord
+            for work, note, _ in batch:
+                upload = None if work.upload is None else work.upload.expires_at
+                hits = None if note is None else hits_of(note, b"[]")
+                one = Standing(work.ord, work.item.local, upload, None if hits is None else hits.at, hits)
+                yield self._turn(one, doubtful=True)
+        yield from map(self._turn, last)
+
+    def _turn(self, one: Standing, *, doubtful: bool = False) -> _Turn:
+        searched = one.hits_at is not None and hits_last(one.hits_at, now=self.now)
+        pages_left = self.spec.search.pages_left
+        pages = 0 if searched and one.hits is None else pages_left(one.hits if searched else None)
+        views = self.seen.views.get(one.ord)
+        paid = Paid(
+            local=one.local,
+            uploaded=one.upload_expires is not None and upload_lasts(one.upload_expires, now=self.now),
+            searched=searched,
+            doubtful=doubtful,
+            changed=one.ord in self.seen.changed,
+            pages=pages - (not searched),
+            uploads=1 if views is None else sum(view not in self.known for view in views),
+        )
+        calls = calls_for(paid, tasks=self.spec.task.enabled, reports=self.spec.awaits_reports)
+        return _Turn(one.ord, calls)

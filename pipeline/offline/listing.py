@@ -12,6 +12,7 @@ from pipeline.journal.sql.database import Database
 from pipeline.models import PAID, Item
 from pipeline.sources.check import fault_of
 from pipeline.system.fault import Fault, Gathered
+from pipeline.views import local_views
 
 _KINDS = 200  # kinds of faults
 _NAMED = 100  # pictures with copies, and copies of each
@@ -58,12 +59,17 @@ def _copies(first: str, source: str, others: Iterator[twins.Shared]) -> Copies:
     return Copies(first, source, named, len(named) + sum(1 for _ in others))
 
 
+def _unpaid(one: twins.Shared, pages: int) -> Paid:
+    uploads = len(local_views(one.source))
+    return Paid(one.local, uploaded=False, searched=False, pages=pages - 1, uploads=uploads)
+
+
 def saved_calls(db: Database, *, generation: int, tasks: bool, pages: int = 1) -> dict[str, int]:
     """Count the calls that items which wait for another one's outcome would need by themselves, at most."""
     saved = Counter(
         kind
         for one in twins.shared(db, generation=generation)
         if one.waits
-        for kind in calls_for(Paid(one.local, uploaded=False, searched=False, pages=pages - 1), tasks=tasks)
+        for kind in calls_for(_unpaid(one, pages), tasks=tasks)
     )
     return {kind.value: saved[kind] for kind in PAID}

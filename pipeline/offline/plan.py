@@ -16,6 +16,7 @@ from pipeline.journal.sql.database import Database
 from pipeline.journal.sql.doubts import repeated_by_itself
 from pipeline.journal.sql.items import count_listed, in_view
 from pipeline.journal.sql.naming import names_by_hash
+from pipeline.journal.sql.views import count_single, with_views
 from pipeline.models import OPEN, PAID, SETTLED, Kind, State
 from pipeline.offline.foresight import Seen, details_of, foresee, questions_of
 from pipeline.offline.listing import BadRows, Copies, bad_rows, copies_in, saved_calls
@@ -33,6 +34,8 @@ from pipeline.sources.inspection import Fitting, Watch, inspect_items
 from pipeline.sources.looks import looking
 from pipeline.sources.pictures import most_of
 from pipeline.sources.remarks import SourceRemarks
+from pipeline.system.wording import count
+from pipeline.views import local_views
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -163,7 +166,12 @@ def make_plan(
             binds=binds,
             not_looked_at=not_looked_at(spec),
             changed=changed,
-            warnings=[*warnings(spec), *remarks.texts(), *fitting.texts()],
+            warnings=[
+                *warnings(spec),
+                *_single_pictures(db, spec, generation=generation),
+                *remarks.texts(),
+                *fitting.texts(),
+            ],
             refused=[str(line) for line in refused],
         )
 
@@ -173,7 +181,8 @@ def _look(
 ) -> tuple[Seen, list[Changed]]:
     """Look which pictures are not what was sent for their items, or for the items they share a picture with."""
     if quick:
-        return Seen(unusable), []
+        files = {ord_: {*local_views(source)} for ord_, source in with_views(db, generation=generation)}
+        return Seen(unusable, views=files), []
     with looking() as looks:
 
         def digest(source: str) -> str | None:
@@ -183,7 +192,21 @@ def _look(
         told = [said for sent, digest_ in found if (said := tell(db, sent, digest_, now=now)) is not None]
         repeated = repeated_by_itself(db, most=spec.api.duplicates)
         parted = Parting(digest, unusable, repeated, now).part_changed(db, generation=generation)
-    return Seen(unusable, {sent.ord for sent, _ in found}, parted), told
+        shown = {
+            ord_: {digest(view) or view for view in local_views(source)}
+            for ord_, source in with_views(db, generation=generation)
+        }
+    return Seen(unusable, {sent.ord for sent, _ in found}, shown, parted), told
+
+
+def _single_pictures(db: Database, spec: JobSpec, *, generation: int) -> list[str]:
+    """Say which endpoint searches the items that have one picture, where it is not the one of the job."""
+    number = count_single(db, generation=generation) if spec.search.TAKES_VIEWS else 0
+    if not number:
+        return []
+    other = spec.search.of_picture("").endpoint
+    has, is_ = ("has", "it is") if number == 1 else ("have", "they are")
+    return [f"{count(number, 'item')} {has} one picture: {is_} searched with {other}, with the same parameters"]
 
 
 def _already(db: Database) -> dict[str, int]:

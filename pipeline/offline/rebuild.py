@@ -20,8 +20,9 @@ from pipeline.models import CONTENT, KINDS, OF_REPORT, SETTLED, Kind, Problem, S
 from pipeline.offline.rebuilt_twins import link_twins
 from pipeline.offline.salvage import COLUMNS, Row, Salvage
 from pipeline.offline.whole_lines import Found
-from pipeline.sources.identity import identity_of_url
+from pipeline.sources.urls import digest_of_sent, identity_of_urls
 from pipeline.system.clock import iso
+from pipeline.views import local_views
 
 _LINES = (
     "CREATE TEMP TABLE lines (seq INTEGER PRIMARY KEY, id TEXT UNIQUE, was_at INTEGER, offset INTEGER, "
@@ -146,8 +147,10 @@ class Rebuild:
         ).fetchone()
         image: dict[str, Any] = msgspec.json.decode(raw)
         source, sha256 = str(image["source"]), image["sha256"]
-        local = not source.startswith(("https://", "http://"))
-        identity = (f"{CONTENT}{sha256}" if sha256 else None) if local else identity_of_url(source)
+        if image.get("views"):
+            sha256 = digest_of_sent((view["source"], view["sha256"]) for view in image["views"])
+        local = bool(local_views(source))
+        identity = (f"{CONTENT}{sha256}" if sha256 else None) if local else identity_of_urls(source)
         return dict.fromkeys(COLUMNS) | {
             "id": id_,
             "source": source,

@@ -22,13 +22,22 @@ OPEN = "open.jsonl"
 T = TypeVar("T")
 
 
-class ImageView(msgspec.Struct, frozen=True):
-    """The picture of an item."""
+class ViewView(msgspec.Struct, frozen=True):
+    """One of several views of an item."""
 
-    source: str  # a URL, or a path relative to the job's root
+    source: str = ""  # a URL, or a path relative to the job's root
+    url: str | None = None  # where the vendor saw it
+    sha256: str | None = None  # of a local picture's bytes, in hex
+
+
+class ImageView(msgspec.Struct, frozen=True):
+    """The picture of an item. Of one with views `url` and `sha256` are those of its first view."""
+
+    source: str  # a URL, or a path relative to the job's root; several views as one text
     url: str | None = None  # where the vendor saw it; None when a local picture was not uploaded
     sha256: str | None = None  # of a local picture's bytes, in hex
     labels: dict[str, str] = {}
+    views: list[ViewView] = []  # of an item with several, in their order
 
 
 class PageView(msgspec.Struct, frozen=True):

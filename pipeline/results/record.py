@@ -26,7 +26,8 @@ from pipeline.models import (
 from pipeline.paging import paging_of
 from pipeline.reports import Comparison, Report, TaskNote, WholeReport, tied
 from pipeline.results.hits import kept, patents_in
-from pipeline.results.record_parts import ImagePart, SearchPart, TaskPart, noted_task, paged
+from pipeline.results.image import ImagePart, image_of, shared_image
+from pipeline.results.record_parts import SearchPart, TaskPart, noted_task, paged
 from pipeline.system.checksum import crc32, joined
 from pipeline.system.clock import iso
 from pipeline.version import __version__
@@ -195,7 +196,7 @@ class RecordLines:
             rehearsal=first.rehearsal,
             tool=__version__,
             spec_sha256=self.spec_sha256,
-            image=ImagePart(work.item.source, first.image.url, first.image.sha256, work.item.labels),
+            image=shared_image(work, first.image),
             search=first.search,
             task=first.task,
             calls=calls,
@@ -259,7 +260,7 @@ class RecordLines:
             rehearsal=self.spec.rehearsal,
             tool=__version__,
             spec_sha256=self.spec_sha256,
-            image=ImagePart(work.item.source, url, work.sha256, work.item.labels),
+            image=image_of(work, url),
             search=search,
             task=task,
             calls=work.calls,

@@ -1,4 +1,4 @@
-"""The parts of a record: the picture, the search with its pages, the task."""
+"""The parts of a record: the search with its pages, the task."""
 
 from typing import Any
 
@@ -8,15 +8,6 @@ from pipeline.models import Task
 from pipeline.paging import Paging
 from pipeline.reports import TaskNote
 from pipeline.system.clock import iso
-
-
-class ImagePart(msgspec.Struct, frozen=True):
-    """The picture of an item."""
-
-    source: str  # as the job names it: a URL, or a path relative to the job's root
-    url: str | None  # where the vendor saw it; None when a local picture was not uploaded
-    sha256: str | None  # of a local picture's bytes, in hex; None for a URL
-    labels: dict[str, str]
 
 
 class PagePart(msgspec.Struct, frozen=True):

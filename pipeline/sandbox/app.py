@@ -9,7 +9,7 @@ import msgspec
 from aiohttp import hdrs, web
 
 from pipeline.sandbox.delivery import Delivery, deliver, respond
-from pipeline.sandbox.envelope import BAD_REQUEST, Answer, Refused, failure, success
+from pipeline.sandbox.envelope import BAD_REQUEST, INVALID_PARAMETER, Answer, Refused, failure, success
 from pipeline.sandbox.faults import FaultDice
 from pipeline.sandbox.forms import read_image
 from pipeline.sandbox.limits import PAID, Limits
@@ -36,7 +36,7 @@ from pipeline.sandbox.validate import (
     SearchP009,
     SearchP009V2,
     SearchP060,
-    SearchRequest,
+    SearchP061,
     read_body,
     read_query,
     refuse_parameters,
@@ -123,6 +123,7 @@ class _Vendor:
             _Route("GET", "/image-search/results", "search", "P009-V2", self._search_results),
             _Route("POST", "/search/patent/image-single", "search", "P060", self._search_single),
             _Route("POST", "/search/patent/image-single/beta", "search", "P060-beta", self._search_beta),
+            _Route("POST", "/search/patent/image-multiple", "search", "P061", self._search_multiple),
             _Route("POST", "/ai/infringement-detection-creation", "create", "AI39-1", self._desk.create),
             _Route("POST", "/ai/infringement-detection-query", "query", "AI39-2", self._desk.query),
             _Route("GET", "/basic-patent-data/patent-detail-aggregation", "details", "D301", self._details),
@@ -256,7 +257,19 @@ class _Vendor:
         refuse_parameters(request.query)
         return await self._answer_search(read_body(await request.read(), SearchP060), beta=True)
 
-    async def _answer_search(self, search: SearchRequest, *, beta: bool = False, name: str = "") -> Answer:
+    async def _search_multiple(self, request: web.Request) -> Answer:
+        refuse_parameters(request.query)
+        search = read_body(await request.read(), SearchP061)
+        views = [find_picture(self._pictures, url) for url in search.urls]
+        if len({view.sha256 for view in views}) < len(views) and not self._settings.stand_ins:
+            raise Refused(INVALID_PARAMETER, "urls: the pictures must be different")
+        data = await self._searcher.data(search, *views)
+        self.stats.searched(search)
+        return success(data)
+
+    async def _answer_search(
+        self, search: SearchP009 | SearchP009V2 | SearchP060, *, beta: bool = False, name: str = ""
+    ) -> Answer:
         data = await self._searcher.data(search, find_picture(self._pictures, search.url), beta=beta)
         self.stats.searched(search)
         return success(_with_search_id(data, name) if name else data)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
+import numpy as np
 from numpy import float32
 from numpy.typing import NDArray
 
@@ -73,9 +74,12 @@ class Searcher:
         self._answers = _KeptAnswers(_KEPT_ANSWER_BYTES)
         self._working: dict[object, asyncio.Future[_Template]] = {}
 
-    async def data(self, search: SearchRequest, picture: Picture, *, beta: bool = False) -> bytes:
-        """Return the data of an answer as JSON. Raises Refused when the file is no picture."""
-        template = await self._template(search, picture, beta=beta)
+    async def data(self, search: SearchRequest, *pictures: Picture, beta: bool = False) -> bytes:
+        """Return the data of an answer as JSON; a hit is as similar as it is to the picture that it resembles most.
+
+        Raises Refused when a file is no picture.
+        """
+        template = await self._template(search, pictures, beta=beta)
         until = int(self._clock()) + LIFETIME_S
         scheme = "https" if search.is_https else "http"
         links = [self._pictures.gallery_url(file, until=until, scheme=scheme).encode() for file in template.files]
@@ -96,11 +100,11 @@ class Searcher:
         """End the threads. Waits for their current pictures, whose results must not come to a closed event loop."""
         self._pool.shutdown(wait=True, cancel_futures=True)
 
-    async def _template(self, search: SearchRequest, picture: Picture, *, beta: bool) -> _Template:
+    async def _template(self, search: SearchRequest, pictures: tuple[Picture, ...], *, beta: bool) -> _Template:
         wanted = read_wanted(search)
         img_id = search.return_img_id is not False
         look = _Look(search.model, search.lang, img_id, score=search.field in (None, "SCORE"), beta=beta)
-        key = (picture.sha256, wanted, look)
+        key = (tuple(picture.sha256 for picture in pictures), wanted, look)
         kept = self._answers.get(key)
         if kept is not None:
             return kept
@@ -108,7 +112,7 @@ class Searcher:
         # does not cancel it for the others.
         work = self._working.get(key)
         if work is None:
-            work = asyncio.get_running_loop().run_in_executor(self._pool, self._work, picture, wanted, look)
+            work = asyncio.get_running_loop().run_in_executor(self._pool, self._work, pictures, wanted, look)
             self._working[key] = work
             work.add_done_callback(lambda done: self._keep(key, done))
         return await asyncio.shield(work)
@@ -123,10 +127,10 @@ class Searcher:
         if not done.cancelled() and done.exception() is None:
             self._answers.put(key, done.result())
 
-    def _work(self, picture: Picture, wanted: Wanted, look: _Look) -> _Template:
-        features = _features(picture)
+    def _work(self, pictures: tuple[Picture, ...], wanted: Wanted, look: _Look) -> _Template:
+        features = np.concatenate([_features(picture) for picture in pictures])
         if not features.any():
-            return _Template((nothing_like(picture.sha256),), ())
+            return _Template((nothing_like(pictures[0].sha256),), ())
         total, hits = self._gallery.search(features, wanted=wanted)
         messages = [_rich_message(hit, look) if look.model else _message(hit) for hit in hits]
         # Model 1, "smart recommendation", predicts the LOC class of the best hit and marks the hits that have it.

@@ -11,7 +11,20 @@ from pipeline.sandbox.faults import FaultPlan
 from pipeline.sandbox.resources import resource
 
 ENDPOINT_NAMES = frozenset(
-    ["P009", "P009-V2", "P010", "P060", "P060-beta", "AI39-1", "AI39-2", "AI39-submit", "AI39-report", "D301", "P014"],
+    [
+        "P009",
+        "P009-V2",
+        "P010",
+        "P060",
+        "P060-beta",
+        "P061",
+        "AI39-1",
+        "AI39-2",
+        "AI39-submit",
+        "AI39-report",
+        "D301",
+        "P014",
+    ],
 )
 
 STATEMENT = "statement"  # the vendor gives the statement of account no id; every account may ask for its own

@@ -92,14 +92,13 @@ class SearchP009V2(_InQuery, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         _check_codes("simple_legal_status", self.simple_legal_status, SIMPLE_LEGAL_STATUS)
 
 
-class SearchP060(_Search, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """JSON body of P060 and of its beta.
+class _InBody(_Search, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Parameters of the searches that take them in a JSON body.
 
     return_img_id: the vendor's document requires `img_id` in each hit, a reseller's has it only where asked for; so
     only a false leaves it out here
     """
 
-    url: ShortUrl
     model: Literal[1, 2, 3, 4]
     patent_type: Literal["D", "U"]
     country: Countries | None = None
@@ -120,6 +119,23 @@ class SearchP060(_Search, frozen=True, forbid_unknown_fields=True, kw_only=True)
         _check_codes("simple_legal_status", self.simple_legal_status, SIMPLE_LEGAL_STATUS)
         if self.model not in _MODELS[self.patent_type]:
             raise ValueError(f"model {self.model} does not go with patent_type {self.patent_type}")
+
+
+class SearchP060(_InBody, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """JSON body of P060 and of its beta."""
+
+    url: ShortUrl
+
+
+class SearchP061(_InBody, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """JSON body of P061: 2 to 4 views, all different."""
+
+    urls: Annotated[tuple[ShortUrl, ...], Meta(min_length=2, max_length=4)]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if len(set(self.urls)) < len(self.urls):
+            raise ValueError("urls: the pictures must be different")
 
 
 class PatentMessage(Struct, frozen=True):
@@ -184,12 +200,12 @@ class PatentsAsked(Struct, frozen=True, forbid_unknown_fields=True):
         return (self.patent_id or self.patent_number).split(",")
 
 
-SearchRequest = SearchP009 | SearchP009V2 | SearchP060
+SearchRequest = SearchP009 | SearchP009V2 | SearchP060 | SearchP061
 InQuery = TypeVar("InQuery", SearchP009, SearchP009V2, PatentsAsked)
-Body = TypeVar("Body", SearchP060, Creation, Submission, Query)
+Body = TypeVar("Body", SearchP060, SearchP061, Creation, Submission, Query)
 
 _DECODERS: dict[type[Any], msgspec.json.Decoder[Any]] = {
-    kind: msgspec.json.Decoder(kind) for kind in (SearchP060, Creation, Submission, Query)
+    kind: msgspec.json.Decoder(kind) for kind in (SearchP060, SearchP061, Creation, Submission, Query)
 }
 
 
@@ -229,7 +245,7 @@ def refuse_parameters(names: Iterable[str]) -> None:
             raise Refused(INVALID_PARAMETER, f"unknown query parameter {name[:64]}")
 
 
-def _check_search(search: SearchRequest, legal_status: frozenset[str]) -> None:
+def _check_search(search: _Search, legal_status: frozenset[str]) -> None:
     """Check what types cannot express: calendar days, windows of time, lists of codes, Locarno expressions."""
     for name in _DAYS:
         _check_day(name, getattr(search, name))

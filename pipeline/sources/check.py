@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from typing import Any
 
 import msgspec
 
@@ -22,6 +23,7 @@ from pipeline.sources.items import (
 from pipeline.sources.pictures import is_there
 from pipeline.sources.tables import locate_manifest, read_rows
 from pipeline.system.fault import Fault, Gathered
+from pipeline.views import is_url, local_views
 
 
 def check_sources(spec: JobSpec) -> None:
@@ -52,6 +54,12 @@ def _faults_of(spec: JobSpec, entry: ImageEntry, field: str) -> list[str]:
             faults.append(Fault(f"an id belongs to one picture; {entry.path} may hold many", where=field))
         if listed is not None and not listed.pictures:
             faults.append(nothing_in(spec, entry, field))
+    elif entry.views is not None and (files := [view for view in entry.views if not is_url(view)]):
+        if not may_upload(spec):
+            what = f"{spec.vendor} is not this machine: {PUBLIC_HINT}"
+            faults.append(Fault(what, where=field.replace(".path", ".views"), fix=PUBLIC_FIX))
+        for view in files:
+            require_inside(view, field.replace(".path", ".views"))
     elif entry.manifest is not None and next(read_rows(locate_manifest(spec, entry), entry), None) is None:
         where = entry.listing if entry.manifest == STDIN else str(locate_manifest(spec, entry))
         faults.append(Fault("no rows; a job needs at least one picture", where=where))
@@ -79,8 +87,13 @@ def find_faulty_items(
         picture = hash(item.identity)
         if fault is None and pictures.setdefault(hash(item.id), picture) != picture:
             fault = Fault(f"the id {item.id!r} is already used for another picture", where=item.origin)
-        if fault is None and item.local and not is_there(spec.root_path, item.source):
-            fault = Fault(f"there is no file {item.source!r} in {spec.root_path}", where=item.origin)
+        lost = (
+            []
+            if fault or not item.local
+            else [one for one in local_views(item.source) if not is_there(spec.root_path, one)]
+        )
+        if lost:
+            fault = Fault(f"there is no file {lost[0]!r} in {spec.root_path}", where=item.origin)
         if fault is not None:
             gathered.add(fault)
     return gathered.told(most)
@@ -105,8 +118,13 @@ def fingerprint(spec: JobSpec) -> str:
     compared when it is sent.
     """
     digest = hashlib.sha256(b"1" if may_upload(spec) else b"0")
+    if spec.search.TAKES_VIEWS:  # of the same rows it makes other items
+        digest.update(b"views")
     for entry in spec.images:
-        later = {"views"} | ({"sheet"} if entry.sheet is None else set())  # the keys that earlier versions did not have
+        # Keys that earlier versions did not have count once they are used.
+        later: dict[str, Any] = {key: True for key in ("views", "sheet") if getattr(entry, key) is None}
+        if "views" not in entry.columns.model_fields_set:
+            later["columns"] = {"views"}
         digest.update(msgspec.json.encode(entry.model_dump(mode="json", exclude=later)))
         if entry.manifest is not None:
             with locate_manifest(spec, entry).open("rb") as file:

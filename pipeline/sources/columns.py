@@ -18,6 +18,12 @@ class Found(NamedTuple):
     url: str
     path: str
     labels: list[str]
+    views: tuple[str, ...] = ()  # those that are there, in their order
+
+    @property
+    def has_picture(self) -> bool:
+        """True if any column names pictures."""
+        return bool(self.url or self.path or self.views)
 
 
 def find_columns(header: Iterable[str], wanted: Columns) -> Found:
@@ -28,7 +34,8 @@ def find_columns(header: Iterable[str], wanted: Columns) -> Found:
         url = ""  # a column that the job calls one thing is not another by default
     elif url == path and "url" in wanted.model_fields_set and "path" not in wanted.model_fields_set:
         path = ""
-    return Found(id_, url, path, [find_name(name, names) for name in wanted.labels or []])
+    views = tuple(there for name in wanted.views if (there := find_name(name, names)))
+    return Found(id_, url, path, [find_name(name, names) for name in wanted.labels or []], views)
 
 
 def find_name(name: str, names: list[str]) -> str:

@@ -66,6 +66,6 @@ def _separator(line: str, entry: ImageEntry) -> str:
         except csv.Error:
             return False, 0
         found = find_columns([name.strip(BLANKS) for name in names], entry.columns)
-        return bool(found.url or found.path), len(names)
+        return found.has_picture, len(names)
 
     return max(SEPARATORS, key=rank)

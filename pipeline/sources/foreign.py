@@ -9,6 +9,7 @@ from pipeline.models import SANDBOX_HOST
 from pipeline.sources.items import read_items
 from pipeline.system.fault import Fault
 from pipeline.system.wording import count
+from pipeline.views import is_url, views_of
 
 _SHOWN = 200  # characters of a URL
 
@@ -20,9 +21,10 @@ def refuse_foreign(spec: JobSpec, file: Path | None = None) -> str:
     foreign = 0
     first = ""
     for item in read_items(spec, contents=False):
-        if not item.local and item.problem is None and urlsplit(item.source).hostname != SANDBOX_HOST:
-            foreign += 1
-            first = first or f"{item.origin}: {item.source[:_SHOWN]}"
+        urls = [] if item.problem is not None else [view for view in views_of(item.source) if is_url(view)]
+        if unknown_urls := [url for url in urls if urlsplit(url).hostname != SANDBOX_HOST]:
+            foreign += len(unknown_urls)
+            first = first or f"{item.origin}: {unknown_urls[0][:_SHOWN]}"
     if not foreign:
         return ""
     unknown = count(foreign, "URL") + " that it does not know"

@@ -5,7 +5,7 @@ import re
 
 from pipeline.errors import SpecError
 from pipeline.job.images import Columns, ImageEntry
-from pipeline.sources.columns import Found, columns_written, find_columns
+from pipeline.sources.columns import Found, columns_written, find_columns, find_name
 from pipeline.sources.lines import fault_of_text
 from pipeline.sources.row import Row
 from pipeline.system.fault import Fault
@@ -34,6 +34,8 @@ class Table:
         found = _checked_columns(place, header, encoding, entry)
         at = {name: index for index, name in enumerate(header)}
         self._id, self._url, self._path = (at.get(name) for name in (found.id, found.url, found.path))
+        self._views = [at[name] for name in found.views]
+        self._view_labels = found.views
         others = [name for name in header if name and name not in (found.id, found.url, found.path)]
         labels = others if entry.columns.labels is None else found.labels
         self._labels = [(name, at[name]) for name in labels]
@@ -63,6 +65,8 @@ class Table:
             url="" if self._url is None else cells[self._url],
             path="" if self._path is None else cells[self._path],
             labels={name: cells[index] for name, index in self._labels if cells[index]},
+            views=tuple(cells[index] for index in self._views if cells[index]) if self._views else (),
+            view_labels=self._view_labels,
         )
 
     def _fault_of_formulas(self, cells: list[str]) -> str:
@@ -84,6 +88,8 @@ def _checked_columns(place: str, header: list[str], encoding: str, entry: ImageE
     wanted = [
         (getattr(columns, key), getattr(found, key)) for key in ("id", "url", "path") if key in columns.model_fields_set
     ]
+    if "views" in columns.model_fields_set and len(found.views) < len(columns.views):
+        wanted += [(name, find_name(name, header)) for name in columns.views]
     if missing := [repr(name) for name, there in wanted if not there] + [
         repr(name) for name, there in zip(columns.labels or [], found.labels, strict=True) if not there
     ]:
@@ -91,7 +97,7 @@ def _checked_columns(place: str, header: list[str], encoding: str, entry: ImageE
         raise SpecError(Fault(what, where=place, fix=_meant(columns, found, header)))
     if not header:
         raise SpecError(Fault("there is no table: nothing is written here", where=place))
-    if not found.url and not found.path:
+    if not found.has_picture:
         what = f"no column named {columns.url!r} or {columns.path!r}; the columns are {named}"
         more = "Say which is which with `columns: {id: ..., url: ...}`"
         raise SpecError(Fault(f"{what}. {more}", where=place, fix=_guess(header)))

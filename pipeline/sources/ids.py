@@ -75,7 +75,7 @@ def _named(spec: JobSpec) -> Iterator[tuple[str, str]]:
         if entry.manifest is not None:
             for row in read_rows(locate_manifest(spec, entry), entry):
                 if row.id:
-                    yield row.id, row.url or _one_spelling(with_slashes(row.path))
+                    yield row.id, row.url or "".join(row.views) or _one_spelling(with_slashes(row.path))
                 elif row.path:
                     yield _stem(with_slashes(row.path)), _one_spelling(with_slashes(row.path))
         elif entry.path is not None:

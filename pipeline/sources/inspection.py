@@ -15,6 +15,7 @@ from pipeline.sources.looks import Looks, looking
 from pipeline.sources.pictures import FIT, look_at_picture, stamp_of
 from pipeline.sources.stamps import Stamp
 from pipeline.system.wording import count, enumerated
+from pipeline.views import local_views
 
 Watch = Callable[[int], None]
 _FITTED = "fit: "  # before the reason why a sound picture is made fit
@@ -41,25 +42,27 @@ def inspect_items(
         return
     workers = os.cpu_count() or 1
     with looking() as looks, ThreadPoolExecutor(workers) as pool:
-        ahead: deque[tuple[Item, _Look | None]] = deque()
+        ahead: deque[tuple[Item, list[_Look]]] = deque()
         seen = 0
 
         def judged() -> Item:
             nonlocal seen
-            item, look = ahead.popleft()
-            if look is None:
-                return item
-            verdict = look.verdict()
-            seen += 1
-            if watch is not None:
-                watch(seen)
+            item, looks_at = ahead.popleft()
+            verdicts = [(look.source, look.verdict()) for look in looks_at]
+            if verdicts:
+                seen += len(verdicts)
+                if watch is not None:
+                    watch(seen)
             if fitting is not None:
-                fitting.note(item.source, verdict)
-            return item if not verdict or verdict.startswith(_FITTED) else _with_fault(item, verdict)
+                for source, verdict in verdicts:
+                    fitting.note(source, verdict)
+            bad = [one for one in verdicts if one[1] and not one[1].startswith(_FITTED)]
+            return _with_fault(item, *bad[0]) if bad else item
 
         for item in read_items(spec, hashed=hashed, note=note):
             is_picture = item.local and item.problem is None
-            ahead.append((item, _Look(spec, item.source, looks, pool) if is_picture else None))
+            sources = local_views(item.source) if is_picture else ()
+            ahead.append((item, [_Look(spec, source, looks, pool) for source in sources]))
             if len(ahead) > workers * _AHEAD:
                 yield judged()
         while ahead:
@@ -109,6 +112,7 @@ class _Look:
     """
 
     def __init__(self, spec: JobSpec, source: str, looks: Looks, pool: ThreadPoolExecutor) -> None:
+        self.source = source
         self._looks = looks
         self._fit = spec.upload.fit
         self._stamp = _stamp_of(spec.root_path, source)
@@ -142,6 +146,6 @@ def _verdict_on(root: Path, source: str, fit: bool) -> str:
     return f"{_FITTED}{why}" if why else ""
 
 
-def _with_fault(item: Item, fault: str) -> Item:
-    message = f"{item.origin}: {item.source}: {fault}"
+def _with_fault(item: Item, source: str, fault: str) -> Item:
+    message = f"{item.origin}: {source}: {fault}"
     return replace(item, problem=Problem("read", Code.PICTURE, message, "fail", True))

@@ -1,6 +1,7 @@
 """The pictures a job lists as items: lazy, in order, with stable ids. A bad row becomes an item with a problem."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import PurePosixPath
 
 from pipeline.errors import Code, SpecError
@@ -11,13 +12,15 @@ from pipeline.job.schema import JobSpec
 from pipeline.models import Item, Problem
 from pipeline.sources.columns import columns_written
 from pipeline.sources.folders import list_path
-from pipeline.sources.identity import identity_of_file, identity_of_url
-from pipeline.sources.ids import Ids
+from pipeline.sources.identity import identity_of_file
+from pipeline.sources.ids import Ids, make_id
 from pipeline.sources.looks import Looks, looking
 from pipeline.sources.names import is_pattern, with_slashes
 from pipeline.sources.pictures import most_of
 from pipeline.sources.tables import Row, locate_manifest, read_rows
+from pipeline.sources.urls import identity_of_url, identity_of_views
 from pipeline.system.fault import Fault
+from pipeline.views import MOST, fault_of_view, has_views, is_url, joined_views, local_views, views_of
 
 PUBLIC_HINT = (
     "uploading makes a picture publicly reachable by its URL for 9 hours; write `upload: {public: true}` in the job "
@@ -49,7 +52,10 @@ def read_items(
 def _listed(spec: JobSpec, ids: Ids, note: Note | None) -> Iterator[Item]:
     for index, entry in enumerate(spec.images):
         origin = f"images[{index}]"
-        if entry.url is not None:
+        if entry.views is not None:
+            source = joined_views(dict.fromkeys(view if is_url(view) else with_slashes(view) for view in entry.views))
+            yield _viewed(spec, Item(entry.id or make_id(source), source, False, origin, entry.labels))
+        elif entry.url is not None:
             yield Item(entry.id or ids.of_url(entry.url), entry.url, False, origin, entry.labels)
         elif entry.path is not None:
             yield from _local_items(spec, entry, origin, ids)
@@ -63,11 +69,35 @@ def _listed(spec: JobSpec, ids: Ids, note: Note | None) -> Iterator[Item]:
 def _identified(spec: JobSpec, item: Item, looks: Looks | None) -> Item:
     if item.problem is not None:
         return item
+    if has_views(item.source):
+        return _distinct(spec, item, looks)
     if item.local:
         picture = identity_of_file(spec.root_path, item.source, looks, most_of(fit=spec.upload.fit))
     else:
         picture = identity_of_url(item.source)
     return Item(item.id, item.source, item.local, item.origin, item.labels, picture=picture)
+
+
+def _distinct(spec: JobSpec, item: Item, looks: Looks | None) -> Item:
+    """Leave out the views of an item that show a picture of it once more; with one left it has no views."""
+    known: dict[str, str] = {}
+    for view in views_of(item.source):
+        most = most_of(fit=spec.upload.fit)
+        picture = identity_of_url(view) if is_url(view) else identity_of_file(spec.root_path, view, looks, most)
+        known.setdefault(picture, view)
+    source = joined_views(known.values())
+    local = bool(local_views(source))
+    if not has_views(source):
+        return Item(item.id, source, local, item.origin, item.labels, picture=next(iter(known)))
+    return Item(item.id, source, local, item.origin, item.labels, picture=identity_of_views(known))
+
+
+def _viewed(spec: JobSpec, item: Item) -> Item:
+    """Complete an item with views: whether any is a file, and what forbids to send it."""
+    files = local_views(item.source)
+    for view in files:
+        require_inside(view, f"{item.origin}.views")
+    return replace(item, local=bool(files), problem=_upload_problem(spec) if files else None)
 
 
 def may_upload(spec: JobSpec) -> bool:
@@ -79,6 +109,8 @@ def require_inside(path: str, field: str) -> None:
     """Raise SpecError, naming `field`, when a path is absolute or climbs out of the job's root."""
     pure = PurePosixPath(with_slashes(path))
     has_drive = len(path) > 1 and path[1] == ":"  # C:\..., which is absolute on Windows alone
+    if has_views(path):
+        raise SpecError(Fault(f"{path!r} begins as the text of several views does; rename the file", where=field))
     if pure.is_absolute() or ".." in pure.parts or "\0" in path or has_drive:
         what = f"{path!r} leaves the job's root; use a relative path without `..`, or set `root:`"
         raise SpecError(Fault(what, where=field))
@@ -118,24 +150,38 @@ def _matched_item(spec: JobSpec, entry: ImageEntry, name: str, origin: str, ids:
 def _row_item(spec: JobSpec, entry: ImageEntry, row: Row, origin: str, ids: Ids) -> Item:
     source = row.url or with_slashes(row.path)
     labels = entry.labels | (row.labels or {})
+    views: tuple[str, ...] = ()
+    if spec.search.TAKES_VIEWS and row.view_labels:
+        labels = {name: text for name, text in labels.items() if name not in row.view_labels}
+        views = tuple(view if is_url(view) else with_slashes(view) for view in row.views)
+        source = joined_views(dict.fromkeys(views)) if views else source
     # A row without a usable id is named by its origin, so that two of them never share an id.
     item_id, fault = origin, row.fault
     if not fault:
         try:
             if row.id:
                 item_id = check_id(row.id)
-            _check_source(row, entry)
-            item_id = row.id or (ids.of_url(source) if row.url else ids.of_file(source))
+            _check_source(row, entry, views)
+            item_id = row.id or _made_id(source, ids)
         except (ValueError, SpecError) as exc:
             fault = str(exc)
     if fault:
         message = f"{origin}: {fault}"
         return Item(item_id, source, False, origin, labels, Problem("read", Code.BAD_ROW, message, "fail", False))
-    problem = None if row.url else _upload_problem(spec)
-    return Item(item_id, source, not row.url, origin, labels, problem)
+    local = bool(local_views(source)) if views else not row.url
+    return Item(item_id, source, local, origin, labels, _upload_problem(spec) if local else None)
 
 
-def _check_source(row: Row, entry: ImageEntry) -> None:
+def _made_id(source: str, ids: Ids) -> str:
+    if has_views(source):
+        return make_id(source)
+    return ids.of_url(source) if is_url(source) else ids.of_file(source)
+
+
+def _check_source(row: Row, entry: ImageEntry, views: tuple[str, ...]) -> None:
+    if views:
+        _check_views(row, views)
+        return
     if bool(row.url) == bool(row.path):
         raise ValueError("a row names one of url and path" + ("; this one names both" if row.url else ""))
     if row.url:
@@ -146,6 +192,20 @@ def _check_source(row: Row, entry: ImageEntry) -> None:
         raise ValueError(f"{row.path[:60]!r} is a URL in the column of paths; say `{_as(url=entry.columns.path)}`")
     else:
         require_inside(row.path, "path")
+
+
+def _check_views(row: Row, views: tuple[str, ...]) -> None:
+    if row.url or row.path:
+        raise ValueError("a row names one of url, path and views; this one names more")
+    if len(views) > MOST:
+        raise ValueError(f"{len(views)} views; the vendor takes at most {MOST} of one product")
+    for view in views:
+        if fault := fault_of_view(view):
+            raise ValueError(fault)
+        if is_url(view):
+            check_picture_url(view)
+        else:
+            require_inside(view, "views")
 
 
 def _as(**columns: object) -> str:

@@ -124,7 +124,8 @@ def _reason(exc: json.JSONDecodeError) -> tuple[int, str]:
 
 def _row_of(number: int, cell: dict[str, Any], columns: Columns) -> Row:
     found = find_columns(cell, columns)
-    if not found.url and not found.path:
+    listed = "views" in cell
+    if not found.has_picture and not listed:
         named = ", ".join(repr(key[:60]) for key in list(cell)[:20]) or "none"
         raise _Refused(
             f"no key {columns.url!r} or {columns.path!r}; the keys are {named}. "
@@ -136,7 +137,10 @@ def _row_of(number: int, cell: dict[str, Any], columns: Columns) -> Row:
         for key, value in _labels(cell, columns, found).items()
         if value not in (None, "")
     }
-    return Row(number, id=id_, url=url, path=path, labels=labels)
+    cells = cell.get("views") if listed else [cell.get(name) for name in found.views]
+    views = [view.strip() for view in cells if isinstance(view, str)] if isinstance(cells, list) else []
+    keys = ("views",) if listed else found.views
+    return Row(number, id=id_, url=url, path=path, labels=labels, views=tuple(filter(None, views)), view_labels=keys)
 
 
 def _text(key: str, cell: dict[str, Any]) -> str:

@@ -13,7 +13,9 @@ from pathlib import Path
 
 from pipeline.sources.pictures import MAX_BYTES, Picture, digest_of, most_of, read_picture, stamp_of
 from pipeline.sources.stamps import Stamp
+from pipeline.sources.urls import digest_of_views, identity_of_url
 from pipeline.system.folders import cache_folder
+from pipeline.views import has_views, is_url, views_of
 
 _FAULTS, _FAULTS_OF_FIT = "faults_2", "faults_2_fit"  # another number where pictures.py judges otherwise than before
 _WHERE = "WHERE device = ? AND inode = ? AND size = ? AND changed_ns = ?"
@@ -41,7 +43,12 @@ class Looks:
             self._db = None
 
     def digest(self, root: Path, source: str, most: int = MAX_BYTES) -> str | None:
-        """Return the SHA-256 of a picture inside `root`; None where it cannot be read or has more bytes than `most`."""
+        """Return the SHA-256 of a picture inside `root`; None where it cannot be read or has more bytes than `most`.
+
+        That of several views names each of them; None where one of them cannot be read.
+        """
+        if has_views(source):
+            return self._of_views(root, source, most)
         try:
             before = stamp_of(root, source)
             if before.size > most:
@@ -53,6 +60,11 @@ class Looks:
     def verdict(self, stamp: Stamp, *, fit: bool) -> str | None:
         """Return what was found of a picture that was looked at before, with or without `fit`; None for a new one."""
         return self._find(f"SELECT fault FROM {_FAULTS_OF_FIT if fit else _FAULTS} {_WHERE}", stamp)  # noqa: S608
+
+    def _of_views(self, root: Path, source: str, most: int) -> str | None:
+        views = views_of(source)
+        pictures = [identity_of_url(view) if is_url(view) else self.digest(root, view, most) for view in views]
+        return None if None in pictures else digest_of_views(filter(None, pictures))
 
     def note_verdict(self, stamp: Stamp, verdict: str, *, fit: bool) -> None:
         """Keep what was found of a picture."""

@@ -16,6 +16,7 @@ from pipeline.sources.tables import Row
 from pipeline.sources.url_remarks import UrlRemarks
 from pipeline.system.wording import count
 from pipeline.system.wording import listed as listed_names
+from pipeline.views import is_url
 
 _PICTURES = (".jpg", ".jpeg", ".png")
 _ROUNDED = re.compile(r"[0-9](\.[0-9]+)?E\+[0-9]{2,}", re.IGNORECASE)
@@ -73,6 +74,8 @@ class SourceRemarks:
             if entry.url is not None:
                 self._urls.note(f"images[{index}].url", entry.url)
                 self._nameless += [] if entry.id else [f"images[{index}].url"]
+            for url in filter(is_url, entry.views or ()):
+                self._urls.note(f"images[{index}].views", url)
 
     def note(self, index: int, row: Row) -> None:
         """Look at a row of the manifest `images[index]`."""
@@ -80,7 +83,9 @@ class SourceRemarks:
         if row.line <= ids.line:
             return
         ids.line = row.line
-        self._urls.note(f"{self._spec.images[index].listing}:{row.place}", row.url)
+        place = f"{self._spec.images[index].listing}:{row.place}"
+        for url in (row.url, *(filter(is_url, row.views) if self._spec.search.TAKES_VIEWS else ())):
+            self._urls.note(place, url)
         if row.url and not row.id and not row.fault:
             ids.missing += 1
             ids.others = ids.others or list(row.labels or {})[:5]

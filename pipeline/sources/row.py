@@ -11,6 +11,8 @@ class Row:
     id, url, path: the cells of these columns; "" when empty
     labels: name to text; None when there are none
     fault: why the row cannot be used; "" when it can
+    views: the cells of the columns of views that are not empty, in their order
+    view_labels: the labels that these are to a job that searches no views
     sheet: the sheet of a workbook that it stands in; "" in other files
     """
 
@@ -21,6 +23,8 @@ class Row:
     labels: dict[str, str] | None = None
     fault: str = ""
     sheet: str = ""
+    views: tuple[str, ...] = ()
+    view_labels: tuple[str, ...] = ()
 
     @property
     def place(self) -> str:

@@ -92,7 +92,7 @@ def chosen_sheet(book: calamine.CalamineWorkbook, file: Path, entry: ImageEntry)
 
 def _is_header(cells: list[str], entry: ImageEntry) -> bool:
     found = find_columns([cell.strip(BLANKS) for cell in cells], entry.columns)
-    return bool(found.url or found.path)
+    return found.has_picture
 
 
 def _texts(file: Path, sheet: calamine.CalamineSheet, parts: Parts) -> Iterator[tuple[int, list[str]]]:

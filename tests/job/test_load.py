@@ -210,7 +210,7 @@ def test_a_folder_named_like_a_date_needs_no_quotes(load: Load) -> None:
         ("name=2024", '--set name: YAML reads 2024 as a number; put it in quotes: "2024"'),
         ("task.report=later", "--set task.report: not yet"),
         ("search.filters.field=APD", "--set search.filters.field: APD sorts by date"),
-        ("images=[{id: a}]", "--set images[0]: name exactly one of url, path, manifest"),
+        ("images=[{id: a}]", "--set images[0]: name exactly one of url, path, views, manifest"),
         ("output.run={name}-{date}", "--set output.run: this is not YAML"),
         ("name=&x a", "--set name: anchors"),
         ("images.0.url=x", "--set images.0.url: only keys of mappings can be set"),

@@ -110,10 +110,10 @@ BAD: list[tuple[str, str, str, str]] = [
         "a P060 filter",
         "search: {filters: {country: [US]}}",
         "search.filters.country",
-        "P009-V2, P060 and P060-beta;",
+        "P009-V2, P060, P060-beta and P061;",
     ),
-    ("a P060 key", "search: {model: 1}", "search.model", "belongs to endpoint P060 and P060-beta"),
-    ("an endpoint unknown", "search: {endpoint: P008}", "search", "allowed: P009, P009-V2, P060, P060-beta"),
+    ("a P060 key", "search: {model: 1}", "search.model", "belongs to endpoint P060, P060-beta and P061"),
+    ("an endpoint unknown", "search: {endpoint: P008}", "search", "allowed: P009, P009-V2, P060, P060-beta, P061"),
     ("an endpoint as a list", "search: {endpoint: [P009]}", "search", "allowed: P009, P009-V2, P060"),
     ("max_hits 0", "task: {max_hits: 0}", "task.max_hits", "greater than or equal to 1"),
     ("max_hits 101", "task: {max_hits: 101}", "task.max_hits", "less than or equal to 100"),
@@ -186,8 +186,8 @@ def test_models_and_kinds_of_patent_go_together(load: Load, faults: Faults, keys
 @pytest.mark.parametrize(
     ("image", "words"),
     [
-        pytest.param("{}", "name exactly one of url, path, manifest", id="nothing"),
-        pytest.param("{id: a}", "name exactly one of url, path, manifest", id="only an id"),
+        pytest.param("{}", "name exactly one of url, path, views, manifest", id="nothing"),
+        pytest.param("{id: a}", "name exactly one of url, path, views, manifest", id="only an id"),
         pytest.param("{url: 'https://h.example/a', path: a.jpg}", "here: url, path", id="two sources"),
         pytest.param("{id: a, manifest: a.csv}", "each row has its own", id="an id for a manifest"),
         pytest.param("{id: a, path: '*.jpg'}", "may name many", id="an id for a pattern"),
@@ -223,7 +223,6 @@ def test_an_image_that_cannot_be_meant_is_refused(faults: Faults, image: str, wo
 
 
 LATER = [
-    pytest.param("search: {endpoint: P061}", "search", id="P061"),
     pytest.param("task: {report: later}", "task.report", id="report later"),
 ]
 
@@ -236,10 +235,25 @@ def test_what_a_later_version_brings_is_answered_with_not_yet(faults: Faults, ex
     assert "later version" in line
 
 
-@pytest.mark.parametrize("image", ["{id: a, views: [a.jpg, b.jpg]}"])
-def test_sheets_and_views_are_answered_with_not_yet(faults: Faults, image: str) -> None:
-    [line] = faults(f"version: 1\nname: a\nimages:\n  - {image}\n")
-    assert "not yet" in line
+def test_views_belong_to_the_search_that_takes_several(faults: Faults) -> None:
+    [line] = faults("version: 1\nname: a\nimages:\n  - {id: a, views: [a.jpg, b.jpg]}\n")
+    assert "images[0].views: P009 searches one picture at a time; write `search: {endpoint: P061}`" in line
+
+
+VIEWS = [
+    ("[a.jpg]", "at least 2"),
+    ("[a.jpg, b.jpg, c.jpg, d.jpg, e.jpg]", "at most 4"),
+    ("[a.jpg, 'b | c.jpg']", "a view's name holds no ' | '"),
+    ("[a.jpg, 'ftp://h.example/a.jpg', '']", "at least 1 character"),
+    ("[a.jpg, 'https://user:pw@h.example/a.jpg']", "user name or password"),
+    ("[a.jpg, b.jpg], url: https://h.example/a.jpg", "name exactly one of url, path, views, manifest"),
+]
+
+
+@pytest.mark.parametrize(("views", "words"), VIEWS)
+def test_views_that_cannot_be_meant_are_refused(faults: Faults, views: str, words: str) -> None:
+    text = f"version: 1\nname: a\nsearch: {{endpoint: P061}}\nimages:\n  - {{views: {views}}}\n"
+    assert any(words in line for line in faults(text)), faults(text)
 
 
 @pytest.mark.proofs

@@ -45,7 +45,7 @@ def _within(written: Any, seen: Any) -> bool:
 
 
 def test_fields_of_a_later_version_are_passed_over() -> None:
-    line = b'{"schema":1,"later":{"a":[1]},"item":"A","status":"tasked","image":{"source":"a.jpg","views":2},"hits":[]}'
+    line = b'{"schema":1,"later":{"a":[1]},"item":"A","status":"tasked","image":{"source":"a.jpg","later":2},"hits":[]}'
     assert read_line(line).item == "A"
 
 

@@ -28,5 +28,5 @@ def test_settings_that_make_no_sense_are_refused(wrong: dict, settings: Settings
 
 
 def test_an_unknown_endpoint_cannot_be_denied(settings: Settings) -> None:
-    with pytest.raises(ValueError, match="unknown endpoint 'P061'; known: AI39-1, "):
-        settings(denied=frozenset({"P061"}))
+    with pytest.raises(ValueError, match="unknown endpoint 'P062'; known: AI39-1, "):
+        settings(denied=frozenset({"P062"}))

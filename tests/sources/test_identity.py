@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 
 from pipeline.sources import looks as looks_module
-from pipeline.sources.identity import identity_of_file, identity_of_url
+from pipeline.sources.identity import identity_of_file
 from pipeline.sources.items import read_items
 from pipeline.sources.looks import Looks
 from pipeline.sources.names import as_listed, on_disk
+from pipeline.sources.urls import identity_of_url
 from tests.support.fixtures import Job
 
 

@@ -30,6 +30,7 @@ from pipeline.ports import Endpoint, Meter
 from pipeline.reports import Comparison, Progress, Report
 from pipeline.results.record import RecordLines
 from pipeline.sources.pictures import Picture
+from pipeline.views import is_url, joined_views, views_of
 
 NOW = 1_795_262_400.0  # 2026-11-21T12:00:00Z
 
@@ -286,7 +287,8 @@ async def engine_of(
     read = known.__getitem__
 
     def digest(source: str) -> str | None:
-        return known[source].sha256 if source in known else None
+        views = [known[view].sha256 if view in known else view for view in views_of(source)]
+        return joined_views(views) if all(is_url(view) or view in known for view in views_of(source)) else None
 
     ports = Ports(spec, endpoints_of(spec), vendor, journal, read, digest, now=lambda: vendor.now, most=most)
     return Engine(ports, intake, RecordLines(spec, "0" * 64), tally=await journal.begin())

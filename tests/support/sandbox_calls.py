@@ -17,6 +17,7 @@ SEARCH = "/image-search/search"
 SEARCH_ID = "/image-search/search-id"
 RESULTS = "/image-search/results"
 SINGLE = "/search/patent/image-single"
+MULTIPLE = "/search/patent/image-multiple"
 UPLOAD = "/image-search/image-upload"
 CREATE = "/ai/infringement-detection-creation"
 QUERY = "/ai/infringement-detection-query"
@@ -54,6 +55,12 @@ async def call(server: SandboxServer, method: str, path: str, **options: Any) ->
 
 async def search(server: SandboxServer, **params: str) -> Reply:
     return await call(server, "GET", SEARCH, params={"url": PRODUCT, **params})
+
+
+async def multiple(server: SandboxServer, *products: str, **fields: Any) -> Reply:
+    """Search by several products of the shipped ones, as views of one."""
+    urls = [f"https://sandbox.invalid/products/{name}.jpg" for name in products]
+    return await call(server, "POST", MULTIPLE, json={"urls": urls, "model": 1, "patent_type": "D", **fields})
 
 
 async def single(server: SandboxServer, **fields: Any) -> Reply:

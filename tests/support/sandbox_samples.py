@@ -27,6 +27,7 @@ from tests.support.sandbox_calls import (
     Reply,
     call,
     create,
+    multiple,
     report,
     search,
     single,
@@ -202,6 +203,9 @@ async def record(folder: Path) -> dict[str, bytes]:
         replies["p060_beta_ok"] = await call(
             server, "POST", f"{SINGLE}/beta", json={"url": PRODUCT, "model": 1, "patent_type": "D", "limit": 3}
         )
+        replies["p061_ok"] = await multiple(server, "bag-0", "bag-1", limit=3)
+        replies["p061_no_hits"] = await multiple(server, "bag-0", "bag-1", loc="99-99")
+        replies["p061_one_view"] = await multiple(server, "bag-0")
         replies["p060_no_hits"] = await single(server, loc="99-99")
         replies["upload_ok"] = await upload(server, (resource("products") / "bag-0.jpg").read_bytes())
         replies["create_ok"] = await create(server, patent_messages=hits.data["patent_messages"], country=["US", "EU"])

@@ -8,6 +8,7 @@ import msgspec
 from pipeline.endpoints.interface import Answer, Creation, Refusal, Request
 from pipeline.endpoints.patsnap.envelope import read_data
 from pipeline.models import Kind, Task
+from pipeline.views import distinct_views
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,7 @@ class TaskCreation:
         tail: dict[str, Any] = {"report_lang": self.report_lang}
         if self.country:
             tail["country"] = self.country
-        urls, rest = msgspec.json.encode([asked.url]), msgspec.json.encode(tail)[1:]
+        urls, rest = msgspec.json.encode(distinct_views(asked.url)), msgspec.json.encode(tail)[1:]
         body = b"".join((b'{"urls":', urls, b',"patent_messages":', asked.choice.array, b",", rest))
         path = "/ai/infringement-detection-creation"
         return Request(Kind.CREATE, "POST", path, body=body, content_type="application/json")

@@ -17,12 +17,13 @@ from pipeline.endpoints.patsnap.p009 import P009Search
 from pipeline.endpoints.patsnap.p009_v2 import P009V2Search
 from pipeline.endpoints.patsnap.p010 import PictureUpload
 from pipeline.endpoints.patsnap.p060 import P060BetaSearch, P060Search
+from pipeline.endpoints.patsnap.p061 import P061Search
 from pipeline.endpoints.patsnap.similar_designs import Search
 from pipeline.models import Kind
 from pipeline.system.wording import enumerated
 
-SEARCHES: tuple[type[Search], ...] = (P009Search, P009V2Search, P060Search, P060BetaSearch)  # the first is the default
-ANNOUNCED = ("P061",)  # searches that a later version brings
+# The first is the default.
+SEARCHES: tuple[type[Search], ...] = (P009Search, P009V2Search, P060Search, P060BetaSearch, P061Search)
 
 
 def name_of(search: type[Search]) -> str:
@@ -72,13 +73,17 @@ def _otherwise(search: Search) -> dict[Kind, str]:
         )
         query = "Ask the vendor for AI39-report before they expire"
         return {Kind.UPLOAD: upload, Kind.CREATE: create, Kind.QUERY: query}
-    others = [name_of(other) for other in reversed(SEARCHES) if name_of(other) != search.endpoint]
+    alike = [other for other in reversed(SEARCHES) if not other.TAKES_VIEWS]
+    others = [name_of(other) for other in alike if name_of(other) != search.endpoint]
+    single = ""
+    if search.TAKES_VIEWS:
+        single = f"{search.endpoint} is for items with views and P060 for the others of such a job; without views, "
     pair = f"{SUBMIT} does both in one call: write `method: submit`, with the authorities in `task.country`,"
     return {
         Kind.SEARCH: (
-            f"{enumerated(others)} do the same job as {search.endpoint}, each with a permission of its own: write "
-            f"`search: {{endpoint: {others[0]}}}` {go_on}, or ask the vendor for {search.endpoint}. The vendor's newer "
-            f"{pair} if the account has that one alone"
+            f"{single}{enumerated(others)} do the same job as {search.endpoint}, each with a permission of its own: "
+            f"write `search: {{endpoint: {others[0]}}}` {go_on}, or ask the vendor for {search.endpoint}. The vendor's "
+            f"newer {pair} if the account has that one alone"
         ),
         Kind.UPLOAD: upload,
         Kind.CREATE: (

@@ -12,6 +12,7 @@ from pipeline.endpoints.parameters import Countries, Text, joined_codes
 from pipeline.endpoints.patsnap.p009 import LEGAL_STATUS, P009Filters
 from pipeline.endpoints.patsnap.similar_designs import Search
 from pipeline.models import Kind
+from pipeline.views import views_of
 
 LEGAL_STATUS_P060 = LEGAL_STATUS | {"12", "17", "18", "19", "20", "25"}
 SIMPLE_LEGAL_STATUS = frozenset(["0", "1", "2", "220", "221", "999"])
@@ -87,7 +88,7 @@ class P060Search(Search):
 
     def request(self, asked: str) -> Request:
         """Search the picture at a URL: everything goes into the JSON body."""
-        body = msgspec.json.encode({"url": asked, **self.params})
+        body = msgspec.json.encode({"url": views_of(asked)[0], **self.params})
         return Request(Kind.SEARCH, "POST", self.PATH, body=body, content_type="application/json")
 
     def warnings(self, *, task_country: list[str] | None) -> list[str]:

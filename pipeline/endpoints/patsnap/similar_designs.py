@@ -46,6 +46,7 @@ class Search(Strict):
     """
 
     kind: ClassVar[Kind] = Kind.SEARCH
+    TAKES_VIEWS: ClassVar[bool] = False  # whether several views of one product are one search
 
     limit: Annotated[int, Field(ge=1, le=100, description="Hits asked for")] = 100
     min_score: Annotated[int | float, Field(ge=0, le=1, description="Hits below it do not reach the task")] = 0.0
@@ -95,6 +96,10 @@ class Search(Strict):
     def request(self, asked: str) -> Request:
         """Search the picture at a URL."""
         raise NotImplementedError
+
+    def of_picture(self, asked: str) -> "Search":
+        """Return the search for what is asked: another endpoint may be the one for a single picture."""
+        return self
 
     def read(self, answer: Answer) -> Hits:
         """Read the hits. Raises Refusal."""

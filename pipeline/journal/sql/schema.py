@@ -83,12 +83,15 @@ BEGIN SELECT RAISE(ABORT, 'illegal change of state'); END;
 """
 
 # `risks`: items in doubt that may be created once more because the job says so; `spent` once such a create was sent.
+# `view_uploads`: pictures that are views of some item, each uploaded once for all of them.
 # `decisions`: what a person decided about an item in doubt; kept for good.
 # `money`: what the reserved calls of each kind cost, where the job names prices; `calls` of them are in `amount`.
 # `sent_calls`: the calls of each account by hour and path, for the comparison with its statement.
 # `again`: what an item was before a person had it tried again, until that run ends (retry_selection).
 LATER = (
     "CREATE TABLE IF NOT EXISTS risks (ord INTEGER PRIMARY KEY, spent INTEGER NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS view_uploads (sha256 TEXT PRIMARY KEY, url TEXT NOT NULL, expires REAL NOT NULL) "
+    "WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS decisions (at REAL NOT NULL, ord INTEGER NOT NULL, decision TEXT NOT NULL, "
     "request_id TEXT, task_id TEXT)",
     "CREATE TABLE IF NOT EXISTS again (ord INTEGER PRIMARY KEY, state INTEGER NOT NULL, problem TEXT, "

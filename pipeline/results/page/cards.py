@@ -13,6 +13,7 @@ from pipeline.results.page.thumbs import Thumbnails
 from pipeline.results.page.vendor_report import ReportCard, report_card
 from pipeline.results.page.words import STATUSES, Status, beyond, found, task_note
 from pipeline.results.reading import ErrorView, RecordView
+from pipeline.views import views_of
 
 _DRAWING = re.compile(rf"{DRAWINGS}/[0-9a-f]{{64}}\.(png|jpg)")
 MAX_LABELS = 12
@@ -66,6 +67,7 @@ class Card:
     status: str
     words: Status
     picture: Picture
+    views: list[Picture]  # of several, those after the first
     source: str
     labels: list[tuple[str, str]]
     more_labels: int
@@ -88,7 +90,11 @@ def card(entry: Entry, thumbs: Thumbnails) -> Card:
         item=item,
         status=record.status,
         words=STATUSES[record.status],
-        picture=_picture(image.source, thumbs, alt=f"Product picture of {item}", sha256=image.sha256),
+        picture=_picture(views_of(image.source)[0], thumbs, alt=f"Product picture of {item}", sha256=image.sha256),
+        views=[
+            _picture(view.source, thumbs, alt=f"View {number} of {item}", sha256=view.sha256)
+            for number, view in enumerate(image.views[1:], start=2)
+        ],
         source=tidy(image.source, 300),
         labels=labels[:MAX_LABELS],
         more_labels=max(0, len(labels) - MAX_LABELS),
@@ -124,7 +130,7 @@ def row(record: RecordView) -> Row:
 def _name(record: RecordView) -> str:
     """Name an item. An id made from a hash says nothing to people; the picture's own name does."""
     made_up = re.fullmatch(r"[0-9a-f]{16}", record.item) is not None
-    return tidy(PurePosixPath(record.image.source).name if made_up else record.item, MAX_ID)
+    return tidy(PurePosixPath(views_of(record.image.source)[0]).name if made_up else record.item, MAX_ID)
 
 
 def _drawing(record: RecordView) -> str:

@@ -81,10 +81,10 @@ found = {
 print(json.dumps(found))
 """
 FAULTS = {
-    "{endpoint: P998}": "allowed: P009, P009-V2, P060, P060-beta, P999",
+    "{endpoint: P998}": "allowed: P009, P009-V2, P060, P060-beta, P061, P999",
     "{endpoint: P999, angel: 90}": "did you mean 'angle'?",
     "{endpoint: P999, filters: {shap: round}}": "did you mean 'shape'?",
-    "{endpoint: P999, filters: {country: [US]}}": "belongs to endpoint P009-V2, P060 and P060-beta; P999 does not",
+    "{endpoint: P999, filters: {country: [US]}}": "endpoint P009-V2, P060, P060-beta and P061; P999 does not",
     "{angle: 90}": "angle belongs to endpoint P999; P009 does not take it",
     "{endpoint: P999, angle: 360}": "must be less than or equal to 359",
 }
@@ -100,7 +100,7 @@ def third(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     (vendor / "p999.py").write_text(MODULE)
     text = (vendor / "endpoints.py").read_text()
     for old, new in (
-        ("P060Search, P060BetaSearch)", "P060Search, P060BetaSearch, P999Search)"),
+        ("P060BetaSearch, P061Search)", "P060BetaSearch, P061Search, P999Search)"),
         ("\nSEARCHES", "\nfrom pipeline.endpoints.patsnap.p999 import P999Search\n\nSEARCHES"),
     ):
         assert text.count(old) == 1
@@ -121,7 +121,9 @@ def test_the_messages_about_a_job_know_a_new_search(third: dict[str, Any], searc
 def test_editors_are_offered_a_new_search(third: dict[str, Any]) -> None:
     schema = third["schema"]
     names = [branch["$ref"].rsplit("/", 1)[-1] for branch in schema["properties"]["search"]["oneOf"]]
-    assert names == ["P009Search", "P009V2Search", "P060Search", "P060BetaSearch", "P999Search", "SubmitSearch"]
+    assert names == [
+        "P009Search", "P009V2Search", "P060Search", "P060BetaSearch", "P061Search", "P999Search", "SubmitSearch",
+    ]  # fmt: skip
     assert schema["$defs"]["P999Search"]["properties"]["angle"]["maximum"] == 359
 
 
@@ -137,16 +139,16 @@ def test_a_new_search_is_asked_and_named_in_the_record(third: dict[str, Any]) ->
 
 def test_each_search_has_a_name_of_its_own() -> None:
     names = [name_of(search) for search in SEARCHES]
-    assert names == ["P009", "P009-V2", "P060", "P060-beta"]
+    assert names == ["P009", "P009-V2", "P060", "P060-beta", "P061"]
 
 
 @pytest.mark.parametrize(
     ("key", "names"),
     [
-        ("limit", ["P009", "P009-V2", "P060", "P060-beta"]),
-        ("loc", ["P009", "P009-V2", "P060", "P060-beta"]),
-        ("model", ["P060", "P060-beta"]),
-        ("country", ["P009-V2", "P060", "P060-beta"]),
+        ("limit", ["P009", "P009-V2", "P060", "P060-beta", "P061"]),
+        ("loc", ["P009", "P009-V2", "P060", "P060-beta", "P061"]),
+        ("model", ["P060", "P060-beta", "P061"]),
+        ("country", ["P009-V2", "P060", "P060-beta", "P061"]),
         ("frob", []),
     ],
 )

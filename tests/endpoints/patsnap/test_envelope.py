@@ -109,6 +109,9 @@ RECORDED: dict[str, tuple[int | type[CallError], type[CallError] | type[Task]]] 
     "p060_beta_ok": (3, InDoubt),
     "p060_no_hits": (0, InDoubt),
     "p060_ok": (3, InDoubt),
+    "p061_no_hits": (0, InDoubt),
+    "p061_ok": (3, InDoubt),
+    "p061_one_view": (ItemRefused, ItemRefused),
     "query_failed": (0, Task),  # AI39-2 names the task too; nobody mixes them up but a test
     "query_no_status": (0, Task),
     "query_no_status_running": (0, Task),

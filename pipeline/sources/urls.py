@@ -1,0 +1,49 @@
+"""The identity of a picture at a URL, and of several views: what needs to look at no file."""
+
+from collections.abc import Iterable
+from functools import lru_cache
+from urllib.parse import SplitResult, urlsplit
+
+from pipeline.models import CONTENT
+from pipeline.views import is_url, joined_views, views_of
+
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+def identity_of_url(url: str) -> str:
+    """Return the identity of the picture at a URL."""
+    scheme, netloc, path, query, _ = urlsplit(url)
+    return f"{_beginning(scheme, netloc)}{path or '/'}{f'?{query}' if query else ''}"
+
+
+@lru_cache(maxsize=1000)  # a million URLs of a manifest are those of a few hosts
+def _beginning(scheme: str, netloc: str) -> str:
+    parts = SplitResult(scheme, netloc, "", "", "")
+    host = (parts.hostname or "").lower()
+    host = f"[{host}]" if ":" in host else host
+    port = "" if parts.port in (None, _DEFAULT_PORTS.get(scheme)) else f":{parts.port}"
+    return f"{scheme}://{host}{port}"
+
+
+def identity_of_urls(source: str) -> str:
+    """Return the identity of the picture at a URL, or of views that are all at URLs."""
+    return joined_views(identity_of_url(view) for view in views_of(source))
+
+
+def identity_of_views(pictures: Iterable[str]) -> str:
+    """Return the identity of several views of one product, from those of their pictures, in their order."""
+    known = list(pictures)
+    if not any(picture.startswith((CONTENT, "path:")) for picture in known):
+        return joined_views(known)
+    return CONTENT + digest_of_views(known)
+
+
+def digest_of_views(pictures: Iterable[str]) -> str:
+    """Write what several views show as one digest, from the identities of their pictures, in their order."""
+    return joined_views(picture.removeprefix(CONTENT) for picture in pictures)
+
+
+def digest_of_sent(views: Iterable[tuple[str, str | None]]) -> str | None:
+    """Write what was sent of several views as one digest, from their names and digests; None where one is missing."""
+    pictures = [identity_of_url(name) if is_url(name) else sha256 for name, sha256 in views]
+    return None if None in pictures else digest_of_views(filter(None, pictures))
