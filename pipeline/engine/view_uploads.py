@@ -15,7 +15,7 @@ from pipeline.views import local_views
 
 async def uploaded_once(view: Picture, ports: Ports, meter: Meter) -> Upload:
     """Return the upload of a picture that lives, or upload it. Raises what a call raises."""
-    async with _alone(ports.uploading, view.sha256):
+    async with alone(ports.uploading, view.sha256):
         known = await ports.ledger.steps.view_upload(view.sha256)
         if known is None or not upload_lasts(known.expires_at, now=ports.now()):
             known = await ports.vendor.call(ports.endpoints.upload, view, meter)
@@ -35,10 +35,10 @@ async def missing_uploads(work: Work, ports: Ports) -> int:
 
 
 @asynccontextmanager
-async def _alone(held: dict[str, anyio.Lock], picture: str) -> AsyncIterator[None]:
+async def alone(held: dict[str, anyio.Lock], picture: str) -> AsyncIterator[None]:
     """Let one item at a time upload a picture: the others find it uploaded."""
     lock = held.setdefault(picture, anyio.Lock())
     async with lock:
         yield
-    if not lock.statistics().tasks_waiting:
+    if not lock.locked():  # else one that waited has it now, and later ones must wait for that one
         held.pop(picture, None)

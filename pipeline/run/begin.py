@@ -121,6 +121,10 @@ def _asked(spec: JobSpec) -> str:
     return json.dumps(spec.asked(), sort_keys=True)
 
 
+def _shown(value: Any) -> str:
+    return "not set" if value is None else json.dumps(value, ensure_ascii=False)
+
+
 def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     changed = {}
     for part in now:
@@ -129,7 +133,7 @@ def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]
         for key in sorted({*before[part], *now[part]}):
             old, new = before[part].get(key), now[part].get(key)
             if old != new:
-                changed[f"{part}.{key}"] = f"was {json.dumps(old)}, is now {json.dumps(new)}"
+                changed[f"{part}.{key}"] = f"was {_shown(old)}, is now {_shown(new)}"
     if not changed:
         return []
     what = (

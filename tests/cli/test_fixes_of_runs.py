@@ -93,6 +93,9 @@ def test_line_for_another_question_asks_it_for_what_is_not_paid(
     fault = told(capsys, "run", "job.yaml", "-q")
     assert fault.at == "search.limit, task.report_lang"
     assert 'search.limit was 3, is now 5; task.report_lang was "en", is now "cn"' in fault.error
+    job(tmp_path, url=server.url, pictures=2, search={"depth": 300})
+    assert "search.depth was not set, is now 300" in told(capsys, "run", "job.yaml", "-q").error
+    job(tmp_path, url=server.url, pictures=2, search={"limit": 5}, task={"report_lang": "cn"})
     assert fault.fix == "pipeline run job.yaml -q --accept-changes"
     assert typed(fault.fix) == 0
     assert server.stats.calls("search") == server.stats.calls("create") == 2
