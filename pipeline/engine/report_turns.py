@@ -65,7 +65,7 @@ class Turns:
         self._all[one.work.ord] = one
         self._waited_for += 1
         age = max(0.0, self._now() - one.task.at)
-        self._push(one, max(0.0, self._typical() - age))
+        self._push(one, max(LEAST_S, self._typical() - age))  # an earlier run may have asked a moment ago
 
     def until_next(self) -> float:
         """Return the seconds until a question may be begun; infinity while nothing is to be asked."""

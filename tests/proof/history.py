@@ -18,8 +18,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 PENDING, SEARCHED, CREATING, TASKED, NO_HITS, SEARCH_ONLY, FAILED, IN_DOUBT, EXPIRED = 0, 1, 2, 10, 11, 12, 20, 21, 22
-SETTLED = {TASKED: "tasked", NO_HITS: "no_hits", SEARCH_ONLY: "searched"}
+REPORTED, REPORT_PENDING, REPORT_FAILED, REPORT_LOST = 13, 23, 24, 25
+SETTLED = {REPORTED: "reported", TASKED: "tasked", NO_HITS: "no_hits", SEARCH_ONLY: "searched"}
 OPEN = {FAILED: "failed", IN_DOUBT: "in_doubt", EXPIRED: "expired"}
+OF_REPORTS = {REPORT_PENDING: "report_pending", REPORT_FAILED: "report_failed", REPORT_LOST: "report_lost"}
+OPEN |= OF_REPORTS
+WITH_TASK = {TASKED, REPORTED, *OF_REPORTS}
 
 # Looking needs no disk.
 MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
@@ -146,7 +150,7 @@ def nothing_paid_is_untracked(history: History) -> list[str]:
     wrong += [
         f"{row.id} has task {row.task_id}, which the vendor did not make for it"
         for row in history.worked_on.values()
-        if row.state == TASKED and (row.url, row.task_id) not in made
+        if row.state in WITH_TASK and (row.url, row.task_id) not in made
     ]
     return wrong
 

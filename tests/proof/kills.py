@@ -96,6 +96,7 @@ class Jobs:
     number: int = 0
     api: str = "qps: 1000000"
     in_flight: int = IN_FLIGHT
+    task: str = "{}"
 
     @property
     def folder(self) -> Path:
@@ -119,6 +120,7 @@ class Jobs:
         job = self.folder / "job.yaml"
         job.write_text(
             "version: 1\nname: job\nimages: [{manifest: list.csv}]\nsearch: {limit: 3}\n"
+            f"task: {self.task}\n"
             f"api: {{base_url: '{self.vendor.url}', max_in_flight: {self.in_flight}, {self.api}}}\n"
         )
         return job
