@@ -10,6 +10,7 @@ from pipeline.models import Kind
 from pipeline.results.summary import RunSummary
 from pipeline.system.fault import typed
 
+QUESTIONS = 3  # for a report, as far as that is usual
 _FOR_A_PERSON = (2, 3)  # exit codes of runs that something stopped which no command mends: a key, a contract, doubts
 
 
@@ -39,7 +40,7 @@ def _as_options(overrides: Sequence[str]) -> list[str]:
 
 def _raised(summary: RunSummary, spec: JobSpec) -> Iterator[tuple[str, str]]:
     """Yield the budgets that have too little for what is left, each with what is enough."""
-    needed = _needed(spec, items=max(1, summary.items["not_started"]))
+    needed = _needed(spec, items=max(1, summary.items["not_started"]), awaited=summary.items.get("report_pending", 0))
     for kind, spent in summary.calls.items():
         if spent.budget is not None and (enough := spent.sent + spent.unknown + needed[Kind(kind)]) > spent.budget:
             yield f"api.budget.{kind}_calls", str(enough)
@@ -49,9 +50,10 @@ def _raised(summary: RunSummary, spec: JobSpec) -> Iterator[tuple[str, str]]:
             yield "api.budget.money", f"{most.normalize():f}"
 
 
-def _needed(spec: JobSpec, *, items: int) -> Mapping[Kind, int]:
-    """Count the calls that so many items need at most, and the patents of their details."""
+def _needed(spec: JobSpec, *, items: int, awaited: int) -> Mapping[Kind, int]:
+    """Count the calls that so many items need at most, the patents of their details, and questions for reports."""
     calls = Counter(dict.fromkeys(spec.kinds(local=any(entry.url is None for entry in spec.images)), items))
     calls[Kind.SEARCH] *= spec.search.pages_left(None)
+    calls[Kind.QUERY] = QUESTIONS * (items + awaited) if spec.awaits_reports else 0
     calls[Kind.DETAILS] = 0 if spec.details is None else items * spec.details.top * (1 + spec.details.family)
     return calls

@@ -1,6 +1,5 @@
 """The commands and their options; each calls one function of `commands`, imported only then: `--help` must be quick."""
 
-import enum
 import json as to_json
 from pathlib import Path
 from typing import Annotated, Any
@@ -8,6 +7,22 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
+from pipeline.cli.option_types import (
+    Busy,
+    BusyOption,
+    Json,
+    New,
+    Quick,
+    Quiet,
+    Rehearse,
+    Run,
+    RunOrSpec,
+    Set,
+    SetApi,
+    Share,
+    Spec,
+    WaitQuota,
+)
 from pipeline.version import __version__
 
 app = typer.Typer(
@@ -20,38 +35,6 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-Spec = Annotated[Path, typer.Argument(metavar="SPEC", help="The job file (YAML).")]
-Run = Annotated[Path, typer.Argument(metavar="RUN", help="A run directory.")]
-RunOrSpec = Annotated[Path, typer.Argument(metavar="RUN|SPEC", help="A run directory or a job file.")]
-Set = Annotated[list[str], typer.Option("--set", metavar="A.B=C", help="Change a key of the job file; repeatable.")]
-Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no summary.")]
-Rehearse = Annotated[bool, typer.Option("--rehearse", help="On the sandbox, with drawn pictures for the URLs; free.")]
-Quick = Annotated[bool, typer.Option("--quick", help="Open no pictures.")]
-New = Annotated[bool, typer.Option("--new", help="Start another run directory instead of going on with the last.")]
-
-
-class Busy(enum.StrEnum):
-    """The choice while another process uses the account's calls per second."""
-
-    WAIT = "wait"
-    EXIT = "exit"
-
-
-def _share(value: float) -> float:
-    if not 0 < value <= 1:
-        raise typer.BadParameter("above 0 and at most 1, for example 0.5")
-    return value
-
-
-BusyOption = Annotated[Busy, typer.Option("--busy", help="While another process uses the account: wait, or exit (6).")]
-Share = Annotated[
-    float, typer.Option(metavar="F", callback=_share, help="Take part with this share of every QPS, for example 0.5.")
-]
-WaitQuota = Annotated[
-    bool, typer.Option("--wait-quota", help="Wait for the daily limit to be lifted (api.quota_resets_at).")
-]
 
 
 def _version(wanted: bool) -> None:
@@ -194,12 +177,12 @@ def resolve(
 @app.command(epilog="Example: pipeline retry runs/autumn --only failed --code 68300010")
 def retry(
     run: Run,
-    only: Annotated[str, typer.Option("--only", metavar="STATE", help="failed, in-doubt or expired.")],
+    only: Annotated[
+        str, typer.Option("--only", metavar="STATE", help="failed, in-doubt, expired, report-failed, report-lost.")
+    ],
     code: Annotated[str | None, typer.Option(metavar="CODE", help="Only those with this error code.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, metavar="N", help="At most N items.")] = None,
-    set_: Annotated[
-        list[str], typer.Option("--set", metavar="API.B=C", help="Change how the vendor is called; repeatable.")
-    ] = [],  # noqa: B006
+    set_: SetApi = [],  # noqa: B006
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before paid calls.")] = False,
     busy: BusyOption = Busy.EXIT,
     share: Share = 1.0,
@@ -216,6 +199,25 @@ def retry(
     options = RunOptions(busy=busy.value, share=share, wait_quota=wait_quota)
     wanted = Wanted(state_of(only), code, limit)
     return retry_command(run, wanted, set_, options, Output(json, quiet), yes=yes)
+
+
+@app.command(epilog="Example: pipeline collect runs/autumn")
+def collect(
+    path: RunOrSpec,
+    set_: SetApi = [],  # noqa: B006
+    busy: BusyOption = Busy.EXIT,
+    share: Share = 1.0,
+    wait_quota: WaitQuota = False,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> int:
+    """Read the reports that a run left behind; begins no item."""
+    from pipeline.cli.commands.collect import collect_command
+    from pipeline.cli.screen import Output
+    from pipeline.run.options import RunOptions
+
+    options = RunOptions(busy=busy.value, share=share, wait_quota=wait_quota)
+    return collect_command(path, set_, options, Output(json, quiet))
 
 
 @app.command(epilog="Example: pipeline repair runs/autumn")

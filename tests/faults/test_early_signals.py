@@ -155,7 +155,7 @@ def test_installed_commands_begin_where_ctrl_c_is_heard() -> None:
     assert set(project["scripts"].values()) == {"pipeline.__main__:main"}
 
 
-COMMANDS = ["run", "retry", "resolve", "repair", "check", "plan", "status", "schema", "demo", "sandbox"]
+COMMANDS = ["run", "retry", "collect", "resolve", "repair", "check", "plan", "status", "schema", "demo", "sandbox"]
 
 
 @pytest.mark.proofs
