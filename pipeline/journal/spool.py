@@ -28,6 +28,7 @@ class Spool:
         self._before: dict[int, int] = {}  # and the one with fewer pages of them: the journal names it until its commit
         self._fd: int | None = None
         self._segment = max(self._live, default=0)
+        self._named: set[int] = set()  # segments whose names survive a power loss
         self._offset = 0
         for path in folder.glob("*.spool"):
             if path.stem.isdecimal() and not self._live[int(path.stem)]:
@@ -75,6 +76,20 @@ class Spool:
             self._before[ord_] = self._held[ord_]
         self._held[ord_] = segment
 
+    def sync(self, ords: Iterable[int]) -> None:
+        """Make the hits of these items survive a power loss, which they do by themselves only some time later."""
+        segments = {self._held[ord_] for ord_ in ords if ord_ in self._held}
+        for segment in segments:
+            descriptor = self._fd if segment == self._segment else None
+            if descriptor is not None:
+                os.fsync(descriptor)
+            else:
+                _sync(self._path(segment))
+        if new := segments - self._named:
+            _sync(self._folder)
+            _sync(self._folder.parent)
+            self._named |= new
+
     def drop(self, ord_: int) -> None:
         """Release the hits of an item that is worked on, if it has any."""
         for places in (self._held, self._before):
@@ -106,6 +121,14 @@ class Spool:
 
     def _path(self, segment: int) -> Path:
         return _segment_file(self._folder, segment)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def read_spooled(folder: Path, ref: SpoolRef, *, mark: bytes) -> bytes | None:

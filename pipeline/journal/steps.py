@@ -8,7 +8,6 @@ group of thirty items that asked for it a hundred times held the run up; now a g
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from copy import copy
 from typing import NamedTuple
 
 from pipeline.journal.kept_lines import NotExecuted
@@ -176,7 +175,8 @@ class Steps:
 
 def _spent(work: Work) -> Calls:
     """Copy the counts of an item's calls as they are now."""
-    return copy(work.calls)
+    spent = work.calls
+    return Calls(spent.upload, spent.search, spent.create, spent.query)
 
 
 def _standing_again(work: Work, hits: Hits | None) -> Callable[[Disk], None]:
@@ -218,7 +218,8 @@ def advance(disk: Disk, group: Sequence[Found | Intent | Settlement], places: Se
 
 
 def await_reports(disk: Disk, group: Sequence[tuple[int, PaidTask]], places: Sequence[Line | None]) -> list[None]:
-    """Note the tasks of a group, in one statement."""
+    """Note the tasks of a group, in one statement; their hits survive a power loss first, for the records need them."""
+    disk.spool.sync(ord_ for ord_, _ in group)
     reports.await_reports(disk.db, group)
     return [None] * len(group)
 

@@ -10,13 +10,14 @@ from pipeline.errors import SpecError
 from pipeline.job.schema import JobSpec
 from pipeline.journal.paid_hits import with_hits
 from pipeline.journal.spool import mark_of
-from pipeline.journal.sql import changes, doubts, items
+from pipeline.journal.sql import changes, doubts, items, reports
 from pipeline.journal.sql.database import Database
 from pipeline.journal.sql.rows import Waiting, hits_of
 from pipeline.journal.storage import Disk
-from pipeline.models import WAITING, Choice, State, Task, Work
+from pipeline.models import TASK_LIFE_S, WAITING, Choice, State, Task, Work
 from pipeline.offline.decisions import CREATED, RETRY, Decision, task_id_fault
 from pipeline.offline.shared_tasks import SharedTask, shared_task
+from pipeline.reports import PaidTask, TaskNote
 from pipeline.results.hits import choose
 from pipeline.results.reading import read_line
 from pipeline.results.record import RecordLines
@@ -54,8 +55,11 @@ def resolve(disk: Disk, decisions: Sequence[Decision], records: RecordLines) -> 
     """
     checked = _checked(disk, decisions)
     now = time.time()
+    awaited = {doubt.ord for doubt in checked if _may_be_reported(doubt, records.spec, now=now)}
     found = {
-        doubt.ord: _found_task(disk, doubt, records, now=now) for doubt in checked if doubt.decision.decision == CREATED
+        doubt.ord: _found_task(disk, doubt, records, now=now)
+        for doubt in checked
+        if doubt.decision.decision == CREATED and doubt.ord not in awaited
     }
     placed = dict(zip(found, disk.results.append([task.line for task in found.values()]) if found else (), strict=True))
     done = []
@@ -63,7 +67,9 @@ def resolve(disk: Disk, decisions: Sequence[Decision], records: RecordLines) -> 
     for doubt in checked:
         id_, decision, task_id, _ = doubt.decision
         doubts.decide(disk.db, doubt.ord, decision, at=now, request_id=doubt.request_id, task_id=task_id)
-        if decision == CREATED:
+        if doubt.ord in awaited:
+            done.append(f"{id_}: {_await_report(disk, doubt, records.spec, now=now)}")
+        elif decision == CREATED:
             _, task, hits_lost = found[doubt.ord]
             line = placed[doubt.ord]
             first = doubt.shared.same_as if doubt.shared is not None else None
@@ -149,6 +155,27 @@ def _found_task(disk: Disk, doubt: _Doubt, records: RecordLines, *, now: float) 
     choice = _choice(work, records.spec) or Choice(b"[]", 0, 0)
     line = records.resolved(work, task, choice, hits_lost=array is None)
     return _FoundTask(line, task, hits_lost=array is None)
+
+
+def _may_be_reported(doubt: _Doubt, spec: JobSpec, *, now: float) -> bool:
+    """Return whether the task that a person found still has a report to be read by the next run."""
+    lives = doubt.sent_at is None or doubt.sent_at + TASK_LIFE_S > now
+    return spec.awaits_reports and lives and doubt.decision.decision == CREATED and doubt.shared is None
+
+
+def _await_report(disk: Disk, doubt: _Doubt, spec: JobSpec, *, now: float) -> str:
+    """Note the task that a person found; the next run asks for its report."""
+    work, note, ref = doubt.row
+    array = disk.spool.read(ref, mark=mark_of(work.ord, note)) if ref is not None and note is not None else None
+    if note is not None:
+        work.hits = hits_of(note, array if array is not None else _blank(len(note.scores)))
+    choice = _choice(work, spec) or Choice(b"[]", 0, 0)
+    asked = TaskNote(choice.count, choice.dropped, spec.task.report_lang, spec.task.country)
+    assert doubt.decision.task_id is not None
+    at = doubt.sent_at if doubt.sent_at is not None else now
+    paid = PaidTask(work.item.id, doubt.decision.task_id, at, work.calls, asked)
+    reports.await_reports(disk.db, [(doubt.ord, paid)])
+    return f"its task is {paid.task_id}; the next run asks for its report"
 
 
 def _blank(count: int) -> bytes:

@@ -15,6 +15,7 @@ from pipeline.journal.storage import connect
 from pipeline.models import HITS_LIFE_S, State
 from pipeline.offline.decisions import read_decisions
 from pipeline.sandbox.server import SandboxServer
+from pipeline.sandbox.tasks import read_tasks
 from tests.support.fakes import assert_index_matches, assert_settled_once, rows, states
 from tests.support.jobs import ACCOUNT, FaultPlan, drawings, job, lines, vendor
 from tests.support.told import faults_in
@@ -70,6 +71,23 @@ def test_created_settles_the_item_with_its_hits_and_the_task_that_was_found(doub
     assert_index_matches(doubtful.run)
     assert_settled_once(doubtful.run)
     assert calls == (doubtful.server.stats.calls("create"), doubtful.server.stats.calls("search"))
+
+
+@pytest.mark.proofs
+def test_created_in_a_job_that_waits_for_reports_is_asked_for_its_report(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with vendor(tmp_path, faults=FaultPlan.scripted({"create": ["lost"]})) as server:
+        path = job(tmp_path, url=server.url, pictures=1, task={"report": "wait"})
+        assert run(path).items["in_doubt"] == 1
+        (task,) = read_tasks(tmp_path / "vendor")
+        assert cli.run(["resolve", str(tmp_path / "runs/job"), "--created", "P0000", task.task_id]) == 0
+        assert f"its task is {task.task_id}; the next run asks for its report" in capsys.readouterr().out
+        assert states(tmp_path / "runs/job") == {"P0000": State.REPORT_PENDING}
+        assert run(path).items["reported"] == 1
+    (record,) = lines(tmp_path / "runs/job/results.jsonl")
+    assert (record["task"]["task_id"], len(record["hits"]), len(record["comparisons"])) == (task.task_id, 3, 3)
+    assert server.stats.calls("create") == 1
 
 
 def test_created_without_its_hits_says_so_in_the_line(doubtful: Doubtful) -> None:

@@ -182,13 +182,14 @@ class Campaign:
     PER_TAPE = 250
     AGAIN = 10
 
-    def __init__(self, base: Path, *, states: int, seed: int, stop_at_first: bool = False) -> None:
+    def __init__(self, base: Path, *, states: int, seed: int, stop_at_first: bool = False, report: str = "off") -> None:
         self.score = Score()
         self._base = base
         self._states = states
         self._dice = random.Random(seed)
         self._seed = seed
         self._stop = stop_at_first
+        self._report = report
         self._number = 0
 
     def run(self) -> Score:
@@ -236,7 +237,13 @@ class Campaign:
         with recording(tape) as connecting:
             for name, limit in (("a", COUNT // 2), ("b", None)):
                 vendor = Vendor(tape, seed=seed, name=f"{seed}{name}", calm=self._number % 3 == 0)
-                how = {"count": COUNT, "limit": limit, "connecting": connecting, "mounts": self._mounts}
+                how = {
+                    "count": COUNT,
+                    "limit": limit,
+                    "connecting": connecting,
+                    "mounts": self._mounts,
+                    "report": self._report,
+                }
                 anyio.run(partial(run, base / RUN, vendor, tape, **how))
         shutil.rmtree(base / RUN.parts[0])
         return tape
@@ -284,7 +291,7 @@ class Campaign:
         try:
             with recording(tape) as connecting:
                 calm = Vendor(tape, seed=0, name=f"on-{self.score.states}", calm=True)
-                how = {"count": COUNT, "connecting": connecting, "mounts": self._mounts}
+                how = {"count": COUNT, "connecting": connecting, "mounts": self._mounts, "report": self._report}
                 anyio.run(partial(run, base / RUN, calm, tape, **how))
             made = [*world.executed, *(event.created for event in tape.events if isinstance(event, Executed))]
             noted = {event.id: event.crc for event in tape.events if isinstance(event, Acknowledged)}

@@ -24,6 +24,15 @@ def test_power_loss_at_any_moment_loses_nothing_and_corrupts_nothing(states: int
 
 
 @pytest.mark.proofs
+@pytest.mark.parametrize("states", lengths(short=200, long=1000))
+def test_power_loss_while_reports_are_awaited_loses_no_task_and_corrupts_nothing(states: int) -> None:
+    with fast_folder() as base:
+        score = Campaign(Path(base), states=states, seed=SEED, report="wait").run()
+    assert not score.wrong, f"PROOF_SEED={SEED} {score}\n" + "\n".join(score.wrong[:20])
+    assert min(score.adopted, score.in_doubt, score.again) > 0
+
+
+@pytest.mark.proofs
 @pytest.mark.parametrize("mutant", MUTANTS)
 def test_each_mistake_is_found_by_power_loss(mutant: str, monkeypatch: pytest.MonkeyPatch) -> None:
     MUTANTS[mutant].apply(monkeypatch)

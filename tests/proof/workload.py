@@ -14,7 +14,9 @@ from typing import Any, Protocol
 
 import anyio
 import msgspec
+import pytest
 
+from pipeline.engine import report_turns
 from pipeline.engine.engine import Engine
 from pipeline.engine.intake import Intake
 from pipeline.engine.parts import Ports
@@ -24,7 +26,7 @@ from pipeline.journal.journal import Journal
 from pipeline.journal.sql.database import Connection
 from pipeline.journal.storage import connect, open_disk
 from pipeline.journal.writer import Writer
-from pipeline.models import PAID, Choice, Hits, Item, Kind, State, Task, Work
+from pipeline.models import KINDS, Choice, Hits, Item, Kind, State, Task, Work
 from pipeline.results.reading import OPEN
 from pipeline.results.record import RecordLines
 from pipeline.run.directory import lock
@@ -133,11 +135,12 @@ def noting(journal: Journal, diary: Diary) -> Journal:
     return journal
 
 
-def job(folder: Path, *, in_flight: int) -> JobSpec:
+def job(folder: Path, *, in_flight: int, report: str = "off") -> JobSpec:
     """The job; its items come from `items`."""
     api = {"max_in_flight": in_flight, "budget": {"search_calls": BUDGET, "create_calls": BUDGET}}
+    task = {"task": {"report": report}}
     listed = [{"id": "SKU-0", "url": url_of(0)}]
-    spec = JobSpec.model_validate({"version": 1, "name": "job", "images": listed, "api": api})
+    spec = JobSpec.model_validate({"version": 1, "name": "job", "images": listed, "api": api} | task)
     return spec.with_folder(folder)
 
 
@@ -156,13 +159,15 @@ async def run(
     connecting: Callable[[Path], Connection] = connect,
     mounts: Callable[[], str] = LOCAL,
     in_flight: int = 6,
+    report: str = "off",
 ) -> None:
     """One run, from the lock to open.jsonl. Raises what ends a run early, with the journal closed."""
-    spec = job(folder.parent, in_flight=in_flight)
-    with lock(folder):
+    spec = job(folder.parent, in_flight=in_flight, report=report)
+    with lock(folder), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(report_turns, "LEAST_S", 0.0)  # reports are asked for at once: what is proved is their journal
         writer = Writer(functools.partial(open_disk, folder, now=NOW, connect=connecting, mounts=mounts), linger_s=0)
         await writer.start()
-        journal = noting(Journal(writer, budgets=dict.fromkeys(PAID, BUDGET)), diary)
+        journal = noting(Journal(writer, budgets=dict.fromkeys(KINDS, BUDGET)), diary)
         records = RecordLines(spec, "0" * 64)
         try:
             tally = await journal.begin()
