@@ -169,6 +169,7 @@ class Hits:
     at: float
     endpoint: str = ""
     params: Mapping[str, Any] = field(default_factory=dict)
+    reused_from: tuple[str, str] | None = None  # the run directory and its item whose search this is; None = our own
     crc: int = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -238,6 +239,8 @@ class Work:
     anew: bool = False  # True when a person wants its picture searched as it is now, whatever is paid for it
     listed: bool = True  # False for an open item that the job lists no longer: a run does not work on it
     uploads: int = 1  # of its pictures that are still to be made, where they must be: several when it has views
+    reused: Task | None = None  # of another run, which stands for one of its own (engine/reuse)
+    free: bool = False  # True when what is reused settles it without a call
     repeats: bool = False  # True for an item in doubt that the next run creates once more because the job says so
 
 

@@ -14,6 +14,7 @@ from pydantic import (
     GetCoreSchemaHandler,
     GetJsonSchemaHandler,
     ValidationInfo,
+    WithJsonSchema,
 )
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticOmit, core_schema
@@ -112,6 +113,25 @@ def _countries(value: list[str]) -> list[str]:
     return value
 
 
+_SPAN = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,3})?)([hm])")
+MOST_HOURS = 9  # links to hits and uploads end then
+
+
+def seconds_of(span: str) -> float:
+    """Return the seconds of a span of time as a job writes it."""
+    number, unit = _SPAN.fullmatch(span).groups()  # type: ignore[union-attr]
+    return float(number) * (3600 if unit == "h" else 60)
+
+
+def _hours(value: Any) -> Any:
+    if value == 0 and not isinstance(value, bool):
+        return "0h"
+    if not isinstance(value, str) or not _SPAN.fullmatch(value) or seconds_of(value) > MOST_HOURS * 3600:
+        raise ValueError(f'must be a time from 0h to {MOST_HOURS}h, for example "2h" or "90m"')
+    return value
+
+
+Hours = Annotated[str, BeforeValidator(_hours), WithJsonSchema({"type": "string", "pattern": r"^[0-9.]+[hm]$"})]
 Day = Annotated[str, AfterValidator(_day)]
 Locarno = Annotated[str, AfterValidator(_locarno)]
 LocCodes = Annotated[list[str], Field(min_length=1), AfterValidator(_loc_codes)]

@@ -29,6 +29,7 @@ class Paid(NamedTuple):
     changed   whether its file has other bytes by now than those that were sent
     uploads   pictures of it that are not uploaded, when there is no upload of them all
     pages     pages of its search that are still to be asked for beside a first one, at most
+    free      whether what another run paid for settles it
     """
 
     local: bool
@@ -38,6 +39,7 @@ class Paid(NamedTuple):
     changed: bool = False
     pages: int = 0
     uploads: int = 1
+    free: bool = False
 
     @property
     def asks_file(self) -> bool:
@@ -67,7 +69,8 @@ def paid_for(work: Work, *, now: float, pages: Callable[[Hits | None], int] = on
         return Paid(work.item.local, uploaded=False, searched=False, pages=pages(None) - 1, uploads=work.uploads)
     searched = work.hits is not None
     more = pages(work.hits) - (not searched)
-    return Paid(work.item.local, uploaded, searched, work.doubt is not None, work.changed, more, work.uploads)
+    more_paid = (work.changed, more, work.uploads, work.free)
+    return Paid(work.item.local, uploaded, searched, work.doubt is not None, *more_paid)
 
 
 def calls_for(paid: Paid, *, tasks: bool, reports: bool = False) -> tuple[Kind, ...]:
@@ -75,7 +78,7 @@ def calls_for(paid: Paid, *, tasks: bool, reports: bool = False) -> tuple[Kind, 
 
     `tasks` says whether the job creates tasks, `reports` whether it waits for their reports: a question each, at least.
     """
-    if paid.is_refused:
+    if paid.is_refused or paid.free:
         return ()
     search = (Kind.SEARCH,) * (paid.pages + (not paid.searched))
     create = (Kind.CREATE, *((Kind.QUERY,) if reports else ())) if tasks else ()

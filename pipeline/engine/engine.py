@@ -180,7 +180,7 @@ class Engine:
         most = min(self._ports.spec.max_in_flight, self._ports.most)
         order = Order(waiting, self._intake, self._tally, now=self._ports.now, ended=self._has_ended)
         ordered = order.doubtful() if doubtful else order.items()
-        async with aclosing(ordered), aclosing(looked_at(ordered, self._ports)) as items:
+        async with aclosing(ordered), aclosing(looked_at(ordered, self._ports, self._tally)) as items:
             room = None if self._reports is None else self._room
             queue = Queue(items, limit, self._promises, self._ports.first_items, room=room)
             async with anyio.create_task_group() as workers:

@@ -35,7 +35,8 @@ def _forget(work: Work, ports: Ports, *, expired: bool = False) -> None:
     ports.ledger.steps.forget(work)
     if expired and has_views(work.item.source):
         ports.ledger.steps.forget_views(views_of(work.sha256 or ""))
-    work.hits = work.upload = None
+    work.hits = work.upload = work.reused = None
+    work.free = False
 
 
 async def _process_once(work: Work, ports: Ports, meter: ItemMeter) -> Settled:
@@ -57,6 +58,8 @@ async def _process_once(work: Work, ports: Ports, meter: ItemMeter) -> Settled:
         return NoHits(work.hits)
     if not spec.task.enabled:
         return SearchOnly(work.hits)
+    if work.reused is not None:
+        return Tasked(work.hits, choice, work.reused)
     if choice.count == 0:
         meter.stage = "create"
         raise ItemRefused("no hit has all the fields that a task needs", code=Code.INCOMPLETE_HITS, sent=False)

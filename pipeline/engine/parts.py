@@ -9,6 +9,7 @@ import anyio
 from pipeline.endpoints.interface import Endpoints
 from pipeline.engine.details import HitDetails
 from pipeline.engine.first_items import FirstItems
+from pipeline.engine.reuse import Reuse
 from pipeline.job.schema import JobSpec
 from pipeline.ports import Ledger, Vendor
 from pipeline.sources.pictures import Picture
@@ -30,6 +31,7 @@ class Ports:
     say            tells a person a line at once
     keep_drawing   writes a picture that a report brings, by its name; it blocks, so it runs in a thread
     questions_per_s  for reports, of our part of the account
+    reuse          finds what other runs paid for a picture; None where the job wants none of it
     details        asks for details of the best hits; None where the job wants none
     most           items at once at most, whatever the job says: the system may not allow as many open files
     uploading      by digest, the pictures of views that are being uploaded
@@ -45,6 +47,7 @@ class Ports:
     now: Callable[[], float] = time.time
     steady: Callable[[], float] = steady
     first_items: FirstItems = field(default_factory=FirstItems)
+    reuse: Reuse | None = None
     details: HitDetails | None = None
     say: Callable[[str], None] = lambda _: None
     keep_drawing: Callable[[str, bytes], None] = lambda name, data: None

@@ -4,6 +4,7 @@ Whatever the run asks before it begins an item is asked here, in the run's order
 whether the budgets allow it, which items in doubt the job lets it create once more.
 """
 
+import functools
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -26,6 +27,7 @@ from pipeline.journal.sql.money import noted
 from pipeline.journal.sql.rows import hits_of
 from pipeline.journal.sql.views import uploads as view_uploads
 from pipeline.models import KINDS, Kind
+from pipeline.offline.foreseen_reuse import ForeseenReuse
 from pipeline.results.behind import behind
 from pipeline.results.patent_counts import WAITING
 from pipeline.run.tariff import tariff_of
@@ -36,6 +38,7 @@ class Foreseen:
     """The work of one run. `left_out` counts the items that the budgets leave out, `budget` says which budget does."""
 
     calls: Mapping[Kind, int] = field(default_factory=Counter)
+    reused: Counter[Kind] = field(default_factory=Counter)  # calls that other runs save
     left_out: int = 0
     budget: str = ""
 
@@ -45,6 +48,7 @@ class _Turn(NamedTuple):
 
     ord: int
     calls: tuple[Kind, ...]
+    saved: tuple[Kind, ...] = ()  # by what other runs paid for
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +61,17 @@ class Seen:
     parted: Collection[int] = ()  # twins that show another picture than their first item: they are worked on last
 
 
-def foresee(db: Database, spec: JobSpec, seen: Seen, *, generation: int, now: float, limit: int | None) -> Foreseen:
-    """Foresee the next run, which begins at most `limit` items."""
+def foresee(
+    db: Database,
+    spec: JobSpec,
+    seen: Seen,
+    *,
+    generation: int,
+    now: float,
+    limit: int | None,
+    reuse: ForeseenReuse | None = None,
+) -> Foreseen:
+    """Foresee the next run, which begins at most `limit` items; with `reuse` they take what other runs paid."""
     budgets = {kind: spec.api.budget_of(kind) for kind in KINDS}
     spent = {kind: reserved for kind, (reserved, _) in counted(db).items()}
     left = {kind: None if cap is None else cap - spent[kind] for kind, cap in budgets.items()}
@@ -68,7 +81,7 @@ def foresee(db: Database, spec: JobSpec, seen: Seen, *, generation: int, now: fl
     allowance = Allowance(left.__getitem__, money)
     found = Foreseen(allowance.taken)
     known = {sha256 for sha256, expires in view_uploads(db).items() if upload_lasts(expires, now=now)}
-    foresight = _Foresight(spec, seen, known, now)
+    foresight = _Foresight(spec, seen, known, now, reuse)
     turns = foresight.turns(db, generation=generation)
     for begun, turn in enumerate(turns):
         if begun == limit:
@@ -79,6 +92,7 @@ def foresee(db: Database, spec: JobSpec, seen: Seen, *, generation: int, now: fl
             break
         if not (Kind.UPLOAD in turn.calls and turn.ord in seen.unusable):
             allowance.take(turn.calls)
+            found.reused.update(turn.saved)
             known.update(seen.views.get(turn.ord, ()) if Kind.UPLOAD in turn.calls else ())
     return found
 
@@ -139,6 +153,7 @@ class _Foresight:
     seen: Seen
     known: Collection[str]
     now: float
+    reuse: ForeseenReuse | None = None
 
     def turns(self, db: Database, *, generation: int) -> Iterator[_Turn]:
         """Yield the items, each with the calls that it needs when its turn comes."""
@@ -172,5 +187,8 @@ class _Foresight:
             pages=pages - (not searched),
             uploads=1 if views is None else sum(view not in self.known for view in views),
         )
-        calls = calls_for(paid, tasks=self.spec.task.enabled, reports=self.spec.awaits_reports)
-        return _Turn(one.ord, calls)
+        needed = functools.partial(calls_for, tasks=self.spec.task.enabled, reports=self.spec.awaits_reports)
+        if self.reuse is None or doubtful:
+            return _Turn(one.ord, needed(paid))
+        calls = needed(self.reuse.applied(one.ord, paid))
+        return _Turn(one.ord, calls, tuple((Counter(needed(paid)) - Counter(calls)).elements()))

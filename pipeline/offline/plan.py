@@ -2,6 +2,7 @@
 
 import functools
 import time
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -18,6 +19,7 @@ from pipeline.journal.sql.items import count_listed, in_view
 from pipeline.journal.sql.naming import names_by_hash
 from pipeline.journal.sql.views import count_single, with_views
 from pipeline.models import OPEN, PAID, SETTLED, Kind, State
+from pipeline.offline.foreseen_reuse import ForeseenReuse
 from pipeline.offline.foresight import Seen, details_of, foresee, questions_of
 from pipeline.offline.listing import BadRows, Copies, bad_rows, copies_in, saved_calls
 from pipeline.offline.parting import Parting
@@ -25,8 +27,9 @@ from pipeline.offline.taking_in import take_in
 from pipeline.results.money import Cost, cost_of_plan
 from pipeline.run.changed import Changed, find_changed, tell
 from pipeline.run.directory import is_locked, known_runs, run_folder
+from pipeline.run.donors import open_donors
 from pipeline.run.listed import list_at_hand
-from pipeline.run.load import load_spec
+from pipeline.run.load import account_known, load_spec
 from pipeline.sources.check import check_sources
 from pipeline.sources.foreign import refuse_foreign
 from pipeline.sources.ids import make_id
@@ -65,6 +68,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     fitted: int  # local pictures that are turned or re-encoded before their upload
     details: int = 0  # patents whose details, and families, it asks for at most; known ones are not asked for again
     questions: int = 0  # for reports, at most; about two a task are usual
+    reused: dict[str, int]  # calls that other runs save, by kind; empty where the job reuses nothing (search.reuse)
     left_out: int  # items that the budgets leave out
     budget: str  # the budget that leaves them out, a sentence; empty when all items fit
     cost: Cost | None  # of these calls, by the job's prices; None where it names none
@@ -104,7 +108,8 @@ def plan_job(
     """
     with list_at_hand(load_spec(Path(path), overrides=overrides, rehearse=rehearse), new=new) as spec:
         check_sources(spec)
-        plan = make_plan(spec, new=new, quick=quick, watch=watch)
+        account = account_known(Path(path), spec) if spec.search.reuse_s else None
+        plan = make_plan(spec, new=new, quick=quick, watch=watch, account=account)
         foreign = refuse_foreign(spec, Path(path))
     return msgspec.structs.replace(plan, refused=[*([str(foreign)] if foreign else []), *plan.refused])
 
@@ -117,11 +122,13 @@ def make_plan(
     watch: Watch | None = None,
     limit: int | None = None,
     accept_changes: bool = False,
+    account: str | None = None,
 ) -> Plan:
     """Plan a loaded job: read every source, and a copy of the journal of its run directory, if there is one.
 
     Every local picture is opened unless the plan is to be `quick`; `watch` is told how many were. `limit` and
-    `accept_changes` are the options of the run that is planned.
+    `accept_changes` are the options of the run that is planned. `account` (calls/account.py) is needed to see what it
+    reuses of other runs.
     """
     folder = run_folder(spec, now=datetime.now().astimezone(), new=new)
     now = time.time()
@@ -136,10 +143,14 @@ def make_plan(
         unusable, failing = listing.unusable(db)
         generation = reading.generation
         seen, changed = _look(db, spec, unusable, generation=generation, now=now, quick=quick)
-        work = foresee(db, spec, seen, generation=generation, now=now, limit=limit)
+        with open_donors(spec, folder, account, now=now) as donors, looking() as looks:
+            digest = functools.partial(looks.digest, spec.root_path) if not quick else lambda _: None
+            reuse = None if donors is None else ForeseenReuse(db, spec, donors, digest, now)
+            work = foresee(db, spec, seen, generation=generation, now=now, limit=limit, reuse=reuse)
         listed = count_listed(db, generation=generation)
         seconds, binds = _time(spec, work.calls)
-        details, questions = details_of(db, spec, folder, work.calls), questions_of(db, spec, work.calls)
+        details = details_of(db, spec, folder, Counter(work.calls) + work.reused)
+        questions = questions_of(db, spec, work.calls)
         return Plan(
             job=spec.name,
             vendor=spec.vendor,
@@ -157,6 +168,7 @@ def make_plan(
             fitted=len(fitting),
             details=details,
             questions=questions,
+            reused={kind.value: work.reused[kind] for kind in PAID} if spec.search.reuse_s else {},
             left_out=work.left_out,
             budget=work.budget,
             cost=cost_of_plan(
@@ -168,12 +180,19 @@ def make_plan(
             changed=changed,
             warnings=[
                 *warnings(spec),
+                *_unknown_account(spec, account),
                 *_single_pictures(db, spec, generation=generation),
                 *remarks.texts(),
                 *fitting.texts(),
             ],
             refused=[str(line) for line in refused],
         )
+
+
+def _unknown_account(spec: JobSpec, account: str | None) -> list[str]:
+    if not spec.search.reuse_s or account is not None:
+        return []
+    return ["search.reuse: no credentials are set here, so nobody knows which runs are of this account; none counts"]
 
 
 def _look(

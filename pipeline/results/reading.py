@@ -90,6 +90,14 @@ class ErrorView(msgspec.Struct, frozen=True):
     correlation_id: str | None = None
 
 
+class ReusedView(msgspec.Struct, frozen=True):
+    """The item of another run directory whose search, and perhaps task, a record has."""
+
+    run: str = ""  # the name of the run directory, beside the record's own
+    item: str = ""
+    task: bool = False  # whether its task is reused too
+
+
 class RecordView(msgspec.Struct, frozen=True, kw_only=True):
     """One record: the outcome of one item.
 
@@ -115,6 +123,7 @@ class RecordView(msgspec.Struct, frozen=True, kw_only=True):
     error: ErrorView | None = None  # in open.jsonl alone
     todo: str = ""  # in open.jsonl alone: what to do about it
     same_as: str | None = None  # the item whose picture, search and task this one shares
+    reused_from: ReusedView | None = None  # the item of another run whose search, and perhaps task, this is
     hits_lost: bool = False  # True when the hits of an open item, or of a task that a person found, are gone
     raw_details: dict[str, PatentDetail] | str | None = msgspec.field(name="details", default=None)
     designs: int | None = None  # how many different designs the hits with details are; None where nobody asked

@@ -28,6 +28,7 @@ from pipeline.reports import Comparison, Report, TaskNote, WholeReport, tied
 from pipeline.results.hits import kept, patents_in
 from pipeline.results.image import ImagePart, image_of, shared_image
 from pipeline.results.record_parts import SearchPart, TaskPart, noted_task, paged
+from pipeline.results.reused import ReusedPart, reused_part
 from pipeline.system.checksum import crc32, joined
 from pipeline.system.clock import iso
 from pipeline.version import __version__
@@ -53,6 +54,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     error: Problem | None = None  # in open.jsonl alone
     todo: str = ""  # in open.jsonl alone: what to do about it
     same_as: str | None = None  # the item whose picture, search and task this one shares
+    reused_from: ReusedPart | None = None  # the item of another run whose search, and perhaps task, this is
     hits_lost: bool = False  # the hits of an open item, or of a task found by a person, are gone here
     details: dict[str, PatentDetail] | str | None = None  # of the best hits, by patent_id; a word where none is known
     replaces: str = ""  # the task that brought no report, and that this one was paid for anew
@@ -201,6 +203,7 @@ class RecordLines:
             task=first.task,
             calls=calls,
             same_as=same_as,
+            reused_from=first.reused_from,
             hits_lost=first.hits_lost,
             details=first.details,
             designs=first.designs,
@@ -265,6 +268,7 @@ class RecordLines:
             task=task,
             calls=work.calls,
             error=error,
+            reused_from=reused_part(work, task.task_id if task else None),
         )
 
 

@@ -1,10 +1,12 @@
 """A job ready to run: its file as a spec, the credentials it needs, and remarks for the person."""
 
+import contextlib
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from pipeline.calls.account import account_of
 from pipeline.endpoints.patsnap.credentials import Credentials, credentials_from
 from pipeline.errors import SpecError
 from pipeline.job.environment import Environment, read_environment
@@ -72,6 +74,13 @@ def load_again(folder: Path, *, overrides: Sequence[str] = (), environment: Mapp
     found = Environment() if rehearsal else _environment(home / SPEC, environment)
     spec = load_job(folder / SPEC, overrides=overrides, environment=found, as_run=True)
     return _job(spec.with_folder(home), found)
+
+
+def account_known(path: Path, spec: JobSpec, environment: Mapping[str, str] | None = None) -> str | None:
+    """Return the account that a job file would be run with, as calls/account names it; None without credentials."""
+    with contextlib.suppress(SpecError):
+        return account_of(spec.api.base_url, _job(spec, _environment(path, environment)).credentials)
+    return None
 
 
 def known_home(db: Database) -> Path | None:

@@ -7,8 +7,9 @@ at the end everything is closed in the opposite order.
 import functools
 import logging
 import os
+import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextlib import AbstractContextManager, AsyncExitStack, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -35,6 +36,7 @@ from pipeline.run.begin import begin
 from pipeline.run.client import client_for, refuse_small_share
 from pipeline.run.details import finish, hit_details
 from pipeline.run.directory import LOG, SPEC, known_runs, lock, run_folder
+from pipeline.run.donors import open_donors
 from pipeline.run.drawings import keep_drawing
 from pipeline.run.embedded_sandbox import address
 from pipeline.run.end import Ending, end
@@ -45,6 +47,7 @@ from pipeline.run.heartbeat import Heartbeat
 from pipeline.run.interface import Executor
 from pipeline.run.listed import keep_list, list_at_hand
 from pipeline.run.load import Job, load
+from pipeline.run.one_error import beside_a_journal
 from pipeline.run.options import RunOptions, recorder
 from pipeline.run.outputs import write_outputs
 from pipeline.run.signals import Signals
@@ -106,7 +109,7 @@ class LocalExecutor:
                 run_log(folder / LOG, say=options.say),
                 address(job.spec, folder, options.preparing) as url,
                 tuned(),
-                _beside_a_journal(folder),
+                beside_a_journal(folder),
             ):
                 job = replace(job, spec=keep_list(job.spec, folder))
                 signals = Signals(drain_s=job.spec.api.drain_s, stop=options.stop)
@@ -114,19 +117,6 @@ class LocalExecutor:
                 return anyio.run(_run, job, options, place, backend_options={"loop_factory": EventLoop})
         finally:
             os.umask(umask)
-
-
-@contextmanager
-def _beside_a_journal(folder: Path) -> Iterator[None]:
-    """Raise the one error of a run; where the system refused something, say that the journal keeps what was paid."""
-    try:
-        yield
-    except (OSError, BaseExceptionGroup) as exc:
-        error = _first(exc) if isinstance(exc, BaseExceptionGroup) else exc
-        if isinstance(error, OSError):
-            what = f"{error.strerror or error}; what was paid is in the journal: mend it and run again"
-            error = JournalError(Fault(what, where=str(error.filename or folder)))
-        raise error from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,17 +217,21 @@ async def _work(
     """Work on the items until nothing more can be done; return the engine and the counts of calls."""
     spec = job.spec
     patience_s = {**PATIENCE_S, **spec.api.timeouts()}
-    async with open_transport(
-        place.base_url, proxy=spec.api.proxy, ca_file=spec.api.ca_file, patience_s=patience_s
-    ) as transport:
+    async with (
+        AsyncExitStack() as opened,
+        open_transport(
+            place.base_url, proxy=spec.api.proxy, ca_file=spec.api.ca_file, patience_s=patience_s
+        ) as transport,
+    ):
         client = client_for(job, options, transport, place.part)
         tally = await journal.begin()
         endpoints = endpoints_for(spec.search, report_lang=spec.task.report_lang, country=spec.task.country)
         most, first = most_at_once(spec, options), first_items(job, options, endpoints, client.stats)
+        reuse = opened.enter_context(open_donors(spec, place.folder, client.stats.tally.account, now=time.time()))
         pictures = readers(spec.root_path, fit=spec.upload.fit)
         async with hit_details(job, place.folder, journal, client, options.say) as details:
             ports = Ports(spec, endpoints, client, journal, *pictures, first_items=first, details=details, most=most)
-            ports = replace(ports, say=options.say, questions_per_s=questions_per_s(client.limiters))
+            ports = replace(ports, reuse=reuse, say=options.say, questions_per_s=questions_per_s(client.limiters))
             ports = replace(ports, keep_drawing=functools.partial(keep_drawing, place.folder))
             engine = Engine(ports, intake, records, tally=tally)
             gauges = Gauges(spec, engine, client, journal)
@@ -275,9 +269,3 @@ async def _drive(
         show()
         heartbeat.note_calls()
         around.cancel_scope.cancel()
-
-
-def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """Return the first error of nested groups: they hold the same failure, seen by several workers."""
-    inner = group.exceptions[0]
-    return _first(inner) if isinstance(inner, BaseExceptionGroup) else inner

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from hypothesis import strategies as st
 
+from pipeline.calls.account import account_of
 from pipeline.errors import SpecError
 from pipeline.journal.storage import JOURNAL, connect
 from pipeline.models import OF_REPORT, OPEN, SETTLED, State
@@ -53,6 +54,8 @@ class Step:
     money     the most that calls may cost; None for no cap
     cut       the moment at which the run dies; None for one that comes to its end
     aged      whether uploads of earlier runs have ended by now
+    run       the run directory
+    reuse     whether it takes what the other run directory paid
     """
 
     rows: list[tuple[str, str]] | None = None
@@ -64,6 +67,8 @@ class Step:
     repeat: bool = False
     cut: int | None = None
     aged: bool = False
+    run: str = "job"
+    reuse: bool = False
 
 
 STEPS = st.lists(
@@ -78,6 +83,8 @@ STEPS = st.lists(
         repeat=st.booleans(),
         cut=st.none() | st.integers(0, 20),
         aged=st.booleans(),
+        run=st.sampled_from(["job", "job", "other"]),
+        reuse=st.booleans(),
     ),
     min_size=2,
     max_size=4,
@@ -112,7 +119,7 @@ def assert_planned_is_paid_through(url: str, *steps: Step, parts: dict[str, Any]
 
 
 def take(folder: Path, url: str, step: Step, rows: list[tuple[str, str]], parts: dict[str, Any]) -> None:
-    run = folder / "runs/job"
+    run = folder / "runs" / step.run
     show(folder, step.shown)
     if step.aged:
         age(run)
@@ -122,11 +129,16 @@ def take(folder: Path, url: str, step: Step, rows: list[tuple[str, str]], parts:
         api["on_in_doubt"] = {"retry": 1, "max_duplicates": 1}
     if step.money is not None:
         api["budget"]["money"] = step.money
+    search = parts.get("search")
+    if step.reuse and search and "depth" not in search:
+        parts = parts | {"search": search | {"reuse": "1h"}}
+    parts = parts | {"output": {"run": step.run}}
     path = job(folder, url=url, pictures=0, api=api, prices=PRICES, **parts)
     write(folder, rows)
     loaded = load(path, environment=ACCOUNT)
     options = RunOptions(limit=step.limit, accept_changes=step.accept, environment=ACCOUNT)
-    planned = make_plan(loaded.spec, limit=step.limit, accept_changes=step.accept)
+    account = account_of(url, loaded.credentials)
+    planned = make_plan(loaded.spec, limit=step.limit, accept_changes=step.accept, account=account)
     if planned.refused:
         with pytest.raises(SpecError) as refused:
             LocalExecutor().run(loaded, options)
@@ -144,7 +156,7 @@ def take(folder: Path, url: str, step: Step, rows: list[tuple[str, str]], parts:
         items, known = read_status(run).items, make_plan(loaded.spec).already
         assert {word: known.get(word, 0) for word in WORDS} == {word: items.get(word, 0) for word in WORDS}
     else:
-        assert_places_agree(folder, summary.items, make_plan(loaded.spec))
+        assert_places_agree(run, summary.items, make_plan(loaded.spec, account=account))
 
 
 def show(folder: Path, products: dict[str, str]) -> None:
@@ -167,8 +179,7 @@ def write(folder: Path, rows: list[tuple[str, str]]) -> None:
     (folder / "list.csv").write_text("id,url,path\n" + "".join(f"{line}\n" for line in cells))
 
 
-def assert_places_agree(folder: Path, items: dict[str, int], planned: Plan) -> None:
-    run = folder / "runs/job"
+def assert_places_agree(run: Path, items: dict[str, int], planned: Plan) -> None:
     known = {word: items[word] for word in WORDS if items.get(word)}
     assert json.loads((run / "summary.json").read_text())["items"] == items == read_status(run).items
     assert {word: number for word, number in planned.already.items() if word in WORDS} == known
@@ -223,6 +234,22 @@ HISTORIES = {
     "a copy that shows what another file showed before it was replaced": [
         Step(cut=0),
         Step(shown={"copy.jpg": "lamp-0", "b.jpg": "bag-1"}),
+    ],
+    "what another run paid": [Step(), Step(run="other", reuse=True)],
+    "what another run that was cut off paid": [
+        Step(cut=9),
+        Step(run="other", reuse=True, cut=4),
+        Step(run="other", reuse=True),
+    ],
+    "what another run paid for a picture that was replaced": [
+        Step(),
+        Step(run="other", reuse=True, shown={"a.jpg": "bag-1"}, budget={"search": 1}),
+        Step(run="other", reuse=True),
+    ],
+    "hits of another run whose upload ended": [
+        Step(money=0.4),
+        Step(run="other", cut=2, reuse=True, aged=True),
+        Step(),
     ],
     "money that is used up, and more of it": [Step(money=3.5), Step(money=3.6), Step(money=5.1), Step(money=9)],
     "money that a death left reserved": [Step(cut=9, money=9), Step(money=5), Step()],

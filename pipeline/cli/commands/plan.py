@@ -47,6 +47,8 @@ def _show_plan(plan: Plan) -> None:
     ]
     if saved := ", ".join(f"{number:,} {kind}" for kind, number in plan.saved.items() if number):
         counts.append((f"calls that shared pictures save ({saved})", sum(plan.saved.values())))
+    if again := ", ".join(f"{number:,} {kind}" for kind, number in plan.reused.items() if number):
+        counts.append((f"calls that other runs save ({again})", sum(plan.reused.values())))
     rows = [(text, f"{count:,}") for text, count in counts if count]
     rows += [
         (f"{kind} calls, without retries{', at most' if kind in plan.at_most else ''}", f"{count:,}")

@@ -5,6 +5,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from pipeline.calls.account import account_of
 from pipeline.cli.asking import ask, asked_again, on_a_terminal
 from pipeline.cli.looking import counting_pictures
 from pipeline.cli.next_command import next_command
@@ -56,7 +57,12 @@ def _ask(job: Job, options: RunOptions, *, piped: bool) -> None:
     check_sources(job.spec)
     with counting_pictures() as watch:
         plan = make_plan(
-            job.spec, new=options.new, watch=watch, limit=options.limit, accept_changes=options.accept_changes
+            job.spec,
+            new=options.new,
+            watch=watch,
+            limit=options.limit,
+            accept_changes=options.accept_changes,
+            account=account_of(job.spec.api.base_url, job.credentials),
         )
     if not plan.paid_calls or plan.refused:  # the run itself says why it is refused, and pays nothing
         return

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 from pydantic import Field, ValidationInfo, model_validator
 
 from pipeline.endpoints.interface import Answer, Request
-from pipeline.endpoints.parameters import Strict, was_run
+from pipeline.endpoints.parameters import Hours, Strict, seconds_of, was_run
 from pipeline.endpoints.patsnap.hits import read_hits
 from pipeline.endpoints.patsnap.pages import DEEPEST, NextPage, Question, read_page
 from pipeline.models import Hits, Kind
@@ -53,6 +53,10 @@ class Search(Strict):
     depth: Annotated[
         int, Field(ge=1, le=DEEPEST, description="Hits looked at: beyond the first 100 each page of 100 is paid")
     ] = PAGE
+    reuse: Hours = Field(
+        default="0h",
+        description="Take searches and tasks of other run directories that are not older: 0h to 9h, or 90m",
+    )
     if TYPE_CHECKING:  # fields of the subclasses, declared there to keep their order in job files
         endpoint: Any = ""
         filters: Filters = Filters()
@@ -61,6 +65,10 @@ class Search(Strict):
     def _pages_are_whole_and_within_reach(self, info: ValidationInfo) -> Self:
         if self.depth <= PAGE or was_run(info):
             return self
+        if self.reuse_s:
+            raise ValueError(
+                f"search.reuse: not for searches of several pages (depth {self.depth}); leave one of them out"
+            )
         if self.limit != PAGE:
             raise ValueError(
                 f"search.depth: {self.depth} takes pages of {PAGE} hits, each paid; leave search.limit out (it is "
@@ -72,6 +80,11 @@ class Search(Strict):
                 f"{self._offset:,}; write depth: {DEEPEST - self._offset}"
             )
         return self
+
+    @property
+    def reuse_s(self) -> float:
+        """The age in seconds up to which searches of other run directories are reused; 0 = never."""
+        return seconds_of(self.reuse)
 
     @cached_property
     def params(self) -> dict[str, Any]:
@@ -109,7 +122,8 @@ class Search(Strict):
 
     def asked(self) -> dict[str, Any]:
         """Return the section as a run directory remembers it: what it asks of the vendor, and no default of later."""
-        return self.model_dump(mode="json", exclude_none=True, exclude={"depth"} if self.depth == PAGE else None)
+        default = {"depth"} if self.depth == PAGE else set()
+        return self.model_dump(mode="json", exclude_none=True, exclude={"reuse", *default})
 
     def pages_left(self, hits: Hits | None) -> int:
         """Count the pages that are still to be asked for, at most; `hits` are those that are paid."""

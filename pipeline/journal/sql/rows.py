@@ -69,6 +69,7 @@ class SearchNote(msgspec.Struct, frozen=True, omit_defaults=True):
     endpoint: str = ""
     params: dict[str, Any] = msgspec.field(default_factory=dict)
     paging: Paging | None = None  # of a search of several pages
+    reused_from: tuple[str, str] | None = None  # the run directory and its item whose search it is
 
 
 PaidHits = tuple[SearchNote, SpoolRef]
@@ -86,13 +87,16 @@ def note_of(hits: Hits) -> SearchNote:
     """Take the note of a search from its hits."""
     asked = (hits.endpoint, dict(hits.params))
     complete = () if all(hits.complete) else hits.complete
-    return SearchNote(hits.scores, complete, hits.total, hits.request_id, hits.at, *asked, paging_of(hits))
+    return SearchNote(
+        hits.scores, complete, hits.total, hits.request_id, hits.at, *asked, paging_of(hits), hits.reused_from
+    )
 
 
 def hits_of(note: SearchNote, array: bytes) -> Hits:
     """Put hits together again, from the journal's note and the spool's bytes."""
     complete = note.complete or (True,) * len(note.scores)
-    hits = Hits(array, note.scores, complete, note.total, note.request_id, note.at, note.endpoint, note.params)
+    asked = (note.endpoint, note.params, note.reused_from)
+    hits = Hits(array, note.scores, complete, note.total, note.request_id, note.at, *asked)
     return hits if note.paging is None else PagedHits.of(hits, note.paging)
 
 
