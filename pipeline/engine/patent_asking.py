@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import anyio
 import msgspec
 
 from pipeline.endpoints.consequences import Table, row_for
@@ -50,9 +51,17 @@ class PatentAsking:
         self._say = say
         self._off = ""  # why nothing more is asked for in this run
         self._failures = 0
+        self._goes_well = False  # until a call went well, and since one failed, calls go one at a time
+        self._alone = anyio.Lock()
 
     async def ask(self, ids: Sequence[str], left: Callable[[], None]) -> Asked:
         """Ask for patents, as many as the budget allows; `left` is called as the call leaves. Raises no CallError."""
+        if self._goes_well:
+            return await self._ask_some(ids, left)
+        async with self._alone:
+            return await self._ask_some(ids, left)
+
+    async def _ask_some(self, ids: Sequence[str], left: Callable[[], None]) -> Asked:
         if self._off:
             return Asked({}, dict.fromkeys(ids, self._off))
         allowed = self._budget.left
@@ -75,7 +84,7 @@ class PatentAsking:
             return Asked({}, dict.fromkeys(ids, self._failed(given_up.error)))
         except CallError as error:
             return Asked({}, dict.fromkeys(ids, self._failed(error)))
-        self._failures = 0
+        self._failures, self._goes_well = 0, True
         answers = {id_: msgspec.json.encode(found[id_]) if id_ in found else None for id_ in ids}
         there = len(found)
         self._budget.counts.found += there
@@ -98,6 +107,7 @@ class PatentAsking:
         if row is not None and row.denied:
             return self._end(NOT_ALLOWED, f"{error.message}; {self._name} needs a permission of its own")
         self._failures += 1
+        self._goes_well = False
         if isinstance(error, RunPaused | RunStopped) or self._failures >= ENOUGH_FAILURES:
             return self._end(FAILED, error.message)
         return FAILED

@@ -2,6 +2,7 @@
 
 from decimal import Decimal
 
+import anyio
 import pytest
 
 from pipeline.endpoints.details import FAILED, NOT_ALLOWED, NOT_FOUND, OVER_BUDGET, PENDING
@@ -158,3 +159,24 @@ async def test_a_repetition_needs_room_in_the_budget_of_its_own() -> None:
     with pytest.raises(RunPaused):
         await meter.before(Kind.DETAILS, "2")
     assert purse.reserved == 3
+
+
+async def test_calls_go_one_at_a_time_until_one_went_well_and_since_one_failed() -> None:
+    under_way: list[int] = []
+
+    async def answering() -> None:
+        under_way.append(under_way[-1] + 1 if under_way else 1)
+        await anyio.sleep(0.01)
+        under_way.append(under_way[-1] - 1)
+
+    async def most_of_three(asked: Asked) -> int:
+        under_way.clear()
+        async with anyio.create_task_group() as group:
+            for id_ in "abc":
+                group.start_soon(asked.ask, id_)
+        return max(under_way)
+
+    asked = Asked(PatentVendor(*[None] * 5, error_for(Kind.DETAILS, "no_answer"), answering=answering))
+    assert await most_of_three(asked) == 1
+    assert await most_of_three(asked) == 3
+    assert await most_of_three(asked) == 1
