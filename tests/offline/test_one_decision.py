@@ -33,10 +33,30 @@ LISTED = [("A", "a.jpg"), ("B", URLS[0]), ("C", "copy.jpg"), ("D", f"{URLS[0]}#a
 # Another picture under a known id, a missing file, a slip, and what mends it.
 OTHERS = [("A", "b.jpg"), ("B", URLS[1]), ("F", "missing.jpg"), ("G", "oops"), ("G", URLS[2])]
 AT_FIRST = {"a.jpg": "bag-0", "copy.jpg": "bag-0", "b.jpg": "lamp-0"}
+# Views of one product: copies, two orders, a shared picture, a URL among them; and one picture alone.
+VIEWS = [
+    ("A", "a.jpg+b.jpg"),
+    ("B", URLS[0]),
+    ("C", "copy.jpg+b.jpg"),
+    ("D", "b.jpg+a.jpg"),
+    ("E", f"{URLS[1]}+copy.jpg+b.jpg"),
+    ("F", "b.jpg"),
+]
+OTHER_VIEWS = [("A", "a.jpg"), ("D", "b.jpg+missing.jpg"), ("G", "a.jpg+copy.jpg"), ("H", f"{URLS[1]}+{URLS[2]}")]
 GONE = ""
 NAMES = {"upload": "P010", "search": "P009", "create": "AI39-1"}
-PRICES = {"P010": 0, "P009": 0.2, "AI39-1": 1.5, "AI39-2": 0, "AI39-submit": 1.5, "AI39-report": 0}
+PRICES = {
+    "P010": 0,
+    "P009": 0.2,
+    "P060": 0.2,
+    "P061": 0.2,
+    "AI39-1": 1.5,
+    "AI39-2": 0,
+    "AI39-submit": 1.5,
+    "AI39-report": 0,
+}
 PLAIN = {"search": {"limit": 3}}
+OF_VIEWS = {"search": {"endpoint": "P061", "limit": 3}}
 DEEP = {"search": {"depth": 250}}  # three pages, of the 432 hits that the sandbox has for every picture
 READ = {**PLAIN, "task": {"report": "wait"}}
 SUBMIT = {"method": "submit", "search": {}, "task": {"country": ["US", "EU", "CN", "JP", "KR"]}}
@@ -71,10 +91,11 @@ class Step:
     reuse: bool = False
 
 
-STEPS = st.lists(
-    st.builds(
+def steps_of(rows: list[tuple[str, str]]) -> Any:
+    """Draw runs of a job that lists some of these rows."""
+    step = st.builds(
         Step,
-        rows=st.none() | st.lists(st.sampled_from(LISTED + OTHERS), min_size=1, max_size=7),
+        rows=st.none() | st.lists(st.sampled_from(rows), min_size=1, max_size=7),
         shown=st.dictionaries(st.sampled_from([*AT_FIRST]), st.sampled_from(["bag-1", "lamp-0", GONE]), max_size=2),
         limit=st.none() | st.integers(1, 4),
         budget=st.dictionaries(st.sampled_from(["upload", "search", "create"]), st.integers(1, 4), max_size=2),
@@ -85,10 +106,11 @@ STEPS = st.lists(
         aged=st.booleans(),
         run=st.sampled_from(["job", "job", "other"]),
         reuse=st.booleans(),
-    ),
-    min_size=2,
-    max_size=4,
-)
+    )
+    return st.lists(step, min_size=2, max_size=4)
+
+
+STEPS = steps_of(LISTED + OTHERS)
 
 
 @pytest.fixture(scope="module")
@@ -107,12 +129,17 @@ def test_the_pages_of_a_deep_search_are_planned_as_they_are_paid(url: str, steps
     assert_planned_is_paid_through(url, *steps, parts=DEEP)
 
 
+@fuzzed(steps_of(VIEWS + OTHER_VIEWS), short=2, long=200)
+def test_the_uploads_of_views_are_planned_as_they_are_paid(url: str, steps: list[Step]) -> None:
+    assert_planned_is_paid_through(url, *steps, parts=OF_VIEWS)
+
+
 def assert_planned_is_paid_through(url: str, *steps: Step, parts: dict[str, Any] = PLAIN) -> None:
     """Run a job as the steps say, and hold what is said of it against what it does."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name).resolve()
         show(folder, AT_FIRST)
-        rows = LISTED
+        rows = VIEWS if parts is OF_VIEWS else LISTED
         for step in steps:
             rows = step.rows if step.rows is not None else rows
             take(folder, url, step, rows, parts)
@@ -172,11 +199,20 @@ def age(run: Path) -> None:
     if (run / JOURNAL).is_file():
         with closing(connect(run / JOURNAL)) as db:
             db.execute("UPDATE items SET url_expires = ? WHERE url IS NOT NULL", (time.time() + 60,))
+            db.execute("UPDATE view_uploads SET expires = ?", (time.time() + 60,))
 
 
 def write(folder: Path, rows: list[tuple[str, str]]) -> None:
-    cells = (f"{id_},,{name}" if name.endswith(".jpg") and "/" not in name else f"{id_},{name}," for id_, name in rows)
-    (folder / "list.csv").write_text("id,url,path\n" + "".join(f"{line}\n" for line in cells))
+    (folder / "list.csv").write_text(
+        "\n".join(["id,url,path,view_1,view_2,view_3", *(cells(*row) for row in rows), ""])
+    )
+
+
+def cells(id_: str, name: str) -> str:
+    """Write a row: a picture by its URL or path, or several views with a plus between them."""
+    if "+" in name:
+        return ",".join([id_, "", "", *name.split("+")])
+    return f"{id_},,{name}" if name.endswith(".jpg") and "/" not in name else f"{id_},{name},"
 
 
 def assert_places_agree(run: Path, items: dict[str, int], planned: Plan) -> None:
@@ -300,3 +336,25 @@ def test_what_is_planned_with_reports_is_what_is_paid_in_the_history_of(history:
 @pytest.mark.parametrize("history", HISTORIES_OF_REPORTS)
 def test_submits_are_planned_as_they_are_paid_in_the_history_of(history: str, url: str) -> None:
     assert_planned_is_paid_through(url, *HISTORIES_OF_REPORTS[history], parts=SUBMIT)
+
+
+# Before the first upload of A (0), its second (1), its search (2), its create (3), with the intent of that (4).
+VIEWS_HISTORIES = {
+    "nothing but views": [Step()],
+    "a death between two views": [Step(cut=1), Step()],
+    "a death before the search": [Step(cut=2), Step()],
+    "a view that was replaced between the uploads": [Step(cut=1), Step(shown={"a.jpg": "bag-1"}), Step()],
+    "a view that was replaced after the search": [Step(cut=3), Step(shown={"b.jpg": "bag-1"}, aged=True), Step()],
+    "a view that was replaced after the uploads": [Step(cut=2), Step(shown={"b.jpg": "bag-1"}), Step()],
+    "uploads that ended": [Step(cut=2), Step(aged=True), Step()],
+    "a doubt about views": [Step(cut=4), Step(repeat=True), Step(repeat=True)],
+    "views beyond the budget of uploads": [Step(budget={"upload": 1}), Step(budget={"upload": 2}), Step()],
+    "a copy of a view that was replaced": [Step(limit=1), Step(shown={"copy.jpg": "bag-1"}), Step()],
+    "both views alike": [Step(cut=2), Step(shown={"a.jpg": "lamp-0"}), Step()],
+}
+
+
+@pytest.mark.proofs
+@pytest.mark.parametrize("history", VIEWS_HISTORIES)
+def test_the_uploads_of_views_are_planned_as_they_are_paid_in_the_history_of(history: str, url: str) -> None:
+    assert_planned_is_paid_through(url, *VIEWS_HISTORIES[history], parts=OF_VIEWS)
