@@ -88,7 +88,7 @@ def _otherwise(search: Search) -> dict[Kind, str]:
         Kind.UPLOAD: upload,
         Kind.CREATE: (
             f"it is AI39-1, which opens tasks for hits of a search. The vendor's newer {pair} {go_on}; or ask the "
-            "vendor for AI39-1; or, to search alone, write `task: {enabled: false}`"
+            f"vendor for AI39-1; or, to search alone, write `task: {{enabled: false}}` {go_on}"
         ),
         Kind.QUERY: (
             "Ask the vendor for AI39-2 before they expire; for other items the vendor's newer pair, AI39-submit and "
