@@ -158,8 +158,9 @@ class JobSpec(Strict):
     def _views_are_searched_together(self) -> Self:
         for index, entry in enumerate(self.images):
             if entry.views is not None and not self.search.TAKES_VIEWS:
+                method = "`method: search-then-task` and " if self.submits else ""
                 raise ValueError(
-                    f"images[{index}].views: {self.search.endpoint} searches one picture at a time; write "
+                    f"images[{index}].views: {self.search.endpoint} searches one picture at a time; write {method}"
                     "`search: {endpoint: P061}`, or list one `url` or `path`"
                 )
         return self

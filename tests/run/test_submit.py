@@ -189,9 +189,10 @@ def test_the_method_does_not_change_under_tasks_whose_reports_are_awaited(tmp_pa
 def test_a_search_that_is_paid_is_not_taken_for_hits_once_the_job_submits(tmp_path: Path) -> None:
     with vendor(tmp_path, report_after_s=0, denied=frozenset({"AI39-1"})) as server:
         assert run(job(tmp_path, url=server.url, pictures=2)).items["settled"] == 0
-        summary = run(submitted(tmp_path, server.url, pictures=2), accept_changes=True)
+        path = submitted(tmp_path, server.url, pictures=2, search={"filters": {"loc_items": ["99-99"]}})
+        summary = run(path, accept_changes=True)
         assert server.stats.executed["create"] == 2
-    assert (summary.exit_code, summary.items["reported"]) == (0, 2)
+    assert (summary.exit_code, summary.items["no_hits"]) == (0, 2)
     assert {record["search"]["endpoint"] for record in results(tmp_path)} == {"AI39-submit"}
 
 
@@ -212,3 +213,20 @@ def test_kills_lose_no_submit_and_send_none_twice(tmp_path: Path) -> None:
     reported = {record["task"]["task_id"] for record in results(tmp_path)}
     assert all(url in doubtful for task_id, url in paid.items() if task_id not in reported)
     assert reported <= set(paid)
+
+
+def test_details_are_asked_for_once_the_report_has_brought_the_hits(tmp_path: Path) -> None:
+    with vendor(tmp_path, report_after_s=0) as server:
+        summary = run(submitted(tmp_path, server.url, pictures=2, details={"top": 2, "above": 0.0}))
+        assert server.stats.executed["details"] >= 1
+    assert summary.items["reported"] == 2
+    for record in results(tmp_path):
+        asked = {hit["patent_id"] for hit in record["hits"][:2]}
+        assert asked == {*record["details"]}
+        assert any("as_of" in detail for detail in record["details"].values())
+
+
+def test_views_are_refused_with_what_takes_them(tmp_path: Path) -> None:
+    path = submitted(tmp_path, "sandbox", images=[{"id": "a", "views": drawings(2)}])
+    with pytest.raises(SpecError, match="AI39-submit searches one picture at a time; write `method: search-then-task`"):
+        run(path)
