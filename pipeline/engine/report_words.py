@@ -35,9 +35,17 @@ def lost(task: Task) -> Problem:
     return Problem(STAGE, Code.REPORT_LOST, what, "fail", False)
 
 
-def cannot_be_asked(error: CallError, otherwise: str) -> str:
-    """Say that this account may not ask for reports, and what can be done."""
-    return f"reports are not read in this run: {error.message}; tasks go on and stay report_pending. {otherwise}"
+def cannot_be_asked(error: CallError, otherwise: str, *, submits: bool) -> str:
+    """Say that this account may not ask for reports, why the run ends for it, and what a person can do."""
+    off = (
+        ""
+        if submits
+        else "; to open tasks whose reports nobody reads, write `task: {report: off}` and run with --accept-changes"
+    )
+    return (
+        f"{error.message}; no report can be read, so no more tasks are paid for, and those that are paid stay "
+        f"report_pending. {otherwise}{off}"
+    )
 
 
 def not_asked_any_more(error: CallError) -> str:

@@ -167,18 +167,21 @@ class ReportReader:
             await self._take_in(one, report)
 
     def _stop(self, error: RunPaused | RunStopped) -> None:
-        """Ask nothing more. Without a permission, or a budget, for questions the run goes on all the same."""
+        """Ask nothing more. Without a budget for questions the items under way go on; all else ends the run.
+
+        An account that may not ask for reports would pay for tasks that nobody can read.
+        """
         row: Condition | None = row_for(error, self._ports.spec.api.table)
         if not self._is_over:
-            denied = row is not None and row.denied
-            self._ports.say(
-                words.cannot_be_asked(error, self._ports.endpoints.otherwise.get(Kind.QUERY, ""))
-                if denied
-                else words.not_asked_any_more(error)
-            )
+            if row is not None and row.denied:
+                otherwise = self._ports.endpoints.otherwise.get(Kind.QUERY, "")
+                text = words.cannot_be_asked(error, otherwise, submits=self._ports.spec.submits)
+                error = type(error)(text, code=error.code, request_id=error.request_id)
+            else:
+                self._ports.say(words.not_asked_any_more(error))
             _log.warning("reports.ended code=%s %s", error.code, error.message)
             self.end()
-            if not denied and error.code != Code.BUDGET:
+            if error.code != Code.BUDGET:
                 self._ended(error)
 
     async def _take_in(self, one: Waiting, report: Report) -> None:

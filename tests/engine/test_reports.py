@@ -210,13 +210,24 @@ def test_errors_of_a_question_are_asked_over_and_cost_no_task(tmp_path: Path) ->
     assert len(vendor.executed) == 1
 
 
-def test_without_permission_for_reports_the_run_goes_on_and_says_once_what_does_the_same(tmp_path: Path) -> None:
+def test_without_permission_for_reports_no_more_tasks_are_paid_for_and_it_is_said_what_does_the_same(
+    tmp_path: Path,
+) -> None:
+    class Slow(Asked):
+        async def call(self, endpoint: Any, asked: Any, meter: Any) -> Any:
+            if endpoint.kind is Kind.CREATE:
+                await anyio.sleep(1)
+            return await super().call(endpoint, asked, meter)
+
     denied = RunStopped("no permission (67200004)", code="67200004")
-    vendor = Asked(answers={url(n): [denied] for n in range(1, 6)}, forever=True)
-    engine = run(tmp_path, vendor, many(5), api={"max_in_flight": 1})
-    assert engine.ended_by is None
-    assert set(states(tmp_path).values()) == {State.REPORT_PENDING}
-    assert len(vendor.executed) == 5
+    vendor = Slow(answers={url(n): [denied] for n in range(1, 31)}, forever=True)
+    engine = run(tmp_path, vendor, many(30), api={"max_in_flight": 1})
+    assert isinstance(engine.ended_by, RunStopped)
+    assert "no more tasks are paid for" in engine.ended_by.message
+    assert "write `task: {report: off}`" in engine.ended_by.message
+    paid = len(vendor.executed)
+    assert 1 <= paid <= 4
+    assert list(states(tmp_path).values()).count(State.REPORT_PENDING) == paid
 
 
 def test_a_budget_of_questions_is_never_exceeded_and_lets_no_task_begin_that_it_cannot_ask_about(
