@@ -18,7 +18,7 @@ from pipeline.run.options import RunOptions
 from pipeline.sandbox.fates import ReportPlan
 from pipeline.sandbox.resources import resource
 from pipeline.sandbox.tasks import read_tasks
-from tests.support.jobs import ACCOUNT, FaultPlan, drawings, job, lines, started, vendor
+from tests.support.jobs import ACCOUNT, FaultPlan, drawings, job, lines, pipeline, started, vendor
 from tests.support.processes import ended, until
 
 SUBMIT: dict[str, Any] = {"method": "submit", "search": {}, "task": {"country": ["US", "EU", "CN", "JP", "KR"]}}
@@ -230,3 +230,19 @@ def test_views_are_refused_with_what_takes_them(tmp_path: Path) -> None:
     path = submitted(tmp_path, "sandbox", images=[{"id": "a", "views": drawings(2)}])
     with pytest.raises(SpecError, match="AI39-submit searches one picture at a time; write `method: search-then-task`"):
         run(path)
+
+
+def test_the_task_of_a_doubt_that_a_person_found_is_asked_for_its_report(tmp_path: Path) -> None:
+    with vendor(tmp_path, report_after_s=0, faults=FaultPlan.parse("create:lost@1")) as server:
+        path = submitted(tmp_path, server.url, pictures=2, api={"max_in_flight": 1})
+        assert run(path).items["in_doubt"] == 1
+        [doubt] = open_ones(tmp_path)
+        [task_id] = [
+            task.task_id for task in read_tasks(tmp_path / "vendor") if task.urls == (doubt["image"]["source"],)
+        ]
+        done = pipeline("resolve", tmp_path / "runs/job", "--created", doubt["item"], task_id, cwd=tmp_path, **ACCOUNT)
+        assert done.returncode == 0, done.stderr
+        summary = run(path)
+        assert server.stats.executed["create"] == 2
+    assert (summary.exit_code, summary.items["reported"]) == (0, 2)
+    assert all(record["hits"] and record["line_drawing"] for record in results(tmp_path))
