@@ -16,6 +16,7 @@ from pipeline.offline.refresh import refuse_unseen, unseen
 from pipeline.run.options import Again
 from pipeline.system.fault import Fault
 from pipeline.system.wording import count, listed
+from pipeline.views import local_views
 
 _STATES = {
     "failed": State.FAILED,
@@ -65,8 +66,8 @@ class Selection:
             return f"no item of this run is {self.kind} and could be tried again; nothing was sent{rest}"
         number = len(self.candidates)
         calls = {
-            Kind.UPLOAD: sum(one.to_upload for one in self.candidates),
-            Kind.SEARCH: 0 if spec.submits else sum(one.to_search for one in self.candidates),
+            Kind.UPLOAD: sum(len(local_views(one.source)) for one in self.candidates if one.to_upload),
+            Kind.SEARCH: 0 if spec.submits else sum(_pages(one, spec) for one in self.candidates),
             Kind.CREATE: number if spec.task.enabled else 0,
         }
         by_kind = ", ".join(f"{calls_:,} {kind}" for kind, calls_ in calls.items())
@@ -76,10 +77,19 @@ class Selection:
         risk += (
             f" {them} is paid for a new task; the old one brought no report and stays paid." if self.has_task else ""
         )
+        most = "at most " if spec.search.pages_left(None) > 1 or spec.search.TAKES_VIEWS else ""
+        names = listed([one.id for one in self.candidates])
         return (
-            f"{items} tried again with {count(sum(calls.values()), 'call')} ({by_kind}) to {spec.vendor}, and what is "
-            f"repeated of them, which the account pays for: {listed([one.id for one in self.candidates])}.{risk}"
+            f"{items} tried again with {most}{count(sum(calls.values()), 'call')} ({by_kind}) to {spec.vendor}, and "
+            f"what is repeated of them, which the account pays for: {names}.{risk}"
         )
+
+
+def _pages(one: Candidate, spec: JobSpec) -> int:
+    """Count the pages of an item's search that are asked for, at most."""
+    if one.to_search:
+        return spec.search.pages_left(None)
+    return 0 if one.hits is None else spec.search.pages_left(one.hits)
 
 
 def select(place: Place, wanted: Wanted) -> Selection:

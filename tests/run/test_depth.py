@@ -10,7 +10,7 @@ import pytest
 from pipeline import RunOptions, plan_job, run_job
 from pipeline.cli import main as cli
 from pipeline.journal.storage import JOURNAL
-from tests.support.jobs import ACCOUNT, FaultPlan, job, lines, started, vendor
+from tests.support.jobs import ACCOUNT, FaultPlan, job, lines, pipeline, started, vendor
 from tests.support.processes import until
 
 DEEP = {"depth": 300}
@@ -70,3 +70,14 @@ def test_a_plan_says_that_pages_are_counted_at_most(tmp_path: Path, capsys: pyte
     out = capsys.readouterr().out
     assert "search calls, without retries, at most" in out
     assert "Not looked at: hits beyond the first 300" in out
+
+
+def test_a_retry_counts_the_pages_that_are_still_to_be_asked_for(tmp_path: Path) -> None:
+    """One item is refused at its first page, one at its second."""
+    faults = FaultPlan.scripted({"search": ["68300010", "ok", "68300010"]})
+    with vendor(tmp_path, faults=faults) as server:
+        path = job(tmp_path, url=server.url, pictures=2, search=DEEP, api={"max_in_flight": 1})
+        assert run_job(path, options=RunOptions(environment=ACCOUNT)).items["failed"] == 2
+        done = pipeline("retry", tmp_path / "runs/job", "--only", "failed", "--yes", cwd=tmp_path, **ACCOUNT)
+    assert "tried again with at most 7 calls (0 upload, 5 search, 2 create)" in done.stderr + done.stdout
+    assert server.stats.executed["search"] == 6

@@ -13,7 +13,7 @@ from pipeline import RunOptions, plan_job, read_records, run_job
 from pipeline.journal.storage import JOURNAL
 from pipeline.sandbox.resources import resource
 from tests.support.accounts import known_account
-from tests.support.jobs import ACCOUNT, FaultPlan, lines, started, vendor
+from tests.support.jobs import ACCOUNT, FaultPlan, lines, pipeline, started, vendor
 from tests.support.processes import until
 
 PRODUCT = "https://sandbox.invalid/products/{}.jpg"
@@ -200,3 +200,17 @@ def test_a_job_without_p061_refuses_views_and_keeps_such_columns_as_labels(tmp_p
         run(job(tmp_path, server.url, [{"manifest": "list.csv"}], search={"endpoint": "P009"}))
     [record] = read_records(tmp_path / "runs/job")
     assert record.image.labels == {"view_1": "left"}
+
+
+@pytest.mark.proofs
+def test_a_repaired_run_knows_its_items_with_views_and_pays_nothing_again(tmp_path: Path) -> None:
+    names = [product(tmp_path, f"{shown}.jpg", shown) for shown in ("bag-0", "bag-1")]
+    images = [{"id": "A", "views": names}, {"id": "B", "views": [PRODUCT.format("mug-0"), PRODUCT.format("lamp-0")]}]
+    with vendor(tmp_path) as server:
+        path = job(tmp_path, server.url, images)
+        assert run(path).items["tasked"] == 2
+        for name in ("journal.sqlite", "journal.sqlite-wal", "journal.sqlite-shm"):
+            (tmp_path / "runs/job" / name).unlink(missing_ok=True)
+        assert pipeline("repair", tmp_path / "runs/job", cwd=tmp_path).returncode == 0
+        assert plan_job(path).paid_calls == 0
+        assert run(path).calls_this_run == {"upload": 0, "search": 0, "create": 0}

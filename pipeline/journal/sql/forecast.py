@@ -84,6 +84,8 @@ class Candidate(NamedTuple):
     id: str
     to_search: bool
     to_upload: bool
+    source: str
+    hits: Hits | None = None  # of a search of which pages are to come, without their bytes
 
 
 def candidates(db: Database, state: State, *, code: str | None, limit: int | None, now: float) -> list[Candidate]:
@@ -94,10 +96,13 @@ def candidates(db: Database, state: State, *, code: str | None, limit: int | Non
     """
     rows = db.do(
         f"SELECT ord, id, {CHANGED} OR segment IS NULL OR json_extract(search, '$.at') <= ?1, local AND ({CHANGED} OR "
-        "url IS NULL OR url_expires <= ?2) FROM items "
+        f"url IS NULL OR url_expires <= ?2), source, {_PAGED} FROM items "
         f"WHERE state = ?3 AND same_as IS NULL AND source_key <> {NO_PICTURE} "
         "AND generation = (SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'generation') "
         "AND (?4 IS NULL OR json_extract(problem, '$.code') = ?4) ORDER BY ord LIMIT ?5",
         (now - HITS_LIFE_S + EXPIRY_MARGIN_S, now + EXPIRY_MARGIN_S, int(state), code, -1 if limit is None else limit),
     ).fetchall()
-    return [Candidate(ord_, id_, bool(search), bool(upload)) for ord_, id_, search, upload in rows]
+    return [
+        Candidate(ord_, id_, bool(search), bool(upload), source, None if paged is None else noted_hits(paged))
+        for ord_, id_, search, upload, source, paged in rows
+    ]
