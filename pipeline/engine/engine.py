@@ -133,7 +133,7 @@ class Engine:
 
     async def _room(self) -> None:
         assert self._reports is not None
-        await self._reports.room(len(self._meters))
+        await self._reports.room(lambda: len(self._meters))
 
     def _ended_by_reports(self, error: RunPaused | RunStopped | JournalError) -> None:
         if isinstance(error, JournalError):
@@ -254,6 +254,8 @@ class Engine:
             else:
                 self._promises.end(work.ord)
             self._ports.first_items.ended(work, after, sent=meter.has_sent)
+            if self._reports is not None:
+                self._reports.item_ended()
 
     def _end_with(self, error: RunPaused | RunStopped) -> None:
         # A budget that is used up ends each item at its own next call; calls that are reserved already still go.

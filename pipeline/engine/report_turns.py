@@ -58,7 +58,7 @@ class Turns:
 
     def has_room(self, under_way: int) -> bool:
         """Return whether one more task could be read in time beside these, and those that are under way."""
-        return len(self._all) + under_way < self.most
+        return self._waited_for + under_way < self.most
 
     def add(self, one: Waiting) -> None:
         """Take a task in; one that is new is first asked when tasks usually are done."""

@@ -62,15 +62,19 @@ class ReportReader:
         """Ask for the report of a task that was just created, or that the journal knows from an earlier run."""
         self._add(work, State.REPORT_PENDING, task)
 
-    async def room(self, under_way: int) -> None:
-        """Wait until one more task could be read in time; `under_way` are items that may become tasks yet."""
-        while not self._is_over and not self._turns.has_room(under_way):
+    async def room(self, under_way: Callable[[], int]) -> None:
+        """Wait until one more task could be read in time; `under_way` counts items that may become tasks yet."""
+        while not self._is_over and not self._turns.has_room(under_way()):
             if not self._said_held:
                 self._said_held = True
                 text = words.held_back(self._turns.most, self._ports.questions_per_s)
                 _log.info("reports.held_back %s", text)
                 self._ports.say(text)
             await self._changed.wait()
+
+    def item_ended(self) -> None:
+        """Note that an item is under way no longer: another may find room."""
+        self._wake()
 
     def end(self) -> None:
         """Ask nothing more in this run: what is not in stays open, and the next run asks."""
@@ -109,6 +113,7 @@ class ReportReader:
         finally:
             self._is_over = True
             self._leave()
+            self._wake()
 
     async def _remember(self) -> None:
         """Take in what the journal knows from earlier runs: a question for each comes before any new item's."""

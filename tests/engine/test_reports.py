@@ -4,7 +4,7 @@ import asyncio
 import itertools
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -293,3 +293,32 @@ def test_creates_are_held_back_while_more_tasks_could_not_be_read_in_time() -> N
         return turns.most, turns.has_room(turns.most - 1), turns.has_room(turns.most)
 
     assert anyio.run(room) == (12, True, False)  # 7 hours at 0.001 a second, two questions each
+
+
+def test_a_run_holds_creates_back_and_says_so_until_reports_are_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Room for two tasks at a time: never more are unread, and all five are read in the end."""
+    monkeypatch.setattr(Turns, "most", 2)
+    vendor, unread, said = Asked(answers={url(n): [RUNNING] for n in range(1, 6)}), [], list[str]()
+    create = vendor.note_executed
+
+    async def noted(url: str, task_id: str, choice: Any) -> None:
+        await create(url, task_id, choice)
+        unread.append(len(vendor.executed) - len(records(tmp_path)))
+
+    monkeypatch.setattr(vendor, "note_executed", noted)
+
+    async def once() -> None:
+        async with open_journal(tmp_path) as journal:
+            engine = await engine_of(job(tmp_path, **WAIT), journal, vendor, many(5))
+            assert engine._reports is not None
+            monkeypatch.setattr(engine._reports, "_ports", replace(engine._ports, say=said.append))
+            await engine.run()
+            await journal.finish()
+
+    virtually(once)
+    assert set(states(tmp_path).values()) == {State.REPORTED}
+    assert max(unread) <= 2
+    assert len(said) == 1
+    assert said[0].startswith("creates wait: 2 tasks are as many as can be read")
