@@ -13,6 +13,7 @@ from collections.abc import Iterator
 _JPG, _PNG = b"\xff\xd8", b"\x89PNG\r\n\x1a\n"
 _EXIF, _ICC = b"Exif\0\0", b"ICC_PROFILE\0"
 _ORIENTATION = 0x0112
+_SHORT, _LONG = 3, 4  # kinds of numbers in an EXIF
 _APP0, _APP1, _APP2, _APP14, _APP15, _COMMENT = 0xE0, 0xE1, 0xE2, 0xEE, 0xEF, 0xFE
 _SCAN, _END = 0xDA, 0xD9
 _LAST = bytes([0xFF, _END])
@@ -131,7 +132,9 @@ def _orientation(exif: bytes) -> int:
         for entry in range(start + 2, start + 2 + 12 * count, 12):
             tag, kind, _, value = struct.unpack_from(f"{order}HHIH", exif, entry)
             if tag == _ORIENTATION:
-                return int(value) if kind == 3 and 2 <= value <= 8 else 1
+                if kind == _LONG:  # some programs take four bytes where two are usual
+                    (value,) = struct.unpack_from(f"{order}I", exif, entry + 8)
+                return int(value) if kind in (_SHORT, _LONG) and 2 <= value <= 8 else 1
     except struct.error:
         pass
     return 1

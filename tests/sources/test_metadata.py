@@ -73,6 +73,16 @@ def test_a_jpg_keeps_its_pixels_its_colours_and_its_direction_alone(orientation:
     assert without_metadata(stripped) is stripped
 
 
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_a_direction_that_is_written_as_a_long_number_stays(order: str) -> None:
+    mark = b"II" if order == "<" else b"MM"
+    tiff = struct.pack(f"{order}2sHIHHHIII", mark, 42, 8, 1, 0x0112, 4, 1, 6, 0)
+    jpg = saved(picture(), "JPEG", exif=b"Exif\0\0" + tiff, comment=SECRET)
+    stripped = without_metadata(jpg)
+    assert orientation_of(stripped) == 6
+    assert pixels(stripped) == pixels(jpg)
+
+
 @pytest.mark.parametrize(
     ("mode", "options"),
     [("L", {}), ("CMYK", {}), ("RGB", {"progressive": True}), ("RGB", {"optimize": True, "subsampling": 2})],
