@@ -51,7 +51,7 @@ def _left_out_of_folders(spec: JobSpec) -> list[str]:
     for index, entry in enumerate(spec.images):
         listed = None
         with contextlib.suppress(SpecError):
-            listed = list_path(spec, entry.path) if entry.path else None
+            listed = list_path(spec, entry.path) if entry.path and _is_allowed(entry.path) else None
         if listed is not None and listed.others:
             named = listed_names([name.rsplit("/", 1)[-1] for name in listed.others], _SHOWN)
             text = f"{entry.path} leaves out {count(len(listed.others), 'file')} without a picture's ending: {named}"
@@ -154,11 +154,16 @@ def _of_workbooks(spec: JobSpec) -> list[str]:
 
 def _is_inside(spec: JobSpec, path: str) -> bool:
     """Return whether a path is a pattern that `check` lets pass."""
+    return _is_allowed(path) and is_pattern(path, spec.root_path)
+
+
+def _is_allowed(path: str) -> bool:
+    """Return whether `check` lets a path pass; nothing is looked for at any other, which may be the whole disk."""
     try:
         require_inside(path, "path")
     except SpecError:
         return False
-    return is_pattern(path, spec.root_path)
+    return True
 
 
 def _beside(spec: JobSpec, pattern: str) -> list[str]:

@@ -57,6 +57,7 @@ def test_the_demo_runs_from_any_folder_and_says_how_often_it_was_right(
     assert "right design first: " in out
 
 
+@pytest.mark.proofs
 def test_the_demo_shows_owner_and_status_beside_its_hits(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert call(capsys, "demo")[0] == 0
     page = (folder / "runs/demo/report.html").read_text()

@@ -132,6 +132,7 @@ def test_every_item_ends_with_the_report_of_its_task(tmp_path: Path) -> None:
     assert [record.report is not None for record in read_records(tmp_path)] == [True] * 3
 
 
+@pytest.mark.proofs
 def test_no_task_is_asked_about_twice_within_two_seconds(tmp_path: Path) -> None:
     vendor = Asked(answers={url(1): [RUNNING] * 12})
     run(tmp_path, vendor, many(1))
@@ -140,6 +141,7 @@ def test_no_task_is_asked_about_twice_within_two_seconds(tmp_path: Path) -> None
     assert all(later - earlier >= LEAST_S - 1e-6 for earlier, later in itertools.pairwise(times))
 
 
+@pytest.mark.proofs
 @pytest.mark.parametrize(
     ("answers", "code"),
     [([FAILED], "report_failed"), ([UNSAID], "no_answer"), ([ItemRefused("no", code="68300004")], "68300004")],
@@ -188,6 +190,7 @@ def test_a_task_that_expired_unread_is_lost_and_sends_nothing(tmp_path: Path) ->
     assert again.sent == []
 
 
+@pytest.mark.proofs
 def test_a_running_task_is_waited_for_until_it_expires(tmp_path: Path) -> None:
     vendor = Asked(answers={url(1): [RUNNING]}, forever=True)
 

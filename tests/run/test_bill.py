@@ -40,6 +40,7 @@ def by_endpoint(bill: Bill) -> dict[str, list[int]]:
     return found
 
 
+@pytest.mark.proofs
 def test_bill_agrees_with_the_statement_of_a_closed_day_to_the_last_call(tmp_path: Path) -> None:
     """Two run directories of one account: the statement is of both, and so are our counts."""
     clock = Ahead()
@@ -59,6 +60,7 @@ def test_bill_agrees_with_the_statement_of_a_closed_day_to_the_last_call(tmp_pat
             assert (bill.agrees, bill.not_noted, len(bill.runs)) == (True, {}, 2)
 
 
+@pytest.mark.proofs
 def test_lost_answers_and_refusals_are_told_apart_and_explain_the_difference(tmp_path: Path) -> None:
     clock = Ahead()
     faults = FaultPlan.parse("search:reset=0.1,search:67200100=0.1,create:lost=0.2,create:67200002=0.1", seed=3)
@@ -121,6 +123,7 @@ def test_run_that_sent_nothing_and_one_on_the_embedded_sandbox_have_no_bill(tmp_
         make_bill(path, environment=ACCOUNT)
 
 
+@pytest.mark.proofs
 @pytest.mark.parametrize("fault", ["statement:68300004=1", "statement:garbage=1", "statement:no_data=1", "denied"])
 def test_no_failure_shows_the_secret(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str], fault: str

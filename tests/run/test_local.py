@@ -32,6 +32,7 @@ def executed(folder: Path) -> list[str]:
     return [task.task_id for task in read_tasks(folder / "vendor")]
 
 
+@pytest.mark.proofs
 def test_every_shipped_product_becomes_one_record_and_most_find_their_design_first(tmp_path: Path) -> None:
     summary = run(
         resource("demo.yaml"), f"root={resource('products').parent}", f"output.dir={tmp_path}", "api.qps=1000"

@@ -64,6 +64,7 @@ def test_a_folder_is_screened(job: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert "12 pictures, 36 calls, 0 made fit before the upload" in capsys.readouterr().out
 
 
+@pytest.mark.proofs
 def test_results_become_a_table_with_and_without_pandas(job: Path) -> None:
     assert sample("cancel").with_deadline(str(job), 600.0).exit_code == 0
     run = job.parent / "runs" / "twelve"
@@ -82,6 +83,7 @@ def test_results_become_a_table_with_and_without_pandas(job: Path) -> None:
     assert len(pandas.DataFrame(rows, columns=list(module.COLUMNS))) == 12 * 5
 
 
+@pytest.mark.proofs
 def test_records_are_taken_as_they_come_and_enough_of_them_end_the_run(job: Path) -> None:
     summary, strong = sample("as_they_come").watched(str(job))
     assert len(strong) >= 3
