@@ -50,7 +50,7 @@ def _listed(path: Path, stamp: Stamp) -> dict[str, Member]:
         _refuse_long_tables(file, stamp.size)
         try:
             with zipfile.ZipFile(file) as archive:
-                infos = [info for info in archive.infolist() if not info.is_dir()]
+                infos = [info for info in archive.infolist() if not info.filename.endswith("/")]
         except (zipfile.BadZipFile, NotImplementedError, ValueError, struct.error) as exc:
             raise BadArchive(f"no whole zip archive ({str(exc)[:80]})") from None
     members: dict[str, Member] = {}

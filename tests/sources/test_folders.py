@@ -179,6 +179,13 @@ def test_a_member_that_cannot_be_read_is_an_item_with_a_problem(
     assert good.problem is None
 
 
+def test_a_member_without_a_name_is_passed_over(job: Job, tmp_path: Path) -> None:
+    pack(tmp_path / "p.zip", {"a.jpg": drawn(1), "b.jpg": drawn(2)})
+    raw = (tmp_path / "p.zip").read_bytes()
+    (tmp_path / "p.zip").write_bytes(raw.replace(b"b.jpg", b"\0.jpg"))
+    assert [item.source for item in inspect_items(job("{path: p.zip}"))] == ["p.zip!/a.jpg"]
+
+
 def test_of_two_members_with_one_name_neither_is_sent_for_the_other(job: Job, tmp_path: Path) -> None:
     with warnings.catch_warnings(), zipfile.ZipFile(tmp_path / "p.zip", "w") as archive:
         warnings.simplefilter("ignore")  # zipfile warns of the second one
