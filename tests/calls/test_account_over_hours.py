@@ -247,6 +247,7 @@ def test_for_hours_no_call_meets_an_expired_token(hours: int) -> None:
     assert load.ended == []
 
 
+@pytest.mark.proofs
 def test_a_token_that_is_revoked_costs_one_refresh_and_no_call() -> None:
     load = run(Account(steady_at(5.0), 5.0, revoked_at=300.0), qps=5.0, minutes=10.0, workers=10)
     assert len(load.account.tokens) == 2

@@ -254,6 +254,7 @@ async def test_retries_end_when_the_budget_is_empty(no_jitter: None) -> None:
 # --- the vendor is down ---
 
 
+@pytest.mark.proofs
 async def test_a_vendor_that_cannot_be_reached_from_the_start_ends_the_run_after_the_patience(call: Call) -> None:
     began = anyio.current_time()
     async with closed_port() as url, client_at(url) as client:

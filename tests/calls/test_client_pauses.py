@@ -168,6 +168,7 @@ class Quota:
         return DAILY if number > 3 and self.now() < MORNING + self.lifted_at_s else None
 
 
+@pytest.mark.proofs
 def test_calls_wait_until_the_reset_and_then_one_probe_goes_every_30_minutes_until_one_succeeds() -> None:
     async def scenario() -> tuple[VirtualVendor, Quota, list[object]]:
         quota = Quota(lifted_at_s=3600 + 2 * 1800 - 60, resets_at=time(10, 0, tzinfo=UTC))  # lifted late

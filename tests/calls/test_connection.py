@@ -118,6 +118,7 @@ class WaitsForTheEnd(FakeMeter):
             await anyio.sleep(0.001)
 
 
+@pytest.mark.proofs
 async def test_a_server_that_hangs_up_on_every_new_connection_is_not_asked_for_ever(no_jitter: None) -> None:
     """Nothing was sent, so nothing is counted; and it is a vendor that cannot be reached."""
     meter = WaitsForTheEnd()

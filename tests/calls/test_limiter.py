@@ -64,6 +64,7 @@ async def arrivals(limiter: Limiter, pattern: list[tuple[float, int]]) -> list[f
     return times
 
 
+@pytest.mark.proofs
 @pytest.mark.parametrize("qps", only_short(RATES, 0.5, 2, 50))
 def test_no_sliding_second_holds_more_than_the_limit(qps: float) -> None:
     """Whatever comes when, and however late the event loop is."""

@@ -103,6 +103,7 @@ def after_a_token(script: Script) -> Script:
     return vendor
 
 
+@pytest.mark.proofs
 @pytest.mark.parametrize("credentials", [CANARY_CLIENT, CANARY_KEY], ids=["client", "key"])
 async def test_no_failure_of_a_call_shows_a_credential(
     credentials: Credentials, call: Call, no_jitter: None, caplog: pytest.LogCaptureFixture
@@ -184,6 +185,7 @@ async def test_no_failure_on_the_way_shows_a_credential(
     assert {asked.method for asked in log} == {"CONNECT"}
 
 
+@pytest.mark.proofs
 async def test_a_base_url_that_cannot_be_used_shows_no_credential(
     call: Call, no_jitter: None, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -100,6 +100,7 @@ async def test_a_reset_before_anything_was_read_never_loses_count(call: Call, no
     assert type(error) is (InDoubt if call is CREATE and meter.total else TryAgain)
 
 
+@pytest.mark.proofs
 async def test_a_refused_connection_is_not_sent_and_tried_again(call: Call, no_jitter: None) -> None:
     meter = FakeMeter()
     async with closed_port() as url, client_at(url) as client:
@@ -154,6 +155,7 @@ async def test_a_gzip_answer_is_read(call: Call) -> None:
         assert await call.make(client)
 
 
+@pytest.mark.proofs
 async def test_a_gzip_bomb_costs_no_memory() -> None:
     """A hundred kilobytes of gzip hold 128 MiB: the cap counts what comes out."""
     script = bad.bomb(128 << 20)
@@ -481,6 +483,7 @@ async def test_a_proxy_that_lets_nothing_through_ends_the_run_at_once_with_its_n
     assert (len(log), meter.total, client.stats.sent[Kind.TOKEN]) == (1, 0, 0)
 
 
+@pytest.mark.proofs
 async def test_a_proxy_that_is_not_there_is_named_with_its_setting(call: Call, no_jitter: None) -> None:
     async with closed_port() as nobody, client_at("https://127.0.0.1:9", proxy=nobody) as client:
         error = await failure_of(client, call)

@@ -90,6 +90,7 @@ def test_a_sliding_second_is_counted_right() -> None:
     assert most_in_a_second([0.0, 1.0, 2.0]) == 1
 
 
+@pytest.mark.proofs
 async def test_many_searches_at_the_limit_are_all_answered_and_counted(sandbox: Start) -> None:
     server = sandbox(qps=50)
     log: list[float] = []

@@ -72,6 +72,7 @@ def test_the_demo_shows_owner_and_status_beside_its_hits(folder: Path, capsys: p
     assert "different design" in page
 
 
+@pytest.mark.proofs
 def test_plan_counts_what_is_left_and_sends_nothing(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with vendor(folder) as server:
         path = job(folder, url=server.url, pictures=10)
@@ -258,6 +259,7 @@ def test_paid_calls_to_a_real_host_are_stated_and_asked_for_on_a_terminal(folder
     assert "Go on? [y/N]" in said
 
 
+@pytest.mark.proofs
 def test_a_run_on_a_terminal_shows_a_live_table_and_ends_with_the_summary(folder: Path) -> None:
     with vendor(folder, latency_s=0.3) as server:
         path = job(folder, url=server.url, pictures=6, api={"qps": 4})
@@ -274,6 +276,7 @@ def test_the_command_line_works_as_a_module_and_keeps_stdout_for_results(folder:
     assert json.loads(done.stdout)["exit_code"] == 0
 
 
+@pytest.mark.proofs
 @pytest.mark.parametrize(
     ("command", "heavy"),
     [(["--help"], "aiohttp pydantic PIL numpy sqlite3 yaml"), (["check", "good.yaml", "--quick"], "aiohttp numpy")],
@@ -289,6 +292,7 @@ def test_a_command_loads_no_library_that_it_does_not_use(folder: Path, command: 
     assert done.stderr.strip() == "[]"
 
 
+@pytest.mark.proofs
 def test_the_sandbox_without_numpy_says_what_to_install(folder: Path) -> None:
     start = "import sys; sys.modules['numpy'] = None; from pipeline.cli import main as cli; "
     code = start + "sys.exit(cli.run(['run', 'good.yaml', '-q']))"

@@ -66,6 +66,7 @@ def test_plan_on_a_damaged_journal_names_repair(ended: Ended) -> None:
     assert_names_repair(*ended.command("plan", ended.path))
 
 
+@pytest.mark.proofs
 def test_run_on_a_terminal_refuses_a_damaged_journal_before_it_asks(ended: Ended) -> None:
     ended.smash()
     code, said = on_a_terminal(["run", str(ended.path)], answer="n\n", cwd=ended.home)

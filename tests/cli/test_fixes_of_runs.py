@@ -127,6 +127,7 @@ def test_line_for_another_vendor_starts_a_new_run(
     assert Path("runs/job.2/results.jsonl").is_file()
 
 
+@pytest.mark.proofs
 def test_line_for_a_run_that_goes_on_shows_where_it_stands(
     server: SandboxServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -171,6 +172,7 @@ def test_line_for_a_wait_until_nobody_knows_when_says_when(
     assert run(["run", "job.yaml", "-q", "--wait-quota", *shlex.split(fault.fix)]) == 0
 
 
+@pytest.mark.proofs
 def test_lines_for_wrong_words_of_retry_and_resolve(
     server: SandboxServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

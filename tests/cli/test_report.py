@@ -116,6 +116,7 @@ def test_a_run_that_ended_keeps_its_reason_and_its_code(tmp_path: Path) -> None:
     assert after == before
 
 
+@pytest.mark.proofs
 @pytest.mark.parametrize("wrong", ["no-such-folder", "."])
 def test_what_is_no_run_is_named(tmp_path: Path, wrong: str) -> None:
     done = pipeline("report", wrong, cwd=tmp_path)

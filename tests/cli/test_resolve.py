@@ -214,6 +214,7 @@ def test_one_wrong_decision_and_nothing_is_applied(doubtful: Doubtful, decisions
     assert doubtful.everything() == before
 
 
+@pytest.mark.proofs
 def test_a_run_that_is_under_way_is_not_touched(doubtful: Doubtful) -> None:
     with FileLock(doubtful.run / "lock"):
         code, _, err = doubtful.resolve("--not-created", doubtful.ids[0])

@@ -112,6 +112,7 @@ def test_progress_that_cannot_be_written_ends_no_run(tmp_path: Path, gone: str) 
     assert "all items are settled" in out
 
 
+@pytest.mark.proofs
 def test_nobody_waits_for_a_pipe_that_nobody_reads(tmp_path: Path) -> None:
     reader, writer = os.pipe()
     os.set_blocking(writer, False)

@@ -68,6 +68,7 @@ def test_an_env_file_in_another_encoding_is_read_or_named(tmp_path: Path, data: 
     assert "abcdefgh" not in done.stderr
 
 
+@pytest.mark.proofs
 def test_an_env_file_that_cannot_be_read_is_named_without_talk_of_a_journal(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("A=b\n")
     code = """

@@ -165,6 +165,7 @@ def vendor_now_after(vendor: Asked, seconds: float) -> float:
     return NOW + max((at for _, at in vendor.asked), default=1000.0) - 1000.0 + seconds
 
 
+@pytest.mark.proofs
 def test_a_report_that_comes_after_all_is_taken(tmp_path: Path) -> None:
     vendor = Asked(answers={url(1): [UNSAID]}, forever=True)
     run(tmp_path, vendor, many(1), task={"report": "wait", "settle_s": 60})
@@ -174,6 +175,7 @@ def test_a_report_that_comes_after_all_is_taken(tmp_path: Path) -> None:
     assert states(tmp_path) == {"SKU-1": State.REPORTED}
 
 
+@pytest.mark.proofs
 def test_a_task_that_expired_unread_is_lost_and_sends_nothing(tmp_path: Path) -> None:
     vendor = Asked(answers={url(1): [RUNNING]}, forever=True)
 

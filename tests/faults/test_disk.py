@@ -205,6 +205,7 @@ def test_what_a_killed_run_had_set_aside_counts_as_free(tmp_path: Path, monkeypa
         require_room(tmp_path, 100)
 
 
+@pytest.mark.proofs
 def test_only_what_is_to_be_sent_needs_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A finished job is looked at on a disk with next to nothing free; one more item needs room."""
     real = os.statvfs(tmp_path)

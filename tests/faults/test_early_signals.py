@@ -113,6 +113,7 @@ def test_a_run_that_waits_for_the_account_ends_at_once(tmp_path: Path, way: obje
         assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.proofs
 @pytest.mark.parametrize("way", only_short(WAYS, WAYS[1]), ids=AS)
 def test_a_run_that_reads_changed_sources_ends_at_once_and_goes_on_later(tmp_path: Path, way: object) -> None:
     with vendor(tmp_path) as server:
@@ -168,6 +169,7 @@ def test_every_command_hears_signals_while_its_own_part_is_loaded(tmp_path: Path
     assert (ended, said) == (130, ["stopped by SIGINT; run again to go on"])
 
 
+@pytest.mark.proofs
 @pytest.mark.parametrize("command", ["check", "plan"])
 def test_ctrl_c_ends_a_look_at_pictures_with_one_line(tmp_path: Path, product: bytes, command: str) -> None:
     for number in range(5):
@@ -187,6 +189,7 @@ def test_a_run_under_nohup_goes_on_when_the_terminal_closes(tmp_path: Path) -> N
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
+@pytest.mark.proofs
 def test_a_signal_that_something_swallowed_still_keeps_the_run_from_paying(tmp_path: Path) -> None:
     code = """
 from pipeline.system import signals

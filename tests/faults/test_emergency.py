@@ -261,6 +261,7 @@ def test_a_kept_line_that_is_not_what_was_written_is_refused_and_the_others_are_
     assert "emergency.line_refused file=emergency-1.jsonl line=1" in caplog.text
 
 
+@pytest.mark.proofs
 def test_each_bit_of_a_kept_line_counts(tmp_path: Path) -> None:
     kept = b"".join(parts_of(line(2)))
     for at in range(len(kept) * 8):

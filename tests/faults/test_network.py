@@ -232,6 +232,7 @@ def test_every_request_that_reaches_the_server_is_counted_and_every_create_known
     assert_silent(tmp_path / "runs", said.out + said.err)
 
 
+@pytest.mark.proofs
 def test_of_a_refused_connection_nothing_is_counted_and_the_next_run_does_all(
     tmp_path: Path, give_up: GiveUp, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -84,6 +84,7 @@ def test_a_run_with_few_open_files_finishes_every_item_with_fewer_at_once(tmp_pa
     assert "of 500 items at once" in ended["said"][0]
 
 
+@pytest.mark.proofs
 def test_files_that_run_out_are_named_as_what_they_are_and_nothing_is_sent() -> None:
     done: subprocess.CompletedProcess[str] = completed([sys.executable, "-c", NO_MORE, "http://127.0.0.1:9"])
     assert done.returncode == 0, done.stderr

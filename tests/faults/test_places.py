@@ -30,6 +30,7 @@ def go_on(path: Path, *overrides: str) -> RunSummary:
 # --- who may write here ---
 
 
+@pytest.mark.proofs
 def test_a_read_only_disk_is_refused_before_anything_is_sent(tmp_path: Path, mount: Mount) -> None:
     disk = mount("disk", megabytes=1, options="ro")
     with vendor(tmp_path) as server:
@@ -41,6 +42,7 @@ def test_a_read_only_disk_is_refused_before_anything_is_sent(tmp_path: Path, mou
     assert "Read-only file system; check the disk and the permissions" in told.error
 
 
+@pytest.mark.proofs
 def test_a_folder_without_permission_is_refused_before_anything_is_sent(tmp_path: Path) -> None:
     folder = tmp_path / "runs" / "job"
     folder.mkdir(parents=True)
@@ -125,6 +127,7 @@ def test_on_a_network_file_system_there_is_no_write_ahead_log(tmp_path: Path, ca
     back.close()
 
 
+@pytest.mark.proofs
 def test_a_whole_run_works_without_the_write_ahead_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pipeline.journal.storage.network_file_system", lambda *_, **__: "nfs4")
     with vendor(tmp_path) as server:

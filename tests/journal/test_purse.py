@@ -109,6 +109,7 @@ async def test_money_holds_when_many_ask_at_once_for_calls_of_all_kinds(tmp_path
         assert await on_disk(journal) <= 60
 
 
+@pytest.mark.proofs
 async def test_money_holds_over_deaths(tmp_path: Path) -> None:
     """Each life is killed in the middle: what it reserved counts as spent, and all lives together keep to the cap."""
     folder, sent = tmp_path / "0", Decimal(0)

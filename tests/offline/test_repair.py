@@ -277,6 +277,7 @@ def test_after_an_unclean_end_the_journal_is_checked_before_anything_is_sent(dam
     assert clean() == "0"
 
 
+@pytest.mark.proofs
 @pytest.mark.parametrize("clean", [True, False])
 def test_damage_that_no_start_would_touch_is_found_after_an_unclean_end(tmp_path: Path, *, clean: bool) -> None:
     """A page in the middle of a table: only the whole check sees it, and it is made when the last run died."""
@@ -328,6 +329,7 @@ def test_items_with_one_picture_stay_together(tmp_path: Path, capsys: pytest.Cap
 # --- the repair itself ---
 
 
+@pytest.mark.proofs
 def test_a_repair_that_dies_at_any_step_is_taken_up_again_and_no_run_starts_meanwhile(
     damaged: Damaged, tmp_path: Path
 ) -> None:
@@ -419,6 +421,7 @@ def test_open_items_and_the_summary_are_written_anew(damaged: Damaged) -> None:
     assert lines(damaged.run / "open.jsonl") == []
 
 
+@pytest.mark.proofs
 def test_a_run_under_way_is_not_repaired(damaged: Damaged) -> None:
     with FileLock(damaged.run / "lock"):
         assert damaged.command("repair", damaged.run)[0] == 6

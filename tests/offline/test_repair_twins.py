@@ -173,6 +173,7 @@ def test_a_twin_that_may_have_a_task_of_its_own_is_left_to_a_person(shared: Shar
     shared.assert_whole()
 
 
+@pytest.mark.proofs
 def test_nothing_found_is_not_searched_again_when_a_twins_line_says_so(tmp_path: Path) -> None:
     [one] = drawings(1)
     with vendor(tmp_path) as server:

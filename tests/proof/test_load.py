@@ -15,6 +15,7 @@ from tests.proof.load import load
 from tests.proof.power_loss import fast_folder
 
 
+@pytest.mark.proofs
 def test_on_a_slow_disk_many_items_share_a_sync(tmp_path: Path) -> None:
     """Two barriers an item, yet at most a sync for eight of them: else 1,000 items a second would need 2,000 syncs.
 

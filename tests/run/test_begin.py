@@ -37,6 +37,7 @@ def account(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, value)
 
 
+@pytest.mark.proofs
 @pytest.mark.usefixtures("account")
 def test_a_refused_run_leaves_the_journal_as_it_was(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """With an item in doubt, one that failed in passing, one that lost its place, and a bad row that is mended."""
@@ -57,6 +58,7 @@ def test_a_refused_run_leaves_the_journal_as_it_was(tmp_path: Path, capsys: pyte
         assert "1 item that is failed" in capsys.readouterr().err
 
 
+@pytest.mark.proofs
 def test_a_kill_while_changed_sources_are_read_leaves_the_journal_as_it_was(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

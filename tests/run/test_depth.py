@@ -72,6 +72,7 @@ def test_a_plan_says_that_pages_are_counted_at_most(tmp_path: Path, capsys: pyte
     assert "Not looked at: hits beyond the first 300" in out
 
 
+@pytest.mark.proofs
 def test_a_retry_counts_the_pages_that_are_still_to_be_asked_for(tmp_path: Path) -> None:
     """One item is refused at its first page, one at its second."""
     faults = FaultPlan.scripted({"search": ["68300010", "ok", "68300010"]})

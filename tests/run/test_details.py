@@ -89,6 +89,7 @@ def test_a_thousand_items_with_common_hits_ask_for_each_patent_once_and_a_second
             assert list(record.details) == best
 
 
+@pytest.mark.proofs
 def test_another_job_of_the_account_asks_for_none_of_them(tmp_path: Path) -> None:
     with vendor(tmp_path) as server:
         run(tmp_path, server)

@@ -96,6 +96,7 @@ def locked_elsewhere(tmp_path: Path):
         yield folder, process
 
 
+@pytest.mark.proofs
 def test_second_holder_is_refused_and_told_who_holds_it(locked_elsewhere) -> None:
     folder, process = locked_elsewhere
     for _ in range(2):  # asking does not disturb what is written there

@@ -145,6 +145,7 @@ def test_a_lost_answer_of_a_create_is_in_doubt_and_never_sent_again(tmp_path: Pa
     assert len(executed(tmp_path)) == 3
 
 
+@pytest.mark.proofs
 def test_what_failed_in_passing_is_retried_by_the_next_run_and_what_was_refused_is_not(tmp_path: Path) -> None:
     plan = FaultPlan.scripted({"search": ["68300010", *["68300005"] * 3]})
     with vendor(tmp_path, faults=plan) as server:
@@ -158,6 +159,7 @@ def test_what_failed_in_passing_is_retried_by_the_next_run_and_what_was_refused_
     assert record["error"]["retryable"] is False
 
 
+@pytest.mark.proofs
 @pytest.mark.parametrize(
     ("settings", "exit_code", "said"),
     [
@@ -183,6 +185,7 @@ def test_a_run_that_cannot_go_on_says_why_and_loses_nothing(
     assert len(executed(tmp_path)) == 30
 
 
+@pytest.mark.proofs
 def test_a_budget_is_a_hard_cap_over_the_life_of_the_run_directory(tmp_path: Path) -> None:
     with vendor(tmp_path) as server:
         path = job(tmp_path, url=server.url, pictures=20, api={"budget": {"search_calls": 7}})
@@ -415,6 +418,7 @@ async def _die(_: object) -> None:
     raise KeyboardInterrupt
 
 
+@pytest.mark.proofs
 @pytest.mark.parametrize("count", [1, 2])
 def test_a_server_that_is_not_there_is_named_at_once_and_in_the_last_line(count: int, tmp_path: Path) -> None:
     """Whoever mistyped the address sees so at once; nothing was sent, so no item fails for it."""

@@ -38,6 +38,7 @@ def forget_the_rule(folder: Path) -> None:
     db.close()
 
 
+@pytest.mark.proofs
 def test_directory_of_the_version_before_keeps_its_ids_and_pays_for_nothing_again(
     local: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

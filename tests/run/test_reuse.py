@@ -51,6 +51,7 @@ def write(folder: Path) -> None:
 LOCAL = {"upload": {"public": True}}
 
 
+@pytest.mark.proofs
 def test_second_run_within_an_hour_pays_nothing_and_names_what_it_took(tmp_path: Path) -> None:
     with vendor(tmp_path) as server:
         first = take(tmp_path, server.url, "first", **LOCAL)
@@ -74,6 +75,7 @@ def test_second_run_within_an_hour_pays_nothing_and_names_what_it_took(tmp_path:
         assert record.image.url == before.image.url
 
 
+@pytest.mark.proofs
 def test_without_reuse_nothing_is_taken_and_nothing_is_named(tmp_path: Path) -> None:
     with vendor(tmp_path) as server:
         take(tmp_path, server.url, "first", **LOCAL)
@@ -82,6 +84,7 @@ def test_without_reuse_nothing_is_taken_and_nothing_is_named(tmp_path: Path) -> 
     assert all(record.reused_from is None for record in second.records.values())
 
 
+@pytest.mark.proofs
 @pytest.mark.parametrize(
     ("change", "calls"),
     [
@@ -108,6 +111,7 @@ def test_only_what_was_asked_alike_is_taken(
     assert all(part is None or part.task is False for part in taken)
 
 
+@pytest.mark.proofs
 def test_picture_that_was_replaced_is_searched_and_another_account_shares_nothing(tmp_path: Path) -> None:
     with vendor(tmp_path) as server:
         take(tmp_path, server.url, "first", **LOCAL)
@@ -138,6 +142,7 @@ def test_what_is_older_than_the_job_says_or_near_its_end_is_not_taken(tmp_path: 
     assert seen == {0: (True, True), 7.7: (True, True), 7.8: (True, False), 8.7: (True, False), 8.8: (False, False)}
 
 
+@pytest.mark.proofs
 def test_line_that_is_not_what_was_written_is_not_taken(tmp_path: Path) -> None:
     with vendor(tmp_path) as server:
         take(tmp_path, server.url, "first", **LOCAL)

@@ -38,6 +38,7 @@ def nothing_lost(folder: Path, summary: RunSummary, pictures: int) -> None:
     assert len(created - known) <= summary.items["in_doubt"]
 
 
+@pytest.mark.proofs
 def test_too_many_creates_in_doubt_stop_the_run(tmp_path: Path) -> None:
     with trouble(tmp_path, "create:http_502.after=0.5") as server:
         path = job(tmp_path, url=server.url, pictures=100, api={"max_in_flight": 4, "on_in_doubt": "hold"})
@@ -68,6 +69,7 @@ def test_a_job_that_calls_a_new_code_one_about_pictures_goes_on_item_by_item(
     assert ("List another picture for it in" in page) is (exit_code == 1)
 
 
+@pytest.mark.proofs
 def test_doubts_of_an_earlier_run_do_not_count(tmp_path: Path) -> None:
     with trouble(tmp_path, "create:lost@1-19") as server:
         path = job(tmp_path, url=server.url, pictures=40, api={"max_in_flight": 4})
@@ -103,6 +105,7 @@ def test_a_redirected_search_stops_the_run_and_fails_no_item(tmp_path: Path) -> 
     assert (summary.exit_code, summary.items["open"], summary.items["not_started"]) == (3, 0, 5)
 
 
+@pytest.mark.proofs
 def test_codes_that_nobody_knows_stop_the_run(tmp_path: Path) -> None:
     with trouble(tmp_path, "search:68300099=1") as server:
         summary = run(job(tmp_path, url=server.url, pictures=30, api={"max_in_flight": 1}))
@@ -121,6 +124,7 @@ def test_a_job_that_explains_the_code_goes_on(tmp_path: Path) -> None:
     assert (summary.exit_code, summary.items["tasked"]) == (0, 20)
 
 
+@pytest.mark.proofs
 @pytest.mark.parametrize("meter", only_short(["balance", "daily_limit"], "balance"))
 def test_a_slow_refusal_for_money_is_followed_by_no_call_that_was_not_sent_before(tmp_path: Path, meter: str) -> None:
     """Twelve calls are in flight, and none more can be, until the first refusal is answered; then none follows.
@@ -164,6 +168,7 @@ def test_a_share_of_too_few_calls_is_refused_before_anything_else(tmp_path: Path
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.proofs
 def test_changed_rows_of_the_error_table_are_operational(tmp_path: Path) -> None:
     """They apply to the same run directory without a question, and are written down in the job as run."""
     with vendor(tmp_path) as server:
@@ -204,6 +209,7 @@ def test_an_account_that_may_open_no_tasks_ends_after_one_search_and_is_told_to_
     assert (allowed.exit_code, allowed.calls_this_run["search"], allowed.items["searched"]) == (0, 4, 5)
 
 
+@pytest.mark.proofs
 def test_an_answer_is_waited_for_as_long_as_the_job_says(tmp_path: Path) -> None:
     with trouble(tmp_path, "search:hang=1") as server:
         path = job(tmp_path, url=server.url, pictures=1, api={"errors": {"no_answer": {"search": "fail"}}})

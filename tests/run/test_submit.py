@@ -81,6 +81,7 @@ def test_megabytes_of_answer_are_read(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.proofs
 def test_a_local_picture_is_uploaded_and_then_submitted(tmp_path: Path) -> None:
     products = resource("products")
     with vendor(tmp_path, report_after_s=0) as server:
@@ -104,6 +105,7 @@ def test_a_picture_for_which_nothing_is_found_is_no_hits_with_its_task(tmp_path:
     assert all(record["task"]["task_id"] and record["hits"] == [] for record in results(tmp_path))
 
 
+@pytest.mark.proofs
 def test_a_report_that_is_not_in_stays_open_with_its_task_and_the_next_run_reads_it(tmp_path: Path) -> None:
     with vendor(tmp_path, report_after_s=3600) as server:
         path = submitted(tmp_path, server.url, pictures=3, api={"budget": {"query_calls": 4}})
@@ -117,6 +119,7 @@ def test_a_report_that_is_not_in_stays_open_with_its_task_and_the_next_run_reads
     assert set(tasks(tmp_path).values()) == {1}
 
 
+@pytest.mark.proofs
 @pytest.mark.parametrize("fault", ["create:lost@2", "create:67200100.after@2", "create:truncated@2"])
 def test_a_submit_whose_answer_is_lost_is_in_doubt_and_not_sent_again(fault: str, tmp_path: Path) -> None:
     with vendor(tmp_path, report_after_s=0, faults=FaultPlan.parse(fault)) as server:
@@ -129,6 +132,7 @@ def test_a_submit_whose_answer_is_lost_is_in_doubt_and_not_sent_again(fault: str
     assert (doubt["status"], doubt["hits"], "hits_lost" in doubt) == ("in_doubt", [], False)
 
 
+@pytest.mark.proofs
 def test_a_submit_that_was_provably_not_executed_waits_and_is_sent_by_the_next_run(tmp_path: Path) -> None:
     with vendor(tmp_path, report_after_s=0, balance=2) as server:
         path = submitted(tmp_path, server.url, pictures=4, api={"max_in_flight": 1})
@@ -215,6 +219,7 @@ def test_kills_lose_no_submit_and_send_none_twice(tmp_path: Path) -> None:
     assert reported <= set(paid)
 
 
+@pytest.mark.proofs
 def test_details_are_asked_for_once_the_report_has_brought_the_hits(tmp_path: Path) -> None:
     with vendor(tmp_path, report_after_s=0) as server:
         summary = run(submitted(tmp_path, server.url, pictures=2, details={"top": 2, "above": 0.0}))
@@ -232,6 +237,7 @@ def test_views_are_refused_with_what_takes_them(tmp_path: Path) -> None:
         run(path)
 
 
+@pytest.mark.proofs
 def test_the_task_of_a_doubt_that_a_person_found_is_asked_for_its_report(tmp_path: Path) -> None:
     with vendor(tmp_path, report_after_s=0, faults=FaultPlan.parse("create:lost@1")) as server:
         path = submitted(tmp_path, server.url, pictures=2, api={"max_in_flight": 1})

@@ -103,6 +103,7 @@ def test_jsonl_lists_views_in_a_list(tmp_path: Path) -> None:
     assert second.image.views == []
 
 
+@pytest.mark.proofs
 def test_items_that_share_a_view_upload_it_once_and_equal_views_count_once(tmp_path: Path) -> None:
     for name, shown in (("a.jpg", "bag-0"), ("copy.jpg", "bag-0"), ("b.jpg", "bag-1"), ("c.jpg", "lamp-0")):
         product(tmp_path, name, shown)

@@ -58,6 +58,7 @@ def test_every_sample_has_its_test() -> None:
     ]
 
 
+@pytest.mark.proofs
 def test_a_folder_is_screened(job: Path, capsys: pytest.CaptureFixture[str]) -> None:
     summary = sample("screen_folder").screen(job.parent / "photos")
     assert (summary.exit_code, summary.items["tasked"]) == (0, 12)

@@ -81,6 +81,7 @@ class TestLifetime:
                 await anyio.to_thread.run_sync(server.close)
         assert "sandbox" not in {thread.name for thread in threading.enumerate()}
 
+    @pytest.mark.proofs
     @pytest.mark.anyio
     async def test_it_ends_although_an_answer_has_a_long_latency(self, settings: Settings) -> None:
         with SandboxServer(settings(latency_s=3600)) as server:

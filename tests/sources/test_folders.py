@@ -207,6 +207,7 @@ def test_a_name_with_a_letter_that_is_longer_in_lower_case_finds_its_picture(
     assert item.problem is None
 
 
+@pytest.mark.proofs
 def test_a_member_is_read_no_further_than_a_picture_may_be_large(tmp_path: Path) -> None:
     """Zeros pack a thousand times smaller; and what an archive says of a size is not believed."""
     pack(tmp_path / "p.zip", {"a.jpg": b"\0" * (200 << 20)})

@@ -208,6 +208,7 @@ def test_a_bug_writes_a_private_file_without_secrets(tmp_path: Path, code: str) 
 WHERE = {"a value": {"root": CLIENT_SECRET}, "a key": {CLIENT_SECRET: 1}, "apikey": {"api": {"apikey": CLIENT_SECRET}}}
 
 
+@pytest.mark.proofs
 @pytest.mark.parametrize("where", only_short(WHERE, "a value"))
 @pytest.mark.parametrize("command", only_short(["check", "run"], "run"))
 def test_a_secret_in_the_job_file_is_refused_and_not_repeated(tmp_path: Path, command: str, where: str) -> None:

@@ -182,6 +182,7 @@ def test_a_bomb_is_answered_in_one_line(answers: dict[str, tuple[float, list[str
     assert {name: lines for name, lines in bombs_of.items() if len(lines) != 1} == {}
 
 
+@pytest.mark.proofs
 def test_the_command_answers_a_bomb_with_exit_code_2_and_no_traceback(tmp_path: Path) -> None:
     (tmp_path / "job.yaml").write_bytes(CORPUS["merges-20x50"])
     done = pipeline("check", "job.yaml", cwd=tmp_path)
