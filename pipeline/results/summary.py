@@ -133,9 +133,9 @@ def build_summary(folder: Path, records: RecordLines, figures: Figures) -> RunSu
     spec = records.spec
     settled = figures.items["settled"] or 1
     calls = {
-        kind: spent
-        for kind, spent in figures.calls.items()
-        if kind in PAID or (kind is Kind.QUERY and (spec.awaits_reports or any(spent)))
+        kind: figures.calls[kind]
+        for kind in (*PAID, Kind.QUERY)
+        if kind in figures.calls and (kind in PAID or spec.awaits_reports or any(figures.calls[kind]))
     }
     return RunSummary(
         job=spec.name,
