@@ -373,4 +373,4 @@ def _settings(examples: int, **how: Any) -> settings:
 TestJournal = JournalMachine.TestCase
 TestJournal.settings = _settings(10, stateful_step_count=40, derandomize=True)
 TestJournalAtLength = pytest.mark.proofs(LongMachine.TestCase)
-TestJournalAtLength.settings = _settings(500, stateful_step_count=60)
+TestJournalAtLength.settings = _settings(300, stateful_step_count=60)
