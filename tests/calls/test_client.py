@@ -227,6 +227,7 @@ async def test_a_503_with_retry_after_waits_at_least_that_long(no_jitter: None) 
     assert client.stats.retried == 1
 
 
+@pytest.mark.proofs
 async def test_retries_end_when_the_budget_is_empty(no_jitter: None) -> None:
     """A burst of fifty, then one for every ten successes; enough healthy searches keep the breaker calm."""
 

@@ -39,6 +39,7 @@ def test_what_a_run_left_behind_is_read_and_nothing_else_is_begun(
     assert (line["status"], line["task"]["task_id"]) == ("reported", awaited["task"]["task_id"])
 
 
+@pytest.mark.proofs
 def test_a_run_that_waits_for_no_reports_says_what_to_write(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with vendor(tmp_path) as server:
         path = job(tmp_path, url=server.url, pictures=1)

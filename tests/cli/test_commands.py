@@ -98,6 +98,7 @@ def test_plan_says_that_run_would_refuse_a_job_that_asks_something_else(
     assert "would refuse" not in call(capsys, "plan", "good.yaml", "--new")[1]
 
 
+@pytest.mark.proofs
 @pytest.mark.parametrize(("command", "code"), [("check", 2), ("plan", 0), ("run", 2)])
 def test_urls_that_the_sandbox_cannot_fetch_are_refused_beforehand_with_what_to_type(
     command: str, code: int, folder: Path, capsys: pytest.CaptureFixture[str]

@@ -151,6 +151,7 @@ def lose_spec(ended: Ended, how: str) -> None:
         (ended.run / "spec.yaml").write_bytes(b"version: 1\n\0{")
 
 
+@pytest.mark.proofs
 @pytest.mark.parametrize("how", ["gone", "broken"])
 @pytest.mark.parametrize("journal", ["gone", "damaged"])
 def test_a_repair_needs_no_job_file_and_the_run_goes_on_after_it(ended: Ended, how: str, journal: str) -> None:

@@ -84,6 +84,7 @@ def test_line_for_credentials_sets_those_that_are_wrong(
     assert run(["run", "job.yaml", "-q"]) == 0
 
 
+@pytest.mark.proofs
 def test_line_for_another_question_asks_it_for_what_is_not_paid(
     server: SandboxServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -101,6 +102,7 @@ def test_line_for_another_question_asks_it_for_what_is_not_paid(
     assert server.stats.calls("search") == server.stats.calls("create") == 2
 
 
+@pytest.mark.proofs
 def test_line_for_other_pictures_takes_them_for_what_is_not_paid(
     server: SandboxServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -115,6 +117,7 @@ def test_line_for_other_pictures_takes_them_for_what_is_not_paid(
     assert server.stats.calls("search") == 2
 
 
+@pytest.mark.proofs
 def test_line_for_another_vendor_starts_a_new_run(
     server: SandboxServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

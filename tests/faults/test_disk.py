@@ -221,6 +221,7 @@ def test_only_what_is_to_be_sent_needs_room(tmp_path: Path, monkeypatch: pytest.
             go_on(path)
 
 
+@pytest.mark.proofs
 def test_a_run_whose_items_turn_out_too_many_ends_in_good_order(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -112,6 +112,7 @@ async def test_kinds_have_budgets_of_their_own_and_none_is_no_cap(tmp_path: Path
         assert journal.budget.calls[SEARCH].used == 3 * MAX_LEASE
 
 
+@pytest.mark.proofs
 async def test_budget_holds_when_many_ask_at_once(tmp_path: Path) -> None:
     granted = 0
 
@@ -149,6 +150,7 @@ async def test_after_a_death_everything_reserved_counts_as_spent(tmp_path: Path)
         assert left >= 100 - 30 - MAX_LEASE
 
 
+@pytest.mark.proofs
 async def test_budget_holds_over_death_after_death(tmp_path: Path) -> None:
     folder, spent = tmp_path / "run", 0
     for death in range(12):

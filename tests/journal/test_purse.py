@@ -41,6 +41,7 @@ async def on_disk(journal: Journal) -> Decimal:
     return sum((priced.amount for priced in rows.values()), Decimal(0))
 
 
+@pytest.mark.proofs
 @pytest.mark.parametrize(("cap", "calls"), [("0", 0), ("0.1", 0), ("0.2", 1), ("0.3", 1), ("20.1", 100), ("400", 2000)])
 async def test_money_is_spent_to_the_last_call_and_not_beyond(cap: str, calls: int, tmp_path: Path) -> None:
     async with open_journal(tmp_path, tariff=capped(cap)) as journal:

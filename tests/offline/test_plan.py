@@ -78,6 +78,7 @@ def run(path: Path, **options: object) -> RunSummary:
     return run_job(path, options=RunOptions(environment=ACCOUNT, **options))  # type: ignore[arg-type]
 
 
+@pytest.mark.proofs
 def test_a_mended_row_is_planned_and_asked_for_as_the_run_pays_for_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -130,6 +131,7 @@ def test_a_new_item_with_a_picture_that_is_known_already_costs_nothing(tmp_path:
         assert calls_of(run(path)) == planned.calls
 
 
+@pytest.mark.proofs
 def test_pictures_that_are_gone_since_they_were_listed_are_not_priced(tmp_path: Path) -> None:
     with vendor(tmp_path) as server:
         path = job(tmp_path, url=server.url, pictures=1)

@@ -392,6 +392,7 @@ def test_two_repairs_keep_both_old_files(damaged: Damaged) -> None:
     assert {f"{name}.damaged-{n}" for name in ("journal.sqlite", "results.jsonl") for n in (1, 2)} <= kept
 
 
+@pytest.mark.proofs
 def test_a_journal_set_aside_by_an_earlier_repair_is_not_believed_later(damaged: Damaged) -> None:
     """It was sound, but the run went on without it: items that waited then may be created by now."""
     foreign(damaged, "bytes between")

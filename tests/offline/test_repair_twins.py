@@ -145,6 +145,7 @@ def test_a_repair_of_a_whole_directory_settles_what_an_earlier_one_left_in_doubt
     shared.assert_whole()
 
 
+@pytest.mark.proofs
 def test_resolve_takes_the_task_of_the_items_own_picture_and_no_other(shared: Shared) -> None:
     left_by_an_earlier_version(shared)
     assert shared.go_on().exit_code == 1  # the doubt is shown, and nothing is sent
@@ -165,6 +166,7 @@ def test_a_twin_in_doubt_is_settled_by_the_task_of_its_first_item(shared: Shared
     shared.assert_whole()
 
 
+@pytest.mark.proofs
 def test_a_twin_that_may_have_a_task_of_its_own_is_left_to_a_person(shared: Shared) -> None:
     put_in_doubt(shared, "P0003", intent="r-1")
     assert "1 item is in doubt" in shared.command("repair", shared.run)[1]

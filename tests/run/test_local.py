@@ -207,6 +207,7 @@ def test_a_dead_server_pauses_the_run_with_one_clear_line(tmp_path: Path) -> Non
     assert "\n" not in summary.exit_reason
 
 
+@pytest.mark.proofs
 def test_another_search_in_the_same_run_directory_is_refused_with_the_difference(tmp_path: Path) -> None:
     with vendor(tmp_path) as server:
         path = job(tmp_path, url=server.url)
@@ -218,6 +219,7 @@ def test_another_search_in_the_same_run_directory_is_refused_with_the_difference
     assert params == {3: 2, 5: 3}
 
 
+@pytest.mark.proofs
 def test_another_picture_behind_a_known_id_is_refused_before_anything_is_sent(tmp_path: Path) -> None:
     first, second, third = drawings(3)
     with vendor(tmp_path) as server:
@@ -232,6 +234,7 @@ def test_another_picture_behind_a_known_id_is_refused_before_anything_is_sent(tm
         assert (done.exit_code, done.items["all"]) == (0, 7)
 
 
+@pytest.mark.proofs
 def test_a_run_directory_of_the_sandbox_is_refused_for_a_vendor(tmp_path: Path) -> None:
     """Hits of the sandbox say nothing of a real database, and their links lead nowhere there."""
     with vendor(tmp_path) as server:
@@ -252,6 +255,7 @@ def test_a_record_says_what_was_really_asked(tmp_path: Path) -> None:
     assert [(record["search"]["params"]["limit"], record["search"]["hits"]) for record in records] == [(3, 3)]
 
 
+@pytest.mark.proofs
 def test_new_items_are_added_and_removed_ones_are_kept_and_counted(tmp_path: Path) -> None:
     urls = drawings(6)
     with vendor(tmp_path) as server:
@@ -263,6 +267,7 @@ def test_new_items_are_added_and_removed_ones_are_kept_and_counted(tmp_path: Pat
     assert len(lines(tmp_path / "runs/job/results.jsonl")) == 6
 
 
+@pytest.mark.proofs
 def test_new_starts_another_run_directory_and_the_next_run_goes_on_with_it(tmp_path: Path) -> None:
     with vendor(tmp_path) as server:
         path = job(tmp_path, url=server.url, pictures=2)

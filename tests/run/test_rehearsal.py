@@ -51,6 +51,7 @@ def test_a_url_is_always_the_same_drawn_picture_and_different_ones_differ(tmp_pa
     assert len({tuple(ids) for ids in first.values()}) > 10
 
 
+@pytest.mark.proofs
 def test_a_rehearsal_never_mixes_with_the_paid_run(tmp_path: Path) -> None:
     with vendor(tmp_path, stand_ins=True) as server:
         path = job(tmp_path, url=server.url, pictures=URLS[:4])
@@ -61,6 +62,7 @@ def test_a_rehearsal_never_mixes_with_the_paid_run(tmp_path: Path) -> None:
     assert all("rehearsal" not in line for line in lines(tmp_path / "runs/job/results.jsonl"))
 
 
+@pytest.mark.proofs
 def test_a_rehearsal_goes_on_where_it_stopped_and_stays_one_when_it_is_retried(tmp_path: Path) -> None:
     path = job(tmp_path, url="https://connect.example.com", pictures=URLS[:6])
     assert run_job(path, options=RunOptions(rehearse=True, limit=2, environment={})).items["not_started"] == 4

@@ -51,7 +51,6 @@ def write(folder: Path) -> None:
 LOCAL = {"upload": {"public": True}}
 
 
-@pytest.mark.proofs
 def test_second_run_within_an_hour_pays_nothing_and_names_what_it_took(tmp_path: Path) -> None:
     with vendor(tmp_path) as server:
         first = take(tmp_path, server.url, "first", **LOCAL)

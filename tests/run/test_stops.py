@@ -179,6 +179,7 @@ def test_changed_rows_of_the_error_table_are_operational(tmp_path: Path) -> None
     assert json.loads((tmp_path / "runs/job/summary.json").read_text())["items"]["tasked"] == 2
 
 
+@pytest.mark.proofs
 @pytest.mark.parametrize("other", ["P060-beta", "P009-V2"])
 def test_an_account_without_the_endpoint_is_told_which_do_the_same_job_and_the_line_to_write(
     tmp_path: Path, other: str
@@ -232,6 +233,7 @@ def test_units_that_the_vendor_does_not_say_are_not_called_zero(
     assert summary.billed in capsys.readouterr().out
 
 
+@pytest.mark.proofs
 @pytest.mark.parametrize("shape", only_short(["no_hits", "null_hits", "absent_hits", "empty_hits"], "no_hits"))
 def test_sixty_pictures_without_hits_are_settled_by_one_search_each(tmp_path: Path, shape: str) -> None:
     with trouble(tmp_path, f"search:{shape}=1") as server:

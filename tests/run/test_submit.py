@@ -72,6 +72,7 @@ def test_one_paid_call_an_item_brings_hits_comparisons_and_a_drawing(tmp_path: P
     assert [view.line_drawing for view in views] == [record["line_drawing"] for record in results(tmp_path)]
 
 
+@pytest.mark.proofs
 def test_megabytes_of_answer_are_read(tmp_path: Path) -> None:
     with vendor(tmp_path, report_after_s=0, reports=ReportPlan.parse("drawing=large")) as server:
         assert run(submitted(tmp_path, server.url, pictures=2)).items["reported"] == 2

@@ -257,6 +257,7 @@ class TestPictures:
         assert (await call(server, "GET", "/pictures/products/..%2Ftruth.json")).status == 404
 
 
+@pytest.mark.proofs
 async def test_latency_is_waited_before_the_answer_but_after_the_execution(start: Start, tmp_path: Path) -> None:
     """A client that gives up early has still created a task."""
     server = start(latency_s=(30.0, 30.0))

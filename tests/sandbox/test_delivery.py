@@ -46,6 +46,7 @@ class TestFaults:
         late, plain = await search(server), await search(server)
         assert late.body == plain.body
 
+    @pytest.mark.proofs
     async def test_a_hanging_call_never_gets_a_byte_and_ends_with_its_client(
         self, start: Start, tmp_path: Path
     ) -> None:

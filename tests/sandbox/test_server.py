@@ -67,6 +67,7 @@ class TestLifetime:
         with SandboxServer(settings(), port=port) as server:
             assert server.url == f"http://127.0.0.1:{port}"
 
+    @pytest.mark.proofs
     @pytest.mark.anyio
     @pytest.mark.parametrize("fault", ["hang", "slow", "late"])
     async def test_it_ends_although_calls_are_waiting(self, fault: str, settings: Settings) -> None:

@@ -147,6 +147,7 @@ def test_a_sound_png_with_a_long_text_or_profile_is_made_fit(kind: bytes) -> Non
     assert close(decoded(preview(long)), ramp().rotate(180))
 
 
+@pytest.mark.proofs
 def test_a_preview_is_small_and_upright() -> None:
     small = decoded(preview(saved(ramp((3000, 1500)), "WEBP", exif=turned(6))))
     assert small.size == (512, 1024)
