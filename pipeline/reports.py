@@ -13,6 +13,7 @@ import msgspec
 
 from pipeline.models import Calls, Hits, Problem, State, Task, Work
 
+APART_S = 2.0  # at least, between two questions for the report of one task
 DRAWINGS = "drawings"  # a folder of a run directory
 _PER_CENT = 100.0
 

@@ -28,6 +28,7 @@ from pipeline.errors import (
     TryAgain,
 )
 from pipeline.models import Kind
+from pipeline.reports import APART_S
 
 # Calls without which every item comes to its end: what goes wrong with them says it to their caller alone, and holds
 # no other calls up.
@@ -170,7 +171,8 @@ class Health:
     def retry(self, kind: Kind, error: CallError, tries: Tries) -> float | None:
         """Return the seconds after which a failed call is sent again, or None when it ends with this error.
 
-        1. An error that may pass: after a backoff, while the call has attempts and the run has retries left.
+        1. An error that may pass: after a backoff, while the call has attempts and the run has retries left. A question
+           for a report that may have arrived is asked again as late as any other for its task.
         2. Nothing was sent, or a gate was shut that has a patience of its own: at once.
         3. Refused for its token, or for speed while the account accepts others: at once, ten times at most. While it
            accepts none: at once, until the limiter ends the run.
@@ -185,7 +187,7 @@ class Health:
                     return None
                 self._stats.retried += 1
                 tries.attempt += 1
-                return pause_s
+                return max(pause_s, APART_S) if kind is Kind.QUERY and error.sent else pause_s
             case Reconnect() | HoldAll():
                 return 0.0
             case RunPaused() if kind not in ASIDE and self._quota.waits_for(error):

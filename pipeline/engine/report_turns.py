@@ -11,8 +11,9 @@ import anyio
 from pipeline.endpoints.patsnap.codes import MAX_ANSWER_S
 from pipeline.engine.report_meter import ReportMeter
 from pipeline.models import TASK_LIFE_S, State, Task, Work
+from pipeline.reports import APART_S
 
-LEAST_S, MOST_S = 2.0, 600.0  # between two questions for one task
+MOST_S = 600.0  # between two questions for one task; APART_S at least
 SHARE = 0.25  # of a task's age is waited before it is asked again
 READ_BY_S = TASK_LIFE_S - 3600  # every task is read before the last hour of its life
 LEARNED = 50  # the last so many reports say when tasks usually are done
@@ -65,7 +66,7 @@ class Turns:
         self._all[one.work.ord] = one
         self._waited_for += 1
         age = max(0.0, self._now() - one.task.at)
-        self._push(one, max(LEAST_S, self._typical() - age))  # an earlier run may have asked a moment ago
+        self._push(one, max(APART_S, self._typical() - age))  # an earlier run may have asked a moment ago
 
     def until_next(self) -> float:
         """Return the seconds until a question may be begun; infinity while nothing is to be asked."""
@@ -93,8 +94,8 @@ class Turns:
                 self._waited_for -= 1
         if again and one.meter.may_ask:
             age = max(0.0, self._now() - one.task.at)
-            until_end = max(LEAST_S, one.task.expires_at - self._now())
-            self._push(one, min(MOST_S, until_end, max(LEAST_S, SHARE * age)))
+            until_end = max(APART_S, one.task.expires_at - self._now())
+            self._push(one, min(MOST_S, until_end, max(APART_S, SHARE * age)))
         elif again and one.state is State.REPORT_PENDING:
             self._waited_for -= 1  # asked often enough in this run
 
@@ -118,7 +119,7 @@ class Turns:
         return list(self._all.values())
 
     def _typical(self) -> float:
-        return max(LEAST_S, median(self._ages)) if self._ages else LEAST_S
+        return max(APART_S, median(self._ages)) if self._ages else APART_S
 
     def _push(self, one: Waiting, after_s: float) -> None:
         heapq.heappush(self._later, (anyio.current_time() + after_s, one.work.ord, one))

@@ -12,10 +12,10 @@ import anyio
 import pytest
 
 from pipeline.engine.engine import Engine
-from pipeline.engine.report_turns import LEAST_S, Turns
+from pipeline.engine.report_turns import Turns
 from pipeline.errors import CallError, ItemRefused, RunPaused, RunStopped, TryAgain
 from pipeline.models import TASK_LIFE_S, Item, Kind, State
-from pipeline.reports import Progress, Report
+from pipeline.reports import APART_S, Progress, Report
 from pipeline.results.reading import read_records
 from tests.support.engine_runs import many, problems
 from tests.support.fakes import (
@@ -138,7 +138,7 @@ def test_no_task_is_asked_about_twice_within_two_seconds(tmp_path: Path) -> None
     run(tmp_path, vendor, many(1))
     times = [at for _, at in vendor.asked]
     assert len(times) == 13
-    assert all(later - earlier >= LEAST_S - 1e-6 for earlier, later in itertools.pairwise(times))
+    assert all(later - earlier >= APART_S - 1e-6 for earlier, later in itertools.pairwise(times))
 
 
 @pytest.mark.proofs
