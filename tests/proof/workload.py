@@ -164,7 +164,7 @@ async def run(
     """One run, from the lock to open.jsonl. Raises what ends a run early, with the journal closed."""
     spec = job(folder.parent, in_flight=in_flight, report=report)
     with lock(folder), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(report_turns, "LEAST_S", 0.0)  # reports are asked for at once: what is proved is their journal
+        patch.setattr(report_turns, "APART_S", 0.0)  # reports are asked for at once: what is proved is their journal
         writer = Writer(functools.partial(open_disk, folder, now=NOW, connect=connecting, mounts=mounts), linger_s=0)
         await writer.start()
         journal = noting(Journal(writer, budgets=dict.fromkeys(KINDS, BUDGET)), diary)

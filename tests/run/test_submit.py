@@ -27,7 +27,7 @@ SUBMIT: dict[str, Any] = {"method": "submit", "search": {}, "task": {"country": 
 @pytest.fixture(autouse=True)
 def asked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ask for a report at once: these tests are not about the pace of questions."""
-    monkeypatch.setattr(report_turns, "LEAST_S", 0.01)
+    monkeypatch.setattr(report_turns, "APART_S", 0.01)
 
 
 def run(path: Path, **options: Any) -> RunSummary:
