@@ -4,6 +4,7 @@ import os
 import sqlite3
 import stat
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -23,14 +24,24 @@ class Shelf:
         self.path = folder / "patents" / "account.sqlite"
         self.said: list[str] = []
         self.now = NOW
+        self._caches: list[KnownPatents] = []
 
     def of(self, run: str) -> KnownPatents:
-        return KnownPatents(self.path, run=run, say=self.said.append, now=lambda: self.now)
+        self._caches.append(KnownPatents(self.path, run=run, say=self.said.append, now=lambda: self.now))
+        return self._caches[-1]
+
+    def close(self) -> None:
+        """Close the files that are still open, as the end of a process does: claims stay."""
+        for cache in self._caches:
+            if cache._db is not None:
+                cache._db.close()
 
 
 @pytest.fixture
-def shelf(tmp_path: Path) -> Shelf:
-    return Shelf(tmp_path)
+def shelf(tmp_path: Path) -> Iterator[Shelf]:
+    shelf = Shelf(tmp_path)
+    yield shelf
+    shelf.close()
 
 
 def test_what_was_answered_is_known_to_every_later_run_for_30_days(shelf: Shelf) -> None:
