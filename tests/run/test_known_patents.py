@@ -5,6 +5,7 @@ import sqlite3
 import stat
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -68,7 +69,7 @@ def test_what_was_not_found_is_asked_for_again_after_a_day(shelf: Shelf) -> None
 
 def test_a_row_of_another_program_is_no_answer(shelf: Shelf) -> None:
     shelf.of("first").keep("D301", {"a": BODY, "b": BODY})
-    with sqlite3.connect(shelf.path) as db:
+    with closing(sqlite3.connect(shelf.path, isolation_level=None)) as db:
         db.execute("UPDATE patents SET answer = 7 WHERE patent_id = 'b'")
     assert shelf.of("second").take("D301", ["a", "b"]) == ({"a": BODY}, ["b"], [])
 
@@ -83,7 +84,7 @@ def test_an_answer_is_durable_when_it_is_kept(shelf: Shelf) -> None:
     """A kill comes without a close."""
     cache = shelf.of("run")
     cache.keep("D301", {"a": BODY})
-    with sqlite3.connect(f"file:{shelf.path}?mode=ro", uri=True) as other:
+    with closing(sqlite3.connect(f"file:{shelf.path}?mode=ro", uri=True)) as other:
         assert other.execute("SELECT patent_id, answer FROM patents").fetchall() == [("a", BODY)]
 
 
@@ -146,7 +147,7 @@ def test_a_cache_that_cannot_be_used_is_one_remark_and_this_run_still_asks_once(
             shelf.path.write_bytes(b"no database" * 1000)
         case _:
             shelf.path.parent.mkdir()
-            with sqlite3.connect(shelf.path) as db:
+            with closing(sqlite3.connect(shelf.path, isolation_level=None)) as db:
                 db.execute("CREATE TABLE patents (x)")
     cache = shelf.of("run")
     assert cache.take("D301", ["a", "b"]).ours == ["a", "b"]
