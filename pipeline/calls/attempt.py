@@ -81,7 +81,7 @@ class Lane(NamedTuple):
 
 
 class Attempts:
-    """All that the attempts of a run share. `on_sent(kind, at)` is called as each is sent, with its permit's time."""
+    """All that the attempts of a run share."""
 
     def __init__(
         self,
@@ -91,13 +91,11 @@ class Attempts:
         health: Health,
         *,
         stats: Stats,
-        on_sent: Callable[[Kind, float], None] | None,
     ) -> None:
         self.transport = transport
         self.access = access
         self.health = health
         self.stats = stats
-        self.on_sent = on_sent
         self._lanes = {
             kind: Lane(
                 limiter,
@@ -190,6 +188,6 @@ class Attempt:
         self.meter.sent(kind)
         self.shared.stats.sent[kind] += 1
         self.counted = self.shared.stats.tally.sent(self.request.path, kind)
-        if self.shared.on_sent is not None:
-            self.shared.on_sent(kind, at)
+        if self.shared.stats.on_sent is not None:
+            self.shared.stats.on_sent(kind, at)
         lane.connecting.give_back(self)

@@ -1,7 +1,7 @@
 """The client of a vendor: one call, from its first attempt to its answer or to the error it ends with."""
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from pipeline.calls.access import Access, TokenSource
@@ -14,7 +14,6 @@ from pipeline.calls.pauses import QuotaGate
 from pipeline.calls.reach import ReachGate
 from pipeline.calls.retry import Tries
 from pipeline.calls.stats import Stats
-from pipeline.calls.tally import Tally
 from pipeline.calls.transport import Transport
 from pipeline.endpoints.consequences import Table, consequence, row_for
 from pipeline.endpoints.interface import Answer, Asked, Endpoint, Got, Refusal, Request
@@ -35,9 +34,7 @@ from pipeline.system.masking import masked
 class Client:
     """Sends the calls of a run. `table` is its error table, `waits` are the gates at which its calls wait.
 
-    `account` is the name under which they are counted (calls/account.py).
-
-    stats     the counts of all calls so far
+    stats     the counts of all calls so far, by default of no account
     limiters  the limiter of each paid kind
     """
 
@@ -47,12 +44,11 @@ class Client:
         credentials: Credentials,
         limiters: Mapping[Kind, Limiter],
         *,
-        on_sent: Callable[[Kind, float], None] | None = None,
         table: Table = TABLE,
         waits: Waits | None = None,
-        account: str = "",
+        stats: Stats | None = None,
     ) -> None:
-        self.stats = Stats(tally=Tally(account))
+        self.stats = stats or Stats()
         self.limiters = limiters
         self._table = table
         self._endings = Endings()
@@ -67,7 +63,7 @@ class Client:
             stats=self.stats,
             sleep=self._endings.sleep,
         )
-        self._attempts = Attempts(transport, self._access, limiters, self._health, stats=self.stats, on_sent=on_sent)
+        self._attempts = Attempts(transport, self._access, limiters, self._health, stats=self.stats)
 
     async def call(self, endpoint: Endpoint[Asked, Got], asked: Asked, meter: Meter) -> Got:
         """Ask an endpoint until it answers or the call is given up.

@@ -1,7 +1,7 @@
 """Counts of the calls that this process sent, and of what the vendor billed for them."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from pipeline.calls.tally import Tally
@@ -22,6 +22,7 @@ class Stats:
     answers   searches and creates that were granted
     said      of them, those that said how many units were billed
     tally     attempts by hour and path, apart from those for tokens
+    on_sent   told the kind of each attempt as it is sent, and the time of its permit; None where nobody asks
     """
 
     sent: dict[Kind, int] = field(default_factory=lambda: dict.fromkeys(Kind, 0))
@@ -31,6 +32,7 @@ class Stats:
     answers: int = 0
     said: int = 0
     tally: Tally = field(default_factory=Tally)
+    on_sent: Callable[[Kind, float], None] | None = None
 
     def granted(self, kind: Kind, headers: Mapping[str, str]) -> None:
         """Count a granted call, and whether its answer says what was billed: absent is not said, and not zero."""

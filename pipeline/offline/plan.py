@@ -4,8 +4,10 @@ import functools
 import time
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
@@ -18,12 +20,12 @@ from pipeline.journal.sql.doubts import repeated_by_itself
 from pipeline.journal.sql.items import count_listed, in_view
 from pipeline.journal.sql.naming import names_by_hash
 from pipeline.journal.sql.views import count_single, with_views
-from pipeline.models import OPEN, PAID, SETTLED, Kind, State
+from pipeline.models import OPEN, PAID, SETTLED, Item, Kind, State
 from pipeline.offline.foreseen_reuse import ForeseenReuse
-from pipeline.offline.foresight import Seen, details_of, foresee, questions_of
+from pipeline.offline.foresight import Foreseen, Seen, details_of, foresee, questions_of
 from pipeline.offline.listing import BadRows, Copies, bad_rows, copies_in, saved_calls
 from pipeline.offline.parting import Parting
-from pipeline.offline.taking_in import take_in
+from pipeline.offline.taking_in import Listing, take_in
 from pipeline.results.money import Cost, cost_of_plan
 from pipeline.run.changed import Changed, find_changed, tell
 from pipeline.run.directory import is_locked, known_runs, run_folder
@@ -62,9 +64,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     saved: dict[str, int]  # calls that this saves the next run, by kind
     already: dict[str, int]  # items that the run directory knows, by status
     calls: dict[str, int]  # that the next run makes, by kind, without retries: no more than the budgets allow
-    at_most: list[
-        str
-    ] = []  # the kinds among these of which it may make fewer: later pages of a search may turn out empty
+    at_most: list[str] = []  # of these, kinds of which it may make fewer: later pages of a search may turn out empty
     fitted: int  # local pictures that are turned or re-encoded before their upload
     details: int = 0  # patents whose details, and families, it asks for at most; known ones are not asked for again
     questions: int = 0  # for reports, at most; about two a task are usual
@@ -109,84 +109,120 @@ def plan_job(
     with list_at_hand(load_spec(Path(path), overrides=overrides, rehearse=rehearse), new=new) as spec:
         check_sources(spec)
         account = account_known(Path(path), spec) if spec.search.reuse_s else None
-        plan = make_plan(spec, new=new, quick=quick, watch=watch, account=account)
+        plan = make_plan(spec, PlannedRun(new=new, account=account), quick=quick, watch=watch)
         foreign = refuse_foreign(spec, Path(path))
     return msgspec.structs.replace(plan, refused=[*([str(foreign)] if foreign else []), *plan.refused])
 
 
-def make_plan(
-    spec: JobSpec,
-    *,
-    new: bool = False,
-    quick: bool = False,
-    watch: Watch | None = None,
-    limit: int | None = None,
-    accept_changes: bool = False,
-    account: str | None = None,
-) -> Plan:
+class PlannedRun(NamedTuple):
+    """The options of the run that is planned.
+
+    account  its name (calls/account.py), needed to see what it reuses of other runs; None where it is not known
+    """
+
+    new: bool = False
+    limit: int | None = None
+    accept_changes: bool = False
+    account: str | None = None
+
+
+_PLAIN = PlannedRun()
+
+
+def make_plan(spec: JobSpec, run: PlannedRun = _PLAIN, *, quick: bool = False, watch: Watch | None = None) -> Plan:
     """Plan a loaded job: read every source, and a copy of the journal of its run directory, if there is one.
 
-    Every local picture is opened unless the plan is to be `quick`; `watch` is told how many were. `limit` and
-    `accept_changes` are the options of the run that is planned. `account` (calls/account.py) is needed to see what it
-    reuses of other runs.
+    Every local picture is opened unless the plan is to be `quick`; `watch` is told how many were.
     """
-    folder = run_folder(spec, now=datetime.now().astimezone(), new=new)
+    folder = run_folder(spec, now=datetime.now().astimezone(), new=run.new)
     now = time.time()
-    remarks, fitting = SourceRemarks(spec), Fitting(spec)
     with imagine(folder, now=now, running=folder.is_dir() and is_locked(folder), places=known_runs()) as db:
         already = _already(db)
-        hashed = names_by_hash(db, make_id)
-        items = functools.partial(
-            inspect_items, spec, quick=quick, hashed=hashed, watch=watch, note=remarks.note, fitting=fitting
-        )
-        listing, reading, refused = take_in(db, spec, items, accept_changes=accept_changes)
-        unusable, failing = listing.unusable(db)
-        generation = reading.generation
-        seen, changed = _look(db, spec, unusable, generation=generation, now=now, quick=quick)
-        with open_donors(spec, folder, account, now=now) as donors, looking() as looks:
+        sources = _taken_in(db, spec, accept_changes=run.accept_changes, quick=quick, watch=watch)
+        seen, changed = _look(db, spec, sources.unusable, generation=sources.generation, now=now, quick=quick)
+        with open_donors(spec, folder, run.account, now=now) as donors, looking() as looks:
             digest = functools.partial(looks.digest, spec.root_path) if not quick else lambda _: None
             reuse = None if donors is None else ForeseenReuse(db, spec, donors, digest, now)
-            work = foresee(db, spec, seen, generation=generation, now=now, limit=limit, reuse=reuse)
-        listed = count_listed(db, generation=generation)
-        seconds, binds = _time(spec, work.calls)
-        details = details_of(db, spec, folder, Counter(work.calls) + work.reused)
-        questions = questions_of(db, spec, work.calls)
-        return Plan(
-            job=spec.name,
-            vendor=spec.vendor,
-            run=str(folder),
-            items=listing.rows,
-            bad=listed.unreadable + len(failing),
-            repeated=listing.rows - listed.items,
-            same_picture=listed.twins,
-            bad_rows=bad_rows(db, failing, generation=generation),
-            copies=copies_in(db, generation=generation),
-            saved=saved_calls(db, generation=generation, tasks=spec.task.enabled, pages=spec.search.pages_left(None)),
-            already=already,
-            calls={kind.value: work.calls[kind] for kind in PAID},
-            at_most=[Kind.SEARCH.value] if spec.search.pages_left(None) > 1 and work.calls[Kind.SEARCH] else [],
-            fitted=len(fitting),
-            details=details,
-            questions=questions,
-            reused={kind.value: work.reused[kind] for kind in PAID} if spec.search.reuse_s else {},
-            left_out=work.left_out,
-            budget=work.budget,
-            cost=cost_of_plan(
-                spec, {kind: work.calls[kind] for kind in PAID} | {Kind.DETAILS: details, Kind.QUERY: questions}
-            ),
-            seconds=seconds,
-            binds=binds,
-            not_looked_at=not_looked_at(spec),
-            changed=changed,
-            warnings=[
-                *warnings(spec),
-                *_unknown_account(spec, account),
-                *_single_pictures(db, spec, generation=generation),
-                *remarks.texts(),
-                *fitting.texts(),
-            ],
-            refused=[str(line) for line in refused],
-        )
+            work = foresee(db, spec, seen, generation=sources.generation, now=now, limit=run.limit, reuse=reuse)
+        plan = _plan_of(db, spec, folder, sources, work)
+        remarks = [*warnings(spec), *_unknown_account(spec, run.account), *sources.remarks(db, spec)]
+        return msgspec.structs.replace(plan, already=already, changed=changed, warnings=remarks)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sources:
+    """The sources of a job, taken into an imagined journal.
+
+    unusable  the numbers of items that wait or are in doubt, and whose pictures cannot be sent
+    failing   those of them that wait: they become failed items
+    refused   why a run would not go on in the run directory, a line each
+    """
+
+    listing: Listing
+    generation: int
+    unusable: Collection[int]
+    failing: Sequence[Item]
+    refused: Sequence[str]
+    noted: SourceRemarks
+    fitting: Fitting
+
+    def remarks(self, db: Database, spec: JobSpec) -> list[str]:
+        """Say what is probably not meant, or made fit."""
+        return [
+            *_single_pictures(db, spec, generation=self.generation),
+            *self.noted.texts(),
+            *self.fitting.texts(),
+        ]
+
+
+def _taken_in(db: Database, spec: JobSpec, *, accept_changes: bool, quick: bool, watch: Watch | None) -> _Sources:
+    """Read every source into the imagined journal."""
+    noted, fitting = SourceRemarks(spec), Fitting(spec)
+    hashed = names_by_hash(db, make_id)
+    items = functools.partial(
+        inspect_items, spec, quick=quick, hashed=hashed, watch=watch, note=noted.note, fitting=fitting
+    )
+    listing, reading, refused = take_in(db, spec, items, accept_changes=accept_changes)
+    unusable, failing = listing.unusable(db)
+    return _Sources(listing, reading.generation, unusable, failing, refused, noted, fitting)
+
+
+def _plan_of(db: Database, spec: JobSpec, folder: Path, sources: _Sources, work: Foreseen) -> Plan:
+    """Put the plan together, but for what was known, what has changed, and warnings."""
+    generation, pages = sources.generation, spec.search.pages_left(None)
+    listed = count_listed(db, generation=generation)
+    calls = {kind: work.calls[kind] for kind in PAID}
+    details = details_of(db, spec, folder, Counter(work.calls) + work.reused)
+    questions = questions_of(db, spec, work.calls)
+    seconds, binds = _time(spec, work.calls)
+    return Plan(
+        job=spec.name,
+        vendor=spec.vendor,
+        run=str(folder),
+        items=sources.listing.rows,
+        bad=listed.unreadable + len(sources.failing),
+        repeated=sources.listing.rows - listed.items,
+        same_picture=listed.twins,
+        bad_rows=bad_rows(db, sources.failing, generation=generation),
+        copies=copies_in(db, generation=generation),
+        saved=saved_calls(db, generation=generation, tasks=spec.task.enabled, pages=pages),
+        already={},
+        calls={kind.value: count for kind, count in calls.items()},
+        at_most=[Kind.SEARCH.value] if pages > 1 and work.calls[Kind.SEARCH] else [],
+        fitted=len(sources.fitting),
+        details=details,
+        questions=questions,
+        reused={kind.value: work.reused[kind] for kind in PAID} if spec.search.reuse_s else {},
+        left_out=work.left_out,
+        budget=work.budget,
+        cost=cost_of_plan(spec, calls | {Kind.DETAILS: details, Kind.QUERY: questions}),
+        seconds=seconds,
+        binds=binds,
+        not_looked_at=not_looked_at(spec),
+        changed=[],
+        warnings=[],
+        refused=[str(line) for line in sources.refused],
+    )
 
 
 def _unknown_account(spec: JobSpec, account: str | None) -> list[str]:

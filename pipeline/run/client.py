@@ -9,6 +9,8 @@ from pipeline.calls.health import Waits
 from pipeline.calls.limiter import Limiter
 from pipeline.calls.pauses import QuotaGate
 from pipeline.calls.reach import ReachGate
+from pipeline.calls.stats import Stats
+from pipeline.calls.tally import Tally
 from pipeline.calls.transport import Transport
 from pipeline.errors import SpecError
 from pipeline.job.schema import JobSpec
@@ -26,9 +28,8 @@ def client_for(job: Job, options: RunOptions, transport: Transport, part: Part) 
         transport,
         job.credentials,
         limiters_for(job.spec, part, options.say),
-        on_sent=options.on_sent,
         table=api.table,
-        account=account_of(api.base_url, job.credentials),
+        stats=Stats(tally=Tally(account_of(api.base_url, job.credentials)), on_sent=options.on_sent),
         waits=Waits(
             QuotaGate(api.quota_reset if options.wait_quota else None, table=api.table, say=options.say),
             ReachGate(api.patience_s, say=options.say),

@@ -9,6 +9,7 @@ import pytest
 from pipeline.calls.attempt import LEAST_INTENDING, STALE_S, Slots
 from pipeline.calls.client import Client
 from pipeline.calls.limiter import Limiter
+from pipeline.calls.stats import Stats
 from pipeline.calls.transport import Outgoing
 from pipeline.endpoints.interface import Answer, Request
 from pipeline.endpoints.patsnap.credentials import Credentials
@@ -56,7 +57,7 @@ async def test_the_permit_comes_after_the_connection_and_the_intent_and_right_be
         Vendor(),  # type: ignore[arg-type]
         Credentials(api_key="a-key"),
         limiters,
-        on_sent=lambda kind, at: log.append(f"sent at {at}"),
+        stats=Stats(on_sent=lambda kind, at: log.append(f"sent at {at}")),
     )
     await virtual.search(client, meter=Meter())
     assert log == [

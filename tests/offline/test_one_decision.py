@@ -17,7 +17,7 @@ from pipeline.calls.account import account_of
 from pipeline.errors import SpecError
 from pipeline.journal.storage import JOURNAL, connect
 from pipeline.models import OF_REPORT, OPEN, SETTLED, State
-from pipeline.offline.plan import Plan, make_plan
+from pipeline.offline.plan import Plan, PlannedRun, make_plan
 from pipeline.offline.status import read_status
 from pipeline.run.load import load
 from pipeline.run.local import LocalExecutor
@@ -167,7 +167,7 @@ def take(folder: Path, url: str, step: Step, rows: list[tuple[str, str]], parts:
     loaded = load(path, environment=ACCOUNT)
     options = RunOptions(limit=step.limit, accept_changes=step.accept, environment=ACCOUNT)
     account = account_of(url, loaded.credentials)
-    planned = make_plan(loaded.spec, limit=step.limit, accept_changes=step.accept, account=account)
+    planned = make_plan(loaded.spec, PlannedRun(limit=step.limit, accept_changes=step.accept, account=account))
     if planned.refused:
         with pytest.raises(SpecError) as refused:
             LocalExecutor().run(loaded, options)
@@ -185,7 +185,7 @@ def take(folder: Path, url: str, step: Step, rows: list[tuple[str, str]], parts:
         items, known = read_status(run).items, make_plan(loaded.spec).already
         assert {word: known.get(word, 0) for word in WORDS} == {word: items.get(word, 0) for word in WORDS}
     else:
-        assert_places_agree(run, summary.items, make_plan(loaded.spec, account=account))
+        assert_places_agree(run, summary.items, make_plan(loaded.spec, PlannedRun(account=account)))
 
 
 def show(folder: Path, products: dict[str, str]) -> None:

@@ -10,7 +10,7 @@ from pipeline.cli import main as cli
 from pipeline.cli.commands import run as commands_run
 from pipeline.errors import SpecError
 from pipeline.journal.storage import JOURNAL, RESULTS, connect
-from pipeline.offline.plan import Plan, make_plan, plan_job
+from pipeline.offline.plan import Plan, PlannedRun, make_plan, plan_job
 from pipeline.results.summary import RunSummary
 from pipeline.run.load import load_spec
 from pipeline.run.local import run_job
@@ -148,7 +148,7 @@ def test_pictures_that_are_gone_since_they_were_listed_are_not_priced(tmp_path: 
 def test_the_question_counts_what_limit_lets_the_run_do(tmp_path: Path) -> None:
     path = job(tmp_path, url="https://connect.example.com", pictures=10)
     spec = load_spec(path)
-    assert make_plan(spec, limit=3).calls == {"upload": 0, "search": 3, "create": 3}
+    assert make_plan(spec, PlannedRun(limit=3)).calls == {"upload": 0, "search": 3, "create": 3}
 
 
 def test_after_a_death_a_plan_counts_what_the_next_start_finds_and_changes_nothing(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.calls.account import account_of
 from pipeline.errors import SpecError
-from pipeline.offline.plan import Plan, make_plan, plan_job
+from pipeline.offline.plan import Plan, PlannedRun, make_plan, plan_job
 from pipeline.results.reading import RecordView, read_records
 from pipeline.results.summary import RunSummary
 from pipeline.run.load import load
@@ -28,7 +28,7 @@ def take(folder: Path, url: str, name: str, *, account: dict[str, str] = ACCOUNT
     write(folder)
     loaded = load(path, environment=account)
     who = account_of(url, loaded.credentials)
-    plan = make_plan(loaded.spec, account=who)
+    plan = make_plan(loaded.spec, PlannedRun(account=who))
     summary = LocalExecutor().run(loaded, RunOptions(environment=account))
     assert {kind: summary.calls_this_run[kind] for kind in FREE} == plan.calls
     return Taken(plan, summary, {record.item: record for record in read_records(folder / "runs" / name)})

@@ -12,6 +12,7 @@ import pytest
 
 from pipeline.calls.client import Client
 from pipeline.calls.limiter import Limiter
+from pipeline.calls.stats import Stats
 from pipeline.calls.transport import PATIENCE_S, open_transport
 from pipeline.endpoints.interface import Creation
 from pipeline.endpoints.patsnap.ai39_1 import TaskCreation
@@ -93,7 +94,7 @@ async def client_at(
     """A client as the application composes it."""
     async with open_transport(url, patience_s=patience_s, **transport) as opened:
         limiters = {kind: Limiter(qps) for kind in KINDS}
-        yield Client(opened, credentials, limiters, on_sent=on_sent)
+        yield Client(opened, credentials, limiters, stats=Stats(on_sent=on_sent))
 
 
 async def search(client: Client, meter: FakeMeter | None = None, *, url: str = PRODUCT) -> Hits:

@@ -11,7 +11,7 @@ from pipeline.cli.looking import counting_pictures
 from pipeline.cli.next_command import next_command
 from pipeline.cli.screen import Output, Remarks, observing, show_summary, shown
 from pipeline.errors import SpecError
-from pipeline.offline.plan import make_plan
+from pipeline.offline.plan import PlannedRun, make_plan
 from pipeline.run.listed import list_at_hand
 from pipeline.run.load import Job, load
 from pipeline.run.local import LocalExecutor
@@ -56,14 +56,9 @@ def _loaded(path: Path, overrides: list[str], options: RunOptions) -> Iterator[J
 def _ask(job: Job, options: RunOptions, *, piped: bool) -> None:
     check_sources(job.spec)
     with counting_pictures() as watch:
-        plan = make_plan(
-            job.spec,
-            new=options.new,
-            watch=watch,
-            limit=options.limit,
-            accept_changes=options.accept_changes,
-            account=account_of(job.spec.api.base_url, job.credentials),
-        )
+        account = account_of(job.spec.api.base_url, job.credentials)
+        planned = PlannedRun(options.new, options.limit, options.accept_changes, account)
+        plan = make_plan(job.spec, planned, watch=watch)
     if not plan.paid_calls or plan.refused:  # the run itself says why it is refused, and pays nothing
         return
     by_kind = ", ".join(f"{calls:,} {kind}" for kind, calls in plan.calls.items())
