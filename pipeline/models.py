@@ -31,15 +31,15 @@ class Kind(enum.StrEnum):
     """A kind of call: each has its own limiter, budget and column in the error table."""
 
     UPLOAD = "upload"  # P010
-    SEARCH = "search"  # P009, P060
-    CREATE = "create"  # AI39-1: never repeated blindly
-    QUERY = "query"  # AI39-2: asks for a report; it may be repeated, and whether it is billed is not known
+    SEARCH = "search"  # one picture, or several views of a product; further pages
+    CREATE = "create"  # a task, or a submit that searches, too: never repeated blindly
+    QUERY = "query"  # for a report; it may be repeated, and whether it is billed is not known
     DETAILS = "details"  # D301, P014: of hits, for people; billed per patent found, and no item waits for it to be paid
     TOKEN = "token"  # noqa: S105 - not a password; not billed, not limited by the account's QPS
 
 
 PAID = (Kind.UPLOAD, Kind.SEARCH, Kind.CREATE)
-KINDS = (*PAID, Kind.QUERY)  # that have a limiter and a budget
+KINDS = (*PAID, Kind.QUERY)  # whose budgets count calls; that of DETAILS counts patents
 
 
 class State(enum.IntEnum):

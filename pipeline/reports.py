@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from pipeline.models import Calls, Hits, Problem, State, Task, Work
+from pipeline.models import Calls, Hits, State, Task, Work
 
 APART_S = 2.0  # at least, between two questions for the report of one task
 DRAWINGS = "drawings"  # a folder of a run directory
@@ -135,4 +135,3 @@ class Awaited(NamedTuple):
     work: Work
     state: State
     task: Task
-    problem: Problem

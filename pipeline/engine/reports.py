@@ -120,10 +120,9 @@ class ReportReader:
         after = 0
         while batch := await self._ports.ledger.reports.awaited(after=after):
             after = batch[-1].work.ord
-            for work, state, task, problem in batch:
-                if state is State.REPORT_PENDING or problem.consequence == "retry":
-                    self._promises.await_earlier(work.ord)
-                    self._add(work, state, task)
+            for work, state, task in batch:
+                self._promises.await_earlier(work.ord)
+                self._add(work, state, task)
 
     def _add(self, work: Work, state: State, task: Task) -> None:
         work.hits = None  # in the spool, and up to 100 KB

@@ -91,9 +91,9 @@ def _more(difference: int, unclear: int, in_doubt: int, not_noted: int, *, expla
     reasons = []
     if unclear:
         doubts = f", {in_doubt:,} of them in doubt" if in_doubt else ""
-        reasons.append(f"{count(unclear, 'call')} had no clear answer{doubts}")
+        reasons.append(f"{count(unclear, 'call')} may have been executed{doubts}")
     if not_noted:
         reasons.append(f"up to {not_noted:,} more were sent when a process was killed, or by an earlier version")
     if not explained:
-        reasons.append("the rest came from elsewhere, or is to be asked about")
+        reasons.append("the rest came from another machine, or the vendor is to be asked about it")
     return f"{difference:,} more: {'; '.join(reasons)}"

@@ -11,7 +11,7 @@ from pipeline.errors import PipelineError
 from pipeline.job.outlook import not_looked_at, warnings
 from pipeline.job.schema import JobSpec
 from pipeline.journal.storage import RESULTS
-from pipeline.models import OF_REPORT, OPEN, PAID, SETTLED, UNFINISHED, Kind, Problem, State
+from pipeline.models import KINDS, OF_REPORT, OPEN, PAID, SETTLED, UNFINISHED, Kind, Problem, State
 from pipeline.results import reading
 from pipeline.results.money import Money, money_spent
 from pipeline.results.patent_counts import PatentCounts
@@ -134,7 +134,7 @@ def build_summary(folder: Path, records: RecordLines, figures: Figures) -> RunSu
     settled = figures.items["settled"] or 1
     calls = {
         kind: figures.calls[kind]
-        for kind in (*PAID, Kind.QUERY)
+        for kind in KINDS
         if kind in figures.calls and (kind in PAID or spec.awaits_reports or any(figures.calls[kind]))
     }
     return RunSummary(

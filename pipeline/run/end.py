@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pipeline.calls.stats import Stats
-from pipeline.engine.engine import Engine
 from pipeline.errors import CallError
 from pipeline.job.schema import JobSpec
 from pipeline.journal.journal import Journal
@@ -18,6 +18,9 @@ from pipeline.run.directory import ENDED, SUMMARY
 from pipeline.system.clock import Clocks, iso
 from pipeline.system.files import write_whole
 
+if TYPE_CHECKING:  # `status` reads summaries and runs nothing
+    from pipeline.engine.engine import Engine
+
 
 @dataclass(frozen=True, slots=True)
 class Ending:
@@ -25,7 +28,7 @@ class Ending:
 
     folder: Path
     records: RecordLines
-    engine: Engine
+    engine: "Engine"
     journal: Journal
     stats: Stats
     started_at: float  # seconds since the epoch

@@ -9,7 +9,7 @@ from pipeline.endpoints.patsnap.codes import NORMAL_ANSWER_S
 from pipeline.engine.engine import Engine
 from pipeline.job.schema import JobSpec
 from pipeline.journal.journal import Journal
-from pipeline.models import PAID, WAITING, Kind
+from pipeline.models import KINDS, PAID, WAITING, Kind
 from pipeline.results.money import Money, money_spent
 from pipeline.run.progress import Flow, Progress
 
@@ -25,7 +25,7 @@ class Gauges:
         self._client = client
         self._journal = journal
         self._began = anyio.current_time()
-        self._kinds = (*PAID, Kind.QUERY) if spec.awaits_reports else PAID
+        self._kinds = KINDS if spec.awaits_reports else PAID
         self._recent: dict[Kind, deque[tuple[float, int]]] = {
             kind: deque() for kind in self._kinds
         }  # (time, sent by then)

@@ -230,9 +230,20 @@ async def _work(
         reuse = opened.enter_context(open_donors(spec, place.folder, client.stats.tally.account, now=time.time()))
         pictures = readers(spec.root_path, fit=spec.upload.fit)
         async with hit_details(job, place.folder, journal, client, options.say) as details:
-            ports = Ports(spec, endpoints, client, journal, *pictures, first_items=first, details=details, most=most)
-            ports = replace(ports, reuse=reuse, say=options.say, questions_per_s=questions_per_s(client.limiters))
-            ports = replace(ports, keep_drawing=functools.partial(keep_drawing, place.folder))
+            ports = Ports(
+                spec,
+                endpoints,
+                client,
+                journal,
+                *pictures,
+                first_items=first,
+                details=details,
+                reuse=reuse,
+                say=options.say,
+                questions_per_s=questions_per_s(client.limiters),
+                keep_drawing=functools.partial(keep_drawing, place.folder),
+                most=most,
+            )
             engine = Engine(ports, intake, records, tally=tally)
             gauges = Gauges(spec, engine, client, journal)
             heartbeat = Heartbeat(engine, client, journal, folder=place.folder)

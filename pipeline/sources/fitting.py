@@ -22,8 +22,7 @@ _BEST, _LOWEST, _WHEN_SMALLER = 95, 70, 88  # qualities of a JPG
 _SURELY_SMALL = 1_000_000  # pixels; a PNG is tried for what has no more, since most larger ones would not fit
 _STEPS = 12
 _PREVIEW_PX = 1024
-_JPEG = b"\xff\xd8\xff"
-_TO_GREY = {"1": "L", "L": "L", "I": "L", "F": "L"}
+_TO_GREY = {"1": "L", "L": "L"}
 
 
 class Fitted(NamedTuple):

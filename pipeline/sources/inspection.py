@@ -11,14 +11,14 @@ from pipeline.errors import Code, ItemRefused
 from pipeline.job.schema import JobSpec
 from pipeline.models import Item, Problem
 from pipeline.sources.items import Note, read_items
-from pipeline.sources.looks import Looks, looking
-from pipeline.sources.pictures import FIT, look_at_picture, stamp_of
+from pipeline.sources.kinds import FIT
+from pipeline.sources.looks import Looks, Verdict, looking
+from pipeline.sources.pictures import look_at_picture, stamp_of
 from pipeline.sources.stamps import Stamp
 from pipeline.system.wording import count, enumerated
 from pipeline.views import local_views
 
 Watch = Callable[[int], None]
-_FITTED = "fit: "  # before the reason why a sound picture is made fit
 _AHEAD = 8  # pictures a processor has before it, so that it never waits; each takes up to 4 MB
 
 
@@ -56,7 +56,7 @@ def inspect_items(
             if fitting is not None:
                 for source, verdict in verdicts:
                     fitting.note(source, verdict)
-            bad = [one for one in verdicts if one[1] and not one[1].startswith(_FITTED)]
+            bad = [(source, verdict.fault) for source, verdict in verdicts if verdict.fault]
             return _with_fault(item, *bad[0]) if bad else item
 
         for item in read_items(spec, hashed=hashed, note=note):
@@ -76,12 +76,10 @@ class Fitting:
         self._does = spec.upload.fit
         self._found: dict[int, str] = {}  # by the hash of the source; there may be a million
 
-    def note(self, source: str, verdict: str) -> None:
+    def note(self, source: str, verdict: Verdict) -> None:
         """Take in the verdict on a picture."""
-        if verdict.startswith(_FITTED):
-            self._found[hash(source)] = verdict.removeprefix(_FITTED)
-        elif f"`{FIT}`" in verdict:
-            self._found[hash(source)] = "refused"
+        if verdict.fitted or verdict.helps:
+            self._found[hash(source)] = verdict.fitted or "refused"
 
     def __len__(self) -> int:
         return len(self._found) if self._does else 0
@@ -106,10 +104,7 @@ class Fitting:
 
 
 class _Look:
-    """A look at one picture, under way or known already.
-
-    Its verdict is what is wrong with the picture, "" when nothing is, or why it would be made fit behind a mark.
-    """
+    """A look at one picture, under way or known already."""
 
     def __init__(self, spec: JobSpec, source: str, looks: Looks, pool: ThreadPoolExecutor) -> None:
         self.source = source
@@ -117,16 +112,16 @@ class _Look:
         self._fit = spec.upload.fit
         self._stamp = _stamp_of(spec.root_path, source)
         self._known = looks.verdict(self._stamp, fit=self._fit) if self._stamp is not None else None
-        self._future: Future[str] | None = None
+        self._future: Future[Verdict] | None = None
         if self._known is None:
             self._future = pool.submit(_verdict_on, spec.root_path, source, self._fit)
 
-    def verdict(self) -> str:
+    def verdict(self) -> Verdict:
         """Wait for the verdict."""
         if self._future is None:
-            return self._known or ""
+            return self._known or Verdict()
         verdict = self._future.result()
-        if self._stamp is not None and "cannot be read" not in verdict:  # permissions change without the file
+        if self._stamp is not None:
             self._looks.note_verdict(self._stamp, verdict, fit=self._fit)
         return verdict
 
@@ -138,12 +133,12 @@ def _stamp_of(root: Path, source: str) -> Stamp | None:
         return None
 
 
-def _verdict_on(root: Path, source: str, fit: bool) -> str:
+def _verdict_on(root: Path, source: str, fit: bool) -> Verdict:
     try:
-        why = look_at_picture(root, source, fit=fit)
+        return Verdict(fitted=look_at_picture(root, source, fit=fit))
     except ItemRefused as refused:
-        return refused.message
-    return f"{_FITTED}{why}" if why else ""
+        words = refused.message
+        return Verdict(fault=words, helps=f"`{FIT}`" in words, lasts="cannot be read" not in words)
 
 
 def _with_fault(item: Item, source: str, fault: str) -> Item:

@@ -5,7 +5,8 @@ import re
 from pipeline.system.wording import count
 
 _AS_JPG = "open it in a picture program and save it as JPG"
-_FITS = "write `upload: {public: true, fit: true}` to send it as a JPG or PNG, or save it as one"
+FIT = "upload: {public: true, fit: true}"  # what a job says to have its pictures made fit
+_FITS = f"write `{FIT}` to send it as a JPG or PNG, or save it as one"
 _LEAVE_OUT = "leave it out of the list"
 _BRANDS = {b"heic": "HEIC", b"heix": "HEIC", b"heim": "HEIC", b"hevc": "HEIC", b"mif1": "HEIC", b"msf1": "HEIC"}
 _BRANDS |= {b"avif": "AVIF", b"avis": "AVIF"}

@@ -11,17 +11,34 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
+import msgspec
+
 from pipeline.sources.pictures import MAX_BYTES, Picture, digest_of, most_of, read_picture, stamp_of
 from pipeline.sources.stamps import Stamp
 from pipeline.sources.urls import digest_of_views, identity_of_url
 from pipeline.system.folders import cache_folder
 from pipeline.views import has_views, is_url, views_of
 
-_FAULTS, _FAULTS_OF_FIT = "faults_2", "faults_2_fit"  # another number where pictures.py judges otherwise than before
+_FAULTS, _FAULTS_OF_FIT = "faults_3", "faults_3_fit"  # another number where pictures.py judges otherwise than before
 _WHERE = "WHERE device = ? AND inode = ? AND size = ? AND changed_ns = ?"
 _TOGETHER = 200  # notes that are written at once
 # A file that changed just now may change again without a later time of change, as coarse as a file system's clock is.
 _TOO_YOUNG_NS = 2_000_000_000
+
+
+class Verdict(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The verdict on a picture; the empty one is that it can be sent as it is.
+
+    fault   what is wrong with it
+    helps   True when `upload.fit` would mend the fault
+    fitted  why it is made fit, or would be better so
+    lasts   True while the file stays as it is; permissions change without it
+    """
+
+    fault: str = ""
+    helps: bool = False
+    fitted: str = ""
+    lasts: bool = True
 
 
 class Looks:
@@ -57,20 +74,23 @@ class Looks:
         except (OSError, RuntimeError, ValueError):
             return None
 
-    def verdict(self, stamp: Stamp, *, fit: bool) -> str | None:
+    def verdict(self, stamp: Stamp, *, fit: bool) -> Verdict | None:
         """Return what was found of a picture that was looked at before, with or without `fit`; None for a new one."""
-        return self._find(f"SELECT fault FROM {_FAULTS_OF_FIT if fit else _FAULTS} {_WHERE}", stamp)  # noqa: S608
+        kept = self._find(f"SELECT fault FROM {_FAULTS_OF_FIT if fit else _FAULTS} {_WHERE}", stamp)  # noqa: S608
+        with contextlib.suppress(msgspec.MsgspecError):
+            return None if kept is None else msgspec.json.decode(kept, type=Verdict)
+        return None
 
     def _of_views(self, root: Path, source: str, most: int) -> str | None:
         views = views_of(source)
         pictures = [identity_of_url(view) if is_url(view) else self.digest(root, view, most) for view in views]
         return None if None in pictures else digest_of_views(filter(None, pictures))
 
-    def note_verdict(self, stamp: Stamp, verdict: str, *, fit: bool) -> None:
-        """Keep what was found of a picture."""
-        if time.time_ns() - stamp.changed_ns > _TOO_YOUNG_NS:
+    def note_verdict(self, stamp: Stamp, verdict: Verdict, *, fit: bool) -> None:
+        """Keep what was found of a picture, where that lasts."""
+        if verdict.lasts and time.time_ns() - stamp.changed_ns > _TOO_YOUNG_NS:
             notes = self._faults[_FAULTS_OF_FIT if fit else _FAULTS]
-            notes.append((*stamp, verdict))
+            notes.append((*stamp, msgspec.json.encode(verdict).decode()))
             if len(notes) >= _TOGETHER:
                 self._write()
 

@@ -13,13 +13,13 @@ from pipeline.sources import fitting
 from pipeline.sources.archives import BadArchive, members_of, read_member
 from pipeline.sources.decoding import FITTED, opened, refused, type_of, without_texts
 from pipeline.sources.fitting import MOST, MOST_TO_READ, why_fitted
+from pipeline.sources.kinds import FIT
 from pipeline.sources.metadata import without_metadata
 from pipeline.sources.names import on_disk
 from pipeline.sources.stamps import Stamp
 from pipeline.sources.zipped import leaves_its_archive, split_name
 
 MAX_BYTES = MOST
-FIT = "upload: {public: true, fit: true}"  # what a job says to have its pictures made fit
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Our counts beside the vendor's: equal ones agree, and calls without a clear answer alone explain a difference."""
+"""Our counts beside the vendor's: equal ones agree, and calls whose answer never came alone explain a difference."""
 
 from collections import Counter
 from decimal import Decimal
@@ -27,11 +27,21 @@ def line(
     [
         (line(10, 10, 0, 10), 0, True, "agrees"),
         (line(10, 8, 2, 8), 0, True, "agrees"),
-        (line(10, 8, 0, 9), 1, True, "1 more: 2 calls had no clear answer"),
-        (line(10, 8, 0, 9, doubts=2), 1, True, "1 more: 2 calls had no clear answer, 2 of them in doubt"),
-        (line(10, 8, 1, 10), 2, False, "2 more: 1 call had no clear answer; the rest came from elsewhere"),
+        (line(10, 8, 0, 9), 1, True, "1 more: 2 calls may have been executed"),
+        (
+            line(10, 8, 0, 9, doubts=2),
+            1,
+            True,
+            "1 more: 2 calls may have been executed, 2 of them in doubt",
+        ),
+        (
+            line(10, 8, 1, 10),
+            2,
+            False,
+            "2 more: 1 call may have been executed; the rest came from another machine",
+        ),
         (line(10, 10, 0, 12, killed=2), 2, True, "2 more: up to 2 more were sent when a process was killed"),
-        (line(10, 10, 0, 13, killed=2), 3, False, "the rest came from elsewhere"),
+        (line(10, 10, 0, 13, killed=2), 3, False, "the rest came from another machine"),
         (line(10, 10, 0, 9), -1, False, "1 fewer than were granted"),
         (line(10, 10, 0, None), -10, False, "10 fewer than were granted"),
         (line(10, 10, 0, None, closed=False), -10, False, "the day is not closed"),

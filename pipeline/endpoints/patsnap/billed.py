@@ -6,7 +6,6 @@ for several paths, ours tell them apart.
 
 from types import MappingProxyType
 
-# Later versions call the ones that this version does not; a list of prices may name them already.
 PATHS = MappingProxyType(
     {
         "P009": "/image-search/search",

@@ -10,15 +10,20 @@ import msgspec
 
 from pipeline.errors import Code, JournalError
 from pipeline.journal.sql.database import Database
-from pipeline.journal.sql.rows import WORK, packed, problem_of, state_in, waiting_of
+from pipeline.journal.sql.rows import WORK, packed, state_in, waiting_of
 from pipeline.models import Calls, Problem, State, Task
 from pipeline.reports import Awaited, PaidTask, TaskNote
 from pipeline.system.clock import iso
 
 STAGE = "report"
-ASKED_FOR = (State.REPORT_PENDING, State.REPORT_FAILED)  # their reports may still come
 _BATCH = 512
 _BEFORE = "json_extract(items.report, '$.replaces')"
+ASKED_FOR = (State.REPORT_PENDING, State.REPORT_FAILED)  # whose tasks are paid, and may still bring a report
+# Of those, the ones that a run asks about: not after the vendor's last word.
+_AWAITED = (
+    f"({state_in((State.REPORT_PENDING,))} OR "
+    f"({state_in((State.REPORT_FAILED,))} AND json_extract(problem, '$.consequence') = 'retry'))"
+)
 _REPLACING = f"iif({_BEFORE} IS NULL, step.report, json_set(step.report, '$.replaces', {_BEFORE}))"
 
 
@@ -51,19 +56,15 @@ def await_reports(db: Database, paid: Sequence[tuple[int, PaidTask]]) -> None:
 def awaited(db: Database, *, after: int) -> list[Awaited]:
     """Read some of the items whose reports may still come, beyond `after`, in order; [] = no more."""
     rows = db.do(
-        f"SELECT {WORK}, task_id, task_at, state, problem FROM items WHERE {state_in(ASKED_FOR)} AND ord > ? "
-        "ORDER BY ord LIMIT ?",
+        f"SELECT {WORK}, task_id, task_at, state FROM items WHERE {_AWAITED} AND ord > ? ORDER BY ord LIMIT ?",
         (after, _BATCH),
     ).fetchall()
-    return [Awaited(waiting_of(row).work, State(row[-2]), Task(row[-4], row[-3]), problem_of(row[-1])) for row in rows]
+    return [Awaited(waiting_of(row).work, State(row[-1]), Task(row[-3], row[-2])) for row in rows]
 
 
 def count_awaited(db: Database) -> int:
     """Count the items whose reports may still come and are asked for by a run."""
-    (number,) = db.do(
-        f"SELECT count(*) FROM items WHERE {state_in((State.REPORT_PENDING,))} OR "
-        f"({state_in((State.REPORT_FAILED,))} AND json_extract(problem, '$.consequence') = 'retry')"
-    ).fetchone()
+    (number,) = db.do(f"SELECT count(*) FROM items WHERE {_AWAITED}").fetchone()
     return int(number)
 
 

@@ -8,7 +8,7 @@ from pipeline.models import Kind
 
 
 class Sent(NamedTuple):
-    """The calls of one hour (since the epoch) to one path; those neither granted nor refused had no clear answer."""
+    """The calls of one hour (since the epoch) to one path; of others no answer says which."""
 
     hour: int
     path: str
