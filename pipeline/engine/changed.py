@@ -14,13 +14,11 @@ from pipeline.models import State, Work
 from pipeline.views import has_views
 
 
-async def looked_at(
-    items: AsyncIterator[Work], ports: Ports, tally: Counter[State] | None = None
-) -> AsyncGenerator[Work, None]:
+async def looked_at(items: AsyncIterator[Work], ports: Ports, tally: Counter[State]) -> AsyncGenerator[Work, None]:
     """Pass items on, each with whether its file changed, where that matters to what it costs, and what it reuses."""
     async for work in items:
         if ports.reuse is not None:
-            await take_reused(work, ports, ports.reuse, Counter() if tally is None else tally)
+            await take_reused(work, ports, ports.reuse, tally)
         if work.sha256 is not None and paid_for(work, now=ports.now()).asks_file:
             now = await anyio.to_thread.run_sync(ports.digest, work.item.source, limiter=ports.reading)
             work.changed = now not in (None, work.sha256)  # one that cannot be read says so when it is uploaded

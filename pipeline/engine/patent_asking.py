@@ -5,7 +5,7 @@ Nothing that goes wrong here ends a run or holds an item up: it is said once, an
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import anyio
 import msgspec
@@ -24,6 +24,19 @@ ENOUGH_FAILURES = 3  # calls in a row that failed for good, after which no more 
 _log = logging.getLogger(__name__)
 
 
+class PatentEndpoint(Endpoint[tuple[str, ...], Mapping[str, Any]], Protocol):
+    """An endpoint that is asked for patents by their ids.
+
+    name  the vendor's
+    what  it brings, in words: details of hits
+    """
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def what(self) -> str: ...
+
+
 class PatentAsking:
     """The calls of one endpoint of patent data.
 
@@ -35,15 +48,13 @@ class PatentAsking:
 
     def __init__(
         self,
-        name: str,
-        endpoint: Endpoint[tuple[str, ...], Mapping[str, Any]],
+        endpoint: PatentEndpoint,
         vendor: Vendor,
         budget: PatentBudget,
         *,
         table: Table,
         say: Callable[[str], None],
     ) -> None:
-        self._name = name
         self._endpoint = endpoint
         self._vendor = vendor
         self._budget = budget
@@ -100,12 +111,12 @@ class PatentAsking:
 
     def _failed(self, error: CallError) -> str:
         """Decide why the patents of a call have no details, and whether to make more calls; return the reason."""
-        _log.warning("details.failed endpoint=%s code=%s %s", self._name, error.code, error.message)
+        _log.warning("details.failed endpoint=%s code=%s %s", self._endpoint.name, error.code, error.message)
         row = row_for(error, self._table)
         if error.code == Code.BUDGET:
             return self._end(OVER_BUDGET, str(error))
         if row is not None and row.denied:
-            return self._end(NOT_ALLOWED, f"{error.message}; {self._name} needs a permission of its own")
+            return self._end(NOT_ALLOWED, f"{error.message}; {self._endpoint.name} needs a permission of its own")
         self._failures += 1
         self._goes_well = False
         if isinstance(error, RunPaused | RunStopped) or self._failures >= ENOUGH_FAILURES:
@@ -116,8 +127,7 @@ class PatentAsking:
         """Ask for nothing more in this run, and say so once."""
         if not self._off:
             self._off = why
-            what = "families of hits" if self._name == "P014" else "details of hits"
-            self._say(f"note: no more {what} in this run, which goes on without: {text}")
+            self._say(f"note: no more {self._endpoint.what} in this run, which goes on without: {text}")
         return why
 
 

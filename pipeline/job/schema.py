@@ -21,6 +21,7 @@ from pydantic import (
 )
 
 from pipeline.endpoints.parameters import Countries, Strict, was_run
+from pipeline.endpoints.patsnap import d301, p014
 from pipeline.endpoints.patsnap.codes import MAX_ANSWER_S
 from pipeline.endpoints.patsnap.endpoints import SEARCHES, SearchSpec, names_for
 from pipeline.job.api import ApiSpec
@@ -258,12 +259,12 @@ class JobSpec(Strict):
 
     def _of_details(self) -> tuple[str, ...]:
         """Name the endpoints that give details of hits."""
-        return () if self.details is None else ("D301", "P014") if self.details.family else ("D301",)
+        return () if self.details is None else (d301.NAME, p014.NAME) if self.details.family else (d301.NAME,)
 
     @property
     def names(self) -> dict[Kind, str]:
         """The vendor's names of the endpoints that this job may call, by kind."""
-        return {**names_for(self.search), Kind.DETAILS: "D301"}
+        return {**names_for(self.search), Kind.DETAILS: d301.NAME}
 
     @property
     def awaits_reports(self) -> bool:

@@ -75,7 +75,7 @@ _OLDER = (
 
 def refuse_unexplained(db: Database, folder: Path, results: Path) -> None:
     """Do both checks on a journal that is only read, unless it lacks tables. Raises JournalError."""
-    if db.do("SELECT count(*) FROM sqlite_master WHERE name IN ('items', 'decisions', 'risks')").fetchone()[0] < 3:
+    if not all(map(db.has_table, ("items", "decisions", "risks"))):
         return
     refuse_unknown_doubts(db, folder)
     last = line_index.last(db)

@@ -44,7 +44,7 @@ class Known(NamedTuple):
 
 def of_journal(db: Database) -> Known | None:
     """Read what a journal says of itself; None for one of an earlier version, or one that was never laid out."""
-    if not db.do("SELECT count(*) FROM sqlite_master WHERE name = 'meta'").fetchone()[0]:
+    if not db.has_table("meta"):
         return None
     id_ = db.meta(ID)
     return None if id_ is None else Known(id_, int(db.meta(COUNTER) or 0))

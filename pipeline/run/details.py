@@ -7,17 +7,15 @@ import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 import anyio
 
 from pipeline.calls.account import account_of
 from pipeline.endpoints.details import Details
-from pipeline.endpoints.interface import Endpoint
 from pipeline.endpoints.patsnap.d301 import PatentDetails
 from pipeline.endpoints.patsnap.p014 import PatentFamilies
 from pipeline.engine.details import HitDetails
-from pipeline.engine.patent_asking import PatentAsking
+from pipeline.engine.patent_asking import PatentAsking, PatentEndpoint
 from pipeline.engine.patent_batches import PatentBatches
 from pipeline.engine.patent_budget import PatentBudget
 from pipeline.errors import JournalError
@@ -49,14 +47,14 @@ async def hit_details(
     cache = KnownPatents(_cache_file(job, folder, say), run=uuid.uuid4().hex, say=say)
     disk = anyio.CapacityLimiter(1)
 
-    def batches(name: str, endpoint: Endpoint[Any, Any]) -> PatentBatches:
-        asking = PatentAsking(name, endpoint, vendor, budget, table=job.spec.api.table, say=say)
-        return PatentBatches(name, asking.ask, cache, budget.counts, disk=disk)
+    def batches(endpoint: PatentEndpoint) -> PatentBatches:
+        asking = PatentAsking(endpoint, vendor, budget, table=job.spec.api.table, say=say)
+        return PatentBatches(endpoint.name, asking.ask, cache, budget.counts, disk=disk)
 
-    families = batches("P014", PatentFamilies()) if wanted.family else None
+    families = batches(PatentFamilies()) if wanted.family else None
     late = functools.partial(_late, folder / DETAILS)
     details = HitDetails(
-        batches("D301", PatentDetails()), families, budget=budget, top=wanted.top, above=wanted.above, late=late
+        batches(PatentDetails()), families, budget=budget, top=wanted.top, above=wanted.above, late=late
     )
     try:
         async with anyio.create_task_group() as around:

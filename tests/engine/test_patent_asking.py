@@ -30,7 +30,7 @@ class Asked:
         self.purse = purse or PatentPurse(cap)
         self.budget = PatentBudget(self.purse, self.notes, PatentCounts())
         self.vendor = vendor
-        self._asking = PatentAsking("D301", PatentDetails(), vendor, self.budget, table=TABLE, say=self.said.append)
+        self._asking = PatentAsking(PatentDetails(), vendor, self.budget, table=TABLE, say=self.said.append)
 
     async def ask(self, *ids: str) -> dict[str, str]:
         """Return why patents have no details; "" for those that have."""

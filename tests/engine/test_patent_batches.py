@@ -30,7 +30,7 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
 async def batches_of(vendor: PatentVendor, cache: MemoryCache) -> AsyncIterator[PatentBatches]:
     counts = PatentCounts()
     budget = PatentBudget(PatentPurse(), Remembered(), counts)
-    asking = PatentAsking("D301", PatentDetails(), vendor, budget, table=TABLE, say=print)
+    asking = PatentAsking(PatentDetails(), vendor, budget, table=TABLE, say=print)
     batches = PatentBatches("D301", asking.ask, cache, counts)
     async with anyio.create_task_group() as group:
         group.start_soon(batches.run)

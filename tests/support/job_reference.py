@@ -28,9 +28,14 @@ def reference() -> str:
             if cell and cell not in values:
                 values.append(cell)
     return HEAD + "".join(
-        f"| `{key}` | {', '.join(kinds)} | {_first(defaults)} | {_first(said)} |\n"
+        f"| `{key}` | {_each_once(kinds)} | {_first(defaults)} | {_first(said)} |\n"
         for key, (kinds, defaults, said) in rows.items()
     )
+
+
+def _each_once(kinds: list[str]) -> str:
+    """Join kinds, each word of their lists once."""
+    return ", ".join(dict.fromkeys(word for kind in kinds for word in kind.split(", ")))
 
 
 def _first(values: list[str]) -> str:

@@ -6,6 +6,8 @@ for several paths, ours tell them apart.
 
 from types import MappingProxyType
 
+from pipeline.endpoints.patsnap import d301, p014
+
 PATHS = MappingProxyType(
     {
         "P009": "/image-search/search",
@@ -19,11 +21,11 @@ PATHS = MappingProxyType(
         "AI39-2": "/ai/infringement-detection-query",
         "AI39-submit": "/ai/image-search/submit",
         "AI39-report": "/ai/image-search/report",
-        "D301": "/basic-patent-data/patent-detail-aggregation",
-        "P014": "/basic-patent-data/patent-family",
+        d301.NAME: "/basic-patent-data/patent-detail-aggregation",
+        p014.NAME: "/basic-patent-data/patent-family",
     }
 )
-PER_PATENT = frozenset({"D301", "P014"})  # billed for each patent that is found, not for the call
+PER_PATENT = frozenset({d301.NAME, p014.NAME})  # billed for each patent that is found, not for the call
 _NAMES = MappingProxyType({path: name for name, path in PATHS.items()})
 
 

@@ -13,6 +13,7 @@ from pipeline.endpoints.patsnap.patent_data import entries, request_for, text
 from pipeline.models import Kind
 from pipeline.system.clock import iso
 
+NAME = "D301"
 PATH = "/basic-patent-data/patent-detail-aggregation"
 
 # The vendor's words, in Chinese as D301 sends them and in English as its sisters do. Any other is kept as sent.
@@ -37,6 +38,8 @@ TYPES = {
 class PatentDetails:
     """The endpoint that gives details of patents."""
 
+    name = NAME
+    what = "details of hits"
     kind = Kind.DETAILS
 
     def request(self, asked: tuple[str, ...]) -> Request:

@@ -12,6 +12,7 @@ from pipeline.endpoints.interface import Answer, Request
 from pipeline.endpoints.patsnap.patent_data import entries, request_for
 from pipeline.models import Kind
 
+NAME = "P014"
 PATH = "/basic-patent-data/patent-family"
 _FAMILIES = ("simple", "inpadoc", "patsnap")
 
@@ -19,6 +20,8 @@ _FAMILIES = ("simple", "inpadoc", "patsnap")
 class PatentFamilies:
     """The endpoint that gives the families of patents."""
 
+    name = NAME
+    what = "families of hits"
     kind = Kind.DETAILS
 
     def request(self, asked: tuple[str, ...]) -> Request:

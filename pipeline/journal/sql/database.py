@@ -44,6 +44,10 @@ class Database:
         self.only_chosen = ""
         self.has_log = False
 
+    def has_table(self, name: str) -> bool:
+        """Return whether there is such a table; a journal of an earlier version that is only read lacks later ones."""
+        return bool(self.do("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?", (name,)).fetchone())
+
     def meta(self, key: str) -> str | None:
         """Read one remembered value."""
         row = self.do("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()

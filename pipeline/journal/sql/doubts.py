@@ -36,7 +36,7 @@ def repeatable(db: Database, *, after: int, generation: int, most: int | None) -
 
 def repeated_by_itself(db: Database, *, most: int) -> set[int]:
     """Find the items in doubt that the next run creates once more because the job says so; nothing is reserved."""
-    if not most or not db.do("SELECT count(*) FROM sqlite_master WHERE name = 'risks'").fetchone()[0]:
+    if not most or not db.has_table("risks"):
         return set()
     granted = int(db.do("SELECT count(*) FROM risks").fetchone()[0])
     rows = db.do(

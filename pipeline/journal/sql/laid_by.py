@@ -26,7 +26,7 @@ def lines(db: Database) -> list[bytes]:
 
 def count(db: Database) -> int:
     """Count them; none in a journal of an earlier version that is only read."""
-    if not db.do("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'laid_by'").fetchone():
+    if not db.has_table("laid_by"):
         return 0
     tasks = f"SELECT count(*) FROM laid_by JOIN items USING (ord) WHERE {CREATING}"
     return int(db.do(tasks).fetchone()[0])

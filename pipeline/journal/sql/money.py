@@ -18,7 +18,7 @@ class Priced(NamedTuple):
 
 def noted(db: Database) -> dict[Kind, Priced]:
     """Read what is noted; nothing in a journal of an earlier version that is only read."""
-    if not db.do("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'money'").fetchone():
+    if not db.has_table("money"):
         return {}
     rows = db.do("SELECT kind, calls, amount FROM money").fetchall()
     return {Kind(kind): Priced(int(calls), Decimal(amount)) for kind, calls, amount in rows}

@@ -30,7 +30,7 @@ def add(db: Database, account: str, counted: Iterable[tuple[int, str, Kind, int,
 
 def noted(db: Database, account: str) -> list[Sent]:
     """Read the calls of an account, in order; none in a journal of an earlier version that is only read."""
-    if not is_noted(db):
+    if not db.has_table("sent_calls"):
         return []
     rows = db.do(
         "SELECT hour, path, kind, sent, granted, refused FROM sent_calls WHERE account = ? ORDER BY hour, path, kind",
@@ -45,7 +45,11 @@ def uncounted(db: Database) -> dict[str, int]:
     Those of the last moments before a process was killed, and those that an earlier version sent. Details are counted
     by patents: at most as many calls as patents of which nobody knows that they were asked for.
     """
-    sent = dict(db.do("SELECT kind, sum(sent) FROM sent_calls GROUP BY kind").fetchall()) if is_noted(db) else {}
+    sent = (
+        dict(db.do("SELECT kind, sum(sent) FROM sent_calls GROUP BY kind").fetchall())
+        if db.has_table("sent_calls")
+        else {}
+    )
     known = {kind: sent.get(kind, 0) for kind in Kind}
     counts = db.do("SELECT kind, reserved, sent FROM calls").fetchall()
     known[Kind.DETAILS] = next((patents for kind, _, patents in counts if kind == Kind.DETAILS), 0)
@@ -59,8 +63,3 @@ def restore(db: Database, rows: Iterable[Sequence[object]]) -> None:
         names = isinstance(account, str) and isinstance(path, str) and kind in list(Kind)
         if names and all(isinstance(count, int) and count >= 0 for count in (hour, *counts)):
             db.do("INSERT OR IGNORE INTO sent_calls VALUES (?, ?, ?, ?, ?, ?, ?)", tuple(row))
-
-
-def is_noted(db: Database) -> bool:
-    """Return whether a journal has these counts; one of an earlier version has none."""
-    return bool(db.do("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'sent_calls'").fetchone())

@@ -6,7 +6,6 @@ from typing import NamedTuple
 from pipeline.errors import JournalError
 from pipeline.journal.sql.database import Database
 from pipeline.journal.sql.rows import SETTLED, Line
-from pipeline.journal.sql.sent_calls import is_noted
 from pipeline.journal.sql.twins import source_key
 from pipeline.models import Upload
 
@@ -42,6 +41,6 @@ def _showing(db: Database, identity: str) -> list[Shown]:
 
 def _belongs_to(db: Database, account: str) -> bool:
     """Return whether all calls of a run directory were sent by this account, and there are any."""
-    if not is_noted(db):
+    if not db.has_table("sent_calls"):
         return False
     return [str(row[0]) for row in db.do("SELECT DISTINCT account FROM sent_calls").fetchall()] == [account]
