@@ -3,7 +3,7 @@
 A page is a call: it is counted and paid like the first one, and its hits are durable before the next page is asked for.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import msgspec
@@ -52,7 +52,8 @@ class PagedHits(Hits):
     @classmethod
     def of(cls, hits: Hits, paging: Paging) -> "PagedHits":
         """Make these hits those of a search of several pages."""
-        return cls(**{name: getattr(hits, name) for name in _PARTS}, paging=paging)
+        given = {part.name: getattr(hits, part.name) for part in fields(Hits) if part.init}
+        return cls(**given, paging=paging)
 
     def with_paging(self, **changes: Any) -> "PagedHits":
         """Return the same hits with another way through the pages."""
@@ -67,9 +68,6 @@ def paging_of(hits: object) -> Paging | None:
 def pages_between(offset: int | None, end: int) -> int:
     """Count the pages that begin at `offset` or later, up to `end`; none where `offset` is None."""
     return 0 if offset is None else max(0, -(-(end - offset) // PAGE))
-
-
-_PARTS = ("array", "scores", "complete", "total", "request_id", "at", "endpoint", "params")
 
 
 class _Named(msgspec.Struct):
@@ -87,15 +85,12 @@ def joined(first: PagedHits, page: PagedHits) -> PagedHits:
     new = [index for index, id_ in enumerate(named) if not isinstance(id_, str) or id_ not in known]
     array = page.array if len(new) == len(named) else _picked(page.array, new)
     before, after = first.paging, page.paging
-    return PagedHits(
+    return replace(
+        first,
         array=_appended(first.array, array),
         scores=(*first.scores, *(page.scores[index] for index in new)),
         complete=(*first.complete, *(page.complete[index] for index in new)),
         total=page.total if after.total is not None else first.total,
-        request_id=first.request_id,
-        at=first.at,
-        endpoint=first.endpoint,
-        params=first.params,
         paging=msgspec.structs.replace(
             after,
             pages=(*before.pages, *after.pages),
