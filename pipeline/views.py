@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 LEAST, MOST = 2, 4  # views that the vendor takes of one product
 _MARK, _BETWEEN = "views: ", " | "
+SQL_HAS_VIEWS = f"source GLOB '{_MARK}*'"  # `has_views` of a row's source
 
 
 def joined_views(views: Iterable[str]) -> str:

@@ -6,7 +6,7 @@ A statement is of the whole account, so our counts are those of all run director
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from datetime import date, datetime
+from datetime import date
 from pathlib import Path
 
 import anyio
@@ -19,8 +19,7 @@ from pipeline.endpoints.patsnap.statement import Used, closes_at, day_of
 from pipeline.errors import SpecError
 from pipeline.models import Kind
 from pipeline.results.comparison import Line, compare
-from pipeline.run.directory import run_folder
-from pipeline.run.load import Job, load, load_again
+from pipeline.run.load import Job, folder_of, load, load_again
 from pipeline.run.sent import SentHere, find_sent
 from pipeline.system.clock import iso
 from pipeline.system.fault import Fault
@@ -81,12 +80,9 @@ def make_bill(
 
 
 def _job_of(path: Path, environment: Mapping[str, str] | None) -> tuple[Path, Job]:
-    if path.is_file():
-        job = load(path, environment=environment)
-        return run_folder(job.spec, now=datetime.now().astimezone()), job
-    if not path.is_dir():
-        raise SpecError(Fault("no run directory and no job file", where=str(path)))
-    return path, load_again(path, environment=environment)
+    folder = folder_of(path, environment=environment)
+    read = load if path.is_file() else load_again
+    return folder, read(path, environment=environment)
 
 
 def _refuse_who_cannot_ask(job: Job, folder: Path) -> None:

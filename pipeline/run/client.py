@@ -1,7 +1,7 @@
 """The client of one run, as its job and its options want it."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from pipeline.calls.account import Part, account_of
 from pipeline.calls.client import Client
@@ -58,3 +58,9 @@ def limiters_for(spec: JobSpec, part: Part, say: Callable[[str], None]) -> dict[
     for limiter in limiters.values():
         limiter.pause(part.quiet_s(limiter.qps, now=steady()))
     return limiters
+
+
+def questions_per_s(limiters: Mapping[Kind, Limiter]) -> float:
+    """Return how many questions for reports this process may ask a second; 1 where it asks none."""
+    limiter = limiters.get(Kind.QUERY)
+    return 1.0 if limiter is None else limiter.qps

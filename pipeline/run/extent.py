@@ -2,9 +2,8 @@
 
 from collections.abc import Mapping
 
-from pipeline.calls.limiter import Limiter
 from pipeline.job.schema import JobSpec
-from pipeline.models import WAITING, Kind, State
+from pipeline.models import WAITING, State
 from pipeline.run.options import RunOptions
 from pipeline.system.open_files import make_room
 
@@ -27,9 +26,3 @@ def most_at_once(spec: JobSpec, options: RunOptions) -> int:
             f"`ulimit -n` and its hard limit show how many"
         )
     return most
-
-
-def questions_per_s(limiters: Mapping[Kind, Limiter]) -> float:
-    """Return how many questions for reports this process may ask a second; 1 where it asks none."""
-    limiter = limiters.get(Kind.QUERY)
-    return 1.0 if limiter is None else limiter.qps

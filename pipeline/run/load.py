@@ -4,6 +4,7 @@ import contextlib
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 
 from pipeline.calls.account import account_of
@@ -15,7 +16,7 @@ from pipeline.job.outlook import warnings
 from pipeline.job.schema import JobSpec
 from pipeline.journal.sql.database import Database
 from pipeline.journal.storage import reading_only
-from pipeline.run.directory import JOB_FOLDER, SPEC
+from pipeline.run.directory import JOB_FOLDER, SPEC, run_folder
 from pipeline.system.fault import Fault
 from pipeline.system.masking import hide
 
@@ -74,6 +75,15 @@ def load_again(folder: Path, *, overrides: Sequence[str] = (), environment: Mapp
     found = Environment() if rehearsal else _environment(home / SPEC, environment)
     spec = load_job(folder / SPEC, overrides=overrides, environment=found, as_run=True)
     return _job(spec.with_folder(home), found)
+
+
+def folder_of(path: Path, *, environment: Mapping[str, str] | None = None) -> Path:
+    """Return the run directory that a path names, itself or by its job file. Raises SpecError where it is neither."""
+    if path.is_file():
+        return run_folder(load_spec(path, environment=environment), now=datetime.now().astimezone())
+    if not path.is_dir():
+        raise SpecError(Fault("no run directory and no job file", where=str(path)))
+    return path
 
 
 def account_known(path: Path, spec: JobSpec, environment: Mapping[str, str] | None = None) -> str | None:

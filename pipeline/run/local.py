@@ -33,14 +33,14 @@ from pipeline.models import KINDS
 from pipeline.results.record import RecordLines
 from pipeline.results.summary import RunSummary
 from pipeline.run.begin import begin
-from pipeline.run.client import client_for, refuse_small_share
+from pipeline.run.client import client_for, questions_per_s, refuse_small_share
 from pipeline.run.details import finish, hit_details
 from pipeline.run.directory import LOG, SPEC, known_runs, lock, run_folder
 from pipeline.run.donors import open_donors
 from pipeline.run.drawings import keep_drawing
 from pipeline.run.embedded_sandbox import address
 from pipeline.run.end import Ending, end
-from pipeline.run.extent import most_at_once, questions_per_s, to_pay_for
+from pipeline.run.extent import most_at_once, to_pay_for
 from pipeline.run.first_calls import first_items
 from pipeline.run.gauges import Gauges
 from pipeline.run.heartbeat import Heartbeat

@@ -3,12 +3,11 @@
 from dataclasses import replace
 from pathlib import Path
 
-from pipeline.cli.commands.status import folder_of
 from pipeline.cli.next_command import next_command
 from pipeline.cli.screen import Output, Remarks, observing, show_summary, shown
 from pipeline.errors import SpecError
 from pipeline.offline.opening import find_run
-from pipeline.run.load import load_again
+from pipeline.run.load import folder_of, load_again
 from pipeline.run.local import LocalExecutor
 from pipeline.run.options import Again, RunOptions
 from pipeline.system.fault import Fault

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from pipeline.cli.commands.status import folder_of
 from pipeline.cli.screen import show_lines
 from pipeline.offline.report import make_report
 from pipeline.results.page.words import STATES
 from pipeline.run.directory import REPORT
+from pipeline.run.load import folder_of
 
 
 def report_command(path: Path) -> int:

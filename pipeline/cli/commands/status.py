@@ -1,15 +1,11 @@
 """The command `pipeline status`."""
 
-from datetime import datetime
 from pathlib import Path
 
 from pipeline.cli.screen import show_changed, show_json, show_lines, show_rows
-from pipeline.errors import SpecError
 from pipeline.offline.status import Status, read_status, verify_run
 from pipeline.results.reading import OPEN
-from pipeline.run.directory import run_folder
-from pipeline.run.load import load_spec
-from pipeline.system.fault import Fault
+from pipeline.run.load import folder_of
 
 
 def status_command(path: Path, *, verifying: bool, as_json: bool) -> int:
@@ -25,15 +21,6 @@ def status_command(path: Path, *, verifying: bool, as_json: bool) -> int:
         if not as_json:
             show_lines([text])
     return 0
-
-
-def folder_of(path: Path) -> Path:
-    """Return the run directory that a path names, itself or by its job file. Raises SpecError where it is neither."""
-    if path.is_file():
-        return run_folder(load_spec(path), now=datetime.now().astimezone())
-    if not path.is_dir():
-        raise SpecError(Fault("no run directory and no job file", where=str(path)))
-    return path
 
 
 def _show_status(status: Status) -> None:

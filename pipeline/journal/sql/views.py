@@ -32,7 +32,7 @@ def uploads(db: Database) -> dict[str, float]:
 def with_views(db: Database, *, generation: int) -> list[tuple[int, str]]:
     """List the items of a reading that have views and wait, or are in doubt, with their sources."""
     rows = db.do(
-        f"SELECT ord, source FROM items WHERE local AND source LIKE 'views: %' AND generation = ? "
+        f"SELECT ord, source FROM items WHERE local AND {_HAS_VIEWS} AND generation = ? "
         f"AND ({WAITING} OR {state_in((State.IN_DOUBT,))}) ORDER BY ord",
         (generation,),
     )
@@ -43,7 +43,7 @@ def count_single(db: Database, *, generation: int) -> int:
     """Count the items of a reading that have one picture and wait."""
     return int(
         db.do(
-            f"SELECT count(*) FROM items WHERE source NOT LIKE 'views: %' AND generation = ? AND {WAITING} "
+            f"SELECT count(*) FROM items WHERE NOT {_HAS_VIEWS} AND generation = ? AND {WAITING} "
             "AND same_as IS NULL",
             (generation,),
         ).fetchone()[0]
