@@ -19,7 +19,8 @@ import msgspec
 
 from pipeline.system.checksum import crc32
 
-CONTENT = "sha256:"  # the prefix of the identity of a picture that is known by its bytes
+# The prefixes of the identity of a picture that is known by its bytes, and by its path where they cannot be read.
+CONTENT, BY_PATH = "sha256:", "path:"
 SANDBOX_HOST = "sandbox.invalid"  # the host of the pictures that the sandbox knows; nobody can own it (RFC 2606)
 # Links to uploads and to hits expire 9 hours after the answer, tasks after 8 hours.
 HITS_LIFE_S, UPLOAD_LIFE_S, TASK_LIFE_S = 9 * 3600, 9 * 3600, 8 * 3600
@@ -117,7 +118,7 @@ class Item:
     @property
     def identity(self) -> str:
         """The identity of its picture."""
-        return self.picture or f"{'path' if self.local else 'url'}:{self.source}"
+        return self.picture or f"{BY_PATH if self.local else 'url:'}{self.source}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,59 +243,3 @@ class Work:
     reused: Task | None = None  # of another run, which stands for one of its own (engine/reuse)
     free: bool = False  # True when what is reused settles it without a call
     repeats: bool = False  # True for an item in doubt that the next run creates once more because the job says so
-
-
-@dataclass(frozen=True, slots=True)
-class Tasked:
-    """A created task, and the hits it was made of."""
-
-    hits: Hits
-    choice: Choice
-    task: Task
-
-
-@dataclass(frozen=True, slots=True)
-class NoHits:
-    """A search that found nothing at or above the asked score, within the filters."""
-
-    hits: Hits
-
-
-@dataclass(frozen=True, slots=True)
-class SearchOnly:
-    """A search alone: tasks are disabled in the job."""
-
-    hits: Hits
-
-
-@dataclass(frozen=True, slots=True)
-class Failed:
-    """A failure; hits that are paid stay in the spool."""
-
-    problem: Problem
-
-
-@dataclass(frozen=True, slots=True)
-class Doubtful:
-    """A create that was sent and may have been executed."""
-
-    problem: Problem
-
-
-@dataclass(frozen=True, slots=True)
-class Expired:
-    """Links that expired before the task could be created, also those of a second search."""
-
-    problem: Problem
-
-
-@dataclass(frozen=True, slots=True)
-class PutBack:
-    """An item that goes on waiting because the run is ending, with the hits that are paid; None without any."""
-
-    hits: Hits | None
-
-
-# The outcomes of one item: `match` on them and end with assert_never.
-Settled = Tasked | NoHits | SearchOnly
-Outcome = Settled | Failed | Expired | Doubtful | PutBack

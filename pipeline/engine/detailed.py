@@ -9,7 +9,8 @@ import logging
 from pipeline.endpoints.details import PENDING, Details
 from pipeline.engine.details import HitDetails
 from pipeline.errors import JournalError
-from pipeline.models import Settled, Tasked, Work
+from pipeline.models import Work
+from pipeline.outcomes import Settled, Tasked
 from pipeline.ports import Steps
 from pipeline.results.record import RecordLines
 

@@ -15,8 +15,8 @@ from pipeline.engine.changed import looked_at
 from pipeline.engine.intake import Intake
 from pipeline.engine.meter import ItemMeter
 from pipeline.engine.order import Order, Queue
-from pipeline.engine.outcomes import after_doubt, is_budget
 from pipeline.engine.parts import Ports
+from pipeline.engine.problems import after_doubt, is_budget
 from pipeline.engine.promises import Promises
 from pipeline.engine.recording import record
 from pipeline.engine.reports import ReportReader
@@ -31,7 +31,8 @@ from pipeline.errors import (
     RunStopped,
     SpecError,
 )
-from pipeline.models import Kind, State, Tasked, Work
+from pipeline.models import Kind, State, Work
+from pipeline.outcomes import Tasked
 from pipeline.results.record import RecordLines
 
 _log = logging.getLogger(__name__)

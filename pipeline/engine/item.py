@@ -10,7 +10,8 @@ from pipeline.engine.pages import is_searched, search
 from pipeline.engine.parts import Ports
 from pipeline.engine.views import upload_views
 from pipeline.errors import Code, ItemRefused
-from pipeline.models import UPLOAD_LIFE_S, Choice, Hits, NoHits, SearchOnly, Settled, Tasked, Work
+from pipeline.models import UPLOAD_LIFE_S, Choice, Hits, Work
+from pipeline.outcomes import NoHits, SearchOnly, Settled, Tasked
 from pipeline.paging import PagedHits
 from pipeline.results.hits import choose
 from pipeline.views import has_views, views_of

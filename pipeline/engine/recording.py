@@ -5,18 +5,8 @@ from typing import assert_never
 
 from pipeline.engine.detailed import details_for
 from pipeline.engine.details import HitDetails
-from pipeline.models import (
-    Doubtful,
-    Expired,
-    Failed,
-    Outcome,
-    Problem,
-    PutBack,
-    Settled,
-    State,
-    Tasked,
-    Work,
-)
+from pipeline.models import Problem, State, Work
+from pipeline.outcomes import Doubtful, Expired, Failed, Outcome, PutBack, Settled, Tasked
 from pipeline.ports import Steps
 from pipeline.results.record import RecordLines
 

@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator
 
 import anyio
 
-from pipeline.engine.outcomes import problem_of
 from pipeline.engine.parts import Ports
+from pipeline.engine.problems import problem_of
 from pipeline.engine.views import digest_sent, read_views
 from pipeline.errors import Code, ItemRefused
 from pipeline.models import SETTLED, Problem, State, Work

@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterator
 from pipeline.endpoints.consequences import Condition, row_for
 from pipeline.engine.item import process_item
 from pipeline.engine.meter import ItemMeter
-from pipeline.engine.outcomes import doubtful, problem_of, says_job_is_wrong, task_twice
 from pipeline.engine.parts import Ports
+from pipeline.engine.problems import doubtful, problem_of, says_job_is_wrong, task_twice
 from pipeline.engine.stops import DoubtRate, SystemicRefusals, TaskIds
 from pipeline.errors import CallError, Code, GivenUp, InDoubt, ItemRefused, RunPaused, RunStopped, Stopping
-from pipeline.models import Doubtful, Expired, Failed, Kind, Outcome, PutBack, Tasked, Work
+from pipeline.models import Kind, Work
+from pipeline.outcomes import Doubtful, Expired, Failed, Outcome, PutBack, Tasked
 
 
 class Verdicts:

@@ -10,19 +10,8 @@ import msgspec
 
 from pipeline.endpoints.details import Details, PatentDetail
 from pipeline.job.schema import JobSpec
-from pipeline.models import (
-    Calls,
-    Choice,
-    Hits,
-    NoHits,
-    Problem,
-    SearchOnly,
-    Settled,
-    State,
-    Task,
-    Tasked,
-    Work,
-)
+from pipeline.models import Calls, Choice, Hits, Problem, State, Task, Work
+from pipeline.outcomes import NoHits, SearchOnly, Settled, Tasked
 from pipeline.paging import paging_of
 from pipeline.reports import Comparison, Report, TaskNote, WholeReport, tied
 from pipeline.results.hits import kept, patents_in

@@ -14,7 +14,8 @@ from pipeline.endpoints.patsnap.oauth import Token
 from pipeline.engine.item import process_item
 from pipeline.engine.meter import ItemMeter
 from pipeline.engine.parts import Ports
-from pipeline.models import EXPIRY_MARGIN_S, HITS_LIFE_S, UPLOAD_LIFE_S, Kind, State, Tasked, Upload
+from pipeline.models import EXPIRY_MARGIN_S, HITS_LIFE_S, UPLOAD_LIFE_S, Kind, State, Upload
+from pipeline.outcomes import Tasked
 from pipeline.sources.pictures import Picture
 from pipeline.system.clock import Age, Clocks, Ticks
 from tests.support.fakes import NOW, FakeVendor, admitted, endpoints_of, hits, job, open_journal, states, url, work_of

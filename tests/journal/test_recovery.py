@@ -17,7 +17,8 @@ from pipeline.journal.sql.database import Database
 from pipeline.journal.sql.rows import Line, SpoolRef, note_of
 from pipeline.journal.storage import JOURNAL, RESULTS, connect, open_disk
 from pipeline.journal.tail_check import CHECK
-from pipeline.models import Calls, NoHits, Problem, SearchOnly, State, Task, Tasked, Work
+from pipeline.models import Calls, Problem, State, Task, Work
+from pipeline.outcomes import NoHits, SearchOnly, Tasked
 from pipeline.results.hits import choose
 from pipeline.results.record import RecordLines
 from pipeline.system.checksum import crc32

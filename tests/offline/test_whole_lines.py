@@ -8,8 +8,9 @@ import pytest
 from pipeline.journal.sql import changes
 from pipeline.journal.sql.admission import admit
 from pipeline.journal.storage import RESULTS, open_disk
-from pipeline.models import Calls, Task, Tasked, Work
+from pipeline.models import Calls, Task, Work
 from pipeline.offline.repair import repair
+from pipeline.outcomes import Tasked
 from pipeline.results.hits import choose
 from pipeline.results.record import RecordLines
 from tests.support.fakes import NOW, hits, item, job, records

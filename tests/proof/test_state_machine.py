@@ -25,20 +25,8 @@ from pipeline.journal.journal import Journal
 from pipeline.journal.sql.changes import ADVANCE
 from pipeline.journal.storage import RESULTS, connect, open_disk
 from pipeline.journal.writer import Writer
-from pipeline.models import (
-    EXPIRY_MARGIN_S,
-    HITS_LIFE_S,
-    PAID,
-    Choice,
-    Hits,
-    Kind,
-    NoHits,
-    Problem,
-    State,
-    Task,
-    Tasked,
-    Work,
-)
+from pipeline.models import EXPIRY_MARGIN_S, HITS_LIFE_S, PAID, Choice, Hits, Kind, Problem, State, Task, Work
+from pipeline.outcomes import NoHits, Tasked
 from pipeline.results.record import RecordLines
 from tests.proof.history import Created, read_history, violations
 from tests.proof.power_loss import fast_folder

@@ -18,7 +18,8 @@ from pipeline.journal.sql.rows import Line, note_of
 from pipeline.journal.steps import Intent, Settlement, advance
 from pipeline.journal.storage import RESULTS, Disk, open_disk
 from pipeline.journal.tail_check import CHECK, TailCheck
-from pipeline.models import PAID, Calls, Choice, Kind, NoHits, Task, Tasked, Work
+from pipeline.models import PAID, Calls, Choice, Kind, Task, Work
+from pipeline.outcomes import NoHits, Tasked
 from pipeline.results.record import RecordLines
 from pipeline.system.checksum import crc32
 from tests.proof.history import Created, History, read_history, violations

@@ -7,7 +7,8 @@ import msgspec
 import pytest
 
 from pipeline.errors import JournalError
-from pipeline.models import Calls, Choice, Problem, State, Task, Tasked, Upload
+from pipeline.models import Calls, Choice, Problem, State, Task, Upload
+from pipeline.outcomes import Tasked
 from pipeline.results.reading import RecordView, read_line, read_records
 from pipeline.results.record import Record, RecordLines
 from tests.support.fakes import NOW, hits, item, job, work_of

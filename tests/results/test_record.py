@@ -9,21 +9,8 @@ import pytest
 from pipeline import __version__
 from pipeline.job.load import load_job
 from pipeline.job.schema import JobSpec
-from pipeline.models import (
-    Calls,
-    Choice,
-    Hits,
-    Item,
-    NoHits,
-    Problem,
-    SearchOnly,
-    Settled,
-    State,
-    Task,
-    Tasked,
-    Upload,
-    Work,
-)
+from pipeline.models import Calls, Choice, Hits, Item, Problem, State, Task, Upload, Work
+from pipeline.outcomes import NoHits, SearchOnly, Settled, Tasked
 from pipeline.results.record import RecordLines
 
 AT = 1_795_262_400.0  # 2026-11-21T12:00:00Z

@@ -1,11 +1,12 @@
-"""Errors turned into outcomes: problems, doubts, and the outcome of a second create for an item in doubt."""
+"""Errors turned into problems and doubts, and the outcome of a second create for an item in doubt."""
 
 from dataclasses import replace
 from typing import assert_never
 
 from pipeline.endpoints.consequences import Condition
 from pipeline.errors import CallError, Code, InDoubt, ItemRefused, PipelineError
-from pipeline.models import Doubtful, Expired, Failed, NoHits, Outcome, Problem, PutBack, SearchOnly, Tasked
+from pipeline.models import Problem
+from pipeline.outcomes import Doubtful, Expired, Failed, NoHits, Outcome, PutBack, SearchOnly, Tasked
 from pipeline.system.clock import iso
 
 
