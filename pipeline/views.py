@@ -7,24 +7,24 @@ digests; what compares pictures by such texts needs to know nothing of views.
 from collections.abc import Iterable
 
 LEAST, MOST = 2, 4  # views that the vendor takes of one product
-_MARK, _BETWEEN = "views: ", " | "
-SQL_HAS_VIEWS = f"source GLOB '{_MARK}*'"  # `has_views` of a row's source
+MARK = "views: "  # begins the text of several views
+_BETWEEN = " | "
 
 
 def joined_views(views: Iterable[str]) -> str:
     """Write views as one text, or what each of them has: its URL, its digest. A single one is written as it is."""
     listed = tuple(views)
-    return listed[0] if len(listed) == 1 else _MARK + _BETWEEN.join(listed)
+    return listed[0] if len(listed) == 1 else MARK + _BETWEEN.join(listed)
 
 
 def has_views(text: str) -> bool:
     """Return whether a text names several views."""
-    return text.startswith(_MARK)
+    return text.startswith(MARK)
 
 
 def views_of(text: str) -> tuple[str, ...]:
     """Return the views that a text names, in their order; a picture without views is its only one."""
-    return tuple(text.removeprefix(_MARK).split(_BETWEEN)) if has_views(text) else (text,)
+    return tuple(text.removeprefix(MARK).split(_BETWEEN)) if has_views(text) else (text,)
 
 
 def distinct_views(text: str) -> tuple[str, ...]:
@@ -44,6 +44,6 @@ def local_views(text: str) -> tuple[str, ...]:
 
 def fault_of_view(view: str) -> str:
     """Say why a text cannot name one of several views; "" when it can."""
-    if _BETWEEN in view or view.startswith(_MARK) or "\n" in view:
-        return f"a view's name holds no {_BETWEEN!r}, no line break and does not begin with {_MARK!r}; rename the file"
+    if _BETWEEN in view or view.startswith(MARK) or "\n" in view:
+        return f"a view's name holds no {_BETWEEN!r}, no line break and does not begin with {MARK!r}; rename the file"
     return ""

@@ -6,7 +6,7 @@ fragment make no other picture. The identity is for comparing alone: what is sen
 
 from pathlib import Path, PurePosixPath
 
-from pipeline.models import CONTENT
+from pipeline.models import BY_PATH, CONTENT
 from pipeline.sources.looks import Looks
 from pipeline.sources.pictures import MAX_BYTES
 
@@ -14,4 +14,4 @@ from pipeline.sources.pictures import MAX_BYTES
 def identity_of_file(root: Path, source: str, looks: Looks | None, most: int = MAX_BYTES) -> str:
     """Return the identity of a local picture: its bytes, or without `looks`, or where it cannot be read, its path."""
     digest = looks.digest(root, source, most) if looks is not None else None
-    return f"{CONTENT}{digest}" if digest else f"path:{PurePosixPath(source).as_posix()}"
+    return f"{CONTENT}{digest}" if digest else f"{BY_PATH}{PurePosixPath(source).as_posix()}"

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from urllib.parse import SplitResult, urlsplit
 
-from pipeline.models import CONTENT
+from pipeline.models import BY_PATH, CONTENT
 from pipeline.views import is_url, joined_views, views_of
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -33,7 +33,7 @@ def identity_of_urls(source: str) -> str:
 def identity_of_views(pictures: Iterable[str]) -> str:
     """Return the identity of several views of one product, from those of their pictures, in their order."""
     known = list(pictures)
-    if not any(picture.startswith((CONTENT, "path:")) for picture in known):
+    if not any(picture.startswith((CONTENT, BY_PATH)) for picture in known):
         return joined_views(known)
     return CONTENT + digest_of_views(known)
 

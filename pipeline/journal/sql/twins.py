@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from pipeline.journal.sql.database import Database
 from pipeline.journal.sql.rows import IN_DOUBT, state_in
-from pipeline.models import CONTENT, OF_REPORT, SETTLED, Item, State
+from pipeline.models import BY_PATH, CONTENT, OF_REPORT, SETTLED, Item, State
 from pipeline.system.checksum import crc32
 
 _SAME_PICTURE = (
@@ -140,7 +140,7 @@ def part(db: Database, ord_: int, digest: str) -> bool:
         ).fetchone()
         if sent == digest and paid:
             return False
-        identify(db, first, CONTENT + sent if sent and sent != digest else f"path:{path}")
+        identify(db, first, CONTENT + sent if sent and sent != digest else f"{BY_PATH}{path}")
     identity = CONTENT + digest
     identify(db, ord_, identity)
     other = first_with(db, identity, source, local=True, but=ord_)

@@ -5,6 +5,9 @@ from collections.abc import Sequence
 from pipeline.journal.sql.database import Database
 from pipeline.journal.sql.rows import WAITING, state_in
 from pipeline.models import State, Upload
+from pipeline.views import MARK
+
+_HAS_VIEWS = f"source GLOB '{MARK}*'"
 
 
 def upload_of(db: Database, sha256: str) -> Upload | None:
@@ -43,8 +46,7 @@ def count_single(db: Database, *, generation: int) -> int:
     """Count the items of a reading that have one picture and wait."""
     return int(
         db.do(
-            f"SELECT count(*) FROM items WHERE NOT {_HAS_VIEWS} AND generation = ? AND {WAITING} "
-            "AND same_as IS NULL",
+            f"SELECT count(*) FROM items WHERE NOT {_HAS_VIEWS} AND generation = ? AND {WAITING} AND same_as IS NULL",
             (generation,),
         ).fetchone()[0]
     )
