@@ -50,8 +50,11 @@ def _of_items(settled: Survey, open_: Survey, items: Mapping[str, int]) -> list[
         said.append(f"{hits} (of {count(settled.left_out_of, 'item')}: below the asked score, incomplete, or too many)")
     if open_.not_searched:
         said.append(count(open_.not_searched, "open item that was not searched", "open items that were not searched"))
-    if searched := len(open_) - open_.not_searched:
-        words = ("open item that was searched and has no task", "open items that were searched and have no task")
+    if open_.unread:
+        words = ("task that is paid and whose report is not in", "tasks that are paid and whose reports are not in")
+        said.append(count(open_.unread, *words))
+    if searched := len(open_) - open_.not_searched - open_.unread:
+        words = ("searched item that is open without a known task", "searched items that are open without a known task")
         said.append(count(searched, *words))
     if waiting := items.get("not_started", 0):
         said.append(count(waiting, "item that was not started", "items that were not started"))

@@ -17,6 +17,8 @@ from pipeline.results.late_details import LateLine
 from pipeline.results.reading import RecordView, read_line
 
 _STATUSES = frozenset(state.word for state in (*SETTLED, *OPEN))
+_OPEN = frozenset(state.word for state in OPEN)
+_LOOKED_AT = frozenset(state.word for state in (State.TASKED, State.REPORTED, State.NO_HITS))
 _NO_SCORE = -1.0
 DEPTH = "search.depth"  # stands among the parameters that were asked, where a search has several pages
 
@@ -43,13 +45,15 @@ class Survey:
     """The lines of one file.
 
     asked          per endpoint and parameters (JSON), the items that were searched so
-    not_searched   items without a search
+    unread         open items whose task is paid and whose report is not in
+    not_searched   items without a search; not those that are `unread`
     left_out       hits that did not go into a task, of items that are tasked or came to none of their hits
     left_out_of    the number of these items
     """
 
     path: Path
     asked: dict[tuple[str, bytes], Asked] = field(default_factory=dict)
+    unread: int = 0
     not_searched: int = 0
     left_out: int = 0
     left_out_of: int = 0
@@ -86,14 +90,16 @@ class Survey:
         search, task = record.search, record.task
         if task is not None and task.expires_at:
             self.first_expiry = min(self.first_expiry or task.expires_at, task.expires_at)
+        unread = task is not None and record.status in _OPEN
+        self.unread += unread
         if search is None:
-            self.not_searched += 1
+            self.not_searched += not unread
             return
         params = {**search.params, DEPTH: search.depth} if search.depth else search.params
         asked = self.asked.setdefault((search.endpoint, msgspec.json.encode(params)), Asked())
         asked.items += 1
         asked.truncated += search.truncated
-        if record.status in (State.TASKED.word, State.NO_HITS.word):
+        if record.status in _LOOKED_AT:
             left_out = max(0, search.hits - (task.hits if task is not None else 0))
             self.left_out += left_out
             self.left_out_of += left_out > 0

@@ -62,8 +62,26 @@ def test_hits_in_no_task_and_items_that_did_not_come_to_their_end_are_counted(tm
         "utility models",
         "5 hits that are in no task (of 2 items: below the asked score, incomplete, or too many)",
         "1 open item that was not searched",
-        "1 open item that was searched and has no task",
+        "1 searched item that is open without a known task",
         "9 items that were not started",
+    ]
+
+
+@pytest.mark.parametrize("status", ["report_pending", "report_failed", "report_lost"])
+def test_an_open_item_whose_task_is_paid_is_not_said_to_have_none(tmp_path: Path, status: str) -> None:
+    task = {"task_id": "t", "hits": 2, "hits_dropped": 0, "at": "", "expires_at": ""}
+    submitted = record("B", status, search=None, task=task)
+    assert said(tmp_path, searched("A", status, hits=2) | {"task": task}, submitted) == [
+        "utility models",
+        "2 tasks that are paid and whose reports are not in",
+    ]
+
+
+def test_hits_that_went_into_no_task_are_counted_of_reported_items_too(tmp_path: Path) -> None:
+    task = {"task_id": "t", "hits": 2, "hits_dropped": 1, "at": "", "expires_at": ""}
+    assert said(tmp_path, searched("A", "reported", hits=3) | {"task": task}) == [
+        "utility models",
+        "1 hit that is in no task (of 1 item: below the asked score, incomplete, or too many)",
     ]
 
 
