@@ -15,9 +15,9 @@ from pipeline.errors import JournalError
 from pipeline.journal.emergency import left_over
 from pipeline.journal.evidence import doubts_in
 from pipeline.journal.identity import NOTE
+from pipeline.journal.places import JOURNAL, SPOOL, results_file
 from pipeline.system.fault import Fault, typed
 
-JOURNAL, RESULTS, SPOOL = "journal.sqlite", "results.jsonl", "spool"
 REPAIRING = ".repairing"  # there while a repair is under way, and after one that was cut short
 AS_RUN = "spec.yaml"  # written once the journal is laid out, and before anything is sent
 BEGINS_ANEW = (
@@ -37,7 +37,7 @@ def has_begun(folder: Path) -> bool:
 
 def was_stopped_at_once(folder: Path) -> bool:
     """Return whether a run was stopped here while its journal was made, and nothing was sent."""
-    if not any((folder / name).exists() for name in (JOURNAL, RESULTS)):
+    if not (folder / JOURNAL).exists() and not results_file(folder).exists():
         return False
     try:
         return not has_begun(folder)
@@ -55,7 +55,7 @@ def refuse_lost_journal(folder: Path) -> None:
     if _is_laid_out(folder):
         return
     lost = f"{JOURNAL} is {'empty' if _size(folder / JOURNAL) else 'gone'}"
-    if _size(folder / RESULTS) or list(folder.glob(f"{JOURNAL}.damaged-*")):
+    if _size(results_file(folder)) or list(folder.glob(f"{JOURNAL}.damaged-*")):
         raise _to_repair(folder, f"{lost}, and there are results; put it back, or make it anew from them")
     if any(_traces(folder)):
         what = f"{lost}, and creates may have been paid; nothing was sent: put it and its {JOURNAL}-wal back, or let a "

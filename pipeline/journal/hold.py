@@ -41,6 +41,11 @@ class Hold:
             self.close()
             raise
 
+    @property
+    def folder(self) -> Path:
+        """The run directory."""
+        return self._folder
+
     def watch(self, *paths: Path) -> None:
         """Know these files from now on."""
         self._known |= {path: _identity(path) for path in paths}

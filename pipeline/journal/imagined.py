@@ -14,12 +14,13 @@ from pipeline.journal.begun import has_begun
 from pipeline.journal.emergency import left_over
 from pipeline.journal.identity import of_journal, refuse_other
 from pipeline.journal.kept_lines import kept_in
+from pipeline.journal.places import RESULTS
 from pipeline.journal.recovery import recover
 from pipeline.journal.results_file import ResultsFile
 from pipeline.journal.sql import schema
 from pipeline.journal.sql.database import Database
 from pipeline.journal.sql.rows import Line
-from pipeline.journal.storage import RESULTS, reading_only
+from pipeline.journal.storage import reading_only
 from pipeline.journal.tail_check import CHECK, read_check
 from pipeline.system.checksum import RecordLine
 from pipeline.system.fault import Fault

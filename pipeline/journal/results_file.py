@@ -13,6 +13,7 @@ from typing import Literal
 import msgspec
 
 from pipeline.errors import JournalError
+from pipeline.journal.places import folder_of
 from pipeline.journal.sql.rows import Line
 from pipeline.journal.tail_check import TailCheck
 from pipeline.models import SETTLED, Calls, State, Task
@@ -118,7 +119,7 @@ class ResultsFile:
             raise self._changed(what)
 
     def _changed(self, what: str) -> JournalError:
-        repair = typed("repair", self.path.parent)
+        repair = typed("repair", folder_of(self.path))
         return JournalError(Fault(f"{what}, or go on with what it holds", where=str(self.path), fix=repair))
 
     def append(self, lines: Sequence[bytes | RecordLine]) -> list[Line]:

@@ -18,6 +18,7 @@ from pipeline.journal.hold import Hold
 from pipeline.journal.identity import NOTE, Identity, of_journal, of_note, refuse_other
 from pipeline.journal.kept_lines import kept_in
 from pipeline.journal.old_notes import forget_gone
+from pipeline.journal.places import JOURNAL, RESULTS, SPOOL, results_file
 from pipeline.journal.recovery import Recovered, names_unknown_task, recover
 from pipeline.journal.results_file import ResultsFile
 from pipeline.journal.spool import Spool
@@ -30,7 +31,6 @@ from pipeline.system.fault import Fault, typed
 from pipeline.system.files import sync_names
 from pipeline.system.mounts import mount_table, network_file_system
 
-JOURNAL, RESULTS, SPOOL = begun.JOURNAL, begun.RESULTS, begun.SPOOL
 CLEAN = "clean"  # in the journal: "0" while a run is under way, and after one that died
 
 _log = logging.getLogger(__name__)
@@ -51,7 +51,7 @@ class Disk:
     @property
     def folder(self) -> Path:
         """The run directory."""
-        return self.results.path.parent
+        return self.hold.folder
 
     def prove(self, written: Sequence[Line] = ()) -> None:
         """Raise JournalError if the directory, the journal or results.jsonl was taken away since they were opened.
@@ -118,10 +118,10 @@ def open_disk(
             if db.meta(CLEAN) == "0":
                 _check_pages(db)
             db.set_meta(CLEAN, "0")
-            results = opened.enter_context(contextlib.closing(ResultsFile(folder / RESULTS)))
+            results = opened.enter_context(contextlib.closing(ResultsFile(results_file(folder))))
             recovered = _made_whole(folder, db, results, now=now)
             results.begin_check(folder / CHECK, opened_at=now)
-            hold.watch(folder / RESULTS, *(log for log in (folder / f"{JOURNAL}-wal",) if log.exists()))
+            hold.watch(results.path, *(log for log in (folder / f"{JOURNAL}-wal",) if log.exists()))
             emergency = Emergency(folder, is_there=functools.partial(hold.has, folder))
             identity = opened.enter_context(contextlib.closing(Identity(db, folder, places=places)))
             if places is not None:
@@ -137,7 +137,7 @@ def open_disk(
 def _made_whole(folder: Path, db: Database, results: ResultsFile, *, now: float) -> Recovered:
     """Recover what a death has left, lines of an emergency included, and make the files' names durable."""
     results.position(line_index.last(db))
-    refuse_changed_lines(db, folder / RESULTS)
+    refuse_changed_lines(db, results.path)
     left = left_over(folder)
     recovered = recover(db, results, now=now, written=read_check(folder / CHECK), kept=kept_in(left))
     # A task of an item that the journal does not know (yet) is nowhere else: its file stays until one start knows it.
@@ -185,7 +185,7 @@ def reading_only(folder: Path, *, own: bool = False) -> Iterator[Database]:
 def _open_read_only(folder: Path, *, own: bool) -> Database:
     path = folder / JOURNAL
     if not path.is_file():
-        lost, fix = (f", but {RESULTS}", typed("repair", folder)) if (folder / RESULTS).is_file() else ("", "")
+        lost, fix = (f", but {RESULTS}", typed("repair", folder)) if results_file(folder).is_file() else ("", "")
         raise JournalError(Fault(f"no run here (no {JOURNAL}{lost})", where=str(folder), fix=fix))
     if begun.was_stopped_at_once(folder):
         raise JournalError(Fault(f"no run here: {begun.BEGINS_ANEW}", where=str(folder)))

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from pipeline.errors import JournalError
+from pipeline.journal.places import folder_of
 from pipeline.journal.sql import line_index
 from pipeline.journal.sql.database import Cursor, Database
 from pipeline.journal.sql.rows import Line
@@ -75,7 +76,9 @@ def refuse_changed_lines(db: Database, results: Path, *, most: int = READ_ALWAYS
             if not whole:
                 what = f"the file was changed: line {seq + 1:,} is not what was written; put the original file back"
                 raise JournalError(
-                    Fault(f"{what}, or leave that line out", where=str(results), fix=typed("repair", results.parent))
+                    Fault(
+                        f"{what}, or leave that line out", where=str(results), fix=typed("repair", folder_of(results))
+                    )
                 )
 
 

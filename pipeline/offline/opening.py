@@ -12,7 +12,8 @@ from pipeline.job.load import load_job
 from pipeline.job.schema import JobSpec
 from pipeline.journal.begun import BEGINS_ANEW, was_stopped_at_once
 from pipeline.journal.emergency import left_over
-from pipeline.journal.storage import JOURNAL, RESULTS, Disk, open_disk, reading_only
+from pipeline.journal.places import JOURNAL, results_file
+from pipeline.journal.storage import Disk, open_disk, reading_only
 from pipeline.results.record import RecordLines
 from pipeline.run.directory import SPEC, known_runs, lock
 from pipeline.run.load import known_home
@@ -30,7 +31,7 @@ class Place:
 
 def find_run(folder: Path) -> Place:
     """Read the job of a run directory. Raises SpecError when there is no run, or its job cannot be read."""
-    if not (folder / JOURNAL).is_file() and not (folder / RESULTS).is_file() and not left_over(folder):
+    if not (folder / JOURNAL).is_file() and not results_file(folder).is_file() and not left_over(folder):
         what = f"no run here (no {JOURNAL}); name a run directory, such as runs/autumn-portfolio"
         raise SpecError(Fault(what, where=str(folder)))
     if was_stopped_at_once(folder):

@@ -15,7 +15,8 @@ from pipeline.journal.emergency import left_over
 from pipeline.journal.evidence import refuse_unexplained
 from pipeline.journal.identity import is_stale, of_journal, refuse_other
 from pipeline.journal.kept_lines import kept_lines
-from pipeline.journal.storage import JOURNAL, RESULTS, reading_only
+from pipeline.journal.places import JOURNAL, RESULTS, results_file
+from pipeline.journal.storage import reading_only
 from pipeline.journal.tail_check import CHECK, read_check
 from pipeline.journal.verify import verify
 from pipeline.offline.rebuild import Rebuild
@@ -37,8 +38,8 @@ def is_whole(folder: Path) -> bool:
         return False
     try:
         with reading_only(folder, own=True) as db:
-            refuse_unexplained(db, folder, folder / RESULTS)
-            return verify(db, folder / RESULTS).ok
+            refuse_unexplained(db, folder, results_file(folder))
+            return verify(db, results_file(folder)).ok
     except OtherVersion:
         raise
     except JournalError:
@@ -66,7 +67,7 @@ def is_newest(folder: Path, *, places: Path | None) -> bool:
         return True
     try:
         with reading_only(folder, own=True) as db:
-            refuse_unexplained(db, folder, folder / RESULTS)
+            refuse_unexplained(db, folder, results_file(folder))
             return not is_stale(folder, of_journal(db), places=places)
     except OtherVersion:
         raise
@@ -79,11 +80,11 @@ def take_kept(folder: Path) -> list[str]:
 
     Only where the journal is gone: any other takes these lines in at the next start, and knows whose they are.
     """
-    results, kept = folder / RESULTS, left_over(folder)
+    results, kept = results_file(folder), left_over(folder)
     if (folder / JOURNAL).is_file() or not kept:
         return []
     write_whole(results, _once(kept_lines([results, *kept] if results.is_file() else kept)))
-    return [f"{RESULTS}: what was kept in {', '.join(path.name for path in kept)} is in it now"]
+    return [f"{results.name}: what was kept in {', '.join(path.name for path in kept)} is in it now"]
 
 
 def _once(lines: Iterable[bytes]) -> Iterator[bytes]:
@@ -107,7 +108,7 @@ def repair(folder: Path, *, job: str, newest: bool = True) -> list[str]:
     (folder / REPAIRING).write_bytes(b"" if newest else b"not the newest journal\n")
     sync_names(folder)
     aside = _set_aside(folder, number)
-    (folder / RESULTS).touch(mode=0o600)
+    results_file(folder).touch(mode=0o600)
     new = folder / f".{JOURNAL}.new"
     for leftover in (new, Path(f"{new}-journal")):
         leftover.unlink(missing_ok=True)
@@ -115,8 +116,8 @@ def repair(folder: Path, *, job: str, newest: bool = True) -> list[str]:
     believed = resumed or (aside is not None and aside.name.endswith(f"-{number}"))
     old = Salvage(aside, believed=believed and newest) if aside is not None else None
     try:
-        with closing(Rebuild(new, old, results=RESULTS)) as rebuild:
-            damage = take_lines(folder / RESULTS, is_ours(old, job, read_check(folder / CHECK)), rebuild.add_line)
+        with closing(Rebuild(new, old, results=results_file(folder).name)) as rebuild:
+            damage = take_lines(results_file(folder), is_ours(old, job, read_check(folder / CHECK)), rebuild.add_line)
             rebuild.finish()
             places = rebuild.places()
     finally:
@@ -164,16 +165,16 @@ def _set_aside(folder: Path, number: int) -> Path | None:
 
 def _replace_results(folder: Path, kept: Sequence[tuple[int, int]], damage: Damage, number: int) -> Iterator[str]:
     """Replace a damaged results.jsonl by its valid lines alone; yield what was done."""
-    results = folder / RESULTS
+    results = results_file(folder)
     if not damage.bytes:
         whole = "and it is whole" if len(kept) == 1 else "all of them whole"
-        yield f"{RESULTS}: {count(len(kept), 'line')}, {whole}; left as it is"
+        yield f"{results.name}: {count(len(kept), 'line')}, {whole}; left as it is"
         return
     aside = folder / f"{RESULTS}.damaged-{number}"
     keep_aside(results, aside)
     write_whole(results, lines_at(results, kept))
     yield (
-        f"{RESULTS}: {count(len(kept), 'whole line')} kept, {count(damage.bytes, 'byte')} in "
+        f"{results.name}: {count(len(kept), 'whole line')} kept, {count(damage.bytes, 'byte')} in "
         f"{count(damage.places, 'place')} left out; the old file is {aside.name}"
     )
 

@@ -15,6 +15,7 @@ from pipeline.job.load import load_job
 from pipeline.job.schema import JobSpec
 from pipeline.journal.begun import was_stopped_at_once
 from pipeline.journal.emergency import known_not_executed
+from pipeline.journal.places import JOURNAL, results_file
 from pipeline.journal.sql import laid_by
 from pipeline.journal.sql.calls import counted
 from pipeline.journal.sql.database import Database
@@ -22,7 +23,7 @@ from pipeline.journal.sql.doubts import not_executed, repeated_by_itself
 from pipeline.journal.sql.forecast import expiries
 from pipeline.journal.sql.items import in_view, open_items
 from pipeline.journal.sql.money import cost_of, noted
-from pipeline.journal.storage import JOURNAL, RESULTS, reading_only
+from pipeline.journal.storage import reading_only
 from pipeline.journal.verify import WHOLE, verify
 from pipeline.models import KINDS, OPEN, PAID, Kind, Problem, State, Work
 from pipeline.offline.refresh import has_ended, read_summary
@@ -122,10 +123,10 @@ def _page(folder: Path, db: Database, counts: Mapping[State, int], *, running: b
 
 def verify_run(folder: Path) -> str:
     """Check the journal and every line it knows; return a sentence. Raises JournalError that names the damaged ones."""
-    results = str(folder / RESULTS)
+    results = str(results_file(folder))
     with reading_only(folder) as db:
-        found = verify(db, folder / RESULTS)
-    if found.damaged and not (folder / RESULTS).is_file():
+        found = verify(db, results_file(folder))
+    if found.damaged and not results_file(folder).is_file():
         raise _to_repair(folder, "the file is gone; put it back, or go on with what the journal knows", results)
     if found.journal != WHOLE:
         raise _to_repair(folder, f"the journal is damaged ({found.journal[:300]})", str(folder / JOURNAL))
@@ -137,7 +138,7 @@ def verify_run(folder: Path) -> str:
         what = f"{wrong} {are} not what was written (line {shown}{more}); put the original file back"
         raise _to_repair(folder, f"{what}, or go on without", results)
     lines = "is the one line" if found.lines == 1 else f"are all {found.lines:,} lines"
-    return f"verified: the journal is whole, and so {lines} of {RESULTS}"
+    return f"verified: the journal is whole, and so {lines} of {results_file(folder).name}"
 
 
 def _to_repair(folder: Path, what: str, where: str) -> JournalError:

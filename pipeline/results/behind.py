@@ -5,7 +5,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from pipeline.endpoints.details import PENDING
-from pipeline.journal.storage import RESULTS
+from pipeline.journal.places import RESULTS
 from pipeline.results.late_details import read_late
 from pipeline.results.reading import RecordView, read_line
 

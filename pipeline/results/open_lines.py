@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pipeline.journal.paid_hits import open_with_hits
+from pipeline.journal.places import SPOOL
 from pipeline.journal.sql.database import Database
 from pipeline.journal.sql.reports import note_of_task, task_of
-from pipeline.journal.storage import SPOOL
 from pipeline.models import OF_REPORT
 from pipeline.results.advice import todo_for
 from pipeline.results.reading import OPEN

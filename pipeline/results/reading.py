@@ -11,7 +11,7 @@ import msgspec
 
 from pipeline.endpoints.details import PENDING, PatentDetail
 from pipeline.errors import JournalError
-from pipeline.journal.storage import RESULTS
+from pipeline.journal.places import RESULTS
 from pipeline.models import Calls
 from pipeline.reports import Comparison
 from pipeline.results.late_details import LateLine, read_late

@@ -10,7 +10,7 @@ import msgspec
 from pipeline.errors import PipelineError
 from pipeline.job.outlook import not_looked_at, warnings
 from pipeline.job.schema import JobSpec
-from pipeline.journal.storage import RESULTS
+from pipeline.journal.places import results_file
 from pipeline.models import KINDS, OF_REPORT, OPEN, PAID, SETTLED, UNFINISHED, Kind, Problem, State
 from pipeline.results import reading
 from pipeline.results.money import Money, money_spent
@@ -165,7 +165,7 @@ def build_summary(folder: Path, records: RecordLines, figures: Figures) -> RunSu
         retried=figures.retried,
         not_looked_at=not_looked_at(spec),
         warnings=warnings(spec),
-        results=str(folder / RESULTS),
+        results=str(results_file(folder)),
         state=figures.state,
         as_of=figures.finished_at,
     )

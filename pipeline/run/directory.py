@@ -20,7 +20,7 @@ from pipeline.journal.emergency import cannot_open, drop_ballast
 from pipeline.journal.evidence import OPEN
 from pipeline.journal.hold import is_held
 from pipeline.journal.identity import NOTE
-from pipeline.journal.storage import JOURNAL, RESULTS, SPOOL
+from pipeline.journal.places import JOURNAL, RESULTS, SPOOL
 from pipeline.system.drafts import probe_in, sweep
 from pipeline.system.fault import Fault, typed
 from pipeline.system.files import write_whole

@@ -22,10 +22,11 @@ from pipeline.errors import PipelineError
 from pipeline.job.load import load_job
 from pipeline.job.schema import JobSpec
 from pipeline.journal.paid_hits import hits_last
+from pipeline.journal.places import JOURNAL, RESULTS
 from pipeline.journal.sql.database import Database
 from pipeline.journal.sql.rows import Line
 from pipeline.journal.sql.shown import Shown, showing
-from pipeline.journal.storage import JOURNAL, RESULTS, reading_only
+from pipeline.journal.storage import reading_only
 from pipeline.models import EXPIRY_MARGIN_S, UPLOAD_LIFE_S, Hits, Task, Upload
 from pipeline.results.reading import RecordView, read_line
 from pipeline.run.directory import SPEC

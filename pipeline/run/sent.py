@@ -8,10 +8,11 @@ from pathlib import Path
 from pipeline.endpoints.patsnap.statement import day_of
 from pipeline.errors import PipelineError
 from pipeline.journal.identity import of_note
+from pipeline.journal.places import JOURNAL
 from pipeline.journal.sql import sent_calls
 from pipeline.journal.sql.database import Database
 from pipeline.journal.sql.sent_calls import Sent
-from pipeline.journal.storage import JOURNAL, reading_only
+from pipeline.journal.storage import reading_only
 from pipeline.models import State
 from pipeline.run.directory import known_runs
 

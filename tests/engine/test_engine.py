@@ -31,7 +31,7 @@ from pipeline.errors import (
     TryAgain,
 )
 from pipeline.journal.kept_lines import kept_in
-from pipeline.journal.storage import RESULTS
+from pipeline.journal.places import RESULTS
 from pipeline.models import Item, Kind, State, Task
 from pipeline.ports import Meter
 from pipeline.sources.pictures import Picture

@@ -11,7 +11,8 @@ import pytest
 
 from pipeline import RunOptions, RunSummary, run_job
 from pipeline.errors import JournalError
-from pipeline.journal.storage import JOURNAL, open_disk
+from pipeline.journal.places import JOURNAL
+from pipeline.journal.storage import open_disk
 from pipeline.run.directory import lock
 from tests.support.fakes import NOW, rows
 from tests.support.fixtures import Mount

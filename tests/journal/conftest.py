@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import JournalError
+from pipeline.journal.places import JOURNAL
 from pipeline.journal.sql.database import Database
-from pipeline.journal.storage import JOURNAL
 from tests.support.journal_rows import new_database
 
 

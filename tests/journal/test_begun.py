@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import JournalError
-from pipeline.journal.begun import JOURNAL, has_begun, pages_before, was_stopped_at_once
+from pipeline.journal.begun import has_begun, pages_before, was_stopped_at_once
+from pipeline.journal.places import JOURNAL
 from pipeline.journal.storage import open_disk, reading_only
 from tests.support.fakes import NOW
 

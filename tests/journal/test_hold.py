@@ -11,7 +11,8 @@ from pipeline.errors import JournalError, RunLocked
 from pipeline.journal import hold
 from pipeline.journal.hold import Hold, is_held
 from pipeline.journal.identity import COUNTER, NOTE, of_note
-from pipeline.journal.storage import JOURNAL, RESULTS, Disk, open_disk
+from pipeline.journal.places import JOURNAL, RESULTS
+from pipeline.journal.storage import Disk, open_disk
 from pipeline.models import State
 from tests.support.fakes import NOW, admitted, look, open_journal, states, work_of
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import pytest
 
 from pipeline.errors import JournalError
+from pipeline.journal.places import JOURNAL, RESULTS
 from pipeline.journal.recovery import Recovered, recover
 from pipeline.journal.results_file import ResultsFile
 from pipeline.journal.sql import changes, items, line_index
@@ -15,7 +16,7 @@ from pipeline.journal.sql.admission import admit
 from pipeline.journal.sql.changes import requeue_failed
 from pipeline.journal.sql.database import Database
 from pipeline.journal.sql.rows import Line, SpoolRef, note_of
-from pipeline.journal.storage import JOURNAL, RESULTS, connect, open_disk
+from pipeline.journal.storage import connect, open_disk
 from pipeline.journal.tail_check import CHECK
 from pipeline.models import Calls, Problem, State, Task, Work
 from pipeline.outcomes import NoHits, SearchOnly, Tasked

@@ -8,11 +8,12 @@ import pytest
 
 from pipeline.errors import JournalError
 from pipeline.journal.identity import NOTE
+from pipeline.journal.places import JOURNAL, RESULTS
 from pipeline.journal.sql import changes
 from pipeline.journal.sql.admission import admit
 from pipeline.journal.sql.database import Database
 from pipeline.journal.sql.items import counts
-from pipeline.journal.storage import JOURNAL, RESULTS, open_disk, reading_only
+from pipeline.journal.storage import open_disk, reading_only
 from pipeline.journal.verify import refuse_changed_lines
 from pipeline.models import Calls, State
 from tests.support.fakes import item

@@ -7,9 +7,9 @@ import pytest
 from pipeline.endpoints.patsnap.ai39_submit import NAME
 from pipeline.errors import JournalError
 from pipeline.journal.paid_hits import open_with_hits
+from pipeline.journal.places import RESULTS, SPOOL
 from pipeline.journal.results_file import ResultsFile
 from pipeline.journal.sql.rows import Line
-from pipeline.journal.storage import RESULTS, SPOOL
 from pipeline.models import Calls, Hits, State, Task, Work
 from pipeline.reports import Progress, TaskNote, WholeReport
 from pipeline.results.record import RecordLines

@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.journal import waiting_items
 from pipeline.journal.journal import Journal
-from pipeline.journal.storage import SPOOL
+from pipeline.journal.places import SPOOL
 from pipeline.models import EXPIRY_MARGIN_S, HITS_LIFE_S, Calls, State, Task, Work
 from tests.support.fakes import (
     NOW,

@@ -18,10 +18,11 @@ from anyio.abc import TaskGroup
 from pipeline.errors import JournalError
 from pipeline.journal import writer as writer_module
 from pipeline.journal.kept_lines import kept_in
+from pipeline.journal.places import RESULTS
 from pipeline.journal.results_file import ResultsFile
 from pipeline.journal.sql.admission import admit
 from pipeline.journal.steps import Settlement, advance
-from pipeline.journal.storage import CLEAN, RESULTS, Disk, connect, open_disk, reading_only
+from pipeline.journal.storage import CLEAN, Disk, connect, open_disk, reading_only
 from pipeline.journal.tail_check import CHECK
 from pipeline.journal.writer import Writer
 from pipeline.models import Calls, State

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from pipeline.calls.account import account_of
 from pipeline.errors import SpecError
-from pipeline.journal.storage import JOURNAL, connect
+from pipeline.journal.places import JOURNAL
+from pipeline.journal.storage import connect
 from pipeline.models import OF_REPORT, OPEN, SETTLED, State
 from pipeline.offline.plan import Plan, PlannedRun, make_plan
 from pipeline.offline.status import read_status

@@ -9,7 +9,8 @@ from PIL import Image
 from pipeline.cli import main as cli
 from pipeline.cli.commands import run as commands_run
 from pipeline.errors import SpecError
-from pipeline.journal.storage import JOURNAL, RESULTS, connect
+from pipeline.journal.places import JOURNAL, RESULTS
+from pipeline.journal.storage import connect
 from pipeline.offline.plan import Plan, PlannedRun, make_plan, plan_job
 from pipeline.results.summary import RunSummary
 from pipeline.run.load import load_spec

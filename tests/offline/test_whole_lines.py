@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.journal.places import RESULTS
 from pipeline.journal.sql import changes
 from pipeline.journal.sql.admission import admit
-from pipeline.journal.storage import RESULTS, open_disk
+from pipeline.journal.storage import open_disk
 from pipeline.models import Calls, Task, Work
 from pipeline.offline.repair import repair
 from pipeline.outcomes import Tasked

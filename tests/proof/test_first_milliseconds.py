@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.cli import main as cli
-from pipeline.journal.begun import JOURNAL, RESULTS, SPOOL, has_begun
+from pipeline.journal.begun import has_begun
+from pipeline.journal.places import JOURNAL, RESULTS, SPOOL
 from pipeline.journal.storage import open_disk
 from pipeline.run.directory import known_runs
 from pipeline.sandbox.server import SandboxServer

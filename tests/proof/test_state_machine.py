@@ -22,8 +22,9 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from pipeline.errors import JournalError
 from pipeline.journal.journal import Journal
+from pipeline.journal.places import RESULTS
 from pipeline.journal.sql.changes import ADVANCE
-from pipeline.journal.storage import RESULTS, connect, open_disk
+from pipeline.journal.storage import connect, open_disk
 from pipeline.journal.writer import Writer
 from pipeline.models import EXPIRY_MARGIN_S, HITS_LIFE_S, PAID, Choice, Hits, Kind, Problem, State, Task, Work
 from pipeline.outcomes import NoHits, Tasked

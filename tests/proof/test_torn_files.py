@@ -11,12 +11,13 @@ import msgspec
 import pytest
 
 from pipeline.errors import JournalError
+from pipeline.journal.places import RESULTS
 from pipeline.journal.recovery import Recovered
 from pipeline.journal.sql import calls
 from pipeline.journal.sql.admission import admit
 from pipeline.journal.sql.rows import Line, note_of
 from pipeline.journal.steps import Intent, Settlement, advance
-from pipeline.journal.storage import RESULTS, Disk, open_disk
+from pipeline.journal.storage import Disk, open_disk
 from pipeline.journal.tail_check import CHECK, TailCheck
 from pipeline.models import PAID, Calls, Choice, Kind, Task, Work
 from pipeline.outcomes import NoHits, Tasked

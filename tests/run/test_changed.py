@@ -13,8 +13,9 @@ import pytest
 import yaml
 
 from pipeline.cli import main as cli
+from pipeline.journal.places import JOURNAL
 from pipeline.journal.sql.twins import source_key
-from pipeline.journal.storage import JOURNAL, connect
+from pipeline.journal.storage import connect
 from pipeline.models import State
 from pipeline.offline.plan import Plan, plan_job
 from pipeline.offline.report import make_report

@@ -9,7 +9,7 @@ import pytest
 
 from pipeline import RunOptions, plan_job, run_job
 from pipeline.cli import main as cli
-from pipeline.journal.storage import JOURNAL
+from pipeline.journal.places import JOURNAL
 from tests.support.jobs import ACCOUNT, FaultPlan, job, lines, pipeline, started, vendor
 from tests.support.processes import until
 

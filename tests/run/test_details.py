@@ -15,8 +15,9 @@ import pytest
 from pipeline import Plan, RunOptions, SpecError, plan_job, read_records, run_job
 from pipeline.engine import details, patent_batches
 from pipeline.engine.details import HitDetails
+from pipeline.journal.places import JOURNAL
 from pipeline.journal.sql import sent_calls
-from pipeline.journal.storage import JOURNAL, reading_only
+from pipeline.journal.storage import reading_only
 from pipeline.offline.status import read_status
 from pipeline.results.summary import RunSummary
 from pipeline.run.load import load_spec

@@ -5,7 +5,7 @@ from contextlib import closing
 from pathlib import Path
 
 from pipeline import RunOptions, run_job
-from pipeline.journal.storage import JOURNAL
+from pipeline.journal.places import JOURNAL
 from tests.support.jobs import ACCOUNT, FaultPlan, job, started, vendor
 from tests.support.processes import until
 

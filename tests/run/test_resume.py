@@ -25,7 +25,8 @@ from pipeline.engine.parts import Ports
 from pipeline.errors import InDoubt, ItemRefused, TryAgain
 from pipeline.job.schema import JobSpec
 from pipeline.journal.journal import Journal
-from pipeline.journal.storage import RESULTS, connect, open_disk, reading_only
+from pipeline.journal.places import RESULTS
+from pipeline.journal.storage import connect, open_disk, reading_only
 from pipeline.journal.writer import Writer
 from pipeline.models import PAID, Kind, State
 from pipeline.results.reading import OPEN

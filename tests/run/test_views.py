@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from pipeline import RunOptions, plan_job, read_records, run_job
-from pipeline.journal.storage import JOURNAL
+from pipeline.journal.places import JOURNAL
 from pipeline.sandbox.resources import resource
 from tests.support.accounts import known_account
 from tests.support.jobs import ACCOUNT, FaultPlan, lines, pipeline, started, vendor

@@ -21,9 +21,10 @@ from pipeline.engine.parts import Ports
 from pipeline.errors import CallError, GivenUp, InDoubt, Stopping
 from pipeline.job.schema import JobSpec
 from pipeline.journal.journal import Journal
+from pipeline.journal.places import JOURNAL, RESULTS
 from pipeline.journal.purse import Tariff
 from pipeline.journal.sql.database import Connection
-from pipeline.journal.storage import JOURNAL, RESULTS, Disk, connect, open_disk
+from pipeline.journal.storage import Disk, connect, open_disk
 from pipeline.journal.writer import Writer
 from pipeline.models import UPLOAD_LIFE_S, Calls, Choice, Hits, Item, Kind, State, Task, Upload, Work
 from pipeline.ports import Endpoint, Meter

@@ -6,8 +6,9 @@ from pipeline.cli.screen import show_lines
 from pipeline.errors import SpecError
 from pipeline.journal.begun import BEGINS_ANEW, was_stopped_at_once
 from pipeline.journal.emergency import left_over
+from pipeline.journal.places import JOURNAL, results_file
 from pipeline.journal.sql.items import counts
-from pipeline.journal.storage import JOURNAL, RESULTS, reading_only
+from pipeline.journal.storage import reading_only
 from pipeline.models import State
 from pipeline.offline.opening import Place, find_run, opened
 from pipeline.offline.refresh import refresh
@@ -38,7 +39,7 @@ def repair_command(run: Path, *, only_copy: bool = False) -> int:
             done = [f"{run}: the journal and every line are what was written; nothing to repair"]
         else:
             done = take_kept(run)
-            job = place.spec.name if place is not None else job_of(run / RESULTS)
+            job = place.spec.name if place is not None else job_of(results_file(run))
             done += repair(run, job=job, newest=newest)
     if whole and not only_copy and (place is None or not _any_in_doubt(run)):
         show_lines(done)
@@ -68,6 +69,6 @@ def _place(run: Path) -> Place | None:
     try:
         return find_run(run)
     except SpecError:
-        if not (run / JOURNAL).is_file() and not (run / RESULTS).is_file() and not left_over(run):
+        if not (run / JOURNAL).is_file() and not (results_file(run)).is_file() and not left_over(run):
             raise
         return None

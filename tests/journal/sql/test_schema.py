@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import JournalError
+from pipeline.journal.places import JOURNAL
 from pipeline.journal.sql import schema
 from pipeline.journal.sql.database import Database
 from pipeline.journal.sql.items import counts
 from pipeline.journal.sql.schema import LEGAL
-from pipeline.journal.storage import JOURNAL, connect, open_disk
+from pipeline.journal.storage import connect, open_disk
 from pipeline.models import SETTLED, State
 from tests.support.fakes import NOW
 from tests.support.journal_rows import put
