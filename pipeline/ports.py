@@ -37,6 +37,9 @@ class Meter(Protocol):
     def not_executed(self, kind: Kind, *, sent: bool) -> None:
         """Take back what `before` noted: the vendor provably did nothing."""
 
+    def refused(self) -> None:
+        """Learn that the vendor refused what was sent last: it executed nothing and bills nothing."""
+
     def may_exist(self) -> None:
         """Keep the intent from now on, whatever becomes of later attempts: this one may have been executed."""
 

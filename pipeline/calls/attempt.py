@@ -191,3 +191,9 @@ class Attempt:
         if self.shared.stats.on_sent is not None:
             self.shared.stats.on_sent(kind, at)
         lane.connecting.give_back(self)
+
+    def refused(self) -> None:
+        """Note that the vendor refused the call: it executed nothing and bills nothing."""
+        self.meter.refused()
+        if self.counted is not None:
+            self.counted.refused += 1

@@ -128,8 +128,8 @@ class Client:
                 meter.not_executed(kind, sent=False)
                 raise
             except CallError as error:
-                if this.counted is not None and this.answer is not None and not self._is_unclear(error):
-                    this.counted.refused += 1
+                if this.answer is not None and not self._is_unclear(error):
+                    this.refused()
                 if error.may_exist:
                     doubted.append(error)
                     meter.may_exist()  # its intent stays, also while the call waits to be sent again

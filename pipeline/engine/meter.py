@@ -81,6 +81,9 @@ class ItemMeter:
         if not self._has_left:
             self._take_back()
 
+    def refused(self) -> None:
+        """Do nothing: every call that was sent counts."""
+
     def may_exist(self) -> None:
         """Keep the intent from now on: a kill must find the item in doubt, though its create is sent again."""
         self._may_exist = True

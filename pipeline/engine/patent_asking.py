@@ -12,12 +12,11 @@ import msgspec
 
 from pipeline.endpoints.consequences import Table, row_for
 from pipeline.endpoints.details import FAILED, NOT_ALLOWED, OVER_BUDGET, PENDING
-from pipeline.endpoints.interface import Answer, Endpoint, Refusal, Request
 from pipeline.engine.patent_batches import Asked
 from pipeline.engine.patent_budget import PatentBudget
 from pipeline.errors import CallError, Code, GivenUp, JournalError, RunPaused, RunStopped, Stopping
 from pipeline.models import Kind
-from pipeline.ports import Vendor
+from pipeline.ports import Endpoint, Vendor
 
 ENOUGH_FAILURES = 3  # calls in a row that failed for good, after which no more are made
 
@@ -86,7 +85,7 @@ class PatentAsking:
     async def _ask(self, ids: Sequence[str], left: Callable[[], None]) -> Asked:
         meter = _Meter(self._budget, len(ids), left)
         try:
-            found = await self._vendor.call(_Watched(self._endpoint, meter, self._table), tuple(ids), meter)
+            found = await self._vendor.call(self._endpoint, tuple(ids), meter)
         except Stopping:
             return Asked({}, dict.fromkeys(ids, PENDING))
         except JournalError:  # whoever notes the calls ends the run for it
@@ -154,34 +153,9 @@ class _Meter:
             self._reserved = False
             self._budget.release(self._patents)
 
-    def may_exist(self) -> None:
-        raise AssertionError("only a create may exist")
-
     def refused(self) -> None:
-        """Give back what the last attempt reserved: the vendor refused it, and bills nothing."""
+        """Give back what the last attempt reserved, for it is not billed."""
         self._budget.refund(self._patents)
 
-
-class _Watched:
-    """An endpoint whose refusals are seen as well by the meter: what the gateway refuses is not billed."""
-
-    def __init__(self, endpoint: Endpoint[tuple[str, ...], Mapping[str, Any]], meter: _Meter, table: Table) -> None:
-        self._endpoint = endpoint
-        self._meter = meter
-        self._table = table
-
-    @property
-    def kind(self) -> Kind:
-        return self._endpoint.kind
-
-    def request(self, asked: tuple[str, ...]) -> Request:
-        return self._endpoint.request(asked)
-
-    def read(self, answer: Answer) -> Mapping[str, Any]:
-        try:
-            return self._endpoint.read(answer)
-        except Refusal as refusal:
-            row = self._table.get(refusal.code) or self._table[refusal.condition]
-            if not row.may_exist:
-                self._meter.refused()
-            raise
+    def may_exist(self) -> None:
+        raise AssertionError("only a create may exist")

@@ -48,5 +48,8 @@ class ReportMeter:
             self._promises.not_counted(self._work.ord, kind)
             self._reserved = False
 
+    def refused(self) -> None:
+        """Do nothing: every question that was sent counts."""
+
     def may_exist(self) -> None:
         """Do nothing: a question creates nothing."""

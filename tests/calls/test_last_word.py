@@ -42,6 +42,9 @@ class Meter:
     def not_executed(self, kind: Kind, *, sent: bool) -> None:
         self.intended = self.intended and self.kept
 
+    def refused(self) -> None:
+        pass
+
     def may_exist(self) -> None:
         self.kept = True
 

@@ -6,17 +6,17 @@ import anyio
 import pytest
 
 from pipeline.endpoints.details import FAILED, NOT_ALLOWED, NOT_FOUND, OVER_BUDGET, PENDING
-from pipeline.endpoints.interface import Refusal
 from pipeline.endpoints.patsnap.codes import TABLE
 from pipeline.endpoints.patsnap.d301 import PatentDetails
-from pipeline.engine.patent_asking import ENOUGH_FAILURES, PatentAsking, _Meter, _Watched
+from pipeline.engine.patent_asking import ENOUGH_FAILURES, PatentAsking, _Meter
 from pipeline.engine.patent_budget import PatentBudget
 from pipeline.errors import CallError, GivenUp, RunPaused, RunStopped, Stopping, TryAgain
-from pipeline.models import Kind
+from pipeline.models import PAID, Kind
 from pipeline.results.patent_counts import META, PatentCounts, counts_in
-from tests.support.answers import answer
 from tests.support.patents import PatentPurse, PatentVendor, Remembered
 from tests.support.refusals import error_for
+from tests.support.virtual_time import run_virtually
+from tests.support.virtual_vendor import VirtualVendor, client_of, outcome
 
 pytestmark = pytest.mark.anyio
 
@@ -121,22 +121,20 @@ async def test_what_the_end_of_the_run_leaves_is_pending() -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "reserved"),
-    [(67200002, 0), (67200004, 0), (68300004, 0), (68300008, 3), (67200100, 3)],
+    ("code", "billed"),
+    [(67200002, False), (67200004, False), (68300004, False), (68300008, True), (67200100, True)],
 )
-async def test_an_attempt_that_the_gateway_refused_costs_nothing_and_an_unclear_one_does(
-    code: int, reserved: int
-) -> None:
-    purse = PatentPurse(10)
-    budget = PatentBudget(purse, Remembered(), PatentCounts())
-    meter = _Meter(budget, 3, lambda: None)
-    watched = _Watched(PatentDetails(), meter, TABLE)
-    await meter.before(Kind.DETAILS, "1")
-    meter.sent(Kind.DETAILS)
-    with pytest.raises(Refusal):
-        watched.read(answer({"data": None, "status": False, "error_code": code}))
-    meter.not_executed(Kind.DETAILS, sent=True)
-    assert purse.reserved == purse.sent_ == reserved
+def test_an_attempt_that_the_gateway_refused_costs_nothing_and_an_unclear_one_does(code: int, billed: bool) -> None:
+    async def scenario() -> tuple[PatentPurse, VirtualVendor]:
+        vendor, purse = VirtualVendor(lambda *_: code), PatentPurse()
+        meter = _Meter(PatentBudget(purse, Remembered(), PatentCounts()), 3, lambda: None)
+        client = client_of(vendor, kinds=(*PAID, Kind.DETAILS))
+        assert isinstance(await outcome(client.call(PatentDetails(), ("a", "b", "c"), meter)), CallError | GivenUp)
+        return purse, vendor
+
+    purse, vendor = run_virtually(scenario)
+    assert vendor.sent
+    assert purse.reserved == purse.sent_ == (3 * len(vendor.sent) if billed else 0)
 
 
 async def test_an_attempt_that_never_left_costs_nothing() -> None:

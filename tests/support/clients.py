@@ -42,6 +42,7 @@ class FakeMeter:
     calls: Counter[Kind] = field(default_factory=Counter)
     taken_back: list[bool] = field(default_factory=list)  # `sent` of each not_executed
     log: list[str] = field(default_factory=list)
+    refusals: int = 0
 
     async def before(self, kind: Kind, request_id: str) -> None:
         self.log.append("before")
@@ -58,6 +59,9 @@ class FakeMeter:
     def not_executed(self, kind: Kind, *, sent: bool) -> None:
         self.log.append("not_executed")
         self.taken_back.append(sent)
+
+    def refused(self) -> None:
+        self.refusals += 1
 
     def may_exist(self) -> None:
         pass

@@ -1,7 +1,7 @@
 """A client on a transport without a network, in virtual time: every answer takes as long as a test says."""
 
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 import anyio
@@ -76,13 +76,16 @@ class PlainMeter:
     def not_executed(self, kind: Kind, *, sent: bool) -> None:
         self.taken_back += 1
 
+    def refused(self) -> None:
+        pass
+
     def may_exist(self) -> None:
         pass
 
 
-def client_of(vendor: VirtualVendor, *, qps: float = 10, **parts: Any) -> Client:
+def client_of(vendor: VirtualVendor, *, qps: float = 10, kinds: Iterable[Kind] = PAID, **parts: Any) -> Client:
     """A client with an API key: no token to fetch."""
-    limiters = {kind: Limiter(qps) for kind in PAID}
+    limiters = {kind: Limiter(qps) for kind in kinds}
     return Client(vendor, Credentials(api_key="a-key-of-ours"), limiters, **parts)  # type: ignore[arg-type]
 
 
