@@ -157,8 +157,8 @@ class Reports(Protocol):
 class Budget(Protocol):
     """The paid calls, counted over the run directory's life."""
 
-    async def reserve(self, kind: Kind) -> None:
-        """Make one call count against its budget, durably. Raises RunPaused when the budget is used up."""
+    async def reserve(self, kind: Kind, count: int = 1) -> None:
+        """Make calls count against their budget, durably. Raises RunPaused when it has too few; none counts then."""
 
     def left(self, kind: Kind) -> int | None:
         """Return how many more calls may count against its budget; None without a limit."""
@@ -173,14 +173,17 @@ class Budget(Protocol):
     def used_up(self, lacking: str) -> RunPaused:
         """Make the error of a budget that is used up: that of a kind of call, or MONEY."""
 
-    def release(self, kind: Kind) -> None:
-        """Give back a reserved call that was not sent."""
+    def affords(self, kind: Kind, *, beside: Decimal) -> int | None:
+        """Return how many more calls the cap of money allows beside a promised amount; None without a limit."""
 
-    def refund(self, kind: Kind, count: int) -> None:
+    def release(self, kind: Kind, count: int = 1) -> None:
+        """Give back reserved calls that were not sent."""
+
+    def refund(self, kind: Kind, count: int = 1) -> None:
         """Give back what was sent and is not billed."""
 
-    def sent(self, kind: Kind) -> None:
-        """Count a call that is about to leave. Raises JournalError once writing has failed."""
+    def sent(self, kind: Kind, count: int = 1) -> None:
+        """Count calls that are about to leave. Raises JournalError once writing has failed."""
 
 
 class Ledger(Protocol):

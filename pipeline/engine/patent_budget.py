@@ -37,24 +37,15 @@ class PatentBudget:
 
     async def reserve(self, patents: int) -> None:
         """Make so many patents count, durably, before they are asked for. Raises RunPaused when there are too few."""
-        reserved = 0
-        try:
-            while reserved < patents:
-                await self._budget.reserve(_KIND)
-                reserved += 1
-        except BaseException:
-            self.release(reserved)
-            raise
+        await self._budget.reserve(_KIND, patents)
 
     def release(self, patents: int) -> None:
         """Give back what was reserved and not sent."""
-        for _ in range(patents):
-            self._budget.release(_KIND)
+        self._budget.release(_KIND, patents)
 
     def sent(self, patents: int) -> None:
         """Count patents that are about to be asked for. Raises JournalError once writing has failed."""
-        for _ in range(patents):
-            self._budget.sent(_KIND)
+        self._budget.sent(_KIND, patents)
         self.counts.calls += 1
         self.counts.asked += patents
 
@@ -74,5 +65,4 @@ class PatentBudget:
 
     def _affords(self) -> int | None:
         """Return how many the cap of money allows; None without one."""
-        price = self._budget.prices.get(_KIND)
-        return max(0, int((self._budget.money_left() - self.promised()) // price)) if price else None
+        return self._budget.affords(_KIND, beside=self.promised())

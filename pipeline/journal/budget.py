@@ -84,21 +84,21 @@ class Budget:
 
     def costs(self) -> dict[Kind, Decimal]:
         """Return what the calls that were given out cost, by kind; of those kinds that have a price."""
-        return (
-            {} if self.purse is None else self.purse.by_kind({kind: lease.used for kind, lease in self.calls.items()})
-        )
+        return {} if self.purse is None else self.purse.by_kind(self._used())
 
     @property
     def prices(self) -> Mapping[Kind, Decimal]:
         """The price of each kind of call; empty where no cap of money asks for it."""
-        return self.purse.prices if self.purse is not None and self.purse.tariff.cap is not None else {}
+        return {} if self.purse is None else self.purse.capped
 
     def money_left(self) -> Decimal:
         """Return how much more may be spent on calls that are given out; only where `prices` are asked for."""
         assert self.purse is not None
-        return (self.purse.tariff.cap or Decimal(0)) - self.purse.cost(
-            {kind: lease.used for kind, lease in self.calls.items()}
-        )
+        return self.purse.left(self._used())
+
+    def affords(self, kind: Kind, *, beside: Decimal) -> int | None:
+        """Return how many more calls the cap of money allows beside a promised amount; None without a limit."""
+        return None if self.purse is None else self.purse.affords(kind, self._used(), beside=beside)
 
     def used_up(self, lacking: str) -> RunPaused:
         """Make the error of a budget that is used up: that of a kind of call, or MONEY."""
@@ -109,19 +109,19 @@ class Budget:
             text = used_up(Kind(lacking), self._budgets.get(Kind(lacking)))
         return RunPaused(text, code=Code.BUDGET, sent=False)
 
-    def release(self, kind: Kind) -> None:
-        """Give back a reserved call that was not sent."""
-        self.calls[kind].used -= 1
+    def release(self, kind: Kind, count: int = 1) -> None:
+        """Give back reserved calls that were not sent."""
+        self.calls[kind].used -= count
 
-    def refund(self, kind: Kind, count: int) -> None:
+    def refund(self, kind: Kind, count: int = 1) -> None:
         """Give back what was sent and is not billed: patents that were not found, say."""
         self.calls[kind].used -= count
         self.calls[kind].sent -= count
 
-    def sent(self, kind: Kind) -> None:
-        """Count a call that is about to leave. Raises JournalError once writing has failed: nothing is sent then."""
+    def sent(self, kind: Kind, count: int = 1) -> None:
+        """Count calls that are about to leave. Raises JournalError once writing has failed: nothing is sent then."""
         self._writer.check()
-        self.calls[kind].sent += 1
+        self.calls[kind].sent += count
 
     def note_calls(self, units: float) -> None:
         """Let the counts of sent calls, and the units billed in this run, follow to disk with the next group."""
@@ -137,21 +137,21 @@ class Budget:
 
     def give_back(self) -> None:
         """Note with the next group, at the end of the run, that leased calls that were not given out are not spent."""
-        self._writer.post(self._noting({kind: lease.used for kind, lease in self.calls.items()}))
+        self._writer.post(self._noting(self._used()))
 
-    async def reserve(self, kind: Kind) -> None:
-        """Make one call count against its budget, durably. Raises RunPaused when the budget is used up."""
+    async def reserve(self, kind: Kind, count: int = 1) -> None:
+        """Make calls count against their budget, durably. Raises RunPaused when it has too few; none counts then."""
         lease = self.calls[kind]
-        while lease.used >= lease.reserved:
+        while lease.used + count > lease.reserved:
             waiting = lease if lease.coming is not None or self._renew(kind, lease) else self._other_coming()
             if waiting is None:
                 left = self.left(kind)
-                raise self.used_up(MONEY if left is None or left > 0 else kind)
+                raise self.used_up(MONEY if left is None or left >= count else kind)
             coming = waiting.coming
             assert coming is not None
             await asyncio.shield(coming)  # others wait for it too: a cancelled caller must not cancel it for them
             _renewed(waiting, coming)
-        lease.used += 1
+        lease.used += count
         if lease.coming is None and lease.reserved - lease.used < lease.size // 2:
             self._renew(kind, lease, early=True)
 
@@ -184,6 +184,9 @@ class Budget:
         lease.coming = self._writer.submit(self._noting(taken | {kind: reserved}, kind))
         lease.coming.add_done_callback(functools.partial(_renewed, lease))
         return True
+
+    def _used(self) -> dict[Kind, int]:
+        return {kind: lease.used for kind, lease in self.calls.items()}
 
     def _affords(self, kind: Kind) -> int | None:
         assert self.purse is not None

@@ -11,6 +11,8 @@ from decimal import Decimal
 from pipeline.journal.sql.money import Priced, cost_of
 from pipeline.models import Kind
 
+_NOTHING = Decimal(0)
+
 
 @dataclass(frozen=True, slots=True)
 class Tariff:
@@ -32,32 +34,30 @@ class Purse:
         self.tariff = tariff
         self._begun = dict(calls)
         self._before = cost_of(noted, tariff.prices, calls)
-        self._spent_before = sum(self._before.values(), Decimal(0))
 
     def by_kind(self, calls: Mapping[Kind, int]) -> dict[Kind, Decimal]:
         """Return what so many calls of each kind cost over the life of the run directory, kind by kind."""
-        new = {kind: (calls[kind] - self._begun[kind]) * price for kind, price in self.prices.items()}
-        return {
-            kind: self._before.get(kind, Decimal(0)) + new.get(kind, Decimal(0)) for kind in {**self._before, **new}
-        }
-
-    def cost(self, calls: Mapping[Kind, int]) -> Decimal:
-        """Return what so many calls of each kind cost over the life of the run directory."""
-        cost = self._spent_before
-        for kind, price in self.prices.items():
-            cost += (calls[kind] - self._begun[kind]) * price
-        return cost
+        return {kind: self._cost(kind, calls.get(kind, 0)) for kind in {**self._before, **self.prices}}
 
     def priced(self, kind: Kind, calls: int) -> list[tuple[Kind, Priced]]:
         """Return what is noted when so many calls of a kind are reserved; nothing for a kind without a price."""
-        price = self.prices.get(kind)
-        if price is None:
-            return []
-        return [(kind, Priced(calls, self._before[kind] + (calls - self._begun[kind]) * price))]
+        return [(kind, Priced(calls, self._cost(kind, calls)))] if kind in self.prices else []
 
-    def affords(self, kind: Kind, reserved: Mapping[Kind, int]) -> int | None:
-        """Return how many more calls of a kind the cap allows beside those that are reserved; None without a limit."""
-        price = self.prices.get(kind)
-        if self.tariff.cap is None or not price:
-            return None
-        return max(0, int((self.tariff.cap - self.cost(reserved)) // price))
+    @property
+    def capped(self) -> Mapping[Kind, Decimal]:
+        """The price of each kind of call; empty without a cap."""
+        return {} if self.tariff.cap is None else self.prices
+
+    def left(self, calls: Mapping[Kind, int]) -> Decimal:
+        """Return how much of the cap so many calls of each kind leave; only where there is one."""
+        assert self.tariff.cap is not None
+        return self.tariff.cap - sum(self.by_kind(calls).values(), Decimal(0))
+
+    def affords(self, kind: Kind, calls: Mapping[Kind, int], *, beside: Decimal = _NOTHING) -> int | None:
+        """Return how many more calls of a kind the cap allows beside so many and an amount; None without a limit."""
+        price = self.capped.get(kind)
+        return max(0, int((self.left(calls) - beside) // price)) if price else None
+
+    def _cost(self, kind: Kind, calls: int) -> Decimal:
+        new = calls - self._begun.get(kind, 0)
+        return self._before.get(kind, _NOTHING) + new * self.prices.get(kind, _NOTHING)

@@ -133,10 +133,10 @@ class _Money(NamedTuple):
 
     @property
     def prices(self) -> Mapping[Kind, Decimal]:
-        return {} if self.purse.tariff.cap is None else self.purse.prices
+        return self.purse.capped
 
     def money_left(self) -> Decimal:
-        return (self.purse.tariff.cap or Decimal(0)) - self.purse.cost(self.spent)
+        return self.purse.left(self.spent)
 
 
 def _used_up(lacking: str, budgets: Mapping[Kind, int | None], money: _Money) -> str:

@@ -105,6 +105,18 @@ async def test_caller_that_is_cancelled_while_it_waits_takes_the_lease_from_nobo
         assert await spend_all(journal, SEARCH) == 4
 
 
+async def test_many_calls_count_at_once_or_none_of_them(tmp_path: Path) -> None:
+    async with open_journal(tmp_path, budgets={SEARCH: 120}) as journal:
+        await journal.budget.reserve(SEARCH, 100)
+        assert await reserved_on_disk(journal) >= 100
+        with pytest.raises(RunPaused, match=r"search_calls is 120"):
+            await journal.budget.reserve(SEARCH, 21)
+        assert journal.budget.left(SEARCH) == 20
+        await journal.budget.reserve(SEARCH, 20)
+        journal.budget.release(SEARCH, 2)
+        assert await spend_all(journal, SEARCH) == 2
+
+
 async def test_kinds_have_budgets_of_their_own_and_none_is_no_cap(tmp_path: Path) -> None:
     async with open_journal(tmp_path, budgets={CREATE: 1}) as journal:
         assert await spend_all(journal, CREATE) == 1

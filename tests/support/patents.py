@@ -91,18 +91,21 @@ class PatentPurse:
     def money_left(self) -> Decimal:
         return self._money - self.prices[Kind.DETAILS] * self.reserved
 
-    async def reserve(self, kind: Kind) -> None:
-        if self.left(kind) == 0:
+    def affords(self, kind: Kind, *, beside: Decimal) -> int | None:
+        return int((self.money_left() - beside) // self.prices[kind]) if kind in self.prices else None
+
+    async def reserve(self, kind: Kind, count: int = 1) -> None:
+        if (left := self.left(kind)) is not None and left < count:
             raise self.used_up(kind)
-        self.reserved += 1
+        self.reserved += count
 
-    def release(self, kind: Kind) -> None:
-        self.reserved -= 1
+    def release(self, kind: Kind, count: int = 1) -> None:
+        self.reserved -= count
 
-    def sent(self, kind: Kind) -> None:
-        self.sent_ += 1
+    def sent(self, kind: Kind, count: int = 1) -> None:
+        self.sent_ += count
 
-    def refund(self, kind: Kind, count: int) -> None:
+    def refund(self, kind: Kind, count: int = 1) -> None:
         self.reserved -= count
         self.sent_ -= count
 
