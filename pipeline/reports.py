@@ -6,7 +6,7 @@ come, says nothing about a picture: no word of ours is ever made of it.
 
 import enum
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import msgspec
@@ -55,6 +55,7 @@ class Report:
     comparisons  in its order; empty also while there is no report yet
     data         its own JSON value, byte for byte but for raw line breaks between tokens
     request_id   of the question, whose answer came `at`
+    task_id      the task that the answer names; "" where it names none
     """
 
     progress: Progress
@@ -62,6 +63,7 @@ class Report:
     data: bytes
     request_id: str
     at: float
+    task_id: str = field(default="", kw_only=True)
 
     @property
     def is_in(self) -> bool:

@@ -1,6 +1,7 @@
 """The client of a vendor: one call, from its first attempt to its answer or to the error it ends with."""
 
 import functools
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,6 +18,7 @@ from pipeline.calls.stats import Stats
 from pipeline.calls.transport import Transport
 from pipeline.endpoints.consequences import Table, consequence, row_for
 from pipeline.endpoints.interface import Answer, Asked, Endpoint, Got, Refusal, Request
+from pipeline.endpoints.own_answers import OF_ANOTHER
 from pipeline.endpoints.patsnap.codes import TABLE
 from pipeline.endpoints.patsnap.credentials import Credentials
 from pipeline.errors import (
@@ -29,6 +31,8 @@ from pipeline.models import Kind
 from pipeline.ports import Meter
 from pipeline.system.clock import steady
 from pipeline.system.masking import masked
+
+_log = logging.getLogger(__name__)
 
 
 class Client:
@@ -168,15 +172,19 @@ class Client:
         try:
             return endpoint.read(await this.send())
         except Refusal as refusal:
-            # `from None`: behind a refusal may stand an error of aiohttp, whose text holds the apikey.
-            raise consequence(
+            error = consequence(
                 refusal,
                 this.request.kind,
                 table=self._table,
                 sent=this.sent,
                 request_id=this.request_id,
                 correlation_id=_correlation_id(this.answer),
-            ) from None
+            )
+            if refusal.condition == OF_ANOTHER:
+                self.stats.of_others += 1
+                _log.warning("answer.of_another kind=%s request=%s %s", this.request.kind, this.request_id, error)
+            # `from None`: behind a refusal may stand an error of aiohttp, whose text holds the apikey.
+            raise error from None
 
 
 def _correlation_id(answer: Answer | None) -> str | None:

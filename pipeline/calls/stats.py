@@ -18,6 +18,7 @@ class Stats:
     sent      attempts per kind of which a byte may have left
     too_fast  attempts per kind that the vendor refused for speed
     retried   attempts that followed a failed one of the same call
+    of_others answers that were to another question
     units     the units that the vendor says it billed
     answers   searches and creates that were granted
     said      of them, those that said how many units were billed
@@ -28,6 +29,7 @@ class Stats:
     sent: dict[Kind, int] = field(default_factory=lambda: dict.fromkeys(Kind, 0))
     too_fast: dict[Kind, int] = field(default_factory=lambda: dict.fromkeys(Kind, 0))
     retried: int = 0
+    of_others: int = 0
     units: float = 0.0
     answers: int = 0
     said: int = 0

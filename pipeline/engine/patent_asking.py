@@ -12,6 +12,7 @@ import msgspec
 
 from pipeline.endpoints.consequences import Table, row_for
 from pipeline.endpoints.details import FAILED, NOT_ALLOWED, OVER_BUDGET, PENDING
+from pipeline.endpoints.own_answers import PatentsOf
 from pipeline.engine.patent_batches import Asked
 from pipeline.engine.patent_budget import PatentBudget
 from pipeline.errors import CallError, Code, GivenUp, JournalError, RunPaused, RunStopped, Stopping
@@ -85,7 +86,7 @@ class PatentAsking:
     async def _ask(self, ids: Sequence[str], left: Callable[[], None]) -> Asked:
         meter = _Meter(self._budget, len(ids), left)
         try:
-            found = await self._vendor.call(self._endpoint, tuple(ids), meter)
+            found = await self._vendor.call(PatentsOf(self._endpoint, ids), tuple(ids), meter)
         except Stopping:
             return Asked({}, dict.fromkeys(ids, PENDING))
         except JournalError:  # whoever notes the calls ends the run for it

@@ -15,6 +15,7 @@ from anyio.abc import TaskGroup
 
 from pipeline.endpoints.consequences import Condition, row_for
 from pipeline.endpoints.details import Details
+from pipeline.endpoints.own_answers import ReportOf
 from pipeline.engine import report_words as words
 from pipeline.engine.parts import Ports
 from pipeline.engine.promises import Promises
@@ -156,7 +157,8 @@ class ReportReader:
     async def _asked(self, one: Waiting) -> None:
         """Ask once, and take in what is answered."""
         try:
-            report = await self._ports.vendor.call(self._ports.endpoints.query, one.task.task_id, one.meter)
+            question = ReportOf(self._ports.endpoints.query, one.task.task_id)
+            report = await self._ports.vendor.call(question, one.task.task_id, one.meter)
         except Stopping:
             self.end()
         except GivenUp as given_up:

@@ -87,6 +87,7 @@ class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
     calls_per_settled: dict[str, float]  # by kind; 1.0 is the least that a search or a task costs
     refused_for_speed: int  # calls of this run that the vendor refused as too many in a second
     retried: int  # calls of this run that were sent again
+    answers_of_others: int = 0  # answers in this run that were to another question; they were asked for again
     not_looked_at: list[str]  # what was left out of sight, as the records say it, one phrase each
     warnings: list[str]  # what the job says that is probably not meant, one sentence each
     results: str  # the path of results.jsonl
@@ -125,6 +126,7 @@ class Figures:
     sent: Mapping[Kind, int] = field(default_factory=dict)  # in this run
     refused_for_speed: int = 0
     retried: int = 0
+    answers_of_others: int = 0
     state: str = FINISHED
 
 
@@ -163,6 +165,7 @@ def build_summary(folder: Path, records: RecordLines, figures: Figures) -> RunSu
         details=_patents(spec, figures),
         refused_for_speed=figures.refused_for_speed,
         retried=figures.retried,
+        answers_of_others=figures.answers_of_others,
         not_looked_at=not_looked_at(spec),
         warnings=warnings(spec),
         results=str(results_file(folder)),

@@ -70,6 +70,7 @@ async def _summary(ending: Ending, clocks: Clocks, *, limited: bool) -> RunSumma
         sent=stats.sent,
         refused_for_speed=sum(stats.too_fast.values()),
         retried=stats.retried,
+        answers_of_others=stats.of_others,
     )
     return build_summary(ending.folder, ending.records, figures)
 

@@ -16,7 +16,7 @@ from aiohttp import hdrs, web
 
 from pipeline.sandbox.envelope import Answer, failure
 from pipeline.sandbox.faults import Fault, FaultPlan
-from pipeline.sandbox.shapes import SHAPES, reshaped
+from pipeline.sandbox.shapes import SHAPES, of_another, reshaped
 
 _DRIPS = 20
 _DISCONNECT_POLL_S = 0.5
@@ -150,6 +150,11 @@ async def _reshape(delivery: Delivery) -> web.StreamResponse:
     return respond(reshaped(delivery.fault.kind, delivery.answer))
 
 
+async def _another(delivery: Delivery) -> web.StreamResponse:
+    assert delivery.answer is not None
+    return respond(of_another(delivery.answer))
+
+
 _WAYS: dict[str, Callable[[Delivery], Awaitable[web.StreamResponse]]] = {
     "hang": _hang,
     "reset": _reset,
@@ -160,6 +165,7 @@ _WAYS: dict[str, Callable[[Delivery], Awaitable[web.StreamResponse]]] = {
     "slow": _slow,
     "late": _late,
     "no_data": _no_data,
+    "another": _another,
     **dict.fromkeys(SHAPES, _reshape),
 }
 

@@ -13,6 +13,7 @@ The text form, as on the command line: `create:lost=0.01,search:67200002=0.02,*:
     redirect              a 307 to /redirected/...
     truncated, slow, late the right answer: cut in the middle, in drips over `drip_s`, after `late_s`
     no_data               status:true without data
+    another               the answer to another question: it names another task or search, or other patents
     no_hits, null_hits, absent_hits, empty_hits
                           nothing found: `"data":{}`, a null list, no list, an empty list
     lost_hits             an empty list with a total above 0
@@ -44,10 +45,11 @@ _EXECUTES = {
     "slow": True,
     "late": True,
     "no_data": True,
+    "another": True,
     **dict.fromkeys(SHAPES, True),
 }
 # Kinds that distort the answer itself: there is one only when the call was executed.
-_NEEDS_ANSWER = frozenset({"truncated", "slow", "late", "no_data", *SHAPES})
+_NEEDS_ANSWER = frozenset({"truncated", "slow", "late", "no_data", "another", *SHAPES})
 _CODE = re.compile(r"[1-9][0-9]{4,9}")
 _PAGE = re.compile(r"http_[45][0-9]{2}")
 _RIGHT_ANSWER = re.compile(r"http_20[123]")

@@ -1,6 +1,9 @@
 """Shapes of an answer that a client must understand, or must not: nothing found, and successes that contradict."""
 
 import hashlib
+import uuid
+
+import msgspec
 
 from pipeline.sandbox.envelope import Answer, success
 
@@ -25,6 +28,17 @@ SHAPES = NOTHING_FOUND | _BROKEN
 def reshaped(kind: str, answer: Answer) -> Answer:
     """Return a success in another shape, with its price; a refusal stays what it is."""
     return answer if answer.code else success(SHAPES[kind], units=answer.units)
+
+
+def of_another(answer: Answer) -> Answer:
+    """Return the answer to somebody else's question: it names another task or search, or other patents."""
+    data = msgspec.json.decode(answer.body).get("data")
+    if answer.code or not isinstance(data, list | dict):
+        return answer
+    for part in data if isinstance(data, list) else [data]:
+        names = ("patent_id",) if isinstance(data, list) else ("task_id", "search_id")
+        part |= {name: str(uuid.uuid4()) for name in names if name in part}
+    return success(msgspec.json.encode(data), units=answer.units)
 
 
 def nothing_like(picture_sha256: str) -> bytes:

@@ -128,6 +128,7 @@ def test_each_property_of_a_code_stands_in_its_row() -> None:
         "certificate": {"ends_run"},
         "no_data": {"alive"},
         "no_task_id": {"names_no_task", "alive"},
+        "of_another": {"alive"},
         "hits_missing": {"alive"},
         "picture": {"about_picture"},
         "changed": {"about_picture"},

@@ -178,3 +178,17 @@ async def test_calls_go_one_at_a_time_until_one_went_well_and_since_one_failed()
     assert await most_of_three(asked) == 1
     assert await most_of_three(asked) == 3
     assert await most_of_three(asked) == 1
+
+
+def test_patents_that_nobody_asked_for_are_no_answer_and_those_asked_for_count_as_billed() -> None:
+    others, mixed = ({"data": [{"patent_id": id_, "pn": id_} for id_ in ids]} for ids in ("xy", "xb"))
+
+    async def scenario() -> tuple[Asked, dict[str, str]]:
+        vendor = VirtualVendor(lambda _, number: others if number == 1 else mixed)
+        asked = Asked(client_of(vendor, kinds=(*PAID, Kind.DETAILS)))  # type: ignore[arg-type]
+        return asked, await asked.ask("a", "b")
+
+    asked, said = run_virtually(scenario)
+    assert said == {"a": NOT_FOUND, "b": ""}
+    assert asked.counts == PatentCounts(calls=2, asked=4, found=1)
+    assert asked.purse.reserved == 3  # both patents of the call that was answered for somebody else, and the one found

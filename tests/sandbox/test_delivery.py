@@ -8,7 +8,7 @@ import pytest
 from pipeline.sandbox.faults import FaultPlan
 from pipeline.sandbox.tasks import read_tasks
 from tests.support.fixtures import Start
-from tests.support.sandbox_calls import KEY, PRODUCT, SEARCH, call, create, creation, search, single
+from tests.support.sandbox_calls import KEY, PRODUCT, QUERY, SEARCH, call, create, creation, search, single
 
 
 def scripted(**scripts: list[str]) -> FaultPlan:
@@ -124,6 +124,23 @@ class TestFaults:
         assert reply.data == data
         assert (server.stats.units, reply.headers["x-openapi-amount"]) == (1, "1")
         assert (await search(server, limit="0")).code == 68300004
+
+    async def test_an_answer_to_another_question_names_another_task(self, start: Start) -> None:
+        server = start(faults=scripted(query=["another"]), report_after_s=0)
+        task_id = (await create(server)).data["task_id"]
+        other, own = [await call(server, "POST", QUERY, json={"task_id": task_id}) for _ in range(2)]
+        assert own.data["task_id"] == task_id != other.data["task_id"]
+        assert {**own.data, "task_id": ""} == {**other.data, "task_id": ""}
+
+    async def test_an_answer_to_another_question_names_other_patents(self, start: Start) -> None:
+        server = start(faults=scripted(details=["another"]))
+        ids = [hit["patent_id"] for hit in (await search(server, limit="5")).data["patent_messages"]]
+        params = {"patent_id": ",".join(ids)}
+        path = "/basic-patent-data/patent-detail-aggregation"
+        other, own = [await call(server, "GET", path, params=params) for _ in range(2)]
+        assert {entry["patent_id"] for entry in own.data} <= set(ids)
+        assert not {entry["patent_id"] for entry in other.data} & set(ids)
+        assert other.headers["x-openapi-amount"] == str(len(own.data)) == str(len(other.data))
 
     async def test_task_ids_can_be_blank_or_the_same_for_all(self, start: Start, tmp_path: Path) -> None:
         server = start(faults=scripted(create=["blank_task_id", "same_task_id", "same_task_id"]))

@@ -35,6 +35,7 @@ def test_an_empty_text_is_no_fault() -> None:
         ("http_201_68300008", False),
         ("http_500_68300008.after", True),
         ("lost_hits", True),
+        ("another", True),
     ],
 )
 def test_a_fault_says_whether_the_call_was_executed(text: str, executed: bool) -> None:

@@ -12,6 +12,7 @@ import msgspec
 
 from pipeline.endpoints import strict_json
 from pipeline.endpoints.interface import Answer, Refusal, Request
+from pipeline.endpoints.own_answers import text_of
 from pipeline.endpoints.patsnap.envelope import number_in, read_data
 from pipeline.models import Kind
 from pipeline.reports import Comparison, Progress, Report
@@ -55,6 +56,7 @@ class ReportQuery:
             data=sliced_data(answer),
             request_id=answer.request_id,
             at=answer.at,
+            task_id=text_of(data.get("task_id")),
         )
 
 

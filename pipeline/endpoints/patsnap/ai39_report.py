@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from pipeline.endpoints.interface import Answer, Refusal, Request
+from pipeline.endpoints.own_answers import text_of
 from pipeline.endpoints.patsnap.ai39_2 import progress_in, read_comparisons, sliced_data
 from pipeline.endpoints.patsnap.envelope import number_in, read_data
 from pipeline.endpoints.patsnap.hits import judged, refuse_missing_hits, total_of
@@ -76,6 +77,7 @@ class WholeReportQuery:
             at=answer.at,
             hits=None,
             drawing=drawing,
+            task_id=text_of(data.get("task_id")),
         )
         return replace(report, hits=self._hits(data, raw, answer)) if report.is_in else report
 

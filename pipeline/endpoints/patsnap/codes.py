@@ -8,6 +8,7 @@ clearly answered is in doubt (the vendor has not confirmed this split in writing
 from collections.abc import Mapping
 
 from pipeline.endpoints.consequences import OURS, Condition, Override, Rule, Table, both, effective, unclear
+from pipeline.endpoints.own_answers import OF_ANOTHER
 from pipeline.errors import HoldAll, ItemRefused, RefreshToken, RunPaused, RunStopped, SlowDown, TryAgain
 
 # The vendor's figures, in seconds: the usual time and the longest.
@@ -65,6 +66,7 @@ ROWS: Table = {
     "no_task_id": unclear(
         "the vendor says success but sent no task id", Rule(TryAgain, 2, 1.0), names_no_task=True, alive=True
     ),
+    OF_ANOTHER: unclear("the answer is to another question", Rule(TryAgain, 4, 1.0), alive=True),
     "hits_missing": unclear("the vendor counts hits but sent none", Rule(TryAgain, 2, 1.0), alive=True),
     "old_search_id": both("the vendor knows this search no more", _FAIL),
     "past_the_end": both("the search has fewer hits than search.filters.offset leaves out", _FAIL),

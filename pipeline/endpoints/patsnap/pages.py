@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from pipeline.endpoints.interface import Answer, Refusal, Request
+from pipeline.endpoints.own_answers import refuse_another
 from pipeline.endpoints.patsnap.hits import Found, read_found
 from pipeline.models import Hits, Kind
 from pipeline.paging import PAGE, Page, PagedHits, Paging, paging_of
@@ -78,6 +79,7 @@ class NextPage:
                 raise
             code = refusal.code if refusal.condition == "68300004" else ""
             raise Refusal("old_search_id", code=code, detail=refusal.detail) from None
+        refuse_another("search_id", page.paging.search_id, asked=self.named.search_id)
         if not page.scores and self.offset < (self.named.total or 0):
             raise Refusal("old_search_id", detail=f"an empty page at {self.offset} of {self.named.total}")
         return page.with_paging(search_id=self.named.search_id, named_at=self.named.named_at)

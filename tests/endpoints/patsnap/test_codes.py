@@ -68,6 +68,7 @@ ON_THE_WAY = {
     "too_large": Follows(TryAgain, InDoubt, attempts=4),
     "no_data": Follows(TryAgain, InDoubt, attempts=2),
     "no_task_id": Follows(TryAgain, InDoubt, attempts=2),
+    "of_another": Follows(TryAgain, InDoubt, attempts=4),
     "hits_missing": Follows(TryAgain, InDoubt, attempts=2),
     "old_search_id": Follows(ItemRefused, ItemRefused),
     "past_the_end": Follows(ItemRefused, ItemRefused),

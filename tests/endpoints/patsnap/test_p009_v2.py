@@ -6,7 +6,7 @@ from pipeline.endpoints.interface import Answer
 from pipeline.endpoints.patsnap.p009 import P009Search
 from pipeline.endpoints.patsnap.p009_v2 import NAME_LIFE_S, P009V2Filters, P009V2Search
 from pipeline.endpoints.patsnap.pages import NextPage
-from pipeline.errors import CallError, ItemRefused
+from pipeline.errors import CallError, ItemRefused, TryAgain
 from pipeline.models import Kind
 from pipeline.paging import PagedHits
 from tests.support.answers import AT, answer, sample
@@ -122,3 +122,12 @@ def test_a_page_past_the_end_is_no_old_name() -> None:
 
 def test_another_refusal_stays_what_it_is() -> None:
     assert error_in(page_after(first_page(), AT), sample("error_67200007")).code == "67200007"
+
+
+def test_a_page_of_another_search_is_refused_and_asked_for_again() -> None:
+    page = page_after(first_page(), AT)
+    hits = {"patent_messages": [{"patent_id": "p1"}], "total_search_result_count": 431}
+    error = error_in(page, answer({"data": {**hits, "search_id": "5F0A-2-D"}, "status": True}))
+    assert (type(error), error.condition) == (TryAgain, "of_another")
+    assert len(page.read(answer({"data": {**hits, "search_id": "5F0A-1-D"}, "status": True})).scores) == 1
+    assert len(page.read(answer({"data": hits, "status": True})).scores) == 1
