@@ -96,6 +96,8 @@ def test_cap_of_money_holds_over_kills_and_retries(tmp_path: Path) -> None:
             assert spent() <= 150, f"after kill {kill + 1}"
         summary = run_job(path, options=RunOptions(environment={**os.environ, **ACCOUNT}))
         assert summary.ended_by == "budget"
-        assert Decimal(100) < spent() <= 150
+        assert spent() <= 150
+        # How much of it the kills left unknown depends on their moments; what is counted comes up to the cap.
         assert summary.money is not None
+        assert summary.money.spent + summary.money.unknown > 150 - spent_at({"search": 1, "create": 1})
         assert spent() <= summary.money.spent + summary.money.unknown <= 150
