@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from pipeline.formats import PNG_BEGIN
 from pipeline.models import Calls, Hits, State, Task, Work
 
 APART_S = 2.0  # at least, between two questions for the report of one task
@@ -102,7 +103,7 @@ class WholeReport(Report):
         """The file of the drawing in a run directory, named by its digest; "" where there is none."""
         if self.drawing is None:
             return ""
-        ending = "png" if self.drawing.startswith(b"\x89PNG") else "jpg"
+        ending = "png" if self.drawing.startswith(PNG_BEGIN) else "jpg"
         return f"{DRAWINGS}/{hashlib.sha256(self.drawing).hexdigest()}.{ending}"
 
 

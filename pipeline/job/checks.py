@@ -11,6 +11,7 @@ MAX_URL = 4096  # bytes, where each letter beyond ASCII takes six and more
 _SENT_AS_THEY_ARE = "%!#$&'()*+,/:;=?@[]~"
 MANIFEST_ENDINGS = (".csv", ".jsonl", ".xlsx", ".xls", ".ods")  # of the files that sources.tables.READERS can read
 WORKBOOK_ENDINGS = MANIFEST_ENDINGS[2:]
+ZIP = ".zip"  # of an archive of pictures
 _HH_MM = r"([01][0-9]|2[0-3]):[0-5][0-9]"
 # `time.fromisoformat` alone would take "24:00" from Python 3.14 on, and an offset of 75 minutes on every Python.
 _TIME_OF_DAY = re.compile(rf"{_HH_MM}(Z|[+-]{_HH_MM})?")

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, ValidationInfo, model_validator
 
 from pipeline.endpoints.parameters import Strict, was_run
-from pipeline.job.checks import MANIFEST_ENDINGS, WORKBOOK_ENDINGS, check_id, check_url
+from pipeline.job.checks import MANIFEST_ENDINGS, WORKBOOK_ENDINGS, ZIP, check_id, check_url
 from pipeline.job.reach import check_picture_url
 from pipeline.system.wording import enumerated
 from pipeline.views import LEAST, MOST, fault_of_view, is_url
@@ -84,7 +84,7 @@ class ImageEntry(Strict):
             raise ValueError("an id belongs to one picture; in a manifest each row has its own")
         if self.id is not None and self.path and any(c in self.path for c in "*?["):
             raise ValueError("an id belongs to one picture; this path is a pattern and may name many")
-        if self.id is not None and self.path and self.path.lower().endswith(".zip"):
+        if self.id is not None and self.path and self.path.lower().endswith(ZIP):
             raise ValueError("an id belongs to one picture; a zip may hold many")
         if self.manifest and self.manifest != STDIN and not self.manifest.lower().endswith(MANIFEST_ENDINGS):
             raise ValueError(f"a manifest is a {enumerated(MANIFEST_ENDINGS, 'or')} file, or `-` for stdin")

@@ -35,7 +35,7 @@ from pipeline.run.load import account_known, load_spec
 from pipeline.sources.check import check_sources
 from pipeline.sources.foreign import refuse_foreign
 from pipeline.sources.ids import make_id
-from pipeline.sources.inspection import Fitting, Watch, inspect_items
+from pipeline.sources.inspection import MadeFit, Watch, inspect_items
 from pipeline.sources.looks import looking
 from pipeline.sources.pictures import most_of
 from pipeline.sources.remarks import SourceRemarks
@@ -164,27 +164,27 @@ class _Sources:
     failing: Sequence[Item]
     refused: Sequence[str]
     noted: SourceRemarks
-    fitting: Fitting
+    made_fit: MadeFit
 
     def remarks(self, db: Database, spec: JobSpec) -> list[str]:
         """Say what is probably not meant, or made fit."""
         return [
             *_single_pictures(db, spec, generation=self.generation),
             *self.noted.texts(),
-            *self.fitting.texts(),
+            *self.made_fit.texts(),
         ]
 
 
 def _taken_in(db: Database, spec: JobSpec, *, accept_changes: bool, quick: bool, watch: Watch | None) -> _Sources:
     """Read every source into the imagined journal."""
-    noted, fitting = SourceRemarks(spec), Fitting(spec)
+    noted, made_fit = SourceRemarks(spec), MadeFit(spec)
     hashed = names_by_hash(db, make_id)
     items = functools.partial(
-        inspect_items, spec, quick=quick, hashed=hashed, watch=watch, note=noted.note, fitting=fitting
+        inspect_items, spec, quick=quick, hashed=hashed, watch=watch, note=noted.note, made_fit=made_fit
     )
     listing, reading, refused = take_in(db, spec, items, accept_changes=accept_changes)
     unusable, failing = listing.unusable(db)
-    return _Sources(listing, reading.generation, unusable, failing, refused, noted, fitting)
+    return _Sources(listing, reading.generation, unusable, failing, refused, noted, made_fit)
 
 
 def _plan_of(db: Database, spec: JobSpec, folder: Path, sources: _Sources, work: Foreseen) -> Plan:
@@ -209,7 +209,7 @@ def _plan_of(db: Database, spec: JobSpec, folder: Path, sources: _Sources, work:
         already={},
         calls={kind.value: count for kind, count in calls.items()},
         at_most=[Kind.SEARCH.value] if pages > 1 and work.calls[Kind.SEARCH] else [],
-        fitted=len(sources.fitting),
+        fitted=len(sources.made_fit),
         details=details,
         questions=questions,
         reused={kind.value: work.reused[kind] for kind in PAID} if spec.search.reuse_s else {},

@@ -1,16 +1,23 @@
-"""Zip archives, read in place: nothing in them is ever unpacked to a disk, and no size that they claim is believed."""
+"""Zip archives, read in place: nothing in them is ever unpacked to a disk, and no size that they claim is believed.
 
+A picture in one has a name of its own: `photos.zip!/front/a.jpg` is the member `front/a.jpg` of `photos.zip`.
+"""
+
+import re
 import stat
 import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
 from functools import lru_cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import BinaryIO, NamedTuple
 
+from pipeline.job.checks import ZIP
 from pipeline.sources.stamps import Stamp
 
+_BETWEEN = "!/"  # an archive and its member
+_MEMBER = re.compile(re.escape(ZIP + _BETWEEN), re.IGNORECASE)
 _CHUNK = 1 << 18
 _MOST_OF_A_LIST = 64 << 20  # bytes of an archive's own table; a million names take about as much
 _TABLE = b"PK\x05\x06"
@@ -34,6 +41,28 @@ class Member(NamedTuple):
     encrypted: bool
     offset: int  # of its header in the file
     several: bool = False  # whether the archive has others of this name, with other bytes
+
+
+def member_name(archive: str, member: str) -> str:
+    """Name a member of an archive as jobs and journals do."""
+    return f"{archive}{_BETWEEN}{member}"
+
+
+def split_name(source: str) -> tuple[str, str] | None:
+    """Split the name of a picture in an archive into archive and member; None for another file's name."""
+    found = _MEMBER.search(source, 1)
+    return (source[: found.start() + len(ZIP)], source[found.end() :]) if found is not None else None
+
+
+def parts_of_name(source: str) -> list[str]:
+    """Return the folders and files along the way to a picture, in an archive or not."""
+    return source.replace(_BETWEEN, "/").split("/")
+
+
+def leaves_its_archive(member: str) -> bool:
+    """Return whether a member's name would leave the folder that it is unpacked to, which no sound one does."""
+    path = PurePosixPath(member)
+    return path.is_absolute() or ".." in path.parts or member[1:2] == ":" or not member.isprintable()
 
 
 def members_of(path: Path) -> dict[str, Member]:

@@ -11,7 +11,7 @@ from pipeline.job.images import STDIN, ImageEntry
 from pipeline.job.schema import JobSpec
 from pipeline.models import Item
 from pipeline.sources.folders import list_path
-from pipeline.sources.inspection import Fitting, Watch, inspect_items
+from pipeline.sources.inspection import MadeFit, Watch, inspect_items
 from pipeline.sources.items import (
     PUBLIC_FIX,
     PUBLIC_HINT,
@@ -73,16 +73,16 @@ def find_faulty_items(
     quick: bool = False,
     watch: Watch | None = None,
     note: Note | None = None,
-    fitting: Fitting | None = None,
+    made_fit: MadeFit | None = None,
 ) -> list[str]:
     """Read every source through, every picture too unless it is to be `quick`, and name what would fail.
 
     Equal faults are told once with their count and the first place; at most so many kinds, and how many more there are.
-    `note` is called with each row of a manifest, `fitting` is told which pictures are made fit.
+    `note` is called with each row of a manifest, `made_fit` is told which pictures are made fit.
     """
     gathered = Gathered()
     pictures: dict[int, int] = {}  # by id; hashes, since a manifest may have a million rows
-    for item in inspect_items(spec, quick=quick, watch=watch, note=note, fitting=fitting):
+    for item in inspect_items(spec, quick=quick, watch=watch, note=note, made_fit=made_fit):
         fault = fault_of(item) if item.problem else None
         picture = hash(item.identity)
         if fault is None and pictures.setdefault(hash(item.id), picture) != picture:

@@ -2,37 +2,50 @@
 
 import io
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from pipeline.errors import Code, ItemRefused
-from pipeline.sources.kinds import describe, describe_undecoded
+from pipeline.formats import PNG_BEGIN, SENT, Format, format_named
+from pipeline.sources.unreadable import describe, describe_undecoded
 
 if TYPE_CHECKING:
     from PIL import Image
 
 MAX_PIXELS = 100_000_000
 MIN_SIDE = 16  # pixels
-SENT = ("JPEG", "PNG")  # the kinds that the vendor takes
-FITTED = (*SENT, "WEBP", "TIFF", "BMP", "GIF", "AVIF", "HEIF")  # those that can be made one of them, where Pillow can
-_PNG = b"\x89PNG\r\n\x1a\n"
 _TEXTS = (b"tEXt", b"zTXt", b"iTXt", b"iCCP")
 
 
-def type_of(data: bytes) -> str:
-    """Decode a JPG or PNG and return which it is. Raises ItemRefused where it is neither, not whole, or too large."""
+class Refused(ItemRefused):
+    """The refusal of a picture that is not sent.
+
+    fit_helps  True where `upload.fit` would make a picture of it that is sent
+    lasts      True while the file stays as it is; permissions change without it
+    """
+
+    fit_helps: bool
+    lasts: bool
+
+    def __init__(self, why: str, *, fit_helps: bool = False, lasts: bool = True) -> None:
+        super().__init__(f"the picture {why}", code=Code.PICTURE, sent=False)
+        self.__dict__.update(fit_helps=fit_helps, lasts=lasts)
+
+
+def decoded_as(data: bytes) -> Format:
+    """Decode a JPG or PNG and return which it is. Raises Refused where it is neither, not whole, or too large."""
     with opened(without_texts(data), SENT, whole=data) as image:
         image.draft(image.mode, (image.width // 8, image.height // 8))  # a JPG is read through, and not drawn in full
         image.load()
-        return "png" if image.format == "PNG" else "jpeg"  # Pillow calls a camera's JPG with a preview MPO
+        return format_named(image.format)
 
 
 @contextmanager
-def opened(data: bytes, kinds: tuple[str, ...], *, whole: bytes | None = None) -> Iterator["Image.Image"]:
+def opened(data: bytes, kinds: Sequence[Format], *, whole: bytes | None = None) -> Iterator["Image.Image"]:
     """Open a picture of one of these kinds within the bounds; whatever fails in the block means that it is not whole.
 
-    `whole` is the file where `data` is only a part of it. Raises ItemRefused, which says what it is instead.
+    `whole` is the file where `data` is only a part of it. Raises Refused, which says what it is instead.
     """
     from PIL import Image  # heavy, and only jobs with local pictures need it
 
@@ -42,24 +55,25 @@ def opened(data: bytes, kinds: tuple[str, ...], *, whole: bytes | None = None) -
             with Image.open(io.BytesIO(data), formats=_known(kinds, data)) as image:
                 width, height = image.size
                 if width * height > MAX_PIXELS or min(width, height) < MIN_SIDE:
-                    raise refused(
+                    raise Refused(
                         f"is {width} x {height} pixels; allowed: sides of {MIN_SIDE} and more, 100 million pixels"
                     )
                 yield image
-    except ItemRefused:
+    except Refused:
         raise
     except Image.DecompressionBombError:
-        raise refused("has more than 100 million pixels; save it smaller") from None
+        raise Refused("has more than 100 million pixels; save it smaller") from None
     except Exception:  # Pillow raises many kinds for broken files; each means the same here
         file = data if whole is None else whole
-        what = describe(file) if kinds == SENT else describe_undecoded(file, has_heif=has_heif())
-        raise refused(what) from None
+        what = describe(file) if kinds is SENT else describe_undecoded(file, has_heif=has_heif())
+        raise Refused(str(what), fit_helps=what.fit_helps) from None
 
 
-def _known(kinds: tuple[str, ...], data: bytes) -> tuple[str, ...]:
-    """Leave out the kinds that this Pillow cannot decode; HEIC is one until its own library is there."""
-    if kinds == SENT:
-        return kinds
+def _known(kinds: Sequence[Format], data: bytes) -> list[str]:
+    """Name the kinds that this Pillow can decode; HEIC is none of them until its own library is there."""
+    names = [kind.pillow[0] for kind in kinds]
+    if kinds is SENT:
+        return names
     from PIL import Image
 
     Image.init()
@@ -67,7 +81,7 @@ def _known(kinds: tuple[str, ...], data: bytes) -> tuple[str, ...]:
         import pillow_heif
 
         pillow_heif.register_heif_opener()  # type: ignore[no-untyped-call,unused-ignore]
-    return tuple(kind for kind in kinds if kind in Image.OPEN)
+    return [name for name in names if name in Image.OPEN]
 
 
 def has_heif() -> bool:
@@ -77,17 +91,12 @@ def has_heif() -> bool:
     return find_spec("pillow_heif") is not None
 
 
-def refused(why: str) -> ItemRefused:
-    """Make the error of a picture that is not sent."""
-    return ItemRefused(f"the picture {why}", code=Code.PICTURE, sent=False)
-
-
 def without_texts(data: bytes) -> bytes:
     """Leave a PNG's texts and profiles out of what is decoded: Pillow refuses long ones of sound pictures."""
-    if not data.startswith(_PNG):
+    if not data.startswith(PNG_BEGIN):
         return data
-    kept = [_PNG]
-    at = len(_PNG)
+    kept = [PNG_BEGIN]
+    at = len(PNG_BEGIN)
     while at + 12 <= len(data):
         end = at + 12 + int.from_bytes(data[at : at + 4], "big")
         if data[at + 4 : at + 8] not in _TEXTS:

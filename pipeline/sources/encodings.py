@@ -5,6 +5,7 @@ the subset, as everyone does whose program calls cp932 "Shift JIS".
 import codecs
 
 from pipeline.errors import SpecError
+from pipeline.formats import JPG_BEGIN, PNG_BEGIN
 from pipeline.system.fault import Fault
 
 _BOMS = (
@@ -32,8 +33,8 @@ _OTHER_FILES = (
     (b"\xd0\xcf\x11\xe0", "an old Excel workbook (.xls)", _BY_ITS_NAME),
     (b"%PDF", "a PDF", "a manifest is a table: one row a picture, with a column url or path"),
     (b"\x1f\x8b", "a gzip file", "unpack it first"),
-    (b"\xff\xd8\xff", "a JPG picture", _PICTURE),
-    (b"\x89PNG", "a PNG picture", _PICTURE),
+    (JPG_BEGIN, "a JPG picture", _PICTURE),
+    (PNG_BEGIN, "a PNG picture", _PICTURE),
 )
 _OFFICE_XML = b"<?mso-application"
 _PAGES = (b"<!doctype html", b"<html", b"<head", b"<?xml", b"<body")

@@ -9,8 +9,8 @@ import io
 import math
 from typing import TYPE_CHECKING, NamedTuple
 
-from pipeline.errors import ItemRefused
-from pipeline.sources.decoding import FITTED, opened, refused, without_texts
+from pipeline.formats import FORMATS, JPG, PNG, Format, format_named
+from pipeline.sources.decoding import Refused, opened, without_texts
 from pipeline.sources.metadata import orientation_of, without_metadata
 
 if TYPE_CHECKING:
@@ -34,11 +34,11 @@ class Fitted(NamedTuple):
 
 
 def fit(data: bytes) -> Fitted:
-    """Make a picture fit. Raises ItemRefused where it cannot be decoded, or is out of bounds."""
+    """Make a picture fit. Raises Refused where it cannot be decoded, or is out of bounds."""
     stripped = without_metadata(data)
     try:
         return _fit(stripped, stripped)
-    except ItemRefused:
+    except Refused:
         bare = without_texts(stripped)
         if bare == stripped:
             raise
@@ -46,32 +46,32 @@ def fit(data: bytes) -> Fitted:
 
 
 def _fit(stripped: bytes, decodable: bytes) -> Fitted:
-    with opened(decodable, FITTED, whole=stripped) as image:
-        kind = "jpeg" if image.format in ("JPEG", "MPO") else (image.format or "").lower()
+    with opened(decodable, FORMATS, whole=stripped) as image:
+        kind = format_named(image.format)
         why = why_fitted(stripped, kind)
         image.load()
         if not why:
-            return Fitted(stripped, kind, "")
+            return Fitted(stripped, kind.sent_as, "")
         upright = _upright(image)
-        lossless = kind != "jpeg" and image.width * image.height <= _SURELY_SMALL
-    fitted = _as_png(upright) if lossless or kind == "png" else None
+        lossless = kind is not JPG and image.width * image.height <= _SURELY_SMALL
+    fitted = _as_png(upright) if lossless or kind is PNG else None
     if fitted is not None and len(fitted) <= MOST:
-        return Fitted(fitted, "png", why)
-    return Fitted(_as_jpeg(_on_white(upright)), "jpeg", why)
+        return Fitted(fitted, PNG.sent_as, why)
+    return Fitted(_as_jpeg(_on_white(upright)), JPG.sent_as, why)
 
 
-def why_fitted(data: bytes, kind: str) -> str:
+def why_fitted(data: bytes, kind: Format) -> str:
     """Say why a picture, without its metadata, would not be sent as it is; "" when it would."""
-    if kind not in ("jpeg", "png"):
-        return f"{kind.upper().replace('WEBP', 'WebP').replace('HEIF', 'HEIC')}"
+    if not kind.sent_as:
+        return kind.name
     if len(data) > MOST:
         return "over 4,096 KB"
     return "turned" if orientation_of(data) != 1 else ""
 
 
 def preview(data: bytes) -> bytes:
-    """Make a small upright JPG of a picture of any kind. Raises ItemRefused."""
-    with opened(without_texts(data), FITTED, whole=data) as image:
+    """Make a small upright JPG of a picture of any kind. Raises Refused."""
+    with opened(without_texts(data), FORMATS, whole=data) as image:
         image.draft(None, (2 * _PREVIEW_PX, 2 * _PREVIEW_PX))
         small = _on_white(_upright(image))
     small.thumbnail((_PREVIEW_PX, _PREVIEW_PX))
@@ -158,7 +158,7 @@ def _smaller(image: "Image.Image") -> bytes:
         made = _jpeg(small, _WHEN_SMALLER)
         if len(made) <= MOST:
             return made
-    raise refused("cannot be made small enough; save it smaller")
+    raise Refused("cannot be made small enough; save it smaller")
 
 
 def _jpeg(image: "Image.Image", quality: int) -> bytes:
@@ -170,4 +170,4 @@ def _jpeg(image: "Image.Image", quality: int) -> bytes:
         with contextlib.suppress(OSError):
             image.save(buffer, "JPEG", quality=quality, subsampling=sampling, optimize=optimize, icc_profile=profile)
             return buffer.getvalue()
-    raise refused("cannot be written as JPG; save it as JPG in a picture program")
+    raise Refused("cannot be written as JPG; save it as JPG in a picture program")

@@ -8,16 +8,14 @@ from pathlib import PurePosixPath
 from typing import NamedTuple
 
 from pipeline.errors import SpecError
+from pipeline.formats import ENDINGS
+from pipeline.job.checks import ZIP
 from pipeline.job.schema import JobSpec
-from pipeline.sources.archives import BadArchive, members_of
+from pipeline.sources.archives import BadArchive, member_name, members_of, parts_of_name
 from pipeline.sources.names import EVERY_DEPTH, as_listed, is_pattern, match_files, on_disk, with_slashes
 from pipeline.sources.pictures import locate
-from pipeline.sources.zipped import ZIP, member_name
 from pipeline.system.fault import Fault
 
-_PICTURES = (
-    ".jpg", ".jpeg", ".jfif", ".png", ".webp", ".heic", ".heif", ".avif", ".tif", ".tiff", ".bmp", ".gif",
-)  # fmt: skip
 _OF_THE_SYSTEM = ("__MACOSX", "Thumbs.db", "desktop.ini")
 
 
@@ -78,6 +76,6 @@ def _is_hidden(name: str) -> bool:
 
 
 def _sorted_out(names: list[str]) -> Listed:
-    names = [name for name in names if not set(_OF_THE_SYSTEM) & set(name.replace("!/", "/").split("/"))]
-    pictures = [name for name in names if name.lower().endswith(_PICTURES)]
-    return Listed(pictures, [name for name in names if not name.lower().endswith(_PICTURES)])
+    names = [name for name in names if not set(_OF_THE_SYSTEM) & set(parts_of_name(name))]
+    pictures = [name for name in names if name.lower().endswith(ENDINGS)]
+    return Listed(pictures, [name for name in names if not name.lower().endswith(ENDINGS)])

@@ -7,14 +7,15 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
-from pipeline.errors import Code, ItemRefused
+from pipeline.errors import Code
 from pipeline.job.schema import JobSpec
 from pipeline.models import Item, Problem
+from pipeline.sources.decoding import Refused
 from pipeline.sources.items import Note, read_items
-from pipeline.sources.kinds import FIT
 from pipeline.sources.looks import Looks, Verdict, looking
 from pipeline.sources.pictures import look_at_picture, stamp_of
 from pipeline.sources.stamps import Stamp
+from pipeline.sources.unreadable import FIT
 from pipeline.system.wording import count, enumerated
 from pipeline.views import local_views
 
@@ -29,12 +30,12 @@ def inspect_items(
     hashed: bool = False,
     watch: Watch | None = None,
     note: Note | None = None,
-    fitting: "Fitting | None" = None,
+    made_fit: "MadeFit | None" = None,
 ) -> Iterator[Item]:
     """Yield the job's items, each local picture opened on all processors; one that cannot be sent has a problem.
 
     `quick` opens none and tells copies of a file by nothing but their paths. `watch` is told how many pictures were
-    looked at to the end, `fitting` which of them would be made fit. `hashed` and `note` are as `read_items` says.
+    looked at to the end, `made_fit` which of them would be made fit. `hashed` and `note` are as `read_items` says.
     Raises SpecError as `read_items` does.
     """
     if quick:
@@ -53,9 +54,9 @@ def inspect_items(
                 seen += len(verdicts)
                 if watch is not None:
                     watch(seen)
-            if fitting is not None:
+            if made_fit is not None:
                 for source, verdict in verdicts:
-                    fitting.note(source, verdict)
+                    made_fit.note(source, verdict)
             bad = [(source, verdict.fault) for source, verdict in verdicts if verdict.fault]
             return _with_fault(item, *bad[0]) if bad else item
 
@@ -69,7 +70,7 @@ def inspect_items(
             yield judged()
 
 
-class Fitting:
+class MadeFit:
     """The pictures that `upload.fit` turns or re-encodes, or would, each once."""
 
     def __init__(self, spec: JobSpec) -> None:
@@ -136,9 +137,8 @@ def _stamp_of(root: Path, source: str) -> Stamp | None:
 def _verdict_on(root: Path, source: str, fit: bool) -> Verdict:
     try:
         return Verdict(fitted=look_at_picture(root, source, fit=fit))
-    except ItemRefused as refused:
-        words = refused.message
-        return Verdict(fault=words, helps=f"`{FIT}`" in words, lasts="cannot be read" not in words)
+    except Refused as refused:
+        return Verdict(fault=refused.message, helps=refused.fit_helps, lasts=refused.lasts)
 
 
 def _with_fault(item: Item, source: str, fault: str) -> Item:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 
 from pipeline.errors import Code, SpecError
+from pipeline.formats import SENT_ENDINGS
 from pipeline.job.checks import check_id, is_loopback
 from pipeline.job.images import ImageEntry
 from pipeline.job.reach import check_picture_url
@@ -28,7 +29,6 @@ PUBLIC_HINT = (
 )
 
 PUBLIC_FIX = "upload: {public: true}"
-_PICTURE_ENDINGS = (".jpg", ".jpeg", ".png")
 
 
 Note = Callable[[int, Row], None]  # takes the number of an entry in `images`, and a row of its manifest
@@ -185,7 +185,7 @@ def _check_source(row: Row, entry: ImageEntry, views: tuple[str, ...]) -> None:
     if bool(row.url) == bool(row.path):
         raise ValueError("a row names one of url and path" + ("; this one names both" if row.url else ""))
     if row.url:
-        if "://" not in row.url and with_slashes(row.url).lower().endswith(_PICTURE_ENDINGS):
+        if "://" not in row.url and with_slashes(row.url).lower().endswith(SENT_ENDINGS):
             raise ValueError(f"{row.url[:60]!r} is a path in the column of URLs; say `{_as(path=entry.columns.url)}`")
         check_picture_url(row.url)
     elif row.path.lower().startswith(("http://", "https://")):

@@ -10,7 +10,9 @@ import struct
 import zlib
 from collections.abc import Iterator
 
-_JPG, _PNG = b"\xff\xd8", b"\x89PNG\r\n\x1a\n"
+from pipeline.formats import PNG_BEGIN
+
+_JPG = b"\xff\xd8"
 _EXIF, _ICC = b"Exif\0\0", b"ICC_PROFILE\0"
 _ORIENTATION = 0x0112
 _SHORT, _LONG = 3, 4  # kinds of numbers in an EXIF
@@ -36,7 +38,7 @@ def without_metadata(data: bytes) -> bytes:
     try:
         if data.startswith(_JPG):
             return _same_or(data, _jpg_parts(data))
-        if data.startswith(_PNG):
+        if data.startswith(PNG_BEGIN):
             return _same_or(data, _png_parts(data))
     except (struct.error, IndexError, ValueError):
         pass
@@ -101,8 +103,8 @@ def _stays(marker: int, segment: bytes) -> bool:
 
 def _png_parts(data: bytes) -> Iterator[bytes]:
     """Yield what stays of a PNG. Raises where it ends before its pixels."""
-    yield _PNG
-    at, has_pixels = len(_PNG), False
+    yield PNG_BEGIN
+    at, has_pixels = len(PNG_BEGIN), False
     while at + 8 <= len(data):
         length, kind = struct.unpack_from(">I4s", data, at)
         end = at + 12 + length

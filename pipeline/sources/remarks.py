@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from pipeline.errors import SpecError
+from pipeline.formats import SENT_ENDINGS
 from pipeline.job.checks import WORKBOOK_ENDINGS, is_loopback
 from pipeline.job.images import STDIN, ImageEntry
 from pipeline.job.schema import JobSpec
@@ -18,7 +19,6 @@ from pipeline.system.wording import count
 from pipeline.system.wording import listed as listed_names
 from pipeline.views import is_url
 
-_PICTURES = (".jpg", ".jpeg", ".png")
 _ROUNDED = re.compile(r"[0-9](\.[0-9]+)?E\+[0-9]{2,}", re.IGNORECASE)
 _SHOWN = 3
 
@@ -171,7 +171,7 @@ def _beside(spec: JobSpec, pattern: str) -> list[str]:
     if last == EVERY_DEPTH or "." not in last:
         return []
     around = match_files(spec.root_path, f"{folder}/*" if folder else "*")
-    return [name for name in around if name.lower().endswith(_PICTURES)]
+    return [name for name in around if name.lower().endswith(SENT_ENDINGS)]
 
 
 def _patterns(pattern: str, names: list[str]) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from functools import lru_cache
 from urllib.parse import SplitResult, urlsplit
 
+from pipeline.formats import ENDINGS, SENT_ENDINGS
 from pipeline.models import SANDBOX_HOST
 from pipeline.system.wording import count
 
@@ -18,10 +19,17 @@ _SHARES = {
     "weiyun.com": "Weiyun", "123pan.com": "123pan", "pan.xunlei.com": "Xunlei pan",
     "disk.yandex.ru": "Yandex Disk", "disk.yandex.com": "Yandex Disk", "yadi.sk": "Yandex Disk",
 }  # fmt: skip
-_PICTURES = (".jpg", ".jpeg", ".png")
 _DIRECT = re.compile(r"[?&](raw|dl|download)=1\b|/uc\?.*\bid=")  # ways in which these services give the file itself
-_OTHER_ENDINGS = re.compile(r"\.(webp|avif|svgz?|pdf|html?|php|heic|heif|gif|bmp|tiff?)$", re.IGNORECASE)
-_SECOND = re.compile(r"(?:[,;|\s]\s*|\.(?:jpe?g|png))https?:[/\\]{2}", re.IGNORECASE)
+_NOT_SENT = (
+    *(ending for ending in ENDINGS if ending not in SENT_ENDINGS),
+    ".svg",
+    ".svgz",
+    ".pdf",
+    ".htm",
+    ".html",
+    ".php",
+)
+_SECOND = re.compile(rf"(?:[,;|\s]\s*|{'|'.join(map(re.escape, SENT_ENDINGS))})https?:[/\\]{{2}}", re.IGNORECASE)
 _TWICE = re.compile(r"https?:/*https?:?/", re.IGNORECASE)
 
 
@@ -57,8 +65,8 @@ def _kinds_of(url: str, *, sandboxed: bool) -> Iterator[str]:
     service = _service_of(host)
     if service and not _DIRECT.search(url):
         yield f"is a page of {service}, and no picture: the vendor opens no page; list where the file itself is"
-    if not parts.path.endswith(_PICTURES) and (ending := _OTHER_ENDINGS.search(parts.path)):
-        yield f"ends in .{ending[1].lower()}: the vendor takes JPG and PNG alone; list the picture as one of them"
+    if not parts.path.endswith(SENT_ENDINGS) and (path := parts.path.lower()).endswith(_NOT_SENT):
+        yield f"ends in .{path.rpartition('.')[2]}: the vendor takes JPG and PNG alone; list the picture as one of them"
 
 
 @lru_cache(maxsize=1000)  # a million URLs of a manifest are those of a few hosts

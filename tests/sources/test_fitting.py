@@ -12,7 +12,7 @@ from pipeline.errors import ItemRefused
 from pipeline.sources import fitting
 from pipeline.sources.check import find_faulty_items
 from pipeline.sources.fitting import fit, preview
-from pipeline.sources.inspection import Fitting, inspect_items
+from pipeline.sources.inspection import MadeFit, inspect_items
 from pipeline.sources.pictures import MAX_BYTES, read_picture
 from tests.support.fixtures import Job
 
@@ -219,8 +219,8 @@ def test_the_files_stay_and_records_have_their_digest(folder: Path) -> None:
 
 def test_without_fit_it_is_said_what_it_would_do_and_with_it_what_it_does(job: Job, folder: Path) -> None:
     spec = job("{path: .}")
-    without = Fitting(spec)
-    faults = find_faulty_items(spec, most=9, fitting=without)
+    without = MadeFit(spec)
+    faults = find_faulty_items(spec, most=9, made_fit=without)
     assert len(faults) == 2
     assert all("upload: {public: true, fit: true}" in fault for fault in faults)
     assert {getattr(fault, "fix", "") for fault in faults} == {"upload: {public: true, fit: true}"}
@@ -230,7 +230,7 @@ def test_without_fit_it_is_said_what_it_would_do_and_with_it_what_it_does(job: J
     ]
     fitting_job = job("{path: .}", more="upload: {public: true, fit: true}")
     for _ in range(2):  # a second look finds the same in the cache
-        found = Fitting(fitting_job)
-        assert all(item.problem is None for item in inspect_items(fitting_job, fitting=found))
+        found = MadeFit(fitting_job)
+        assert all(item.problem is None for item in inspect_items(fitting_job, made_fit=found))
         assert len(found) == 2
         assert found.texts() == ["2 pictures are made fit before the upload: 1 WebP and 1 turned"]

@@ -96,14 +96,15 @@ def bmff(brand: bytes) -> bytes:
         pytest.param(b"hello", "is no readable JPG or PNG; open it in a picture program", id="text"),
         pytest.param(
             drawn("GIF", mode="P"),
-            "is a GIF; write `upload: {public: true, fit: true}` to send it as a JPG or PNG, or save",
+            "is a GIF, which the vendor does not take; write `upload: {public: true, fit: true}` to send it as a JPG "
+            "or PNG, or save",
             id="gif",
         ),
         pytest.param(drawn("WEBP"), "is WebP, which the vendor does not take; write `upload: {public", id="webp"),
         pytest.param(bmff(b"heic"), "is HEIC, which the vendor does not take; write `upload: {public", id="heic"),
         pytest.param(bmff(b"avif"), "is AVIF, which the vendor does not take; write `upload: {public", id="avif"),
-        pytest.param(drawn("BMP"), "is a BMP;", id="bmp"),
-        pytest.param(drawn("TIFF"), "is a TIFF;", id="tiff"),
+        pytest.param(drawn("BMP"), "is a BMP, which the vendor does not take;", id="bmp"),
+        pytest.param(drawn("TIFF"), "is a TIFF, which the vendor does not take;", id="tiff"),
         pytest.param(b"<svg xmlns='http://www.w3.org/2000/svg'/>", "is an SVG drawing;", id="svg"),
         pytest.param(b"%PDF-1.4", "is a PDF; export its page", id="pdf"),
         pytest.param(b"\n<!DOCTYPE html><title>403 Forbidden", "is a web page, as a download saves it", id="html"),

@@ -12,7 +12,7 @@ from pipeline.run.listed import list_at_hand
 from pipeline.run.load import load_spec
 from pipeline.sources.check import check_sources, find_faulty_items
 from pipeline.sources.foreign import refuse_foreign
-from pipeline.sources.inspection import Fitting
+from pipeline.sources.inspection import MadeFit
 from pipeline.sources.remarks import SourceRemarks
 from pipeline.system.fault import Fault
 
@@ -28,16 +28,16 @@ def check_command(path: Path, overrides: list[str], *, quick: bool = False) -> i
 
 def _check(path: Path, spec: JobSpec, *, quick: bool) -> None:
     check_sources(spec)
-    remarks, fitting = SourceRemarks(spec), Fitting(spec)
+    remarks, made_fit = SourceRemarks(spec), MadeFit(spec)
     with counting_pictures() as watch:
         faults = find_faulty_items(
-            spec, most=SHOWN_FAULTS, quick=quick, watch=watch, note=remarks.note, fitting=fitting
+            spec, most=SHOWN_FAULTS, quick=quick, watch=watch, note=remarks.note, made_fit=made_fit
         )
     if faults:
-        for text in fitting.texts():
+        for text in made_fit.texts():
             say(f"note: {text}")
         raise SpecError(*(fault.at(str(path)) if isinstance(fault, Fault) else fault for fault in faults))
     if foreign := refuse_foreign(spec, path):
         raise SpecError(foreign)
-    notes = [*warnings(spec), *remarks.texts(), *fitting.texts()]
+    notes = [*warnings(spec), *remarks.texts(), *made_fit.texts()]
     show_lines([*(f"note: {text}" for text in notes), f"{path}: no faults found"])

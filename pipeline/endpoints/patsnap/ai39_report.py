@@ -18,13 +18,13 @@ from pipeline.endpoints.own_answers import text_of
 from pipeline.endpoints.patsnap.ai39_2 import progress_in, read_comparisons, sliced_data
 from pipeline.endpoints.patsnap.envelope import number_in, read_data
 from pipeline.endpoints.patsnap.hits import judged, refuse_missing_hits, total_of
+from pipeline.formats import JPG_BEGIN, PNG_BEGIN
 from pipeline.models import Hits, Kind
 from pipeline.reports import WholeReport
 
 # A picture may have 4 MB, a drawing of it as much, and base64 makes a third more of it.
 MOST_BYTES = 16 << 20
 _DRAWING = "line_drawing_base64"
-_STARTS = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
 
 
 class _Messages(msgspec.Struct):
@@ -134,4 +134,4 @@ def _decoded(sent: Any) -> bytes | None:
         drawing = base64.b64decode(encoded, validate=True)
     except (ValueError, binascii.Error):
         return None
-    return drawing if drawing.startswith(_STARTS) else None
+    return drawing if drawing.startswith((PNG_BEGIN, JPG_BEGIN)) else None
