@@ -116,6 +116,9 @@ class Steps(Protocol):
     def found(self, work: Work, hits: Hits) -> None:
         """Write hits down that a create will be made of: their search is paid."""
 
+    async def found_page(self, work: Work, hits: Hits) -> None:
+        """Write the hits of all pages of a search so far down, before the next one is paid for."""
+
     async def intend(self, work: Work, hits: Hits | None, *, request_id: str, at: float) -> None:
         """Make the intent of a create durable, with the hits that it is made of; a submit is made of none."""
 

@@ -24,12 +24,12 @@ async def search(work: Work, url: str, ports: Ports, meter: ItemMeter) -> None:
     if work.hits is None:
         first = ports.endpoints.search if asked is ports.spec.search else asked
         work.hits = await ports.vendor.call(first, url, meter)
-        _keep(work, ports)
+        await _keep(work, ports)
     while (page := asked.next_page(work.hits, now=ports.now())) is not None:
         assert isinstance(work.hits, PagedHits)
         meter.depends_on_links_from(work.hits.at)
         work.hits = await _with_page(page, work, work.hits, url, ports, meter)
-        _keep(work, ports)
+        await _keep(work, ports)
 
 
 async def _with_page(
@@ -56,7 +56,7 @@ async def _with_page(
     return hits.with_paging(next_offset=None)
 
 
-def _keep(work: Work, ports: Ports) -> None:
-    """Make the pages so far durable: a kill must not cost the ones that are paid."""
+async def _keep(work: Work, ports: Ports) -> None:
+    """Make the pages so far durable before the next one is asked for: a kill must not cost the ones that are paid."""
     if isinstance(work.hits, PagedHits):
-        ports.ledger.steps.found(work, work.hits)
+        await ports.ledger.steps.found_page(work, work.hits)

@@ -95,8 +95,11 @@ class Steps:
 
     def found(self, work: Work, hits: Hits) -> None:
         """Write hits to the spool that a create, or a next page, will follow; an item in doubt stays so."""
-        state = State.SEARCHED if work.doubt is None else State.IN_DOUBT
-        self._writer.post_unsynced(advance, Found(work.ord, state, _spent(work), note_of(hits), hits.array, hits.crc))
+        self._writer.post_unsynced(advance, _found(work, hits))
+
+    async def found_page(self, work: Work, hits: Hits) -> None:
+        """Write the hits of all pages so far to the spool; a kill does not cost them once it returns."""
+        await self._writer.do_grouped(advance, _found(work, hits))
 
     async def intend(self, work: Work, hits: Hits | None, *, request_id: str, at: float) -> None:
         """Make the intent of a create durable, with the hits that it is made of; a submit is made of none."""
@@ -171,6 +174,11 @@ class Steps:
                 doubts.leave_to_person(disk.db, work.ord)
 
         await self._writer.do(write)
+
+
+def _found(work: Work, hits: Hits) -> Found:
+    state = State.SEARCHED if work.doubt is None else State.IN_DOUBT
+    return Found(work.ord, state, _spent(work), note_of(hits), hits.array, hits.crc)
 
 
 def _spent(work: Work) -> Calls:

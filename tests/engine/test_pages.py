@@ -50,6 +50,18 @@ async def test_a_search_of_three_pages_pays_three_and_the_task_gets_the_best_hun
     assert record["task"]["hits"] == 100
 
 
+async def test_a_page_is_asked_for_only_once_those_before_it_are_on_the_disk(tmp_path: Path) -> None:
+    held: list[int] = []
+
+    def body(asked: dict[str, Any]) -> dict[str, Any]:
+        [search] = [msgspec.json.decode(said) if said else None for (said,) in rows(tmp_path, "search")]
+        held.append(len(search["paging"]["pages"]) if search else 0)
+        return PLENTY(asked)
+
+    await run_engine(tmp_path, PagedVendor(body), [item(1)], search={"depth": 300})
+    assert held == [0, 1, 2]
+
+
 async def test_the_last_page_is_no_longer_than_the_depth(tmp_path: Path) -> None:
     vendor = PagedVendor(PLENTY)
     await run_engine(tmp_path, vendor, [item(1)], search={"depth": 250})
