@@ -307,9 +307,15 @@ def _said(line: bytes) -> Said | None:
     try:
         hits = tuple(hit["patent_id"] for hit in record["hits"])
         task_id = (record["task"] or {})["task_id"] if record["task"] else None
-        return Said(record["item"], record["status"], task_id, record["image"]["url"], hits)
+        return Said(record["item"], record["status"], task_id, _url_of(record["image"]), hits)
     except (KeyError, TypeError):
         return None
+
+
+def _url_of(image: Any) -> str | None:
+    """Return the URL of a picture, or those of a product's views as the journal writes them."""
+    urls = [view["url"] for view in image.get("views", [])]
+    return "views: " + " | ".join(urls) if urls and None not in urls else image["url"]
 
 
 def _json(line: bytes) -> Any:

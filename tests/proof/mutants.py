@@ -1,11 +1,13 @@
 """Negative controls: the mistakes that the proofs exist to find. A proof that lets one of them pass is broken."""
 
+import asyncio
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import pytest
 
+from pipeline.engine.patent_budget import PatentBudget
 from pipeline.journal import storage as disk_module
 from pipeline.journal.results_file import ResultsFile
 from pipeline.journal.sql import changes, database
@@ -14,6 +16,8 @@ from pipeline.journal.sql.database import UNSYNCED, Database
 from pipeline.journal.steps import Steps
 from pipeline.journal.writer import Writer
 from pipeline.models import SETTLED
+from pipeline.run import drawings, local
+from pipeline.run.known_patents import KnownPatents
 
 
 class Mutant(NamedTuple):
@@ -133,6 +137,68 @@ def _no_folder_sync(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(disk_module, "sync_names", lambda folder: None)
 
 
+def _page_not_awaited(patch: pytest.MonkeyPatch) -> None:
+    """A page is written with the next group, and nobody waits for that: as it was before these campaigns knew pages."""
+
+    async def posted(self: Steps, work: Any, hits: Any) -> None:
+        self.found(work, hits)
+
+    patch.setattr(Steps, "found_page", posted)
+
+
+def _not_laid_by(patch: pytest.MonkeyPatch) -> None:
+    async def forgetting(self: Steps, work: Any, line: Any) -> None:
+        return None
+
+    patch.setattr(Steps, "lay_by", forgetting)
+
+
+def _task_told_early(patch: pytest.MonkeyPatch) -> None:
+    """The engine goes on with a task whose report is awaited before its row is written."""
+    await_report = Steps.await_report
+    late: list[Any] = []
+
+    async def early(self: Steps, work: Any, task: Any, note: Any) -> None:
+        async def after_a_while() -> None:
+            await asyncio.sleep(0.05)
+            await await_report(self, work, task, note)
+
+        late.append(asyncio.get_running_loop().create_task(after_a_while()))
+
+    patch.setattr(Steps, "await_report", early)
+
+
+def _view_not_kept(patch: pytest.MonkeyPatch) -> None:
+    async def forgetting(self: Steps, sha256: str, upload: Any) -> None:
+        self._views[sha256] = upload
+
+    patch.setattr(Steps, "view_uploaded", forgetting)
+
+
+def _patent_not_kept(patch: pytest.MonkeyPatch) -> None:
+    """What was said of a patent stays in the memory of the run that asked."""
+
+    def in_memory(self: KnownPatents, endpoint: str, answers: Any) -> None:
+        self._memory |= {(endpoint, id_): answer for id_, answer in answers.items()}
+
+    patch.setattr(KnownPatents, "keep", in_memory)
+
+
+def _patents_not_counted(patch: pytest.MonkeyPatch) -> None:
+    """A call for many patents counts as one."""
+
+    async def reserving(self: PatentBudget, patents: int) -> None:
+        await reserve(self, 1)
+
+    reserve = PatentBudget.reserve
+    patch.setattr(PatentBudget, "reserve", reserving)
+
+
+def _drawing_not_written(patch: pytest.MonkeyPatch) -> None:
+    for module in (drawings, local):
+        patch.setattr(module, "keep_drawing", lambda folder, name, data: None)
+
+
 MUTANTS = {
     "no-intent": Mutant("a create is sent before its intent is on disk", _late_intent),
     "early-ack": Mutant("an item is acknowledged before its commit", _early_acknowledgement),
@@ -140,5 +206,12 @@ MUTANTS = {
     "line-after-commit": Mutant("the line is written after the commit that knows it", _line_after_commit),
     "normal": Mutant("synchronous=NORMAL", _normal),
     "two-commits": Mutant("state and place of a line in two commits", _two_commits),
+    "page-not-awaited": Mutant("the next page is asked for before the last one is written", _page_not_awaited),
+    "not-laid-by": Mutant("a record waits for its details without being laid by", _not_laid_by),
+    "task-told-early": Mutant("a task whose report is awaited is told to be there before its row is", _task_told_early),
+    "view-not-kept": Mutant("the upload of a view is not written down", _view_not_kept),
+    "patent-not-kept": Mutant("what was said of a patent is not written to the cache", _patent_not_kept),
+    "patents-not-counted": Mutant("a call for many patents counts as one", _patents_not_counted),
+    "drawing-not-written": Mutant("the drawing of a report is not written", _drawing_not_written),
     "no-folder-sync": Mutant("the names of new files are not synced", _no_folder_sync),
 }

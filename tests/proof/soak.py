@@ -24,7 +24,8 @@ from pipeline.sandbox.faults import FaultPlan
 from pipeline.sandbox.server import SandboxServer
 from pipeline.sandbox.settings import SandboxSettings
 from tests.proof.history import IN_DOUBT, violations
-from tests.proof.kills import ACKNOWLEDGED, CACHE, Jobs, live, warm_up
+from tests.proof.jobs import ACKNOWLEDGED, CACHE, Jobs
+from tests.proof.kills import live, warm_up
 
 # 2 % of the calls. None says "too fast": that would slow the run down, as it must, and the load were not steady.
 FAULTS = (
@@ -83,7 +84,7 @@ class Soak:
         """Run until the minutes are spent, then stop in good order and look at everything."""
         told = self._told
         count = int(told.rate * told.minutes * 60 * 1.1) + 1000
-        api = f"qps: {{search: {told.rate}, create: {told.rate}, upload: 5, query: 5}}"
+        api = {"qps": {"search": told.rate, "create": told.rate, "upload": 5, "query": 5}}
         with self._vendor() as vendor:
             port = int(vendor.url.rpartition(":")[2])
             jobs = Jobs(self._base, vendor, count, api=api, in_flight=max(40, told.rate * 2))

@@ -11,7 +11,8 @@ from pipeline.sandbox.faults import FaultPlan
 from pipeline.sandbox.server import SandboxServer
 from pipeline.sandbox.settings import SandboxSettings
 from tests.proof.history import IN_DOUBT, REPORT_FAILED, REPORTED, TASKED, violations
-from tests.proof.kills import _FORKS, CACHE, FAULTS, Jobs, live, warm_up
+from tests.proof.jobs import CACHE, Jobs
+from tests.proof.kills import _FORKS, FAULTS, live, warm_up
 from tests.support.lengths import lengths
 
 pytestmark = pytest.mark.proofs
@@ -41,8 +42,8 @@ def test_killed_while_reports_are_awaited_every_task_is_read_once_paid_once_and_
             tmp_path,
             vendor,
             items,
-            api=f"qps: 50, budget: {{query_calls: {cap}}}",
-            task="{report: wait, settle_s: 60}",
+            api={"qps": 50, "budget": {"query_calls": cap}},
+            task={"report": "wait", "settle_s": 60},
         )
         job = jobs.next()
         kills, code = 0, -9

@@ -12,7 +12,12 @@ import pytest
 
 def lengths(*, short: object, long: object) -> list[Any]:
     """Return both lengths as parameters."""
-    return [pytest.param(short, id="short"), pytest.param(long, id="long", marks=pytest.mark.proofs)]
+    return [_param(short, "short"), _param(long, "long", marks=pytest.mark.proofs)]
+
+
+def _param(length: object, id_: str, **options: Any) -> Any:
+    values = length if isinstance(length, tuple) else (length,)
+    return pytest.param(*values, id=id_, **options)
 
 
 def only_short(values: Iterable[Any], *short: Any) -> list[Any]:
