@@ -3,6 +3,7 @@
 A page is a call: it is counted and paid like the first one, and its hits are durable before the next page is asked for.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
@@ -70,8 +71,8 @@ def pages_between(offset: int | None, end: int) -> int:
     return 0 if offset is None else max(0, -(-(end - offset) // PAGE))
 
 
-class _Named(msgspec.Struct):
-    patent_id: Any = None
+class _Named(msgspec.Struct, gc=False):
+    patent_id: object = None
 
 
 _NAMES = msgspec.json.Decoder(list[_Named])
@@ -80,10 +81,10 @@ _RAWS = msgspec.json.Decoder(list[msgspec.Raw])
 
 def joined(first: PagedHits, page: PagedHits) -> PagedHits:
     """Append the hits of the next page; a patent that was on an earlier page is left out."""
-    known = {one.patent_id for one in _NAMES.decode(first.array) if isinstance(one.patent_id, str)}
-    named = [one.patent_id for one in _NAMES.decode(page.array)]
-    new = [index for index, id_ in enumerate(named) if not isinstance(id_, str) or id_ not in known]
-    array = page.array if len(new) == len(named) else _picked(page.array, new)
+    known = set(patents_in(first.array))
+    named = patents_in(page.array)
+    new = [index for index, id_ in enumerate(named) if id_ is None or id_ not in known]
+    array = page.array if len(new) == len(named) else picked(page.array, new)
     before, after = first.paging, page.paging
     return replace(
         first,
@@ -100,7 +101,13 @@ def joined(first: PagedHits, page: PagedHits) -> PagedHits:
     )
 
 
-def _picked(array: bytes, indexes: list[int]) -> bytes:
+def patents_in(array: bytes) -> list[str | None]:
+    """List the patents of a JSON array of hits; None for a hit that names none."""
+    return [hit.patent_id if isinstance(hit.patent_id, str) else None for hit in _NAMES.decode(array)]
+
+
+def picked(array: bytes, indexes: Iterable[int]) -> bytes:
+    """Cut these hits out of a JSON array of hits, byte for byte."""
     raws = _RAWS.decode(array)
     return b"[" + b",".join(bytes(raws[index]) for index in indexes) + b"]"
 

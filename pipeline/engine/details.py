@@ -11,18 +11,12 @@ from pipeline.endpoints.details import FAILED, NOT_FOUND, PENDING, Details, Pate
 from pipeline.engine.patent_batches import PatentBatches, Wanted
 from pipeline.engine.patent_budget import PatentBudget
 from pipeline.models import Hits
+from pipeline.paging import patents_in
 
 WAIT_S = 60.0  # the longest that a record waits for its details
 
 _DETAIL = msgspec.json.Decoder(PatentDetail)
 _FAMILY = msgspec.json.Decoder(str)
-
-
-class _Hit(msgspec.Struct, gc=False):
-    patent_id: object = None
-
-
-_HITS = msgspec.json.Decoder(list[_Hit])
 
 
 @dataclass(slots=True)
@@ -196,9 +190,9 @@ def best(hits: Hits, *, top: int, above: float) -> list[str]:
     if not scored:
         return []
     order = sorted(scored, key=lambda each: -1.0 if each[0] is None else each[0], reverse=True)
-    decoded = _HITS.decode(hits.array)
-    ids = [decoded[at].patent_id for _, at in order[:top]]
-    return [id_ for id_ in dict.fromkeys(id_ for id_ in ids if isinstance(id_, str)) if askable(id_)]
+    named = patents_in(hits.array)
+    ids = dict.fromkeys(named[at] for _, at in order[:top])
+    return [id_ for id_ in ids if id_ is not None and askable(id_)]
 
 
 def _designs(patents: Mapping[str, PatentDetail]) -> int:

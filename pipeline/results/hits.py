@@ -2,18 +2,8 @@
 
 from collections.abc import Sequence
 
-import msgspec
-
 from pipeline.models import Choice, Hits
-from pipeline.paging import paging_of
-
-
-class _Patent(msgspec.Struct, gc=False):
-    patent_id: object = None
-
-
-_PATENTS = msgspec.json.Decoder(list[_Patent])
-_ARRAY = msgspec.json.Decoder(list[msgspec.Raw])
+from pipeline.paging import paging_of, picked
 
 
 def choose(hits: Hits, *, min_score: float, max_hits: int) -> Choice | None:
@@ -43,13 +33,7 @@ def kept(hits: Hits, most: int | None) -> bytes:
     return hits.array if most is None else _pick(hits, range(min(most, len(hits.scores))))
 
 
-def patents_in(array: bytes) -> list[str | None]:
-    """List the patents of a JSON array of hits; None for a hit that names none."""
-    return [hit.patent_id if isinstance(hit.patent_id, str) else None for hit in _PATENTS.decode(array)]
-
-
 def _pick(hits: Hits, indexes: Sequence[int]) -> bytes:
     if len(indexes) == len(hits.scores):
         return hits.array  # the common case: the vendor's own bytes, uncut
-    raws = _ARRAY.decode(hits.array)
-    return b"[" + b",".join(bytes(raws[index]) for index in indexes) + b"]"
+    return picked(hits.array, indexes)

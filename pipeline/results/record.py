@@ -12,9 +12,9 @@ from pipeline.endpoints.details import Details, PatentDetail
 from pipeline.job.schema import JobSpec
 from pipeline.models import Calls, Choice, Hits, Problem, State, Task, Work
 from pipeline.outcomes import NoHits, SearchOnly, Settled, Tasked
-from pipeline.paging import paging_of
+from pipeline.paging import paging_of, patents_in
 from pipeline.reports import Comparison, Report, TaskNote, WholeReport, tied
-from pipeline.results.hits import kept, patents_in
+from pipeline.results.hits import kept
 from pipeline.results.image import ImagePart, image_of, shared_image
 from pipeline.results.record_parts import SearchPart, TaskPart, noted_task, paged
 from pipeline.results.reused import ReusedPart, reused_part
