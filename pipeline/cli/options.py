@@ -260,6 +260,9 @@ def sandbox(
     keep_alive: Annotated[
         float | None, typer.Option(metavar="S", help="Close idle connections after that, without a word.")
     ] = None,
+    refuse_patents: Annotated[
+        float, typer.Option(metavar="SHARE", help="Share of patents whose ids spoil a whole call for details.")
+    ] = 0.0,
     omit: Annotated[str, typer.Option(metavar="NAMES", help="Headers left out, such as x-openapi-amount.")] = "",
 ) -> int:
     """Serve the vendor's contract locally, over a real search."""
@@ -279,6 +282,7 @@ def sandbox(
         report_after=report_after,
         reports=reports,
         keep_alive_s=keep_alive,
+        refused_patents=refuse_patents,
     )
 
 

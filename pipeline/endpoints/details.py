@@ -13,6 +13,7 @@ NOT_FOUND = "not_found"  # the vendor was asked and does not have it; that is no
 PENDING = "pending"  # not asked yet, or not answered yet
 NOT_ALLOWED = "not_allowed"  # the account may not use the endpoint
 OVER_BUDGET = "over_budget"  # api.budget.details is used up
+REFUSED = "refused"  # the vendor refuses to be asked about this id
 FAILED = "failed"  # the vendor did not answer, or refused
 
 ACTIVE, INACTIVE, UNDER_EXAMINATION = "active", "inactive", "pending"
@@ -24,7 +25,7 @@ class PatentDetail(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     Dates are ISO 8601. Texts are the vendor's; its words for statuses and types that are known are translated.
     """
 
-    missing: str = ""  # why there are none: not_found, pending, not_allowed, over_budget, failed; else left out
+    missing: str = ""  # left out, or why there are none: not_found, refused, pending, not_allowed, over_budget, failed
     as_of: str = ""  # when the vendor said so, ISO 8601 in UTC: details are kept for 30 days and not asked for again
     number: str = ""
     title: str = ""

@@ -7,7 +7,7 @@ import anyio
 import msgspec
 from anyio.abc import TaskGroup
 
-from pipeline.endpoints.details import FAILED, NOT_FOUND, PENDING, Details, PatentDetail, askable
+from pipeline.endpoints.details import FAILED, NOT_FOUND, PENDING, REFUSED, Details, PatentDetail, askable
 from pipeline.engine.patent_batches import PatentBatches, Wanted
 from pipeline.engine.patent_budget import PatentBudget
 from pipeline.models import Hits
@@ -35,7 +35,7 @@ class _Item:
         words = {detail.missing for detail in patents.values()}
         if PENDING in words or any(wanted.missing == PENDING for wanted in self.families.values()):
             return Details(PENDING)
-        if patents and "" not in words and len(words) == 1 and NOT_FOUND not in words:
+        if patents and "" not in words and len(words) == 1 and not words & {NOT_FOUND, REFUSED}:
             return Details(words.pop())
         told = families and all(wanted.missing in ("", NOT_FOUND) for wanted in self.families.values())
         return Details(patents, _designs(patents) if told else None)

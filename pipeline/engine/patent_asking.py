@@ -3,6 +3,7 @@
 Nothing that goes wrong here ends a run or holds an item up: it is said once, and records say what they lack.
 """
 
+import functools
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
@@ -13,9 +14,10 @@ import msgspec
 from pipeline.endpoints.consequences import Table, row_for
 from pipeline.endpoints.details import FAILED, NOT_ALLOWED, OVER_BUDGET, PENDING
 from pipeline.endpoints.own_answers import PatentsOf
-from pipeline.engine.patent_batches import Asked
+from pipeline.engine.patent_batches import Asked, Tell
 from pipeline.engine.patent_budget import PatentBudget
-from pipeline.errors import CallError, Code, GivenUp, JournalError, RunPaused, RunStopped, Stopping
+from pipeline.engine.patent_halves import without_refused
+from pipeline.errors import CallError, Code, GivenUp, ItemRefused, JournalError, RunPaused, RunStopped, Stopping
 from pipeline.models import Kind
 from pipeline.ports import Endpoint, Vendor
 
@@ -65,14 +67,29 @@ class PatentAsking:
         self._goes_well = False  # until a call went well, and since one failed, calls go one at a time
         self._alone = anyio.Lock()
 
-    async def ask(self, ids: Sequence[str], left: Callable[[], None]) -> Asked:
-        """Ask for patents, as many as the budget allows; `left` is called as the call leaves. Raises no CallError."""
+    async def ask(self, ids: Sequence[str], left: Callable[[], None], tell: Tell) -> Asked:
+        """Ask for patents, as many as the budget allows. Raises no CallError.
+
+        `left` is called as the call leaves. Where it takes several calls, `tell` is told of those that each answered;
+        the others are returned.
+        """
         if self._goes_well:
-            return await self._ask_some(ids, left)
+            return await self._ask_all(ids, left, tell)
         async with self._alone:
+            return await self._ask_all(ids, left, tell)
+
+    async def _ask_all(self, ids: Sequence[str], left: Callable[[], None], tell: Tell) -> Asked:
+        try:
             return await self._ask_some(ids, left)
+        except ItemRefused as refusal:  # perhaps for one of them
+            _log.warning("details.refused endpoint=%s patents=%s %s", self._endpoint.name, len(ids), refusal.message)
+            read, missing = await without_refused(ids, functools.partial(self._ask_some, left=left), tell)
+            if not read:
+                self._failed(refusal)
+            return Asked({}, missing)
 
     async def _ask_some(self, ids: Sequence[str], left: Callable[[], None]) -> Asked:
+        """Ask for as many as the budget allows. Raises ItemRefused, with nothing read."""
         if self._off:
             return Asked({}, dict.fromkeys(ids, self._off))
         allowed = self._budget.left
@@ -94,6 +111,8 @@ class PatentAsking:
         except GivenUp as given_up:
             return Asked({}, dict.fromkeys(ids, self._failed(given_up.error)))
         except CallError as error:
+            if isinstance(error, ItemRefused):
+                raise
             return Asked({}, dict.fromkeys(ids, self._failed(error)))
         self._failures, self._goes_well = 0, True
         answers = {id_: msgspec.json.encode(found[id_]) if id_ in found else None for id_ in ids}

@@ -11,7 +11,7 @@ from typing import NamedTuple, Protocol
 import anyio
 from anyio.abc import TaskGroup
 
-from pipeline.endpoints.details import MOST_AT_ONCE, NOT_FOUND, PENDING
+from pipeline.endpoints.details import MOST_AT_ONCE, NOT_FOUND, PENDING, REFUSED
 from pipeline.results.patent_counts import PatentCounts
 
 LINGER_S = 1.0  # a batch that is not full waits so long for more
@@ -48,7 +48,8 @@ class Asked(NamedTuple):
     missing: Mapping[str, str]
 
 
-Ask = Callable[[Sequence[str], Callable[[], None]], Awaitable[Asked]]
+Tell = Callable[[Asked], Awaitable[None]]
+Ask = Callable[[Sequence[str], Callable[[], None], Tell], Awaitable[Asked]]
 
 
 class Wanted:
@@ -71,7 +72,7 @@ class PatentBatches:
     """The patents of one endpoint, over all items of a run.
 
     name   the vendor's name of the endpoint, under which the cache keeps its answers
-    ask    asks for some patents; the function it is given is called as the call leaves
+    ask    asks for some patents; it calls one function as its call leaves, and tells another of parts that come early
     """
 
     def __init__(
@@ -83,6 +84,7 @@ class PatentBatches:
         self._counts = counts
         self._disk = disk or anyio.CapacityLimiter(1)
         self._wanted: OrderedDict[str, Wanted] = OrderedDict()
+        self._refused: set[str] = set()  # of this run: they are not asked for again
         self._new: deque[str] = deque()
         self._queue: deque[str] = deque()
         self._elsewhere: set[str] = set()
@@ -116,7 +118,9 @@ class PatentBatches:
             self._wanted.move_to_end(id_)
             return wanted
         wanted = self._wanted[id_] = Wanted()
-        if self._stopped:
+        if id_ in self._refused:
+            self._end({id_: REFUSED})
+        elif self._stopped:
             self._end({id_: PENDING})
         else:
             self._new.append(id_)
@@ -161,10 +165,14 @@ class PatentBatches:
 
     async def _one(self, batch: list[str], left: Callable[[], None]) -> None:
         try:
-            asked = await self._ask(batch, left)
+            asked = await self._ask(batch, left, self._take)
         finally:
             left()
             self._calls.release()
+        await self._take(asked)
+
+    async def _take(self, asked: Asked) -> None:
+        """Keep what was answered, and tell all who wait for it."""
         with anyio.CancelScope(shield=True):  # what was answered is paid
             if asked.answers:
                 keep = self._cache.keep
@@ -183,7 +191,8 @@ class PatentBatches:
         self._forget_some()
 
     def _end(self, missing: Mapping[str, str]) -> None:
-        """Tell why there is no answer; an item that wants the patent later asks again."""
+        """Tell why there is no answer; an item that wants the patent later asks again, but for one that is refused."""
+        self._refused |= {id_ for id_, why in missing.items() if why == REFUSED}
         for id_, why in missing.items():
             if (wanted := self._wanted.pop(id_, None)) is not None:
                 wanted.end(None, why)

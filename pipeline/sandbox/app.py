@@ -13,7 +13,7 @@ from pipeline.sandbox.envelope import BAD_REQUEST, INVALID_PARAMETER, Answer, Re
 from pipeline.sandbox.faults import FaultDice
 from pipeline.sandbox.forms import read_image
 from pipeline.sandbox.limits import PAID, Limits
-from pipeline.sandbox.patent_data import detail_of, family_of, found_among
+from pipeline.sandbox.patent_data import detail_of, family_of, found_among, refuse_among
 from pipeline.sandbox.patents import Patent
 from pipeline.sandbox.pictures import (
     HOST,
@@ -283,8 +283,9 @@ class _Vendor:
     def _patents(self, request: web.Request, describe: Callable[[Patent], dict[str, Any]]) -> Answer:
         """Describe the patents that are known; the others are missing, and each that is found is a unit."""
         asked = read_query(request.query.items(), PatentsAsked)
-        found = found_among(asked, self._searcher.patent)
         self.stats.asked_about(asked.asked)
+        refuse_among(asked.asked, self._settings.refused_patents)
+        found = found_among(asked, self._searcher.patent)
         return success(msgspec.json.encode([describe(patent) for patent in found]), units=len(found))
 
 

@@ -6,9 +6,10 @@ What is missing of a patent is the same on every machine.
 """
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from pipeline.sandbox.envelope import INVALID_PARAMETER, Refused
 from pipeline.sandbox.patents import Patent
 from pipeline.sandbox.validate import PatentsAsked
 
@@ -24,6 +25,17 @@ def found_among(asked: PatentsAsked, find: Callable[[str], Patent | None]) -> li
     known = {id_: find(id_) for id_ in asked.asked} if asked.patent_id else {}
     found = [patent for patent in known.values() if patent is not None and _odd(patent) != 0]
     return sorted(found, key=lambda patent: patent.patent_pn)
+
+
+def refuse_among(asked: Sequence[str], share: float) -> None:
+    """Refuse a call that names a patent of the refused ones, and do not say which. Raises Refused."""
+    if share and any(is_refused(patent_id, share) for patent_id in asked):
+        raise Refused(INVALID_PARAMETER)
+
+
+def is_refused(patent_id: str, share: float) -> bool:
+    """Return whether a patent is one of the `share` of all that are refused."""
+    return int.from_bytes(hashlib.sha256(f"refused {patent_id}".encode()).digest()[:8], "big") < share * 2**64
 
 
 def detail_of(patent: Patent) -> dict[str, Any]:

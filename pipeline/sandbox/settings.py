@@ -48,6 +48,7 @@ class SandboxSettings:
     reports: what becomes of tasks, and how their reports look
     forgotten_searches: the answer to a search_id of P009 V2 that is too old: `refused`, or a shape of nothing found
     stand_ins: a URL of any other host stands for one of the products, chosen by a hash of the URL
+    refused_patents: share of all patents, from 0 to 1, for whose ids a whole call for patent data is refused
     omit_headers: headers that no answer has; the vendor leaves out `x-openapi-amount` at times
     keep_alive_s: connections that idle longer are closed without a word; 0 closes each after its answer; None is long
     token_lifetime_s, token_shape: of the access tokens; both shapes occur at the vendor
@@ -71,6 +72,7 @@ class SandboxSettings:
     reports: ReportPlan = field(default_factory=ReportPlan)
     forgotten_searches: Literal["refused", "no_hits", "null_hits", "absent_hits", "empty_hits"] = "refused"
     stand_ins: bool = False
+    refused_patents: float = 0.0
     omit_headers: tuple[str, ...] = ()
     keep_alive_s: float | None = None
     token_lifetime_s: int = 1799
@@ -90,6 +92,8 @@ class SandboxSettings:
                 raise ValueError(f"{name}: not below 0, and a pair goes upwards")
         if self.qps is not None and not 0 < self.qps <= 1_000_000:
             raise ValueError("qps: above 0 and at most 1,000,000")
+        if not 0 <= self.refused_patents <= 1:
+            raise ValueError("refused_patents: a share of the patents, from 0 to 1")
         for name in sorted(self.denied - ENDPOINT_NAMES):
             raise ValueError(f"unknown endpoint {name!r}; known: {', '.join(sorted(ENDPOINT_NAMES))}")
         for name, least in _LEAST.items():

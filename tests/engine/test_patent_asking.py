@@ -6,14 +6,13 @@ import anyio
 import pytest
 
 from pipeline.endpoints.details import FAILED, NOT_ALLOWED, NOT_FOUND, OVER_BUDGET, PENDING
-from pipeline.endpoints.patsnap.codes import TABLE
 from pipeline.endpoints.patsnap.d301 import PatentDetails
-from pipeline.engine.patent_asking import ENOUGH_FAILURES, PatentAsking, _Meter
+from pipeline.engine.patent_asking import ENOUGH_FAILURES, _Meter
 from pipeline.engine.patent_budget import PatentBudget
 from pipeline.errors import CallError, GivenUp, RunPaused, RunStopped, Stopping, TryAgain
 from pipeline.models import PAID, Kind
-from pipeline.results.patent_counts import META, PatentCounts, counts_in
-from tests.support.patents import PatentPurse, PatentVendor, Remembered
+from pipeline.results.patent_counts import PatentCounts
+from tests.support.patents import Asking, PatentPurse, PatentVendor, Remembered
 from tests.support.refusals import error_for
 from tests.support.virtual_time import run_virtually
 from tests.support.virtual_vendor import VirtualVendor, client_of, outcome
@@ -21,31 +20,8 @@ from tests.support.virtual_vendor import VirtualVendor, client_of, outcome
 pytestmark = pytest.mark.anyio
 
 
-class Asked:
-    """An asking with a vendor of its own; `said` are the remarks for people."""
-
-    def __init__(self, vendor: PatentVendor, *, cap: int | None = None, purse: PatentPurse | None = None) -> None:
-        self.notes = Remembered()
-        self.said: list[str] = []
-        self.purse = purse or PatentPurse(cap)
-        self.budget = PatentBudget(self.purse, self.notes, PatentCounts())
-        self.vendor = vendor
-        self._asking = PatentAsking(PatentDetails(), vendor, self.budget, table=TABLE, say=self.said.append)
-
-    async def ask(self, *ids: str) -> dict[str, str]:
-        """Return why patents have no details; "" for those that have."""
-        asked = await self._asking.ask(ids, lambda: None)
-        answered = {id_: NOT_FOUND if found is None else "" for id_, found in asked.answers.items()}
-        assert not answered.keys() & asked.missing.keys()
-        return answered | dict(asked.missing)
-
-    @property
-    def counts(self) -> PatentCounts:
-        return counts_in(self.notes.values[META])
-
-
 async def test_patents_that_are_not_found_are_not_billed() -> None:
-    asked = Asked(PatentVendor(unknown={"b"}), cap=10)
+    asked = Asking(PatentVendor(unknown={"b"}), cap=10)
     assert await asked.ask("a", "b", "c") == {"a": "", "b": NOT_FOUND, "c": ""}
     assert asked.counts == PatentCounts(calls=1, asked=3, found=2)
     assert (asked.purse.reserved, asked.purse.sent_) == (2, 2)
@@ -57,13 +33,13 @@ async def test_all_that_may_be_billed_is_reserved_durably_before_the_call_leaves
     async def answering() -> None:
         seen.append(asked.purse.reserved)
 
-    asked = Asked(PatentVendor(unknown={"b"}, answering=answering), cap=10)
+    asked = Asking(PatentVendor(unknown={"b"}, answering=answering), cap=10)
     await asked.ask("a", "b", "c")
     assert seen == [3]
 
 
 async def test_the_budget_is_never_exceeded_and_its_end_is_said_once() -> None:
-    asked = Asked(PatentVendor(), cap=3)
+    asked = Asking(PatentVendor(), cap=3)
     assert await asked.ask("a", "b") == {"a": "", "b": ""}
     assert await asked.ask("c", "d", "e") == {"c": "", "d": OVER_BUDGET, "e": OVER_BUDGET}
     assert await asked.ask("f") == {"f": OVER_BUDGET}
@@ -73,7 +49,7 @@ async def test_the_budget_is_never_exceeded_and_its_end_is_said_once() -> None:
 
 
 async def test_money_that_is_promised_to_items_is_not_spent_on_details() -> None:
-    asked = Asked(PatentVendor(), purse=PatentPurse(price=Decimal("0.5"), money=Decimal(3)))
+    asked = Asking(PatentVendor(), purse=PatentPurse(price=Decimal("0.5"), money=Decimal(3)))
     asked.budget.promised = lambda: Decimal(2)
     assert await asked.ask("a", "b", "c") == {"a": "", "b": "", "c": OVER_BUDGET}
     assert asked.purse.reserved == 2
@@ -81,7 +57,7 @@ async def test_money_that_is_promised_to_items_is_not_spent_on_details() -> None
 
 
 async def test_without_permission_no_more_calls_are_made_and_one_remark_says_so() -> None:
-    asked = Asked(PatentVendor(error_for(Kind.DETAILS, "67200004")))
+    asked = Asking(PatentVendor(error_for(Kind.DETAILS, "67200004")))
     assert await asked.ask("a", "b") == {"a": NOT_ALLOWED, "b": NOT_ALLOWED}
     assert await asked.ask("c") == {"c": NOT_ALLOWED}
     assert len(asked.vendor.calls) == len(asked.said) == 1
@@ -93,7 +69,7 @@ async def test_without_permission_no_more_calls_are_made_and_one_remark_says_so(
 async def test_what_ends_a_run_elsewhere_ends_the_details_alone(code: str) -> None:
     error = error_for(Kind.DETAILS, code)
     assert isinstance(error, RunPaused | RunStopped)
-    asked = Asked(PatentVendor(error))
+    asked = Asking(PatentVendor(error))
     assert await asked.ask("a") == {"a": FAILED}
     assert await asked.ask("b") == {"b": FAILED}
     assert len(asked.vendor.calls) == len(asked.said) == 1
@@ -103,7 +79,7 @@ async def test_what_ends_a_run_elsewhere_ends_the_details_alone(code: str) -> No
 async def test_a_vendor_that_does_not_answer_is_given_up_after_a_few_calls(wrapped: bool) -> None:
     error: CallError = error_for(Kind.DETAILS, "no_answer")
     assert isinstance(error, TryAgain)
-    asked = Asked(PatentVendor(*[GivenUp(error) if wrapped else error] * 99))
+    asked = Asking(PatentVendor(*[GivenUp(error) if wrapped else error] * 99))
     for at in range(10):
         assert await asked.ask(str(at)) == {str(at): FAILED}
     assert len(asked.vendor.calls) == ENOUGH_FAILURES
@@ -115,7 +91,7 @@ async def test_what_the_end_of_the_run_leaves_is_pending() -> None:
         async def call(self, endpoint: object, asked: tuple[str, ...], meter: object) -> None:
             raise Stopping("the run is ending")
 
-    asked = Asked(Ending())
+    asked = Asking(Ending())
     assert await asked.ask("a") == {"a": PENDING}
     assert not asked.said
 
@@ -167,14 +143,14 @@ async def test_calls_go_one_at_a_time_until_one_went_well_and_since_one_failed()
         await anyio.sleep(0.01)
         under_way.append(under_way[-1] - 1)
 
-    async def most_of_three(asked: Asked) -> int:
+    async def most_of_three(asked: Asking) -> int:
         under_way.clear()
         async with anyio.create_task_group() as group:
             for id_ in "abc":
                 group.start_soon(asked.ask, id_)
         return max(under_way)
 
-    asked = Asked(PatentVendor(*[None] * 5, error_for(Kind.DETAILS, "no_answer"), answering=answering))
+    asked = Asking(PatentVendor(*[None] * 5, error_for(Kind.DETAILS, "no_answer"), answering=answering))
     assert await most_of_three(asked) == 1
     assert await most_of_three(asked) == 3
     assert await most_of_three(asked) == 1
@@ -183,9 +159,9 @@ async def test_calls_go_one_at_a_time_until_one_went_well_and_since_one_failed()
 def test_patents_that_nobody_asked_for_are_no_answer_and_those_asked_for_count_as_billed() -> None:
     others, mixed = ({"data": [{"patent_id": id_, "pn": id_} for id_ in ids]} for ids in ("xy", "xb"))
 
-    async def scenario() -> tuple[Asked, dict[str, str]]:
+    async def scenario() -> tuple[Asking, dict[str, str]]:
         vendor = VirtualVendor(lambda _, number: others if number == 1 else mixed)
-        asked = Asked(client_of(vendor, kinds=(*PAID, Kind.DETAILS)))  # type: ignore[arg-type]
+        asked = Asking(client_of(vendor, kinds=(*PAID, Kind.DETAILS)))  # type: ignore[arg-type]
         return asked, await asked.ask("a", "b")
 
     asked, said = run_virtually(scenario)

@@ -1,21 +1,12 @@
 """Patents of many items: each is asked for once, up to a hundred in a call, and kept before anybody is told."""
 
-import contextlib
-from collections.abc import AsyncIterator
-
 import anyio
 import pytest
 
 from pipeline.endpoints.details import FAILED, NOT_FOUND, PENDING
-from pipeline.endpoints.patsnap.codes import TABLE
-from pipeline.endpoints.patsnap.d301 import PatentDetails
 from pipeline.engine import patent_batches
-from pipeline.engine.patent_asking import PatentAsking
-from pipeline.engine.patent_batches import PatentBatches, Wanted
-from pipeline.engine.patent_budget import PatentBudget
-from pipeline.errors import ItemRefused
-from pipeline.results.patent_counts import PatentCounts
-from tests.support.patents import MemoryCache, PatentPurse, PatentVendor, Remembered
+from pipeline.errors import TryAgain
+from tests.support.patents import MemoryCache, PatentVendor, all_of, batches_of
 
 pytestmark = pytest.mark.anyio
 
@@ -24,25 +15,6 @@ pytestmark = pytest.mark.anyio
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let no batch wait for long."""
     monkeypatch.setattr(patent_batches, "LINGER_S", 0.01)
-
-
-@contextlib.asynccontextmanager
-async def batches_of(vendor: PatentVendor, cache: MemoryCache) -> AsyncIterator[PatentBatches]:
-    counts = PatentCounts()
-    budget = PatentBudget(PatentPurse(), Remembered(), counts)
-    asking = PatentAsking(PatentDetails(), vendor, budget, table=TABLE, say=print)
-    batches = PatentBatches("D301", asking.ask, cache, counts)
-    async with anyio.create_task_group() as group:
-        group.start_soon(batches.run)
-        yield batches
-        group.cancel_scope.cancel()
-
-
-async def all_of(wanted: list[Wanted]) -> list[Wanted]:
-    with anyio.fail_after(30):
-        for one in wanted:
-            await one.done.wait()
-    return wanted
 
 
 async def test_two_items_with_one_hit_ask_once() -> None:
@@ -98,7 +70,7 @@ async def test_a_patent_that_another_process_asks_for_is_waited_for(monkeypatch:
 
 
 async def test_a_patent_that_could_not_be_asked_for_is_given_back_and_asked_for_again_later() -> None:
-    vendor, cache = PatentVendor(ItemRefused("no", code="68300004")), MemoryCache()
+    vendor, cache = PatentVendor(TryAgain("no", code="no_answer")), MemoryCache()
     async with batches_of(vendor, cache) as batches:
         (failed,) = await all_of(batches.want(["a"]))
         (later,) = await all_of(batches.want(["a"]))

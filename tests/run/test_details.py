@@ -21,6 +21,7 @@ from pipeline.journal.storage import reading_only
 from pipeline.offline.status import read_status
 from pipeline.results.summary import RunSummary
 from pipeline.run.load import load_spec
+from pipeline.sandbox.patent_data import is_refused
 from pipeline.sandbox.server import SandboxServer
 from pipeline.sandbox.tasks import read_tasks
 from pipeline.system.fault import Fault
@@ -160,6 +161,21 @@ def test_a_vendor_of_details_that_is_down_ends_them_alone(tmp_path: Path) -> Non
         assert server.stats.calls("details") <= 12
     assert summary.ok
     assert {json.dumps(record["details"]) for record in records(tmp_path)} == {'"failed"'}
+
+
+def test_one_bad_id_costs_the_other_patents_nothing(tmp_path: Path) -> None:
+    with vendor(tmp_path, refused_patents=0.12) as server:
+        summary = run(tmp_path, server, pictures=8, details={"top": 10, "above": 0.0}, search={"limit": 10})
+        units, asked = server.stats.units - 16, server.stats.patents_asked
+    assert summary.ok
+    details = {id_: one for record in records(tmp_path) for id_, one in record["details"].items()}
+    refused = {id_ for id_ in details if is_refused(id_, 0.12)}
+    assert refused == {id_ for id_, one in details.items() if one.get("missing") == "refused"} != set()
+    assert {one.get("missing") for id_, one in details.items() if id_ not in refused} == {None, "not_found"}
+    assert summary.details is not None
+    assert summary.details.found == units == sum("missing" not in one for one in details.values())
+    assert summary.details.unknown == 0
+    assert all(asked[id_] > 1 for id_ in refused)
 
 
 def test_a_copy_has_the_details_of_its_picture(tmp_path: Path) -> None:

@@ -45,6 +45,7 @@ async def test_an_account_can_be_made_poor_and_restricted(tmp_path: Path) -> Non
         ("--token-life", "0", "token_lifetime_s: at least 1"),
         ("--faults", "search:nothing@1", "unknown fault 'nothing'"),
         ("--reports", "lost=0.1", "unknown fate 'lost' of a report"),
+        ("--refuse-patents", "2", "refused_patents: a share of the patents, from 0 to 1"),
         ("--report-after", "soon", "seconds, or from-to, for example 5-60; found 'soon'"),
         ("--report-after", "9-5", "report_after_s: not below 0"),
     ],

@@ -4,7 +4,7 @@ import pytest
 
 from pipeline.endpoints.patsnap.d301 import STATUSES
 from pipeline.sandbox.faults import FaultPlan
-from pipeline.sandbox.patent_data import detail_of, family_of
+from pipeline.sandbox.patent_data import detail_of, family_of, is_refused
 from pipeline.sandbox.patents import invent_patent
 from pipeline.sandbox.server import SandboxServer
 from tests.support.fixtures import Start
@@ -51,6 +51,18 @@ async def test_families_lie_inside_or_beside_and_are_those_of_the_design() -> No
     assert 0 < len(inside) < len(entries)
     numbers = [entry["patent_family"].get("simple_family_id", entry.get("simple_family_id")) for entry in entries]
     assert len(set(numbers)) == 8
+
+
+async def test_one_refused_id_spoils_a_whole_call_which_is_not_billed(start: Start) -> None:
+    server = start(refused_patents=0.1)
+    ids = [hit["patent_id"] for hit in (await search(server, limit="100")).data["patent_messages"]]
+    refused = [id_ for id_ in ids if is_refused(id_, 0.1)]
+    assert 0 < len(refused) < 30
+    before = server.stats.units
+    assert (await ask(server, ",".join(ids))).code == (await ask(server, refused[0])).code == 68300004
+    assert (await ask(server, ids[0], path=FAMILY)).code == (68300004 if ids[0] in refused else 0)
+    assert (await ask(server, ",".join(id_ for id_ in ids if id_ not in refused))).data
+    assert server.stats.units > before
 
 
 @pytest.mark.parametrize("ids", ["", ",", "a,,b", ",".join(map(str, range(101)))])

@@ -1,20 +1,29 @@
-"""A vendor of patent data alone, a cache in memory, and what both saw."""
+"""A vendor of patent data alone, a cache in memory, what both saw, and the asking between them."""
 
+import contextlib
 from collections import Counter
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from decimal import Decimal
 from typing import Any
 
-from pipeline.endpoints.details import PatentDetail
-from pipeline.engine.patent_batches import Answers, Taken
-from pipeline.errors import CallError, Code, GivenUp, RunPaused
+import anyio
+
+from pipeline.endpoints.details import NOT_FOUND, PatentDetail
+from pipeline.endpoints.patsnap.codes import TABLE
+from pipeline.endpoints.patsnap.d301 import PatentDetails
+from pipeline.engine.patent_asking import PatentAsking
+from pipeline.engine.patent_batches import Answers, Asked, PatentBatches, Taken, Wanted
+from pipeline.engine.patent_budget import PatentBudget
+from pipeline.errors import CallError, Code, GivenUp, ItemRefused, RunPaused
 from pipeline.models import Kind
+from pipeline.results.patent_counts import META, PatentCounts, counts_in
 
 
 class PatentVendor:
     """Knows every patent but those in `unknown`; `replies` are the ends of its first calls, None for a good one.
 
-    calls  the patents of each call that was sent
+    refused  patents that spoil the whole call that they are in
+    calls    the patents of each call that was sent
     """
 
     retries_left = True
@@ -23,11 +32,13 @@ class PatentVendor:
         self,
         *replies: CallError | GivenUp | None,
         unknown: Collection[str] = (),
+        refused: Collection[str] = (),
         answering: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self.calls: list[tuple[str, ...]] = []
         self._replies = list(replies)
         self._unknown = unknown
+        self._refused = refused
         self._answering = answering
 
     @property
@@ -45,6 +56,10 @@ class PatentVendor:
             error = reply.error if isinstance(reply, GivenUp) else reply
             meter.not_executed(Kind.DETAILS, sent=error.sent)
             raise reply
+        if not set(self._refused).isdisjoint(asked):
+            meter.refused()
+            meter.not_executed(Kind.DETAILS, sent=True)
+            raise ItemRefused("invalid parameter", code="68300004", condition="68300004")
         return {id_: PatentDetail(number=id_) for id_ in asked if id_ not in self._unknown}
 
     def stop(self, *kinds: Kind) -> None:
@@ -126,3 +141,54 @@ class Remembered:
     async def remember(self, values: Any) -> None:
         self.values |= values
         self.history.append(dict(values))
+
+
+class Asking:
+    """An asking with a vendor of its own; `said` are the remarks for people."""
+
+    def __init__(self, vendor: PatentVendor, *, cap: int | None = None, purse: PatentPurse | None = None) -> None:
+        self.notes = Remembered()
+        self.said: list[str] = []
+        self.purse = purse or PatentPurse(cap)
+        self.budget = PatentBudget(self.purse, self.notes, PatentCounts())
+        self.vendor = vendor
+        self._asking = PatentAsking(PatentDetails(), vendor, self.budget, table=TABLE, say=self.said.append)
+
+    async def ask(self, *ids: str) -> dict[str, str]:
+        """Return why patents have no details; "" for those that have."""
+        told: dict[str, bytes | None] = {}
+
+        async def tell(part: Asked) -> None:
+            assert not told.keys() & part.answers.keys()
+            told.update(part.answers)
+
+        asked = await self._asking.ask(ids, lambda: None, tell)
+        told |= asked.answers
+        answered = {id_: NOT_FOUND if found is None else "" for id_, found in told.items()}
+        assert not answered.keys() & asked.missing.keys()
+        return answered | dict(asked.missing)
+
+    @property
+    def counts(self) -> PatentCounts:
+        return counts_in(self.notes.values[META])
+
+
+@contextlib.asynccontextmanager
+async def batches_of(vendor: PatentVendor, cache: MemoryCache) -> AsyncIterator[PatentBatches]:
+    """Run the batches of a vendor while the block lasts."""
+    counts = PatentCounts()
+    budget = PatentBudget(PatentPurse(), Remembered(), counts)
+    asking = PatentAsking(PatentDetails(), vendor, budget, table=TABLE, say=print)
+    batches = PatentBatches("D301", asking.ask, cache, counts)
+    async with anyio.create_task_group() as group:
+        group.start_soon(batches.run)
+        yield batches
+        group.cancel_scope.cancel()
+
+
+async def all_of(wanted: list[Wanted]) -> list[Wanted]:
+    """Wait for all of these."""
+    with anyio.fail_after(30):
+        for one in wanted:
+            await one.done.wait()
+    return wanted

@@ -10,6 +10,7 @@ from pipeline.endpoints.details import (
     NOT_FOUND,
     OVER_BUDGET,
     PENDING,
+    REFUSED,
     UNDER_EXAMINATION,
     PatentDetail,
 )
@@ -20,6 +21,7 @@ from pipeline.system.wording import count
 
 _STATUSES = {ACTIVE: "Active", INACTIVE: "Inactive", UNDER_EXAMINATION: "Pending"}
 _MISSING = {
+    REFUSED: "the vendor refuses to be asked about this patent",
     NOT_FOUND: "the vendor has no details of this patent",
     PENDING: "its details had not come yet",
     NOT_ALLOWED: "this account may not ask for details",
