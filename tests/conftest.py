@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.sandbox.resources import resource
-from pipeline.system.event_loop import EventLoop
+from pipeline.system.interpreter import EventLoop
 
 # Read when numpy is imported, here and in every process that a test starts. The sandbox multiplies small matrices; with
 # a thread for each core that takes four times as much of the processor (measured: 8.4 s, not 2.0, for the gallery).

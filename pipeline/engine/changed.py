@@ -1,4 +1,4 @@
-"""Pictures that were replaced since they were sent: noticed before an item is begun, and before a byte is uploaded."""
+"""Items looked at before they are begun: whether files were replaced, what is uploaded, what is paid elsewhere."""
 
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator
@@ -8,8 +8,7 @@ import anyio
 from pipeline.engine.cost import paid_for
 from pipeline.engine.parts import Ports
 from pipeline.engine.reusing import take_reused
-from pipeline.engine.view_uploads import missing_uploads
-from pipeline.errors import Code, ItemRefused
+from pipeline.engine.views import missing_uploads
 from pipeline.models import State, Work
 from pipeline.views import has_views
 
@@ -25,13 +24,3 @@ async def looked_at(items: AsyncIterator[Work], ports: Ports, tally: Counter[Sta
         if work.item.local and has_views(work.item.source):
             work.uploads = await missing_uploads(work, ports)
         yield work
-
-
-def refuse_changed(work: Work) -> ItemRefused:
-    """Make the error of an item whose picture was replaced while its hits, or a create of it, are paid."""
-    return ItemRefused(
-        f"{work.item.source} changed since it was searched: what is paid is of the picture it was (SHA-256 "
-        f"{work.sha256}), and that one is not here to be uploaded for a task; nothing was sent",
-        code=Code.CHANGED,
-        sent=False,
-    )

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import NamedTuple, Protocol
 
-from pipeline.errors import MONEY
+from pipeline.errors import MONEY, Code, ItemRefused
 from pipeline.models import EXPIRY_MARGIN_S, UPLOAD_LIFE_S, Hits, Kind, Work
 from pipeline.system.clock import from_the_future
 
@@ -89,6 +89,16 @@ def calls_for(paid: Paid, *, tasks: bool, reports: bool = False) -> tuple[Kind, 
 def upload_lasts(expires_at: float, *, now: float) -> bool:
     """Return whether an uploaded picture can still be used."""
     return expires_at - EXPIRY_MARGIN_S >= now and not from_the_future(expires_at - UPLOAD_LIFE_S, now=now)
+
+
+def refuse_changed(work: Work) -> ItemRefused:
+    """Make the error of an item whose picture was replaced while its hits, or a create of it, are paid."""
+    return ItemRefused(
+        f"{work.item.source} changed since it was searched: what is paid is of the picture it was (SHA-256 "
+        f"{work.sha256}), and that one is not here to be uploaded for a task; nothing was sent",
+        code=Code.CHANGED,
+        sent=False,
+    )
 
 
 class Purse(Protocol):

@@ -3,8 +3,7 @@
 import anyio
 
 from pipeline.endpoints.interface import Creation
-from pipeline.engine.changed import refuse_changed
-from pipeline.engine.cost import paid_for
+from pipeline.engine.cost import paid_for, refuse_changed
 from pipeline.engine.meter import ItemMeter
 from pipeline.engine.pages import is_searched, search
 from pipeline.engine.parts import Ports

@@ -3,19 +3,21 @@
 An upload is durable before the next one is sent, so that a kill between two views costs none of them again.
 """
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 import anyio
 
-from pipeline.engine.changed import refuse_changed
-from pipeline.engine.cost import Paid
+from pipeline.engine.cost import Paid, refuse_changed, upload_lasts
 from pipeline.engine.meter import ItemMeter
 from pipeline.engine.parts import Ports
-from pipeline.engine.view_uploads import uploaded_once
 from pipeline.errors import ItemRefused
 from pipeline.models import Upload, Work
+from pipeline.ports import Meter
 from pipeline.results.reading import ImageView
 from pipeline.sources.pictures import Picture
 from pipeline.sources.urls import digest_of_sent, digest_of_views, identity_of_url
-from pipeline.views import is_url, joined_views, views_of
+from pipeline.views import is_url, joined_views, local_views, views_of
 
 
 async def read_views(source: str, ports: Ports) -> tuple[list[str | Picture], str]:
@@ -57,6 +59,37 @@ async def upload_views(work: Work, paid: Paid, ports: Ports, meter: ItemMeter) -
     work.sha256, work.changed = digest, False
     ports.ledger.steps.uploaded(work, upload, digest)
     return upload
+
+
+async def uploaded_once(view: Picture, ports: Ports, meter: Meter) -> Upload:
+    """Return the upload of a picture that lives, or upload it. Raises what a call raises."""
+    async with alone(ports.uploading, view.sha256):
+        known = await ports.ledger.steps.view_upload(view.sha256)
+        if known is None or not upload_lasts(known.expires_at, now=ports.now()):
+            known = await ports.vendor.call(ports.endpoints.upload, view, meter)
+            await ports.ledger.steps.view_uploaded(view.sha256, known)
+    return known
+
+
+async def missing_uploads(work: Work, ports: Ports) -> int:
+    """Count the views of an item that are files and of which no upload lives."""
+    missing = set()
+    for view in local_views(work.item.source):
+        digest = await anyio.to_thread.run_sync(ports.digest, view, limiter=ports.reading)
+        known = await ports.ledger.steps.view_upload(digest) if digest is not None else None
+        if known is None or not upload_lasts(known.expires_at, now=ports.now()):
+            missing.add(digest or view)
+    return len(missing)
+
+
+@asynccontextmanager
+async def alone(held: dict[str, anyio.Lock], picture: str) -> AsyncIterator[None]:
+    """Let one item at a time upload a picture: the others find it uploaded."""
+    lock = held.setdefault(picture, anyio.Lock())
+    async with lock:
+        yield
+    if not lock.locked():  # else one that waited has it now, and later ones must wait for that one
+        held.pop(picture, None)
 
 
 def digest_sent(image: ImageView) -> str | None:

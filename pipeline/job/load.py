@@ -1,10 +1,16 @@
-"""Job file to `JobSpec`: every fault at once, each as `file:line:column: field: what is wrong; what is allowed`."""
+"""Job file to `JobSpec`: every fault at once, each as `file:line:column: field: what is wrong; what is allowed`.
 
+And back: what a run directory keeps of its job beside the results.
+"""
+
+import hashlib
+import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import yaml
 from pydantic import ValidationError
 
 from pipeline.endpoints.parameters import AS_RUN
@@ -60,6 +66,15 @@ def load_job(
             gathered.add(_told(path, fault, secrets))
         raise SpecError(*gathered.told(len(ordered)))
     return spec.with_folder(_folder_of(path))
+
+
+def write_as_run(spec: JobSpec) -> tuple[bytes, str]:
+    """Write the job with every default and `--set` written out; return it with the SHA-256 of these bytes."""
+    plain = spec.model_dump(mode="json", exclude_none=True)
+    body = yaml.safe_dump(plain, allow_unicode=True, sort_keys=False, width=110)
+    folder = json.dumps(spec.folder.name)
+    raw = f"# As run, every default written out. Relative paths start at the job's folder, {folder}.\n{body}".encode()
+    return raw, hashlib.sha256(raw).hexdigest()
 
 
 def _folder_of(path: Path) -> Path:

@@ -23,7 +23,7 @@ from pipeline.journal.identity import NOTE
 from pipeline.journal.places import JOURNAL, RESULTS, SPOOL
 from pipeline.system.drafts import probe_in, sweep
 from pipeline.system.fault import Fault, typed
-from pipeline.system.files import write_whole
+from pipeline.system.files import sync_names, write_whole
 from pipeline.system.folders import state_folder
 
 SUMMARY, SPEC, LOG, REPORT, LOCK = "summary.json", AS_RUN, "run.log.jsonl", "report.html", "lock"
@@ -107,6 +107,21 @@ def is_locked(folder: Path) -> bool:
         return True
     except OSError:
         return False
+
+
+def keep_drawing(folder: Path, name: str, data: bytes) -> None:
+    """Write a drawing to the run directory. Raises JournalError where that fails: its report is asked for again."""
+    file = folder / name
+    if file.exists():
+        return
+    try:
+        if not file.parent.exists():
+            file.parent.mkdir(mode=0o700, exist_ok=True)
+            sync_names(file.parent)
+        write_whole(file, data, several_writers=True)  # items with one drawing may be read at the same time
+    except OSError as exc:
+        what = f"{exc.strerror or exc}; the report that brought this drawing is asked for again by the next run"
+        raise JournalError(Fault(what, where=str(file))) from None
 
 
 def _refuse_links(folder: Path) -> None:

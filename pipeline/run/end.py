@@ -1,12 +1,13 @@
 """The end of a run, however it ended: its journal is brought to an end, and its summary written."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.calls.stats import Stats
-from pipeline.errors import CallError
+from pipeline.errors import CallError, JournalError
 from pipeline.job.schema import JobSpec
 from pipeline.journal.journal import Journal
 from pipeline.models import Problem, State, Work
@@ -16,6 +17,7 @@ from pipeline.results.record import RecordLines
 from pipeline.results.summary import Figures, RunSummary, Said, build_summary, exit_of, item_counts, said_in, to_json
 from pipeline.run.directory import ENDED, SUMMARY
 from pipeline.system.clock import Clocks, iso
+from pipeline.system.fault import Fault
 from pipeline.system.files import write_whole
 
 if TYPE_CHECKING:  # `status` reads summaries and runs nothing
@@ -88,3 +90,22 @@ async def _said(journal: Journal, stats: Stats) -> Said:
     """Count the answers that said what was billed: those of this run, and of earlier ones that came to their end."""
     before = said_in((await journal.recall(["units_said"]))["units_said"])
     return Said(before.by + stats.said, before.of + stats.answers)
+
+
+@contextmanager
+def beside_a_journal(folder: Path) -> Iterator[None]:
+    """Raise the one error of a run; where the system refused something, say that the journal keeps what was paid."""
+    try:
+        yield
+    except (OSError, BaseExceptionGroup) as exc:
+        error = _first(exc) if isinstance(exc, BaseExceptionGroup) else exc
+        if isinstance(error, OSError):
+            what = f"{error.strerror or error}; what was paid is in the journal: mend it and run again"
+            error = JournalError(Fault(what, where=str(error.filename or folder)))
+        raise error from None
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """Return the first error of nested groups: they hold the same failure, seen by several workers."""
+    inner = group.exceptions[0]
+    return _first(inner) if isinstance(inner, BaseExceptionGroup) else inner

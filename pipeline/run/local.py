@@ -24,7 +24,7 @@ from pipeline.engine.engine import Engine
 from pipeline.engine.intake import Intake
 from pipeline.engine.parts import Ports
 from pipeline.errors import JournalError, SpecError
-from pipeline.job.as_run import write_as_run
+from pipeline.job.load import write_as_run
 from pipeline.journal.emergency import ballast, require_room
 from pipeline.journal.journal import Journal
 from pipeline.journal.storage import open_disk, reading_only
@@ -35,11 +35,10 @@ from pipeline.results.summary import RunSummary
 from pipeline.run.begin import begin
 from pipeline.run.client import client_for, questions_per_s, refuse_small_share
 from pipeline.run.details import finish, hit_details
-from pipeline.run.directory import LOG, SPEC, known_runs, lock, run_folder
+from pipeline.run.directory import LOG, SPEC, keep_drawing, known_runs, lock, run_folder
 from pipeline.run.donors import open_donors
-from pipeline.run.drawings import keep_drawing
 from pipeline.run.embedded_sandbox import address
-from pipeline.run.end import Ending, end
+from pipeline.run.end import Ending, beside_a_journal, end
 from pipeline.run.extent import most_at_once, to_pay_for
 from pipeline.run.first_calls import first_items
 from pipeline.run.gauges import Gauges
@@ -47,7 +46,6 @@ from pipeline.run.heartbeat import Heartbeat
 from pipeline.run.interface import Executor
 from pipeline.run.listed import keep_list, list_at_hand
 from pipeline.run.load import Job, load
-from pipeline.run.one_error import beside_a_journal
 from pipeline.run.options import RunOptions, recorder
 from pipeline.run.outputs import write_outputs
 from pipeline.run.signals import Signals
@@ -57,11 +55,10 @@ from pipeline.sources.foreign import refuse_foreign
 from pipeline.sources.looks import readers
 from pipeline.system.clock import Clocks, iso
 from pipeline.system.event_log import run_log
-from pipeline.system.event_loop import EventLoop
 from pipeline.system.fault import Fault
 from pipeline.system.files import write_whole
 from pipeline.system.folders import state_folder
-from pipeline.system.interpreter import tuned
+from pipeline.system.interpreter import EventLoop, tuned
 
 _log = logging.getLogger(__name__)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 from pipeline.errors import Code, SpecError
 from pipeline.formats import SENT_ENDINGS
@@ -10,14 +10,13 @@ from pipeline.job.checks import check_id, is_loopback
 from pipeline.job.images import ImageEntry
 from pipeline.job.reach import check_picture_url
 from pipeline.job.schema import JobSpec
-from pipeline.models import Item, Problem
+from pipeline.models import BY_PATH, CONTENT, Item, Problem
 from pipeline.sources.columns import columns_written
 from pipeline.sources.folders import list_path
-from pipeline.sources.identity import identity_of_file
 from pipeline.sources.ids import Ids, make_id
 from pipeline.sources.looks import Looks, looking
 from pipeline.sources.names import is_pattern, with_slashes
-from pipeline.sources.pictures import most_of
+from pipeline.sources.pictures import MAX_BYTES, most_of
 from pipeline.sources.tables import Row, locate_manifest, read_rows
 from pipeline.sources.urls import identity_of_url, identity_of_views
 from pipeline.system.fault import Fault
@@ -218,3 +217,9 @@ def _upload_problem(spec: JobSpec) -> Problem | None:
     if may_upload(spec):
         return None
     return Problem("read", Code.NOT_PUBLIC, f"this local picture was not sent: {PUBLIC_HINT}", "fail", False)
+
+
+def identity_of_file(root: Path, source: str, looks: Looks | None, most: int = MAX_BYTES) -> str:
+    """Return the identity of a local picture: its bytes, or without `looks`, or where it cannot be read, its path."""
+    digest = looks.digest(root, source, most) if looks is not None else None
+    return f"{CONTENT}{digest}" if digest else f"{BY_PATH}{PurePosixPath(source).as_posix()}"

@@ -1,4 +1,9 @@
-"""The identity of a picture at a URL, and of several views: what needs to look at no file."""
+"""The identity of a picture at a URL, and of several views: what needs to look at no file.
+
+Items with the same identity share one search and one task, however each names its picture. A URL is what names its file
+at its host, so the case of the host, a default port and a fragment make no other picture. The identity is for comparing
+alone: what is sent is what the job says.
+"""
 
 from collections.abc import Iterable
 from functools import lru_cache

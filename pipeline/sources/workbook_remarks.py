@@ -13,8 +13,8 @@ from pipeline.job.schema import JobSpec
 from pipeline.sources.archives import BadArchive
 from pipeline.sources.tables import locate_manifest
 from pipeline.sources.workbook_findings import TooLarge
-from pipeline.sources.workbook_parts import look_through
 from pipeline.sources.workbook_rows import chosen_sheet, open_workbook
+from pipeline.sources.workbook_xlsx import look_through
 from pipeline.system.wording import count, listed
 
 _NAMED = 3

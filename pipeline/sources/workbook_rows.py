@@ -18,7 +18,7 @@ from pipeline.sources.headers import BLANKS, Table
 from pipeline.sources.number_formats import show
 from pipeline.sources.row import Row
 from pipeline.sources.workbook_findings import Parts, TooLarge
-from pipeline.sources.workbook_parts import look_through, require_room
+from pipeline.sources.workbook_xlsx import look_through, require_room
 from pipeline.system.fault import Fault
 
 _WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")

@@ -4,7 +4,7 @@ import hashlib
 
 import pytest
 
-from pipeline.job.as_run import write_as_run
+from pipeline.job.load import write_as_run
 from tests.support.fixtures import Faults, Load
 from tests.support.job_files import MINIMAL, P060, WHOLE
 

@@ -7,8 +7,7 @@ import pytest
 from pipeline.endpoints.interface import Creation
 from pipeline.endpoints.patsnap.ai39_submit import SubmitSearch, TaskSubmission
 from pipeline.endpoints.patsnap.endpoints import endpoints_for
-from pipeline.job.as_run import write_as_run
-from pipeline.job.load import load_job
+from pipeline.job.load import load_job, write_as_run
 from pipeline.job.outlook import not_looked_at
 from pipeline.job.schema import JobSpec
 from pipeline.models import Choice, Kind

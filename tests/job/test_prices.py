@@ -10,8 +10,7 @@ from pipeline.endpoints.patsnap.billed import PATHS, name_of_path
 from pipeline.endpoints.patsnap.endpoints import SEARCHES, name_of, names_for
 from pipeline.endpoints.patsnap.p010 import PictureUpload
 from pipeline.errors import SpecError
-from pipeline.job.as_run import write_as_run
-from pipeline.job.load import load_job
+from pipeline.job.load import load_job, write_as_run
 from pipeline.job.schema import JobSpec
 from pipeline.models import KINDS, Kind
 from tests.support.job_files import MINIMAL

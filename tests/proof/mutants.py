@@ -16,7 +16,7 @@ from pipeline.journal.sql.database import UNSYNCED, Database
 from pipeline.journal.steps import Steps
 from pipeline.journal.writer import Writer
 from pipeline.models import SETTLED
-from pipeline.run import drawings, local
+from pipeline.run import directory, local
 from pipeline.run.known_patents import KnownPatents
 
 
@@ -195,7 +195,7 @@ def _patents_not_counted(patch: pytest.MonkeyPatch) -> None:
 
 
 def _drawing_not_written(patch: pytest.MonkeyPatch) -> None:
-    for module in (drawings, local):
+    for module in (directory, local):
         patch.setattr(module, "keep_drawing", lambda folder, name, data: None)
 
 

@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.sources import looks as looks_module
-from pipeline.sources.identity import identity_of_file
-from pipeline.sources.items import read_items
+from pipeline.sources.items import identity_of_file, read_items
 from pipeline.sources.looks import Looks
 from pipeline.sources.names import as_listed, on_disk
 from pipeline.sources.urls import identity_of_url

@@ -219,7 +219,7 @@ def test_a_sheet_without_a_cell_is_called_empty(tmp_path: Path) -> None:
 def test_a_part_that_unpacks_without_end_is_refused_whatever_size_it_claims(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipeline.sources.workbook_parts._MOST_BYTES", 100_000)
+    monkeypatch.setattr("pipeline.sources.workbook_xlsx._MOST_BYTES", 100_000)
     file = write_xlsx(tmp_path / "p.xlsx", ("S", rows_of([HEAD, ["A", URL]]) + " " * 200_000))
     assert "unpacks to" in str(refusal(file))
     raw = file.read_bytes()

@@ -1,7 +1,9 @@
 """The command `pipeline demo`."""
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from pipeline.cli.screen import Output, Remarks, observing, show_lines, show_summary, shown
 from pipeline.results.reading import read_records
@@ -9,7 +11,6 @@ from pipeline.run.load import load
 from pipeline.run.local import LocalExecutor
 from pipeline.run.options import RunOptions
 from pipeline.sandbox.resources import resource
-from pipeline.sandbox.truth import score_against_truth
 
 
 def demo_command(output: Output, *, new: bool) -> int:
@@ -24,6 +25,25 @@ def demo_command(output: Output, *, new: bool) -> int:
     if summary.items["settled"] and not output.quiet:
         show_lines([score_against_truth(_first_hits(Path(summary.results).parent), resource("truth.json"))])
     return code
+
+
+def score_against_truth(first_hits: Iterable[tuple[str, str]], truth: Path) -> str:
+    """Say for how many of the shipped products a drawing of the right design came first, as one line.
+
+    `first_hits` are pairs of a product's picture and the URL of its first hit.
+    """
+    known = json.loads(truth.read_text(encoding="utf-8"))
+    asked = right = right_kind = 0
+    for source, url in first_hits:
+        product = known["products"].get(Path(source).name)
+        if product is None:
+            continue
+        first = known["gallery"].get(Path(urlsplit(url).path).name, {})
+        asked += 1
+        right += first.get("family") == product["family"]
+        right_kind += first.get("kind") == product["kind"]
+    share = f"{right / asked:.0%}" if asked else "none"
+    return f"right design first: {right} of {asked} ({share}); right kind of product first: {right_kind} of {asked}"
 
 
 def _first_hits(folder: Path) -> Iterator[tuple[str, str]]:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.sandbox.truth import score_against_truth
+from pipeline.cli.commands.demo import score_against_truth
 
 
 @pytest.fixture

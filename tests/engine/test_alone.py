@@ -3,7 +3,7 @@
 import anyio
 import pytest
 
-from pipeline.engine.view_uploads import alone
+from pipeline.engine.views import alone
 
 pytestmark = pytest.mark.anyio
 
