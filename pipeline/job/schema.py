@@ -11,8 +11,6 @@ from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import (
-    AfterValidator,
-    BeforeValidator,
     Field,
     PrivateAttr,
     ValidationInfo,
@@ -25,10 +23,10 @@ from pipeline.endpoints.patsnap import d301, p014
 from pipeline.endpoints.patsnap.codes import MAX_ANSWER_S
 from pipeline.endpoints.patsnap.endpoints import SEARCHES, SearchSpec, names_for
 from pipeline.job.api import ApiSpec
-from pipeline.job.checks import check_run_name
 from pipeline.job.images import STDIN, ImageEntry
 from pipeline.job.method import SUBMIT, of_method, unfit_for_submit
 from pipeline.job.prices import Currency, Prices
+from pipeline.job.sections import Details, OutputSpec, UploadSpec
 from pipeline.models import PAID, Kind
 from pipeline.system.wording import enumerated
 
@@ -36,16 +34,6 @@ MAX_INLINE = 10_000
 
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9-]{1,64}$")]
-
-
-class UploadSpec(Strict):
-    """Permission to upload local pictures."""
-
-    public: bool = Field(default=False, description="Local pictures are uploaded to a public URL; say true to allow it")
-    fit: bool = Field(
-        default=False,
-        description="Turn pictures upright, re-encode what is over 4,096 KB or no JPG or PNG; files stay as they are",
-    )
 
 
 class TaskSpec(Strict):
@@ -72,26 +60,6 @@ class TaskSpec(Strict):
         return "off" if value is False else value  # YAML 1.1 reads a bare `off` as false
 
 
-def _off_is_none(value: Any) -> Any:
-    return None if value is False or value == "off" else value  # YAML 1.1 reads a bare `off` as false
-
-
-class DetailsSpec(Strict):
-    """Details of the hits that people will look at (D301): owner, dates, legal status. Billed per patent found."""
-
-    top: Annotated[int, Field(ge=1, le=100, description="Of an item's hits the best so many")] = 5
-    above: Annotated[int | float, Field(ge=0, le=1, description="And of them those that score at least this")] = 0.8
-    family: bool = Field(default=False, description="Tell one design in several countries from several (P014)")
-
-
-class OutputSpec(Strict):
-    """The place of the results, and how many hits they keep."""
-
-    dir: Annotated[str, Field(min_length=1)] = "runs"
-    run: Annotated[str, AfterValidator(check_run_name)] = "{name}"
-    hits: Literal["all"] | Annotated[int, Field(ge=0, le=1100)] = "all"
-
-
 class JobSpec(Strict):
     """A job: the pictures, how they are searched, and the tasks that are opened for the hits."""
 
@@ -106,7 +74,7 @@ class JobSpec(Strict):
     upload: Annotated[UploadSpec, Field(json_schema_extra={"default": {"public": False}})] = UploadSpec()
     search: SearchSpec = SEARCHES[0]()
     task: TaskSpec = TaskSpec()
-    details: Annotated[DetailsSpec | None, BeforeValidator(_off_is_none)] = None
+    details: Details = None
     api: ApiSpec = ApiSpec()
     output: OutputSpec = OutputSpec()
     prices: Prices = Field(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline.job.schema import DetailsSpec
+from pipeline.job.sections import DetailsSpec
 from pipeline.models import PAID, Kind
 from tests.support.fixtures import Faults, Load
 from tests.support.job_files import MINIMAL
