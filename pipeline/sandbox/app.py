@@ -9,7 +9,7 @@ import msgspec
 from aiohttp import hdrs, web
 
 from pipeline.sandbox.delivery import Delivery, deliver, respond
-from pipeline.sandbox.envelope import BAD_REQUEST, INVALID_PARAMETER, Answer, Refused, failure, success
+from pipeline.sandbox.envelope import BAD_REQUEST, Answer, Refused, failure, success
 from pipeline.sandbox.faults import FaultDice
 from pipeline.sandbox.forms import read_image
 from pipeline.sandbox.limits import PAID, Limits
@@ -23,21 +23,15 @@ from pipeline.sandbox.pictures import (
     detect_type,
     open_pictures,
 )
-from pipeline.sandbox.search_names import SearchNames
+from pipeline.sandbox.search_desk import SearchDesk
 from pipeline.sandbox.searching import Searcher, load_gallery
 from pipeline.sandbox.settings import STATEMENT, SandboxSettings
-from pipeline.sandbox.shapes import NOTHING_FOUND
 from pipeline.sandbox.statement import Statement
 from pipeline.sandbox.stats import SandboxStats
-from pipeline.sandbox.task_desk import TaskDesk, find_picture
+from pipeline.sandbox.task_desk import TaskDesk
 from pipeline.sandbox.tokens import TokenDesk
 from pipeline.sandbox.validate import (
     PatentsAsked,
-    SearchP009,
-    SearchP009V2,
-    SearchP060,
-    SearchP061,
-    read_body,
     read_query,
     refuse_parameters,
 )
@@ -110,7 +104,7 @@ class _Vendor:
         )
         gallery = load_gallery(settings.gallery, settings.cache_dir, settings.preparing)
         self._searcher = Searcher(gallery, self._pictures, clock=settings.clock)
-        self._names = SearchNames(clock=settings.clock)
+        self._searches = SearchDesk(settings, self._searcher, self._pictures, self.stats)
         self._desk = TaskDesk(settings, self._searcher, self._pictures, self.stats)
 
     def routes(self) -> tuple[_Route, ...]:
@@ -118,12 +112,12 @@ class _Vendor:
         return (
             _Route("POST", "/oauth/token", "token", "", self._token),
             _Route("POST", "/image-search/image-upload", "upload", "P010", self._upload),
-            _Route("GET", "/image-search/search", "search", "P009", self._search),
-            _Route("GET", "/image-search/search-id", "search", "P009-V2", self._search_id),
-            _Route("GET", "/image-search/results", "search", "P009-V2", self._search_results),
-            _Route("POST", "/search/patent/image-single", "search", "P060", self._search_single),
-            _Route("POST", "/search/patent/image-single/beta", "search", "P060-beta", self._search_beta),
-            _Route("POST", "/search/patent/image-multiple", "search", "P061", self._search_multiple),
+            _Route("GET", "/image-search/search", "search", "P009", self._searches.search),
+            _Route("GET", "/image-search/search-id", "search", "P009-V2", self._searches.by_id),
+            _Route("GET", "/image-search/results", "search", "P009-V2", self._searches.results),
+            _Route("POST", "/search/patent/image-single", "search", "P060", self._searches.single),
+            _Route("POST", "/search/patent/image-single/beta", "search", "P060-beta", self._searches.beta),
+            _Route("POST", "/search/patent/image-multiple", "search", "P061", self._searches.multiple),
             _Route("POST", "/ai/infringement-detection-creation", "create", "AI39-1", self._desk.create),
             _Route("POST", "/ai/infringement-detection-query", "query", "AI39-2", self._desk.query),
             _Route("GET", "/basic-patent-data/patent-detail-aggregation", "details", "D301", self._details),
@@ -232,48 +226,6 @@ class _Vendor:
         url = await self._searcher.keep(await read_image(request))
         return success(msgspec.json.encode({"url": url, "expire": LIFETIME_S}))
 
-    async def _search(self, request: web.Request) -> Answer:
-        return await self._answer_search(read_query(request.query.items(), SearchP009))
-
-    async def _search_id(self, request: web.Request) -> Answer:
-        search = read_query(request.query.items(), SearchP009V2)
-        return await self._answer_search(search, name=self._names.name(search.url))
-
-    async def _search_results(self, request: web.Request) -> Answer:
-        try:
-            pairs = self._names.resolved(request.query.items())
-        except Refused:
-            if self._settings.forgotten_searches == "refused":
-                raise
-            return success(NOTHING_FOUND[self._settings.forgotten_searches])
-        return await self._answer_search(read_query(pairs, SearchP009V2))
-
-    async def _search_single(self, request: web.Request) -> Answer:
-        refuse_parameters(request.query)
-        return await self._answer_search(read_body(await request.read(), SearchP060))
-
-    async def _search_beta(self, request: web.Request) -> Answer:
-        # The vendor searches a line drawing of the picture; the sandbox's features are much the same for both.
-        refuse_parameters(request.query)
-        return await self._answer_search(read_body(await request.read(), SearchP060), beta=True)
-
-    async def _search_multiple(self, request: web.Request) -> Answer:
-        refuse_parameters(request.query)
-        search = read_body(await request.read(), SearchP061)
-        views = [find_picture(self._pictures, url) for url in search.urls]
-        if len({view.sha256 for view in views}) < len(views) and not self._settings.stand_ins:
-            raise Refused(INVALID_PARAMETER, "urls: the pictures must be different")
-        data = await self._searcher.data(search, *views)
-        self.stats.searched(search)
-        return success(data)
-
-    async def _answer_search(
-        self, search: SearchP009 | SearchP009V2 | SearchP060, *, beta: bool = False, name: str = ""
-    ) -> Answer:
-        data = await self._searcher.data(search, find_picture(self._pictures, search.url), beta=beta)
-        self.stats.searched(search)
-        return success(_with_search_id(data, name) if name else data)
-
     async def _details(self, request: web.Request) -> Answer:
         return self._patents(request, detail_of)
 
@@ -287,12 +239,6 @@ class _Vendor:
         refuse_among(asked.asked, self._settings.refused_patents)
         found = found_among(asked, self._searcher.patent)
         return success(msgspec.json.encode([describe(patent) for patent in found]), units=len(found))
-
-
-def _with_search_id(data: bytes, name: str) -> bytes:
-    """Add the name by which P009 V2 pages through these hits, to data that is a JSON object."""
-    more = b"}" if data == b"{}" else b"," + data[1:]
-    return f'{{"search_id":"{name}"'.encode() + more
 
 
 async def _text(request: web.Request) -> str:
