@@ -7,7 +7,7 @@ come, says nothing about a picture: no word of ours is ever made of it.
 import enum
 import hashlib
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -115,6 +115,8 @@ class TaskNote(msgspec.Struct, frozen=True, omit_defaults=True):
     report_lang: str
     country: list[str] | None = None
     replaces: str = ""  # the task that brought no report, and that this one was paid for anew
+    asked: dict[str, Any] | None = None  # what decided its hits (RecordLines.note); None in notes of early versions
+    reused_from: tuple[str, str] | None = None  # the run directory and its item that paid for it; None = this one
 
 
 class PaidTask(msgspec.Struct, frozen=True):
@@ -130,6 +132,26 @@ class PaidTask(msgspec.Struct, frozen=True):
     def task(self) -> Task:
         """The task itself."""
         return Task(self.task_id, self.at)
+
+
+@dataclass(frozen=True, slots=True)
+class ReusedTask(Task):
+    """A task that another run paid for, which stands for one of an item's own.
+
+    run, item  the run directory beside this one, and its item whose task it is
+    note       what was asked of it
+    report     that the other run has read; None while it is still to be asked for
+    """
+
+    run: str
+    item: str
+    note: TaskNote
+    report: Report | None = None
+
+
+def reused_task(task: Task, note: TaskNote) -> ReusedTask | None:
+    """Return a noted task as that of another run; None where it is an item's own."""
+    return None if note.reused_from is None else ReusedTask(task.task_id, task.at, *note.reused_from, note)
 
 
 class Awaited(NamedTuple):

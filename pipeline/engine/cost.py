@@ -30,6 +30,7 @@ class Paid(NamedTuple):
     uploads   pictures of it that are not uploaded, when there is no upload of them all
     pages     pages of its search that are still to be asked for beside a first one, at most
     free      whether what another run paid for settles it
+    tasked    whether a task of another run stands for one of its own
     """
 
     local: bool
@@ -40,6 +41,7 @@ class Paid(NamedTuple):
     pages: int = 0
     uploads: int = 1
     free: bool = False
+    tasked: bool = False
 
     @property
     def asks_file(self) -> bool:
@@ -69,7 +71,7 @@ def paid_for(work: Work, *, now: float, pages: Callable[[Hits | None], int] = on
         return Paid(work.item.local, uploaded=False, searched=False, pages=pages(None) - 1, uploads=work.uploads)
     searched = work.hits is not None
     more = pages(work.hits) - (not searched)
-    more_paid = (work.changed, more, work.uploads, work.free)
+    more_paid = (work.changed, more, work.uploads, work.free, work.reused is not None)
     return Paid(work.item.local, uploaded, searched, work.doubt is not None, *more_paid)
 
 
@@ -80,8 +82,11 @@ def calls_for(paid: Paid, *, tasks: bool, reports: bool = False) -> tuple[Kind, 
     """
     if paid.is_refused or paid.free:
         return ()
+    question = (Kind.QUERY,) if reports else ()
+    if paid.tasked:
+        return question
     search = (Kind.SEARCH,) * (paid.pages + (not paid.searched))
-    create = (Kind.CREATE, *((Kind.QUERY,) if reports else ())) if tasks else ()
+    create = (Kind.CREATE, *question) if tasks else ()
     upload = (Kind.UPLOAD,) * paid.uploads if paid.local and not paid.has_link and (search or create) else ()
     return (*upload, *search, *create)
 

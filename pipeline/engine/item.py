@@ -12,6 +12,7 @@ from pipeline.errors import Code, ItemRefused
 from pipeline.models import UPLOAD_LIFE_S, Choice, Hits, Work
 from pipeline.outcomes import NoHits, SearchOnly, Settled, Tasked
 from pipeline.paging import PagedHits
+from pipeline.reports import ReusedTask, WholeReport
 from pipeline.results.hits import choose
 from pipeline.views import has_views, views_of
 
@@ -75,11 +76,25 @@ async def _submit(work: Work, ports: Ports, meter: ItemMeter) -> Settled:
     """Upload a local picture, then search it and open its task with one create: the hits come with its report."""
     if work.hits is not None:  # of a search that the job made before it was told to submit
         _forget(work, ports)
+    nothing = Choice(b"[]", 0, 0)
+    if isinstance(work.reused, ReusedTask):
+        return Tasked(await _hits_of_submitted(work, work.reused, ports), nothing, work.reused)
     url = await _reachable(work, ports, meter)
     meter.stage = "create"
-    nothing = Choice(b"[]", 0, 0)
     task = await ports.vendor.call(ports.endpoints.create, Creation(url, nothing), meter)
     return Tasked(Hits(nothing.array, (), (), 0, meter.request_id or "", task.at), nothing, task)
+
+
+async def _hits_of_submitted(work: Work, task: ReusedTask, ports: Ports) -> Hits:
+    """Return the hits of what another run submitted, and keep its drawing; none while its report is to be asked for."""
+    report = task.report
+    if not isinstance(report, WholeReport) or report.hits is None:
+        return Hits(b"[]", (), (), 0, "", task.at)
+    if report.drawing is not None:
+        await anyio.to_thread.run_sync(ports.keep_drawing, report.drawing_file, report.drawing)
+    if ports.details is not None:
+        ports.details.begin(work.ord, work.item.id, report.hits)
+    return report.hits
 
 
 async def _reachable(work: Work, ports: Ports, meter: ItemMeter) -> str:

@@ -1,35 +1,56 @@
 """The reuse of what other runs paid for the same picture: decided here for the run and for `plan`.
 
-Only the same picture (its bytes, or its URL), asked of the same endpoint with the same parameters, is reused, never one
-that looks like it. A task stands for one of our own when it was made of the very hits that we would make one of.
+Only the same picture (its bytes, or its URL; all views of it, in their order), asked of the same endpoint with the same
+parameters, is reused, never one that looks like it. A task stands for one of our own when it was made of the very hits
+that we would make one of, in the same language and for the same countries.
 """
 
 from typing import NamedTuple, Protocol
 
 from pipeline.engine.cost import upload_lasts
 from pipeline.job.schema import JobSpec
-from pipeline.models import Hits, Task, Upload
+from pipeline.models import CONTENT, Hits, Upload
+from pipeline.reports import ReusedTask
 from pipeline.results.hits import choose
+from pipeline.sources.urls import identity_of_urls
 
 
 class Found(NamedTuple):
     """The things that another run paid for a picture, and that live.
 
-    hits    of its search; None where none of our question are there
-    task    that can still be read, and was made of hits chosen as we choose them; None where there is none
-    upload  of a local picture's bytes, perhaps at its end already; None of a URL
+    run     its run directory, beside this one
+    hits    of its search, perhaps not of all pages yet; None where none of our question are there, and of a submit
+    task    that can still be read, or whose report is there, and was made of hits chosen as we choose them; else None
+    upload  of a local picture's bytes, or of all its views, perhaps at its end already; None of a URL
     """
 
+    run: str
     hits: Hits | None
-    task: Task | None
+    task: ReusedTask | None
     upload: Upload | None
 
 
 class Reuse(Protocol):
     """The other runs."""
 
-    def find(self, identity: str, *, now: float) -> Found | None:
-        """Find what is paid for a picture; None where nothing is, or it ends too soon."""
+    def find(self, identity: str, *, paid: str | None, now: float) -> Found | None:
+        """Find what is paid for a picture; None where nothing is, or it ends too soon.
+
+        Of an item that has hits already, `paid` names their search: others say nothing of them.
+        """
+
+
+class Own(NamedTuple):
+    """The things that an item has already.
+
+    local       whether its picture is a file
+    paid        the request id of the search that it has hits of; None where it has none
+    pages_left  pages that are still to be asked for of that search
+    """
+
+    local: bool
+    paid: str | None
+    pages_left: int
 
 
 class Reused(NamedTuple):
@@ -41,28 +62,45 @@ class Reused(NamedTuple):
     """
 
     hits: Hits | None
-    task: Task | None
+    task: ReusedTask | None
     free: bool
 
 
-def takes_upload(found: Found, part: Reused, *, now: float) -> bool:
-    """Decide whether an item without a link takes an upload: with hits also one that has ended.
+_NOTHING = Reused(None, None, free=False)
 
-    The journal must know of which bytes the hits are.
+
+def identity(source: str, digest: str | None) -> str:
+    """Return the identity by which other runs know a picture; `digest` is that of a file, None of what is at URLs."""
+    return identity_of_urls(source) if digest is None else CONTENT + digest
+
+
+def takes_upload(found: Found, part: Reused, *, now: float) -> bool:
+    """Decide whether an item without a link takes an upload: with hits, or a task, also one that has ended.
+
+    The journal must know of which bytes they are.
     """
     if found.upload is None:
         return False
-    return part.hits is not None or (not part.free and upload_lasts(found.upload.expires_at, now=now))
+    paid = part.hits is not None or part.task is not None
+    return paid or (not part.free and upload_lasts(found.upload.expires_at, now=now))
 
 
-def reused(found: Found, spec: JobSpec, *, local: bool, paid: str | None) -> Reused:
-    """Decide what an item takes; `paid` is the request id of the search that it has hits of, None where it has none."""
+def reused(found: Found, spec: JobSpec, own: Own) -> Reused:
+    """Decide what an item takes."""
+    if own.local and found.upload is None:
+        return _NOTHING
+    if spec.submits:
+        task = None if own.paid is not None else found.task
+        return Reused(None, task, free=task is not None and task.report is not None)
     hits = found.hits
-    if hits is None or paid not in (None, hits.request_id) or (local and found.upload is None):
-        return Reused(None, None, free=False)
-    taken = hits if paid is None else None
+    if hits is None or own.paid not in (None, hits.request_id):
+        return _NOTHING
+    more = spec.search.pages_left(hits)
+    taken = hits if own.paid is None or more < own.pages_left else None
+    if more:
+        return Reused(taken, None, free=False)
     choice = choose(hits, min_score=spec.search.min_score, max_hits=spec.task.max_hits)
     if choice is None or not spec.task.enabled or choice.count == 0:
         return Reused(taken, None, free=True)
-    task = found.task if spec.task.report == "off" else None  # whoever waits for reports reads those of its own tasks
-    return Reused(taken, task, free=task is not None)
+    task = found.task
+    return Reused(taken, task, free=task is not None and (task.report is not None or not spec.awaits_reports))

@@ -3,6 +3,7 @@
 from pipeline.endpoints.patsnap.ai39_submit import SubmitSearch
 from pipeline.endpoints.patsnap.similar_designs import beyond_limit
 from pipeline.job.schema import JobSpec
+from pipeline.system.wording import count
 
 REHEARSAL = (
     "this is a rehearsal: nothing leaves this machine, and a drawn picture, chosen by a hash of the URL, stands for "
@@ -23,7 +24,25 @@ def not_looked_at(spec: JobSpec) -> list[str]:
 
 def warnings(spec: JobSpec) -> list[str]:
     """List what the job says that is allowed but probably not meant, one sentence each."""
-    return [*([REHEARSAL] if spec.rehearsal else []), *_search(spec), *spec.api.warnings()]
+    return [*([REHEARSAL] if spec.rehearsal else []), *_search(spec), *_reuse(spec), *spec.api.warnings()]
+
+
+def _reuse(spec: JobSpec) -> list[str]:
+    """Say where `search.reuse` can find nothing."""
+    if not spec.search.reuse_s:
+        return []
+    found, kept = [], spec.output.hits
+    if spec.sandbox:
+        found.append(
+            "search.reuse: each run on the embedded sandbox is a new account, so there is nothing to reuse; "
+            "`pipeline sandbox` serves one that stays"
+        )
+    if not spec.submits and kept != "all" and kept < max(spec.search.limit, spec.search.depth):
+        found.append(
+            f"search.reuse: output.hits keeps the first {count(kept, 'hit')} of each search, and later runs reuse only "
+            "searches that are kept whole; write output.hits: all"
+        )
+    return found
 
 
 def _search(spec: JobSpec) -> list[str]:

@@ -59,7 +59,9 @@ def refuse_unknown_tasks(db: Database, results: Path, lines: Iterable[bytes]) ->
     """Raise JournalError if one of these lines, which the journal does not know, has a task that it cannot explain."""
     for raw in lines:
         view = read_line(raw)
-        if view is None or view.task is None or items.explains_task(db, view.item, view.task.task_id):
+        if view is None or view.task is None or view.reuses_task:  # that one is known where it was paid
+            continue
+        if items.explains_task(db, view.item, view.task.task_id):
             continue
         what = (
             f"the journal does not know the task {view.task.task_id} of {view.item}, and nothing was cut off: {_OLDER}"

@@ -22,7 +22,7 @@ from pipeline.journal.sql import changes, doubts, items, laid_by, line_index, re
 from pipeline.journal.sql.database import Database
 from pipeline.journal.sql.rows import Line
 from pipeline.journal.tail_check import WrittenGroup
-from pipeline.models import UNFINISHED, State
+from pipeline.models import UNFINISHED, WAITING, State
 from pipeline.reports import PaidTask
 
 _log = logging.getLogger(__name__)
@@ -91,7 +91,8 @@ def _adopt(db: Database, raw: bytes, place: Callable[[bytes], Line], *, now: flo
         return False
     ord_, before = found
     own_task = view.task if view.same_as is None else None  # the task of a twin is that of its picture's first item
-    if own_task is not None and before not in (State.CREATING, State.IN_DOUBT, *reports.ASKED_FOR):
+    created = before in (State.CREATING, State.IN_DOUBT, *reports.ASKED_FOR)
+    if own_task is not None and not created and not view.reuses_task:
         changes.intend(db, ord_, request_id="adopted", at=now, calls=view.calls, hits=None)
     changes.settle(db, ord_, view.state, line=place(raw), calls=view.calls, task=own_task)
     return True
@@ -130,7 +131,8 @@ def _may_settle(db: Database, ord_: int, before: State, view: LineView) -> bool:
 
     A line that shows another picture than the item's is another item's, whatever id it has.
     """
-    if view.same_as is None and (view.state is State.REPORTED or before in reports.ASKED_FOR):
+    own_report = view.state is State.REPORTED and not (view.reuses_task and before in WAITING)
+    if view.same_as is None and (own_report or before in reports.ASKED_FOR):
         known = items.task_of(db, view.item)
         waits = before in reports.ASKED_FOR and view.task is not None and view.task.task_id == known
     else:

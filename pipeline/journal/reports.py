@@ -6,7 +6,7 @@ from pipeline.journal.sql.rows import hits_of
 from pipeline.journal.storage import Disk
 from pipeline.journal.writer import Writer
 from pipeline.models import Work
-from pipeline.reports import Awaited, TaskNote
+from pipeline.reports import Awaited, TaskNote, reused_task
 
 
 class Reports:
@@ -32,6 +32,8 @@ class Reports:
                 array = disk.spool.read(ref, mark=mark_of(ord_, note))
                 disk.spool.hold(ord_, ref.segment)
                 work.hits = hits_of(note, array or b"[]")
-            return work, reports.note_of_task(disk.db, ord_), array is None
+            of_task = reports.note_of_task(disk.db, ord_)
+            work.reused = reused_task(reports.task_of(disk.db, ord_), of_task)
+            return work, of_task, array is None
 
         return await self._writer.do(read)

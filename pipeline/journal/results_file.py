@@ -38,6 +38,10 @@ class _TaskView(msgspec.Struct):
     at: datetime
 
 
+class _ReusedView(msgspec.Struct):
+    task: bool = False
+
+
 class LineView(msgspec.Struct):
     """The part of a settled item's line that recovery, repair and the emergency need; `read_line` makes it."""
 
@@ -49,6 +53,12 @@ class LineView(msgspec.Struct):
     calls: Calls
     task_part: _TaskView | None = msgspec.field(default=None, name="task")
     same_as: str | None = None
+    reused_from: _ReusedView | None = None
+
+    @property
+    def reuses_task(self) -> bool:
+        """True when another run paid for the line's task: the item had no create of its own."""
+        return self.reused_from is not None and self.reused_from.task
 
     @property
     def state(self) -> State:

@@ -158,7 +158,8 @@ class Steps:
     async def await_report(self, work: Work, task: Task, note: TaskNote) -> None:
         """Note the task of an item whose report is awaited; its hits stay in the spool. Durable when it returns."""
         paid = PaidTask(work.item.id, task.task_id, task.at, _spent(work), note)
-        await self._writer.do_grouped(await_reports, (work.ord, paid), otherwise=paid)
+        kept = paid if note.reused_from is None else None  # else the run that paid for it has it
+        await self._writer.do_grouped(await_reports, (work.ord, paid), otherwise=kept)
 
     def count_calls(self, spent: Sequence[tuple[int, Calls]]) -> None:
         """Note the calls that were spent on items, which stay as they are."""

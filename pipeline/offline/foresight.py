@@ -27,7 +27,7 @@ from pipeline.journal.sql.money import noted
 from pipeline.journal.sql.rows import hits_of
 from pipeline.journal.sql.views import uploads as view_uploads
 from pipeline.models import KINDS, Kind
-from pipeline.offline.foreseen_reuse import ForeseenReuse
+from pipeline.offline.foreseen_reuse import ForeseenReuse, Taken
 from pipeline.results.behind import behind
 from pipeline.results.patent_counts import WAITING
 from pipeline.run.tariff import tariff_of
@@ -39,6 +39,7 @@ class Foreseen:
 
     calls: Mapping[Kind, int] = field(default_factory=Counter)
     reused: Counter[Kind] = field(default_factory=Counter)  # calls that other runs save
+    taken: list[Taken] = field(default_factory=list)  # of other runs, by item
     left_out: int = 0
     budget: str = ""
 
@@ -49,6 +50,7 @@ class _Turn(NamedTuple):
     ord: int
     calls: tuple[Kind, ...]
     saved: tuple[Kind, ...] = ()  # by what other runs paid for
+    taken: Taken | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +95,7 @@ def foresee(
         if not (Kind.UPLOAD in turn.calls and turn.ord in seen.unusable):
             allowance.take(turn.calls)
             found.reused.update(turn.saved)
+            found.taken += [turn.taken] if turn.taken is not None else []
             known.update(seen.views.get(turn.ord, ()) if Kind.UPLOAD in turn.calls else ())
     return found
 
@@ -106,7 +109,7 @@ def questions_of(db: Database, spec: JobSpec, calls: Mapping[Kind, int]) -> int:
     """Return how many questions for reports the run asks at most: of its own tasks and of those of earlier runs."""
     if not spec.awaits_reports:
         return 0
-    questions = (calls.get(Kind.CREATE, 0) + awaited(db, spec)) * MOST_POLLS
+    questions = (calls.get(Kind.QUERY, 0) + awaited(db, spec)) * MOST_POLLS
     cap, spent = spec.api.budget_of(Kind.QUERY), counted(db)[Kind.QUERY][0]
     return questions if cap is None else min(questions, max(0, cap - spent))
 
@@ -190,5 +193,6 @@ class _Foresight:
         needed = functools.partial(calls_for, tasks=self.spec.task.enabled, reports=self.spec.awaits_reports)
         if self.reuse is None or doubtful:
             return _Turn(one.ord, needed(paid))
-        calls = needed(self.reuse.applied(one.ord, paid))
-        return _Turn(one.ord, calls, tuple((Counter(needed(paid)) - Counter(calls)).elements()))
+        with_taken, taken = self.reuse.applied(one.ord, paid)
+        calls = needed(with_taken)
+        return _Turn(one.ord, calls, tuple((Counter(needed(paid)) - Counter(calls)).elements()), taken)

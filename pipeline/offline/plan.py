@@ -21,7 +21,7 @@ from pipeline.journal.sql.items import count_listed, in_view
 from pipeline.journal.sql.naming import names_by_hash
 from pipeline.journal.sql.views import count_single, with_views
 from pipeline.models import OPEN, PAID, SETTLED, Item, Kind, State
-from pipeline.offline.foreseen_reuse import ForeseenReuse
+from pipeline.offline.foreseen_reuse import ForeseenReuse, TakenFrom, counted
 from pipeline.offline.foresight import Foreseen, Seen, details_of, foresee, questions_of
 from pipeline.offline.listing import BadRows, Copies, bad_rows, copies_in, saved_calls
 from pipeline.offline.parting import Parting
@@ -69,6 +69,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     details: int = 0  # patents whose details, and families, it asks for at most; known ones are not asked for again
     questions: int = 0  # for reports, at most; about two a task are usual
     reused: dict[str, int]  # calls that other runs save, by kind; empty where the job reuses nothing (search.reuse)
+    reused_from: list[TakenFrom] = []  # what these are, by run directory
     left_out: int  # items that the budgets leave out
     budget: str  # the budget that leaves them out, a sentence; empty when all items fit
     cost: Cost | None  # of these calls, by the job's prices; None where it names none
@@ -141,7 +142,8 @@ def make_plan(spec: JobSpec, run: PlannedRun = _PLAIN, *, quick: bool = False, w
         sources = _taken_in(db, spec, accept_changes=run.accept_changes, quick=quick, watch=watch)
         seen, changed = _look(db, spec, sources.unusable, generation=sources.generation, now=now, quick=quick)
         with open_donors(spec, folder, run.account, now=now) as donors, looking() as looks:
-            digest = functools.partial(looks.digest, spec.root_path) if not quick else lambda _: None
+            most = most_of(fit=spec.upload.fit)
+            digest = functools.partial(looks.digest, spec.root_path, most=most) if not quick else lambda _: None
             reuse = None if donors is None else ForeseenReuse(db, spec, donors, digest, now)
             work = foresee(db, spec, seen, generation=sources.generation, now=now, limit=run.limit, reuse=reuse)
         plan = _plan_of(db, spec, folder, sources, work)
@@ -213,6 +215,7 @@ def _plan_of(db: Database, spec: JobSpec, folder: Path, sources: _Sources, work:
         details=details,
         questions=questions,
         reused={kind.value: work.reused[kind] for kind in PAID} if spec.search.reuse_s else {},
+        reused_from=counted(work.taken),
         left_out=work.left_out,
         budget=work.budget,
         cost=cost_of_plan(spec, calls | {Kind.DETAILS: details, Kind.QUERY: questions}),

@@ -1,7 +1,11 @@
 """The choice of hits that go into the task, and of those that stay in the record."""
 
+import itertools
 from collections.abc import Sequence
+from typing import Any
 
+from pipeline.endpoints.patsnap.ai39_submit import SubmitSearch
+from pipeline.job.schema import JobSpec
 from pipeline.models import Choice, Hits
 from pipeline.paging import paging_of, picked
 
@@ -26,6 +30,26 @@ def choose(hits: Hits, *, min_score: float, max_hits: int) -> Choice | None:
         chosen = sorted(best[:max_hits])
     chosen = chosen[:max_hits]
     return Choice(_pick(hits, chosen), len(chosen), dropped)
+
+
+def decides_hits(spec: JobSpec) -> dict[str, Any]:
+    """Return what a job decides the hits of its tasks by: a search has filters of its own besides, a submit has not."""
+    if isinstance(spec.search, SubmitSearch):
+        return spec.search.asked_with(country=spec.task.country)
+    return {"min_score": spec.search.min_score, "max_hits": spec.task.max_hits}
+
+
+def proves_choice(hits: Hits, choice: Choice, *, count: int, dropped: int) -> bool:
+    """Return whether a task of `count` hits, with so many `dropped`, can only be of the hits of this choice.
+
+    Counts alone say so where all hits are in it, or where they are sorted by score: then each choice is the first ones.
+    """
+    if (count, dropped) != (choice.count, choice.dropped):
+        return False
+    if count + dropped == len(hits.scores):
+        return True
+    scores = [score for score in hits.scores if score is not None]
+    return len(scores) == len(hits.scores) and all(a >= b for a, b in itertools.pairwise(scores))
 
 
 def kept(hits: Hits, most: int | None) -> bytes:

@@ -8,6 +8,7 @@ from pipeline.journal.places import SPOOL
 from pipeline.journal.sql.database import Database
 from pipeline.journal.sql.reports import note_of_task, task_of
 from pipeline.models import OF_REPORT
+from pipeline.reports import reused_task
 from pipeline.results.advice import todo_for
 from pipeline.results.reading import OPEN
 from pipeline.results.record import RecordLines
@@ -26,5 +27,6 @@ def _lines(folder: Path, db: Database, records: RecordLines) -> Iterator[bytes]:
         todo = todo_for(work, state, problem, run=folder, about_picture=api.is_about_picture)
         task = None
         if state in OF_REPORT:
-            task = noted_task(task_of(db, work.ord), note_of_task(db, work.ord))
+            paid, note = task_of(db, work.ord), note_of_task(db, work.ord)
+            task, work.reused = noted_task(paid, note), reused_task(paid, note)
         yield ascii_line(records.open(work, state, problem, task=task, hits_lost=hits_lost, todo=todo))

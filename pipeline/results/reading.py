@@ -96,6 +96,7 @@ class ReusedView(msgspec.Struct, frozen=True):
     run: str = ""  # the name of the run directory, beside the record's own
     item: str = ""
     task: bool = False  # whether its task is reused too
+    report: bool = False  # whether that run had read the task's report; else this run asked for it, or nobody
 
 
 class RecordView(msgspec.Struct, frozen=True, kw_only=True):

@@ -13,8 +13,8 @@ from pipeline.job.schema import JobSpec
 from pipeline.models import Calls, Choice, Hits, Problem, State, Task, Work
 from pipeline.outcomes import NoHits, SearchOnly, Settled, Tasked
 from pipeline.paging import paging_of, patents_in
-from pipeline.reports import Comparison, Report, TaskNote, WholeReport, tied
-from pipeline.results.hits import kept
+from pipeline.reports import Comparison, Report, ReusedTask, TaskNote, WholeReport, tied
+from pipeline.results.hits import decides_hits, kept
 from pipeline.results.image import ImagePart, image_of, shared_image
 from pipeline.results.record_parts import SearchPart, TaskPart, noted_task, paged
 from pipeline.results.reused import ReusedPart, reused_part
@@ -106,8 +106,12 @@ class RecordLines:
 
     def note(self, outcome: Tasked) -> TaskNote:
         """Return what a task was asked, for the record that its report ends with."""
-        part = self._task(outcome.choice, outcome.task)
-        return TaskNote(part.hits, part.hits_dropped, part.report_lang, part.country)
+        part, task = self._task(outcome.choice, outcome.task), outcome.task
+        reused_from = (task.run, task.item) if isinstance(task, ReusedTask) else None
+        asked = decides_hits(self.spec)
+        return TaskNote(
+            part.hits, part.hits_dropped, part.report_lang, part.country, asked=asked, reused_from=reused_from
+        )
 
     def reported(
         self, work: Work, task: Task, note: TaskNote, report: Report, details: Details | None, *, hits_lost: bool

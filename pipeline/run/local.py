@@ -224,7 +224,8 @@ async def _work(
         tally = await journal.begin()
         endpoints = endpoints_for(spec.search, report_lang=spec.task.report_lang, country=spec.task.country)
         most, first = most_at_once(spec, options), first_items(job, options, endpoints, client.stats)
-        reuse = opened.enter_context(open_donors(spec, place.folder, client.stats.tally.account, now=time.time()))
+        account = client.stats.tally.account if options.again is None else None  # what is tried again is paid anew
+        reuse = opened.enter_context(open_donors(spec, place.folder, account, now=time.time()))
         pictures = readers(spec.root_path, fit=spec.upload.fit)
         async with hit_details(job, place.folder, journal, client, options.say) as details:
             ports = Ports(

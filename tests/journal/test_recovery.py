@@ -8,6 +8,7 @@ from typing import NamedTuple
 import pytest
 
 from pipeline.errors import JournalError
+from pipeline.journal.evidence import refuse_unexplained
 from pipeline.journal.places import JOURNAL, RESULTS
 from pipeline.journal.recovery import Recovered, recover
 from pipeline.journal.results_file import ResultsFile
@@ -16,10 +17,11 @@ from pipeline.journal.sql.admission import admit
 from pipeline.journal.sql.changes import requeue_failed
 from pipeline.journal.sql.database import Database
 from pipeline.journal.sql.rows import Line, SpoolRef, note_of
-from pipeline.journal.storage import connect, open_disk
+from pipeline.journal.storage import connect, open_disk, reading_only
 from pipeline.journal.tail_check import CHECK
 from pipeline.models import Calls, Problem, State, Task, Work
 from pipeline.outcomes import NoHits, SearchOnly, Tasked
+from pipeline.reports import Progress, Report, ReusedTask, TaskNote
 from pipeline.results.hits import choose
 from pipeline.results.record import RecordLines
 from pipeline.system.checksum import crc32
@@ -57,6 +59,18 @@ class Left(NamedTuple):
             State.SEARCH_ONLY: SearchOnly(FOUND),
         }[status]
         return bytes(self.writer.settled(work, outcome)[1])
+
+    def of_another_run(self, number: int, *, with_report: bool) -> bytes:
+        """The line of an item whose task another run paid for, and perhaps read."""
+        report = Report(Progress.DONE, (), b'{"comparisons":[]}', "asked", NOW) if with_report else None
+        note = TaskNote(2, 0, "en")
+        task = ReusedTask(f"task-{number}", NOW, "other", "A", note, report)
+        work = Work(number, item(number), Calls(), hits=FOUND, reused=task)
+        if report is not None:
+            return bytes(self.writer.reported(work, task, note, report, None, hits_lost=False)[1])
+        choice = choose(FOUND, min_score=0, max_hits=100)
+        assert choice is not None
+        return bytes(self.writer.settled(work, Tasked(FOUND, choice, task))[1])
 
     def write(self, *lines: bytes, checked: bool = False) -> None:
         """Write lines as a run that dies before it commits them."""
@@ -137,6 +151,23 @@ def test_line_of_an_item_that_waits_is_adopted(before: State, status: State, db:
     left.write(left.line(1, status=status))
     assert left.open() == Recovered(1, 0, 0)
     assert states(left.folder) == {"SKU-1": status}
+    assert_index_matches(left.folder)
+
+
+@pytest.mark.parametrize("checked", [True, False], ids=["checked", "without a check"])
+@pytest.mark.parametrize("before", [State.PENDING, State.SEARCHED], ids=lambda state: state.name.lower())
+@pytest.mark.parametrize("with_report", [True, False], ids=["reported", "tasked"])
+def test_line_with_the_task_of_another_run_is_adopted_and_hides_no_line_behind_it(
+    with_report: bool, before: State, checked: bool, db: Database, left: Left
+) -> None:
+    """The task is known where it was paid; the next line of the group is of a create of our own."""
+    on_their_way(db, before, State.CREATING)
+    left.write(left.of_another_run(1, with_report=with_report), left.line(2), checked=checked)
+    with reading_only(left.folder) as journal:
+        refuse_unexplained(journal, left.folder, left.folder / RESULTS)  # as `status` reads it before the next run
+    assert left.open() == Recovered(2, 0, 0)
+    assert states(left.folder) == {"SKU-1": State.REPORTED if with_report else State.TASKED, "SKU-2": State.TASKED}
+    assert rows(left.folder, "task_id, intent") == [("task-1", None), ("task-2", "asked-2")]
     assert_index_matches(left.folder)
 
 

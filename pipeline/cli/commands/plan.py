@@ -6,9 +6,10 @@ from typing import TypeVar
 
 from pipeline.cli.looking import counting_pictures
 from pipeline.cli.screen import show_changed, show_json, show_lines, show_rows
+from pipeline.offline.foreseen_reuse import TakenFrom
 from pipeline.offline.listing import Copies
 from pipeline.offline.plan import Plan, plan_job
-from pipeline.system.wording import duration
+from pipeline.system.wording import count, duration
 
 _SHOWN, _NAMES = 10, 3  # lines of a kind, and names in a line
 _Value = TypeVar("_Value")
@@ -30,6 +31,14 @@ def _copies(one: Copies) -> str:
     names = ", ".join(one.copies[:_NAMES])
     more = f" and {one.times - _NAMES:,} more" if one.times > _NAMES else ""
     return f"same picture as {one.item} ({one.source}): {names}{more}"
+
+
+def _taken(one: TakenFrom) -> str:
+    """Name what is taken of another run directory."""
+    tasks = count(one.tasks, "task") + (f" ({one.reports:,} with their reports)" if one.reports else "")
+    parts = [(one.uploads, count(one.uploads, "upload")), (one.searches, count(one.searches, "search", "searches"))]
+    parts.append((one.tasks, tasks))
+    return f"taken of the run {one.run}: {', '.join(text for number, text in parts if number)}"
 
 
 def _first(values: Sequence[_Value], show: Callable[[_Value], str]) -> list[str]:
@@ -67,6 +76,7 @@ def _show_plan(plan: Plan) -> None:
         rows.append(("items that the budget leaves out", f"{plan.left_out:,} ({plan.budget})"))
     show_rows([*rows, ("run directory", plan.run)])
     show_lines(f"`run` would refuse this: {line}" if n == 0 else line for n, line in enumerate(plan.refused))
+    show_lines(map(_taken, plan.reused_from))
     show_lines(_first(plan.copies, _copies))
     show_lines(_first(plan.bad_rows, lambda row: f"cannot be used: {row}"))
     show_changed(plan.changed)

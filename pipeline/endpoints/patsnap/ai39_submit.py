@@ -47,7 +47,6 @@ class SubmitSearch(Search):
         0.0
     )
     depth: Annotated[int, lacking(NAME, "it has no further pages"), Field(exclude=True)] = PAGE
-    reuse: Annotated[str, lacking(NAME, "its searches are in its tasks"), Field(exclude=True)] = "0h"
 
     def asked_with(self, *, country: list[str] | None) -> dict[str, Any]:
         """List the parameters of its search, with the countries of the task, as the vendor's names and values."""

@@ -55,7 +55,7 @@ class Search(Strict):
     ] = PAGE
     reuse: Hours = Field(
         default="0h",
-        description="Take searches and tasks of other run directories that are not older: 0h to 9h, or 90m",
+        description="Take searches, tasks and reports of other run directories that are not older: 0h to 9h, or 90m",
     )
     if TYPE_CHECKING:  # fields of the subclasses, declared there to keep their order in job files
         endpoint: Any = ""
@@ -65,10 +65,6 @@ class Search(Strict):
     def _pages_are_whole_and_within_reach(self, info: ValidationInfo) -> Self:
         if self.depth <= PAGE or was_run(info):
             return self
-        if self.reuse_s:
-            raise ValueError(
-                f"search.reuse: not for searches of several pages (depth {self.depth}); leave one of them out"
-            )
         if self.limit != PAGE:
             raise ValueError(
                 f"search.depth: {self.depth} takes pages of {PAGE} hits, each paid; leave search.limit out (it is "

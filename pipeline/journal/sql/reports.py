@@ -20,7 +20,7 @@ _BATCH = 512
 _BEFORE = "json_extract(items.report, '$.replaces')"
 ASKED_FOR = (State.REPORT_PENDING, State.REPORT_FAILED)  # whose tasks are paid, and may still bring a report
 # Of those, the ones that a run asks about: not after the vendor's last word.
-_AWAITED = (
+AWAITED = (
     f"({state_in((State.REPORT_PENDING,))} OR "
     f"({state_in((State.REPORT_FAILED,))} AND json_extract(problem, '$.consequence') = 'retry'))"
 )
@@ -56,7 +56,7 @@ def await_reports(db: Database, paid: Sequence[tuple[int, PaidTask]]) -> None:
 def awaited(db: Database, *, after: int) -> list[Awaited]:
     """Read some of the items whose reports may still come, beyond `after`, in order; [] = no more."""
     rows = db.do(
-        f"SELECT {WORK}, task_id, task_at, state FROM items WHERE {_AWAITED} AND ord > ? ORDER BY ord LIMIT ?",
+        f"SELECT {WORK}, task_id, task_at, state FROM items WHERE {AWAITED} AND ord > ? ORDER BY ord LIMIT ?",
         (after, _BATCH),
     ).fetchall()
     return [Awaited(waiting_of(row).work, State(row[-1]), Task(row[-3], row[-2])) for row in rows]
@@ -64,7 +64,7 @@ def awaited(db: Database, *, after: int) -> list[Awaited]:
 
 def count_awaited(db: Database) -> int:
     """Count the items whose reports may still come and are asked for by a run."""
-    (number,) = db.do(f"SELECT count(*) FROM items WHERE {_AWAITED}").fetchone()
+    (number,) = db.do(f"SELECT count(*) FROM items WHERE {AWAITED}").fetchone()
     return int(number)
 
 

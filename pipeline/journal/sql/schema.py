@@ -37,6 +37,8 @@ LEGAL: frozenset[tuple[State, State]] = frozenset(
     # A create ends, is sent again, or was provably not executed; a submit, which searches by itself, is pending then.
     | {(_CREATING, new) for new in (*WAITING, _CREATING, State.TASKED, State.FAILED, _IN_DOUBT)}
     | {(_CREATING, _PENDING)}
+    # The task of another run stands for one of its own, and its report is awaited here.
+    | {(old, _PENDING) for old in WAITING}
     # What failed or expired waits again; a row that was read anew may fail once more.
     | {(old, new) for old in _RETRYABLE for new in WAITING}
     | {(State.FAILED, State.FAILED)}

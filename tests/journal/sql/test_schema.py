@@ -27,9 +27,10 @@ LEFT_AGAIN = {NO_REPORT, LOST_REPORT}  # what a person tried again in vain is wh
 
 PROMISED = {
     # P: uploaded; C: hits and intent in one step
-    P: {P, S, C, TASKED, NO_HITS, SEARCH_ONLY, REPORTED, FAILED, EXPIRED, *LEFT_AGAIN},
-    # P: hits too old; TASKED: a line adopted
-    S: {S, P, C, TASKED, NO_HITS, SEARCH_ONLY, REPORTED, FAILED, EXPIRED, *LEFT_AGAIN},
+    # PENDING_REPORT: the task of another run stands for one of its own
+    P: {P, S, C, TASKED, NO_HITS, SEARCH_ONLY, REPORTED, FAILED, EXPIRED, PENDING_REPORT, *LEFT_AGAIN},
+    # P: hits too old; TASKED: a line adopted, or of another run's task
+    S: {S, P, C, TASKED, NO_HITS, SEARCH_ONLY, REPORTED, FAILED, EXPIRED, PENDING_REPORT, *LEFT_AGAIN},
     # S: provably not executed; P: the same of a submit, which had no hits
     C: {C, S, P, TASKED, PENDING_REPORT, IN_DOUBT, FAILED},
     TASKED: set(),
