@@ -5,12 +5,21 @@ from typing import NamedTuple
 
 from pipeline.journal.sql.database import Database
 from pipeline.journal.sql.reports import ASKED_FOR
-from pipeline.journal.sql.rows import CHANGED, NO_PICTURE, OF_REPORT, SETTLED, WAITING, noted_hits, state_in
+from pipeline.journal.sql.rows import (
+    CHANGED,
+    CODE,
+    NO_PICTURE,
+    OF_REPORT,
+    SEARCHED_AT,
+    SETTLED,
+    WAITING,
+    noted_hits,
+    state_in,
+)
 from pipeline.models import EXPIRY_MARGIN_S, HITS_LIFE_S, TASK_LIFE_S, Hits, State
 
-_SEARCHED_AT = "json_extract(search, '$.at')"
 _PAGED = "iif(json_extract(search, '$.paging.next_offset') IS NULL, NULL, search)"  # pages are to come
-_HITS_AT = f"iif(segment IS NULL, NULL, {_SEARCHED_AT})"
+_HITS_AT = f"iif(segment IS NULL, NULL, {SEARCHED_AT})"
 
 
 class Expiry(NamedTuple):
@@ -55,7 +64,7 @@ def expiries(db: Database, *, now: float) -> dict[str, Expiry]:
     asked = {
         # No create is begun on hits that have less than the margin left.
         "paid searches without a task": (
-            _SEARCHED_AT,
+            SEARCHED_AT,
             HITS_LIFE_S - EXPIRY_MARGIN_S,
             f"segment IS NOT NULL AND NOT {OF_REPORT}",
         ),
@@ -95,11 +104,11 @@ def candidates(db: Database, state: State, *, code: str | None, limit: int | Non
     picture, all but the one that is worked on.
     """
     rows = db.do(
-        f"SELECT ord, id, {CHANGED} OR segment IS NULL OR json_extract(search, '$.at') <= ?1, local AND ({CHANGED} OR "
+        f"SELECT ord, id, {CHANGED} OR segment IS NULL OR {SEARCHED_AT} <= ?1, local AND ({CHANGED} OR "
         f"url IS NULL OR url_expires <= ?2), source, {_PAGED} FROM items "
         f"WHERE state = ?3 AND same_as IS NULL AND source_key <> {NO_PICTURE} "
         "AND generation = (SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'generation') "
-        "AND (?4 IS NULL OR json_extract(problem, '$.code') = ?4) ORDER BY ord LIMIT ?5",
+        f"AND (?4 IS NULL OR {CODE} = ?4) ORDER BY ord LIMIT ?5",
         (now - HITS_LIFE_S + EXPIRY_MARGIN_S, now + EXPIRY_MARGIN_S, int(state), code, -1 if limit is None else limit),
     ).fetchall()
     return [

@@ -12,11 +12,11 @@ from typing import NamedTuple
 from pipeline.journal.sql.database import Database
 from pipeline.journal.sql.rows import (
     CREATING,
-    FAILED,
     IN_DOUBT,
     OF_REPORT,
     OPEN,
     SETTLED,
+    UNREADABLE,
     WAITING,
     WORK,
     Line,
@@ -134,8 +134,7 @@ class Listed(NamedTuple):
 def count_listed(db: Database, *, generation: int) -> Listed:
     """Count the items that were listed in a reading."""
     row = db.do(
-        f"SELECT count(*), sum({FAILED} AND json_extract(problem, '$.stage') = 'read'), sum(same_as IS NOT NULL) "
-        "FROM items WHERE generation = ?",
+        f"SELECT count(*), sum({UNREADABLE}), sum(same_as IS NOT NULL) FROM items WHERE generation = ?",
         (generation,),
     ).fetchone()
     return Listed(*(int(value or 0) for value in row))
@@ -144,8 +143,7 @@ def count_listed(db: Database, *, generation: int) -> Listed:
 def unreadable(db: Database, *, generation: int) -> Iterator[Item]:
     """Yield the items that were listed in a reading and name no usable picture, each with its problem."""
     rows = db.do(
-        f"SELECT {WORK}, problem FROM items WHERE {FAILED} AND generation = ? AND "
-        "json_extract(problem, '$.stage') = 'read' ORDER BY ord",
+        f"SELECT {WORK}, problem FROM items WHERE {UNREADABLE} AND generation = ? ORDER BY ord",
         (generation,),
     )
     while (row := rows.fetchone()) is not None:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pipeline.errors import Code
 from pipeline.journal.sql import changes
 from pipeline.journal.sql.database import Database
-from pipeline.journal.sql.rows import CHANGED, CHOOSABLE, FAILED, state_in
+from pipeline.journal.sql.rows import CHANGED, CHOOSABLE, CODE, FAILED, state_in
 from pipeline.models import WAITING
 
 
@@ -22,7 +22,7 @@ def choose(db: Database, ords: Sequence[int]) -> frozenset[int]:
     db.do("CREATE TEMP TABLE chosen (ord INTEGER PRIMARY KEY)")
     for ord_ in ords:
         db.do("INSERT INTO chosen VALUES (?)", (ord_,))
-    sharing = f"{FAILED} AND same_as IN (SELECT ord FROM chosen) AND json_extract(problem, '$.code') = ?"
+    sharing = f"{FAILED} AND same_as IN (SELECT ord FROM chosen) AND {CODE} = ?"
     rows = db.do(
         f"SELECT ord FROM items WHERE (ord IN (SELECT ord FROM chosen) AND {CHOOSABLE}) OR ({sharing})",
         (Code.SAME_PICTURE,),

@@ -28,7 +28,10 @@ RETRYABLE = state_in((State.FAILED, State.EXPIRED))
 OF_REPORT = state_in(models.OF_REPORT)
 CHOOSABLE = state_in((State.FAILED, State.EXPIRED, State.REPORT_FAILED, State.REPORT_LOST))  # by a person
 RETRIED_BY_ITSELF = f"({RETRYABLE} AND (NOT {FAILED} OR json_extract(problem, '$.retryable')))"  # by the next run
-CHANGED = f"coalesce(json_extract(problem, '$.code') = '{Code.CHANGED}', 0)"
+UNREADABLE = f"({FAILED} AND json_extract(problem, '$.stage') = 'read')"  # names no usable picture
+CODE = "json_extract(problem, '$.code')"
+CHANGED = f"coalesce({CODE} = '{Code.CHANGED}', 0)"
+SEARCHED_AT = "json_extract(search, '$.at')"
 
 # Values for `state`.
 WAITS_AGAIN = f"iif(segment IS NULL, {State.PENDING:d}, {State.SEARCHED:d})"  # with its hits where it still has them

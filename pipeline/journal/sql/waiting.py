@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from pipeline.journal.sql.database import Database
-from pipeline.journal.sql.rows import WAITING, WORK, Waiting, waiting_of
+from pipeline.journal.sql.rows import SEARCHED_AT, WAITING, WORK, Waiting, waiting_of
 from pipeline.models import State, Work
 
 
@@ -19,7 +19,7 @@ def batch(db: Database, state: State, *, after: int, limit: int, generation: int
 
 def by_expiry(db: Database, state: State, *, generation: int, after: float) -> list[int]:
     """List waiting items by what expires first: the hits of searched ones, uploads that live beyond `after`."""
-    paid, since = ("json_extract(search, '$.at')", 0.0) if state is State.SEARCHED else ("url_expires", after)
+    paid, since = (SEARCHED_AT, 0.0) if state is State.SEARCHED else ("url_expires", after)
     rows = db.do(
         f"SELECT ord FROM items WHERE state = ? AND generation = ? AND same_as IS NULL AND {paid} > ?"
         f"{db.only_chosen} ORDER BY {paid}, ord",
