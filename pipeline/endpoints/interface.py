@@ -33,6 +33,11 @@ class Request:
     most_bytes: int = MAX_ANSWER_BYTES
 
 
+def posting(kind: Kind, path: str, body: bytes, *, most_bytes: int = MAX_ANSWER_BYTES) -> Request:
+    """Make the request that posts a JSON body."""
+    return Request(kind, "POST", path, body=body, content_type="application/json", most_bytes=most_bytes)
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """A whole answer.

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from pipeline.endpoints.interface import Answer, Creation, Refusal, Request
+from pipeline.endpoints.interface import Answer, Creation, Refusal, Request, posting
 from pipeline.endpoints.patsnap.envelope import read_data
 from pipeline.models import Kind, Task
 from pipeline.views import distinct_views
@@ -31,7 +31,7 @@ class TaskCreation:
         urls, rest = msgspec.json.encode(distinct_views(asked.url)), msgspec.json.encode(tail)[1:]
         body = b"".join((b'{"urls":', urls, b',"patent_messages":', asked.choice.array, b",", rest))
         path = "/ai/infringement-detection-creation"
-        return Request(Kind.CREATE, "POST", path, body=body, content_type="application/json")
+        return posting(Kind.CREATE, path, body)
 
     def read(self, answer: Answer) -> Task:
         """Read the created task. Raises Refusal for anything less than a task id."""

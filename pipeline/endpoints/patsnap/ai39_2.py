@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from pipeline.endpoints import strict_json
-from pipeline.endpoints.interface import Answer, Refusal, Request
+from pipeline.endpoints.interface import Answer, Refusal, Request, posting
 from pipeline.endpoints.own_answers import text_of
 from pipeline.endpoints.patsnap.envelope import number_in, read_data
 from pipeline.models import Kind
@@ -43,7 +43,7 @@ class ReportQuery:
         """Ask for the report of the task with an id."""
         body = msgspec.json.encode({"task_id": asked})
         path = "/ai/infringement-detection-query"
-        return Request(Kind.QUERY, "POST", path, body=body, content_type="application/json")
+        return posting(Kind.QUERY, path, body)
 
     def read(self, answer: Answer) -> Report:
         """Read the state of the task, and its report where there is one. Raises Refusal."""

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from pipeline.endpoints.interface import Answer, Refusal, Request
+from pipeline.endpoints.interface import Answer, Refusal, Request, posting
 from pipeline.endpoints.own_answers import text_of
 from pipeline.endpoints.patsnap.ai39_2 import progress_in, read_comparisons, sliced_data
 from pipeline.endpoints.patsnap.envelope import number_in, read_data
@@ -53,14 +53,8 @@ class WholeReportQuery:
 
     def request(self, asked: str) -> Request:
         """Ask for the report of the task with an id."""
-        return Request(
-            Kind.QUERY,
-            "POST",
-            "/ai/image-search/report",
-            body=msgspec.json.encode({"task_id": asked}),
-            content_type="application/json",
-            most_bytes=MOST_BYTES,
-        )
+        body = msgspec.json.encode({"task_id": asked})
+        return posting(Kind.QUERY, "/ai/image-search/report", body, most_bytes=MOST_BYTES)
 
     def read(self, answer: Answer) -> WholeReport:
         """Read the state of the task, and what it brings where it is done. Raises Refusal."""

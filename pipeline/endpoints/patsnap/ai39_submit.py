@@ -12,7 +12,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import msgspec
 from pydantic import Field
 
-from pipeline.endpoints.interface import Answer, Creation, Request
+from pipeline.endpoints.interface import Answer, Creation, Request, posting
 from pipeline.endpoints.parameters import Day, LocCodes, Text, lacking
 from pipeline.endpoints.patsnap.ai39_1 import read_task
 from pipeline.endpoints.patsnap.similar_designs import Filters, Search
@@ -79,7 +79,7 @@ class TaskSubmission:
     def request(self, asked: Creation) -> Request:
         """Ask for a task for the picture at a URL; the vendor finds the hits itself."""
         body = msgspec.json.encode({"url": asked.url, "country": self.country, "lang": self.lang, **self.params})
-        return Request(Kind.CREATE, "POST", "/ai/image-search/submit", body=body, content_type="application/json")
+        return posting(Kind.CREATE, "/ai/image-search/submit", body)
 
     def read(self, answer: Answer) -> Task:
         """Read the created task. Raises Refusal for anything less than a task id."""

@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 import msgspec
 from pydantic import Field, model_validator
 
-from pipeline.endpoints.interface import Request
+from pipeline.endpoints.interface import Request, posting
 from pipeline.endpoints.parameters import Countries, Text, joined_codes
 from pipeline.endpoints.patsnap.p009 import LEGAL_STATUS, P009Filters
 from pipeline.endpoints.patsnap.similar_designs import Search
@@ -89,7 +89,7 @@ class P060Search(Search):
     def request(self, asked: str) -> Request:
         """Search the picture at a URL: everything goes into the JSON body."""
         body = msgspec.json.encode({"url": views_of(asked)[0], **self.params})
-        return Request(Kind.SEARCH, "POST", self.PATH, body=body, content_type="application/json")
+        return posting(Kind.SEARCH, self.PATH, body)
 
     def warnings(self, *, task_country: list[str] | None) -> list[str]:
         """Warn of the one pair of filters that the vendor advises against."""

@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 
 import msgspec
 
-from pipeline.endpoints.interface import Request
+from pipeline.endpoints.interface import Request, posting
 from pipeline.endpoints.patsnap.p060 import P060Search
 from pipeline.endpoints.patsnap.similar_designs import Search
 from pipeline.models import Hits, Kind
@@ -26,7 +26,7 @@ class P061Search(P060Search):
     def request(self, asked: str) -> Request:
         """Search the views at their URLs: everything goes into the JSON body."""
         body = msgspec.json.encode({"urls": distinct_views(asked), **self.params})
-        return Request(Kind.SEARCH, "POST", self.PATH, body=body, content_type="application/json")
+        return posting(Kind.SEARCH, self.PATH, body)
 
     def of_picture(self, asked: str) -> Search:
         """Return the search for what is asked: for a single picture P060, with the same parameters."""

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from pipeline.endpoints.interface import Answer, Refusal, Request
+from pipeline.endpoints.interface import Answer, Refusal, Request, posting
 from pipeline.endpoints.patsnap.billed import name_of_path
 from pipeline.endpoints.patsnap.envelope import number_in, read_data
 from pipeline.models import Kind
@@ -63,7 +63,7 @@ class AccountStatement:
             "time_end": f"{asked.last:%Y%m%d}",
         }
         path = "/open-user/statement/v2"
-        return Request(self.kind, "POST", path, body=msgspec.json.encode(body), content_type="application/json")
+        return posting(self.kind, path, msgspec.json.encode(body))
 
     def read(self, answer: Answer) -> tuple[Used, ...]:
         """Read what was used; nothing at all is an empty tuple. Raises Refusal for anything that is not whole."""
