@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from pipeline.formats import PNG_BEGIN
 from pipeline.models import Calls, Hits, State, Task, Work
+from pipeline.picture_formats import PNG_BEGIN
 
 APART_S = 2.0  # at least, between two questions for the report of one task
 DRAWINGS = "drawings"  # a folder of a run directory

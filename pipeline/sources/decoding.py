@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from pipeline.errors import Code, ItemRefused
-from pipeline.formats import PNG_BEGIN, SENT, Format, format_named
+from pipeline.picture_formats import PNG_BEGIN, SENT, PictureFormat, named_by_pillow
 from pipeline.sources.unreadable import describe, describe_undecoded
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ MIN_SIDE = 16  # pixels
 _TEXTS = (b"tEXt", b"zTXt", b"iTXt", b"iCCP")
 
 
-class Refused(ItemRefused):
+class PictureRefused(ItemRefused):
     """The refusal of a picture that is not sent.
 
     fit_helps  True where `upload.fit` would make a picture of it that is sent
@@ -33,19 +33,19 @@ class Refused(ItemRefused):
         self.__dict__.update(fit_helps=fit_helps, lasts=lasts)
 
 
-def decoded_as(data: bytes) -> Format:
-    """Decode a JPG or PNG and return which it is. Raises Refused where it is neither, not whole, or too large."""
+def decoded_as(data: bytes) -> PictureFormat:
+    """Decode a JPG or PNG and return which it is. Raises PictureRefused for any other file, and a broken one."""
     with opened(without_texts(data), SENT, whole=data) as image:
         image.draft(image.mode, (image.width // 8, image.height // 8))  # a JPG is read through, and not drawn in full
         image.load()
-        return format_named(image.format)
+        return named_by_pillow(image.format)
 
 
 @contextmanager
-def opened(data: bytes, kinds: Sequence[Format], *, whole: bytes | None = None) -> Iterator["Image.Image"]:
+def opened(data: bytes, kinds: Sequence[PictureFormat], *, whole: bytes | None = None) -> Iterator["Image.Image"]:
     """Open a picture of one of these kinds within the bounds; whatever fails in the block means that it is not whole.
 
-    `whole` is the file where `data` is only a part of it. Raises Refused, which says what it is instead.
+    `whole` is the file where `data` is only a part of it. Raises PictureRefused, which says what it is instead.
     """
     from PIL import Image  # heavy, and only jobs with local pictures need it
 
@@ -55,21 +55,21 @@ def opened(data: bytes, kinds: Sequence[Format], *, whole: bytes | None = None) 
             with Image.open(io.BytesIO(data), formats=_known(kinds, data)) as image:
                 width, height = image.size
                 if width * height > MAX_PIXELS or min(width, height) < MIN_SIDE:
-                    raise Refused(
+                    raise PictureRefused(
                         f"is {width} x {height} pixels; allowed: sides of {MIN_SIDE} and more, 100 million pixels"
                     )
                 yield image
-    except Refused:
+    except PictureRefused:
         raise
     except Image.DecompressionBombError:
-        raise Refused("has more than 100 million pixels; save it smaller") from None
+        raise PictureRefused("has more than 100 million pixels; save it smaller") from None
     except Exception:  # Pillow raises many kinds for broken files; each means the same here
         file = data if whole is None else whole
         what = describe(file) if kinds is SENT else describe_undecoded(file, has_heif=has_heif())
-        raise Refused(str(what), fit_helps=what.fit_helps) from None
+        raise PictureRefused(str(what), fit_helps=what.fit_helps) from None
 
 
-def _known(kinds: Sequence[Format], data: bytes) -> list[str]:
+def _known(kinds: Sequence[PictureFormat], data: bytes) -> list[str]:
     """Name the kinds that this Pillow can decode; HEIC is none of them until its own library is there."""
     names = [kind.pillow[0] for kind in kinds]
     if kinds is SENT:

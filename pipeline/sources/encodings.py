@@ -5,7 +5,7 @@ the subset, as everyone does whose program calls cp932 "Shift JIS".
 import codecs
 
 from pipeline.errors import SpecError
-from pipeline.formats import JPG_BEGIN, PNG_BEGIN
+from pipeline.picture_formats import JPG_BEGIN, PNG_BEGIN
 from pipeline.system.fault import Fault
 
 _BOMS = (

@@ -9,8 +9,8 @@ import io
 import math
 from typing import TYPE_CHECKING, NamedTuple
 
-from pipeline.formats import FORMATS, JPG, PNG, Format, format_named
-from pipeline.sources.decoding import Refused, opened, without_texts
+from pipeline.picture_formats import FORMATS, JPG, PNG, PictureFormat, named_by_pillow
+from pipeline.sources.decoding import PictureRefused, opened, without_texts
 from pipeline.sources.metadata import orientation_of, without_metadata
 
 if TYPE_CHECKING:
@@ -34,11 +34,11 @@ class Fitted(NamedTuple):
 
 
 def fit(data: bytes) -> Fitted:
-    """Make a picture fit. Raises Refused where it cannot be decoded, or is out of bounds."""
+    """Make a picture fit. Raises PictureRefused where it cannot be decoded, or is out of bounds."""
     stripped = without_metadata(data)
     try:
         return _fit(stripped, stripped)
-    except Refused:
+    except PictureRefused:
         bare = without_texts(stripped)
         if bare == stripped:
             raise
@@ -47,7 +47,7 @@ def fit(data: bytes) -> Fitted:
 
 def _fit(stripped: bytes, decodable: bytes) -> Fitted:
     with opened(decodable, FORMATS, whole=stripped) as image:
-        kind = format_named(image.format)
+        kind = named_by_pillow(image.format)
         why = why_fitted(stripped, kind)
         image.load()
         if not why:
@@ -60,7 +60,7 @@ def _fit(stripped: bytes, decodable: bytes) -> Fitted:
     return Fitted(_as_jpeg(_on_white(upright)), JPG.sent_as, why)
 
 
-def why_fitted(data: bytes, kind: Format) -> str:
+def why_fitted(data: bytes, kind: PictureFormat) -> str:
     """Say why a picture, without its metadata, would not be sent as it is; "" when it would."""
     if not kind.sent_as:
         return kind.name
@@ -70,7 +70,7 @@ def why_fitted(data: bytes, kind: Format) -> str:
 
 
 def preview(data: bytes) -> bytes:
-    """Make a small upright JPG of a picture of any kind. Raises Refused."""
+    """Make a small upright JPG of a picture of any kind. Raises PictureRefused."""
     with opened(without_texts(data), FORMATS, whole=data) as image:
         image.draft(None, (2 * _PREVIEW_PX, 2 * _PREVIEW_PX))
         small = _on_white(_upright(image))
@@ -158,7 +158,7 @@ def _smaller(image: "Image.Image") -> bytes:
         made = _jpeg(small, _WHEN_SMALLER)
         if len(made) <= MOST:
             return made
-    raise Refused("cannot be made small enough; save it smaller")
+    raise PictureRefused("cannot be made small enough; save it smaller")
 
 
 def _jpeg(image: "Image.Image", quality: int) -> bytes:
@@ -170,4 +170,4 @@ def _jpeg(image: "Image.Image", quality: int) -> bytes:
         with contextlib.suppress(OSError):
             image.save(buffer, "JPEG", quality=quality, subsampling=sampling, optimize=optimize, icc_profile=profile)
             return buffer.getvalue()
-    raise Refused("cannot be written as JPG; save it as JPG in a picture program")
+    raise PictureRefused("cannot be written as JPG; save it as JPG in a picture program")

@@ -8,9 +8,9 @@ from pathlib import PurePosixPath
 from typing import NamedTuple
 
 from pipeline.errors import SpecError
-from pipeline.formats import ENDINGS
 from pipeline.job.checks import ZIP
 from pipeline.job.schema import JobSpec
+from pipeline.picture_formats import ENDINGS
 from pipeline.sources.archives import BadArchive, member_name, members_of, parts_of_name
 from pipeline.sources.names import EVERY_DEPTH, as_listed, is_pattern, match_files, on_disk, with_slashes
 from pipeline.sources.pictures import locate

@@ -10,7 +10,7 @@ from pathlib import Path
 from pipeline.errors import Code
 from pipeline.job.schema import JobSpec
 from pipeline.models import Item, Problem
-from pipeline.sources.decoding import Refused
+from pipeline.sources.decoding import PictureRefused
 from pipeline.sources.items import Note, read_items
 from pipeline.sources.looks import Looks, Verdict, looking
 from pipeline.sources.pictures import look_at_picture, stamp_of
@@ -137,7 +137,7 @@ def _stamp_of(root: Path, source: str) -> Stamp | None:
 def _verdict_on(root: Path, source: str, fit: bool) -> Verdict:
     try:
         return Verdict(fitted=look_at_picture(root, source, fit=fit))
-    except Refused as refused:
+    except PictureRefused as refused:
         return Verdict(fault=refused.message, helps=refused.fit_helps, lasts=refused.lasts)
 
 

@@ -5,12 +5,12 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from pipeline.errors import Code, SpecError
-from pipeline.formats import SENT_ENDINGS
 from pipeline.job.checks import check_id, is_loopback
 from pipeline.job.images import ImageEntry
 from pipeline.job.reach import check_picture_url
 from pipeline.job.schema import JobSpec
 from pipeline.models import BY_PATH, CONTENT, Item, Problem
+from pipeline.picture_formats import SENT_ENDINGS
 from pipeline.sources.columns import columns_written
 from pipeline.sources.folders import list_path
 from pipeline.sources.ids import Ids, make_id

@@ -10,7 +10,7 @@ import struct
 import zlib
 from collections.abc import Iterator
 
-from pipeline.formats import PNG_BEGIN
+from pipeline.picture_formats import PNG_BEGIN
 
 _JPG = b"\xff\xd8"
 _EXIF, _ICC = b"Exif\0\0", b"ICC_PROFILE\0"

@@ -8,10 +8,10 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.formats import FORMATS, JPG, format_named
+from pipeline.picture_formats import FORMATS, JPG, named_by_pillow
 from pipeline.sources import fitting
 from pipeline.sources.archives import BadArchive, leaves_its_archive, members_of, read_member, split_name
-from pipeline.sources.decoding import Refused, decoded_as, opened, without_texts
+from pipeline.sources.decoding import PictureRefused, decoded_as, opened, without_texts
 from pipeline.sources.fitting import MOST, MOST_TO_READ, why_fitted
 from pipeline.sources.metadata import without_metadata
 from pipeline.sources.names import on_disk
@@ -38,7 +38,7 @@ class Picture:
 def read_picture(root: Path, source: str, *, fit: bool = False) -> Picture:
     """Read the picture `source` inside `root`, and with `fit` make it fit for the vendor.
 
-    Raises Refused, which says what to do; nothing was paid then.
+    Raises PictureRefused, which says what to do; nothing was paid then.
     """
     data = _read_inside(root, source, most_of(fit=fit))
     if fit:
@@ -50,13 +50,13 @@ def read_picture(root: Path, source: str, *, fit: bool = False) -> Picture:
 
 
 def preview_picture(root: Path, source: str) -> Picture:
-    """Read a picture of any kind as a small JPG for people. Raises Refused."""
+    """Read a picture of any kind as a small JPG for people. Raises PictureRefused."""
     data = _read_inside(root, source, MOST_TO_READ)
     return Picture(fitting.preview(data), JPG.sent_as, hashlib.sha256(data).hexdigest())
 
 
 def look_at_picture(root: Path, source: str, *, fit: bool = False) -> str:
-    """Decode a picture and return why it would be made fit; "" where it is sent as it is. Raises Refused.
+    """Decode a picture and return why it would be made fit; "" where it is sent as it is. Raises PictureRefused.
 
     Without `fit` the only such reason is that it is turned: every other one refuses it.
     """
@@ -64,7 +64,7 @@ def look_at_picture(root: Path, source: str, *, fit: bool = False) -> str:
     if not fit:
         return why_fitted(without_metadata(data), decoded_as(data))
     with opened(without_texts(data), FORMATS, whole=data) as image:
-        kind = format_named(image.format)
+        kind = named_by_pillow(image.format)
         image.draft(image.mode, (image.width // 8, image.height // 8))
         image.load()
     return why_fitted(without_metadata(data), kind)
@@ -79,7 +79,7 @@ def digest_of(root: Path, source: str, most: int = MAX_BYTES) -> str | None:
     """Return the SHA-256 of a picture inside `root`, sound or not; None where it cannot be read, or has more bytes."""
     try:
         return hashlib.sha256(_read_inside(root, source, most)).hexdigest()
-    except Refused:
+    except PictureRefused:
         return None
 
 
@@ -128,30 +128,30 @@ def stamp_of(root: Path, source: str) -> Stamp:
 def _read_zipped(root: Path, archive: str, member: str, most: int) -> bytes:
     try:
         if leaves_its_archive(member):
-            raise Refused("has a name that leaves its archive; pack it anew")
+            raise PictureRefused("has a name that leaves its archive; pack it anew")
         path = locate(root, archive)
         if not path.is_relative_to(root):
-            raise Refused("is in an archive that is a link out of the job's root; copy it there, or set `root:`")
+            raise PictureRefused("is in an archive that is a link out of the job's root; copy it there, or set `root:`")
         found = members_of(path).get(member)
         if found is None:
-            raise Refused(f"is not in {archive}; check its name")
+            raise PictureRefused(f"is not in {archive}; check its name")
         data = read_member(path, found, most=most)
     except BadArchive as exc:
-        raise Refused(f"is {exc}") from None
+        raise PictureRefused(f"is {exc}") from None
     except (OSError, RuntimeError, ValueError):
-        raise Refused("cannot be read: check the archive and its permissions", lasts=False) from None
+        raise PictureRefused("cannot be read: check the archive and its permissions", lasts=False) from None
     if len(data) > most:
         raise _too_large(max(found.size, len(data)), most)
     return data
 
 
-def _too_large(size: int, most: int) -> Refused:
+def _too_large(size: int, most: int) -> PictureRefused:
     shown = f"{math.ceil(size / 102.4) / 10:,.1f} KB"  # never "4,096.0 KB; at most 4,096 KB"
     allowed = f"at most {most >> 10:,} KB"
     if most > MAX_BYTES:
-        return Refused(f"is {shown}; {allowed}, also to be made smaller: save it smaller")
+        return PictureRefused(f"is {shown}; {allowed}, also to be made smaller: save it smaller")
     what = f"is {shown}; {allowed}: write `{FIT}` to send it smaller, at the best quality that fits"
-    return Refused(what, fit_helps=True)
+    return PictureRefused(what, fit_helps=True)
 
 
 def _read_inside(root: Path, source: str, most: int) -> bytes:
@@ -160,16 +160,18 @@ def _read_inside(root: Path, source: str, most: int) -> bytes:
     try:
         path = locate(root, source)
         if not path.is_relative_to(root):
-            raise Refused("is a link that leaves the job's root; copy the picture into it, or set `root:`")
+            raise PictureRefused("is a link that leaves the job's root; copy the picture into it, or set `root:`")
         with open_inside(path) as file:
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
-                raise Refused("is no regular file")
+                raise PictureRefused("is no regular file")
             data = file.read(most + 1)
             if len(data) > most:
                 raise _too_large(status.st_size, most)
             return data
     except OSError as exc:
-        raise Refused(f"cannot be read: {exc.strerror}; check the path and the permissions", lasts=False) from None
+        raise PictureRefused(
+            f"cannot be read: {exc.strerror}; check the path and the permissions", lasts=False
+        ) from None
     except (RuntimeError, ValueError):  # a link to itself (up to Python 3.12), and a NUL in a name
-        raise Refused("cannot be read: the path leads nowhere; check the path", lasts=False) from None
+        raise PictureRefused("cannot be read: the path leads nowhere; check the path", lasts=False) from None

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from pipeline.errors import SpecError
-from pipeline.formats import SENT_ENDINGS
 from pipeline.job.checks import WORKBOOK_ENDINGS, is_loopback
 from pipeline.job.images import STDIN, ImageEntry
 from pipeline.job.schema import JobSpec
+from pipeline.picture_formats import SENT_ENDINGS
 from pipeline.sources.folders import list_path
 from pipeline.sources.items import require_inside
 from pipeline.sources.names import EVERY_DEPTH, is_pattern, match_files, with_slashes

@@ -3,7 +3,7 @@
 import re
 from typing import NamedTuple
 
-from pipeline.formats import HEIC, format_of
+from pipeline.picture_formats import HEIC, recognized
 from pipeline.system.wording import count
 
 _AS_JPG = "open it in a picture program and save it as JPG"
@@ -44,7 +44,7 @@ def describe(data: bytes) -> Unreadable:
     """Say what a file is that cannot be read as a kind that the vendor takes."""
     if not data.strip(b"\0"):
         return Unreadable(f"holds {count(len(data), 'zero byte')}" if data else "is empty (0 bytes)", _DAMAGED)
-    known = format_of(data)
+    known = recognized(data)
     if known is not None and known.sent_as:
         size = count(len(data), "byte")
         return Unreadable(f"is {known.article}{known.name} that is cut off or damaged ({size})", _DAMAGED)
@@ -64,7 +64,7 @@ def describe(data: bytes) -> Unreadable:
 
 def describe_undecoded(data: bytes, *, has_heif: bool) -> Unreadable:
     """Say what a file is that would be made fit, and cannot be decoded here."""
-    known = format_of(data)
+    known = recognized(data)
     if known is None or known.sent_as:
         return describe(data)
     if known is HEIC and not has_heif:

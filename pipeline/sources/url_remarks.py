@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator
 from functools import lru_cache
 from urllib.parse import SplitResult, urlsplit
 
-from pipeline.formats import ENDINGS, SENT_ENDINGS
 from pipeline.models import SANDBOX_HOST
+from pipeline.picture_formats import ENDINGS, SENT_ENDINGS
 from pipeline.system.wording import count
 
 _SHOWN = 120  # characters of a URL

@@ -18,8 +18,8 @@ from pipeline.endpoints.own_answers import text_of
 from pipeline.endpoints.patsnap.ai39_2 import progress_in, read_comparisons, sliced_data
 from pipeline.endpoints.patsnap.envelope import number_in, read_data
 from pipeline.endpoints.patsnap.hits import judged, refuse_missing_hits, total_of
-from pipeline.formats import JPG_BEGIN, PNG_BEGIN
 from pipeline.models import Hits, Kind
+from pipeline.picture_formats import JPG_BEGIN, PNG_BEGIN
 from pipeline.reports import WholeReport
 
 # A picture may have 4 MB, a drawing of it as much, and base64 makes a third more of it.

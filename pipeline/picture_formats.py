@@ -6,7 +6,7 @@ from typing import NamedTuple
 JPG_BEGIN, PNG_BEGIN = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
 
 
-class Format(NamedTuple):
+class PictureFormat(NamedTuple):
     """A kind of picture.
 
     name     for people
@@ -29,29 +29,29 @@ def _begin(pattern: bytes) -> re.Pattern[bytes]:
     return re.compile(pattern, re.DOTALL)
 
 
-JPG = Format("JPG", "a ", ("JPEG", "MPO"), (".jpg", ".jpeg", ".jfif"), _begin(re.escape(JPG_BEGIN)), "jpeg")
-PNG = Format("PNG", "a ", ("PNG",), (".png",), _begin(re.escape(PNG_BEGIN)), "png")
-HEIC = Format("HEIC", "", ("HEIF",), (".heic", ".heif"), _begin(rb".{4}ftyp(hei[cxm]|hevc|mif1|msf1)"))
+JPG = PictureFormat("JPG", "a ", ("JPEG", "MPO"), (".jpg", ".jpeg", ".jfif"), _begin(re.escape(JPG_BEGIN)), "jpeg")
+PNG = PictureFormat("PNG", "a ", ("PNG",), (".png",), _begin(re.escape(PNG_BEGIN)), "png")
+HEIC = PictureFormat("HEIC", "", ("HEIF",), (".heic", ".heif"), _begin(rb".{4}ftyp(hei[cxm]|hevc|mif1|msf1)"))
 FORMATS = (
     JPG,
     PNG,
     HEIC,
-    Format("AVIF", "", ("AVIF",), (".avif",), _begin(rb".{4}ftypavi[fs]")),
-    Format("WebP", "", ("WEBP",), (".webp",), _begin(rb"RIFF.{4}WEBP")),
-    Format("GIF", "a ", ("GIF",), (".gif",), _begin(rb"GIF8")),
-    Format("BMP", "a ", ("BMP",), (".bmp",), _begin(rb"BM")),
-    Format("TIFF", "a ", ("TIFF",), (".tif", ".tiff"), _begin(rb"II\*\0|MM\0\*")),
+    PictureFormat("AVIF", "", ("AVIF",), (".avif",), _begin(rb".{4}ftypavi[fs]")),
+    PictureFormat("WebP", "", ("WEBP",), (".webp",), _begin(rb"RIFF.{4}WEBP")),
+    PictureFormat("GIF", "a ", ("GIF",), (".gif",), _begin(rb"GIF8")),
+    PictureFormat("BMP", "a ", ("BMP",), (".bmp",), _begin(rb"BM")),
+    PictureFormat("TIFF", "a ", ("TIFF",), (".tif", ".tiff"), _begin(rb"II\*\0|MM\0\*")),
 )
 SENT = tuple(one for one in FORMATS if one.sent_as)
 ENDINGS = tuple(ending for one in FORMATS for ending in one.endings)
 SENT_ENDINGS = tuple(ending for one in SENT for ending in one.endings)
 
 
-def format_of(data: bytes) -> Format | None:
+def recognized(data: bytes) -> PictureFormat | None:
     """Tell the kind of a picture by its first bytes; None for what begins like none."""
     return next((one for one in FORMATS if one.begin.match(data)), None)
 
 
-def format_named(pillow: str | None) -> Format:
+def named_by_pillow(pillow: str | None) -> PictureFormat:
     """Return the kind of a picture that Pillow opened, which names it so."""
     return next(one for one in FORMATS if pillow in one.pillow)
