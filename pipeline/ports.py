@@ -177,7 +177,7 @@ class Budget(Protocol):
         """Make the error of a budget that is used up: that of a kind of call, or MONEY."""
 
     def affords(self, kind: Kind, *, beside: Decimal) -> int | None:
-        """Return how many more calls the cap of money allows beside a promised amount; None without a limit."""
+        """Return how many more calls their own cap and that of money allow beside a promised amount; None = any."""
 
     def release(self, kind: Kind, count: int = 1) -> None:
         """Give back reserved calls that were not sent."""

@@ -32,8 +32,7 @@ class PatentBudget:
     @property
     def left(self) -> int | None:
         """Return how many more may be asked for, by their own cap and by that of money; None without a limit."""
-        left, affords = self._budget.left(_KIND), self._affords()
-        return affords if left is None else left if affords is None else min(left, affords)
+        return self._budget.affords(_KIND, beside=self.promised())
 
     async def reserve(self, patents: int) -> None:
         """Make so many patents count, durably, before they are asked for. Raises RunPaused when there are too few."""
@@ -55,14 +54,10 @@ class PatentBudget:
 
     def used_up(self) -> RunPaused:
         """Make the error of the budget that is used up: that of patents, or of money."""
-        left, affords = self._budget.left(_KIND), self._affords()
-        money = affords is not None and (left is None or affords < left)
+        of_patents, of_both = self._budget.left(_KIND), self.left
+        money = of_both is not None and (of_patents is None or of_both < of_patents)
         return self._budget.used_up(MONEY if money else _KIND)
 
     async def note(self) -> None:
         """Make the counts durable."""
         await self._notes.remember({META: msgspec.json.encode(self.counts).decode()})
-
-    def _affords(self) -> int | None:
-        """Return how many the cap of money allows; None without one."""
-        return self._budget.affords(_KIND, beside=self.promised())

@@ -97,8 +97,9 @@ class Budget:
         return self.purse.left(self._used())
 
     def affords(self, kind: Kind, *, beside: Decimal) -> int | None:
-        """Return how many more calls the cap of money allows beside a promised amount; None without a limit."""
-        return None if self.purse is None else self.purse.affords(kind, self._used(), beside=beside)
+        """Return how many more calls their own cap and that of money allow beside a promised amount; None = any."""
+        money = None if self.purse is None else self.purse.affords(kind, self._used(), beside=beside)
+        return _fewer(self.left(kind), money)
 
     def used_up(self, lacking: str) -> RunPaused:
         """Make the error of a budget that is used up: that of a kind of call, or MONEY."""
@@ -175,7 +176,7 @@ class Budget:
             if affords == 0 and not early:
                 taken = self._take_from_others(kind)
                 affords = self._affords(kind)
-            left = affords if left is None else left if affords is None else min(left, affords)
+            left = _fewer(left, affords)
         if left is not None:
             if left <= 0:
                 return self._noted(taken)
@@ -239,6 +240,11 @@ def money_used_up(tariff: Tariff, left: Decimal) -> str:
 
 def _raise_it(key: str) -> str:
     return f"raise it in the job file, or with --set {key}=N, then `pipeline run` goes on"
+
+
+def _fewer(one: int | None, other: int | None) -> int | None:
+    """Return the smaller limit; None where there is none."""
+    return min((limit for limit in (one, other) if limit is not None), default=None)
 
 
 def _renewed(lease: Lease, coming: asyncio.Future[int]) -> None:

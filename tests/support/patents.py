@@ -107,7 +107,8 @@ class PatentPurse:
         return self._money - self.prices[Kind.DETAILS] * self.reserved
 
     def affords(self, kind: Kind, *, beside: Decimal) -> int | None:
-        return int((self.money_left() - beside) // self.prices[kind]) if kind in self.prices else None
+        limits = [self.left(kind), int((self.money_left() - beside) // self.prices[kind]) if self.prices else None]
+        return min((limit for limit in limits if limit is not None), default=None)
 
     async def reserve(self, kind: Kind, count: int = 1) -> None:
         if (left := self.left(kind)) is not None and left < count:
