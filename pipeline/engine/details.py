@@ -1,22 +1,27 @@
 """The details of an item's best hits: asked for as its hits come, beside its task, which never waits for them."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+import functools
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import anyio
 import msgspec
 from anyio.abc import TaskGroup
 
-from pipeline.endpoints.details import FAILED, NOT_FOUND, PENDING, REFUSED, Details, PatentDetail, askable
+from pipeline.endpoints.details import FAILED, NOT_FOUND, PENDING, REFUSED, Details, PatentDetail
+from pipeline.engine.best_hits import best
+from pipeline.engine.catching_up import Lacking, gained, is_whole
 from pipeline.engine.patent_batches import PatentBatches, Wanted
 from pipeline.engine.patent_budget import PatentBudget
 from pipeline.models import Hits
-from pipeline.paging import patents_in
 
 WAIT_S = 60.0  # the longest that a record waits for its details
+MOST_LATE = 500  # records of earlier runs whose details are asked for at once
 
 _DETAIL = msgspec.json.Decoder(PatentDetail)
 _FAMILY = msgspec.json.Decoder(str)
+_log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -27,6 +32,7 @@ class _Item:
     ids: Sequence[str]
     wanted: Sequence[Wanted]
     families: dict[str, Wanted] = field(default_factory=dict)
+    gain: Callable[[Details], Details | None] | None = None  # of a record that has details, or never asked for any
     done: anyio.Event = field(default_factory=anyio.Event)
 
     def details(self, *, families: bool) -> Details:
@@ -37,7 +43,7 @@ class _Item:
             return Details(PENDING)
         if patents and "" not in words and len(words) == 1 and not words & {NOT_FOUND, REFUSED}:
             return Details(words.pop())
-        told = families and all(wanted.missing in ("", NOT_FOUND) for wanted in self.families.values())
+        told = families and all(wanted.missing in ("", NOT_FOUND, REFUSED) for wanted in self.families.values())
         return Details(patents, _designs(patents) if told else None)
 
     def _detail(self, id_: str, wanted: Wanted) -> PatentDetail:
@@ -58,7 +64,7 @@ class HitDetails:
 
     budget    of all calls for details
     families  None where families are not asked for; else those of the patents that were found
-    late      is called with an item's id and its details where they come after its record
+    late      writes an item's details where they come after its record; it returns False where it could not
     """
 
     def __init__(
@@ -69,7 +75,7 @@ class HitDetails:
         budget: PatentBudget,
         top: int,
         above: float,
-        late: Callable[[str, Details], Awaitable[None]],
+        late: Callable[[str, Details], Awaitable[bool]],
     ) -> None:
         self.budget = budget
         self._patents = patents
@@ -79,6 +85,8 @@ class HitDetails:
         self._items: dict[int, _Item] = {}
         self._waiting_late: set[str] = set()
         self._is_behind = False
+        self._is_over = False  # nothing is asked for any more
+        self._catching_up = False  # more records of earlier runs are to come
         self._idle = anyio.Event()
         self._group: TaskGroup | None = None
 
@@ -125,24 +133,51 @@ class HitDetails:
         """Drop an item that gets no record now; what was asked for it is in the cache."""
         self._items.pop(ord_, None)
 
-    def catch_up(self, item_id: str, hits: Hits) -> None:
-        """Ask for the details of an item whose record was written without them."""
-        ids = best(hits, top=self._top, above=self._above)
-        item = _Item(item_id, ids, self._patents.want(ids))
+    def catch_up(
+        self, item_id: str, ids: Sequence[str], gain: Callable[[Details], Details | None] | None = None
+    ) -> None:
+        """Ask for the details of an item whose record was written without them.
+
+        `gain` makes of what comes what its record gains; None of a record that says that its details are pending.
+        """
+        item = _Item(item_id, ids, self._patents.want(ids), gain=gain)
         self._follow(item)
         self._wait_late(item)
 
+    async def catch_up_all(self, batches: AsyncIterator[Sequence[Lacking]]) -> None:
+        """Ask for the details of records of earlier runs, some at a time, until there are no more or the run ends."""
+        self._catching_up = True
+        try:
+            async for batch in batches:
+                for one in batch:
+                    gain = None if one.before is None else functools.partial(gained, one.before)
+                    self.catch_up(one.item, one.ids, gain)
+                while len(self._waiting_late) >= MOST_LATE:
+                    await self._idle.wait()
+                if self._is_over:
+                    self._is_behind = True
+                    return
+        except (OSError, ValueError) as error:
+            _log.warning("details.not_caught_up %s", error)
+            self._is_behind = True
+        finally:
+            self._catching_up = False
+            self._stir()
+
     def stop(self) -> None:
         """Wait for nothing more."""
+        self._is_over = True
         for batches in self._batches():
             batches.stop()
 
     async def finish(self, grace_s: float = WAIT_S) -> bool:
-        """Wait for what is late, but not longer than this; return whether everything came that was asked for."""
-        with anyio.move_on_after(grace_s):
-            while self._waiting_late:
+        """Wait for what is late, while some of it comes within `grace_s`; return whether everything came."""
+        while self._waiting_late or self._catching_up:
+            with anyio.move_on_after(grace_s) as waiting:
                 await self._idle.wait()
-        return not self._waiting_late and not self._is_behind
+            if waiting.cancelled_caught:
+                return False
+        return not self._is_behind
 
     def _batches(self) -> list[PatentBatches]:
         return [self._patents] if self._families is None else [self._patents, self._families]
@@ -172,27 +207,18 @@ class HitDetails:
     async def _until_late(self, item: _Item) -> None:
         await item.done.wait()
         details = item.details(families=self._families is not None)
-        if details.patents == PENDING:
-            self._is_behind = True  # the run ended first, and the next one asks
-        else:
+        said = details if item.gain is None else item.gain(details)
+        if details.patents == PENDING or (item.gain is not None and not is_whole(details)):
+            self._is_behind = True  # the run ended first, or may not ask, and the next one does
+        if said is not None and said.patents != PENDING:
             with anyio.CancelScope(shield=True):
-                await self._late(item.id, details)
+                self._is_behind |= not await self._late(item.id, said)
         self._waiting_late.discard(item.id)
+        self._stir()
+
+    def _stir(self) -> None:
         self._idle.set()
         self._idle = anyio.Event()
-
-
-def best(hits: Hits, *, top: int, above: float) -> list[str]:
-    """Choose the ids of an item's best hits, the highest score first; one without a score only where none is asked."""
-    scored = [
-        (score, at) for at, score in enumerate(hits.scores) if above <= 0 or (score is not None and score >= above)
-    ]
-    if not scored:
-        return []
-    order = sorted(scored, key=lambda each: -1.0 if each[0] is None else each[0], reverse=True)
-    named = patents_in(hits.array)
-    ids = dict.fromkeys(named[at] for _, at in order[:top])
-    return [id_ for id_ in ids if id_ is not None and askable(id_)]
 
 
 def _designs(patents: Mapping[str, PatentDetail]) -> int:

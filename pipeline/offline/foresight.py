@@ -12,6 +12,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import NamedTuple
 
+from pipeline.engine.catching_up import asked_by, lacking
 from pipeline.engine.cost import Allowance, Paid, calls_for, upload_lasts
 from pipeline.engine.report_meter import MOST_POLLS
 from pipeline.errors import MONEY
@@ -28,8 +29,7 @@ from pipeline.journal.sql.rows import hits_of
 from pipeline.journal.sql.views import uploads as view_uploads
 from pipeline.models import KINDS, Kind
 from pipeline.offline.foreseen_reuse import ForeseenReuse, Taken
-from pipeline.results.behind import behind
-from pipeline.results.patent_counts import WAITING
+from pipeline.results.patent_counts import ASKED, WAITING
 from pipeline.run.tariff import tariff_of
 
 
@@ -121,9 +121,11 @@ def details_of(db: Database, spec: JobSpec, folder: Path, calls: Mapping[Kind, i
     """
     if spec.details is None:
         return 0
-    left = sum(1 for _ in behind(folder)) if db.meta(WAITING) == "1" else 0
-    items = left + calls.get(Kind.CREATE if spec.task.enabled else Kind.SEARCH, 0)
-    patents = items * spec.details.top * (2 if spec.details.family else 1)
+    every = db.meta(ASKED) != asked_by(spec.details)
+    left = lacking(folder, spec.details, every=every) if every or db.meta(WAITING) == "1" else ()
+    items = calls.get(Kind.CREATE if spec.task.enabled else Kind.SEARCH, 0)
+    patents = items * spec.details.top + sum(len(record.ids) for record in left)
+    patents *= 2 if spec.details.family else 1
     cap, spent = spec.api.budget.details, counted(db).get(Kind.DETAILS, (0, 0))[0]
     return patents if cap is None else min(patents, max(0, cap - spent))
 

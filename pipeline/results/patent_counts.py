@@ -3,6 +3,7 @@
 import msgspec
 
 META = "details"  # in the journal's meta: the counts, as JSON
+ASKED = "details_asked"  # in the journal's meta: what a job asked details of, once every record has them
 WAITING = "details_pending"  # in the journal's meta: "1" while a record may say that its details are pending
 
 

@@ -152,7 +152,7 @@ class RecordView(msgspec.Struct, frozen=True, kw_only=True):
     def with_late(self, late: Mapping[str, LateLine]) -> "RecordView":
         """Return a copy with the details that came after the record was written, if any did."""
         one = late.get(self.item) or (late.get(self.same_as) if self.same_as is not None else None)
-        if one is None or self.details_state != PENDING:
+        if one is None or (isinstance(one.details, str) and self.details_state != PENDING):
             return self
         return msgspec.structs.replace(self, raw_details=one.details, designs=one.designs)
 

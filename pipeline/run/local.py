@@ -227,7 +227,9 @@ async def _work(
         account = client.stats.tally.account if options.again is None else None  # what is tried again is paid anew
         reuse = opened.enter_context(open_donors(spec, place.folder, account, now=time.time()))
         pictures = readers(spec.root_path, fit=spec.upload.fit)
-        async with hit_details(job, place.folder, journal, client, options.say) as details:
+        async with hit_details(
+            job, place.folder, journal, client, options.say, may_add=options.again is None
+        ) as details:
             ports = Ports(
                 spec,
                 endpoints,
@@ -248,7 +250,9 @@ async def _work(
             count = to_pay_for(tally, spec, options, all_in=intake.done)
             require_room(place.folder, count)
             with ballast(place.folder) if count else nullcontext():
-                afterwards = functools.partial(finish, details, journal)
+                afterwards = functools.partial(
+                    finish, details, journal, spec.details if options.again is None else None
+                )
                 await _drive(engine, heartbeat, gauges, options, place.signals, afterwards)
     return engine, client.stats
 

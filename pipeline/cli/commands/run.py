@@ -59,12 +59,13 @@ def _ask(job: Job, options: RunOptions, *, piped: bool) -> None:
         account = account_of(job.spec.api.base_url, job.credentials)
         planned = PlannedRun(options.new, options.limit, options.accept_changes, account)
         plan = make_plan(job.spec, planned, watch=watch)
-    if not plan.paid_calls or plan.refused:  # the run itself says why it is refused, and pays nothing
+    if not (plan.paid_calls or plan.details) or plan.refused:  # the run itself says why it is refused, and pays nothing
         return
     by_kind = ", ".join(f"{calls:,} {kind}" for kind, calls in plan.calls.items())
     calls = count(plan.paid_calls, "call")
+    details = f", and asked for details of {count(plan.details, 'patent')} at most" if plan.details else ""
     cost = "" if plan.cost is None else f", {plan.cost} without retries"
     ask(
-        f"{job.spec.vendor} will be sent {calls} ({by_kind}) and retries, which the account pays for{cost}.",
+        f"{job.spec.vendor} will be sent {calls} ({by_kind}) and retries{details}, which the account pays for{cost}.",
         piped=piped,
     )

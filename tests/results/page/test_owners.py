@@ -87,7 +87,9 @@ def test_details_that_came_late_are_joined(tmp_path: Path) -> None:
     twin = read_line(json.dumps(record("SKU-2", same_as="SKU-1", details=PENDING)).encode())
     assert twin.with_late(late).details == {"p0": LAMP}
     known = shown(details={"p0": {"owner": "F Ltd"}})
-    assert known.with_late(late) is known
+    assert known.with_late(late).details == {"p0": LAMP}  # what a job asked for later is newer than the record
+    word = {"SKU-1": LateLine(item="SKU-1", at=AS_OF, details="failed")}
+    assert known.with_late(word) is known
 
 
 def test_no_detail_becomes_markup(tmp_path: Path) -> None:
