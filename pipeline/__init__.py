@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
     from pipeline.errors import JournalError, PipelineError, RunLocked, SpecError
     from pipeline.offline.plan import Plan, plan_job
-    from pipeline.results.reading import RecordView, read_records
+    from pipeline.results.reading import RecordView
+    from pipeline.results.records import read_records
     from pipeline.results.summary import RunSummary
     from pipeline.run.local import run_job
     from pipeline.run.options import RunOptions
@@ -62,7 +63,7 @@ _HOMES = {
     "SpecError": "pipeline.errors",
     "Stop": "pipeline.run.stop",
     "plan_job": "pipeline.offline.plan",
-    "read_records": "pipeline.results.reading",
+    "read_records": "pipeline.results.records",
     "run_job": "pipeline.run.local",
 }
 

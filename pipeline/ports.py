@@ -18,7 +18,7 @@ from pipeline.models import (
     Upload,
     Work,
 )
-from pipeline.reports import Awaited, TaskNote
+from pipeline.reports import Awaited, PaidRecord, TaskNote
 from pipeline.system.checksum import RecordLine
 
 Asked = TypeVar("Asked", contravariant=True)
@@ -155,6 +155,9 @@ class Reports(Protocol):
 
     async def whole(self, ord_: int) -> tuple[Work, TaskNote, bool]:
         """Read an item with its hits, what was asked of its task, and whether the hits are lost."""
+
+    async def record(self, ord_: int) -> PaidRecord | None:
+        """Read the record that an item has in the run whose reports are collected; None in a run itself."""
 
 
 class Budget(Protocol):

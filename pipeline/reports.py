@@ -154,6 +154,13 @@ def reused_task(task: Task, note: TaskNote) -> ReusedTask | None:
     return None if note.reused_from is None else ReusedTask(task.task_id, task.at, *note.reused_from, note)
 
 
+class PaidRecord(NamedTuple):
+    """The record of a run whose report is collected for it; `has_task` where it is that of the item's task."""
+
+    line: bytes
+    has_task: bool  # False when the task was paid for anew since
+
+
 class Awaited(NamedTuple):
     """An item whose report may still come: without its hits, which stay in the spool."""
 

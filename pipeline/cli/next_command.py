@@ -21,12 +21,16 @@ def next_command(summary: RunSummary, spec: JobSpec, *words: object, overrides: 
     2. Something must be put right first, or all is settled: none.
     3. The run came to its end with open items: `pipeline status`, which says what to do about each.
     4. The run ended early: the same command goes on.
+
+    A run that came to its end and left its tasks to be read comes before 2 and 3: their time runs.
     """
     if summary.ended_by == Code.BUDGET:
         raised = dict(_raised(summary, spec))
         overrides = [one for one in overrides if one.partition("=")[0] not in raised]
         overrides += [f"{key}={most}" for key, most in raised.items()]
         return typed(*words, *_as_options(overrides))
+    if summary.unread and summary.exit_code in (0, 1) and not summary.items["not_started"]:
+        return typed("collect", summary.results.rpartition("/")[0])
     if summary.exit_code == 0 or summary.exit_code in _FOR_A_PERSON:
         return ""
     if summary.exit_code == 1 and summary.items["open"]:

@@ -211,7 +211,7 @@ def collect(
     json: Json = False,
     quiet: Quiet = False,
 ) -> int:
-    """Read the reports that a run left behind; begins no item."""
+    """Read the reports of paid tasks; begins no item."""
     from pipeline.cli.commands.collect import collect_command
     from pipeline.cli.screen import Output
     from pipeline.run.options import RunOptions

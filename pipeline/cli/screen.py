@@ -19,6 +19,7 @@ from pipeline.cli.streams import hurried
 from pipeline.models import OPEN, SETTLED, Kind, State
 from pipeline.results.summary import RunSummary, to_json
 from pipeline.run.changed import Changed
+from pipeline.run.collect_by import clock_time
 from pipeline.run.options import RunOptions
 from pipeline.run.progress import Flow, Progress
 from pipeline.system.wording import count, duration
@@ -103,7 +104,7 @@ def one_line(progress: Progress) -> str:
     parts = [f"{number:,} {word}" for word, number in counts(progress).items()]
     parts += [f"{kind.value} {_flow(flow)}" for kind, flow in progress.flows.items() if flow.sent]
     parts += [str(progress.money)] if progress.money else []
-    parts += [text for text in (_left(progress), _pause(progress), _ending(progress)) if text]
+    parts += [text for text in (_left(progress), _reports(progress), _pause(progress), _ending(progress)) if text]
     return f"{duration(progress.elapsed_s)}: " + "; ".join(parts)
 
 
@@ -111,6 +112,10 @@ def _left(progress: Progress) -> str:
     if progress.left_s is None:
         return ""
     return f"about {duration(progress.left_s)} left, bound by {progress.binds}"
+
+
+def _reports(progress: Progress) -> str:
+    return "" if progress.collect_by is None else f"`pipeline collect` must start by {clock_time(progress.collect_by)}"
 
 
 def _pause(progress: Progress) -> str:
@@ -191,6 +196,7 @@ class LiveTable:
             calls.add_row(Text("money", style="dim"), Text(str(progress.money)))
         time_line = ", ".join(text for text in (duration(progress.elapsed_s), _left(progress)) if text)
         lines: list[RenderableType] = [words, calls, Text(time_line, style="dim")]
+        lines += [Text(text, style="dim") for text in (_reports(progress),) if text]
         lines += [Text(text, style="yellow") for text in (_pause(progress), _ending(progress)) if text]
         self._live.update(Group(*lines))
 
@@ -231,10 +237,20 @@ def _show_table(summary: RunSummary) -> None:
     if summary.vendor == "sandbox":
         show_lines(["These results come from the sandbox's drawn gallery, not from a patent database."])
     show_lines([*summary.warnings, *(f"Not looked at: {what}" for what in summary.not_looked_at)])
+    show_lines(about_unread(summary.unread, summary.collect_by))
     ending = Text(printable(f"{summary.exit_reason} ({duration(summary.duration_s)})"), style="bold")
     _stdout().print(ending, soft_wrap=True)
     folder = summary.results.rpartition("/")[0]
     show_lines([f"results: {summary.results}", f"look at: {folder}/report.html"])
+
+
+def about_unread(tasks: int, collect_by: str) -> list[str]:
+    """Say how many tasks are not read yet, and by when reading them must begin; nothing where there are none."""
+    if not tasks:
+        return []
+    when = clock_time(datetime.fromisoformat(collect_by).timestamp())
+    whose = count(tasks, "paid task is", "paid tasks are")
+    return [f"{whose} not read: `pipeline collect` must start by {when} to read every one in time"]
 
 
 def show_changed(changed: Sequence[Changed]) -> None:

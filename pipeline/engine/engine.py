@@ -243,6 +243,8 @@ class Engine:
                 )
                 self._tally[before] -= 1
                 self._tally[after] += 1
+                if self._ports.paid is not None and after is State.TASKED and isinstance(outcome, Tasked):
+                    self._ports.paid(outcome.task)
                 if self._reports is not None and after is State.REPORT_PENDING and isinstance(outcome, Tasked):
                     self._reports.add(work, outcome.task)
         except JournalError as error:

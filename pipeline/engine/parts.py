@@ -1,7 +1,7 @@
 """The parts that an item needs while it is worked on."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 import anyio
@@ -11,6 +11,7 @@ from pipeline.engine.details import HitDetails
 from pipeline.engine.first_items import FirstItems
 from pipeline.engine.reuse import Reuse
 from pipeline.job.schema import JobSpec
+from pipeline.models import Task
 from pipeline.ports import Ledger, Vendor
 from pipeline.sources.pictures import Picture
 from pipeline.system.clock import steady
@@ -32,6 +33,8 @@ class Ports:
     keep_drawing   writes a picture that a report brings, by its name; it blocks, so it runs in a thread
     questions_per_s  for reports, of our part of the account
     reuse          finds what other runs paid for a picture; None where the job wants none of it
+    follow         takes in tasks of the run whose reports are collected, and returns whether more may come; None in one
+    paid           is told of each task whose report somebody else reads; None where nobody wants to know
     details        asks for details of the best hits; None where the job wants none
     most           items at once at most, whatever the job says: the system may not allow as many open files
     uploading      by digest, the pictures of views that are being uploaded
@@ -48,6 +51,8 @@ class Ports:
     steady: Callable[[], float] = steady
     first_items: FirstItems = field(default_factory=FirstItems)
     reuse: Reuse | None = None
+    follow: Callable[[], Awaitable[bool]] | None = None
+    paid: Callable[[Task], None] | None = None
     details: HitDetails | None = None
     say: Callable[[str], None] = lambda _: None
     keep_drawing: Callable[[str, bytes], None] = lambda name, data: None

@@ -14,17 +14,19 @@ import anyio
 from anyio.abc import TaskGroup
 
 from pipeline.endpoints.consequences import Condition, row_for
-from pipeline.endpoints.details import Details
 from pipeline.endpoints.own_answers import ReportOf
 from pipeline.engine import report_words as words
 from pipeline.engine.parts import Ports
 from pipeline.engine.promises import Promises
 from pipeline.engine.report_meter import ReportMeter
+from pipeline.engine.report_records import ReportRecords
 from pipeline.engine.report_turns import Turns, Waiting
 from pipeline.errors import CallError, Code, GivenUp, JournalError, RunPaused, RunStopped, Stopping
 from pipeline.models import Kind, Problem, State, Task, Work
-from pipeline.reports import Progress, Report, WholeReport
+from pipeline.reports import Progress, Report
 from pipeline.results.record import RecordLines
+
+FOLLOW_S = 2.0  # between two looks at a run that goes on; no task is asked about sooner
 
 _log = logging.getLogger(__name__)
 
@@ -46,12 +48,15 @@ class ReportReader:
     ) -> None:
         self._ports = ports
         self._promises = promises
-        self._records = records
+        self._records = ReportRecords(ports, records)
         self._tally = tally
         self._ended = ended
         self._turns = Turns(now=ports.now, qps=ports.questions_per_s)
         self._is_over = False  # no more questions in this run
         self._said_held = False
+        self._after = 0  # the last item that the journal named
+        self._more = ports.follow is not None  # whether tasks of another process may still come
+        self._over = anyio.Event()
         self._changed = anyio.Event()
 
     @property
@@ -80,12 +85,13 @@ class ReportReader:
     def end(self) -> None:
         """Ask nothing more in this run: what is not in stays open, and the next run asks."""
         self._is_over = True
+        self._over.set()
         self._ports.vendor.stop(Kind.QUERY)
         self._wake()
 
     async def all_in(self) -> None:
         """Wait until no report is waited for any more, or nothing is asked any more."""
-        while not self._is_over and self._turns.awaited:
+        while not self._is_over and (self._turns.awaited or self._more):
             await self._changed.wait()
 
     @contextlib.asynccontextmanager
@@ -95,6 +101,8 @@ class ReportReader:
         await self._remember()
         async with anyio.create_task_group() as beside:
             beside.start_soon(self.run)
+            if self._more:
+                beside.start_soon(self._follow)
             try:
                 yield
             except Exception as error:
@@ -116,12 +124,29 @@ class ReportReader:
             self._leave()
             self._wake()
 
-    async def _remember(self) -> None:
-        """Take in what the journal knows from earlier runs: a question for each comes before any new item's."""
-        after = 0
-        while batch := await self._ports.ledger.reports.awaited(after=after):
-            after = batch[-1].work.ord
+    async def _follow(self) -> None:
+        """Take in the tasks that a run pays meanwhile, until it is over."""
+        assert self._ports.follow is not None
+        try:
+            while self._more and not self._is_over:
+                self._more = await self._ports.follow()
+                await self._remember(counted=False)
+                self._wake()
+                if self._more:
+                    with anyio.move_on_after(FOLLOW_S):
+                        await self._over.wait()
+        except JournalError as error:
+            self._ended(error)
+
+    async def _remember(self, *, counted: bool = True) -> None:
+        """Take in what the journal knows: of earlier runs, a question for each comes before any new item's.
+
+        Those that are not `counted` are new in this run's tally.
+        """
+        while batch := await self._ports.ledger.reports.awaited(after=self._after):
+            self._after = batch[-1].work.ord
             for work, state, task in batch:
+                self._tally[state] += not counted
                 self._promises.await_earlier(work.ord)
                 self._add(work, state, task)
 
@@ -208,32 +233,10 @@ class ReportReader:
     async def _settle(self, one: Waiting, report: Report) -> None:
         """Write the record that a report ends with; shielded, because the report is read."""
         with anyio.CancelScope(shield=True):
-            work, note, hits_lost = await self._ports.ledger.reports.whole(one.work.ord)
-            work.calls = one.work.calls
-            if isinstance(report, WholeReport):
-                work.hits, hits_lost = report.hits, False
-                await self._keep_drawing(report)
-            details = await self._details(work)
-            state, line = self._records.reported(work, one.task, note, report, details, hits_lost=hits_lost)
+            work, state, line = await self._records.make(one, report)
             await self._ports.ledger.steps.settle(work, state, line, one.task)
         self._turns.done(one)
         self._move(one, state, is_final=True)
-
-    async def _keep_drawing(self, report: WholeReport) -> None:
-        """Keep the drawing that a report brings, before the record that names it."""
-        if report.drawing is not None:
-            await anyio.to_thread.run_sync(self._ports.keep_drawing, report.drawing_file, report.drawing)
-
-    async def _details(self, work: Work) -> Details | None:
-        """Return the details of an item's hits, a minute from now at the latest."""
-        asked = self._ports.details
-        if asked is None:
-            return None
-        if not asked.knows(work.ord) and work.hits is not None:  # its task is of an earlier run
-            asked.begin(work.ord, work.item.id, work.hits)
-        if not asked.has(work.ord):
-            await asked.wait(work.ord)
-        return asked.end(work.ord)
 
     async def _leave_open(self, one: Waiting, state: State, problem: Problem, *, is_final: bool = True) -> None:
         facts = (one.work.item.id, problem.code, problem.message)

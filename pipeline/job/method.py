@@ -49,10 +49,10 @@ def unfit_for_submit(task: Task) -> str | None:
     """Say what a task may not be with a submit; None when all of it fits."""
     if not task.enabled:
         return "task.enabled: a submit searches and opens the task in one paid call, so there is always a task"
-    if task.report != "wait":
+    if task.report == "off":
         return (
-            f"task.report: {task.report} is refused with `method: submit`: the hits come with the report and with "
-            "nothing else; write wait, or leave it out"
+            "task.report: off is refused with `method: submit`: the hits come with the report and with nothing else; "
+            "write wait or later, or leave it out"
         )
     if not task.country:
         return "task.country: required with `method: submit`; name the authorities to search, for example [US, EU]"

@@ -44,8 +44,8 @@ class TaskSpec(Strict):
     country: Countries | None = None
     max_hits: Annotated[int, Field(ge=1, le=100)] = 100
     report: Annotated[
-        Literal["off", "wait"],
-        Field(description="Who reads the task's report before it expires after 8 hours: off = nobody, wait = the run"),
+        Literal["off", "wait", "later"],
+        Field(description="Who reads the task's report within 8 hours: off = nobody, wait = the run, later = collect"),
     ] = "off"
     settle_s: Annotated[
         int | float,
@@ -55,8 +55,6 @@ class TaskSpec(Strict):
     @field_validator("report", mode="before")
     @classmethod
     def _off(cls, value: Any) -> Any:
-        if value == "later":
-            raise ValueError("not yet: collecting reports after the run comes with a later version; write wait")
         return "off" if value is False else value  # YAML 1.1 reads a bare `off` as false
 
 
@@ -208,7 +206,7 @@ class JobSpec(Strict):
     def _billed(self) -> dict[Kind, str]:
         """Name the endpoints that a run of this job may call, by kind."""
         kinds = self.kinds(local=any(entry.url is None for entry in self.images))
-        kinds += (Kind.QUERY,) if self.awaits_reports else ()
+        kinds += (Kind.QUERY,) if self.awaits_reports or self.reads_later else ()
         return {kind: name for kind, name in names_for(self.search).items() if kind in kinds}
 
     def price_of(self, kind: Kind) -> Decimal | None:
@@ -238,6 +236,11 @@ class JobSpec(Strict):
     def awaits_reports(self) -> bool:
         """True if an item ends with its report."""
         return self.task.enabled and self.task.report == "wait"
+
+    @property
+    def reads_later(self) -> bool:
+        """True if reports are collected by another command."""
+        return self.task.enabled and self.task.report == "later"
 
     @property
     def paced(self) -> tuple[Kind, ...]:

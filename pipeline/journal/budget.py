@@ -54,13 +54,24 @@ class Budget:
     purse         the money that the calls cost; None where the job names no prices
     """
 
-    def __init__(self, writer: Writer, budgets: Mapping[Kind, int | None], tariff: Tariff | None = None) -> None:
-        """Allow at most so many calls per kind over the run directory's life, None is no limit; and so much money."""
+    def __init__(
+        self,
+        writer: Writer,
+        budgets: Mapping[Kind, int | None],
+        tariff: Tariff | None = None,
+        *,
+        beside: Mapping[Kind, int] | None = None,
+    ) -> None:
+        """Allow at most so many calls per kind over the run directory's life, None is no limit; and so much money.
+
+        Calls that were made `beside` count, too: by the run, or by collecting its reports.
+        """
         self.calls: dict[Kind, Lease] = {}
         self.units_before = 0.0
         self.purse: Purse | None = None
         self._writer = writer
         self._budgets = budgets
+        self._beside = beside or {}
         self._tariff = tariff
 
     async def begin(self) -> None:
@@ -80,7 +91,7 @@ class Budget:
     def left(self, kind: Kind) -> int | None:
         """Return how many more calls may be given out; None without a limit."""
         cap = self._budgets.get(kind)
-        return None if cap is None else cap - self.calls[kind].used
+        return None if cap is None else cap - self._beside.get(kind, 0) - self.calls[kind].used
 
     def costs(self) -> dict[Kind, Decimal]:
         """Return what the calls that were given out cost, by kind; of those kinds that have a price."""
@@ -169,7 +180,7 @@ class Budget:
         elif lasted_s > _SLOW_S:
             lease.size = max(FIRST_LEASE, lease.size // 2)
         cap = self._budgets.get(kind)
-        left = None if cap is None else cap - lease.reserved
+        left = None if cap is None else cap - self._beside.get(kind, 0) - lease.reserved
         taken: dict[Kind, int] = {}
         if self.purse is not None and (left is None or left > 0):
             affords = self._affords(kind)

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from pipeline.journal.budget import Budget
+from pipeline.journal.collected import joined
 from pipeline.journal.purse import Tariff
 from pipeline.journal.reports import Reports
 from pipeline.journal.sql import admission, changes, doubts, items, naming, retry_selection, sent_calls
@@ -35,12 +36,13 @@ class Journal:
         budgets: Mapping[Kind, int | None],
         duplicates: int = 0,
         tariff: Tariff | None = None,
+        beside: Mapping[Kind, int] | None = None,
     ) -> None:
         """Let at most `duplicates` items in doubt be created once more over the run directory's life."""
         self.steps = Steps(writer)
         self.waiting = WaitingItems(writer, self.steps, duplicates=duplicates)
         self.reports = Reports(writer)
-        self.budget = Budget(writer, budgets, tariff)
+        self.budget = Budget(writer, budgets, tariff, beside=beside)
         self._writer = writer
         self._duplicates = duplicates
 
@@ -133,7 +135,7 @@ class Journal:
         def write(disk: Disk) -> tuple[dict[State, int], int]:
             doubts.begin_for_unfinished(disk.db)
             retry_selection.restore(disk.db)
-            return items.in_view(disk.db)
+            return joined(disk.db, disk.folder, *items.in_view(disk.db))
 
         return await self._writer.do(write)
 

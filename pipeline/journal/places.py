@@ -15,11 +15,6 @@ def collection_of(run: Path) -> Path:
     return run / REPORTS_FOLDER
 
 
-def has_collection(run: Path) -> bool:
-    """Return whether reports were collected for a run directory."""
-    return (run / REPORTS_FOLDER / JOURNAL).is_file()
-
-
 def is_collection(folder: Path) -> bool:
     """Return whether a folder is the one of reports inside a run directory."""
     whole = folder.absolute()

@@ -21,6 +21,7 @@ class Tariff:
     prices: Mapping[Kind, Decimal] = field(default_factory=dict)
     cap: Decimal | None = None
     currency: str = ""
+    beside: Decimal = _NOTHING  # spent where the cap counts, too: by the run, or by collecting its reports
 
 
 class Purse:
@@ -51,7 +52,7 @@ class Purse:
     def left(self, calls: Mapping[Kind, int]) -> Decimal:
         """Return how much of the cap so many calls of each kind leave; only where there is one."""
         assert self.tariff.cap is not None
-        return self.tariff.cap - sum(self.by_kind(calls).values(), Decimal(0))
+        return self.tariff.cap - self.tariff.beside - sum(self.by_kind(calls).values(), _NOTHING)
 
     def affords(self, kind: Kind, calls: Mapping[Kind, int], *, beside: Decimal = _NOTHING) -> int | None:
         """Return how many more calls of a kind the cap allows beside so many and an amount; None without a limit."""

@@ -5,6 +5,7 @@ whether the budgets allow it, which items in doubt the job lets it create once m
 """
 
 import functools
+import time
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from pipeline.engine.report_meter import MOST_POLLS
 from pipeline.errors import MONEY
 from pipeline.job.schema import JobSpec
 from pipeline.journal.budget import money_used_up, used_up
+from pipeline.journal.collected import spent_beside, unread
 from pipeline.journal.paid_hits import hits_last
 from pipeline.journal.purse import Purse
 from pipeline.journal.sql import doubts, reports
@@ -105,12 +107,17 @@ def awaited(db: Database, spec: JobSpec) -> int:
     return reports.count_awaited(db) if spec.awaits_reports else 0
 
 
-def questions_of(db: Database, spec: JobSpec, calls: Mapping[Kind, int]) -> int:
-    """Return how many questions for reports the run asks at most: of its own tasks and of those of earlier runs."""
-    if not spec.awaits_reports:
+def questions_of(db: Database, spec: JobSpec, folder: Path, calls: Mapping[Kind, int]) -> int:
+    """Return how many questions for reports are asked at most: of the run's own tasks and of those of earlier runs.
+
+    The run asks them, or whoever collects its reports.
+    """
+    if not spec.awaits_reports and not spec.reads_later:
         return 0
-    questions = (calls.get(Kind.QUERY, 0) + awaited(db, spec)) * MOST_POLLS
-    cap, spent = spec.api.budget_of(Kind.QUERY), counted(db)[Kind.QUERY][0]
+    earlier = len(unread(db, folder, now=time.time())) if spec.reads_later else awaited(db, spec)
+    questions = (calls.get(Kind.CREATE if spec.reads_later else Kind.QUERY, 0) + earlier) * MOST_POLLS
+    spent = sum(known.get(Kind.QUERY, (0, 0))[0] for known in (counted(db), spent_beside(folder)[0]))
+    cap = spec.api.budget_of(Kind.QUERY)
     return questions if cap is None else min(questions, max(0, cap - spent))
 
 

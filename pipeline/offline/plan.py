@@ -68,6 +68,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     fitted: int  # local pictures that are turned or re-encoded before their upload
     details: int = 0  # patents whose details, and families, it asks for at most; known ones are not asked for again
     questions: int = 0  # for reports, at most; about two a task are usual
+    collected: bool = False  # True when `pipeline collect` asks them, and not the run (task.report: later)
     reused: dict[str, int]  # calls that other runs save, by kind; empty where the job reuses nothing (search.reuse)
     reused_from: list[TakenFrom] = []  # what these are, by run directory
     left_out: int  # items that the budgets leave out
@@ -195,7 +196,7 @@ def _plan_of(db: Database, spec: JobSpec, folder: Path, sources: _Sources, work:
     listed = count_listed(db, generation=generation)
     calls = {kind: work.calls[kind] for kind in PAID}
     details = details_of(db, spec, folder, Counter(work.calls) + work.reused)
-    questions = questions_of(db, spec, work.calls)
+    questions = questions_of(db, spec, folder, work.calls)
     seconds, binds = _time(spec, work.calls)
     return Plan(
         job=spec.name,
@@ -214,6 +215,7 @@ def _plan_of(db: Database, spec: JobSpec, folder: Path, sources: _Sources, work:
         fitted=len(sources.made_fit),
         details=details,
         questions=questions,
+        collected=spec.reads_later,
         reused={kind.value: work.reused[kind] for kind in PAID} if spec.search.reuse_s else {},
         reused_from=counted(work.taken),
         left_out=work.left_out,

@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from pipeline.errors import SpecError
+from pipeline.journal.collected import joined, unread
 from pipeline.journal.sql import doubts
 from pipeline.journal.sql.calls import counted
 from pipeline.journal.sql.database import Database
@@ -28,10 +29,11 @@ from pipeline.results.summary import (
     item_counts,
     said_in,
 )
+from pipeline.run.collect_by import iso_of, start_by
 from pipeline.run.directory import ENDED, REPORT, SUMMARY
 from pipeline.run.end import first_of
 from pipeline.run.outputs import write_outputs
-from pipeline.run.tariff import tariff_of
+from pipeline.run.tariff import both, tariff_of
 from pipeline.system.clock import iso
 from pipeline.system.fault import Fault, typed
 from pipeline.system.wording import count, listed
@@ -79,7 +81,7 @@ def try_refresh(place: Place, db: Database) -> str:
 
 def refresh(place: Place, db: Database, *, running: bool = False, page_must: bool = False) -> RunSummary:
     """Write open.jsonl, summary.json and report.html as the journal says now; return the summary."""
-    counts, removed = in_view(db)
+    counts, removed = joined(db, place.folder, *in_view(db))
     items = item_counts(counts, removed=removed)
     summary = _last_summary(place, db, items, running=running)
     return write_outputs(place.folder, db, place.records, summary, page_must=page_must)
@@ -102,6 +104,8 @@ def _last_summary(place: Place, db: Database, items: dict[str, int], *, running:
     return msgspec.structs.replace(
         last,
         items=items,
+        unread=now.unread,
+        collect_by=now.collect_by,
         calls=now.calls,
         details=now.details,
         money=now.money,
@@ -135,19 +139,22 @@ def _summary_of_journal(place: Place, db: Database, items: dict[str, int], state
     elif state == INTERRUPTED:
         exit_reason = f"the run was interrupted before it came to its end; {exit_reason}"
     now, calls = iso(time.time()), counted(db)
+    tasks = unread(db, place.folder, now=time.time()) if place.spec.reads_later else []
+    reserved = {kind: reserved for kind, (reserved, _) in calls.items()}
+    spent = both(place.spec, place.folder, calls, cost_of(noted(db), tariff_of(place.spec).prices, reserved))
     figures = Figures(
         started_at=db.meta("started_at") or now,
         finished_at=now,
         exit_code=exit_code,
         exit_reason=exit_reason,
         items=items,
-        calls=calls,
+        calls=spent.calls,
         patents=counts_in(db.meta(META)),
-        costs=cost_of(
-            noted(db), tariff_of(place.spec).prices, {kind: reserved for kind, (reserved, _) in calls.items()}
-        ),
+        costs=spent.costs,
         units=float(db.meta("units") or 0),
         said=said_in(db.meta("units_said")),
+        unread=len(tasks),
+        collect_by=iso_of(start_by(place.spec, tasks)),
         state=state,
     )
     return build_summary(place.folder, place.records, figures)

@@ -43,7 +43,7 @@ def _beside_run(place: Place) -> RunSummary:
 def _behind_its_end(place: Place) -> RunSummary | None:
     """Make the files once more if the run came to its end meanwhile: ours may have replaced those that it wrote."""
     give_up = time.monotonic() + _PATIENCE_S
-    while _has_ended(place.folder) and time.monotonic() < give_up:
+    while has_ended(place.folder) and time.monotonic() < give_up:
         try:
             return _at_rest(place)
         except RunLocked:
@@ -51,7 +51,8 @@ def _behind_its_end(place: Place) -> RunSummary | None:
     return None
 
 
-def _has_ended(folder: Path) -> bool:
+def has_ended(folder: Path) -> bool:
+    """Return whether the last run came to its end; the files for people may still be written."""
     with reading_only(folder) as db:
         return _noted_end(db)
 

@@ -14,8 +14,9 @@ from pipeline.job.api import ApiSpec
 from pipeline.job.load import load_job
 from pipeline.job.schema import JobSpec
 from pipeline.journal.begun import was_stopped_at_once
+from pipeline.journal.collected import joined, open_reports, unread
 from pipeline.journal.emergency import known_not_executed
-from pipeline.journal.places import JOURNAL, results_file
+from pipeline.journal.places import JOURNAL, collection_of, results_file
 from pipeline.journal.sql import laid_by
 from pipeline.journal.sql.calls import counted
 from pipeline.journal.sql.database import Database
@@ -25,7 +26,7 @@ from pipeline.journal.sql.items import in_view, open_items
 from pipeline.journal.sql.money import cost_of, noted
 from pipeline.journal.storage import reading_only
 from pipeline.journal.verify import WHOLE, verify
-from pipeline.models import KINDS, OPEN, PAID, Kind, Problem, State, Work
+from pipeline.models import KINDS, OPEN, PAID, Problem, State, Work
 from pipeline.offline.refresh import has_ended, read_summary
 from pipeline.results.advice import about_not_started, todo_for
 from pipeline.results.money import Money, money_spent
@@ -33,9 +34,10 @@ from pipeline.results.page.marks import marks, read_marks
 from pipeline.results.page.view import COUNTED
 from pipeline.results.summary import FINISHED, INTERRUPTED, RUNNING, item_counts
 from pipeline.run.changed import Changed, changed_pictures
+from pipeline.run.collect_by import iso_of, start_by
 from pipeline.run.directory import REPORT, SPEC, SUMMARY, is_locked
 from pipeline.run.load import known_home
-from pipeline.run.tariff import tariff_of
+from pipeline.run.tariff import both, tariff_of
 from pipeline.system.clock import iso
 from pipeline.system.fault import Fault, typed
 from pipeline.system.wording import count
@@ -57,6 +59,8 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     open_items: list[str]  # the first ones, a sentence each: what is wrong and what to do
     open_not_shown: int  # open items beyond those
     not_started: str  # what to do about items that were not started; empty when there are none, or a run is under way
+    unread: int = 0  # tasks that live, and whose reports nobody collected yet (task.report: later)
+    collect_by: str = ""  # `pipeline collect` must start by then to read them all in time, ISO 8601 in UTC
     changed: list[Changed]  # items whose pictures changed since they were searched
     page: str  # a sentence where report.html is older than the results; empty where it is not
 
@@ -67,7 +71,7 @@ def read_status(folder: Path) -> Status:
     if running and was_stopped_at_once(folder):
         raise JournalError(f"{folder}: a run begins here right now and has sent nothing yet; look again in a moment")
     with reading_only(folder) as db:
-        counts, removed = in_view(db)
+        counts, removed = joined(db, folder, *in_view(db))
         known = Counter(counts)
         unfinished = 0 if running else known.pop(State.CREATING, 0)  # the next start notes them as in doubt
         if unfinished:
@@ -82,8 +86,11 @@ def read_status(folder: Path) -> Status:
         api = ApiSpec() if spec is None else spec.api
         ends = expiries(db, now=time.time())
         repeated = repeated_by_itself(db, most=api.duplicates)
-        open_ = open_items(db, after=0, limit=SHOWN, repeated=repeated)
-        calls = counted(db)
+        own = [(folder, *one) for one in open_items(db, after=0, limit=SHOWN, repeated=repeated)]
+        collected = open_reports(folder, limit=SHOWN - len(own))
+        open_ = [*own, *((collection_of(folder), *one) for one in collected)]
+        tasks = unread(db, folder, now=time.time()) if spec is not None and spec.reads_later else []
+        calls = both(spec, folder, counted(db), {}).calls if spec is not None else counted(db)
         now = "running" if running else _last_end(folder, db.meta("started_at") or "") + _unfinished(unfinished)
         return Status(
             run=str(folder),
@@ -91,20 +98,24 @@ def read_status(folder: Path) -> Status:
             now=now,
             items=items,
             calls={kind.value: sent for kind, (_, sent) in calls.items() if kind in PAID or (kind in KINDS and sent)},
-            money=None if spec is None else _money(spec, db, calls),
+            money=None if spec is None else _money(spec, folder, db),
             expires={what: iso(end.first) for what, end in ends.items()},
             expiring_within_hour={what: end.within_hour for what, end in ends.items()},
-            open_items=[_item(folder, work, state, problem, api) for work, state, problem in open_],
+            open_items=[_item(run, work, state, problem, api) for run, work, state, problem in open_],
             not_started=_not_started(folder, api) if items["not_started"] and not running else "",
             open_not_shown=sum(known.get(state, 0) for state in OPEN) - len(open_),
+            unread=len(tasks),
+            collect_by="" if spec is None else iso_of(start_by(spec, tasks)),
             changed=[] if spec is None else changed_pictures(db, spec, now=time.time()),
             page=_page(folder, db, counts, running=running),
         )
 
 
-def _money(spec: JobSpec, db: Database, calls: Mapping[Kind, tuple[int, int]]) -> Money | None:
-    reserved = {kind: count for kind, (count, _) in calls.items()}
-    return money_spent(spec, cost_of(noted(db), tariff_of(spec).prices, reserved), calls)
+def _money(spec: JobSpec, folder: Path, db: Database) -> Money | None:
+    calls = counted(db)
+    costs = cost_of(noted(db), tariff_of(spec).prices, {kind: count for kind, (count, _) in calls.items()})
+    spent = both(spec, folder, calls, costs)
+    return money_spent(spec, spent.costs, spent.calls)
 
 
 def _page(folder: Path, db: Database, counts: Mapping[State, int], *, running: bool) -> str:

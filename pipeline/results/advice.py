@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pipeline.errors import Code
 from pipeline.job.images import LISTED
+from pipeline.journal.places import run_of
 from pipeline.models import OF_REPORT, Item, Problem, State, Work
 
 RUN = "`pipeline run` the job file"
@@ -44,7 +45,10 @@ def todo_for(work: Work, state: State, problem: Problem, *, run: Path, about_pic
 
     `run` is the run directory; `about_picture` says whether a refusal with a code says something about one picture.
     """
-    folder = shlex.quote(str(run))
+    around = run_of(run)  # where reports are collected
+    folder = shlex.quote(str(run if around is None or state not in OF_REPORT else around))
+    if around is not None and state in OF_REPORT and problem.consequence == "retry":
+        return f"`pipeline collect {folder}` before the task expires: it asks for the report, and creates nothing"
     if state is State.IN_DOUBT:
         return _about_doubt(work, problem, folder)
     todo = _about_failure(work.item, state, problem, folder, about_picture)
@@ -86,7 +90,7 @@ def _about_failure(
 def _about_report(state: State, problem: Problem, folder: str) -> str:
     anew = f"`pipeline retry {folder} --only {state.word.replace('_', '-')}`"
     if state is State.REPORT_LOST:
-        return f"to pay for a new task of it: {anew}, then its report is read in time while that run lasts"
+        return f"to pay for a new task of it: {anew}, then its report is read in time while that command lasts"
     if problem.consequence == "retry":
         return f"{RUN} before the task expires: it asks for the report, which is paid already, and creates nothing"
     return f"ask the vendor why the task failed and whether it is billed; to pay for a new one: {anew}"

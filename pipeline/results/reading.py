@@ -1,21 +1,17 @@
-"""Records read back from results.jsonl and open.jsonl: one view of a line for the page, the exports and user scripts.
+"""Lines of results.jsonl and open.jsonl read back: one view of each for the page, the exports and user scripts.
 
-Fields that a later version adds are passed over. `RecordView` and `read_records` are public.
+Fields that a later version adds are passed over. `RecordView` is public; `records` reads whole files.
 """
 
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import msgspec
 
 from pipeline.endpoints.details import PENDING, PatentDetail
-from pipeline.errors import JournalError
-from pipeline.journal.places import RESULTS
 from pipeline.models import Calls
 from pipeline.reports import Comparison
-from pipeline.results.late_details import LateLine, read_late
-from pipeline.system.fault import Fault, typed
+from pipeline.results.late_details import LateLine
 
 OPEN = "open.jsonl"
 
@@ -183,42 +179,3 @@ def _decoded(decoder: msgspec.json.Decoder[T], data: bytes | msgspec.Raw) -> T:
         return decoder.decode(data)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as exc:
         raise ValueError(str(exc)) from None
-
-
-def read_records(run_directory: str | Path, *, include_open: bool = False) -> Iterator[RecordView]:
-    """Yield the records of a run directory, settled ones in the order they were written, then open ones if asked for.
-
-    One record is in memory at a time. A run may be writing meanwhile: a last line that is not whole yet is left out,
-    and open items are those of the last run that ended. Raises JournalError when there are no results, or a line is no
-    record.
-
-    >>> from pipeline import read_records
-    >>> for record in read_records("runs/portfolio", include_open=True):
-    ...     print(record.item, record.status, len(record.hits), record.error)
-    A tasked 20 None
-    B tasked 20 None
-    C tasked 20 None
-    """
-    folder = Path(run_directory)
-    if not (folder / RESULTS).is_file():
-        what = f"no results here (no {RESULTS}); name a run directory, such as runs/demo"
-        raise JournalError(Fault(what, where=str(folder)))
-    return _records(folder, (RESULTS, OPEN) if include_open else (RESULTS,))
-
-
-def _records(folder: Path, names: tuple[str, ...]) -> Iterator[RecordView]:
-    late = read_late(folder)
-    for path in (folder / name for name in names):
-        if not path.is_file():
-            continue  # no run of this directory has ended yet
-        with path.open("rb") as lines:
-            for number, line in enumerate(lines, start=1):
-                if not line.endswith(b"\n"):
-                    break
-                try:
-                    record = read_line(line)
-                    yield record.with_late(late) if late else record
-                except ValueError as exc:
-                    fix = typed("status", folder, "--verify")
-                    what = f"this line is no record: {exc}; a look at all lines says more"
-                    raise JournalError(Fault(what, where=f"{path}:{number}", fix=fix)) from None

@@ -25,6 +25,9 @@ from pipeline.version import __version__
 SCHEMA = 1
 
 
+NOTHING = msgspec.Raw(b"[]")  # the hits of a record whose line has them behind it
+
+
 class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One line of results.jsonl or open.jsonl; fields with a default are left out where they say nothing."""
 
@@ -51,7 +54,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     report: msgspec.Raw = msgspec.Raw(b"")  # the report, as the vendor sent it
     line_drawing: str = ""  # the vendor's drawing of the picture: a file in the run directory
     designs: int | None = None  # how many different designs these are; only where families were asked for
-    hits: msgspec.Raw = msgspec.Raw(b"[]")
+    hits: msgspec.Raw = NOTHING
 
 
 _NO_HITS = b"[]"
@@ -124,9 +127,9 @@ class RecordLines:
         if isinstance(report, WholeReport) and report.hits is not None:
             state = State.REPORTED if report.hits.scores else State.NO_HITS
             note, drawing = msgspec.structs.replace(note, hits=len(report.hits.scores)), report.drawing_file
-        search, part = self._search(work.hits) if work.hits else None, noted_task(task, note)
+        search, part = self.search(work.hits) if work.hits else None, noted_task(task, note)
         head = self._head(work, state, search=search, task=part, error=None)
-        array = _NO_HITS if work.hits is None or hits_lost else self._kept(work.hits)
+        array = _NO_HITS if work.hits is None or hits_lost else self.kept(work.hits)
         head = msgspec.structs.replace(
             _detailed(head, details),
             replaces=note.replaces,
@@ -135,7 +138,7 @@ class RecordLines:
             line_drawing=drawing,
             hits_lost=hits_lost,
         )
-        return state, _spliced(head, array, crc32(array))
+        return state, spliced(head, array, crc32(array))
 
     def resolved(self, work: Work, task: Task, choice: Choice, *, hits_lost: bool) -> bytes:
         """Return the line of an item whose task a person found at the vendor.
@@ -145,7 +148,7 @@ class RecordLines:
         part = self._task(choice, task)
         if work.hits is not None and not hits_lost:
             return bytes(self._line(work, State.TASKED, work.hits, part))
-        search = self._search(work.hits) if work.hits else None
+        search = self.search(work.hits) if work.hits else None
         head = self._head(work, State.TASKED, search=search, task=part, error=None)
         return _encode(msgspec.structs.replace(head, hits_lost=True), _NO_HITS)
 
@@ -163,14 +166,14 @@ class RecordLines:
 
         Whoever decides about the item looks at the hits first, so they are in the line as in that of a settled one.
         """
-        search = self._search(work.hits) if work.hits else None
+        search = self.search(work.hits) if work.hits else None
         head = self._head(work, state, search=search, task=task, error=problem)
         head = msgspec.structs.replace(head, todo=todo)
         if work.hits is None:
             return _encode(head, _NO_HITS)
         if hits_lost:
             return _encode(msgspec.structs.replace(head, hits_lost=True), _NO_HITS)
-        return _encode(head, self._kept(work.hits))
+        return _encode(head, self.kept(work.hits))
 
     def twin(self, work: Work, line: bytes) -> bytes:
         """Return the line of an item whose picture is that of a settled one; `line` gives its search, hits and task."""
@@ -209,11 +212,11 @@ class RecordLines:
     def _line(
         self, work: Work, state: State, hits: Hits, task: TaskPart | None, details: Details | None = None
     ) -> Spliced:
-        head = self._head(work, state, search=self._search(hits), task=task, error=None)
-        array = self._kept(hits)
-        return _spliced(_detailed(head, details), array, hits.crc if array is hits.array else crc32(array))
+        head = self._head(work, state, search=self.search(hits), task=task, error=None)
+        array = self.kept(hits)
+        return spliced(_detailed(head, details), array, hits.crc if array is hits.array else crc32(array))
 
-    def _kept(self, hits: Hits) -> bytes:
+    def kept(self, hits: Hits) -> bytes:
         limit = self.spec.output.hits
         return kept(hits, None if limit == "all" else limit)
 
@@ -228,7 +231,7 @@ class RecordLines:
             expires_at=iso(task.expires_at),
         )
 
-    def _search(self, hits: Hits) -> SearchPart:
+    def search(self, hits: Hits) -> SearchPart:
         paging = paging_of(hits)
         return SearchPart(
             endpoint=hits.endpoint or self.spec.search.endpoint,
@@ -273,9 +276,9 @@ def _detailed(head: Record, details: Details | None) -> Record:
 
 
 def _encode(head: Record, hits: bytes) -> bytes:
-    return bytes(_spliced(head, hits, crc32(hits)))
+    return bytes(spliced(head, hits, crc32(hits)))
 
 
-def _spliced(head: Record, hits: bytes, hits_crc: int) -> Spliced:
+def spliced(head: Record, hits: bytes, hits_crc: int) -> Spliced:
     """Encode the record without its hits; they follow as its last field."""
     return Spliced(b"".join((msgspec.json.encode(head)[:-1], b',"hits":')), hits, hits_crc)

@@ -91,6 +91,8 @@ class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
     not_looked_at: list[str]  # what was left out of sight, as the records say it, one phrase each
     warnings: list[str]  # what the job says that is probably not meant, one sentence each
     results: str  # the path of results.jsonl
+    unread: int = 0  # tasks that live, and whose reports nobody collected yet (task.report: later)
+    collect_by: str = ""  # `pipeline collect` must start by then so that all are read in time; "" without any
     state: str = FINISHED  # of the last run: finished, interrupted (killed, say) or running
     as_of: str = ""  # the time of these counts: a resolve or a report comes later than the end of the run
 
@@ -127,6 +129,8 @@ class Figures:
     refused_for_speed: int = 0
     retried: int = 0
     answers_of_others: int = 0
+    unread: int = 0
+    collect_by: str = ""
     state: str = FINISHED
 
 
@@ -169,6 +173,8 @@ def build_summary(folder: Path, records: RecordLines, figures: Figures) -> RunSu
         not_looked_at=not_looked_at(spec),
         warnings=warnings(spec),
         results=str(results_file(folder)),
+        unread=figures.unread,
+        collect_by=figures.collect_by,
         state=figures.state,
         as_of=figures.finished_at,
     )

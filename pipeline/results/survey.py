@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 
 from pipeline.models import OPEN, SETTLED, State
+from pipeline.results.joining import Joined
 from pipeline.results.late_details import LateLine
 from pipeline.results.reading import RecordView, read_line
 
@@ -59,6 +60,7 @@ class Survey:
     left_out_of: int = 0
     unreadable: int = 0  # lines that are no record
     late: Mapping[str, LateLine] = field(default_factory=dict)  # details that came after their records, by item
+    joined: Joined | None = None  # reports that were collected after their tasks
     first_expiry: str = ""  # ISO 8601, of the tasks; empty when there is none
     _scores: "array[float]" = field(default_factory=lambda: array("d"))
     _offsets: "array[int]" = field(default_factory=lambda: array("q"))
@@ -77,7 +79,9 @@ class Survey:
 
     def take(self, line: bytes, offset: int) -> None:
         """Take a line in. Raises ValueError when it is no record."""
-        record = read_line(line)
+        record = self._as_it_stands(line)
+        if record is None:
+            return
         if record.status not in _STATUSES:
             raise ValueError(f"status {record.status!r} is none of this version")
         score = _best_score(record)
@@ -111,20 +115,32 @@ class Survey:
             for number in order:
                 file.seek(self._offsets[number])
                 with contextlib.suppress(ValueError):  # it was a record when it was taken in
-                    yield read_line(file.read(self._lengths[number])).with_late(self.late)
+                    record = self._as_it_stands(file.read(self._lengths[number]))
+                    if record is not None:
+                        yield record.with_late(self.late)
+
+    def _as_it_stands(self, line: bytes) -> RecordView | None:
+        record = read_line(line)
+        return record if self.joined is None else self.joined.of(record)
 
 
-def survey(path: Path, *, most: int | None = None, late: Mapping[str, LateLine] | None = None) -> Survey:
+def survey(
+    path: Path,
+    *,
+    most: int | None = None,
+    late: Mapping[str, LateLine] | None = None,
+    joined: Joined | None = None,
+) -> Survey:
     """Go through a file of records once, at most `most`; a line that is no record is counted and logged.
 
     A file that is not there has no lines; a last line that is not whole yet is left out. `late` are details that came
-    after their records.
+    after their records, `joined` are reports.
     """
-    found = Survey(path, late=late or {})
+    found = Survey(path, late=late or {}, joined=joined)
     offset = 0
     with contextlib.suppress(FileNotFoundError), path.open("rb") as lines:
         for number, line in enumerate(lines, start=1):
-            if not line.endswith(b"\n") or len(found) == most:
+            if not line.endswith(b"\n") or number - 1 == most:
                 break
             try:
                 found.take(line, offset)

@@ -1,6 +1,7 @@
 """The beginning of a run: the intake of the items that the job lists, or of those that a person selected."""
 
 import json
+import time
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -10,6 +11,7 @@ from pipeline.endpoints.patsnap.ai39_submit import NAME as SUBMIT
 from pipeline.engine.intake import Intake
 from pipeline.errors import SpecError
 from pipeline.job.schema import JobSpec
+from pipeline.journal.collected import LATER_SINCE
 from pipeline.journal.journal import Journal
 from pipeline.run.directory import JOB_FOLDER
 from pipeline.run.options import Again, RunOptions
@@ -23,7 +25,17 @@ _REPORTS_FIRST = Fault(
     "nothing was sent: run the job with its method of before until they are in, then change it",
     where="method",
 )
-NOTED = ("asked", "admitted", "admitting", "generation", "vendor")
+_COLLECT_FIRST = Fault(
+    "tasks of this run directory are paid and not read yet, and as the job reads now nobody could ask for their "
+    "reports; nothing was sent: `pipeline collect` reads them first",
+    where="task.report",
+)
+_WAITED_FOR = Fault(
+    "tasks of this run directory wait for their reports, as the job asked before, and `later` would ask for them never "
+    "more; nothing was sent: `pipeline collect` reads them first",
+    where="task.report: later",
+)
+NOTED = ("asked", "admitted", "admitting", "generation", "vendor", LATER_SINCE)
 
 
 class Reading(NamedTuple):
@@ -76,6 +88,7 @@ async def _listed(spec: JobSpec, journal: Journal, *, accept_changes: bool) -> I
         raise SpecError(*refused)
     if _other_method(spec, known["asked"]) and await journal.reports.awaited(after=0):
         raise SpecError(_REPORTS_FIRST)
+    await _refuse_unread(spec, journal, known)
     await journal.remember({"vendor": spec.host})
     now = await anyio.to_thread.run_sync(fingerprint, spec)
     generation, first, again = reading_of(known, now)
@@ -93,6 +106,21 @@ async def _listed(spec: JobSpec, journal: Journal, *, accept_changes: bool) -> I
         return intake
     await journal.remember(noted | {"admitted": "", "admitting": now, "generation": str(generation)})
     return intake
+
+
+async def _refuse_unread(spec: JobSpec, journal: Journal, known: Mapping[str, str | None]) -> None:
+    """Refuse to read reports in another way, or by another method, while tasks are paid that are read in the old one.
+
+    From the first time on that a job asks for reports to be read later, that is noted.
+    """
+    if spec.reads_later:
+        if known["asked"] not in (None, _asked(spec)) and await journal.reports.awaited(after=0):
+            raise SpecError(_WAITED_FOR)
+        if known[LATER_SINCE] is None:
+            await journal.remember({LATER_SINCE: repr(time.time())})
+    other = spec.awaits_reports or _other_method(spec, known["asked"])
+    if other and known[LATER_SINCE] is not None and await journal.reports.unread(now=time.time()):
+        raise SpecError(_COLLECT_FIRST)
 
 
 def _other_method(spec: JobSpec, asked: str | None) -> bool:

@@ -9,13 +9,17 @@ from typing import TYPE_CHECKING
 from pipeline.calls.stats import Stats
 from pipeline.errors import CallError, JournalError
 from pipeline.job.schema import JobSpec
+from pipeline.journal.collected import open_reports
 from pipeline.journal.journal import Journal
+from pipeline.journal.places import collection_of
 from pipeline.models import Problem, State, Work
 from pipeline.results.advice import todo_for
 from pipeline.results.patent_counts import META, counts_in
 from pipeline.results.record import RecordLines
 from pipeline.results.summary import Figures, RunSummary, Said, build_summary, exit_of, item_counts, said_in, to_json
+from pipeline.run.collect_by import iso_of, start_by
 from pipeline.run.directory import ENDED, SUMMARY
+from pipeline.run.tariff import both
 from pipeline.system.clock import Clocks, iso
 from pipeline.system.fault import Fault
 from pipeline.system.files import write_whole
@@ -46,6 +50,9 @@ async def end(ending: Ending, *, limited: bool, clocks: Clocks | None = None) ->
 
 async def _summary(ending: Ending, clocks: Clocks, *, limited: bool) -> RunSummary:
     journal, stats = ending.journal, ending.stats
+    started_at = iso(ending.started_at)
+    # Whoever collects reports beside the run looks for this: what is collected later is joined by them, not here.
+    await journal.remember({ENDED: started_at})
     counts, removed = await journal.finish()
     items = item_counts(counts, removed=removed)
     first_open, todo = first_of(await journal.open_items(after=0), ending.folder, ending.records.spec)
@@ -54,20 +61,25 @@ async def _summary(ending: Ending, clocks: Clocks, *, limited: bool) -> RunSumma
     budget = journal.budget
     units = budget.units_before + stats.units
     said = await _said(journal, stats)
-    started_at = iso(ending.started_at)
-    await journal.remember({"units": repr(units), "units_said": f"{said.by} {said.of}", ENDED: started_at})
+    await journal.remember({"units": repr(units), "units_said": f"{said.by} {said.of}"})
+    calls = {kind: (lease.used, lease.sent) for kind, lease in budget.calls.items()}
+    spent = both(ending.records.spec, ending.folder, calls, budget.costs())
+    now = clocks.wall()
+    unread = await journal.reports.unread(now=now) if ending.records.spec.reads_later else []
     figures = Figures(
         started_at=started_at,
-        finished_at=iso(clocks.wall()),
+        finished_at=iso(now),
+        unread=len(unread),
+        collect_by=iso_of(start_by(ending.records.spec, unread)),
         duration_s=clocks.steady() - ending.started,
         exit_code=exit_code,
         exit_reason=exit_reason,
         ended_by=ended_by.code if isinstance(ended_by, CallError) else "",
         items=items,
-        calls={kind: (lease.used, lease.sent) for kind, lease in budget.calls.items()},
+        calls=spent.calls,
         patents=counts_in((await journal.recall([META]))[META]),
         units=units,
-        costs=budget.costs(),
+        costs=spent.costs,
         said=said,
         sent=stats.sent,
         refused_for_speed=sum(stats.too_fast.values()),
@@ -81,8 +93,9 @@ def first_of(
     open_items: Sequence[tuple[Work, State, Problem]], folder: Path, spec: JobSpec
 ) -> tuple[Problem | None, str]:
     """Return the problem of the first open item, and what to do about it."""
-    for work, state, problem in open_items:
-        return problem, todo_for(work, state, problem, run=folder, about_picture=spec.api.is_about_picture)
+    for run, items in ((folder, open_items), (collection_of(folder), open_reports(folder, limit=1))):
+        for work, state, problem in items:
+            return problem, todo_for(work, state, problem, run=run, about_picture=spec.api.is_about_picture)
     return None, ""
 
 

@@ -11,6 +11,7 @@ from pipeline.job.schema import JobSpec
 from pipeline.journal.journal import Journal
 from pipeline.models import KINDS, PAID, WAITING, Kind
 from pipeline.results.money import Money, money_spent
+from pipeline.run.collect_by import CollectBy
 from pipeline.run.progress import Flow, Progress
 
 RATE_OVER_S = 5.0
@@ -19,11 +20,14 @@ RATE_OVER_S = 5.0
 class Gauges:
     """The readings of one run's parts, put together into a picture; made in the run's event loop as it starts."""
 
-    def __init__(self, spec: JobSpec, engine: Engine, client: Client, journal: Journal) -> None:
+    def __init__(
+        self, spec: JobSpec, engine: Engine, client: Client, journal: Journal, collect_by: CollectBy | None = None
+    ) -> None:
         self._spec = spec
         self._engine = engine
         self._client = client
         self._journal = journal
+        self._collect_by = collect_by
         self._began = anyio.current_time()
         self._kinds = KINDS if spec.awaits_reports else PAID
         self._recent: dict[Kind, deque[tuple[float, int]]] = {
@@ -48,6 +52,7 @@ class Gauges:
             left_s=left_s,
             binds=binds,
             ending=str(ended_by) if ended_by else None,
+            collect_by=None if self._collect_by is None else self._collect_by.by,
             waits_until=self._client.waits_until,
         )
 

@@ -8,34 +8,34 @@ import functools
 import logging
 import os
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, AsyncExitStack, ExitStack, contextmanager, nullcontext
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, nullcontext
 from dataclasses import dataclass, replace
-from datetime import datetime
 from pathlib import Path
 
 import anyio
 
-from pipeline.calls.account import Part, account_of, use_account
+from pipeline.calls.account import Part
 from pipeline.calls.stats import Stats
 from pipeline.calls.transport import PATIENCE_S, open_transport
 from pipeline.endpoints.patsnap.endpoints import endpoints_for
 from pipeline.engine.engine import Engine
 from pipeline.engine.intake import Intake
 from pipeline.engine.parts import Ports
-from pipeline.errors import JournalError, SpecError
+from pipeline.errors import SpecError
 from pipeline.job.load import write_as_run
 from pipeline.journal.emergency import ballast, require_room
 from pipeline.journal.journal import Journal
 from pipeline.journal.storage import open_disk, reading_only
 from pipeline.journal.writer import Writer
-from pipeline.models import KINDS
 from pipeline.results.record import RecordLines
 from pipeline.results.summary import RunSummary
 from pipeline.run.begin import begin
-from pipeline.run.client import client_for, questions_per_s, refuse_small_share
+from pipeline.run.client import client_for, questions_per_s
+from pipeline.run.collect_by import collect_by_of
+from pipeline.run.collecting import Following, follow
 from pipeline.run.details import finish, hit_details
-from pipeline.run.directory import LOG, SPEC, keep_drawing, known_runs, lock, run_folder
+from pipeline.run.directory import LOG, SPEC, keep_drawing, known_runs
 from pipeline.run.donors import open_donors
 from pipeline.run.embedded_sandbox import address
 from pipeline.run.end import Ending, beside_a_journal, end
@@ -46,10 +46,11 @@ from pipeline.run.heartbeat import Heartbeat
 from pipeline.run.interface import Executor
 from pipeline.run.listed import keep_list, list_at_hand
 from pipeline.run.load import Job, load
+from pipeline.run.locks import locked
 from pipeline.run.options import RunOptions, recorder
 from pipeline.run.outputs import write_outputs
 from pipeline.run.signals import Signals
-from pipeline.run.tariff import tariff_of
+from pipeline.run.tariff import open_budgets
 from pipeline.sources.check import check_sources
 from pipeline.sources.foreign import refuse_foreign
 from pipeline.sources.looks import readers
@@ -57,7 +58,6 @@ from pipeline.system.clock import Clocks, iso
 from pipeline.system.event_log import run_log
 from pipeline.system.fault import Fault
 from pipeline.system.files import write_whole
-from pipeline.system.folders import state_folder
 from pipeline.system.interpreter import EventLoop, tuned
 
 _log = logging.getLogger(__name__)
@@ -87,7 +87,7 @@ class LocalExecutor:
     def run(self, job: Job, options: RunOptions) -> RunSummary:
         """Run a loaded job. Raises SpecError, RunLocked, JournalError, or Interrupted when a signal came very early."""
         with list_at_hand(
-            job.spec, new=options.new, folder=None if options.again is None else options.again.folder
+            job.spec, new=options.new, folder=None if options.again is None else options.again.home
         ) as spec:
             return self._run(replace(job, spec=spec), options.unfailing())
 
@@ -102,18 +102,23 @@ class LocalExecutor:
         umask = os.umask(0o077)
         try:
             with (
-                _locked(job, options) as (folder, part),
+                locked(job, options) as (folder, part),
                 run_log(folder / LOG, say=options.say),
-                address(job.spec, folder, options.preparing) as url,
+                address(job.spec, _home(folder, options), options.preparing) as url,
                 tuned(),
                 beside_a_journal(folder),
             ):
-                job = replace(job, spec=keep_list(job.spec, folder))
+                job = replace(job, spec=keep_list(job.spec, _home(folder, options)))
                 signals = Signals(drain_s=job.spec.api.drain_s, stop=options.stop)
                 place = _Place(folder, url, part, signals)
                 return anyio.run(_run, job, options, place, backend_options={"loop_factory": EventLoop})
         finally:
             os.umask(umask)
+
+
+def _home(folder: Path, options: RunOptions) -> Path:
+    """Return the run directory around one of reports; any other one itself."""
+    return folder if options.again is None else options.again.home
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,47 +129,6 @@ class _Place:
     base_url: str
     part: Part
     signals: Signals
-
-
-@contextmanager
-def _locked(job: Job, options: RunOptions) -> Iterator[tuple[Path, Part]]:
-    """Lock the run directory, then our part of the account, so that a second run of one job names the directory.
-
-    Create a new run directory only after the account is locked; otherwise an empty one would be resumed next time.
-    """
-    with ExitStack() as locks:
-        folder = _folder(job, options)
-        there = folder.is_dir()
-        if there:
-            locks.enter_context(lock(folder))
-        part = locks.enter_context(_part(job, options))
-        if not there:
-            folder = _folder(job, options)
-            locks.enter_context(lock(folder))
-        yield folder, part
-
-
-def _folder(job: Job, options: RunOptions) -> Path:
-    if options.again is not None:
-        return options.again.folder
-    return run_folder(job.spec, now=datetime.now().astimezone(), new=options.new)
-
-
-def _part(job: Job, options: RunOptions) -> AbstractContextManager[Part]:
-    """Lock our part of the account's calls per second; every sandbox is an account of its own."""
-    refuse_small_share(job.spec, options.share)  # before another process is waited for
-    if job.spec.sandbox:
-        return nullcontext(Part(options.share))
-    if (state := state_folder()) is None:
-        what = (
-            "no home folder is known: HOME is not set, and the system has no entry for this user; set HOME or "
-            "XDG_STATE_HOME to a folder that lasts, then run again; nothing was sent"
-        )
-        raise JournalError(Fault(what, fix='export XDG_STATE_HOME="$PWD/state"'))
-    account = account_of(job.spec.api.base_url, job.credentials)
-    return use_account(
-        state / "accounts", account, job=job.spec.name, share=options.share, busy=options.busy, say=options.say
-    )
 
 
 async def _run(job: Job, options: RunOptions, place: _Place) -> RunSummary:
@@ -184,15 +148,15 @@ async def _run_heard(job: Job, options: RunOptions, place: _Place) -> RunSummary
     recovered = disk.recovered
     if disk.identity.remark:
         options.say(f"note: {disk.identity.remark}")
-    budgets = {kind: spec.api.budget_of(kind) for kind in (*KINDS, *spec.paced)}
-    journal = Journal(writer, budgets=budgets, duplicates=spec.api.duplicates, tariff=tariff_of(spec))
+    journal = open_budgets(writer, spec, folder)
     journal.steps.on_settled = recorder(options.observer)
     try:
         _log.info("run.started job=%s recovered=%s", spec.name, recovered)
+        following = await follow(spec, journal, options)
         intake = await begin(spec, journal, options)
         await journal.remember({"started_at": iso(started_at)})  # a run that is refused has not started
         write_whole(folder / SPEC, as_run)
-        engine, stats = await _work(job, options, place, journal, intake, records)
+        engine, stats = await _work(job, options, place, journal, intake, records, following)
         ending = Ending(folder, records, engine, journal, stats, started_at, started)
         summary = await end(ending, limited=options.limit is not None)
         _log.info("run.ended exit_code=%s %s", summary.exit_code, summary.exit_reason)
@@ -209,7 +173,13 @@ def _write_outputs(folder: Path, records: RecordLines, summary: RunSummary) -> R
 
 
 async def _work(
-    job: Job, options: RunOptions, place: _Place, journal: Journal, intake: Intake, records: RecordLines
+    job: Job,
+    options: RunOptions,
+    place: _Place,
+    journal: Journal,
+    intake: Intake,
+    records: RecordLines,
+    following: Following | None,
 ) -> tuple[Engine, Stats]:
     """Work on the items until nothing more can be done; return the engine and the counts of calls."""
     spec = job.spec
@@ -223,6 +193,7 @@ async def _work(
         client = client_for(job, options, transport, place.part)
         tally = await journal.begin()
         endpoints = endpoints_for(spec.search, report_lang=spec.task.report_lang, country=spec.task.country)
+        collect_by = await collect_by_of(spec, place.folder, journal, lambda: engine.items(), options.say)
         most, first = most_at_once(spec, options), first_items(job, options, endpoints, client.stats)
         account = client.stats.tally.account if options.again is None else None  # what is tried again is paid anew
         reuse = opened.enter_context(open_donors(spec, place.folder, account, now=time.time()))
@@ -241,11 +212,13 @@ async def _work(
                 reuse=reuse,
                 say=options.say,
                 questions_per_s=questions_per_s(client.limiters),
-                keep_drawing=functools.partial(keep_drawing, place.folder),
+                keep_drawing=functools.partial(keep_drawing, _home(place.folder, options)),
+                paid=None if collect_by is None else collect_by.paid,
+                follow=None if following is None else following.more,
                 most=most,
             )
             engine = Engine(ports, intake, records, tally=tally)
-            gauges = Gauges(spec, engine, client, journal)
+            gauges = Gauges(spec, engine, client, journal, collect_by)
             heartbeat = Heartbeat(engine, client, journal, folder=place.folder)
             count = to_pay_for(tally, spec, options, all_in=intake.done)
             require_room(place.folder, count)

@@ -23,6 +23,13 @@ class Again:
     folder: Path
     ords: tuple[int, ...]  # the numbers of the items in the journal
     risked: bool  # True when they are in doubt: each may be paid twice
+    of: Path | None = None  # the run directory whose reports are collected in `folder`; None for a run
+    alone: str = ""  # why that is not done while the run goes on; "" where it may be
+
+    @property
+    def home(self) -> Path:
+        """The run directory itself, or that of the run whose reports are collected."""
+        return self.of or self.folder
 
 
 class _Unfailing:

@@ -14,6 +14,7 @@ from pipeline.job.schema import JobSpec
 from pipeline.journal.places import results_file
 from pipeline.journal.sql import line_index
 from pipeline.journal.sql.database import Database
+from pipeline.results.joining import read_joined
 from pipeline.results.late_details import read_late
 from pipeline.results.left_out import left_out
 from pipeline.results.open_lines import write_open
@@ -42,7 +43,7 @@ def write_outputs(
     write_open(folder, db, records)
     last = line_index.last(db)
     known = last.seq + 1 if last is not None else 0  # to the journal
-    settled = survey(results_file(folder), most=known, late=read_late(folder))
+    settled = survey(results_file(folder), most=known, late=read_late(folder), joined=read_joined(folder))
     open_ = survey(folder / OPEN)
     found = changed_pictures(db, records.spec, now=time.time())
     changed = [one.source for one in found if not one.now_item]

@@ -16,7 +16,7 @@ from pipeline.engine.report_turns import Turns
 from pipeline.errors import CallError, ItemRefused, RunPaused, RunStopped, TryAgain
 from pipeline.models import TASK_LIFE_S, Item, Kind, State
 from pipeline.reports import APART_S, Progress, Report
-from pipeline.results.reading import read_records
+from pipeline.results.records import read_records
 from tests.support.engine_runs import many, problems
 from tests.support.fakes import (
     NOW,

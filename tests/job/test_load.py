@@ -208,7 +208,6 @@ def test_a_folder_named_like_a_date_needs_no_quotes(load: Load) -> None:
         ("api={qp: 3}", "--set api.qp: unknown key; did you mean 'qps'?"),
         ("serach.limit=5", "--set serach: unknown key; did you mean 'search'?"),
         ("name=2024", '--set name: YAML reads 2024 as a number; put it in quotes: "2024"'),
-        ("task.report=later", "--set task.report: not yet"),
         ("search.filters.field=APD", "--set search.filters.field: APD sorts by date"),
         ("images=[{id: a}]", "--set images[0]: name exactly one of url, path, views, manifest"),
         ("output.run={name}-{date}", "--set output.run: this is not YAML"),

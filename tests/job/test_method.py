@@ -101,7 +101,6 @@ def test_what_its_endpoint_lacks_is_refused(faults: Faults, section: str, field:
         ("{}", "task.country", "required with `method: submit`"),
         ("{country: [US], report: off}", "task.report", "off is refused with `method: submit`"),
         ("{country: [US], report: 'off'}", "task.report", "the hits come with the report"),
-        ("{country: [US], report: later}", "task.report", "write wait"),
         ("{country: [US], enabled: false}", "task.enabled", "there is always a task"),
         ("{country: [US], max_hits: 20}", "task.max_hits", "the vendor chooses the hits that it compares"),
     ],

@@ -1,4 +1,4 @@
-"""The schema of a job, key by key: defaults, ranges, what belongs together, what comes later."""
+"""The schema of a job, key by key: defaults, ranges, what belongs together."""
 
 from pathlib import Path
 
@@ -118,7 +118,7 @@ BAD: list[tuple[str, str, str, str]] = [
     ("max_hits 0", "task: {max_hits: 0}", "task.max_hits", "greater than or equal to 1"),
     ("max_hits 101", "task: {max_hits: 101}", "task.max_hits", "less than or equal to 100"),
     ("a language", "task: {report_lang: fr}", "task.report_lang", "'fr' is not allowed; allowed: 'cn' or 'en'"),
-    ("report on", "task: {report: on}", "task.report", "on is not allowed; allowed: 'off' or 'wait'"),
+    ("report on", "task: {report: on}", "task.report", "on is not allowed; allowed: 'off', 'wait' or 'later'"),
     ("a country's name", "task: {country: [Norway]}", "task.country", "two capitals"),
     ("no countries", "task: {country: []}", "task.country", "at least one entry"),
     ("Norway", "task: {country: [US, NO]}", "task.country[1]", 'YAML reads NO as yes/no; put it in quotes: "NO"'),
@@ -220,19 +220,6 @@ def test_an_image_that_cannot_be_meant_is_refused(faults: Faults, image: str, wo
     assert line.startswith("job.yaml:4:")
     assert "images[0]" in line
     assert words in line
-
-
-LATER = [
-    pytest.param("task: {report: later}", "task.report", id="report later"),
-]
-
-
-@pytest.mark.parametrize(("extra", "field"), LATER)
-def test_what_a_later_version_brings_is_answered_with_not_yet(faults: Faults, extra: str, field: str) -> None:
-    [line] = faults(f"{MINIMAL}{extra}\n")
-    assert f" {field}: " in line
-    assert "not yet" in line
-    assert "later version" in line
 
 
 def test_views_belong_to_the_search_that_takes_several(faults: Faults) -> None:

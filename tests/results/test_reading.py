@@ -9,8 +9,9 @@ import pytest
 from pipeline.errors import JournalError
 from pipeline.models import Calls, Choice, Problem, State, Task, Upload
 from pipeline.outcomes import Tasked
-from pipeline.results.reading import RecordView, read_line, read_records
+from pipeline.results.reading import RecordView, read_line
 from pipeline.results.record import Record, RecordLines
+from pipeline.results.records import read_records
 from tests.support.fakes import NOW, hits, item, job, work_of
 
 LINE = b'{"schema":1,"item":"%s","status":"tasked","image":{"source":"a.jpg"},"hits":[{"score":0.9}]}\n'

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from pipeline.results.reading import read_records
+from pipeline.results.records import read_records
 from pipeline.run.local import run_job
 from pipeline.sandbox.resources import resource
 

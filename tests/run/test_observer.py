@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pipeline import Progress, RecordView, RunOptions, Stop, run_job
 from pipeline.models import Kind
-from pipeline.results.reading import read_records
+from pipeline.results.records import read_records
 from tests.support.jobs import ACCOUNT, drawings, job, vendor
 
 

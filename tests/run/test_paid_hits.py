@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.results.reading import read_records
+from pipeline.results.records import read_records
 from tests.support.jobs import ACCOUNT, FaultPlan, job, lines, pipeline, vendor
 
 # One is refused at its create, one gets no answer to it, one is tasked, and one is refused at its search.

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import SpecError
-from pipeline.results.reading import read_records
+from pipeline.results.records import read_records
 from pipeline.run.load import load, load_again
 from pipeline.run.local import run_job
 from pipeline.run.options import RunOptions

@@ -10,7 +10,7 @@ import pytest
 from pipeline.calls.account import account_of
 from pipeline.errors import SpecError
 from pipeline.offline.plan import plan_job
-from pipeline.results.reading import read_records
+from pipeline.results.records import read_records
 from pipeline.run.load import load
 from pipeline.run.local import LocalExecutor
 from pipeline.run.options import RunOptions

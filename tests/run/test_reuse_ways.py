@@ -13,7 +13,7 @@ from pipeline.engine import report_turns
 from pipeline.journal.storage import JOURNAL
 from pipeline.models import TASK_LIFE_S
 from pipeline.offline.foreseen_reuse import TakenFrom
-from pipeline.results.reading import read_records
+from pipeline.results.records import read_records
 from pipeline.results.summary import RunSummary
 from pipeline.run.donors import open_donors
 from pipeline.run.load import load

@@ -11,7 +11,7 @@ from types import ModuleType
 
 import pytest
 
-from pipeline.results.reading import read_records
+from pipeline.results.records import read_records
 from pipeline.sandbox.resources import resource
 from tests.support.processes import completed, python
 

@@ -5,7 +5,8 @@ from typing import Any
 
 from pipeline.calls.account import account_of
 from pipeline.offline.plan import Plan, PlannedRun, make_plan
-from pipeline.results.reading import RecordView, read_records
+from pipeline.results.reading import RecordView
+from pipeline.results.records import read_records
 from pipeline.results.summary import RunSummary
 from pipeline.run.load import load
 from pipeline.run.local import LocalExecutor

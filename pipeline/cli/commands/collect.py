@@ -6,27 +6,43 @@ from pathlib import Path
 from pipeline.cli.next_command import next_command
 from pipeline.cli.screen import Output, Remarks, observing, show_summary, shown
 from pipeline.errors import SpecError
+from pipeline.journal.collected import LATER_SINCE
+from pipeline.journal.storage import reading_only
+from pipeline.offline.collect import collect_reports, collecting_job
 from pipeline.offline.opening import find_run
-from pipeline.run.load import folder_of, load_again
+from pipeline.results.summary import RunSummary
+from pipeline.run.load import Job, folder_of, load_again
 from pipeline.run.local import LocalExecutor
 from pipeline.run.options import Again, RunOptions
 from pipeline.system.fault import Fault
 
 
 def collect_command(path: Path, overrides: list[str], options: RunOptions, output: Output) -> int:
-    """Read the reports that a run left behind, and begin no item; return the exit code."""
+    """Read the reports of a run's tasks, and begin no item; return the exit code."""
     folder = folder_of(path)
     spec = find_run(folder).spec
-    if not spec.awaits_reports:
-        what = "this run waits for no reports: write `task: {report: wait}` in the job file and run it"
+    with reading_only(folder) as db:
+        later = not spec.awaits_reports and db.meta(LATER_SINCE) is not None
+    if not spec.awaits_reports and not later:
+        what = (
+            "nobody wants the reports of this run: write `task: {report: wait}` or `later` in the job file and run it"
+        )
         raise SpecError(Fault(what, where=f"{folder}: task.report: {spec.task.report}"))
-    job = load_again(folder, overrides=overrides)
+    job = collecting_job(folder, overrides) if later else load_again(folder, overrides=overrides)
     with Remarks(output) as remarks:
         with observing(output) as display:
-            again = Again(folder.resolve(), (), risked=False)
-            summary = LocalExecutor().run(job, replace(shown(options, display, remarks), again=again))
+            collect = _collect if later else _go_on
+            summary = collect(folder, job, shown(options, display, remarks))
         if summary.exit_code:
             remarks.release()
-    return show_summary(
-        summary, output, following=next_command(summary, job.spec, "collect", path, overrides=overrides)
-    )
+    following = next_command(summary, job.spec, "collect", path, overrides=overrides)
+    return show_summary(summary, output, following=following)
+
+
+def _collect(folder: Path, job: Job, options: RunOptions) -> RunSummary:
+    return collect_reports(folder, job, options)
+
+
+def _go_on(folder: Path, job: Job, options: RunOptions) -> RunSummary:
+    """Let the run that waits for its reports go on with them alone."""
+    return LocalExecutor().run(job, replace(options, again=Again(folder.resolve(), (), risked=False)))

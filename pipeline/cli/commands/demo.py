@@ -6,7 +6,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from pipeline.cli.screen import Output, Remarks, observing, show_lines, show_summary, shown
-from pipeline.results.reading import read_records
+from pipeline.results.records import read_records
 from pipeline.run.load import load
 from pipeline.run.local import LocalExecutor
 from pipeline.run.options import RunOptions

@@ -64,7 +64,8 @@ def _show_plan(plan: Plan) -> None:
         for kind, count in plan.calls.items()
     ]
     if plan.questions:
-        rows.append(("questions for reports, about 2 a task, at most", f"{plan.questions:,}"))
+        whose = ", asked by `pipeline collect`" if plan.collected else ""
+        rows.append((f"questions for reports{whose}, about 2 a task, at most", f"{plan.questions:,}"))
     if plan.details:
         rows.append(("patents' details, at most", f"{plan.details:,}"))
     if plan.cost is not None:

@@ -7,9 +7,12 @@ from pipeline.cli.asking import ask, asked_again, on_a_terminal
 from pipeline.cli.errors import say
 from pipeline.cli.next_command import next_command
 from pipeline.cli.screen import Output, Remarks, observing, show_summary, shown
-from pipeline.offline.opening import find_run
+from pipeline.journal.places import run_of
+from pipeline.models import OF_REPORT
+from pipeline.offline.collect import collect_reports, collecting_job, holds
+from pipeline.offline.opening import Place, find_run
 from pipeline.offline.retry import Wanted, select
-from pipeline.run.load import load_again
+from pipeline.run.load import Job, load_again
 from pipeline.run.local import LocalExecutor
 from pipeline.run.options import RunOptions
 
@@ -18,8 +21,7 @@ def retry_command(
     run: Path, wanted: Wanted, overrides: list[str], options: RunOptions, output: Output, *, yes: bool
 ) -> int:
     """Pay once more for the open items that are wanted, and for no others; return the exit code."""
-    place = find_run(run)
-    job = load_again(run, overrides=overrides)
+    place, job, collects = _meant(run, wanted, overrides)
     selection = select(place, wanted)
     text = selection.text(job.spec)
     with Remarks(output) as remarks:
@@ -32,8 +34,13 @@ def retry_command(
         else:
             say(text)
         with observing(output) as display:
-            options = replace(shown(options, display, remarks), again=selection.again(run))
-            summary = LocalExecutor().run(job, asked_again(options, display) if asks else options)
+            options = shown(options, display, remarks)
+            options = asked_again(options, display) if asks else options
+            again = selection.again(place.folder)
+            if collects is not None:
+                summary = collect_reports(collects, job, options, ords=again.ords)
+            else:
+                summary = LocalExecutor().run(job, replace(options, again=again))
         if summary.exit_code:
             remarks.release()
     words = [
@@ -44,3 +51,12 @@ def retry_command(
         *(["--code", wanted.code] if wanted.code else []),
     ]
     return show_summary(summary, output, following=next_command(summary, job.spec, *words, overrides=overrides))
+
+
+def _meant(run: Path, wanted: Wanted, overrides: list[str]) -> tuple[Place, Job, Path | None]:
+    """Find the directory that holds the wanted items, its job, and the run whose reports it collects, if any."""
+    folder = holds(run, wanted.state) if wanted.state in OF_REPORT else run
+    around = run_of(folder)
+    if around is None:
+        return find_run(folder), load_again(folder, overrides=overrides), None
+    return find_run(folder), collecting_job(around, overrides), around

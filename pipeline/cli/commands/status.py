@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pipeline.cli.screen import show_changed, show_json, show_lines, show_rows
+from pipeline.cli.screen import about_unread, show_changed, show_json, show_lines, show_rows
 from pipeline.offline.status import Status, read_status, verify_run
 from pipeline.results.reading import OPEN
 from pipeline.run.load import folder_of
@@ -33,6 +33,7 @@ def _show_status(status: Status) -> None:
     show_rows([*rows, ("now", status.now), *([("page", status.page)] if status.page else [])])
     if status.not_started:
         show_lines([f"not started: {status.items['not_started']:,}. To do: {status.not_started}"])
+    show_lines(about_unread(status.unread, status.collect_by))
     show_changed(status.changed)
     show_lines(status.open_items)
     if status.open_not_shown:

@@ -89,7 +89,12 @@ BEGIN SELECT RAISE(ABORT, 'illegal change of state'); END;
 # `decisions`: what a person decided about an item in doubt; kept for good.
 # `money`: what the reserved calls of each kind cost, where the job names prices; `calls` of them are in `amount`.
 # `sent_calls`: the calls of each account by hour and path, for the comparison with its statement.
+# `collected`: in the journal of reports that are collected, where the records lie whose tasks were taken in.
 # `again`: what an item was before a person had it tried again, until that run ends (retry_selection).
+COLLECTED = (
+    "CREATE TABLE IF NOT EXISTS collected (ord INTEGER PRIMARY KEY, task_id TEXT NOT NULL, offset INTEGER NOT NULL, "
+    "length INTEGER NOT NULL, crc INTEGER NOT NULL)"
+)
 LATER = (
     "CREATE TABLE IF NOT EXISTS risks (ord INTEGER PRIMARY KEY, spent INTEGER NOT NULL)",
     "CREATE TABLE IF NOT EXISTS view_uploads (sha256 TEXT PRIMARY KEY, url TEXT NOT NULL, expires REAL NOT NULL) "
@@ -101,6 +106,7 @@ LATER = (
     "CREATE TABLE IF NOT EXISTS money (kind TEXT PRIMARY KEY, calls INTEGER NOT NULL, amount TEXT NOT NULL) "
     "WITHOUT ROWID",
     laid_by.TABLE,
+    COLLECTED,
     "CREATE TABLE IF NOT EXISTS sent_calls (account TEXT NOT NULL, hour INTEGER NOT NULL, path TEXT NOT NULL, "
     "kind TEXT NOT NULL, sent INTEGER NOT NULL, granted INTEGER NOT NULL, refused INTEGER NOT NULL, "
     "PRIMARY KEY (account, hour, path, kind)) WITHOUT ROWID",

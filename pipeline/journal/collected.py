@@ -1,0 +1,118 @@
+"""The reports that `collect` reads for a run directory, joined with what the run's own journal knows.
+
+The run's records say `tasked` for good. What became of those tasks since stands in the journal of the reports, which is
+read here without disturbing whoever writes it; of a run that never collected any nothing is read.
+"""
+
+import logging
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TypeVar
+
+from pipeline.errors import JournalError
+from pipeline.journal.begun import was_stopped_at_once
+from pipeline.journal.places import JOURNAL, collection_of, is_collection, run_of
+from pipeline.journal.sql import collected, items
+from pipeline.journal.sql.calls import counted
+from pipeline.journal.sql.database import Database
+from pipeline.journal.sql.money import Priced, noted
+from pipeline.journal.storage import reading_only
+from pipeline.models import OPEN, TASK_LIFE_S, Kind, Problem, State, Work
+
+LATER_SINCE = "later_since"  # a key in the journal: when the job first asked for reports to be read later
+_BATCH = 1000
+
+_T = TypeVar("_T")
+_log = logging.getLogger(__name__)
+
+
+def has_collection(run: Path) -> bool:
+    """Return whether reports were collected for a run directory, or are."""
+    folder = collection_of(run)
+    return (folder / JOURNAL).is_file() and not was_stopped_at_once(folder)
+
+
+def joined(db: Database, folder: Path, counts: Mapping[State, int], removed: int) -> tuple[dict[State, int], int]:
+    """Return the counts of a run's items with each task as it stands since; twins share the task and its report.
+
+    Open ones count also where the job lists their items no longer: they are paid, and not read.
+    """
+    if not has_collection(folder):
+        return dict(counts), removed
+    now = Counter(counts)
+    left = removed
+    try:
+        for state, ids in _became(folder):
+            in_view, others = collected.count_of(db, ids)
+            now[State.TASKED] -= in_view
+            now[state] += in_view
+            if state in OPEN:
+                now[state] += others
+                left -= others
+    except JournalError as error:
+        return _not_read(error, dict(counts)), removed
+    return dict(now), left
+
+
+def _not_read(error: JournalError, instead: _T) -> _T:
+    """Log that the journal of reports cannot be read: whoever collects them is told, and a run stands without them."""
+    _log.error("reports.not_joined %s", error)
+    return instead
+
+
+def unread(db: Database, folder: Path, *, now: float) -> list[float]:
+    """List when the tasks of a run were created that live and of which nothing became yet, the earliest first."""
+    return list(collected.unread(db, but=ids_read(folder), since=now - TASK_LIFE_S))
+
+
+def ids_read(folder: Path) -> frozenset[str]:
+    """Name the items of whose tasks something became: nobody needs to ask for their reports any more."""
+    if not has_collection(folder):
+        return frozenset()
+    try:
+        return frozenset(id_ for _, ids in _became(folder) for id_ in ids)
+    except JournalError as error:
+        return _not_read(error, frozenset())
+
+
+def _became(folder: Path) -> Iterator[tuple[State, list[str]]]:
+    after = 0
+    with reading_only(collection_of(folder)) as db:
+        while batch := collected.became(db, after=after, limit=_BATCH):
+            after = batch[-1][0]
+            by_state = defaultdict(list)
+            for _, id_, state in batch:
+                by_state[state].append(id_)
+            yield from by_state.items()
+
+
+def open_reports(folder: Path, *, limit: int) -> list[tuple[Work, State, Problem]]:
+    """Read the first items of a run directory whose reports failed or are lost, or whose new task is open."""
+    try:
+        return _open_reports(folder, limit=limit)
+    except JournalError as error:
+        return _not_read(error, [])
+
+
+def _open_reports(folder: Path, *, limit: int) -> list[tuple[Work, State, Problem]]:
+    found: list[tuple[Work, State, Problem]] = []
+    if has_collection(folder):
+        with reading_only(collection_of(folder)) as db:
+            after = 0
+            while len(found) < limit and (batch := items.open_items(db, after=after, limit=_BATCH)):
+                after = batch[-1][0].ord
+                found += [one for one in batch if one[1] is not State.REPORT_PENDING]
+    return found[:limit]
+
+
+def spent_beside(folder: Path) -> tuple[dict[Kind, tuple[int, int]], dict[Kind, Priced]]:
+    """Read what the other of the two spent, a run or the collecting of its reports: calls (reserved, sent) and money.
+
+    Budgets are one for both.
+    """
+    other = run_of(folder) if is_collection(folder) else collection_of(folder) if has_collection(folder) else None
+    if other is None:
+        return {}, {}
+    with reading_only(other) as db:
+        return counted(db), noted(db)

@@ -1,0 +1,73 @@
+"""Reports that are collected for a run: the work on them, and the run's own files made anew behind it."""
+
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from pipeline.errors import RunLocked
+from pipeline.journal.collected import has_collection
+from pipeline.journal.places import collection_of, run_of
+from pipeline.journal.sql.items import counts
+from pipeline.journal.storage import reading_only
+from pipeline.models import State
+from pipeline.offline.opening import find_run, opened
+from pipeline.offline.refresh import try_refresh
+from pipeline.offline.report import has_ended
+from pipeline.results.summary import RunSummary
+from pipeline.run.collecting import as_collected, why_alone
+from pipeline.run.load import Job, load_again
+from pipeline.run.local import LocalExecutor
+from pipeline.run.options import Again, RunOptions
+
+_LOOK_EVERY_S = 0.5
+_PATIENCE_S = 600.0  # a run that has ended writes the files of its own meanwhile
+
+_log = logging.getLogger(__name__)
+
+
+def collecting_job(run: Path, overrides: Sequence[str]) -> Job:
+    """Load the job of a run as its reports are collected. Raises SpecError."""
+    job = load_again(run, overrides=overrides)
+    return replace(job, spec=as_collected(job.spec))
+
+
+def collect_reports(run: Path, job: Job, options: RunOptions, *, ords: Sequence[int] = ()) -> RunSummary:
+    """Read the reports of a run's tasks until all are in and the run is over; return the summary of that.
+
+    `ords` are items of these reports that a person wants to pay for anew.
+    """
+    run = run.resolve()
+    alone = why_alone(find_run(run).spec, run, paying=bool(ords))
+    again = Again(collection_of(run), tuple(ords), risked=False, of=run, alone=alone)
+    try:
+        return LocalExecutor().run(job, replace(options, again=again))
+    finally:
+        write_behind(run, options)
+
+
+def write_behind(run: Path, options: RunOptions) -> None:
+    """Make the run's own files anew, unless a run goes on there: that one makes them when it ends."""
+    give_up = time.monotonic() + _PATIENCE_S
+    while time.monotonic() < give_up:
+        try:
+            place = find_run(run)
+            with opened(run) as disk:
+                remark = try_refresh(place, disk.db)
+            if remark:
+                options.say(f"note: {remark}")
+            return
+        except RunLocked:
+            if not has_ended(run):  # it reads what was collected after it has noted its end
+                return
+            time.sleep(_LOOK_EVERY_S)
+
+
+def holds(run: Path, state: State) -> Path:
+    """Return the directory whose items in this state a person means: those of the reports, where the run has none."""
+    if run_of(run) is None and has_collection(run):
+        with reading_only(run) as db:
+            if not counts(db).get(state):
+                return collection_of(run)
+    return run
