@@ -11,10 +11,9 @@ from contextlib import aclosing
 import anyio
 from anyio.abc import TaskGroup
 
-from pipeline.engine.changed import looked_at
 from pipeline.engine.intake import Intake
 from pipeline.engine.meter import ItemMeter
-from pipeline.engine.order import Order, Queue
+from pipeline.engine.order import Order, Queue, looked_at
 from pipeline.engine.parts import Ports
 from pipeline.engine.problems import after_doubt, is_budget
 from pipeline.engine.promises import Promises
