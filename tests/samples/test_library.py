@@ -76,12 +76,17 @@ def test_results_become_a_table_with_and_without_pandas(job: Path) -> None:
     assert set(rows[0]) == set(module.COLUMNS)
     assert any(row["owner"] for row in rows)
     assert all(0 <= row["compared"] <= 1 for row in rows if row["compared"] is not None)
-    code = "import runpy, sys; sys.modules['pandas'] = None; runpy.run_path(sys.argv[1], run_name='__main__')"
-    done = completed(python(code.replace("sys.argv[1]", repr(str(LIBRARY / "to_pandas.py"))), run))
+    code = f"import runpy, sys; runpy.run_path({str(LIBRARY / 'to_pandas.py')!r}, run_name='__main__')"
+    without = completed(python(code.replace("sys;", "sys; sys.modules['pandas'] = None;"), run))
+    assert without.returncode == 0, without.stderr
+    assert len(list(csv.DictReader(io.StringIO(without.stdout)))) == 12 * 5
+    done = completed(python(code, run))
     assert done.returncode == 0, done.stderr
-    assert len(list(csv.DictReader(io.StringIO(done.stdout)))) == 12 * 5
-    pandas = pytest.importorskip("pandas")
-    assert len(pandas.DataFrame(rows, columns=list(module.COLUMNS))) == 12 * 5
+    best = {record.item: max(hit["score"] for hit in record.hits) for record in read_records(run)}
+    shown = dict(
+        line.split() for line in done.stdout.splitlines() if line.count(".") == 1 and not line.startswith("Name")
+    )
+    assert {item: float(score) for item, score in shown.items()} == pytest.approx(best)
 
 
 @pytest.mark.proofs
