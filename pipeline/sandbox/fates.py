@@ -21,6 +21,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Self
 
+from pipeline.sandbox.faults import read_share
+
 FATES = ("never", "failed", "forgotten", "no_status", "silent", "empty", "null")
 RUNNING = ("plain", "bare", "null", "data")
 SCORES = ("per_cent", "fraction")
@@ -64,7 +66,7 @@ class ReportPlan:
             if name in _WORDS:
                 words[name] = _word(name, value)
             elif name in FATES:
-                rates.append((name, _rate(entry, value)))
+                rates.append((name, read_share(value, f"{entry}: a share of the tasks, from 0 to 1")))
             else:
                 raise ValueError(f"unknown fate {name!r} of a report; known: {', '.join((*FATES, *_WORDS))}")
         if sum(rate for _, rate in rates) > 1:
@@ -107,13 +109,3 @@ def _word(name: str, value: str) -> str:
     if value not in _WORDS[name]:
         raise ValueError(f"{name}={value}: one of {', '.join(_WORDS[name])}")
     return value
-
-
-def _rate(entry: str, text: str) -> float:
-    try:
-        rate = float(text)
-    except ValueError:
-        rate = -1.0
-    if not 0 <= rate <= 1:
-        raise ValueError(f"{entry}: a share of the tasks, from 0 to 1")
-    return rate

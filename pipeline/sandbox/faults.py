@@ -185,21 +185,23 @@ def _rule(entry: str) -> FaultRule:
         _check_endpoints([endpoint])
     fault = Fault.parse(match["fault"])
     if match["rate"] is not None:
-        return FaultRule(endpoint, fault, rate=_probability(entry, match["rate"]))
+        rule = f"fault {entry!r}: a probability lies between 0 and 1"
+        return FaultRule(endpoint, fault, rate=read_share(match["rate"], rule))
     first, last = int(match["first"]), int(match["last"] or match["first"])
     if not 1 <= first <= last:
         raise ValueError(f"fault {entry!r}: calls count from 1, and a range goes upwards")
     return FaultRule(endpoint, fault, first=first, last=last)
 
 
-def _probability(entry: str, text: str) -> float:
+def read_share(text: str, rule: str) -> float:
+    """Read a number from 0 to 1. Raises ValueError with the rule."""
     try:
-        rate = float(text)
+        share = float(text)
     except ValueError:
-        rate = -1.0
-    if not 0 <= rate <= 1:
-        raise ValueError(f"fault {entry!r}: a probability lies between 0 and 1")
-    return rate
+        share = -1.0
+    if not 0 <= share <= 1:
+        raise ValueError(rule)
+    return share
 
 
 def _check_endpoints(names: Sequence[str] | Mapping[str, object]) -> None:
