@@ -18,7 +18,7 @@ from pydantic import (
     model_validator,
 )
 
-from pipeline.endpoints.parameters import Countries, Strict, was_run
+from pipeline.endpoints.parameters import Strict, was_run
 from pipeline.endpoints.patsnap import d301, p014
 from pipeline.endpoints.patsnap.codes import MAX_ANSWER_S
 from pipeline.endpoints.patsnap.endpoints import SEARCHES, SearchSpec, names_for
@@ -26,7 +26,7 @@ from pipeline.job.api import ApiSpec
 from pipeline.job.images import STDIN, ImageEntry
 from pipeline.job.method import SUBMIT, of_method, unfit_for_submit
 from pipeline.job.prices import Currency, Prices
-from pipeline.job.sections import Details, OutputSpec, UploadSpec
+from pipeline.job.sections import Details, OutputSpec, TaskSpec, UploadSpec
 from pipeline.models import PAID, Kind
 from pipeline.system.wording import enumerated
 
@@ -34,28 +34,6 @@ MAX_INLINE = 10_000
 
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9-]{1,64}$")]
-
-
-class TaskSpec(Strict):
-    """The task that is opened for the hits of a picture."""
-
-    enabled: bool = True
-    report_lang: Literal["cn", "en"] = "en"
-    country: Countries | None = None
-    max_hits: Annotated[int, Field(ge=1, le=100)] = 100
-    report: Annotated[
-        Literal["off", "wait", "later"],
-        Field(description="Who reads the task's report within 8 hours: off = nobody, wait = the run, later = collect"),
-    ] = "off"
-    settle_s: Annotated[
-        int | float,
-        Field(ge=1, le=28_800, description="How long a task that says nothing of itself may take for its report"),
-    ] = 600
-
-    @field_validator("report", mode="before")
-    @classmethod
-    def _off(cls, value: Any) -> Any:
-        return "off" if value is False else value  # YAML 1.1 reads a bare `off` as false
 
 
 class JobSpec(Strict):

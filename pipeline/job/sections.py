@@ -1,10 +1,10 @@
-"""The sections of a job around its search: the upload of pictures, the details of hits, the place of results."""
+"""The sections of a job around its search: uploads, tasks, details of hits, the place of results."""
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, field_validator
 
-from pipeline.endpoints.parameters import Strict
+from pipeline.endpoints.parameters import Countries, Strict
 from pipeline.job.checks import check_run_name
 
 
@@ -16,6 +16,28 @@ class UploadSpec(Strict):
         default=False,
         description="Turn pictures upright, re-encode what is over 4,096 KB or no JPG or PNG; files stay as they are",
     )
+
+
+class TaskSpec(Strict):
+    """The task that is opened for the hits of a picture."""
+
+    enabled: bool = True
+    report_lang: Literal["cn", "en"] = "en"
+    country: Countries | None = None
+    max_hits: Annotated[int, Field(ge=1, le=100)] = 100
+    report: Annotated[
+        Literal["off", "wait", "later"],
+        Field(description="Who reads the task's report within 8 hours: off = nobody, wait = the run, later = collect"),
+    ] = "off"
+    settle_s: Annotated[
+        int | float,
+        Field(ge=1, le=28_800, description="How long a task that says nothing of itself may take for its report"),
+    ] = 600
+
+    @field_validator("report", mode="before")
+    @classmethod
+    def _off(cls, value: Any) -> Any:
+        return "off" if value is False else value  # YAML 1.1 reads a bare `off` as false
 
 
 def _off_is_none(value: Any) -> Any:

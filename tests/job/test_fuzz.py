@@ -12,7 +12,8 @@ from pipeline.errors import SpecError
 from pipeline.job.api import ApiSpec, BudgetSpec, QpsSpec
 from pipeline.job.images import ImageEntry
 from pipeline.job.load import load_job
-from pipeline.job.schema import JobSpec, TaskSpec
+from pipeline.job.schema import JobSpec
+from pipeline.job.sections import TaskSpec
 from tests.support.fuzzing import fuzzed
 from tests.support.job_files import MINIMAL
 
