@@ -4,7 +4,7 @@ So nothing is uploaded that the budgets will not search, and nothing is searched
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 
 import anyio
@@ -36,6 +36,7 @@ class Promises:
         self._now = now
         self._pages = pages
         self._given_back = anyio.Event()
+        self._no_questions: str | None = None  # what lacked when the last one was asked; None while they are asked
 
     def needed(self, work: Work) -> tuple[Kind, ...]:
         """List the calls that an item needs to be taken all the way."""
@@ -48,13 +49,18 @@ class Promises:
         Return the kind of call of which there is too little, or MONEY, if none of them can give any back.
         """
         needed = self.needed(work)
-        while (lacking := self._allowance.lacks(needed)) is not None:
-            if not self._may_give_back(lacking):
+        while (lacking := self._lacks(needed)) is not None:
+            if lacking == self._no_questions or not self._may_give_back(lacking):
                 return lacking
             await self._given_back.wait()
         self._allowance.take(needed)
         self._held[work.ord] = list(needed)
         return None
+
+    def _lacks(self, needed: Sequence[Kind]) -> str | None:
+        if self._no_questions is not None and Kind.QUERY in needed:
+            return self._no_questions
+        return self._allowance.lacks(needed)
 
     def money(self) -> Decimal:
         """Return what the promised calls cost; 0 where no cap of money asks for it."""
@@ -87,7 +93,10 @@ class Promises:
         return bool(self._held) if of_questions else len(self._held) > len(self._awaiting)
 
     def await_report(self, ord_: int) -> None:
-        """Give back what an item did not need but for the question for its report."""
+        """Give back what an item did not need but for the question for its report, while any is asked."""
+        if self._no_questions is not None:
+            self.end(ord_)
+            return
         held = self._held.pop(ord_, [])
         kept: list[Kind] = [kind for kind in held if kind is Kind.QUERY]
         self._held[ord_] = held
@@ -102,9 +111,17 @@ class Promises:
         self._held[ord_] = []
         self.claim(ord_, Kind.QUERY)
 
+    def end_questions(self) -> None:
+        """Promise no more questions: none is asked in this run, so no task is begun that waits for its report."""
+        self._no_questions = self._allowance.lacks((Kind.QUERY,)) or Kind.QUERY
+        self._wake()
+
     def end(self, ord_: int) -> None:
         """Give back what an item did not need."""
         self._awaiting.discard(ord_)
         self._allowance.give_back(tuple(self._held.pop(ord_, ())))
+        self._wake()
+
+    def _wake(self) -> None:
         self._given_back.set()
         self._given_back = anyio.Event()

@@ -255,6 +255,7 @@ class ReportReader:
     def _leave(self) -> None:
         """Give back what was promised to items that are still awaited, and note the questions that they cost."""
         left = self._turns.left()
+        self._promises.end_questions()
         for one in left:
             self._promises.end(one.work.ord)
         try:

@@ -1,5 +1,6 @@
 """Calls promised to items: the budgets are used up to the end, and nothing is begun that they do not let finish."""
 
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,8 @@ import pytest
 
 from pipeline.endpoints.interface import Endpoint
 from pipeline.engine.promises import Promises
+from pipeline.errors import MONEY
+from pipeline.journal.purse import Tariff
 from pipeline.models import Kind, State
 from pipeline.ports import Meter
 from pipeline.sources.pictures import Picture
@@ -16,7 +19,7 @@ from tests.support.fakes import NOTHING, FakeVendor, item, open_journal, states,
 
 pytestmark = pytest.mark.anyio
 
-UPLOAD, SEARCH, CREATE = Kind.UPLOAD, Kind.SEARCH, Kind.CREATE
+UPLOAD, SEARCH, CREATE, QUERY = Kind.UPLOAD, Kind.SEARCH, Kind.CREATE, Kind.QUERY
 
 
 def sent(vendor: FakeVendor) -> tuple[int, ...]:
@@ -90,6 +93,40 @@ async def test_a_repeated_call_takes_nothing_that_is_promised_to_another_item(tm
         assert promises.claim(1, SEARCH) is SEARCH, "the one that is left is promised to the other"
         promises.end(2)
         assert promises.claim(1, SEARCH) is None
+
+
+async def test_once_no_question_is_asked_any_more_no_item_is_begun_that_waits_for_its_report(tmp_path: Path) -> None:
+    """The questions that are left over are for the next run: this one would pay for a task that it does not read."""
+    async with open_journal(tmp_path, budgets={QUERY: 4}) as journal:
+        promises = Promises(journal.budget, tasks=True, reports=True)
+        assert await promises.make(work_of(1)) is None
+        promises.end_questions()
+        promises.await_report(1)
+        assert journal.budget.left(QUERY) == 4
+        assert await promises.make(work_of(2)) is QUERY
+
+
+async def test_nobody_waits_for_money_that_is_held_for_questions_which_are_not_asked_any_more(tmp_path: Path) -> None:
+    prices = {SEARCH: Decimal(1), CREATE: Decimal(1), QUERY: Decimal(1)}
+    lacking: list[str | None] = []
+    async with open_journal(tmp_path, tariff=Tariff(prices, Decimal(4))) as journal:
+        promises = Promises(journal.budget, tasks=True, reports=True)
+
+        async def make() -> None:
+            lacking.append(await promises.make(work_of(2)))
+
+        assert await promises.make(work_of(1)) is None
+        with anyio.fail_after(30):
+            async with anyio.create_task_group() as group:
+                group.start_soon(make)
+                await anyio.wait_all_tasks_blocked()
+                assert not lacking
+                assert promises.claim(1, QUERY) is promises.claim(3, QUERY) is None
+                promises.end_questions()
+        assert lacking == [MONEY]
+        promises.end(3)
+        promises.await_report(1)
+        assert promises.money() == 0, "what no question costs is there for others"
 
 
 async def test_an_unsent_call_stays_promised_to_its_item(tmp_path: Path) -> None:
