@@ -10,13 +10,14 @@ from typing import Any
 import msgspec
 
 from pipeline.errors import Code
-from pipeline.journal.sql import calls, doubts, items, money, schema, sent_calls
+from pipeline.journal.results_file import read_line
+from pipeline.journal.sql import calls, doubts, items, laid_by, money, schema, sent_calls
 from pipeline.journal.sql.admission import DOUBT_NEW
 from pipeline.journal.sql.database import Database, configure
-from pipeline.journal.sql.rows import NO_PICTURE, calls_of, packed
+from pipeline.journal.sql.rows import CREATING, NO_PICTURE, calls_of, packed
 from pipeline.journal.sql.twins import source_key
 from pipeline.journal.storage import CLEAN, connect
-from pipeline.models import CONTENT, KINDS, OF_REPORT, SETTLED, Kind, Problem, State
+from pipeline.models import CONTENT, KINDS, OF_REPORT, SETTLED, Calls, Kind, Problem, State
 from pipeline.offline.rebuilt_twins import link_twins
 from pipeline.offline.salvage import COLUMNS, Row, Salvage
 from pipeline.offline.whole_lines import Found
@@ -30,6 +31,8 @@ _LINES = (
 )
 # The task in a twin's line is that of its picture's first item.
 _OWN_TASK = "iif(same_as IS NULL, task_id, NULL), iif(same_as IS NULL, task_at, NULL)"
+_LAID = "CREATE TEMP TABLE laid (id TEXT PRIMARY KEY, source TEXT, image TEXT, line BLOB)"
+_COUNTED = ("settled", "waiting for details", "in doubt", "failed", "waiting", "lines lost")
 _NO_HITS_LEFT = {"segment": None, "spooled_at": None, "spooled": None}
 
 
@@ -37,7 +40,7 @@ class Rebuild:
     """One new journal at `path`; `old` is None when there is no journal at all."""
 
     def __init__(self, path: Path, old: Salvage | None, *, results: str) -> None:
-        self.counts: dict[str, int] = {"settled": 0, "in doubt": 0, "failed": 0, "waiting": 0, "lines lost": 0}
+        self.counts = dict.fromkeys(_COUNTED, 0)
         self._old = old
         self._sound = old is not None and old.sound
         self._results = results
@@ -49,6 +52,7 @@ class Rebuild:
             schema.create(self._db)
             self._db.do("BEGIN IMMEDIATE")
             self._db.do(_LINES)
+            self._db.do(_LAID)
         except BaseException:
             self._db.close()
             raise
@@ -73,6 +77,7 @@ class Rebuild:
 
     def finish(self) -> None:
         """Write every item, durably."""
+        self._take_laid_by()
         for row in self._old.rows() if self._old is not None else ():
             self._insert(self._settled(row) or self._not_settled(row))
         self._db.do("CREATE TEMP TABLE orphans AS SELECT * FROM lines WHERE id NOT IN (SELECT id FROM items)")
@@ -82,6 +87,7 @@ class Rebuild:
             "UPDATE items SET same_as = (SELECT first.ord FROM lines JOIN items AS first ON first.id = lines.same_as "
             "WHERE lines.id = items.id) WHERE id IN (SELECT id FROM orphans WHERE same_as IS NOT NULL)"
         )
+        self._lay_by()
         link_twins(self._db)
         self._count()
         self._small_tables()
@@ -104,6 +110,7 @@ class Rebuild:
     def _not_settled(self, row: Row) -> Row:
         """Return the row of an item without a line, in the state that can be vouched for.
 
+        - its record waits for details: it goes on waiting, and the next start settles it;
         - failed before anything of it was paid, or the old journal is sound: it stays failed;
         - its task is known, and its report is awaited or did not come: it stays so;
         - its create may have been executed, or nobody can tell (the journal is damaged): in doubt;
@@ -112,6 +119,8 @@ class Rebuild:
         """
         row = row | dict.fromkeys(("seq", "offset", "length", "crc"))
         state = State(row["state"])
+        if row["same_as"] is None and self._is_laid_by(row["id"], row["source"]):
+            return row | {"state": int(State.CREATING), "problem": None, "task_id": None, "task_at": None}
         if state in SETTLED:
             self.counts["lines lost"] += 1
         if state is State.FAILED and (self._sound or row["source_key"] == NO_PICTURE):
@@ -142,9 +151,15 @@ class Rebuild:
 
     def _only_a_line(self, seq: int) -> Row:
         """Make the row of an item that is known by its line alone."""
-        id_, state, offset, length, crc, task_id, task_at, calls_spent, raw = self._db.do(
-            f"SELECT id, state, offset, length, crc, {_OWN_TASK}, calls, image FROM lines WHERE seq = ?", (seq,)
+        names = ("state", "offset", "length", "crc", "task_id", "task_at", "calls")
+        id_, raw, *values = self._db.do(
+            f"SELECT id, image, state, offset, length, crc, {_OWN_TASK}, calls FROM lines WHERE seq = ?", (seq,)
         ).fetchone()
+        row = self._known_by_image(id_, raw) | {"seq": seq, **dict(zip(names, values, strict=True))}
+        return row | {"attempt": int(row["task_id"] is not None)}
+
+    def _known_by_image(self, id_: str, raw: str) -> Row:
+        """Make the row of an item of which a record says what it shows."""
         image: dict[str, Any] = msgspec.json.decode(raw)
         source, sha256 = str(image["source"]), image["sha256"]
         if image.get("views"):
@@ -159,25 +174,38 @@ class Rebuild:
             "labels": packed(image["labels"]),
             "source_key": source_key(identity or source),
             "generation": max(1, _whole_number(dict(self._table("meta")).get("generation"))),
-            "state": state,
             "sha256": sha256,
             "picture": identity,
-            "attempt": int(task_id is not None),
-            "task_id": task_id,
-            "task_at": task_at,
-            "seq": seq,
-            "offset": offset,
-            "length": length,
-            "crc": crc,
-            "calls": calls_spent,
         }
+
+    def _take_laid_by(self) -> None:
+        """Take in the records that wait for details: their tasks are paid, and known nowhere else."""
+        for raw in self._old.laid_by() if self._old is not None else ():
+            view = read_line(raw)
+            if view is not None and view.task is not None and view.same_as is None:
+                values = (view.item, view.image.source, packed(view.image), raw)
+                self._db.do("INSERT OR IGNORE INTO laid VALUES (?, ?, ?, ?)", values)
+
+    def _is_laid_by(self, id_: str, source: str) -> bool:
+        return self._db.do("SELECT 1 FROM laid WHERE id = ? AND source = ?", (id_, source)).fetchone() is not None
+
+    def _lay_by(self) -> None:
+        """Lay the records by again, also those whose items are known by them alone."""
+        unknown = "SELECT id, image FROM laid WHERE id NOT IN (SELECT id FROM items)"
+        for id_, raw in self._db.do(unknown).fetchall():
+            own = {"state": int(State.CREATING), "attempt": 1, "calls": packed(Calls())}
+            self._insert(self._known_by_image(id_, raw) | own)
+        waiting = f"SELECT ord, line FROM laid JOIN items USING (id) WHERE {CREATING} AND items.source = laid.source"
+        for ord_, line in self._db.do(waiting).fetchall():
+            laid_by.put(self._db, ord_, line)
+            self.counts["waiting for details"] += 1
 
     def _count(self) -> None:
         """Count the items as they stand now: twins may have been linked to another first item."""
         found = items.counts(self._db)
         ends = {"settled": SETTLED, "in doubt": (State.IN_DOUBT,), "failed": (State.FAILED, *OF_REPORT)}
         self.counts |= {word: sum(found.pop(state, 0) for state in states) for word, states in ends.items()}
-        self.counts["waiting"] = sum(found.values())
+        self.counts["waiting"] = sum(found.values()) - self.counts["waiting for details"]
 
     def _insert(self, row: Row) -> None:
         marks = ", ".join("?" * len(COLUMNS))

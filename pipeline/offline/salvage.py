@@ -85,6 +85,17 @@ class Salvage:
         except sqlite3.Error:
             return None
 
+    def laid_by(self) -> Iterator[bytes]:
+        """Yield the records that wait for details (journal/sql/laid_by.py), as far as they can be read."""
+        with contextlib.suppress(sqlite3.Error):
+            lines = self._connection.execute("SELECT line FROM laid_by ORDER BY ord").fetchall()
+            yield from (line for (line,) in lines if isinstance(line, bytes))
+            return
+        for number in self._numbers():
+            with contextlib.suppress(sqlite3.Error):
+                lines = self._connection.execute("SELECT line FROM laid_by WHERE ord = ?", (number,)).fetchall()
+                yield from (line for (line,) in lines if isinstance(line, bytes))
+
     def line_of(self, id_: str) -> tuple[bool, int | None, int | None]:
         """Find whether an item is known, and the length and CRC of its line; None where it has none."""
         with contextlib.suppress(sqlite3.Error):
@@ -119,16 +130,20 @@ class Salvage:
 
     def _one_by_one(self, after: int) -> Iterator[Row]:
         """Yield the rows beyond a damaged place, each asked for by its number."""
-        try:
-            last = int(self._connection.execute("SELECT max(ord) FROM items").fetchone()[0])
-        except (sqlite3.Error, TypeError):
-            self.unreadable += 1
-            return
-        for number in range(max(1, after + 1), last + 1):
+        numbers = self._numbers()
+        self.unreadable += not numbers
+        for number in numbers[max(0, after) :]:
             try:
                 yield from self._usable(self._select("ord = ?", (number,)))
             except sqlite3.Error:
                 self.unreadable += 1
+
+    def _numbers(self) -> range:
+        """Return the numbers that items may have; none where nobody can tell."""
+        try:
+            return range(1, int(self._connection.execute("SELECT max(ord) FROM items").fetchone()[0]) + 1)
+        except (sqlite3.Error, TypeError):
+            return range(0)
 
     def _select(self, where: str, parameters: tuple[int, ...]) -> list[tuple[Any, ...]]:
         return self._connection.execute(

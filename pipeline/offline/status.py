@@ -73,6 +73,7 @@ def read_status(folder: Path) -> Status:
     with reading_only(folder) as db:
         counts, removed = joined(db, folder, *in_view(db))
         known = Counter(counts)
+        kept = 0
         unfinished = 0 if running else known.pop(State.CREATING, 0)  # the next start notes them as in doubt
         if unfinished:
             never_left = not_executed(db, known_not_executed(folder))
@@ -91,7 +92,11 @@ def read_status(folder: Path) -> Status:
         open_ = [*own, *((collection_of(folder), *one) for one in collected)]
         tasks = unread(db, folder, now=time.time()) if spec is not None and spec.reads_later else []
         calls = both(spec, folder, counted(db), {}).calls if spec is not None else counted(db)
-        now = "running" if running else _last_end(folder, db.meta("started_at") or "") + _unfinished(unfinished)
+        now = (
+            "running"
+            if running
+            else _last_end(folder, db.meta("started_at") or "") + _unfinished(unfinished) + _laid_by(kept)
+        )
         return Status(
             run=str(folder),
             running=running,
@@ -181,6 +186,12 @@ def _not_started(folder: Path, api: ApiSpec) -> str:
     except (OSError, ValueError, AttributeError):
         ended_by = ""
     return about_not_started(ended_by, daily=api.is_daily(ended_by))
+
+
+def _laid_by(records: int) -> str:
+    """Say that records waited for their details when the run died; "" when none did."""
+    wait = count(records, "record waits for its details", "records wait for their details")
+    return f"; {wait}; the next `pipeline run` writes {'it' if records == 1 else 'them'}" if records else ""
 
 
 def _unfinished(creates: int) -> str:
