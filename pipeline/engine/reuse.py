@@ -91,7 +91,7 @@ def reused(found: Found, spec: JobSpec, own: Own) -> Reused:
         return _NOTHING
     if spec.submits:
         task = None if own.paid is not None else found.task
-        return Reused(None, task, free=task is not None and task.report is not None)
+        return Reused(None, task, free=_is_free(task, spec))
     hits = found.hits
     if hits is None or own.paid not in (None, hits.request_id):
         return _NOTHING
@@ -102,5 +102,9 @@ def reused(found: Found, spec: JobSpec, own: Own) -> Reused:
     choice = choose(hits, min_score=spec.search.min_score, max_hits=spec.task.max_hits)
     if choice is None or not spec.task.enabled or choice.count == 0:
         return Reused(taken, None, free=True)
-    task = found.task
-    return Reused(taken, task, free=task is not None and (task.report is not None or not spec.awaits_reports))
+    return Reused(taken, found.task, free=_is_free(found.task, spec))
+
+
+def _is_free(task: ReusedTask | None, spec: JobSpec) -> bool:
+    """Return whether a task settles its item without a call."""
+    return task is not None and (task.report is not None or not spec.awaits_reports)

@@ -15,12 +15,12 @@ from pipeline.errors import PipelineError
 from pipeline.job.load import load_job
 from pipeline.job.schema import JobSpec
 from pipeline.journal.paid_hits import hits_last
-from pipeline.journal.places import RESULTS, SPOOL
+from pipeline.journal.places import RESULTS, SPOOL, collection_of, results_file
 from pipeline.journal.spool import mark_of, read_spooled
 from pipeline.journal.sql.database import Database
 from pipeline.journal.sql.rows import Line, hits_of
-from pipeline.journal.sql.shown import Shown, showing
-from pipeline.models import CONTENT, EXPIRY_MARGIN_S, UPLOAD_LIFE_S, Hits, Task, Upload
+from pipeline.journal.sql.shown import Shown, called, showing
+from pipeline.models import CONTENT, EXPIRY_MARGIN_S, UPLOAD_LIFE_S, Hits, State, Task, Upload
 from pipeline.reports import ReusedTask, TaskNote
 from pipeline.results.hits import choose, decides_hits, proves_choice
 from pipeline.results.reading import RecordView, read_line
@@ -33,8 +33,10 @@ from pipeline.system.clock import from_the_future
 class Donor:
     """One other run directory."""
 
-    def __init__(self, folder: Path, db: Database, spec: JobSpec, account: str) -> None:
+    def __init__(self, folder: Path, db: Database, spec: JobSpec, account: str, collected: Database | None) -> None:
+        """Read the journal `db`, and the one of the reports that were `collected` for it; None where none were."""
         self.folder = folder
+        self._collected = collected
         self._db = db
         self._spec = spec
         self._account = account
@@ -51,7 +53,7 @@ class Donor:
         if one.sha256 is not None and not self._same_upload:
             return None
         upload = None if one.upload is None else self._young(one.upload, now=now)
-        record = None if one.line is None else self._record(one.line)
+        record = None if one.line is None else self._since(_record(self.folder / RESULTS, one.line))
         hits = task = None
         if self._spec.submits:
             task = self._submitted(one, record, now=now)
@@ -70,13 +72,16 @@ class Donor:
     def _is_young(self, at: float, *, now: float) -> bool:
         return now - at <= self._spec.search.reuse_s and not from_the_future(at, now=now)
 
-    def _record(self, line: Line) -> RecordView:
-        with (self.folder / RESULTS).open("rb") as results:
-            results.seek(line.offset)
-            raw = results.read(line.length)
-        if crc32(raw) != line.crc:
-            raise ValueError("a line is not what was written")
-        return read_line(raw)
+    def _since(self, record: RecordView) -> RecordView:
+        """Return a record as it stands since reports were collected; without its task where that came to nothing."""
+        if self._collected is None or record.task is None or record.status != State.TASKED.word:
+            return record
+        since = called(self._collected, record.item)
+        if since is None or (since.task is not None and since.task.task_id == record.task.task_id):
+            return record
+        if since.line is None:
+            return msgspec.structs.replace(record, task=None)
+        return _record(results_file(collection_of(self.folder)), since.line)
 
     def _hits(self, one: Shown, record: RecordView | None, asked: Search, *, now: float) -> Hits | None:
         """Read the hits of a search that asked what we ask, if all that it brought are here, and it is young."""
@@ -129,9 +134,9 @@ class Donor:
             asked = None if note is None else note.asked
         else:
             task, note = task_of(record)
-            asked = None if record.search is None else record.search.params
             if record.search is None or record.search.endpoint != self._spec.search.endpoint:
                 return None
+            asked = {"country": None if note is None else note.country, **record.search.params}
         if task is None or note is None or asked != self._decides or not self._is_young(task.at, now=now):
             return None
         return self._lasting(one, record, task, note, now=now)
@@ -144,7 +149,7 @@ class Donor:
         if (note.report_lang, note.country) != (wanted.report_lang, wanted.country):
             return None
         report = None
-        if record is not None and self._spec.awaits_reports:
+        if record is not None and wanted.enabled and wanted.report != "off":
             report = held_report(record, self.folder, self._query)
         if report is None and (now > task.expires_at - EXPIRY_MARGIN_S or from_the_future(task.at, now=now)):
             return None
@@ -169,6 +174,15 @@ class Donor:
             return hashlib.sha256(raw).hexdigest(), load_job(self.folder / SPEC, as_run=True)
         except (PipelineError, OSError):
             return "", None
+
+
+def _record(results: Path, line: Line) -> RecordView:
+    with results.open("rb") as file:
+        file.seek(line.offset)
+        raw = file.read(line.length)
+    if crc32(raw) != line.crc:
+        raise ValueError("a line is not what was written")
+    return read_line(raw)
 
 
 def _as_json(value: Any) -> Any:

@@ -12,7 +12,10 @@ from pathlib import Path
 from pipeline.engine.reuse import Found
 from pipeline.errors import PipelineError
 from pipeline.job.schema import JobSpec
-from pipeline.journal.places import JOURNAL, RESULTS
+from pipeline.journal.journal import Journal
+from pipeline.journal.places import JOURNAL, RESULTS, collection_of
+from pipeline.journal.sql.database import Database
+from pipeline.journal.sql.sent_calls import ACCOUNTS
 from pipeline.journal.storage import reading_only
 from pipeline.paging import paging_of
 from pipeline.run.donor import Donor
@@ -75,8 +78,22 @@ def open_donors(spec: JobSpec, folder: Path, account: str | None, *, now: float)
                 continue
             with suppress(*_UNREADABLE):
                 db = opened.enter_context(reading_only(other.parent))
-                donors.append(Donor(other.parent, db, spec, account))
+                donors.append(Donor(other.parent, db, spec, account, _collected(opened, other.parent)))
         yield Donors(donors)
+
+
+def _collected(opened: ExitStack, folder: Path) -> Database | None:
+    """Open the journal of the reports that were collected for a run directory; None where there is none."""
+    with suppress(*_UNREADABLE):
+        return opened.enter_context(reading_only(collection_of(folder)))
+    return None
+
+
+async def note_account(journal: Journal, account: str) -> None:
+    """Note that an account runs here, before its first call: other runs take what is their account's alone."""
+    known = ((await journal.recall([ACCOUNTS]))[ACCOUNTS] or "").split()
+    if account not in known:
+        await journal.remember({ACCOUNTS: " ".join([*known, account])})
 
 
 def _changed_at(journal: Path) -> float:

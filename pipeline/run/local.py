@@ -15,7 +15,7 @@ from pathlib import Path
 
 import anyio
 
-from pipeline.calls.account import Part
+from pipeline.calls.account import Part, account_of
 from pipeline.calls.stats import Stats
 from pipeline.calls.transport import PATIENCE_S, open_transport
 from pipeline.endpoints.patsnap.endpoints import endpoints_for
@@ -36,7 +36,7 @@ from pipeline.run.collect_by import collect_by_of
 from pipeline.run.collecting import Following, follow
 from pipeline.run.details import finish, hit_details
 from pipeline.run.directory import LOG, SPEC, keep_drawing, known_runs
-from pipeline.run.donors import open_donors
+from pipeline.run.donors import note_account, open_donors
 from pipeline.run.embedded_sandbox import address
 from pipeline.run.end import Ending, beside_a_journal, end
 from pipeline.run.extent import most_at_once, to_pay_for
@@ -155,6 +155,7 @@ async def _run_heard(job: Job, options: RunOptions, place: _Place) -> RunSummary
         following = await follow(spec, journal, options)
         intake = await begin(spec, journal, options)
         await journal.remember({"started_at": iso(started_at)})  # a run that is refused has not started
+        await note_account(journal, account_of(spec.api.base_url, job.credentials))
         write_whole(folder / SPEC, as_run)
         engine, stats = await _work(job, options, place, journal, intake, records, following)
         ending = Ending(folder, records, engine, journal, stats, started_at, started)

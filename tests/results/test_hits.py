@@ -1,11 +1,14 @@
 """The hits that reach the task and those that stay in the record; the vendor's bytes are never touched."""
 
+import itertools
 import json
+import random
 
 import pytest
 
 from pipeline.models import Hits
-from pipeline.results.hits import choose, kept
+from pipeline.paging import PagedHits, Paging
+from pipeline.results.hits import choose, kept, proves_choice
 
 ODD = (
     '{"patent_id":"1","patent_pn":"CN1","title":"手提包 \\u5305 \\/","url":"https://h/1?a=1&b=2",'
@@ -102,3 +105,33 @@ def test_the_record_keeps_the_first_hits_byte_for_byte(most: int, expected: str)
 
 def test_keeping_of_nothing_is_an_empty_array() -> None:
     assert json.loads(kept(hits(), 5)) == json.loads(kept(hits(), None)) == []
+
+
+def test_counts_that_prove_a_choice_are_of_the_very_same_hits() -> None:
+    """Whatever another job chose by: where counts are taken for proof, its task holds what ours would hold."""
+    draw, proved = random.Random(7), 0
+    for _ in range(300):
+        scores = [draw.choice([None, 0.2, 0.5, 0.5, 0.9]) for _ in range(draw.randrange(7))]
+        if draw.random() < 0.5:
+            scores = sorted((score for score in scores if score is not None), reverse=True)
+        found = hits(*scores, incomplete=tuple(n for n in range(len(scores)) if draw.random() < 0.2))
+        if draw.random() < 0.5:
+            ranks = tuple(range(1, len(scores) + 1))
+            found = PagedHits.of(found, Paging((), ranks, draw.random() < 0.5, 200, len(scores), None))
+        asked = itertools.product((0, 0.3, 0.6), (1, 2, 3, 100))
+        choices = [choice for low, most in asked if (choice := choose(found, min_score=low, max_hits=most)) is not None]
+        for ours, other in itertools.product(choices, choices):
+            if proves_choice(found, ours, count=other.count, dropped=other.dropped):
+                assert other.array == ours.array
+                proved += other is not ours
+    assert proved > 1000
+
+
+def test_counts_prove_a_choice_of_all_hits_and_of_the_best_of_sorted_ones() -> None:
+    by_score, by_class = hits(0.9, 0.8, 0.7), hits(0.7, 0.9, 0.8)
+    for found, most, proved in ((by_score, 3, True), (by_score, 2, True), (by_class, 3, True), (by_class, 2, False)):
+        choice = choose(found, min_score=0, max_hits=most)
+        assert choice is not None
+        assert proves_choice(found, choice, count=most, dropped=0) is proved
+        assert not proves_choice(found, choice, count=most - 1, dropped=0)
+        assert not proves_choice(found, choice, count=most, dropped=1)

@@ -1,7 +1,10 @@
 """`search.reuse`: what another run directory of the account paid within its life is not paid again, and is named."""
 
 import json
+import shutil
+import sqlite3
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +12,7 @@ import pytest
 
 from pipeline.calls.account import account_of
 from pipeline.errors import SpecError
+from pipeline.journal.places import JOURNAL
 from pipeline.offline.plan import plan_job
 from pipeline.results.records import read_records
 from pipeline.run.load import load
@@ -88,6 +92,23 @@ def test_picture_that_was_replaced_is_searched_and_another_account_shares_nothin
         assert second.records["B"].reused_from is None
         third = take(tmp_path, server.url, "third", account={"PATSNAP_API_KEY": "sandbox-key"}, **LOCAL)
         assert third.plan.calls == {"upload": 2, "search": 4, "create": 4}
+
+
+@pytest.mark.proofs
+def test_a_directory_in_which_two_accounts_ran_is_taken_by_none(tmp_path: Path) -> None:
+    """Also where the first of them was killed before any of its calls was counted by the hour."""
+    with vendor(tmp_path) as server:
+        take(tmp_path, server.url, "first", **LOCAL)
+        with closing(sqlite3.connect(tmp_path / "runs/first" / JOURNAL)) as journal, journal:
+            [(accounts,)] = journal.execute("SELECT value FROM meta WHERE key = 'accounts'").fetchall()
+            journal.execute("DELETE FROM sent_calls")
+        assert take(tmp_path, server.url, "second", **LOCAL).plan.calls == FREE
+        with closing(sqlite3.connect(tmp_path / "runs/first" / JOURNAL)) as journal, journal:
+            journal.execute("UPDATE meta SET value = ? WHERE key = 'accounts'", (f"{accounts} other",))
+        for run in ("second", "third"):
+            shutil.rmtree(tmp_path / "runs" / run, ignore_errors=True)
+        third = take(tmp_path, server.url, "third", **LOCAL)
+    assert third.plan.calls == {"upload": 2, "search": 4, "create": 4}
 
 
 def test_what_is_older_than_the_job_says_or_near_its_end_is_not_taken(tmp_path: Path) -> None:

@@ -26,7 +26,9 @@ def take(folder: Path, url: str, name: str, *, account: dict[str, str] = ACCOUNT
     who = account_of(url, loaded.credentials)
     plan = make_plan(loaded.spec, PlannedRun(account=who))
     summary = LocalExecutor().run(loaded, RunOptions(environment=account))
-    assert {kind: summary.calls_this_run[kind] for kind in FREE} == plan.calls
+    made = {kind: summary.calls_this_run[kind] for kind in FREE}
+    for kind, number in plan.calls.items():
+        assert made[kind] == number or (kind in plan.at_most and made[kind] < number), (made, plan.calls)
     return Taken(plan, summary, {record.item: record for record in read_records(folder / "runs" / name)})
 
 

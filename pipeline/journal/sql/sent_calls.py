@@ -6,6 +6,8 @@ from typing import NamedTuple
 from pipeline.journal.sql.database import Database
 from pipeline.models import Kind
 
+ACCOUNTS = "accounts"  # a key in the journal: those that ran here; early versions did not note them
+
 
 class Sent(NamedTuple):
     """The calls of one hour (since the epoch) to one path; of others no answer says which."""
@@ -37,6 +39,12 @@ def noted(db: Database, account: str) -> list[Sent]:
         (account,),
     ).fetchall()
     return [Sent(*row) for row in rows]
+
+
+def accounts(db: Database) -> set[str]:
+    """Name the accounts that sent calls here, as far as that was noted."""
+    rows = db.do("SELECT DISTINCT account FROM sent_calls").fetchall() if db.has_table("sent_calls") else []
+    return {*(str(account) for (account,) in rows), *(db.meta(ACCOUNTS) or "").split()}
 
 
 def uncounted(db: Database) -> dict[str, int]:

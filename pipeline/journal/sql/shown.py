@@ -10,6 +10,7 @@ from pipeline.errors import JournalError
 from pipeline.journal.sql.database import Database
 from pipeline.journal.sql.reports import AWAITED
 from pipeline.journal.sql.rows import SETTLED, Line, SearchNote, SpoolRef
+from pipeline.journal.sql.sent_calls import accounts
 from pipeline.journal.sql.twins import source_key
 from pipeline.models import Task, Upload
 from pipeline.reports import TaskNote
@@ -38,19 +39,28 @@ class Shown(NamedTuple):
 
 
 def showing(db: Database, identity: str, *, account: str) -> list[Shown]:
-    """Find the items that were worked on for a picture, where this account alone sent calls. Raises JournalError."""
+    """Find the items that were worked on for a picture, where this account alone ran. Raises JournalError."""
     try:
-        return _showing(db, identity) if _belongs_to(db, account) else []
+        return _showing(db, identity) if accounts(db) == {account} else []
+    except (sqlite3.Error, msgspec.MsgspecError) as exc:
+        raise JournalError(f"a journal cannot be read: {exc}") from exc
+
+
+def called(db: Database, id_: str) -> Shown | None:
+    """Find the item of an id; None where there is none. Raises JournalError."""
+    try:
+        return next(iter(_where(db, "id = ?", id_)), None)
     except (sqlite3.Error, msgspec.MsgspecError) as exc:
         raise JournalError(f"a journal cannot be read: {exc}") from exc
 
 
 def _showing(db: Database, identity: str) -> list[Shown]:
+    return _where(db, "source_key = ? AND picture = ? AND same_as IS NULL", source_key(identity), identity)
+
+
+def _where(db: Database, condition: str, *values: object) -> list[Shown]:
     columns = ", ".join(f"{value} AS {name}" for name, value in _COLUMNS.items())
-    rows = db.do(
-        f"SELECT {columns} FROM items WHERE source_key = ? AND picture = ? AND same_as IS NULL",
-        (source_key(identity), identity),
-    ).fetchall()
+    rows = db.do(f"SELECT {columns} FROM items WHERE {condition}", values).fetchall()
     return [_shown(dict(zip(_COLUMNS, row, strict=True))) for row in rows]
 
 
@@ -67,10 +77,3 @@ def _shown(row: Mapping[str, Any]) -> Shown:
         task=Task(row["task_id"], row["task_at"]) if row["awaited"] else None,
         of_task=msgspec.json.decode(row["report"], type=TaskNote) if row["awaited"] and row["report"] else None,
     )
-
-
-def _belongs_to(db: Database, account: str) -> bool:
-    """Return whether all calls of a run directory were sent by this account, and there are any."""
-    if not db.has_table("sent_calls"):
-        return False
-    return [str(row[0]) for row in db.do("SELECT DISTINCT account FROM sent_calls").fetchall()] == [account]
