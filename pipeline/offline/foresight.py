@@ -45,6 +45,11 @@ class Foreseen:
     left_out: int = 0
     budget: str = ""
 
+    @property
+    def taken_unread(self) -> int:
+        """Number of the tasks of other runs whose reports nobody has read."""
+        return sum("tasks" in one.parts and "reports" not in one.parts for one in self.taken)
+
 
 class _Turn(NamedTuple):
     """An item when its turn comes, with the calls it needs."""
@@ -107,15 +112,18 @@ def awaited(db: Database, spec: JobSpec) -> int:
     return reports.count_awaited(db) if spec.awaits_reports else 0
 
 
-def questions_of(db: Database, spec: JobSpec, folder: Path, calls: Mapping[Kind, int]) -> int:
+def questions_of(db: Database, spec: JobSpec, folder: Path, work: Foreseen) -> int:
     """Return how many questions for reports are asked at most: of the run's own tasks and of those of earlier runs.
 
     The run asks them, or whoever collects its reports.
     """
     if not spec.awaits_reports and not spec.reads_later:
         return 0
-    earlier = len(unread(db, folder, now=time.time())) if spec.reads_later else awaited(db, spec)
-    questions = (calls.get(Kind.CREATE if spec.reads_later else Kind.QUERY, 0) + earlier) * MOST_POLLS
+    if spec.reads_later:
+        tasks = len(unread(db, folder, now=time.time())) + work.calls.get(Kind.CREATE, 0) + work.taken_unread
+    else:
+        tasks = awaited(db, spec) + work.calls.get(Kind.QUERY, 0)
+    questions = tasks * MOST_POLLS
     spent = sum(known.get(Kind.QUERY, (0, 0))[0] for known in (counted(db), spent_beside(folder)[0]))
     cap = spec.api.budget_of(Kind.QUERY)
     return questions if cap is None else min(questions, max(0, cap - spent))

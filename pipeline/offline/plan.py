@@ -196,7 +196,7 @@ def _plan_of(db: Database, spec: JobSpec, folder: Path, sources: _Sources, work:
     listed = count_listed(db, generation=generation)
     calls = {kind: work.calls[kind] for kind in PAID}
     details = details_of(db, spec, folder, Counter(work.calls) + work.reused)
-    questions = questions_of(db, spec, folder, work.calls)
+    questions = questions_of(db, spec, folder, work)
     seconds, binds = _time(spec, work.calls)
     return Plan(
         job=spec.name,

@@ -1,31 +1,17 @@
 """A search deeper than a hundred hits, in whole runs: what it pays, and what a kill between its pages costs."""
 
 import json
-import sqlite3
-from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from pipeline import RunOptions, plan_job, run_job
 from pipeline.cli import main as cli
-from pipeline.journal.places import JOURNAL
 from tests.support.jobs import ACCOUNT, FaultPlan, job, lines, pipeline, started, vendor
+from tests.support.journal_rows import pages_kept
 from tests.support.processes import until
 
 DEEP = {"depth": 300}
-
-
-def pages_kept(run: Path) -> list[int]:
-    """How many pages of each item's search the journal holds."""
-    if not (run / JOURNAL).exists():
-        return []
-    try:
-        with closing(sqlite3.connect(f"file:{run / JOURNAL}?mode=ro", uri=True)) as journal:
-            rows = journal.execute("SELECT search FROM items WHERE segment IS NOT NULL").fetchall()
-            return [len(json.loads(search)["paging"]["pages"]) for (search,) in rows]
-    except sqlite3.OperationalError:  # its tables are being made
-        return []
 
 
 def test_depth_300_pays_three_pages_and_the_task_holds_the_best_hundred(tmp_path: Path) -> None:

@@ -11,8 +11,8 @@ from pipeline.offline.foreseen_reuse import TakenFrom
 from pipeline.run.load import load
 from pipeline.run.local import LocalExecutor
 from pipeline.run.options import RunOptions
-from tests.run.test_depth import pages_kept
 from tests.support.jobs import ACCOUNT, FaultPlan, drawings, job, started, vendor
+from tests.support.journal_rows import pages_kept
 from tests.support.processes import until
 from tests.support.reusing import FREE, LOCAL, Taken, take
 

@@ -113,6 +113,76 @@ def left_unread(folder: Path, server: SandboxServer, **parts: Any) -> Taken:
     return take(folder, server.url, "first", api={"budget": {"query_calls": 5}}, **LOCAL, **parts)
 
 
+LATER: dict[str, dict[str, Any]] = {
+    "search": {"task": {"report": "later"}},
+    "submit": {**WAYS["submit"], "task": {"country": ["US", "EU"], "report": "later"}},
+}
+
+
+def collect(folder: Path, name: str) -> None:
+    done = pipeline("collect", folder / "runs" / name, "-q", cwd=folder, **ACCOUNT)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.proofs
+@pytest.mark.parametrize("way", LATER)
+@pytest.mark.parametrize("second_report", ["wait", "later"])
+def test_a_report_that_was_collected_for_another_run_is_taken_with_its_record(
+    tmp_path: Path, second_report: str, way: str
+) -> None:
+    """The first run paid for tasks, and somebody collected their reports: the second one is done without a call."""
+    parts = {**LOCAL, **LATER[way]}
+    with vendor(tmp_path, report_after_s=0) as server:
+        take(tmp_path, server.url, "first", **parts)
+        collect(tmp_path, "first")
+        before = (paid(server), questions(server))
+        parts["task"] = {**parts["task"], "report": second_report}
+        second = take(tmp_path, server.url, "second", **parts)
+        assert (paid(server), questions(server)) == before
+    first = {record.item: record for record in read_records(tmp_path / "runs/first")}
+    assert (second.plan.calls, second.plan.questions) == (FREE, 0)
+    assert second.plan.reused_from == [
+        TakenFrom("first", uploads=2, searches=4 * (way != "submit"), tasks=4, reports=4)
+    ]
+    for id_, record in second.records.items():
+        before_ = first[id_]
+        assert (record.status, record.task) == ("reported", before_.task)
+        assert bytes(record.raw_report) == bytes(before_.raw_report)
+        assert record.comparisons == before_.comparisons
+        assert record.hits == before_.hits
+        assert record.reused_from is not None
+        assert (record.reused_from.task, record.reused_from.report) == (True, True)
+
+
+@pytest.mark.proofs
+@pytest.mark.parametrize("way", LATER)
+def test_a_task_that_nobody_has_read_is_taken_and_its_report_collected_here(tmp_path: Path, way: str) -> None:
+    parts = {**LOCAL, **LATER[way]}
+    with vendor(tmp_path, report_after_s=0) as server:
+        take(tmp_path, server.url, "first", **parts)
+        before = paid(server)
+        second = take(tmp_path, server.url, "second", **parts)
+        assert (second.summary.items["tasked"], second.plan.questions) == (5, 4 * 100)
+        collect(tmp_path, "second")
+        assert paid(server) == before
+        assert server.stats.executed["query"] == 4
+    for record in read_records(tmp_path / "runs/second"):
+        assert record.status == "reported"
+        assert record.reused_from is not None
+        assert (record.reused_from.run, record.reused_from.task, record.reused_from.report) == ("first", True, False)
+
+
+@pytest.mark.proofs
+def test_a_task_that_failed_when_its_report_was_collected_is_not_taken(tmp_path: Path) -> None:
+    """Its search still is."""
+    with vendor(tmp_path, report_after_s=0, reports=ReportPlan.parse("failed=1")) as server:
+        rows = {"images": [{"url": url} for url in drawings(2)]}
+        take(tmp_path, server.url, "first", **rows, **LATER["search"])
+        assert pipeline("collect", tmp_path / "runs/first", "-q", cwd=tmp_path, **ACCOUNT).returncode == 1
+        second = take(tmp_path, server.url, "second", **rows, **LATER["search"])
+    assert second.plan.calls == {"upload": 0, "search": 0, "create": 2}
+
+
 @pytest.mark.proofs
 @pytest.mark.parametrize("way", ["off", "wait", "submit"])
 def test_a_task_that_lives_is_asked_for_its_report_here_and_not_created_anew(tmp_path: Path, way: str) -> None:

@@ -1,9 +1,12 @@
-"""An empty journal in a file, and items put in it in any state."""
+"""An empty journal in a file, items put in it in any state, and what a run's journal holds."""
 
+import json
+import sqlite3
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from pipeline.journal.places import JOURNAL
 from pipeline.journal.sql import schema
 from pipeline.journal.sql.database import Database, configure
 from pipeline.journal.sql.rows import SpoolRef, note_of
@@ -32,3 +35,15 @@ def put(db: Database, number: int, state: State = State.PENDING, **columns: Any)
     marks = ", ".join("?" * len(values))
     sql = f"INSERT INTO items ({', '.join(values)}) VALUES ({marks}) RETURNING ord"
     return int(db.do(sql, tuple(values.values())).fetchone()[0])
+
+
+def pages_kept(run: Path) -> list[int]:
+    """How many pages of each item's search the journal holds."""
+    if not (run / JOURNAL).exists():
+        return []
+    try:
+        with closing(sqlite3.connect(f"file:{run / JOURNAL}?mode=ro", uri=True)) as journal:
+            rows = journal.execute("SELECT search FROM items WHERE segment IS NOT NULL").fetchall()
+            return [len(json.loads(search)["paging"]["pages"]) for (search,) in rows]
+    except sqlite3.OperationalError:  # its tables are being made
+        return []
