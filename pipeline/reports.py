@@ -91,12 +91,27 @@ def tied(comparisons: tuple[Comparison, ...], patents: list[str | None]) -> list
 class WholeReport(Report):
     """One answer of an endpoint whose tasks search by themselves; its data holds the drawing's digest in its place.
 
-    hits     of the task's own search; None while the task runs, and of one that failed
-    drawing  the vendor's line drawing of the picture, as a PNG or JPEG; None where it sent none
+    hits        of the task's own search; None while the task runs, and of one that failed
+    drawing     the vendor's line drawing of the picture, as a PNG or JPEG; None where it sent none
+    lacks_hits  whether it compares patents and counts hits, and has none of these in it
     """
 
     hits: Hits | None
     drawing: bytes | None
+    lacks_hits: bool = field(default=False, kw_only=True)
+
+    @property
+    def state(self) -> State:
+        """The state that it settles its item in: what compares patents did find something."""
+        found = self.hits is None or self.hits.scores or self.comparisons
+        return State.REPORTED if found else State.NO_HITS
+
+    @property
+    def remark(self) -> str:
+        """The oddity of it, in a sentence for people; "" where there is none."""
+        if not self.lacks_hits or self.hits is None:
+            return ""
+        return f"the vendor counts {self.hits.total:,} hits and sent none of them; its comparisons are here"
 
     @property
     def drawing_file(self) -> str:

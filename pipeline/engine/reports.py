@@ -23,7 +23,7 @@ from pipeline.engine.report_records import ReportRecords
 from pipeline.engine.report_turns import Turns, Waiting
 from pipeline.errors import CallError, Code, GivenUp, JournalError, RunPaused, RunStopped, Stopping
 from pipeline.models import Kind, Problem, State, Task, Work
-from pipeline.reports import Progress, Report
+from pipeline.reports import Progress, Report, WholeReport
 from pipeline.results.record import RecordLines
 
 FOLLOW_S = 2.0  # between two looks at a run that goes on; no task is asked about sooner
@@ -216,7 +216,9 @@ class ReportReader:
                 self._ended(error)
 
     async def _take_in(self, one: Waiting, report: Report) -> None:
-        if report.is_in:
+        if isinstance(report, WholeReport) and report.lacks_hits and not self._is_late(one):
+            _log.warning("report.lacks_hits item=%s task=%s", one.work.item.id, one.task.task_id)  # perhaps they follow
+        elif report.is_in:
             await self._settle(one, report)
         elif report.progress is Progress.FAILED:
             await self._leave_open(one, State.REPORT_FAILED, words.failed_at_vendor(one.task, report.request_id))
@@ -226,9 +228,12 @@ class ReportReader:
 
     async def _unanswered(self, one: Waiting, problem: Problem) -> None:
         """Leave an item open once its task has had the time that tasks take; it is asked about all the same."""
-        is_late = self._ports.now() - one.task.at >= self._ports.spec.task.settle_s
-        if is_late and one.state is State.REPORT_PENDING:
+        if self._is_late(one) and one.state is State.REPORT_PENDING:
             await self._leave_open(one, State.REPORT_FAILED, problem, is_final=False)
+
+    def _is_late(self, one: Waiting) -> bool:
+        """Return whether a task has had the time that tasks take."""
+        return self._ports.now() - one.task.at >= self._ports.spec.task.settle_s
 
     async def _settle(self, one: Waiting, report: Report) -> None:
         """Write the record that a report ends with; shielded, because the report is read."""

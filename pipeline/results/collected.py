@@ -20,8 +20,9 @@ def with_report(records: RecordLines, line: bytes, calls: Calls, report: Report)
     """
     first = msgspec.json.decode(line, type=Record)
     state, array, search, task, drawing = State.REPORTED, bytes(first.hits), first.search, first.task, ""
+    lost, remark = first.hits_lost, ""
     if isinstance(report, WholeReport) and report.hits is not None:
-        state = State.REPORTED if report.hits.scores else State.NO_HITS
+        state, lost, remark = report.state, report.lacks_hits, report.remark
         array, search, drawing = records.kept(report.hits), records.search(report.hits), report.drawing_file
         task = None if task is None else msgspec.structs.replace(task, hits=len(report.hits.scores))
     head = msgspec.structs.replace(
@@ -33,6 +34,8 @@ def with_report(records: RecordLines, line: bytes, calls: Calls, report: Report)
         comparisons=tied(report.comparisons, patents_in(array)),
         report=msgspec.Raw(report.data),
         line_drawing=drawing,
+        hits_lost=lost,
+        remark=remark,
         hits=NOTHING,
     )
     return state, spliced(head, array, crc32(array))

@@ -122,6 +122,7 @@ class RecordView(msgspec.Struct, frozen=True, kw_only=True):
     same_as: str | None = None  # the item whose picture, search and task this one shares
     reused_from: ReusedView | None = None  # the item of another run whose search, and perhaps task, this is
     hits_lost: bool = False  # True when the hits of an open item, or of a task that a person found, are gone
+    remark: str = ""  # what is odd about the report, in a sentence: that the vendor sent no hits with it, say
     raw_details: dict[str, PatentDetail] | str | None = msgspec.field(name="details", default=None)
     designs: int | None = None  # how many different designs the hits with details are; None where nobody asked
     replaces: str = ""  # the task that brought no report, and that this record's task was paid for anew

@@ -47,7 +47,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     todo: str = ""  # in open.jsonl alone: what to do about it
     same_as: str | None = None  # the item whose picture, search and task this one shares
     reused_from: ReusedPart | None = None  # the item of another run whose search, and perhaps task, this is
-    hits_lost: bool = False  # the hits of an open item, or of a task found by a person, are gone here
+    hits_lost: bool = False  # the hits of an open item, or of a task found by a person, are gone here, or never came
+    remark: str = ""  # what is odd about the report, in a sentence
     details: dict[str, PatentDetail] | str | None = None  # of the best hits, by patent_id; a word where none is known
     replaces: str = ""  # the task that brought no report, and that this one was paid for anew
     comparisons: list[Comparison] | None = None  # of the report, each tied to its hit
@@ -123,9 +124,9 @@ class RecordLines:
 
         A report that brings its hits itself may bring none: then nothing was found.
         """
-        state, drawing = State.REPORTED, ""
+        state, drawing, remark = State.REPORTED, "", ""
         if isinstance(report, WholeReport) and report.hits is not None:
-            state = State.REPORTED if report.hits.scores else State.NO_HITS
+            state, remark, hits_lost = report.state, report.remark, report.lacks_hits
             note, drawing = msgspec.structs.replace(note, hits=len(report.hits.scores)), report.drawing_file
         search, part = self.search(work.hits) if work.hits else None, noted_task(task, note)
         head = self._head(work, state, search=search, task=part, error=None)
@@ -137,6 +138,7 @@ class RecordLines:
             report=msgspec.Raw(report.data),
             line_drawing=drawing,
             hits_lost=hits_lost,
+            remark=remark,
         )
         return state, spliced(head, array, crc32(array))
 
@@ -201,6 +203,7 @@ class RecordLines:
             same_as=same_as,
             reused_from=first.reused_from,
             hits_lost=first.hits_lost,
+            remark=first.remark,
             details=first.details,
             designs=first.designs,
             comparisons=first.comparisons,

@@ -92,7 +92,7 @@ def held_report(record: RecordView, folder: Path, query: Endpoint[str, Report]) 
         report = ReportOf(query, record.task.task_id).read(answer)
     except Refusal:
         return None
-    if not report.is_in:
+    if not report.is_in or (isinstance(report, WholeReport) and report.lacks_hits):
         return None
     if not isinstance(report, WholeReport) or not record.line_drawing:
         return report

@@ -9,6 +9,7 @@ The text form, as on the command line: `failed=0.02,never=0.01,scores=fraction`.
     silent     name no task_status and never have comparisons
     empty      are done with an empty list of comparisons
     null       are done with null instead of a list
+    lost_hits  are done with comparisons, and with no hits beside their number (the newer pair alone has hits)
 
 and a word chooses one shape where the contract leaves several open: `running=` plain (task_status 1 and an empty list),
 bare (task_status alone), null (a null list) or data (`"data":{}`); `scores=` per_cent (80) or fraction (0.8). Without
@@ -23,7 +24,7 @@ from typing import NamedTuple, Self
 
 from pipeline.sandbox.faults import read_share
 
-FATES = ("never", "failed", "forgotten", "no_status", "silent", "empty", "null")
+FATES = ("never", "failed", "forgotten", "no_status", "silent", "empty", "null", "lost_hits")
 RUNNING = ("plain", "bare", "null", "data")
 SCORES = ("per_cent", "fraction")
 DRAWINGS = ("small", "large")

@@ -64,11 +64,15 @@ def encode_whole_report(
             **named,
             **({} if fate.kind == "no_status" else {"task_status": SUCCESS}),
             "line_drawing_base64": drawing,
-            "patent_messages": {"patent_messages": hits, "total_search_result_count": task.total} if hits else {},
+            "patent_messages": _messages([] if fate.kind == "lost_hits" else hits, task.total) if hits else {},
             "rrffusion_response": _fusion(hits),
             "report": {**report, "operate_date": int(task.at.timestamp() * 1000)},
         }
     )
+
+
+def _messages(hits: list[dict[str, Any]], total: int) -> dict[str, Any]:
+    return {"patent_messages": hits, "total_search_result_count": total}
 
 
 @lru_cache(maxsize=_KEPT_DRAWINGS)

@@ -15,7 +15,7 @@ from pipeline.engine.engine import Engine
 from pipeline.engine.report_turns import Turns
 from pipeline.errors import CallError, ItemRefused, RunPaused, RunStopped, TryAgain
 from pipeline.models import TASK_LIFE_S, Item, Kind, State
-from pipeline.reports import APART_S, Progress, Report
+from pipeline.reports import APART_S, Comparison, Progress, Report, WholeReport
 from pipeline.results.records import read_records
 from tests.support.engine_runs import many, problems
 from tests.support.fakes import (
@@ -24,6 +24,7 @@ from tests.support.fakes import (
     assert_index_matches,
     assert_settled_once,
     engine_of,
+    hits,
     item,
     job,
     open_journal,
@@ -111,6 +112,39 @@ def run(
     assert_index_matches(folder)
     assert_settled_once(folder)
     return engine
+
+
+@dataclass
+class LacksHits(Asked):
+    """A vendor whose first `lacking` reports compare patents, count hits and bring none."""
+
+    lacking: int = 0
+
+    def report(self, task_id: str) -> Report:
+        said = super().report(task_id)
+        found = hits(0.9, at=self.now)
+        lacks = len(self.asked) <= self.lacking
+        nothing = replace(found, array=b"[]", scores=(), complete=(), total=156)
+        parts = {name: getattr(said, name) for name in ("progress", "data", "request_id", "at")}
+        compared = (Comparison(patent_id="p0", score=80),)
+        return WholeReport(
+            **parts, comparisons=compared, hits=nothing if lacks else found, drawing=None, lacks_hits=lacks
+        )
+
+
+@pytest.mark.parametrize(("lacking", "lost"), [(2, False), (99, True)])
+def test_hits_that_lack_in_a_report_are_waited_for_as_long_as_tasks_take(
+    lacking: int, lost: bool, tmp_path: Path
+) -> None:
+    vendor = LacksHits(lacking=lacking)
+    task = {"country": ["US"], "settle_s": 60}
+    run(tmp_path, vendor, many(1), method="submit", search={}, task=task)
+    [record] = records(tmp_path)
+    assert (record["status"], record.get("hits_lost", False), bool(record["hits"])) == ("reported", lost, not lost)
+    assert record["comparisons"][0]["patent_id"] == "p0"
+    waited = vendor.asked[-1][1] - vendor.asked[0][1]
+    assert (waited >= 50) is lost
+    assert len({task_id for task_id, _ in vendor.asked}) == 1
 
 
 def test_every_item_ends_with_the_report_of_its_task(tmp_path: Path) -> None:

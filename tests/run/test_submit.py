@@ -253,3 +253,27 @@ def test_the_task_of_a_doubt_that_a_person_found_is_asked_for_its_report(tmp_pat
         assert server.stats.executed["create"] == 2
     assert (summary.exit_code, summary.items["reported"]) == (0, 2)
     assert all(record["hits"] and record["line_drawing"] for record in results(tmp_path))
+
+
+def test_comparisons_without_the_hits_that_the_vendor_counts_are_read_and_the_record_says_so(tmp_path: Path) -> None:
+    lost = ReportPlan.parse("lost_hits=1")
+    task = {**SUBMIT["task"], "settle_s": 1}
+    with vendor(tmp_path, report_after_s=0, reports=lost) as server:
+        summary = run(submitted(tmp_path, server.url, pictures=2, task=task))
+    assert (summary.exit_code, summary.items["reported"]) == (0, 2)
+    for record in results(tmp_path):
+        total = record["search"]["total"]
+        assert (record["status"], record["hits"], record["hits_lost"], record["search"]["hits"]) == (
+            "reported",
+            [],
+            True,
+            0,
+        )
+        assert record["remark"] == f"the vendor counts {total:,} hits and sent none of them; its comparisons are here"
+        assert record["comparisons"]
+        assert record["report"]["report"]["comparisons"]
+        assert record["line_drawing"]
+    page = (tmp_path / "runs/job/report.html").read_text()
+    assert f"The vendor counts {total:,} hits and sent none of them; its comparisons are here." in page
+    views = list(read_records(tmp_path / "runs" / "job"))
+    assert all(view.hits_lost and view.remark for view in views)

@@ -171,6 +171,7 @@ WHOLE_REPORTS = {
     "report_nothing_compared": "empty=1",
     "report_nothing_compared_null": "null=1",
     "report_failed": "failed=1",
+    "report_lost_hits": "lost_hits=1",
     "report_unknown_task": "forgotten=1",
 }
 _SUBMITTED = {"country": ["JP"], "loc_items": ["03-01"]}

@@ -1,7 +1,8 @@
 """The newer pair's report: the hits, the comparisons and a line drawing of a task that AI39-submit opened.
 
 Assumed, since the vendor's document does not say it: nothing found is an object without hits, as elsewhere, and an
-unknown or old task is 68300004. A `task_status` that is absent decides as it does for AI39-2.
+unknown or old task is 68300004. A `task_status` that is absent decides as it does for AI39-2. A report that compares
+patents and counts hits, but sends none of these, is read all the same, for it is paid; one that only counts is refused.
 """
 
 import base64
@@ -73,15 +74,18 @@ class WholeReportQuery:
             drawing=drawing,
             task_id=text_of(data.get("task_id")),
         )
-        return replace(report, hits=self._hits(data, raw, answer)) if report.is_in else report
+        if not report.is_in:
+            return report
+        hits = self._hits(data, raw, answer, compares=bool(report.comparisons))
+        return replace(report, hits=hits, lacks_hits=hits.total > 0 and not hits.scores)
 
-    def _hits(self, data: Mapping[str, Any], raw: bytes, answer: Answer) -> Hits:
+    def _hits(self, data: Mapping[str, Any], raw: bytes, answer: Answer, *, compares: bool) -> Hits:
         found = _object(data, "patent_messages")
         hits = found.get("patent_messages")
         hits = [] if hits is None else hits
         if not isinstance(hits, list) or not {dict}.issuperset(map(type, hits)):
             raise Refusal("no_data", detail="patent_messages is no list of hits")
-        if not hits:
+        if not hits and not compares:
             refuse_missing_hits(number_in(found.get("total_search_result_count")) or 0, offset=0)
         scores, complete = judged(hits, None)
         return Hits(

@@ -109,6 +109,8 @@ def found(entry: Entry) -> str:
     if search is None:
         return ""
     shown = len(entry.hits)
+    if entry.record.remark:
+        return f"{entry.record.remark[:1].upper()}{entry.record.remark[1:]}."
     if not search.hits:
         return STATUSES["no_hits"].meaning.capitalize() + "."
     if not shown:
@@ -125,6 +127,8 @@ def beyond(search: SearchView | None) -> str:
     if search is None or not search.truncated:
         return ""
     seen = sum(page.hits for page in search.pages) or search.hits
+    if not seen:
+        return ""
     return f"The vendor found {search.total:,} in all; hits beyond the first {seen:,} were not looked at."
 
 

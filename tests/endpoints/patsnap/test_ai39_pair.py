@@ -13,7 +13,7 @@ from pipeline.endpoints.interface import MAX_ANSWER_BYTES, Creation
 from pipeline.endpoints.patsnap.ai39_report import WholeReportQuery
 from pipeline.endpoints.patsnap.ai39_submit import TaskSubmission
 from pipeline.errors import CallError, InDoubt, ItemRefused, TryAgain
-from pipeline.models import Choice, Kind, Task
+from pipeline.models import Choice, Kind, State, Task
 from pipeline.reports import Progress, WholeReport
 from pipeline.results.hits import choose
 from tests.support.answers import AT, QUERY, SAMPLES, SEARCH, answer, sample
@@ -30,6 +30,7 @@ URI = f"data:image/png;base64,{base64.b64encode(PNG).decode()}"
 # case -> (progress, comparisons, hits; None where there is no report yet)
 STATES = {
     "report_failed": (Progress.FAILED, 0, None),
+    "report_lost_hits": (Progress.DONE, 7, 0),
     "report_no_hits": (Progress.DONE, 0, 0),
     "report_no_status": (Progress.UNSAID, 7, 7),
     "report_no_status_running": (Progress.UNSAID, 0, None),
@@ -52,6 +53,20 @@ def read(data: object) -> WholeReport:
 
 def outcome(body: object) -> Any:
     return read_or_error(Kind.QUERY, REPORT.read, answer(body))
+
+
+def test_a_report_that_compares_patents_and_lacks_its_hits_says_how_many_there_are() -> None:
+    report = REPORT.read(sample("report_lost_hits"))
+    assert report.hits is not None
+    assert (report.lacks_hits, report.hits.scores, report.hits.total > 0) == (True, (), True)
+    assert report.state is State.REPORTED
+    assert f"{report.hits.total:,} hits" in report.remark
+
+
+@pytest.mark.parametrize("case", ["report_ok", "report_no_hits", "report_nothing_compared", "report_running"])
+def test_every_other_report_is_without_that_remark(case: str) -> None:
+    report = REPORT.read(sample(case))
+    assert (report.lacks_hits, report.remark) == (False, "")
 
 
 # --- submit ---

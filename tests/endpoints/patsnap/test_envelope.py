@@ -128,6 +128,7 @@ RECORDED: dict[str, tuple[int | type[CallError], type[CallError] | type[Task]]] 
     "rate_limited": (SlowDown, SlowDown),
     "report_failed": (0, Task),  # and the newer pair's report, whose hits lie deeper
     "report_hits_missing": (TryAgain, Task),
+    "report_lost_hits": (TryAgain, Task),
     "report_no_hits": (TryAgain, Task),
     "report_no_status": (TryAgain, Task),
     "report_no_status_running": (0, Task),
