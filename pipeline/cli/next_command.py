@@ -24,7 +24,7 @@ def next_command(summary: RunSummary, spec: JobSpec, *words: object, overrides: 
 
     A run that came to its end and left its tasks to be read comes before 2 and 3: their time runs.
     """
-    if summary.ended_by == Code.BUDGET:
+    if summary.ended_by == Code.BUDGET or _out_of_questions(summary, spec):
         raised = dict(_raised(summary, spec))
         overrides = [one for one in overrides if one.partition("=")[0] not in raised]
         overrides += [f"{key}={most}" for key, most in raised.items()]
@@ -36,6 +36,17 @@ def next_command(summary: RunSummary, spec: JobSpec, *words: object, overrides: 
     if summary.exit_code == 1 and summary.items["open"]:
         return typed("status", summary.results.rpartition("/")[0])
     return typed(*words, *_as_options(overrides))
+
+
+def _out_of_questions(summary: RunSummary, spec: JobSpec) -> bool:
+    """Return whether reports are awaited for which the budgets have no question left."""
+    if not spec.awaits_reports or not summary.items.get("report_pending"):
+        return False
+    spent, money = summary.calls.get(Kind.QUERY), summary.money
+    if spent is not None and spent.budget is not None and spent.sent + spent.unknown >= spent.budget:
+        return True
+    price = spec.price_of(Kind.QUERY) or Decimal(0)
+    return money is not None and money.budget is not None and money.spent + money.unknown + price > money.budget
 
 
 def _as_options(overrides: Sequence[str]) -> list[str]:

@@ -17,11 +17,16 @@ class ReportMeter:
         self._budget = budget
         self._promises = promises
         self._reserved = False
+        self._is_denied = False
 
     @property
     def may_ask(self) -> bool:
         """Return whether the task may be asked about once more in this run."""
-        return self.polls < MOST_POLLS
+        return self.polls < MOST_POLLS and not self._is_denied
+
+    def deny(self) -> None:
+        """Ask about the task no more in this run: the budget has no question for it."""
+        self._is_denied = True
 
     async def before(self, kind: Kind, request_id: str) -> None:
         """Reserve a question. Raises RunPaused when the budget has no more, ItemRefused after too many."""

@@ -49,7 +49,7 @@ def cannot_be_asked(error: CallError, otherwise: str, *, submits: bool) -> str:
 
 
 def not_asked_any_more(error: CallError) -> str:
-    """Say why reports are not asked for any more in this run."""
+    """Say why some reports, or all, are not asked for any more in this run."""
     return f"reports are not asked for any more in this run: {error.message}"
 
 

@@ -53,7 +53,7 @@ class ReportReader:
         self._ended = ended
         self._turns = Turns(now=ports.now, qps=ports.questions_per_s)
         self._is_over = False  # no more questions in this run
-        self._said_held = False
+        self._said_held = self._said_denied = False
         self._after = 0  # the last item that the journal named
         self._more = ports.follow is not None  # whether tasks of another process may still come
         self._over = anyio.Event()
@@ -190,7 +190,10 @@ class ReportReader:
             if given_up.ends_run is not None:
                 self._stop(given_up.ends_run)
         except (RunPaused, RunStopped) as error:
-            self._stop(error)
+            if error.code == Code.BUDGET:
+                self._deny(one, error)
+            else:
+                self._stop(error)
         except CallError as error:
             _log.info("report.not_read item=%s code=%s %s", one.work.item.id, error.code, error.message)
             await self._unanswered(one, words.refused(one.task, error))
@@ -198,10 +201,7 @@ class ReportReader:
             await self._take_in(one, report)
 
     def _stop(self, error: RunPaused | RunStopped) -> None:
-        """Ask nothing more. Without a budget for questions the items under way go on; all else ends the run.
-
-        An account that may not ask for reports would pay for tasks that nobody can read.
-        """
+        """Ask nothing more, and end the run: its account would pay for tasks that nobody can read."""
         row: Condition | None = row_for(error, self._ports.spec.api.table)
         if not self._is_over:
             if row is not None and row.denied:
@@ -212,8 +212,16 @@ class ReportReader:
                 self._ports.say(words.not_asked_any_more(error))
             _log.warning("reports.ended code=%s %s", error.code, error.message)
             self.end()
-            if error.code != Code.BUDGET:
-                self._ended(error)
+            self._ended(error)
+
+    def _deny(self, one: Waiting, error: RunPaused | RunStopped) -> None:
+        """Ask about one task no more, for want of a budget: others that are promised a question go on."""
+        one.meter.deny()
+        self._promises.end(one.work.ord)
+        if not self._said_denied:
+            self._said_denied = True
+            _log.warning("reports.denied %s", error.message)
+            self._ports.say(words.not_asked_any_more(error))
 
     async def _take_in(self, one: Waiting, report: Report) -> None:
         if isinstance(report, WholeReport) and report.lacks_hits and not self._is_late(one):

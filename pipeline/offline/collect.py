@@ -6,15 +6,22 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
+
 from pipeline.errors import RunLocked
 from pipeline.journal.collected import has_collection
-from pipeline.journal.places import collection_of, run_of
+from pipeline.journal.paid_hits import hits_last, spool
+from pipeline.journal.places import RESULTS, collection_of, run_of
+from pipeline.journal.reports import read_at
+from pipeline.journal.sql import collected
 from pipeline.journal.sql.items import counts
-from pipeline.journal.storage import reading_only
+from pipeline.journal.sql.rows import hits_of
+from pipeline.journal.storage import Disk, reading_only
 from pipeline.models import State
 from pipeline.offline.opening import find_run, opened
 from pipeline.offline.refresh import try_refresh
 from pipeline.offline.report import has_ended
+from pipeline.results.reading import read_line
 from pipeline.results.summary import RunSummary
 from pipeline.run.collecting import as_collected, why_alone
 from pipeline.run.load import Job, load_again
@@ -41,10 +48,30 @@ def collect_reports(run: Path, job: Job, options: RunOptions, *, ords: Sequence[
     run = run.resolve()
     alone = why_alone(find_run(run).spec, run, paying=bool(ords))
     again = Again(collection_of(run), tuple(ords), risked=False, of=run, alone=alone)
-    try:
-        return LocalExecutor().run(job, replace(options, again=again))
-    finally:
-        write_behind(run, options)
+    summary = LocalExecutor().run(job, replace(options, again=again))
+    write_behind(run, options)
+    if not summary.items["all"] and not summary.exit_code:
+        return msgspec.structs.replace(summary, exit_reason="there is no paid task whose report could be read")
+    return summary
+
+
+def bring_hits(disk: Disk, state: State, *, now: float) -> None:
+    """Let the items of collected reports in this state have the hits that the run paid, as far as these can be used.
+
+    So whoever pays for a new task of one does not pay for its search again. A record that keeps only some of its hits
+    is no search.
+    """
+    run = run_of(disk.folder)
+    for ord_ in collected.without_hits(disk.db, state) if run is not None else ():
+        note, place = collected.note_of(disk.db, ord_), collected.line_of(disk.db, ord_)
+        if run is None or place is None or not hits_last(note.at, now=now):
+            continue
+        line = read_at(run / RESULTS, place[0])
+        if line is None or len((record := read_line(line)).hits) != len(note.scores):
+            continue
+        paid = spool(disk, ord_, hits_of(note, bytes(record.raw_hits)))
+        if paid is not None:
+            collected.bring(disk.db, ord_, paid[1])
 
 
 def write_behind(run: Path, options: RunOptions) -> None:

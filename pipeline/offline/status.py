@@ -14,7 +14,7 @@ from pipeline.job.api import ApiSpec
 from pipeline.job.load import load_job
 from pipeline.job.schema import JobSpec
 from pipeline.journal.begun import was_stopped_at_once
-from pipeline.journal.collected import joined, open_reports, unread
+from pipeline.journal.collected import has_collection, joined, open_reports, unread
 from pipeline.journal.emergency import known_not_executed
 from pipeline.journal.places import JOURNAL, collection_of, results_file
 from pipeline.journal.sql import laid_by
@@ -153,7 +153,14 @@ def verify_run(folder: Path) -> str:
         are = "is" if len(found.damaged) == 1 else "are"
         what = f"{wrong} {are} not what was written (line {shown}{more}); put the original file back"
         raise _to_repair(folder, f"{what}, or go on without", results)
-    lines = "is the one line" if found.lines == 1 else f"are all {found.lines:,} lines"
+    if has_collection(folder):
+        reports = verify_run(collection_of(folder))
+        return f"{_whole(found.lines, folder)}; {reports}"
+    return _whole(found.lines, folder)
+
+
+def _whole(number: int, folder: Path) -> str:
+    lines = "is the one line" if number == 1 else f"are all {number:,} lines"
     return f"verified: the journal is whole, and so {lines} of {results_file(folder).name}"
 
 

@@ -49,6 +49,8 @@ def todo_for(work: Work, state: State, problem: Problem, *, run: Path, about_pic
     folder = shlex.quote(str(run if around is None or state not in OF_REPORT else around))
     if around is not None and state in OF_REPORT and problem.consequence == "retry":
         return f"`pipeline collect {folder}` before the task expires: it asks for the report, and creates nothing"
+    if around is not None and state in (State.FAILED, State.EXPIRED):
+        return f"its task was to be paid for anew: `pipeline retry {folder} --only {state.word}`"
     if state is State.IN_DOUBT:
         return _about_doubt(work, problem, folder)
     todo = _about_failure(work.item, state, problem, folder, about_picture)

@@ -215,7 +215,8 @@ class RecordLines:
     def _line(
         self, work: Work, state: State, hits: Hits, task: TaskPart | None, details: Details | None = None
     ) -> Spliced:
-        head = self._head(work, state, search=self.search(hits), task=task, error=None)
+        search = None if self.spec.submits and not hits.scores else self.search(hits)  # a submit's come with its report
+        head = self._head(work, state, search=search, task=task, error=None)
         array = self.kept(hits)
         return spliced(_detailed(head, details), array, hits.crc if array is hits.array else crc32(array))
 

@@ -11,7 +11,7 @@ import msgspec
 
 from pipeline.errors import ItemRefused
 from pipeline.job.schema import JobSpec
-from pipeline.journal.places import results_file
+from pipeline.journal.places import results_file, run_of
 from pipeline.journal.sql import line_index
 from pipeline.journal.sql.database import Database
 from pipeline.results.joining import read_joined
@@ -49,6 +49,8 @@ def write_outputs(
     changed = [one.source for one in found if not one.now_item]
     summary = msgspec.structs.replace(summary, not_looked_at=left_out(settled, open_, summary.items, changed=changed))
     write_whole(folder / SUMMARY, to_json(summary))
+    if run_of(folder) is not None:  # the page of the run shows its reports
+        return summary
     try:
         _write_page(records.spec, folder, summary, open_, settled)
     except Exception as exc:  # whatever it is, the run is over and its exit code stands

@@ -8,7 +8,7 @@ from pathlib import Path
 from pipeline.endpoints.patsnap.statement import day_of
 from pipeline.errors import PipelineError
 from pipeline.journal.identity import of_note
-from pipeline.journal.places import JOURNAL
+from pipeline.journal.places import JOURNAL, collection_of, run_of
 from pipeline.journal.sql import sent_calls
 from pipeline.journal.sql.database import Database
 from pipeline.journal.sql.sent_calls import Sent
@@ -48,7 +48,10 @@ def find_sent(folder: Path, account: str) -> SentHere:
     for other in _others(folder):
         try:
             with reading_only(other) as db:
-                _add(found, other, sent_calls.noted(db, account), db)
+                rows = sent_calls.noted(db, account)
+                _add(found, other, rows, db)
+                if run_of(other) == folder.resolve():  # questions for the reports of this very run
+                    found.of_run = [*found.of_run, *rows]
         except (PipelineError, OSError) as exc:
             found.not_read.append(f"{other}: {exc}")
     return found
@@ -66,8 +69,9 @@ def _add(found: SentHere, folder: Path, rows: list[Sent], db: Database) -> None:
 
 def _others(folder: Path) -> list[Path]:
     """List the other run directories that are noted on this machine and are still there."""
-    places = known_runs()
-    seen, others = {folder.resolve()}, []
+    places, reports = known_runs(), collection_of(folder.resolve())
+    others = [reports] if (reports / JOURNAL).is_file() else []
+    seen = {folder.resolve(), *others}
     for note in sorted(places.glob("*.json")) if places is not None and places.is_dir() else ():
         known = of_note(note)
         if known is None or not known.path or (path := Path(known.path)) in seen or not (path / JOURNAL).is_file():

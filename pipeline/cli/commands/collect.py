@@ -24,9 +24,7 @@ def collect_command(path: Path, overrides: list[str], options: RunOptions, outpu
     with reading_only(folder) as db:
         later = not spec.awaits_reports and db.meta(LATER_SINCE) is not None
     if not spec.awaits_reports and not later:
-        what = (
-            "nobody wants the reports of this run: write `task: {report: wait}` or `later` in the job file and run it"
-        )
+        what = "this run waits for no reports: write `task: {report: wait}` (or later) in the job file and run it"
         raise SpecError(Fault(what, where=f"{folder}: task.report: {spec.task.report}"))
     job = collecting_job(folder, overrides) if later else load_again(folder, overrides=overrides)
     with Remarks(output) as remarks:

@@ -1,5 +1,6 @@
 """The command `pipeline retry`."""
 
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,8 +10,8 @@ from pipeline.cli.next_command import next_command
 from pipeline.cli.screen import Output, Remarks, observing, show_summary, shown
 from pipeline.journal.places import run_of
 from pipeline.models import OF_REPORT
-from pipeline.offline.collect import collect_reports, collecting_job, holds
-from pipeline.offline.opening import Place, find_run
+from pipeline.offline.collect import bring_hits, collect_reports, collecting_job, holds
+from pipeline.offline.opening import Place, find_run, opened
 from pipeline.offline.retry import Wanted, select
 from pipeline.run.load import Job, load_again
 from pipeline.run.local import LocalExecutor
@@ -59,4 +60,6 @@ def _meant(run: Path, wanted: Wanted, overrides: list[str]) -> tuple[Place, Job,
     around = run_of(folder)
     if around is None:
         return find_run(folder), load_again(folder, overrides=overrides), None
+    with opened(folder) as disk:
+        bring_hits(disk, wanted.state, now=time.time())
     return find_run(folder), collecting_job(around, overrides), around

@@ -8,10 +8,12 @@ import json
 from collections.abc import Container, Iterator, Sequence
 from typing import Any, NamedTuple
 
+import msgspec
+
 from pipeline.journal.sql.database import Database
 from pipeline.journal.sql.items import IN_VIEW
 from pipeline.journal.sql.reports import awaiting
-from pipeline.journal.sql.rows import CREATING, Line, packed, state_in
+from pipeline.journal.sql.rows import CREATING, Line, SearchNote, SpoolRef, packed, state_in
 from pipeline.models import WAITING, State, Task
 from pipeline.reports import TaskNote
 
@@ -80,6 +82,25 @@ def line_of(db: Database, ord_: int) -> tuple[Line, bool] | None:
         (ord_,),
     ).fetchone()
     return None if row is None else (Line(0, *row[:3]), bool(row[3]))
+
+
+def without_hits(db: Database, state: State) -> list[int]:
+    """List the items in this state whose search the run paid, and whose hits are not in the spool here."""
+    rows = db.do(
+        f"SELECT ord FROM items WHERE {state_in((state,))} AND segment IS NULL AND search IS NOT NULL ORDER BY ord"
+    ).fetchall()
+    return [int(ord_) for (ord_,) in rows]
+
+
+def note_of(db: Database, ord_: int) -> SearchNote:
+    """Read what is noted of an item's search."""
+    (note,) = db.do("SELECT search FROM items WHERE ord = ?", (ord_,)).fetchone()
+    return msgspec.json.decode(note, type=SearchNote)
+
+
+def bring(db: Database, ord_: int, ref: SpoolRef) -> None:
+    """Note where the hits of an item lie now."""
+    db.change(ord_, "segment = ?, spooled_at = ?, spooled = ?", ref)
 
 
 def became(db: Database, *, after: int, limit: int) -> list[tuple[int, str, State]]:
