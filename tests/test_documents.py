@@ -11,6 +11,15 @@ from aiohttp.web import AppRunner
 
 from pipeline import errors
 from pipeline.cli import main as cli
+from pipeline.endpoints.details import FAILED, NOT_ALLOWED, NOT_FOUND, OVER_BUDGET, PENDING, REFUSED
+from pipeline.engine import report_turns
+from pipeline.engine.patent_asking import ENOUGH_FAILURES
+from pipeline.engine.patent_halves import MOST_QUESTIONS
+from pipeline.engine.report_meter import MOST_POLLS
+from pipeline.job.schema import JobSpec
+from pipeline.models import TASK_LIFE_S
+from pipeline.reports import APART_S
+from pipeline.run.known_patents import LIFE_S, NOT_FOUND_LIFE_S
 from pipeline.run.listed import list_at_hand
 from pipeline.run.load import load_spec
 from pipeline.sandbox.app import make_app
@@ -22,6 +31,7 @@ from tests.support.job_reference import reference
 from tests.support.lengths import lengths
 
 ROOT = Path(__file__).parent.parent
+SETTLE_S = JobSpec.model_fields["task"].default.settle_s
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 _TEXT = (".py", ".md", ".toml", ".txt", ".yaml", ".json", ".j2", ".csv")
 CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))
@@ -97,6 +107,33 @@ def test_every_config_runs_on_the_sandbox(
     [summary] = tmp_path.glob("*/summary.json")
     items = json.loads(summary.read_text())["items"]
     assert (items["settled"], items["open"]) == (min(limit, items["all"]), 0), capsys.readouterr().err
+
+
+def test_the_page_of_portfolios_names_every_config_and_says_which_is_not_for_the_sandbox() -> None:
+    text = (ROOT / "docs" / "portfolios.md").read_text(encoding="utf-8").split("```")[0].partition("\n")[2]
+    said, but_for = text.split("Each runs on the sandbox as it is, but for")
+    assert sorted(re.findall(r"`([\w-]+)`", said)) == sorted(path.stem for path in CONFIGS)
+    elsewhere = [path.stem for path in CONFIGS if yaml.safe_load(path.read_text())["api"]["base_url"] != "sandbox"]
+    assert re.findall(r"`([\w-]+)`", but_for) == elsewhere
+
+
+def test_the_numbers_of_the_pages_on_reports_and_details_are_those_of_the_code() -> None:
+    reports, details = (
+        " ".join((ROOT / "docs" / name).read_text(encoding="utf-8").split()) for name in ("reports.md", "details.md")
+    )
+    assert report_turns.SHARE == 0.25
+    assert f"after a quarter of its age ({report_turns.MOST_S / 60:g} minutes at most)" in reports
+    assert f"never twice within {APART_S:g} seconds and at most {MOST_POLLS} times in a run, repetitions" in reports
+    assert f"task lives {TASK_LIFE_S // 3600} hours" in reports
+    assert f"settle_s: {JobSpec.model_fields['task'].default.settle_s:g} " in reports
+    assert f"at most {MOST_QUESTIONS} after each refused one" in details
+    assert f"kept for {LIFE_S / 86400:g} days" in details
+    assert NOT_FOUND_LIFE_S == 86400
+    assert "One that was not found is asked for again after a day" in details
+    assert ENOUGH_FAILURES == 3
+    assert "three calls in a row that failed" in details
+    missing = {NOT_FOUND, REFUSED, NOT_ALLOWED, OVER_BUDGET, FAILED, PENDING}
+    assert all(f"`{word}`" in details or f"details: {word}" in details for word in missing)
 
 
 @pytest.mark.proofs
