@@ -8,7 +8,7 @@ import msgspec
 
 from pipeline.endpoints.details import Details, PatentDetail
 from pipeline.system.clock import iso
-from pipeline.system.files import private, write_all
+from pipeline.system.files import private, sync_folder, write_all
 
 DETAILS = "details.jsonl"
 
@@ -37,6 +37,8 @@ def append(path: Path, item: str, details: Details, *, at: float) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+    if not size:
+        sync_folder(path.parent)  # a file that is synced can still lose its name
 
 
 def read_late(folder: Path) -> dict[str, LateLine]:

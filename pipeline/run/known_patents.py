@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from pipeline.engine.patent_batches import Answers, Taken
+from pipeline.system.files import sync_names
 from pipeline.system.wording import count
 
 LIFE_S = 30 * 86_400.0
@@ -153,6 +154,7 @@ class KnownPatents:
             assert self._path is not None
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._path.touch(mode=0o600)
+            sync_names(self._path.parent)  # SQLite syncs the folder of its file, and none of those that lead to it
             # Without a write-ahead log: the folder may lie on a network, and there are a few changes a second at most.
             self._db = sqlite3.connect(self._path, isolation_level=None, timeout=BUSY_S, check_same_thread=False)
             self._db.execute("PRAGMA journal_mode=TRUNCATE")
