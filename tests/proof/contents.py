@@ -13,23 +13,26 @@ MOST_IN_TASK = 100
 WITHOUT = frozenset({"over_budget", "failed"})
 
 
-def records_hold_what_was_paid(folder: Path, way: Way) -> list[str]:
-    """Say what the records of a run that came to its end lack; copies of a picture are passed over."""
+def records_hold_what_was_paid(folder: Path, way: Way, *, total: int = TOTAL) -> list[str]:
+    """Say what the records of a run that came to its end lack; copies of a picture are passed over.
+
+    total  of the designs at the vendor
+    """
     late = _late(folder)
     wrong = []
     for record in _lines(folder / "results.jsonl"):
-        if record.get("same_as") is None:
-            wrong += [f"{record['item']}: {what}" for what in _wrong(record, way, late, folder)]
+        if record.get("same_as") is None and record["status"] != "no_hits":
+            wrong += [f"{record['item']}: {what}" for what in _wrong(record, way, late, folder, total=total)]
     return wrong
 
 
-def _wrong(record: Mapping[str, Any], way: Way, late: Mapping[str, Any], folder: Path) -> Iterator[str]:
+def _wrong(record: Mapping[str, Any], way: Way, late: Mapping[str, Any], folder: Path, *, total: int) -> Iterator[str]:
     ids = [hit["patent_id"] for hit in record["hits"]]
     task = record["task"]
     if len(set(ids)) < len(ids):
         yield "its hits name a patent twice"
     depth = way.parts.get("search", {}).get("depth")
-    if depth and len(ids) != min(depth, TOTAL):
+    if depth and len(ids) != min(depth, total):
         yield f"{len(ids)} hits of a search {depth} deep"
     if task is not None and not way.submits and task["hits"] != min(len(ids), MOST_IN_TASK):
         yield f"its task has {task['hits']} of {len(ids)} hits"

@@ -160,6 +160,8 @@ class Campaign:
         self._seed = seed
         self._dice = random.Random(seed)
         self._draw = Draw.of(seed, *ways)
+        self._most = max(2, kills // len(self._draw.ways))  # of one job: a short campaign is to come to each way
+        self._of_job = 0
         warm_up()
 
     def run(self) -> Score:
@@ -189,7 +191,7 @@ class Campaign:
         scarce = self.score.jobs >= 2  # a short campaign is to see its jobs whole
         job = jobs.next(way, way.capped(way.count(self._items), self._dice, scarce=scarce))
         self._held, self._paid = read_held(jobs.run, jobs.caches), jobs.book.paid()
-        self._at_first = self._paid
+        self._at_first, self._of_job = self._paid, 0
         while not self.score.wrong and not self._one_life(jobs, job):
             pass
         self._add_up(jobs)
@@ -200,7 +202,7 @@ class Campaign:
         process = _FORKS.Process(target=live, args=(job, self._mutant))
         process.start()
         self.score.lives += 1
-        when = self._await_moment(jobs, process) if self._left else ""
+        when = self._await_moment(jobs, process) if self._left and self._of_job < self._most else ""
         if when:
             process.kill()
         process.join(120)
@@ -209,6 +211,7 @@ class Campaign:
         if code == -9:
             self.score.kills[when] += 1
             self.score.ways[jobs.way.name] += 1
+            self._of_job += 1
         ended = code in (0, 1)
         if code not in (-9, 0, 1, 4):
             error = jobs.folder / "error"

@@ -10,13 +10,15 @@ import pytest
 from pipeline.engine.patent_budget import PatentBudget
 from pipeline.journal import storage as disk_module
 from pipeline.journal.results_file import ResultsFile
+from pipeline.journal.spool import Spool
 from pipeline.journal.sql import changes, database
 from pipeline.journal.sql.changes import ADVANCE, Step
 from pipeline.journal.sql.database import UNSYNCED, Database
 from pipeline.journal.steps import Steps
 from pipeline.journal.writer import Writer
 from pipeline.models import SETTLED
-from pipeline.run import directory, local
+from pipeline.results import late_details
+from pipeline.run import directory, known_patents, local
 from pipeline.run.known_patents import KnownPatents
 
 
@@ -199,6 +201,23 @@ def _drawing_not_written(patch: pytest.MonkeyPatch) -> None:
         patch.setattr(module, "keep_drawing", lambda folder, name, data: None)
 
 
+def _drawing_not_synced(patch: pytest.MonkeyPatch) -> None:
+    write = directory.write_whole
+    patch.setattr(directory, "write_whole", lambda file, data, **how: write(file, data, durable=False, **how))
+
+
+def _hits_of_reports_not_synced(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Spool, "sync", lambda self, ords: None)
+
+
+def _late_name_not_synced(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(late_details, "sync_folder", lambda folder: None)
+
+
+def _patents_folder_not_synced(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(known_patents, "sync_names", lambda folder: None)
+
+
 MUTANTS = {
     "no-intent": Mutant("a create is sent before its intent is on disk", _late_intent),
     "early-ack": Mutant("an item is acknowledged before its commit", _early_acknowledgement),
@@ -213,5 +232,9 @@ MUTANTS = {
     "patent-not-kept": Mutant("what was said of a patent is not written to the cache", _patent_not_kept),
     "patents-not-counted": Mutant("a call for many patents counts as one", _patents_not_counted),
     "drawing-not-written": Mutant("the drawing of a report is not written", _drawing_not_written),
+    "drawing-not-synced": Mutant("the drawing of a report is not synced", _drawing_not_synced),
+    "hits-not-synced": Mutant("the hits of a task whose report is awaited are not synced", _hits_of_reports_not_synced),
+    "late-name-not-synced": Mutant("the name of details.jsonl is not synced", _late_name_not_synced),
+    "patents-folder-not-synced": Mutant("the folder of the cache of patents is not synced", _patents_folder_not_synced),
     "no-folder-sync": Mutant("the names of new files are not synced", _no_folder_sync),
 }

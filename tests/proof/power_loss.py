@@ -1,9 +1,10 @@
 """The power fails: what was synced is on the disk, and of the rest any part, down to single sectors of 512 bytes.
 
-A run is recorded (`tape`), and at any of its events the power fails: each file keeps what was synced and loses, keeps
-or tears what was not; names of files are lost as well unless their folder was synced. The directory that is left is
-opened by the real `open_disk` and looked at by the independent checker; some then go on to the end, are recorded in
-turn, and lose power again while they recover.
+A run is recorded (`tape`), each time of another way of use (`recorded`), and at any of its events the power fails: each
+file keeps what was synced and loses, keeps or tears what was not; names of files are lost as well unless their folder
+was synced. The cache of patents in the user's state folder is part of it. The directory that is left is opened by the
+real `open_disk` and looked at by the independent checker; some then go on to the end, are recorded in turn, and lose
+power again while they recover.
 
 `make power-loss STATES=50000`.
 """
@@ -18,10 +19,11 @@ import sqlite3
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import anyio
 import msgspec
@@ -31,11 +33,17 @@ from pipeline.errors import JournalError
 from pipeline.journal.spool import mark_of
 from pipeline.journal.sql.rows import SearchNote, SpoolRef
 from pipeline.journal.storage import Disk, open_disk
-from tests.proof.history import MEMORY, Created, read_history, violations
+from pipeline.paging import PAGE
+from tests.proof.contents import records_hold_what_was_paid
+from tests.proof.history import MEMORY, REPORT_PENDING, Created, read_history, violations
 from tests.proof.mutants import MUTANTS
+from tests.proof.recorded import RECORDED, STATE, WayVendor, hits_in, used
 from tests.proof.recorder import recording
+from tests.proof.steps import read_held, what_was_told_is_so
 from tests.proof.tape import Acknowledged, Event, Executed, Names, Sent, Sync, Tape, Truncate, Write
-from tests.proof.workload import LOCAL, REMOTE, Vendor, hits_of, run
+from tests.proof.told import Told
+from tests.proof.ways import PLAIN, Way
+from tests.proof.workload import LOCAL, REMOTE, hits_of, run
 from tests.support.fakes import NOW
 
 SECTOR = 512
@@ -55,6 +63,7 @@ class World:
     executed: list[Created] = field(default_factory=list)
     acknowledged: dict[str, int] = field(default_factory=dict)
     asked: Counter[str] = field(default_factory=Counter)
+    told: list[Told] = field(default_factory=list)
 
     def happen(self, event: Event) -> None:
         """Take in the next event."""
@@ -73,6 +82,8 @@ class World:
                 self.executed.append(created)
             case Acknowledged(id_, crc):
                 self.acknowledged[id_] = crc
+            case Told():
+                self.told.append(event)
 
     def fail(self, into: Path, dice: random.Random, *, node: int = 0) -> None:
         """Write to `into` what a power failure at this moment leaves."""
@@ -163,6 +174,7 @@ class Score:
     cut: int = 0
     in_doubt: int = 0
     empty: int = 0
+    told: Counter[str] = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
     bad_states: int = 0
     needed: int = 0
@@ -172,25 +184,32 @@ class Score:
             f"{self.states} power failures, {self.again} of them while recovering from one: {self.acknowledged} "
             f"acknowledged items looked for, {self.adopted} lines adopted, {self.cut} tails cut, {self.in_doubt} "
             f"creates put in doubt, {self.empty} states before the first paid call; states with violations: "
-            f"{self.bad_states}"
+            f"{self.bad_states}\nsteps looked for {dict(self.told)}"
         )
 
 
 class Campaign:
-    """So many power failures from one seed. Stops at the first violation if told to."""
+    """So many power failures from one seed. Stops at the first violation if told to.
+
+    ways  the names of the ways of use that are recorded, in turn; all where none is named
+    """
 
     PER_TAPE = 250
     AGAIN = 10
 
-    def __init__(self, base: Path, *, states: int, seed: int, stop_at_first: bool = False, report: str = "off") -> None:
+    def __init__(
+        self, base: Path, *, states: int, seed: int, stop_at_first: bool = False, ways: Sequence[str] = ()
+    ) -> None:
         self.score = Score()
         self._base = base
         self._states = states
         self._dice = random.Random(seed)
         self._seed = seed
         self._stop = stop_at_first
-        self._report = report
+        self._ways = [way for way in RECORDED if not ways or way.name in ways]
+        self._per_tape = min(self.PER_TAPE, max(25, states // (2 * len(self._ways))))
         self._number = 0
+        self._tasks: dict[str, str] = {}  # of the tape at hand: the picture of each task
 
     def run(self) -> Score:
         """Record runs and let the power fail in them until the states are spent."""
@@ -199,6 +218,7 @@ class Campaign:
             base = self._base / f"tape-{self._number}"
             base.mkdir()
             seed = self._seed * 10_000 + self._number
+            self._tasks.clear()
             tape = self._first_run(base, seed)
             self._fail_in(World(tape, {}, {0: {}}), base, again=True)
             shutil.rmtree(base)
@@ -210,7 +230,7 @@ class Campaign:
 
     def _fail_in(self, world: World, base: Path, *, again: bool) -> None:
         """Let the power fail at events of a tape; with `again`, go on in some of what is left, and fail again."""
-        share = self.PER_TAPE if again else self.AGAIN
+        share = self._per_tape if again else self.AGAIN
         number = min(share, self._states - self.score.states)
         tape = world.tape
         moments = sorted(self._dice.randrange(len(tape.events) + 1) for _ in range(number))
@@ -236,17 +256,24 @@ class Campaign:
         tape = Tape(base)
         with recording(tape) as connecting:
             for name, limit in (("a", COUNT // 2), ("b", None)):
-                vendor = Vendor(tape, seed=seed, name=f"{seed}{name}", calm=self._number % 3 == 0)
-                how = {
-                    "count": COUNT,
-                    "limit": limit,
-                    "connecting": connecting,
-                    "mounts": self._mounts,
-                    "report": self._report,
-                }
-                anyio.run(partial(run, base / RUN, vendor, tape, **how))
+                calm = self._number % 3 == 0
+                self._record(base, tape, connecting, limit=limit, seed=seed, name=f"{seed}{name}", calm=calm)
+        shutil.rmtree(base / STATE, ignore_errors=True)
         shutil.rmtree(base / RUN.parts[0])
         return tape
+
+    def _record(
+        self, base: Path, tape: Tape, connecting: Callable[[Path], Any], *, limit: int | None = None, **vendor: Any
+    ) -> None:
+        """Run the job once, on the recorded disk."""
+        speaker = WayVendor(tape, way=self._way, tasks=self._tasks, **vendor)
+        how = {"count": COUNT, "limit": limit, "connecting": connecting, "mounts": self._mounts, "way": self._way}
+        with used(base, tape, connecting):
+            anyio.run(partial(run, base / RUN, speaker, tape, **how))
+
+    @property
+    def _way(self) -> Way:
+        return self._ways[(self._number - 1) % len(self._ways)]
 
     @property
     def _mounts(self) -> Callable[[], str]:
@@ -259,13 +286,16 @@ class Campaign:
         try:
             if folder.is_dir():
                 disk = open_disk(folder, now=NOW, mounts=self._mounts)
-                found += _inside(disk)
+                found += _inside(disk, self._way)
                 self.score.adopted += disk.recovered.adopted
                 self.score.cut += disk.recovered.cut_bytes > 0
                 self.score.in_doubt += disk.recovered.in_doubt
                 disk.close()
                 known = {"acknowledged": world.acknowledged, "asked": world.asked}
                 found += violations(read_history(folder, executed=world.executed, **known))
+                told = _promised(world.told)
+                found += what_was_told_is_so(told, read_held(folder, _caches(folder)), dead=False)
+                self.score.told.update(one.step for one in told)
             elif world.executed or world.acknowledged or world.asked:
                 found.append(f"the run directory is gone, with {len(world.executed)} tasks")
         except (JournalError, sqlite3.Error) as error:
@@ -286,17 +316,18 @@ class Campaign:
         tape = Tape(base)
         start = World(tape, dict(tape.content), {node: dict(names) for node, names in tape.folders.items()})
         start.executed, start.acknowledged = list(world.executed), dict(world.acknowledged)
-        start.asked = Counter(world.asked)
+        start.asked, start.told = Counter(world.asked), list(world.told)
         where = f"tape {self._number}, on from {left.name}"
         try:
             with recording(tape) as connecting:
-                calm = Vendor(tape, seed=0, name=f"on-{self.score.states}", calm=True)
-                how = {"count": COUNT, "connecting": connecting, "mounts": self._mounts, "report": self._report}
-                anyio.run(partial(run, base / RUN, calm, tape, **how))
+                self._record(base, tape, connecting, seed=0, name=f"on-{self.score.states}", calm=True)
             made = [*world.executed, *(event.created for event in tape.events if isinstance(event, Executed))]
             noted = {event.id: event.crc for event in tape.events if isinstance(event, Acknowledged)}
             history = read_history(base / RUN, executed=made, acknowledged=world.acknowledged | noted, ended=True)
-            self._note(violations(history), where)
+            told = _promised([*world.told, *(event for event in tape.events if isinstance(event, Told))])
+            found = violations(history) + records_hold_what_was_paid(base / RUN, self._way)
+            found += what_was_told_is_so(told, read_held(base / RUN, _caches(base / RUN)), dead=False)
+            self._note(found, where)
         except (JournalError, sqlite3.Error) as error:
             self._note([f"refused: {error}"], where)
         else:
@@ -304,16 +335,37 @@ class Campaign:
         shutil.rmtree(base)
 
 
-def _inside(disk: Disk) -> list[str]:
+def _inside(disk: Disk, way: Way) -> list[str]:
     """What only SQLite and the spool can say: the database is whole, and hits that can be read are the item's own."""
     wrong = [] if (said := disk.db.do("PRAGMA quick_check").fetchone()[0]) == "ok" else [f"quick_check: {said}"]
-    rows = disk.db.do("SELECT ord, id, source, search, segment, spooled_at, spooled FROM items WHERE segment > 0")
-    for ord_, id_, source, search, *ref in rows.fetchall():
-        mark = mark_of(ord_, msgspec.json.decode(search, type=SearchNote))
-        array = disk.spool.read(SpoolRef(*ref), mark=mark)
-        if array is not None and array != hits_of(source).array:
+    columns = "ord, id, state, coalesce(url, source), search, segment, spooled_at, spooled"
+    rows = disk.db.do(f"SELECT {columns} FROM items WHERE segment > 0 AND search IS NOT NULL")
+    for ord_, id_, state, url, search, *ref in rows.fetchall():
+        note = msgspec.json.decode(search, type=SearchNote)
+        array = disk.spool.read(SpoolRef(*ref), mark=mark_of(ord_, note))
+        pages = None if note.paging is None else len(note.paging.pages)
+        if array not in (None, b"[]", _own_hits(way, url, pages)):
             wrong.append(f"the spool has other hits for {id_}")
+        if array is None and state == REPORT_PENDING:
+            wrong.append(f"the hits of {id_} are lost, its report is awaited")
     return wrong
+
+
+def _own_hits(way: Way, url: str, pages: int | None) -> bytes:
+    """Return the hits of a picture, those of its first pages where its search has several."""
+    if way is PLAIN:
+        return hits_of(url).array
+    whole = msgspec.json.decode(hits_in(way, url).array)
+    return msgspec.json.encode(whole if pages is None else whole[: pages * PAGE])
+
+
+def _promised(told: Iterable[Told]) -> list[Told]:
+    """Leave out the steps that need not survive a power loss: a search, or a page of one, may be asked for again."""
+    return [one for one in told if one.step not in ("hits", "page")]
+
+
+def _caches(folder: Path) -> Path:
+    return folder.parents[1] / STATE / "infringement-pipeline" / "patents"
 
 
 def fast_folder() -> tempfile.TemporaryDirectory[str]:
@@ -327,6 +379,7 @@ def main() -> int:
     parser.add_argument("--states", type=int, default=50_000)
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))
     parser.add_argument("--mutant", choices=sorted(MUTANTS))
+    parser.add_argument("--way", action="append", default=[], choices=[way.name for way in RECORDED])
     told = parser.parse_args()
     logging.disable(logging.CRITICAL)
     print(f"seed {told.seed}", flush=True)
@@ -334,7 +387,7 @@ def main() -> int:
     with fast_folder() as base, pytest.MonkeyPatch.context() as patch:
         if told.mutant:
             MUTANTS[told.mutant].apply(patch)
-        score = Campaign(Path(base), states=told.states, seed=told.seed).run()
+        score = Campaign(Path(base), states=told.states, seed=told.seed, ways=told.way).run()
     print(f"{score}\n{time.monotonic() - began:.0f} s")
     print(*score.wrong[:20], sep="\n")
     return 1 if score.wrong else 0

@@ -9,7 +9,7 @@ import itertools
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,10 @@ class Connection:
             if sql == "COMMIT" or (sql.startswith("UPDATE") and not self._inner.in_transaction):
                 _fail_sqlite(self._meddle("commit"))
             return _Rows(self._inner.execute(sql, tuple(parameters)))
+
+    def executemany(self, sql: str, rows: Iterable[Sequence[Any]], /) -> None:
+        for row in rows:
+            self.execute(sql, row)
 
     @property
     def in_transaction(self) -> bool:
@@ -117,6 +121,7 @@ class _Calls:
         _fail(self._meddle("open"))
         with self._lock:
             fd = int(self._real["open"](path, flags, *arguments, **options))
+            known = self._tape.node(path)  # another thread may have made it meanwhile
             if known is None:
                 known = self._tape.created(path)
             elif flags & os.O_TRUNC:

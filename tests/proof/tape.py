@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from pipeline.models import Kind
 from tests.proof.history import Created
+from tests.proof.told import Told
 
 
 class Write(NamedTuple):
@@ -61,7 +62,7 @@ class Failed(NamedTuple):
     """The engine was told that the journal cannot be written."""
 
 
-Event = Write | Truncate | Sync | Names | Sent | Executed | Acknowledged | Failed
+Event = Write | Truncate | Sync | Names | Sent | Executed | Acknowledged | Failed | Told
 
 
 @dataclass
@@ -92,6 +93,9 @@ class Tape:
 
     def failed(self) -> None:
         self.events.append(Failed())
+
+    def told(self, told: Told) -> None:
+        self.events.append(told)
 
     # --- what the recorder calls ---
 

@@ -29,17 +29,17 @@ MISTAKES = {
 }
 
 
-@pytest.mark.parametrize(("kills", "items", "ways"), lengths(short=(4, 300, SOME), long=(70, 400, ALL)))
+@pytest.mark.parametrize(("kills", "items", "ways"), lengths(short=(3, 120, SOME), long=(50, 400, ALL)))
 def test_killed_at_any_moment_a_job_ends_with_nothing_lost_and_nothing_paid_twice(
     tmp_path: Path, kills: int, items: int, ways: list[str]
 ) -> None:
     score = Campaign(tmp_path, kills=kills, seed=SEED, items=items, ways=ways).run()
     assert not score.wrong, f"PROOF_SEED={SEED} {score}\n" + "\n".join(score.wrong[:20])
     assert sum(score.kills.values()) == kills
-    assert score.acknowledged > 2 * kills
+    assert score.acknowledged > 10 * kills
     assert score.in_doubt >= score.falsely_in_doubt
     if ways == ALL:
-        assert set(score.ways) == set(ALL), score
+        assert len(score.ways) >= len(ALL) - 1, score
         assert min(score.told[step] for step in ("laid", "task", "hits", "page", "view", "patent", "drawing")) > 0
 
 

@@ -5,6 +5,7 @@ goes to a `Diary`, in the order in which it happened.
 """
 
 import functools
+import hashlib
 import random
 import zlib
 from collections.abc import Callable, Iterator
@@ -26,16 +27,23 @@ from pipeline.journal.journal import Journal
 from pipeline.journal.sql.database import Connection
 from pipeline.journal.storage import connect, open_disk
 from pipeline.journal.writer import Writer
-from pipeline.models import KINDS, Choice, Hits, Item, Kind, State, Task, Work
+from pipeline.models import CONTENT, KINDS, Choice, Hits, Item, Kind, State, Task, Work
 from pipeline.results.reading import OPEN
 from pipeline.results.record import RecordLines
+from pipeline.run import directory
+from pipeline.run.details import finish, hit_details
 from pipeline.run.directory import lock
+from pipeline.run.load import SANDBOX_CREDENTIALS, Job
 from pipeline.sources.pictures import Picture
 from pipeline.system.files import ascii_line, write_whole
+from pipeline.views import has_views, joined_views, views_of
 from tests.proof.history import Created
+from tests.proof.told import Told
+from tests.proof.ways import PLAIN, Way
 from tests.support.fakes import NOTHING, NOW, Lost, PlainVendor, Reply, endpoints_of
 
 BUDGET = 5000
+FILES = 12  # that are views
 # On a network file system the journal works without a write-ahead log.
 LOCAL, REMOTE = (lambda: "disk / ext4 rw 0 0"), (lambda: "server:/ / nfs4 rw 0 0")
 _TROUBLE = ("", "", "", "", "", "", "", "", "nothing", "bad file", "busy", "lost", "maybe", "refused", "not sent")
@@ -57,6 +65,7 @@ class Diary(Protocol):
     def executed(self, created: Created) -> None: ...
     def acknowledged(self, id_: str, crc: int) -> None: ...
     def failed(self) -> None: ...
+    def told(self, told: Told) -> None: ...
 
 
 class Vendor(PlainVendor):
@@ -109,9 +118,9 @@ def noting(journal: Journal, diary: Diary) -> Journal:
     """Let the journal tell the diary which items the engine was told are done, and that writing has failed."""
     reserve, intend, settle = journal.budget.reserve, journal.steps.intend, journal.steps.settle
 
-    async def reserving(kind: Kind) -> None:
+    async def reserving(kind: Kind, count: int = 1) -> None:
         with watched():
-            await reserve(kind)
+            await reserve(kind, count)
 
     async def intending(work: Work, hits: Hits, **how: Any) -> None:
         with watched():
@@ -135,18 +144,40 @@ def noting(journal: Journal, diary: Diary) -> Journal:
     return journal
 
 
-def job(folder: Path, *, in_flight: int, report: str = "off") -> JobSpec:
+def job(folder: Path, *, in_flight: int, way: Way = PLAIN) -> JobSpec:
     """The job; its items come from `items`."""
     api = {"max_in_flight": in_flight, "budget": {"search_calls": BUDGET, "create_calls": BUDGET}}
-    task = {"task": {"report": report}}
     listed = [{"id": "SKU-0", "url": url_of(0)}]
-    spec = JobSpec.model_validate({"version": 1, "name": "job", "images": listed, "api": api} | task)
+    spec = JobSpec.model_validate({"version": 1, "name": "job", "images": listed, "api": api} | dict(way.parts))
     return spec.with_folder(folder)
 
 
-def items(count: int) -> list[Item]:
-    """So many items; each ninth shows the picture of the one before it."""
-    return [Item(f"SKU-{n}", url_of(n - (n % 9 == 8)), False, f"images[{n}]", {}) for n in range(count)]
+def items(count: int, way: Way = PLAIN) -> list[Item]:
+    """So many items; each ninth shows the picture of the one before it. Views are files, many of several items."""
+    sources = [_source(n - (n % 9 == 8), way) for n in range(count)]
+    return [
+        Item(f"SKU-{n}", source, bool(way.views), f"images[{n}]", {}, picture=_identity(source))
+        for n, source in enumerate(sources)
+    ]
+
+
+def _source(number: int, way: Way) -> str:
+    if not way.views:
+        return url_of(number)
+    return joined_views(f"view-{(number + view * (1 + number // FILES)) % FILES}.png" for view in range(way.views))
+
+
+def _identity(source: str) -> str:
+    return CONTENT + _digest(source) if has_views(source) else ""
+
+
+def _picture(source: str) -> Picture:
+    data = source.encode() * 50
+    return Picture(data, "png", hashlib.sha256(data).hexdigest())
+
+
+def _digest(source: str) -> str:
+    return joined_views(_picture(view).sha256 for view in views_of(source))
 
 
 async def run(
@@ -159,23 +190,37 @@ async def run(
     connecting: Callable[[Path], Connection] = connect,
     mounts: Callable[[], str] = LOCAL,
     in_flight: int = 6,
-    report: str = "off",
+    way: Way = PLAIN,
 ) -> None:
     """One run, from the lock to open.jsonl. Raises what ends a run early, with the journal closed."""
-    spec = job(folder.parent, in_flight=in_flight, report=report)
+    spec = job(folder.parent, in_flight=in_flight, way=way)
     with lock(folder), pytest.MonkeyPatch.context() as patch:
         patch.setattr(report_turns, "APART_S", 0.0)  # reports are asked for at once: what is proved is their journal
         writer = Writer(functools.partial(open_disk, folder, now=NOW, connect=connecting, mounts=mounts), linger_s=0)
         await writer.start()
-        journal = noting(Journal(writer, budgets=dict.fromkeys(KINDS, BUDGET)), diary)
+        journal = noting(Journal(writer, budgets=dict.fromkeys((*KINDS, Kind.DETAILS), BUDGET)), diary)
         records = RecordLines(spec, "0" * 64)
         try:
             tally = await journal.begin()
             await journal.requeue_failed()
-            intake = Intake(items(count), journal, generation=1, fingerprint="same")
-            ports = Ports(spec, endpoints_of(spec), vendor, journal, _no_picture, now=lambda: NOW)
-            engine = Engine(ports, intake, records, tally=tally)
-            await engine.run(limit=limit)
+            intake = Intake(items(count, way), journal, generation=1, fingerprint="same")
+            keep = functools.partial(directory.keep_drawing, folder)
+            job_ = Job(spec, SANDBOX_CREDENTIALS)
+            async with hit_details(job_, folder, journal, vendor, lambda _: None, may_add=True) as details:
+                ports = Ports(
+                    spec,
+                    endpoints_of(spec),
+                    vendor,
+                    journal,
+                    _picture,
+                    _digest,
+                    now=lambda: NOW,
+                    details=details,
+                    keep_drawing=keep,
+                )
+                engine = Engine(ports, intake, records, tally=tally)
+                await engine.run(limit=limit)
+                await finish(details, journal, spec.details if limit is None else None)
             await journal.finish()
             lines = []
             after = 0
@@ -185,7 +230,3 @@ async def run(
             write_whole(folder / OPEN, lines)
         finally:
             await journal.close()
-
-
-def _no_picture(source: str) -> Picture:
-    raise NotImplementedError
