@@ -25,6 +25,7 @@ from pipeline.endpoints.patsnap.endpoints import SEARCHES, SearchSpec, names_for
 from pipeline.job.api import ApiSpec
 from pipeline.job.images import STDIN, ImageEntry
 from pipeline.job.method import SUBMIT, of_method, unfit_for_submit
+from pipeline.job.notify import NotifySpec
 from pipeline.job.prices import Currency, Prices
 from pipeline.job.sections import Details, OutputSpec, TaskSpec, UploadSpec
 from pipeline.models import PAID, Kind
@@ -53,6 +54,7 @@ class JobSpec(Strict):
     details: Details = None
     api: ApiSpec = ApiSpec()
     output: OutputSpec = OutputSpec()
+    notify: NotifySpec | None = None
     prices: Prices = Field(
         default_factory=dict, description="What one call costs, by the vendor's name of its endpoint, as {P009: 0.2}"
     )

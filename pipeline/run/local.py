@@ -47,6 +47,7 @@ from pipeline.run.interface import Executor
 from pipeline.run.listed import keep_list, list_at_hand
 from pipeline.run.load import Job, load
 from pipeline.run.locks import locked
+from pipeline.run.notify import notifying
 from pipeline.run.options import RunOptions, recorder
 from pipeline.run.outputs import write_outputs
 from pipeline.run.signals import Signals
@@ -89,7 +90,10 @@ class LocalExecutor:
         with list_at_hand(
             job.spec, new=options.new, folder=None if options.again is None else options.again.home
         ) as spec:
-            return self._run(replace(job, spec=spec), options.unfailing())
+            job, options = replace(job, spec=spec), options.unfailing()
+            with notifying(job.spec, options.environment, options.say) as notice:
+                notice.append(summary := self._run(job, options))
+            return summary
 
     def _run(self, job: Job, options: RunOptions) -> RunSummary:
         if options.again is None:

@@ -1,0 +1,104 @@
+"""The notice at the end of a run: the job's own program gets the summary on stdin. Whatever it does, the run stands."""
+
+import contextlib
+import logging
+import os
+import signal
+import subprocess
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import msgspec
+
+from pipeline.errors import PipelineError
+from pipeline.job.environment import CREDENTIALS, PROXY
+from pipeline.job.schema import JobSpec
+from pipeline.results.summary import RunSummary, to_json
+from pipeline.system.masking import masked
+from pipeline.version import __version__
+
+_SHOWN = 200  # characters of what a program that failed said
+
+_log = logging.getLogger(__name__)
+
+
+class Refused(msgspec.Struct, frozen=True, kw_only=True):
+    """The notice of a run that ended without a summary: another process holds its directory, the disk is full, ..."""
+
+    schema: int = 1
+    job: str
+    vendor: str
+    tool: str = __version__
+    exit_code: int
+    exit_reason: str
+    state: str = "refused"
+
+
+@contextlib.contextmanager
+def notifying(spec: JobSpec, environment: Mapping[str, str], say: Callable[[str], None]) -> Iterator[list[RunSummary]]:
+    """Start the job's program when the block ends, with the summary that the block appends to what is yielded.
+
+    An error of the block is told in its place, and goes on. Stops by a signal within the first moments are not told.
+    """
+    summaries: list[RunSummary] = []
+    try:
+        yield summaries
+    except PipelineError as error:
+        _notify(spec, _refused(spec, error), error.exit_code, environment, say)
+        raise
+    if summaries:
+        _notify(spec, to_json(summaries[-1]), summaries[-1].exit_code, environment, say)
+
+
+def _refused(spec: JobSpec, error: PipelineError) -> bytes:
+    reason = masked(str(error).splitlines()[0])
+    notice = Refused(job=spec.name, vendor=spec.vendor, exit_code=error.exit_code, exit_reason=reason)
+    return msgspec.json.encode(notice) + b"\n"
+
+
+def _notify(
+    spec: JobSpec, notice: bytes, exit_code: int, environment: Mapping[str, str], say: Callable[[str], None]
+) -> None:
+    """Start the program in the job's folder and wait for it; what goes wrong is a remark."""
+    notify = spec.notify
+    if notify is None or (notify.when == "problems" and exit_code == 0):
+        return
+    fault = _run(notify.command, notice, _handed_on(environment, exit_code), spec.folder, notify.timeout_s)
+    if fault:
+        _log.warning("notify.failed %s", fault)
+        say(f"note: nobody was notified: `{notify.command[0]}` {fault}; see notify.command in the job file")
+
+
+def _handed_on(environment: Mapping[str, str], exit_code: int) -> dict[str, str]:
+    """Return the environment of the program: ours without the credentials, for a notice needs none."""
+    kept = {name: value for name, value in environment.items() if name not in (*CREDENTIALS, PROXY)}
+    return kept | {"PIPELINE_EXIT_CODE": str(exit_code)}
+
+
+def _run(command: list[str], notice: bytes, environment: dict[str, str], folder: Path, timeout_s: float) -> str:
+    """Run a program to its end, or until its time is over; return what went wrong, or ""."""
+    try:
+        # A session of its own: what the program starts is ended with it, and Ctrl-C reaches neither.
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            env=environment,
+            cwd=folder,
+            start_new_session=True,
+        )
+    except (OSError, ValueError) as exc:
+        return f"could not be started ({getattr(exc, 'strerror', None) or exc})"
+    try:
+        _, errors = process.communicate(notice, timeout=timeout_s)
+    except subprocess.TimeoutExpired:
+        return f"was ended after {timeout_s:g} s (notify.timeout_s)"
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+    if process.returncode == 0:
+        return ""
+    said = masked(errors.decode(errors="replace")).strip().splitlines()
+    return f"ended with code {process.returncode}" + (f": {said[-1][:_SHOWN]}" if said else "")

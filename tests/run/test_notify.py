@@ -1,0 +1,96 @@
+"""The notice at the end of a run: what the job's own program is given, and that nothing it does changes the run."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline import RunOptions, SpecError, run_job
+from pipeline.run import notify
+from pipeline.run.directory import SUMMARY
+from pipeline.system.masking import hide
+from tests.support.jobs import ACCOUNT, job, vendor
+
+TELLS = "import os, sys, json; open('told', 'wb').write(sys.stdin.buffer.read()); json.dump(dict(os.environ), open('environ', 'w'))"
+
+
+def run(folder: Path, *, code: str = TELLS, exit_code: int = 0, said: list[str] | None = None, **keys: Any) -> Any:
+    """Run a job of one picture whose program is `code`."""
+    keys = {"command": [sys.executable, "-c", code], **keys}
+    with vendor(folder) as server:
+        spec = job(folder, url=server.url, pictures=1, notify=keys)
+        options = RunOptions(environment={**ACCOUNT, "PATH": "/usr/bin"}, say=(said if said is not None else []).append)
+        limit = [] if exit_code == 0 else ["api.budget.search_calls=0"]
+        summary = run_job(spec, overrides=limit, options=options)
+    assert (summary.exit_code == 0) is (exit_code == 0)
+    return summary
+
+
+def test_the_program_gets_the_summary_as_the_file_has_it_and_the_exit_code(tmp_path: Path) -> None:
+    summary = run(tmp_path)
+    told = (tmp_path / "told").read_bytes()
+    assert told == (tmp_path / "runs" / "job" / SUMMARY).read_bytes()
+    assert json.loads(told)["items"]["settled"] == summary.items["settled"] == 1
+    environ = json.loads((tmp_path / "environ").read_text())
+    assert environ["PIPELINE_EXIT_CODE"] == "0"
+
+
+def test_the_program_is_handed_no_credentials(tmp_path: Path) -> None:
+    run(tmp_path)
+    environ = (tmp_path / "environ").read_text()
+    assert not [name for name in environ if name.startswith("PATSNAP_")]
+    assert ACCOUNT["PATSNAP_CLIENT_SECRET"] not in environ
+
+
+def test_a_run_that_ends_well_tells_nobody_where_only_problems_are_wanted(tmp_path: Path) -> None:
+    run(tmp_path, when="problems")
+    assert not (tmp_path / "told").exists()
+
+
+def test_a_run_that_ends_early_is_told_with_its_reason(tmp_path: Path) -> None:
+    summary = run(tmp_path, when="problems", exit_code=4)
+    told = json.loads((tmp_path / "told").read_bytes())
+    assert (told["exit_code"], told["exit_reason"]) == (summary.exit_code, summary.exit_reason)
+
+
+def test_a_run_that_is_refused_before_its_first_call_is_told_too(tmp_path: Path) -> None:
+    with vendor(tmp_path) as server:
+        spec = job(tmp_path, url=server.url, pictures=1, notify={"command": [sys.executable, "-c", TELLS]})
+        (tmp_path / "list.csv").unlink()
+        with pytest.raises(SpecError) as refused:
+            run_job(spec, options=RunOptions(environment=ACCOUNT))
+    told = json.loads((tmp_path / "told").read_bytes())
+    assert (told["state"], told["exit_code"], told["job"]) == ("refused", 2, "job")
+    assert told["exit_reason"] in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        ({"command": ["/nowhere/mail"]}, "could not be started (No such file or directory)"),
+        ({"code": "import sys; print('first'); sys.exit('no such mailbox')"}, "ended with code 1: no such mailbox"),
+        ({"code": "import time; time.sleep(60)", "timeout_s": 0.2}, "was ended after 0.2 s (notify.timeout_s)"),
+        ({"code": "pass"}, ""),
+    ],
+)
+def test_a_program_that_fails_is_a_remark_and_the_run_stands(tmp_path: Path, keys: Any, said: str) -> None:
+    lines: list[str] = []
+    summary = run(tmp_path, said=lines, **keys)
+    assert summary.exit_code == 0
+    notes = [line for line in lines if "notified" in line]
+    assert (said in notes[0]) if said else not notes
+
+
+def test_a_program_that_names_a_secret_shows_none(tmp_path: Path) -> None:
+    lines: list[str] = []
+    hide(["hush-hush-1"])
+    (tmp_path / "known").write_text("hush-hush-1")
+    run(tmp_path, said=lines, code="raise SystemExit('cannot log in as ' + open('known').read())")
+    assert "cannot log in as ***" in "".join(lines)
+
+
+def test_a_notice_that_nobody_reads_to_its_end_is_no_fault(tmp_path: Path) -> None:
+    fault = notify._run([sys.executable, "-c", "pass"], b"x" * 10_000_000, {}, tmp_path, 30)
+    assert fault == ""
