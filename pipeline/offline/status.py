@@ -65,8 +65,9 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     page: str  # a sentence where report.html is older than the results; empty where it is not
 
 
-def read_status(folder: Path) -> Status:
-    """Read a run directory. Raises JournalError when there is none."""
+def read_status(folder: Path, *, named: Path | None = None) -> Status:
+    """Read a run directory, and speak of it as `named`. Raises JournalError when there is none."""
+    named = named or folder
     running = is_locked(folder)  # before the journal is opened: it opens and closes that file, too
     if running and was_stopped_at_once(folder):
         raise JournalError(f"{folder}: a run begins here right now and has sent nothing yet; look again in a moment")
@@ -87,9 +88,9 @@ def read_status(folder: Path) -> Status:
         api = ApiSpec() if spec is None else spec.api
         ends = expiries(db, now=time.time())
         repeated = repeated_by_itself(db, most=api.duplicates)
-        own = [(folder, *one) for one in open_items(db, after=0, limit=SHOWN, repeated=repeated)]
+        own = [(named, *one) for one in open_items(db, after=0, limit=SHOWN, repeated=repeated)]
         collected = open_reports(folder, limit=SHOWN - len(own))
-        open_ = [*own, *((collection_of(folder), *one) for one in collected)]
+        open_ = [*own, *((collection_of(named), *one) for one in collected)]
         tasks = unread(db, folder, now=time.time()) if spec is not None and spec.reads_later else []
         calls = both(spec, folder, counted(db), {}).calls if spec is not None else counted(db)
         now = (
@@ -98,7 +99,7 @@ def read_status(folder: Path) -> Status:
             else _last_end(folder, db.meta("started_at") or "") + _unfinished(unfinished) + _laid_by(kept)
         )
         return Status(
-            run=str(folder),
+            run=str(named),
             running=running,
             now=now,
             items=items,

@@ -13,7 +13,11 @@ from pipeline.run.directory import SUMMARY
 from pipeline.system.masking import hide
 from tests.support.jobs import ACCOUNT, job, vendor
 
-TELLS = "import os, sys, json; open('told', 'wb').write(sys.stdin.buffer.read()); json.dump(dict(os.environ), open('environ', 'w'))"
+TELLS = """
+import json, os, sys
+open("told", "wb").write(sys.stdin.buffer.read())
+json.dump(dict(os.environ), open("environ", "w"))
+"""
 
 
 def run(folder: Path, *, code: str = TELLS, exit_code: int = 0, said: list[str] | None = None, **keys: Any) -> Any:

@@ -3,23 +3,23 @@
 from pathlib import Path
 
 from pipeline.cli.screen import about_unread, show_changed, show_json, show_lines, show_rows
+from pipeline.offline.packed import at_hand, is_packed
 from pipeline.offline.status import Status, read_status, verify_run
 from pipeline.results.reading import OPEN
-from pipeline.run.load import folder_of
 
 
 def status_command(path: Path, *, verifying: bool, as_json: bool) -> int:
     """Print where a run stands; also check every line when `verifying`. Raises JournalError on damage."""
-    folder = folder_of(path)
-    status = read_status(folder)
-    if as_json:
-        show_json(status)
-    else:
-        _show_status(status)
-    if verifying:
-        text = verify_run(folder)
-        if not as_json:
-            show_lines([text])
+    with at_hand(path) as folder:
+        status = read_status(folder, named=path if is_packed(path) else folder)
+        if as_json:
+            show_json(status)
+        else:
+            _show_status(status)
+        if verifying:
+            text = verify_run(folder)
+            if not as_json:
+                show_lines([text])
     return 0
 
 

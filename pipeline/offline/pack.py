@@ -1,0 +1,100 @@
+"""A run directory as one archive: everything that its records and its page need, each file with its SHA-256.
+
+The archive is a zip file with one folder, in which SHA256SUMS names every other file as `sha256sum -c` reads it. It is
+for keeping and for giving away: `status`, `report` and `export` read it, and nothing goes on in it.
+"""
+
+import hashlib
+import os
+import stat
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+from pipeline.errors import SpecError
+from pipeline.journal.emergency import BALLAST
+from pipeline.offline.opening import find_run
+from pipeline.run.directory import LOCK, lock
+from pipeline.system.fault import Fault
+from pipeline.system.files import private
+
+ENDING = ".zip"
+SUMS = "SHA256SUMS"
+_LEFT = {LOCK, BALLAST}
+_SANDBOX = "sandbox"  # the vendor's side of a run on the embedded sandbox
+CHUNK = 1 << 20
+_SAME_TIME = (1980, 1, 1, 0, 0, 0)  # of every member, so that one run makes one archive, byte for byte
+
+
+class Packed(NamedTuple):
+    """An archive that was made, and the files in it besides SHA256SUMS."""
+
+    path: Path
+    files: int
+    size: int  # bytes of the archive
+
+
+def pack(folder: Path, to: Path | None) -> Packed:
+    """Pack a run directory that no run uses; the archive takes its place whole, and replaces nothing.
+
+    Raises SpecError where there is no run or the archive is there already, RunLocked while a run goes on, OSError.
+    """
+    find_run(folder)
+    path = to or folder.with_name(folder.name + ENDING)
+    if path.exists():
+        raise SpecError(Fault("this file is there already; name another one with --output", where=str(path)))
+    with lock(folder):
+        files = sorted(_files(folder))
+        draft = path.with_name(f".{path.name}.new")
+        try:
+            with open(private(draft, os.O_RDWR | os.O_CREAT | os.O_TRUNC), "w+b") as file:
+                _write(file, folder, files)
+                file.flush()
+                os.fsync(file.fileno())
+            size = draft.stat().st_size
+            os.link(draft, path)  # unlike a rename, it never replaces a file that came meanwhile
+        finally:
+            draft.unlink(missing_ok=True)
+    return Packed(path, len(files), size)
+
+
+def _files(folder: Path) -> Iterator[str]:
+    """Yield the files of a run directory by their paths in it."""
+    for where, folders, names in os.walk(folder):
+        at = Path(where)
+        if at == folder:
+            folders[:] = [name for name in folders if name != _SANDBOX]
+        for name in names:
+            file = at / name
+            if _is_kept(name) and file.is_file() and not file.is_symlink() and not _is_empty_log(file):
+                yield file.relative_to(folder).as_posix()
+
+
+def _is_kept(name: str) -> bool:
+    """Return whether a file of this name belongs to the archive: no draft, and nothing that only a run needs."""
+    return name not in _LEFT and not name.endswith("-shm") and not (name[0] == "." and name.endswith((".new", ".part")))
+
+
+def _is_empty_log(file: Path) -> bool:
+    return file.name.endswith("-wal") and file.stat().st_size == 0
+
+
+def _write(file: BinaryIO, folder: Path, names: list[str]) -> None:
+    sums = []
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in names:
+            digest = hashlib.sha256()
+            with (folder / name).open("rb") as source, archive.open(_member(folder, name), "w", force_zip64=True) as to:
+                while chunk := source.read(CHUNK):
+                    digest.update(chunk)
+                    to.write(chunk)
+            sums.append(f"{digest.hexdigest()}  {name}\n")
+        archive.writestr(_member(folder, SUMS), "".join(sums).encode())
+
+
+def _member(folder: Path, name: str) -> zipfile.ZipInfo:
+    member = zipfile.ZipInfo(f"{folder.name}/{name}", _SAME_TIME)
+    member.compress_type = zipfile.ZIP_STORED if name.endswith((".webp", ".jpg", ".png")) else zipfile.ZIP_DEFLATED
+    member.external_attr = (stat.S_IFREG | 0o600) << 16
+    return member

@@ -1,0 +1,90 @@
+"""An archive of a run (offline/pack.py), read: unpacked for a moment, every file proved by its SHA-256."""
+
+import contextlib
+import hashlib
+import os
+import shutil
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+from pipeline.errors import JournalError
+from pipeline.offline.pack import CHUNK, ENDING, SUMS
+from pipeline.run.load import folder_of
+from pipeline.system.fault import Fault
+from pipeline.system.files import private
+
+
+@contextlib.contextmanager
+def at_hand(path: Path) -> Iterator[Path]:
+    """Yield the run directory that a path names: itself, by its job file, or an archive, which is unpacked meanwhile.
+
+    Raises SpecError where it is none of them, JournalError for an archive that is not what was packed.
+    """
+    if not is_packed(path):
+        yield folder_of(path)
+        return
+    with unpacked(path) as folder:
+        yield folder
+
+
+def is_packed(path: Path) -> bool:
+    """Return whether a path names an archive, by its ending and its first bytes."""
+    try:
+        with path.open("rb") as file:
+            return path.suffix.lower() == ENDING and file.read(2) == b"PK"
+    except OSError:
+        return False
+
+
+@contextlib.contextmanager
+def unpacked(path: Path) -> Iterator[Path]:
+    """Unpack an archive into a folder of its own, every file proved by its sum, until the block ends.
+
+    Raises JournalError for a file that is no archive of a run, lacks something, or was changed.
+    """
+    place = Path(tempfile.mkdtemp(prefix="pipeline-packed-"))
+    try:
+        yield _unpacked(path, place)
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def _unpacked(path: Path, place: Path) -> Path:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return _unpack(archive, place)
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, ValueError) as exc:
+        raise JournalError(Fault(f"no whole archive of a run ({exc!s:.120})", where=str(path))) from None
+
+
+def _unpack(archive: zipfile.ZipFile, place: Path) -> Path:
+    lists = [info for info in archive.infolist() if PurePosixPath(info.filename).parts[1:] == (SUMS,)]
+    if len(lists) != 1:
+        raise ValueError(f"it has no {SUMS}; `pipeline pack` makes such archives")
+    top = PurePosixPath(lists[0].filename).parts[0]
+    folder = place / "run"
+    for line in archive.read(lists[0]).decode().splitlines():
+        digest, _, name = line.partition("  ")
+        parts = PurePosixPath(name).parts
+        if not parts or name.startswith("/") or ".." in parts or "\\" in name:
+            raise ValueError(f"it names a file outside of itself: {name!r:.60}")
+        target = folder.joinpath(*parts)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            if _copy(archive, f"{top}/{name}", target) != digest:
+                raise ValueError(f"{name} is not what was packed")
+        except KeyError:
+            raise ValueError(f"{name} is missing") from None
+    return folder
+
+
+def _copy(archive: zipfile.ZipFile, member: str, target: Path) -> str:
+    digest = hashlib.sha256()
+    with archive.open(member) as source, open(private(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL), "wb") as to:
+        while chunk := source.read(CHUNK):
+            digest.update(chunk)
+            to.write(chunk)
+    return digest.hexdigest()
