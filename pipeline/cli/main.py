@@ -37,7 +37,7 @@ def _command(arguments: list[str]) -> int:
     """Run one command. Not by typer's own `main`, which turns signals and closed pipes into codes of its own."""
     from typer.main import get_command
 
-    from pipeline.cli.options import app
+    from pipeline.cli.keeping import app  # all commands: it adds its own to those of `options`
 
     command = get_command(app)
     with command.make_context("pipeline", list(arguments)) as context:

@@ -220,17 +220,6 @@ def collect(
     return collect_command(path, set_, options, Output(json, quiet))
 
 
-@app.command(epilog="Example: pipeline pack runs/autumn")
-def pack(
-    path: RunOrSpec,
-    output: Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", help="By default RUN.zip.")] = None,
-) -> int:
-    """Make one archive of a run, to keep or to give away."""
-    from pipeline.cli.commands.pack import pack_command
-
-    return pack_command(path, output)
-
-
 @app.command(epilog="Example: pipeline repair runs/autumn")
 def repair(
     run: Run,

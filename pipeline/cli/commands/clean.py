@@ -1,0 +1,80 @@
+"""The command `pipeline clean`."""
+
+import re
+import time
+from pathlib import Path
+
+from pipeline.cli.errors import say
+from pipeline.cli.screen import show_lines, show_rows
+from pipeline.errors import SpecError
+from pipeline.offline.clean import DAY_S, Found, Wanted, find, remove, sweep_removed
+from pipeline.run.load import load_spec
+from pipeline.system.clock import iso
+from pipeline.system.fault import Fault
+from pipeline.system.wording import count
+
+_UNITS_S = {"h": 3600.0, "d": DAY_S, "w": 7 * DAY_S}
+
+
+def clean_command(path: Path, *, older: str, client: str | None, pictures: bool, yes: bool) -> int:
+    """Show what would be removed, and with `yes` remove it; return the exit code."""
+    wanted = Wanted(_seconds(older), client, pictures)
+    runs = _runs_in(path)
+    now = time.time()
+    found = find(runs, wanted, now=now)
+    goes = [one for one in found if not one.kept]
+    show_rows([_row(one, one.kept) for one in found])
+    what = "of pictures and pages in" if pictures else "in"
+    total = f"{_size(sum(one.size for one in goes))} {what} {count(len(goes), 'run', 'runs')}"
+    if not goes:
+        show_lines([f"nothing to remove in {runs}: no run that is older than {older} may go"])
+        return 0
+    if not yes:
+        again = "" if pictures else "; a job whose run is removed begins anew, and pays for its pictures again"
+        show_lines([f"{total} would be removed; nothing was. With --yes it is{again}"])
+        return 0
+    sweep_removed(runs)
+    return _remove(goes, wanted, total, now=now)
+
+
+def _remove(goes: list[Found], wanted: Wanted, total: str, *, now: float) -> int:
+    stayed = []
+    for one in goes:
+        try:
+            if why := remove(one, wanted, now=now):
+                stayed.append(f"{one.folder} stays: {why}")
+        except OSError as exc:
+            stayed.append(f"{one.folder} could not be removed whole: {exc.strerror or exc}")
+    for line in stayed:
+        say(line)
+    show_lines([f"removed: {total}" + (f", but {len(stayed)} of them" if stayed else "")])
+    return 1 if stayed else 0
+
+
+def _row(one: Found, kept: str) -> tuple[str, str]:
+    return one.folder.name, f"{_size(one.size)}, last used {iso(one.used_at)[:10]}" + (
+        f"; stays: {kept}" if kept else ""
+    )
+
+
+def _size(size: int) -> str:
+    return f"{size / 1e6:,.1f} MB"
+
+
+def _seconds(older: str) -> float:
+    match = re.fullmatch(r"([0-9]{1,5})([hdw])", older)
+    if match is None:
+        raise SpecError(
+            Fault(f"'{older}' is no age; write days, such as 180d, or 26w", where="--older", fix="--older 180d")
+        )
+    return int(match[1]) * _UNITS_S[match[2]]
+
+
+def _runs_in(path: Path) -> Path:
+    """Return the folder with run directories that a path names, itself or by a job file."""
+    if path.is_file():
+        spec = load_spec(path)
+        path = spec.place(spec.output.dir)
+    if not path.is_dir():
+        raise SpecError(Fault("no folder with run directories", where=str(path)))
+    return path

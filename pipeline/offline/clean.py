@@ -1,0 +1,176 @@
+"""Run directories that nobody needs any more: found first, and removed only then. What is open or in doubt is kept."""
+
+import contextlib
+import os
+import secrets
+import shutil
+import time
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from pipeline.errors import JournalError, RunLocked
+from pipeline.journal.identity import of_journal
+from pipeline.journal.sql.database import Database
+from pipeline.journal.sql.forecast import expiries
+from pipeline.journal.sql.items import in_view
+from pipeline.journal.storage import JOURNAL, RESULTS, reading_only
+from pipeline.models import WAITING, State
+from pipeline.offline.refresh import read_summary
+from pipeline.results.reading import read_records
+from pipeline.results.summary import item_counts
+from pipeline.run.directory import REPORT, is_locked, known_runs, lock
+from pipeline.system.wording import count
+
+CLIENT = "client"  # the label that names an item's client
+DAY_S = 86_400.0
+# What shows pictures. The page is among them: `pipeline report` makes it anew, without those that are gone.
+_SHOWS_PICTURES = ("pictures", "drawings", "sandbox", "report", REPORT)
+_GONE = ".removed-"  # how a directory is called while it is removed
+
+
+class Wanted(NamedTuple):
+    """What a person wants removed.
+
+    older_s   runs whose last use is at least so many seconds ago
+    client    only runs that hold items of this client, and of no other; None = whoever they are of
+    pictures  their pictures and pages alone; records, summary and journal stay
+    """
+
+    older_s: float
+    client: str | None = None
+    pictures: bool = False
+
+
+class Found(NamedTuple):
+    """A run directory that is old enough, and what removing would free; `kept` says why it stays, "" = it goes."""
+
+    folder: Path
+    used_at: float  # seconds since the epoch
+    size: int  # bytes
+    kept: str
+
+
+def find(runs: Path, wanted: Wanted, *, now: float) -> list[Found]:
+    """Find what is wanted among the run directories in a folder, by their names. Nothing is changed."""
+    found = []
+    for folder in sorted(path for path in runs.iterdir() if _is_run(path)):
+        used_at = _used_at(folder)
+        if now - used_at >= wanted.older_s:
+            size = sum(map(_size, _parts(folder) if wanted.pictures else [folder]))
+            found.append(Found(folder, used_at, size, _kept(folder, wanted, now=now)))
+    return [one for one in found if one.size or one.kept]
+
+
+def remove(found: Found, wanted: Wanted, *, now: float) -> str:
+    """Remove what was found; return "", or why it stays after all: a run may have begun since. Raises OSError.
+
+    A directory is renamed first, so that half of it is never taken for a run; what a kill leaves of it goes next time.
+    """
+    folder = found.folder
+    try:
+        with lock(folder):
+            if now - _used_at(folder) < wanted.older_s:
+                return "it was used a moment ago"
+            if kept := _kept(folder, wanted, now=now, own=True):
+                return kept
+            if wanted.pictures:
+                for part in _parts(folder):
+                    shutil.rmtree(part) if part.is_dir() else part.unlink()
+                return ""
+            note = _note(folder)
+            gone = folder.with_name(f"{_GONE}{secrets.token_hex(4)}")
+            folder.rename(gone)
+    except RunLocked:
+        return "it is in use"
+    shutil.rmtree(gone)
+    if note is not None:
+        note.unlink(missing_ok=True)
+    return ""
+
+
+def sweep_removed(runs: Path) -> None:
+    """Delete what a kill left of directories that were being removed."""
+    for path in runs.glob(f"{_GONE}*"):
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _is_run(path: Path) -> bool:
+    return not path.is_symlink() and path.is_dir() and ((path / JOURNAL).is_file() or (path / RESULTS).is_file())
+
+
+def _used_at(folder: Path) -> float:
+    """Return when a run was last worked on: its files say it, and its summary, for a copy may have newer files."""
+    summary = read_summary(folder)
+    if summary is not None:
+        with contextlib.suppress(ValueError):
+            return datetime.fromisoformat(summary.finished_at).timestamp()
+    times = [path.stat().st_mtime for name in (JOURNAL, RESULTS) if (path := folder / name).is_file()]
+    return max(times, default=time.time())
+
+
+def _kept(folder: Path, wanted: Wanted, *, now: float, own: bool = False) -> str:
+    """Say why a run directory stays; "" when nothing in it is open and all of it is wanted."""
+    try:
+        if not own and is_locked(folder):
+            return "a run goes on in it"
+        with reading_only(folder, own=own) as db:
+            if open_ := _open(db, now=now):
+                return open_
+        if wanted.client is not None:
+            return _others(folder, wanted.client)
+    except JournalError as error:
+        return f"it cannot be read ({error!s:.80})"
+    return ""
+
+
+def _open(db: Database, *, now: float) -> str:
+    counts, removed = in_view(db)
+    items = item_counts(counts, removed=removed)
+    unfinished = counts.get(State.CREATING, 0)
+    open_ = items["open"] + unfinished
+    if open_:
+        return f"{count(open_, 'item is', 'items are')} open"
+    if left := sum(counts.get(state, 0) for state in WAITING if state is not State.CREATING):
+        return f"{count(left, 'item was', 'items were')} not started"
+    if "tasks" in expiries(db, now=now):
+        return "its tasks can still be read at the vendor"
+    return ""
+
+
+def _others(folder: Path, client: str) -> str:
+    """Say that a run holds items that are not this client's; "" when all are."""
+    records = list(read_records(folder, include_open=True))
+    others = sum(record.image.labels.get(CLIENT) != client for record in records)
+    if others == len(records):
+        return f"no item has the label {CLIENT}: {client}"
+    return f"{count(others, 'item is', 'items are')} of other clients" if others else ""
+
+
+def _parts(folder: Path) -> list[Path]:
+    return [folder / name for name in _SHOWS_PICTURES if (folder / name).exists()]
+
+
+def _size(path: Path) -> int:
+    return sum(map(os.path.getsize, _files(path)))
+
+
+def _files(path: Path) -> Iterator[str]:
+    if not path.is_dir():
+        yield str(path)
+        return
+    for where, _, names in os.walk(path):
+        for name in names:
+            if not os.path.islink(file := os.path.join(where, name)):
+                yield file
+
+
+def _note(folder: Path) -> Path | None:
+    """Return the note of a run directory in the user's state folder."""
+    places = known_runs()
+    with contextlib.suppress(JournalError), reading_only(folder, own=True) as db:
+        known = of_journal(db)
+        if places is not None and known is not None:
+            return places / f"{known.id}.json"
+    return None

@@ -1,0 +1,180 @@
+"""Old runs: shown before they go, and never one with something open, in doubt or still to be read."""
+
+import os
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from pipeline import RunOptions, run_job
+from pipeline.cli.main import run as cli
+from pipeline.journal.storage import JOURNAL
+from pipeline.models import State
+from pipeline.offline import clean
+from pipeline.offline.clean import DAY_S, Found, Wanted, find, remove, sweep_removed
+from pipeline.run.directory import known_runs, lock
+from tests.support.jobs import drawings, job
+
+OLD = Wanted(180 * DAY_S)
+LATER_S = 200 * DAY_S
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two finished runs whose tasks were read: one of client A alone, one of A and B."""
+    folder = tmp_path_factory.mktemp("clean")
+    finished(folder, "old", clients="AA")
+    finished(folder, "mixed", clients="AB")
+    return folder / "runs"
+
+
+@pytest.fixture
+def runs(made: Path, tmp_path: Path) -> Path:
+    """A folder with the run of client A."""
+    shutil.copytree(made / "old", tmp_path / "runs" / "old")
+    return tmp_path / "runs"
+
+
+@pytest.fixture
+def now(runs: Path) -> float:
+    """A time long after that run."""
+    return clean._used_at(runs / "old") + LATER_S
+
+
+def finished(folder: Path, name: str, *, clients: str) -> Path:
+    """The directory of a finished run, an item for each letter of `clients`."""
+    images = [
+        {"id": f"I{n}", "url": url, "labels": {"client": client}}
+        for n, (client, url) in enumerate(zip(clients, drawings(len(clients)), strict=True))
+    ]
+    task = {"report": "wait"}
+    path = job(folder, url="sandbox", name=name, images=images, task=task, details="off")
+    assert run_job(path, options=RunOptions(environment={})).ok
+    return folder / "runs" / name
+
+
+def state_of_an_item(run: Path, state: State, *, at: float | None = None) -> None:
+    """Let the journal say that an item stands elsewhere."""
+    with closing(sqlite3.connect(run / JOURNAL)) as db, db:
+        triggers = [row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'")]
+        for trigger in triggers:
+            db.execute(f"DROP TRIGGER {trigger}")
+        db.execute("UPDATE items SET state = ?, task_at = coalesce(?, task_at) WHERE ord = 1", (int(state), at))
+
+
+def names(found: list[Found]) -> Iterator[tuple[str, bool]]:
+    return ((one.folder.name, not one.kept) for one in found)
+
+
+def test_a_run_goes_once_it_is_old_enough_and_nothing_in_it_is_open(runs: Path, now: float) -> None:
+    assert find(runs, OLD, now=now - 21 * DAY_S) == []
+    (found,) = find(runs, OLD, now=now)
+    assert (found.kept, found.size > 10_000) == ("", True)
+    assert remove(found, OLD, now=now) == ""
+    assert list(runs.iterdir()) == []
+
+
+def test_finding_changes_nothing(runs: Path, now: float) -> None:
+    before = {
+        path: path.stat().st_mtime_ns for path in runs.rglob("*") if path.is_file() and "sqlite-" not in path.name
+    }
+    find(runs, OLD, now=now)
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+
+
+@pytest.mark.parametrize(
+    "state", [State.IN_DOUBT, State.FAILED, State.REPORT_LOST, State.PENDING, State.SEARCHED, State.CREATING]
+)
+def test_a_run_with_an_item_that_is_open_stays(runs: Path, now: float, state: State) -> None:
+    state_of_an_item(runs / "old", state)
+    (found,) = find(runs, OLD, now=now)
+    assert found.kept
+    assert remove(found._replace(kept=""), OLD, now=now) == found.kept
+    assert (runs / "old" / JOURNAL).is_file()
+
+
+def test_a_run_whose_tasks_can_still_be_read_stays(runs: Path, now: float) -> None:
+    state_of_an_item(runs / "old", State.TASKED, at=now - 3600)
+    (found,) = find(runs, OLD, now=now)
+    assert "can still be read" in found.kept
+
+
+def test_a_run_that_goes_on_stays(runs: Path, now: float) -> None:
+    (found,) = find(runs, OLD, now=now)
+    with lock(runs / "old"):
+        assert find(runs, OLD, now=now)[0].kept == "a run goes on in it"
+        assert remove(found, OLD, now=now) == "it is in use"
+    assert (runs / "old" / JOURNAL).is_file()
+
+
+def test_a_damaged_journal_stays(runs: Path, now: float) -> None:
+    (runs / "old" / JOURNAL).write_bytes(b"no database" * 1000)
+    (found,) = find(runs, OLD, now=now)
+    assert "cannot be read" in found.kept
+
+
+def test_only_pictures_go_where_only_pictures_are_wanted(runs: Path, now: float) -> None:
+    wanted = OLD._replace(pictures=True)
+    (found,) = find(runs, wanted, now=now)
+    assert remove(found, wanted, now=now) == ""
+    left = {path.name for path in (runs / "old").iterdir()}
+    assert {"results.jsonl", "summary.json", JOURNAL, "spec.yaml"} <= left
+    assert not left & {"report.html", "sandbox", "pictures", "drawings"}
+    assert find(runs, wanted, now=now) == []
+
+
+def test_runs_of_one_client_go_and_those_of_several_say_so(made: Path, runs: Path, now: float) -> None:
+    shutil.copytree(made / "mixed", runs / "mixed")
+    assert [*names(find(runs, OLD._replace(client="A"), now=now + DAY_S))] == [("mixed", False), ("old", True)]
+    assert [*names(find(runs, OLD._replace(client="B"), now=now + DAY_S))] == [("mixed", False), ("old", False)]
+
+
+@pytest.mark.proofs
+def test_a_removed_run_is_noted_nowhere_any_more(tmp_path: Path) -> None:
+    runs, places = finished(tmp_path, "old", clients="A").parent, known_runs()
+    assert places is not None
+    assert len(list(places.iterdir())) == 1
+    now = clean._used_at(runs / "old") + LATER_S
+    remove(find(runs, OLD, now=now)[0], OLD, now=now)
+    assert list(places.iterdir()) == []
+
+
+def test_half_a_removed_run_is_no_run_and_goes_next_time(
+    runs: Path, now: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def dies(path: Path, **_: object) -> None:
+        os.unlink(path / "results.jsonl")
+        raise OSError(5, "Input/output error")
+
+    (found,) = find(runs, OLD, now=now)
+    monkeypatch.setattr("pipeline.offline.clean.shutil.rmtree", dies)
+    with pytest.raises(OSError, match="Input"):
+        remove(found, OLD, now=now)
+    monkeypatch.undo()
+    assert not (runs / "old").exists()
+    sweep_removed(runs)
+    assert list(runs.iterdir()) == []
+
+
+def test_the_command_shows_first_and_removes_only_with_yes(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli(["clean", str(runs), "--older", "0h"]) == 0
+    assert "would be removed; nothing was" in capsys.readouterr().out
+    assert (runs / "old").is_dir()
+    assert cli(["clean", str(runs), "--older", "0h", "--yes"]) == 0
+    assert "removed: " in capsys.readouterr().out
+    assert not (runs / "old").exists()
+
+
+@pytest.mark.parametrize("age", ["180", "d", "1y", "-1d", ""])
+def test_an_age_that_is_none_is_refused_with_one_that_is(runs: Path, age: str) -> None:
+    assert cli(["clean", str(runs), f"--older={age}"]) == 2
+
+
+def test_a_folder_beside_the_runs_is_left_alone(runs: Path, now: float) -> None:
+    (runs / "notes").mkdir()
+    (runs / "notes" / "mine.txt").write_text("kept")
+    (runs / "link").symlink_to(runs / "old")
+    assert [name for name, _ in names(find(runs, OLD, now=now))] == ["old"]
