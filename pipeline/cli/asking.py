@@ -13,7 +13,7 @@ import anyio
 import anyio.to_thread
 
 from pipeline.cli.errors import say
-from pipeline.cli.screen import LiveTable
+from pipeline.cli.live import LiveBlock
 from pipeline.errors import SpecError
 from pipeline.run.options import RunOptions
 
@@ -62,7 +62,7 @@ def asked_again(options: RunOptions, display: object, *, piped: bool = False) ->
 
 async def _confirm(display: object, piped: bool, text: str) -> bool:
     """Say what became of the first item and ask; return whether the answer is yes. The run may end meanwhile."""
-    with display.hidden() if isinstance(display, LiveTable) else nullcontext():
+    with display.hidden() if isinstance(display, LiveBlock) else nullcontext():
         say(text)
         print("Go on with the rest? [y/N] ", end="", file=sys.stderr, flush=True)
         with _answers(piped=piped) as answers:

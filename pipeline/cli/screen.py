@@ -1,27 +1,24 @@
 """The terminal: a run while it goes on, on stderr; tables, lines and JSON as results, on stdout."""
 
 import sys
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, NamedTuple, TextIO
+from typing import Any, NamedTuple
 
 import msgspec
-from rich.console import Console, Group, RenderableType
-from rich.live import Live
-from rich.table import Table
+from rich.console import Console
 from rich.text import Text
 
 from pipeline.cli.errors import explain, flushed, printable, say
+from pipeline.cli.live import LiveBlock, PlainLines
 from pipeline.cli.streams import hurried
-from pipeline.models import OPEN, SETTLED, Kind, State
+from pipeline.models import OPEN, SETTLED
 from pipeline.results.summary import RunSummary, to_json
 from pipeline.run.changed import Changed
 from pipeline.run.collect_by import clock_time
 from pipeline.run.options import RunOptions
-from pipeline.run.progress import Flow, Progress
 from pipeline.system.wording import count, duration
 
 PLAIN_EVERY_S = 10.0
@@ -37,8 +34,8 @@ class Output(NamedTuple):
 
 
 @contextmanager
-def observing(output: Output) -> Iterator["PlainLines | LiveTable | None"]:
-    """Yield the display of a run until the block ends: a table on a terminal, lines elsewhere, none when quiet."""
+def observing(output: Output) -> Iterator[PlainLines | LiveBlock | None]:
+    """Yield the display of a run until the block ends: a block on a terminal, lines elsewhere, none when quiet."""
     if output.quiet:
         with hurried():
             yield None
@@ -46,8 +43,8 @@ def observing(output: Output) -> Iterator["PlainLines | LiveTable | None"]:
     console = Console(file=sys.stderr, highlight=False)  # rich decides about colour from the terminal and NO_COLOR
     with hurried():
         if console.is_terminal and not console.is_dumb_terminal:
-            with LiveTable(console) as table:
-                yield table
+            with LiveBlock(console) as block:
+                yield block
         else:
             yield PlainLines(sys.stderr)
 
@@ -80,125 +77,11 @@ class Remarks:
         self._held.clear()
 
 
-def shown(options: RunOptions, display: "PlainLines | LiveTable | None", remarks: Remarks) -> RunOptions:
+def shown(options: RunOptions, display: PlainLines | LiveBlock | None, remarks: Remarks) -> RunOptions:
     """Return the options of a run that this display shows."""
     if display is None:
         return replace(options, say=remarks.say)
     return replace(options, say=remarks.say, observer=display, preparing=display.prepare)
-
-
-def counts(progress: Progress) -> dict[str, int]:
-    """Count items by word; they add up to all that are in so far."""
-    items = progress.items
-    words = {state.word.replace("_", " "): items[state] for state in SETTLED if items[state] or state is State.TASKED}
-    if awaited := items[State.REPORT_PENDING]:
-        words["waiting for the report"] = awaited
-    open_ = sum(items[state] for state in OPEN if state is not State.REPORT_PENDING)
-    begun = progress.in_flight
-    waiting = sum(items.values()) - sum(words.values()) - open_
-    return {**words, "open": open_, "in flight": min(begun, waiting), "not started": max(0, waiting - begun)}
-
-
-def one_line(progress: Progress) -> str:
-    """Write the whole picture as one plain line."""
-    parts = [f"{number:,} {word}" for word, number in counts(progress).items()]
-    parts += [f"{kind.value} {_flow(flow)}" for kind, flow in progress.flows.items() if flow.sent]
-    parts += [str(progress.money)] if progress.money else []
-    parts += [text for text in (_left(progress), _reports(progress), _pause(progress), _ending(progress)) if text]
-    return f"{duration(progress.elapsed_s)}: " + "; ".join(parts)
-
-
-def _left(progress: Progress) -> str:
-    if progress.left_s is None:
-        return ""
-    return f"about {duration(progress.left_s)} left, bound by {progress.binds}"
-
-
-def _reports(progress: Progress) -> str:
-    return "" if progress.collect_by is None else f"`pipeline collect` must start by {clock_time(progress.collect_by)}"
-
-
-def _pause(progress: Progress) -> str:
-    """Describe the pause of all calls, or return "" while calls go."""
-    if progress.waits_until is not None:
-        if progress.paused_s <= 1:
-            return "calls wait for the day's limit to be lifted; one is on its way to see"
-        when = datetime.fromtimestamp(progress.waits_until).astimezone()
-        return f"calls wait for the day's limit to be lifted, until {when:%Y-%m-%d %H:%M %Z}"
-    return f"all calls pause for {duration(progress.paused_s)}" if progress.paused_s > 1 else ""
-
-
-def _ending(progress: Progress) -> str:
-    return f"ending: {progress.ending}" if progress.ending else ""
-
-
-def _flow(flow: Flow) -> str:
-    slowed = f", slowed to {flow.slowed_to_per_s:.1f}" if flow.slowed_to_per_s < flow.limit_per_s else ""
-    budget = f", {flow.spent:,} of {flow.budget:,} spent" if flow.budget is not None else ""
-    return f"{count(flow.sent, 'call')} at {flow.per_s:.1f}/s of {flow.limit_per_s:g}/s{slowed}{budget}"
-
-
-class PlainLines:
-    """A line every ten seconds, for logs and schedulers."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-        self._next = time.monotonic() + PLAIN_EVERY_S
-
-    def prepare(self, done: int, total: int) -> None:
-        """Say once that the sandbox's gallery is prepared."""
-        if not done:
-            print(f"{_PREPARING}: {count(total, 'drawing')}", file=self._stream, flush=True)
-
-    def update(self, progress: Progress) -> None:
-        """Print a line when it is time."""
-        if time.monotonic() >= self._next:
-            self._next += PLAIN_EVERY_S
-            print(one_line(progress), file=self._stream, flush=True)
-
-
-class LiveTable:
-    """A small table that stays in place, for a terminal."""
-
-    def __init__(self, console: Console) -> None:
-        self._live = Live(console=console, refresh_per_second=4, transient=True)
-
-    def __enter__(self) -> "LiveTable":
-        self._live.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._live.stop()
-
-    def prepare(self, done: int, total: int) -> None:
-        """Draw how far the preparation of the sandbox's gallery is."""
-        self._live.update(Text(f"{_PREPARING}: {done:,} of {count(total, 'drawing')}"))
-
-    @contextmanager
-    def hidden(self) -> Iterator[None]:
-        """Take the table off the screen until the block ends."""
-        self._live.stop()
-        try:
-            yield
-        finally:
-            self._live.start()
-
-    def update(self, progress: Progress) -> None:
-        """Draw the run as it is now."""
-        words = Text("  ").join(
-            Text.assemble((f"{number:,}", "bold"), f" {word}") for word, number in counts(progress).items()
-        )
-        calls = Table.grid(padding=(0, 2))
-        for kind, flow in progress.flows.items():
-            if flow.sent or kind is Kind.SEARCH:
-                calls.add_row(Text(kind.value, style="dim"), Text(_flow(flow)))
-        if progress.money:
-            calls.add_row(Text("money", style="dim"), Text(str(progress.money)))
-        time_line = ", ".join(text for text in (duration(progress.elapsed_s), _left(progress)) if text)
-        lines: list[RenderableType] = [words, calls, Text(time_line, style="dim")]
-        lines += [Text(text, style="dim") for text in (_reports(progress),) if text]
-        lines += [Text(text, style="yellow") for text in (_pause(progress), _ending(progress)) if text]
-        self._live.update(Group(*lines))
 
 
 def show_summary(summary: RunSummary, output: Output, *, following: str = "") -> int:
@@ -219,13 +102,13 @@ def _show_summary(summary: RunSummary, output: Output, following: str) -> None:
     if output.as_json:
         _write_json(to_json(summary))
     elif not output.quiet:
-        _show_table(summary)
-        show_lines(lines)
+        _show_table(summary, lines)
     elif summary.exit_code:
         say("\n".join([summary.exit_reason, *lines]))
 
 
-def _show_table(summary: RunSummary) -> None:
+def _show_table(summary: RunSummary, following: list[str]) -> None:
+    """Print three paragraphs: what came, why it ended and what to do next, and where to look."""
     words = [*(state.word for state in (*SETTLED, *OPEN)), "not_started", "all"]
     show_rows((word.replace("_", " "), f"{summary.items[word]:,}") for word in words if summary.items.get(word))
     calls = ", ".join(f"{spent.sent:,} {kind}" for kind, spent in summary.calls.items())
@@ -237,11 +120,11 @@ def _show_table(summary: RunSummary) -> None:
     if summary.vendor == "sandbox":
         show_lines(["These results come from the sandbox's drawn gallery, not from a patent database."])
     show_lines([*summary.warnings, *(f"Not looked at: {what}" for what in summary.not_looked_at)])
-    show_lines(about_unread(summary.unread, summary.collect_by))
+    show_lines([*about_unread(summary.unread, summary.collect_by), ""])
     ending = Text(printable(f"{summary.exit_reason} ({duration(summary.duration_s)})"), style="bold")
     _stdout().print(ending, soft_wrap=True)
     folder = summary.results.rpartition("/")[0]
-    show_lines([f"results: {summary.results}", f"look at: {folder}/report.html"])
+    show_lines([*following, "", f"look at: {folder}/report.html", f"results: {summary.results}"])
 
 
 def about_unread(tasks: int, collect_by: str) -> list[str]:

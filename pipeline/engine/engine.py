@@ -11,6 +11,7 @@ from contextlib import aclosing
 import anyio
 from anyio.abc import TaskGroup
 
+from pipeline.engine.causes import Causes
 from pipeline.engine.intake import Intake
 from pipeline.engine.meter import ItemMeter
 from pipeline.engine.order import Order, Queue, looked_at
@@ -31,18 +32,23 @@ from pipeline.errors import (
     SpecError,
 )
 from pipeline.models import Kind, State, Work
-from pipeline.outcomes import Tasked
+from pipeline.outcomes import Doubtful, Expired, Failed, Tasked
 from pipeline.results.record import RecordLines
 
 _log = logging.getLogger(__name__)
 
 
 class Engine:
-    """The work on all items of one job. `ended_by` is the reason why it ends early; None while there is none."""
+    """The work on all items of one job.
+
+    ended_by  the reason why it ends early; None while there is none
+    causes    of items that stayed open in this run
+    """
 
     def __init__(self, ports: Ports, intake: Intake, records: RecordLines, *, tally: Mapping[State, int]) -> None:
         """Begin with the items that are in already, counted per state by `tally`."""
         self.ended_by: PipelineError | None = None
+        self.causes = Causes()
         self._tally = Counter(tally)
         self._ports = ports
         self._intake = intake
@@ -62,7 +68,9 @@ class Engine:
         self._journal_error: JournalError | None = None
         self._reports: ReportReader | None = None
         if spec.awaits_reports:
-            self._reports = ReportReader(ports, self._promises, records, self._tally, ended=self._ended_by_reports)
+            self._reports = ReportReader(
+                ports, self._promises, records, self._tally, causes=self.causes, ended=self._ended_by_reports
+            )
 
     def items(self) -> dict[State, int]:
         """Count the items per state, with those that came in meanwhile."""
@@ -244,6 +252,8 @@ class Engine:
                 self._tally[after] += 1
                 if self._ports.paid is not None and after is State.TASKED and isinstance(outcome, Tasked):
                     self._ports.paid(outcome.task)
+                if isinstance(outcome, Failed | Expired | Doubtful):
+                    self.causes.add(after, work, outcome.problem)
                 if self._reports is not None and after is State.REPORT_PENDING and isinstance(outcome, Tasked):
                     self._reports.add(work, outcome.task)
         except JournalError as error:

@@ -16,6 +16,7 @@ from anyio.abc import TaskGroup
 from pipeline.endpoints.consequences import Condition, row_for
 from pipeline.endpoints.own_answers import ReportOf
 from pipeline.engine import report_words as words
+from pipeline.engine.causes import Causes
 from pipeline.engine.parts import Ports
 from pipeline.engine.promises import Promises
 from pipeline.engine.report_meter import ReportMeter
@@ -34,7 +35,8 @@ _log = logging.getLogger(__name__)
 class ReportReader:
     """The reports of one run. `ended` tells the engine of what ends the run, or of a journal that failed.
 
-    tally is the engine's count of items per state: an item that ends here moves in it
+    tally   the engine's count of items per state: an item that ends here moves in it
+    causes  the engine's, for items that stay open here
     """
 
     def __init__(
@@ -44,6 +46,7 @@ class ReportReader:
         records: RecordLines,
         tally: Counter[State],
         *,
+        causes: Causes,
         ended: Callable[[RunPaused | RunStopped | JournalError], None],
     ) -> None:
         self._ports = ports
@@ -51,6 +54,7 @@ class ReportReader:
         self._records = ReportRecords(ports, records)
         self._tally = tally
         self._ended = ended
+        self._causes = causes
         self._turns = Turns(now=ports.now, qps=ports.questions_per_s)
         self._is_over = False  # no more questions in this run
         self._said_held = self._said_denied = False
@@ -255,6 +259,7 @@ class ReportReader:
         facts = (one.work.item.id, problem.code, problem.message)
         _log.warning(f"item.{state.word} item=%s code=%s %s", *facts)
         await self._ports.ledger.steps.leave_open(one.work, state, problem, None)
+        self._causes.add(state, one.work, problem)
         self._move(one, state, is_final=is_final)
 
     def _move(self, one: Waiting, state: State, *, is_final: bool) -> None:

@@ -88,7 +88,8 @@ def read_status(folder: Path, *, named: Path | None = None) -> Status:
         api = ApiSpec() if spec is None else spec.api
         ends = expiries(db, now=time.time())
         repeated = repeated_by_itself(db, most=api.duplicates)
-        own = [(named, *one) for one in open_items(db, after=0, limit=SHOWN, repeated=repeated)]
+        unasked = State.REPORT_PENDING if running else None  # a run that goes on asks for reports, and nobody else must
+        own = [(named, *one) for one in open_items(db, after=0, limit=SHOWN, repeated=repeated, but=unasked)]
         collected = open_reports(folder, limit=SHOWN - len(own))
         open_ = [*own, *((collection_of(named), *one) for one in collected)]
         tasks = unread(db, folder, now=time.time()) if spec is not None and spec.reads_later else []
@@ -109,7 +110,7 @@ def read_status(folder: Path, *, named: Path | None = None) -> Status:
             expiring_within_hour={what: end.within_hour for what, end in ends.items()},
             open_items=[_item(run, work, state, problem, api) for run, work, state, problem in open_],
             not_started=_not_started(folder, api) if items["not_started"] and not running else "",
-            open_not_shown=sum(known.get(state, 0) for state in OPEN) - len(open_),
+            open_not_shown=sum(known.get(state, 0) for state in OPEN if state is not unasked) - len(open_),
             unread=len(tasks),
             collect_by="" if spec is None else iso_of(start_by(spec, tasks)),
             changed=[] if spec is None else changed_pictures(db, spec, now=time.time()),

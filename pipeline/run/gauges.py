@@ -18,11 +18,23 @@ RATE_OVER_S = 5.0
 
 
 class Gauges:
-    """The readings of one run's parts, put together into a picture; made in the run's event loop as it starts."""
+    """The readings of one run's parts, put together into a picture; made in the run's event loop as it starts.
+
+    run         the name of the run directory
+    collect_by  tells by when reading must begin; None where the run reads reports itself, or nobody does
+    """
 
     def __init__(
-        self, spec: JobSpec, engine: Engine, client: Client, journal: Journal, collect_by: CollectBy | None = None
+        self,
+        spec: JobSpec,
+        engine: Engine,
+        client: Client,
+        journal: Journal,
+        collect_by: CollectBy | None = None,
+        *,
+        run: str,
     ) -> None:
+        self._run = run
         self._spec = spec
         self._engine = engine
         self._client = client
@@ -54,6 +66,9 @@ class Gauges:
             ending=str(ended_by) if ended_by else None,
             collect_by=None if self._collect_by is None else self._collect_by.by,
             waits_until=self._client.waits_until,
+            run=self._run,
+            vendor=self._spec.vendor,
+            causes=self._engine.causes.listed(),
         )
 
     def _money(self) -> Money | None:

@@ -50,6 +50,7 @@ from pipeline.run.locks import locked
 from pipeline.run.notify import notifying
 from pipeline.run.options import RunOptions, recorder
 from pipeline.run.outputs import write_outputs
+from pipeline.run.progress_file import Showing
 from pipeline.run.signals import Signals
 from pipeline.run.tariff import open_budgets
 from pipeline.sources.check import check_sources
@@ -223,7 +224,7 @@ async def _work(
                 most=most,
             )
             engine = Engine(ports, intake, records, tally=tally)
-            gauges = Gauges(spec, engine, client, journal, collect_by)
+            gauges = Gauges(spec, engine, client, journal, collect_by, run=place.folder.name)
             heartbeat = Heartbeat(engine, client, journal, folder=place.folder)
             count = to_pay_for(tally, spec, options, all_in=intake.done)
             require_room(place.folder, count)
@@ -231,14 +232,15 @@ async def _work(
                 afterwards = functools.partial(
                     finish, details, journal, spec.details if options.again is None else None
                 )
-                await _drive(engine, heartbeat, gauges, options, place.signals, afterwards)
+                showing = Showing(place.folder, gauges, options.observer)
+                await _drive(engine, heartbeat, showing, options, place.signals, afterwards)
     return engine, client.stats
 
 
 async def _drive(
     engine: Engine,
     heartbeat: Heartbeat,
-    gauges: Gauges,
+    showing: Showing,
     options: RunOptions,
     signals: Signals,
     afterwards: Callable[[], Awaitable[None]],
@@ -247,16 +249,11 @@ async def _drive(
 
     `afterwards` does what no item waits for; signals end that, too.
     """
-
-    def show() -> None:
-        if options.observer is not None:
-            options.observer.update(gauges.picture())
-
     async with anyio.create_task_group() as around:
         with signals.end(engine):
-            around.start_soon(heartbeat.run, show)
+            around.start_soon(heartbeat.run, showing.show)
             await engine.run(limit=options.limit)
             await afterwards()
-        show()
+        showing.end()
         heartbeat.note_calls()
         around.cancel_scope.cancel()

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Protocol
 
+from pipeline.engine.causes import Cause
 from pipeline.models import Kind, State
 from pipeline.results.money import Money
 from pipeline.results.reading import RecordView
@@ -43,6 +44,9 @@ class Progress:
     money: Money | None = None  # spent by the job's prices, over the life of the run directory; None without prices
     waits_until: float | None = None  # seconds since the epoch; calls wait for the day's limit to be lifted until then
     collect_by: float | None = None  # seconds since the epoch, with `report: later`; `pipeline collect` must start then
+    run: str = ""  # the name of the run directory
+    vendor: str = ""  # its host, or `sandbox`
+    causes: tuple[Cause, ...] = ()  # in the order in which they came up
 
 
 class Display(Protocol):

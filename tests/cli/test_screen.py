@@ -1,19 +1,15 @@
-"""The display of a run: its line while it goes on, and its table in the end."""
+"""The outcome of a run as a person reads it."""
 
-import io
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
-from rich.console import Console
 
-from pipeline.cli import screen
-from pipeline.cli.screen import PLAIN_EVERY_S, LiveTable, Output, PlainLines, counts, one_line, show_summary
+from pipeline.cli.screen import Output, show_summary
 from pipeline.models import PAID, Kind, State
 from pipeline.results.record import RecordLines
 from pipeline.results.summary import Figures, RunSummary, build_summary, item_counts, to_json
-from pipeline.run.progress import Flow, Progress
 from tests.support.fakes import job
 
 ENDED = "2026-11-21T12:00:00.000Z"
@@ -46,6 +42,16 @@ def test_the_table_adds_up_and_says_where_to_look(tmp_path: Path, capsys: pytest
     assert f"look at: {tmp_path}/runs/job/report.html" in out
 
 
+def test_the_outcome_is_three_paragraphs_what_came_what_to_do_and_where_to_look(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    show_summary(summary(tmp_path), Output(), following="pipeline run job.yaml")
+    came, to_do, look = capsys.readouterr().out.rstrip("\n").split("\n\n")
+    assert came.startswith("tasked")
+    assert to_do.splitlines() == ["all items are settled (4 min 12 s)", "next: pipeline run job.yaml"]
+    assert [line.partition(":")[0] for line in look.splitlines()] == ["look at", "results"]
+
+
 def test_calls_that_a_kill_left_uncounted_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     show_summary(summary(tmp_path, sandbox=False, calls={Kind.SEARCH: (16, 7)}), Output())
     out = capsys.readouterr().out
@@ -67,65 +73,3 @@ def test_json_is_that_of_the_summary_file_also_when_quiet(tmp_path: Path, capsys
     out = capsys.readouterr().out
     assert out.encode() == to_json(summary(tmp_path))
     assert json.loads(out)["items"]["tasked"] == 1_200
-
-
-def progress(**changes: Any) -> Progress:
-    flow = Flow(sent=30, per_s=4.0, limit_per_s=5, slowed_to_per_s=2.5, spent=31, budget=1_000)
-    idle = Flow(sent=0, per_s=0.0, limit_per_s=5, slowed_to_per_s=5, spent=0, budget=None)
-    plain: dict[str, Any] = {
-        "elapsed_s": 65.0,
-        "items": dict.fromkeys(State, 0) | {State.TASKED: 20, State.IN_DOUBT: 1, State.PENDING: 6, State.CREATING: 3},
-        "in_flight": 4,
-        "all_in": True,
-        "flows": {Kind.UPLOAD: idle, Kind.SEARCH: flow},
-        "units": 0.0,
-        "paused_s": 0.0,
-        "left_s": 90.0,
-        "binds": "the limit of 2.5 search calls a second",
-        "ending": None,
-    }
-    return Progress(**plain | changes)
-
-
-def test_the_line_of_a_run_says_how_far_it_is_and_what_binds() -> None:
-    assert one_line(progress()) == (
-        "1 min 5 s: 20 tasked; 1 open; 4 in flight; 5 not started; search 30 calls at 4.0/s of 5/s, slowed to 2.5, "
-        "31 of 1,000 spent; about 1 min 30 s left, bound by the limit of 2.5 search calls a second"
-    )
-
-
-def test_the_line_of_a_run_that_pauses_or_ends_says_so() -> None:
-    line = one_line(progress(left_s=None, paused_s=31.0, ending="stopped by SIGINT"))
-    assert line.endswith("; all calls pause for 31 s; ending: stopped by SIGINT")
-    assert "left" not in line
-
-
-@pytest.mark.parametrize("in_flight", [0, 4, 9, 50])
-def test_the_counts_add_up_whatever_is_in_flight(in_flight: int) -> None:
-    now = progress(in_flight=in_flight)
-    assert sum(counts(now).values()) == sum(now.items.values())
-
-
-def test_without_a_terminal_a_line_comes_every_ten_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
-    now = [0.0]
-    monkeypatch.setattr(screen.time, "monotonic", lambda: now[0])
-    stream = io.StringIO()
-    lines = PlainLines(stream)
-    for now[0] in (1.0, 9.9, PLAIN_EVERY_S, 10.3, 2 * PLAIN_EVERY_S):
-        lines.update(progress())
-    assert len(stream.getvalue().splitlines()) == 2
-
-
-def test_the_preparation_of_the_gallery_is_one_plain_line() -> None:
-    stream = io.StringIO()
-    lines = PlainLines(stream)
-    for done in range(3):
-        lines.prepare(done, 3)
-    assert stream.getvalue() == "preparing the sandbox's gallery, once: 3 drawings\n"
-
-
-def test_on_a_terminal_the_preparation_of_the_gallery_counts() -> None:
-    stream = io.StringIO()
-    with LiveTable(Console(file=stream, force_terminal=True, width=100)) as table:
-        table.prepare(120, 432)
-    assert "preparing the sandbox's gallery, once: 120 of 432 drawings" in stream.getvalue()

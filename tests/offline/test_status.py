@@ -1,6 +1,8 @@
 """The status of a run directory: when things expire, and what to type about each open item."""
 
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +12,10 @@ import pytest
 from pipeline.cli import main as cli
 from pipeline.errors import InDoubt, ItemRefused, TryAgain
 from pipeline.journal.sql.forecast import expiries
-from pipeline.journal.storage import reading_only
-from pipeline.models import EXPIRY_MARGIN_S, HITS_LIFE_S, TASK_LIFE_S, Item, Kind
+from pipeline.journal.storage import JOURNAL, reading_only
+from pipeline.models import EXPIRY_MARGIN_S, HITS_LIFE_S, TASK_LIFE_S, Item, Kind, State
 from pipeline.offline.status import SHOWN, read_status
+from pipeline.run.directory import lock
 from pipeline.sources.pictures import Picture
 from tests.support import fakes
 from tests.support.fakes import NOW, FakeVendor, Lost, Reply, engine_of, item, open_journal, url
@@ -75,6 +78,24 @@ def test_ids_with_spaces_are_quoted_for_the_shell(tmp_path: Path) -> None:
     vendor = FakeVendor({(CREATE, url(1)): [Lost()]})
     [line] = read_status(run(tmp_path, vendor, [item(1, id="red 'mug'; rm -rf")])).open_items
     assert """--not-created 'red '"'"'mug'"'"'; rm -rf'""" in line
+
+
+def test_while_a_run_goes_on_nobody_is_told_to_ask_for_its_reports(tmp_path: Path) -> None:
+    """The run asks itself; all else that is open is shown, and the counts agree."""
+    folder = run(
+        tmp_path, FakeVendor({(SEARCH, url(n)): [ItemRefused("no", code="1")] for n in (1, 2)}), [item(1), item(2)]
+    )
+    with closing(sqlite3.connect(folder / JOURNAL)) as db, db:
+        for (trigger,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+            db.execute(f"DROP TRIGGER {trigger}")
+        db.execute(
+            "UPDATE items SET state = ?, task_id = 't', task_at = 1.0 WHERE ord = 1", (int(State.REPORT_PENDING),)
+        )
+    assert len(read_status(folder).open_items) == 2
+    with lock(folder):
+        running = read_status(folder)
+    assert [line.partition(":")[0] for line in running.open_items] == ["failed"]
+    assert (running.items["open"], running.open_not_shown) == (2, 0)
 
 
 def at(folder: Path, now: float) -> dict[str, Any]:

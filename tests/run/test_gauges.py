@@ -9,7 +9,8 @@ import anyio
 import pytest
 
 from pipeline.calls.limiter import Limiter
-from pipeline.cli.screen import one_line
+from pipeline.cli.live import one_line
+from pipeline.engine.causes import Causes
 from pipeline.models import PAID, Kind, State
 from pipeline.run.gauges import Gauges
 from pipeline.run.progress import Progress
@@ -24,7 +25,9 @@ class Parts:
 
     def __init__(self, *, paused_s: float = 0.0, waits_until: float | None = None) -> None:
         self.items = dict.fromkeys(State, 0) | {State.PENDING: 10}
-        self.engine = SimpleNamespace(items=lambda: self.items, in_flight=0, all_in=True, ended_by=None)
+        self.engine = SimpleNamespace(
+            items=lambda: self.items, in_flight=0, all_in=True, ended_by=None, causes=Causes()
+        )
         self.client = SimpleNamespace(
             stats=SimpleNamespace(sent=dict.fromkeys(Kind, 0), units=0.0),
             limiters={kind: Limiter(5) for kind in PAID},
@@ -40,7 +43,7 @@ class Parts:
             journal: Any = SimpleNamespace(budget=self.budget)
             engine: Any = self.engine
             client: Any = self.client
-            gauges = Gauges(job(folder), engine, client, journal)
+            gauges = Gauges(job(folder), engine, client, journal, run="job")
             pictures = [gauges.picture()]
             for change in changes:
                 change()

@@ -6,7 +6,7 @@ import threading
 from typing import Any
 
 from pipeline.cli.errors import say
-from pipeline.cli.screen import PlainLines
+from pipeline.cli.live import PlainLines
 from pipeline.errors import SpecError
 from pipeline.system.fault import Fault, typed
 from pipeline.system.folders import cache_folder

@@ -1,11 +1,15 @@
 """The command `pipeline status`."""
 
+import sys
+import time
 from pathlib import Path
 
+from pipeline.cli.live import block
 from pipeline.cli.screen import about_unread, show_changed, show_json, show_lines, show_rows
 from pipeline.offline.packed import at_hand, is_packed
 from pipeline.offline.status import Status, read_status, verify_run
 from pipeline.results.reading import OPEN
+from pipeline.run.progress_file import noted
 
 
 def status_command(path: Path, *, verifying: bool, as_json: bool) -> int:
@@ -15,12 +19,20 @@ def status_command(path: Path, *, verifying: bool, as_json: bool) -> int:
         if as_json:
             show_json(status)
         else:
+            _show_running(folder, running=status.running)
             _show_status(status)
         if verifying:
             text = verify_run(folder)
             if not as_json:
                 show_lines([text])
     return 0
+
+
+def _show_running(folder: Path, *, running: bool) -> None:
+    """Print the block that the run itself draws on a terminal."""
+    progress = noted(folder, now=time.time()) if running else None
+    if progress is not None:
+        show_lines([*block(progress, now=time.time(), letters=sys.stdout.encoding), ""])
 
 
 def _show_status(status: Status) -> None:

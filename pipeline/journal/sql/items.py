@@ -89,16 +89,16 @@ def work(db: Database, ord_: int) -> Waiting:
 
 
 def open_items(
-    db: Database, *, after: int, limit: int, repeated: Collection[int] = ()
+    db: Database, *, after: int, limit: int, repeated: Collection[int] = (), but: State | None = None
 ) -> list[tuple[Work, State, Problem]]:
-    """Read open items in view beyond `after`, in order; their hits without the bytes.
+    """Read open items in view beyond `after`, in order, but those in one state; their hits without the bytes.
 
     `repeated` are those in doubt that the next run creates once more (`doubts.repeated_by_itself`).
     """
     rows = db.do(
         f"SELECT {WORK}, {LISTED}, state, problem FROM items WHERE {OPEN} AND {IN_VIEW} AND ord > ? "
-        "ORDER BY ord LIMIT ?",
-        (after, limit),
+        "AND state IS NOT ? ORDER BY ord LIMIT ?",
+        (after, but, limit),
     ).fetchall()
     found = []
     for row in rows:
