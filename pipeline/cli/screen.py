@@ -117,6 +117,8 @@ def _show_table(summary: RunSummary, following: list[str]) -> None:
     money = [f"money so far, by the prices of the job: {summary.money}"] if summary.money else []
     details = [f"details so far: {summary.details}"] if summary.details else []
     show_lines([f"calls so far: {calls}{more}; {summary.billed}", *details, *money])
+    if summary.pictures is not None and summary.pictures.not_kept:
+        show_lines([f"pictures: {summary.pictures}"])
     if summary.vendor == "sandbox":
         show_lines(["These results come from the sandbox's drawn gallery, not from a patent database."])
     show_lines([*summary.warnings, *(f"Not looked at: {what}" for what in summary.not_looked_at)])

@@ -32,7 +32,7 @@ from pipeline.errors import (
     SpecError,
 )
 from pipeline.models import Kind, State, Work
-from pipeline.outcomes import Doubtful, Expired, Failed, Tasked
+from pipeline.outcomes import Doubtful, Expired, Failed, Settled, Tasked
 from pipeline.results.record import RecordLines
 
 _log = logging.getLogger(__name__)
@@ -239,6 +239,8 @@ class Engine:
             outcome = await self._verdicts.outcome(work, meter)
             if work.doubt is not None:
                 outcome = after_doubt(work.doubt, outcome)
+            if self._ports.keep_pictures is not None:
+                self._ports.keep_pictures(work, outcome.hits if isinstance(outcome, Settled) else work.hits)
             with anyio.CancelScope(shield=True):
                 after = await record(
                     work,

@@ -11,7 +11,7 @@ from pipeline.engine.details import HitDetails
 from pipeline.engine.first_items import FirstItems
 from pipeline.engine.reuse import Reuse
 from pipeline.job.schema import JobSpec
-from pipeline.models import Task
+from pipeline.models import Hits, Task, Work
 from pipeline.ports import Ledger, Vendor
 from pipeline.sources.pictures import Picture
 from pipeline.system.clock import steady
@@ -31,6 +31,7 @@ class Ports:
     first_items    holds items back while calls of a kind are new to the account
     say            tells a person a line at once
     keep_drawing   writes a picture that a report brings, by its name; it blocks, so it runs in a thread
+    keep_pictures  wants the pictures of an item and of its hits kept; quick, and never raises
     questions_per_s  for reports, of our part of the account
     reuse          finds what other runs paid for a picture; None where the job wants none of it
     follow         takes in tasks of the run whose reports are collected, and returns whether more may come; None in one
@@ -56,6 +57,7 @@ class Ports:
     details: HitDetails | None = None
     say: Callable[[str], None] = lambda _: None
     keep_drawing: Callable[[str, bytes], None] = lambda name, data: None
+    keep_pictures: Callable[[Work, Hits | None], None] | None = None
     questions_per_s: float = 5.0
     most: int = 10_000
     uploading: dict[str, anyio.Lock] = field(default_factory=dict)

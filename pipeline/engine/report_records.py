@@ -32,6 +32,8 @@ class ReportRecords:
         work.calls = one.work.calls
         if isinstance(report, WholeReport):
             work.hits, hits_lost = report.hits, False
+            if self._ports.keep_pictures is not None:
+                self._ports.keep_pictures(work, report.hits)
         details = await self._details(work)
         told = work if paid is None else replace(work, calls=spent_since(paid.line, work.calls))
         return work, *self._records.reported(told, one.task, note, report, details, hits_lost=hits_lost)

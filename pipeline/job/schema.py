@@ -27,6 +27,7 @@ from pipeline.job.images import STDIN, ImageEntry
 from pipeline.job.method import SUBMIT, of_method, unfit_for_submit
 from pipeline.job.notify import NotifySpec
 from pipeline.job.prices import Currency, Prices
+from pipeline.job.report import ReportSpec
 from pipeline.job.sections import Details, OutputSpec, TaskSpec, UploadSpec
 from pipeline.models import PAID, Kind
 from pipeline.system.wording import enumerated
@@ -54,6 +55,7 @@ class JobSpec(Strict):
     details: Details = None
     api: ApiSpec = ApiSpec()
     output: OutputSpec = OutputSpec()
+    report: ReportSpec = ReportSpec()
     notify: NotifySpec | None = None
     prices: Prices = Field(
         default_factory=dict, description="What one call costs, by the vendor's name of its endpoint, as {P009: 0.2}"

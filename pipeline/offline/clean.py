@@ -12,13 +12,14 @@ from typing import NamedTuple
 
 from pipeline.errors import JournalError, RunLocked
 from pipeline.journal.identity import of_journal
+from pipeline.journal.places import JOURNAL, RESULTS
 from pipeline.journal.sql.database import Database
 from pipeline.journal.sql.forecast import expiries
 from pipeline.journal.sql.items import in_view
-from pipeline.journal.storage import JOURNAL, RESULTS, reading_only
+from pipeline.journal.storage import reading_only
 from pipeline.models import WAITING, State
 from pipeline.offline.refresh import read_summary
-from pipeline.results.reading import read_records
+from pipeline.results.records import read_records
 from pipeline.results.summary import item_counts
 from pipeline.run.directory import REPORT, is_locked, known_runs, lock
 from pipeline.system.wording import count

@@ -55,6 +55,18 @@ class Patents(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.found:,} found of {asked}{more}{of}, {self.from_cache:,} known already"
 
 
+class Pictures(msgspec.Struct, frozen=True, kw_only=True):
+    """Pictures of products and hits that the last run kept in the run directory, and those that it did not."""
+
+    kept: int
+    not_kept: dict[str, int]  # by reason
+
+    def __str__(self) -> str:
+        lost = sum(self.not_kept.values())
+        why = ", ".join(f"{reason} {number:,}" for reason, number in sorted(self.not_kept.items()))
+        return f"{self.kept:,} kept" + (f", {lost:,} not kept ({why})" if lost else "")
+
+
 class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
     """The outcome of a run, as summary.json holds it.
 
@@ -93,6 +105,7 @@ class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
     results: str  # the path of results.jsonl
     unread: int = 0  # tasks that live, and whose reports nobody collected yet (task.report: later)
     collect_by: str = ""  # `pipeline collect` must start by then so that all are read in time; "" without any
+    pictures: Pictures | None = None  # of the last run; None where it kept none
     state: str = FINISHED  # of the last run: finished, interrupted (killed, say) or running
     as_of: str = ""  # the time of these counts: a resolve or a report comes later than the end of the run
 
@@ -131,6 +144,7 @@ class Figures:
     answers_of_others: int = 0
     unread: int = 0
     collect_by: str = ""
+    pictures: Pictures | None = None
     state: str = FINISHED
 
 
@@ -170,6 +184,7 @@ def build_summary(folder: Path, records: RecordLines, figures: Figures) -> RunSu
         refused_for_speed=figures.refused_for_speed,
         retried=figures.retried,
         answers_of_others=figures.answers_of_others,
+        pictures=figures.pictures,
         not_looked_at=not_looked_at(spec),
         warnings=warnings(spec),
         results=str(results_file(folder)),

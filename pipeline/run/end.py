@@ -16,7 +16,17 @@ from pipeline.models import Problem, State, Work
 from pipeline.results.advice import todo_for
 from pipeline.results.patent_counts import META, counts_in
 from pipeline.results.record import RecordLines
-from pipeline.results.summary import Figures, RunSummary, Said, build_summary, exit_of, item_counts, said_in, to_json
+from pipeline.results.summary import (
+    Figures,
+    Pictures,
+    RunSummary,
+    Said,
+    build_summary,
+    exit_of,
+    item_counts,
+    said_in,
+    to_json,
+)
 from pipeline.run.collect_by import iso_of, start_by
 from pipeline.run.directory import ENDED, SUMMARY
 from pipeline.run.tariff import both
@@ -39,6 +49,7 @@ class Ending:
     stats: Stats
     started_at: float  # seconds since the epoch
     started: float  # on the steady clock
+    pictures: Pictures | None = None
 
 
 async def end(ending: Ending, *, limited: bool, clocks: Clocks | None = None) -> RunSummary:
@@ -85,6 +96,7 @@ async def _summary(ending: Ending, clocks: Clocks, *, limited: bool) -> RunSumma
         refused_for_speed=sum(stats.too_fast.values()),
         retried=stats.retried,
         answers_of_others=stats.of_others,
+        pictures=ending.pictures,
     )
     return build_summary(ending.folder, ending.records, figures)
 

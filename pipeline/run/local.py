@@ -22,14 +22,14 @@ from pipeline.endpoints.patsnap.endpoints import endpoints_for
 from pipeline.engine.engine import Engine
 from pipeline.engine.intake import Intake
 from pipeline.engine.parts import Ports
-from pipeline.errors import SpecError
+from pipeline.errors import Interrupted, JournalError, SpecError
 from pipeline.job.load import write_as_run
 from pipeline.journal.emergency import ballast, require_room
 from pipeline.journal.journal import Journal
 from pipeline.journal.storage import open_disk, reading_only
 from pipeline.journal.writer import Writer
 from pipeline.results.record import RecordLines
-from pipeline.results.summary import RunSummary
+from pipeline.results.summary import Pictures, RunSummary
 from pipeline.run.begin import begin
 from pipeline.run.client import client_for, questions_per_s
 from pipeline.run.collect_by import collect_by_of
@@ -44,6 +44,7 @@ from pipeline.run.first_calls import first_items
 from pipeline.run.gauges import Gauges
 from pipeline.run.heartbeat import Heartbeat
 from pipeline.run.interface import Executor
+from pipeline.run.kept_pictures import KeptPictures, keeping
 from pipeline.run.listed import keep_list, list_at_hand
 from pipeline.run.load import Job, load
 from pipeline.run.locks import locked
@@ -162,8 +163,8 @@ async def _run_heard(job: Job, options: RunOptions, place: _Place) -> RunSummary
         await journal.remember({"started_at": iso(started_at)})  # a run that is refused has not started
         await note_account(journal, account_of(spec.api.base_url, job.credentials))
         write_whole(folder / SPEC, as_run)
-        engine, stats = await _work(job, options, place, journal, intake, records, following)
-        ending = Ending(folder, records, engine, journal, stats, started_at, started)
+        engine, stats, pictures = await _work(job, options, place, journal, intake, records, following)
+        ending = Ending(folder, records, engine, journal, stats, started_at, started, pictures)
         summary = await end(ending, limited=options.limit is not None)
         _log.info("run.ended exit_code=%s %s", summary.exit_code, summary.exit_reason)
     finally:
@@ -186,8 +187,8 @@ async def _work(
     intake: Intake,
     records: RecordLines,
     following: Following | None,
-) -> tuple[Engine, Stats]:
-    """Work on the items until nothing more can be done; return the engine and the counts of calls."""
+) -> tuple[Engine, Stats, Pictures | None]:
+    """Work on the items until nothing more can be done; return the engine, the counts of calls and of pictures."""
     spec = job.spec
     patience_s = {**PATIENCE_S, **spec.api.timeouts()}
     async with (
@@ -204,9 +205,11 @@ async def _work(
         account = client.stats.tally.account if options.again is None else None  # what is tried again is paid anew
         reuse = opened.enter_context(open_donors(spec, place.folder, account, now=time.time()))
         pictures = readers(spec.root_path, fit=spec.upload.fit)
-        async with hit_details(
-            job, place.folder, journal, client, options.say, may_add=options.again is None
-        ) as details:
+        home = _home(place.folder, options)
+        async with (
+            keeping(job, home, vendor=place.base_url) as kept,
+            hit_details(job, place.folder, journal, client, options.say, may_add=options.again is None) as details,
+        ):
             ports = Ports(
                 spec,
                 endpoints,
@@ -218,7 +221,8 @@ async def _work(
                 reuse=reuse,
                 say=options.say,
                 questions_per_s=questions_per_s(client.limiters),
-                keep_drawing=functools.partial(keep_drawing, _home(place.folder, options)),
+                keep_drawing=functools.partial(keep_drawing, home),
+                keep_pictures=None if kept is None else kept.add,
                 paid=None if collect_by is None else collect_by.paid,
                 follow=None if following is None else following.more,
                 most=most,
@@ -229,12 +233,19 @@ async def _work(
             count = to_pay_for(tally, spec, options, all_in=intake.done)
             require_room(place.folder, count)
             with ballast(place.folder) if count else nullcontext():
-                afterwards = functools.partial(
-                    finish, details, journal, spec.details if options.again is None else None
-                )
+                wanted = spec.details if options.again is None else None
+                late = functools.partial(finish, details, journal, wanted)
+                afterwards = functools.partial(_afterwards, engine, late, kept)
                 showing = Showing(place.folder, gauges, options.observer)
                 await _drive(engine, heartbeat, showing, options, place.signals, afterwards)
-    return engine, client.stats
+    return engine, client.stats, None if kept is None else kept.counts()
+
+
+async def _afterwards(engine: Engine, late_details: Callable[[], Awaitable[None]], kept: KeptPictures | None) -> None:
+    """Do what no item waits for: details that come after their records, and pictures whose links still live."""
+    await late_details()
+    if kept is not None:
+        await kept.finish(lambda: isinstance(engine.ended_by, Interrupted | JournalError))
 
 
 async def _drive(

@@ -47,6 +47,7 @@ def job(folder: Path, *, url: str, pictures: list[str] | int = 5, known: bool = 
         "name": "job",
         "images": [{"manifest": "list.csv"}],
         "search": {"limit": 3},
+        "report": {"pictures": {"keep": 0}},
         "api": api,
         **parts,
     }
