@@ -13,6 +13,7 @@ from tests.proof.book import Book
 from tests.proof.history import Created, History, read_history
 from tests.proof.told import Told, read_told
 from tests.proof.ways import PLAIN, Way
+from tests.support.jobs import NO_PICTURES
 
 ITEMS = 400
 IN_FLIGHT = 40
@@ -78,7 +79,7 @@ class Jobs:
         if self.task:
             sections["task"] = self.task
         listed = [{"manifest": manifest}]
-        spec = {"version": 1, "name": "job", "images": listed, "upload": {"public": True}, **sections}
+        spec = {"version": 1, "name": "job", "images": listed, "upload": {"public": True}, **NO_PICTURES, **sections}
         job.write_text(json.dumps(spec))  # JSON is YAML
         return job
 

@@ -16,6 +16,8 @@ from pipeline.sandbox.settings import SandboxSettings
 from tests.support.accounts import known_account
 from tests.support.processes import completed, python, running
 
+# For runs whose subject is the paid calls: fetching pictures beside them would only take time.
+NO_PICTURES = {"report": {"pictures": {"keep": 0}}}
 ACCOUNT = {"PATSNAP_CLIENT_ID": "sandbox", "PATSNAP_CLIENT_SECRET": "sandbox-secret"}
 
 
@@ -47,7 +49,7 @@ def job(folder: Path, *, url: str, pictures: list[str] | int = 5, known: bool = 
         "name": "job",
         "images": [{"manifest": "list.csv"}],
         "search": {"limit": 3},
-        "report": {"pictures": {"keep": 0}},
+        **NO_PICTURES,
         "api": api,
         **parts,
     }
