@@ -53,13 +53,13 @@ def within(name: str, scopes: Iterable[str]) -> bool:
 # Who may import a library (`pipeline.` is left out).
 LIBRARIES = {
     "aiohttp": ["calls.connection", "calls.downloads", "calls.proxy", "calls.transport", "sandbox"],
-    "yarl": ["calls.transport", "sandbox"],
+    "yarl": ["calls.downloads", "calls.transport", "sandbox"],
     "aiolimiter": ["calls.access"],
     "sqlite3": ["journal", "offline.salvage", "run.known_patents", "sources.looks"],
     "yaml": ["job"],
     "dotenv": ["job.environment"],
     "typer": ["cli"],
-    "rich": ["cli.screen"],
+    "rich": ["cli.live", "cli.screen"],
     "numpy": ["sandbox"],
     "jinja2": ["results.page"],
     "orjson": ["endpoints.strict_json"],

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pipeline.errors import JournalError, RunLocked
+from pipeline.journal.collected import has_collection, open_reports
 from pipeline.journal.identity import of_journal
-from pipeline.journal.places import JOURNAL, RESULTS
+from pipeline.journal.places import JOURNAL, RESULTS, collection_of
 from pipeline.journal.sql.database import Database
 from pipeline.journal.sql.forecast import expiries
 from pipeline.journal.sql.items import in_view
@@ -32,7 +33,7 @@ _GONE = ".removed-"  # how a directory is called while it is removed
 
 
 class Wanted(NamedTuple):
-    """What a person wants removed.
+    """The runs that a person wants removed.
 
     older_s   runs whose last use is at least so many seconds ago
     client    only runs that hold items of this client, and of no other; None = whoever they are of
@@ -71,7 +72,9 @@ def remove(found: Found, wanted: Wanted, *, now: float) -> str:
     """
     folder = found.folder
     try:
-        with lock(folder):
+        with contextlib.ExitStack() as locks:
+            for one in _journals(folder):
+                locks.enter_context(lock(one))
             if now - _used_at(folder) < wanted.older_s:
                 return "it was used a moment ago"
             if kept := _kept(folder, wanted, now=now, own=True):
@@ -80,13 +83,13 @@ def remove(found: Found, wanted: Wanted, *, now: float) -> str:
                 for part in _parts(folder):
                     shutil.rmtree(part) if part.is_dir() else part.unlink()
                 return ""
-            note = _note(folder)
+            notes = [note for one in _journals(folder) if (note := _note(one)) is not None]
             gone = folder.with_name(f"{_GONE}{secrets.token_hex(4)}")
             folder.rename(gone)
     except RunLocked:
         return "it is in use"
     shutil.rmtree(gone)
-    if note is not None:
+    for note in notes:
         note.unlink(missing_ok=True)
     return ""
 
@@ -114,11 +117,13 @@ def _used_at(folder: Path) -> float:
 def _kept(folder: Path, wanted: Wanted, *, now: float, own: bool = False) -> str:
     """Say why a run directory stays; "" when nothing in it is open and all of it is wanted."""
     try:
-        if not own and is_locked(folder):
+        if not own and any(map(is_locked, _journals(folder))):
             return "a run goes on in it"
         with reading_only(folder, own=own) as db:
             if open_ := _open(db, now=now):
                 return open_
+        if open_reports(folder, limit=1):
+            return "reports of its tasks are open"
         if wanted.client is not None:
             return _others(folder, wanted.client)
     except JournalError as error:
@@ -147,6 +152,11 @@ def _others(folder: Path, client: str) -> str:
     if others == len(records):
         return f"no item has the label {CLIENT}: {client}"
     return f"{count(others, 'item is', 'items are')} of other clients" if others else ""
+
+
+def _journals(folder: Path) -> list[Path]:
+    """List the folders of a run directory that have a journal: itself, and that in which its reports are collected."""
+    return [folder, *([collection_of(folder)] if has_collection(folder) else [])]
 
 
 def _parts(folder: Path) -> list[Path]:

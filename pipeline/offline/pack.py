@@ -4,6 +4,7 @@ The archive is a zip file with one folder, in which SHA256SUMS names every other
 for keeping and for giving away: `status`, `report` and `export` read it, and nothing goes on in it.
 """
 
+import contextlib
 import hashlib
 import os
 import stat
@@ -13,7 +14,9 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from pipeline.errors import SpecError
+from pipeline.journal.collected import has_collection
 from pipeline.journal.emergency import BALLAST
+from pipeline.journal.places import collection_of
 from pipeline.offline.opening import find_run
 from pipeline.run.directory import LOCK, lock
 from pipeline.system.fault import Fault
@@ -44,7 +47,9 @@ def pack(folder: Path, to: Path | None) -> Packed:
     path = to or folder.with_name(folder.name + ENDING)
     if path.exists():
         raise SpecError(Fault("this file is there already; name another one with --output", where=str(path)))
-    with lock(folder):
+    with contextlib.ExitStack() as locks:
+        for one in [folder, *([collection_of(folder)] if has_collection(folder) else [])]:
+            locks.enter_context(lock(one))
         files = sorted(_files(folder))
         draft = path.with_name(f".{path.name}.new")
         try:

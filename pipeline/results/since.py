@@ -17,7 +17,8 @@ from typing import Any
 
 import msgspec
 
-from pipeline.results.reading import RecordView, SearchView, read_records
+from pipeline.results.reading import RecordView, SearchView
+from pipeline.results.records import read_records
 from pipeline.system.wording import count
 
 NEW, RISEN, SAME = "new", "risen", "same"
@@ -57,7 +58,7 @@ class Compared:
 
 @dataclass(slots=True)
 class _Item:
-    """What the earlier run found for an item: 12 bytes a hit, so that a million fit into memory."""
+    """The hits that the earlier run found for an item: 12 bytes each, so that a million fit into memory."""
 
     asked: bytes
     patents: "array[int]"

@@ -21,6 +21,8 @@ def test_the_schema_for_editors_names_every_part_of_a_job() -> None:
         "details",
         "api",
         "output",
+        "report",
+        "notify",
         "prices",
         "currency",
     ]
