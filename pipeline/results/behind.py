@@ -5,7 +5,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from pipeline.endpoints.details import PENDING
-from pipeline.journal.places import RESULTS
+from pipeline.journal.places import results_file
 from pipeline.results.late_details import read_late
 from pipeline.results.reading import RecordView, read_line
 
@@ -17,7 +17,7 @@ def behind(folder: Path, *, every: bool = False, until: int | None = None) -> It
     """
     late = read_late(folder)
     place = 0
-    with suppress(FileNotFoundError), (folder / RESULTS).open("rb") as lines:
+    with suppress(FileNotFoundError), results_file(folder).open("rb") as lines:
         for line in lines:
             place += len(line)
             if until is not None and place > until:
@@ -33,5 +33,5 @@ def behind(folder: Path, *, every: bool = False, until: int | None = None) -> It
 def end_of_records(folder: Path) -> int:
     """Return the size of the file of records; 0 where there is none."""
     with suppress(FileNotFoundError):
-        return (folder / RESULTS).stat().st_size
+        return results_file(folder).stat().st_size
     return 0
