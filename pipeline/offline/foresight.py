@@ -79,14 +79,21 @@ def foresee(
     now: float,
     limit: int | None,
     reuse: ForeseenReuse | None = None,
+    folder: Path | None = None,
 ) -> Foreseen:
-    """Foresee the next run, which begins at most `limit` items; with `reuse` they take what other runs paid."""
+    """Foresee the next run, which begins at most `limit` items; with `reuse` they take what other runs paid.
+
+    The budgets are also those of reports that were collected for `folder`.
+    """
     budgets = {kind: spec.api.budget_of(kind) for kind in KINDS}
     spent = {kind: reserved for kind, (reserved, _) in counted(db).items()}
-    left = {kind: None if cap is None else cap - spent[kind] for kind, cap in budgets.items()}
+    beside = {} if folder is None else spent_beside(folder)[0]
+    left = {
+        kind: None if cap is None else cap - spent[kind] - beside.get(kind, (0, 0))[0] for kind, cap in budgets.items()
+    }
     if (questions := left[Kind.QUERY]) is not None:
         left[Kind.QUERY] = questions - min(max(questions, 0), awaited(db, spec))
-    money = _Money(Purse(tariff_of(spec), noted(db), spent), spent)
+    money = _Money(Purse(tariff_of(spec, folder), noted(db), spent), spent)
     allowance = Allowance(left.__getitem__, money)
     found = Foreseen(allowance.taken)
     known = {sha256 for sha256, expires in view_uploads(db).items() if upload_lasts(expires, now=now)}

@@ -146,7 +146,9 @@ def make_plan(spec: JobSpec, run: PlannedRun = _PLAIN, *, quick: bool = False, w
             most = most_of(fit=spec.upload.fit)
             digest = functools.partial(looks.digest, spec.root_path, most=most) if not quick else lambda _: None
             reuse = None if donors is None else ForeseenReuse(db, spec, donors, digest, now)
-            work = foresee(db, spec, seen, generation=sources.generation, now=now, limit=run.limit, reuse=reuse)
+            work = foresee(
+                db, spec, seen, generation=sources.generation, now=now, limit=run.limit, reuse=reuse, folder=folder
+            )
         plan = _plan_of(db, spec, folder, sources, work)
         remarks = [*warnings(spec), *_unknown_account(spec, run.account), *sources.remarks(db, spec)]
         return msgspec.structs.replace(plan, already=already, changed=changed, warnings=remarks)

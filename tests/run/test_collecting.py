@@ -16,6 +16,8 @@ from pipeline.models import State
 from pipeline.offline.status import read_status
 from pipeline.run.collect_by import clock_time, start_by
 from pipeline.run.directory import lock
+from pipeline.run.sent import find_sent
+from pipeline.sandbox.fates import ReportPlan
 from pipeline.system.folders import state_folder
 from tests.support.fakes import states
 from tests.support.jobs import ACCOUNT, job, lines, vendor
@@ -231,3 +233,45 @@ def test_the_job_of_this_way_of_use_is_collected_on_the_sandbox(
     assert cli.run(["collect", str(run), "-q"]) == 0, capsys.readouterr().err
     items = json.loads((run / "summary.json").read_text())["items"]
     assert (items["reported"], items["tasked"]) == (2, 0)
+
+
+@pytest.mark.proofs
+def test_the_plan_and_the_next_run_count_what_was_paid_anew_for_reports(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fails = [True]
+    fate = ReportPlan().of("any")
+    monkeypatch.setattr(ReportPlan, "of", lambda plan, task: fate._replace(kind="failed" if fails else ""))
+
+    def write(pictures: int) -> Path:
+        return job(tmp_path, url=server.url, pictures=pictures, task=LATER, api={"budget": {"create_calls": 3}})
+
+    with vendor(tmp_path, report_after_s=0.0) as server:
+        ran(write(2))
+        assert cli.run(["collect", str(tmp_path / "runs/job"), "-q"]) == 1
+        fails.clear()
+        assert (
+            cli.run(["retry", str(tmp_path / "runs/job"), "--only", "report-failed", "--limit", "1", "-y", "-q"]) == 1
+        )
+        plan = plan_job(write(3))
+        assert (plan.calls["create"], plan.left_out) == (0, 1)
+        summary = ran(write(3))
+        assert (summary.exit_code, summary.items["not_started"], server.stats.calls("create")) == (4, 1, 3)
+        assert summary.calls["create"].sent == 3
+
+
+@pytest.mark.proofs
+def test_the_directory_of_the_reports_is_looked_at_as_a_run_directory_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "runs/job"
+    with vendor(tmp_path, report_after_s=0.0) as server:
+        path = job(tmp_path, url=server.url, pictures=2, task=LATER)
+        ran(path)
+        assert cli.run(["collect", str(path), "-q"]) == 0
+        sent = find_sent(run, account_of(server.url, Credentials(client_id="sandbox", client_secret="sandbox-secret")))
+    assert str(run / "reports") in sent.runs
+    assert {row.kind for row in sent.of_run} >= {"search", "create", "query"}
+    assert cli.run(["status", str(run / "reports")]) == 0
+    assert "reported     2" in capsys.readouterr().out.replace("reported   2", "reported     2")
+    assert [record.status for record in read_records(run / "reports")] == ["reported", "reported"]
