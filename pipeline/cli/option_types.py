@@ -40,3 +40,12 @@ Share = Annotated[
 WaitQuota = Annotated[
     bool, typer.Option("--wait-quota", help="Wait for the daily limit to be lifted (api.quota_resets_at).")
 ]
+FailOn = Annotated[
+    str | None,
+    typer.Option(
+        "--fail-on", metavar="new:S", help="Exit with 7 if a product has a hit (new:, hit:) that scores S or more."
+    ),
+]
+Since = Annotated[
+    str, typer.Option("--since", metavar="RUN", help="The earlier run that `new` is told from; last = the newest.")
+]

@@ -10,6 +10,7 @@ from typer.core import TyperCommand
 from pipeline.cli.option_types import (
     Busy,
     BusyOption,
+    FailOn,
     Json,
     New,
     Quick,
@@ -20,6 +21,7 @@ from pipeline.cli.option_types import (
     Set,
     SetApi,
     Share,
+    Since,
     Spec,
     WaitQuota,
 )
@@ -65,12 +67,15 @@ def run(
     share: Share = 1.0,
     wait_quota: WaitQuota = False,
     rehearse: Rehearse = False,
+    fail_on: FailOn = None,
+    since: Since = "last",
     json: Json = False,
     quiet: Quiet = False,
 ) -> int:
     """Run a job, or go on with it where it stopped."""
     from pipeline.cli.commands.run import run_command
     from pipeline.cli.screen import Output
+    from pipeline.results.fail_on import condition_of
     from pipeline.run.options import RunOptions
 
     options = RunOptions(
@@ -81,6 +86,7 @@ def run(
         share=share,
         wait_quota=wait_quota,
         rehearse=rehearse,
+        fail_on=condition_of(fail_on, since=since) if fail_on else None,
     )
     return run_command(spec, set_, options, Output(json, quiet), yes=yes)
 

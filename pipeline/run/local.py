@@ -28,14 +28,15 @@ from pipeline.journal.emergency import ballast, require_room
 from pipeline.journal.journal import Journal
 from pipeline.journal.storage import open_disk, reading_only
 from pipeline.journal.writer import Writer
+from pipeline.results.fail_on import judged
 from pipeline.results.record import RecordLines
-from pipeline.results.summary import Pictures, RunSummary
+from pipeline.results.summary import Pictures, RunSummary, to_json
 from pipeline.run.begin import begin
 from pipeline.run.client import client_for, questions_per_s
 from pipeline.run.collect_by import collect_by_of
 from pipeline.run.collecting import Following, follow
 from pipeline.run.details import finish, hit_details
-from pipeline.run.directory import LOG, SPEC, keep_drawing, known_runs
+from pipeline.run.directory import LOG, SPEC, SUMMARY, keep_drawing, known_runs
 from pipeline.run.donors import note_account, open_donors
 from pipeline.run.embedded_sandbox import address
 from pipeline.run.end import Ending, beside_a_journal, end
@@ -94,7 +95,7 @@ class LocalExecutor:
         ) as spec:
             job, options = replace(job, spec=spec), options.unfailing()
             with notifying(job.spec, options.environment, options.say) as notice:
-                notice.append(summary := self._run(job, options))
+                notice.append(summary := _judged(self._run(job, options), options))
             return summary
 
     def _run(self, job: Job, options: RunOptions) -> RunSummary:
@@ -125,6 +126,14 @@ class LocalExecutor:
 def _home(folder: Path, options: RunOptions) -> Path:
     """Return the run directory around one of reports; any other one itself."""
     return folder if options.again is None else options.again.home
+
+
+def _judged(summary: RunSummary, options: RunOptions) -> RunSummary:
+    """Return the summary with the exit code that `fail_on` asks for; the file says the same."""
+    found = judged(summary, options.fail_on)
+    if found is not summary:
+        write_whole(Path(found.results).parent / SUMMARY, to_json(found))
+    return found
 
 
 @dataclass(frozen=True, slots=True)

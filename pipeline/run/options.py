@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pipeline.calls.account import Busy
 from pipeline.models import Kind
+from pipeline.results.fail_on import Condition
 from pipeline.results.reading import RecordView, read_line
 from pipeline.run.progress import Display
 from pipeline.run.stop import Stop
@@ -88,6 +89,7 @@ class RunOptions:
     again: Again | None = None  # work on these open items alone
     busy: Busy = "exit"  # while another process uses the account: raise RunLocked, or `wait` for it
     share: float = 1.0  # of every QPS of the account; above 0, at most 1
+    fail_on: Condition | None = None  # end with exit code 7 if products meet it
     wait_quota: bool = False  # wait for the daily limit to be lifted instead of ending the run
     say: Callable[[str], None] = lambda _: None  # called with a line that a person should read at once
     confirm: Callable[[str], Awaitable[bool]] | None = (

@@ -1,0 +1,70 @@
+"""The runs that lie beside one another under output.dir, as their summaries tell of them."""
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from pipeline.errors import SpecError
+from pipeline.system.fault import Fault
+
+SUMMARY = "summary.json"
+LAST = "last"
+
+
+class KnownRun(msgspec.Struct, frozen=True):
+    """A run directory by its summary; fields that an older version did not write are empty."""
+
+    job: str
+    run: str
+    started_at: str  # ISO 8601 in UTC
+    finished_at: str = ""
+    vendor: str = ""
+    rehearsal: bool = False
+    state: str = ""
+    exit_code: int = 0
+    exit_reason: str = ""
+    items: dict[str, int] = {}
+    calls: dict[str, dict[str, Any]] = {}
+    money: dict[str, Any] | None = None
+    folder: Path = Path()
+
+
+_KNOWN = msgspec.json.Decoder(KnownRun)
+
+
+def runs_in(folder: Path) -> list[KnownRun]:
+    """Read the runs in a folder, the newest first; a directory without a readable summary is passed over."""
+    found = []
+    for summary in folder.glob(f"*/{SUMMARY}"):
+        try:
+            known = _KNOWN.decode(summary.read_bytes())
+        except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
+            continue
+        found.append(msgspec.structs.replace(known, run=summary.parent.name, folder=summary.parent))
+    return sorted(found, key=lambda one: (one.started_at, one.run), reverse=True)
+
+
+def earlier_run(folder: Path, since: str) -> Path:
+    """Find the run that `folder` is compared with: `last` is the newest earlier one of the same job and vendor.
+
+    Any other word is a run directory, by its path or by its name beside `folder`. Raises SpecError where there is none.
+    """
+    if since != LAST:
+        for path in (folder.parent / since, Path(since)):
+            if (path / SUMMARY).is_file():
+                return path
+        raise SpecError(Fault("no run to compare with: it has no summary.json", where=f"--since {since}"))
+    runs = runs_in(folder.parent)
+    here = next((one for one in runs if one.run == folder.name), None)
+    if here is None:
+        raise SpecError(Fault("this run has no summary.json yet, so nothing is earlier", where=str(folder)))
+    for one in runs:
+        alike = (one.job, one.vendor, one.rehearsal) == (here.job, here.vendor, here.rehearsal)
+        if alike and one.started_at < here.started_at:
+            return one.folder
+    what = (
+        f"there is no earlier run of {here.job} beside this one to compare with; a job that is run again and again has "
+        "a run directory for each time"
+    )
+    raise SpecError(Fault(what, where=str(folder), fix='output: {run: "{name}-{month}"}'))
