@@ -62,18 +62,19 @@ def _not_read(error: JournalError, instead: _T) -> _T:
 
 
 def unread(db: Database, folder: Path, *, now: float) -> list[float]:
-    """List when the tasks of a run were created that live and of which nothing became yet, the earliest first."""
-    return list(collected.unread(db, but=ids_read(folder), since=now - TASK_LIFE_S))
+    """List when the tasks were created that live and of which nothing became yet, the earliest first.
 
-
-def ids_read(folder: Path) -> frozenset[str]:
-    """Name the items of whose tasks something became: nobody needs to ask for their reports any more."""
-    if not has_collection(folder):
-        return frozenset()
-    try:
-        return frozenset(id_ for _, ids in _became(folder) for id_ in ids)
-    except JournalError as error:
-        return _not_read(error, frozenset())
+    They are those of a run that were not taken in, and those that were, or that were paid for anew since.
+    """
+    since = now - TASK_LIFE_S
+    known, pending = frozenset[str](), list[float]()
+    if has_collection(folder):
+        try:
+            with reading_only(collection_of(folder)) as reports:
+                known, pending = collected.ids(reports), collected.pending(reports, since=since)
+        except JournalError as error:
+            _not_read(error, None)
+    return sorted([*collected.unread(db, but=known, since=since), *pending])
 
 
 def _became(folder: Path) -> Iterator[tuple[State, list[str]]]:

@@ -83,6 +83,7 @@ def test_questions_stay_within_their_budget_and_a_raised_one_goes_on(
         ran(path)
         assert cli.run(["collect", str(path)]) == 1
         assert server.stats.calls("query") == 2
+        assert read_status(tmp_path / "runs/job").unread == 1
         out = capsys.readouterr().out
         assert f"next: pipeline collect {path} --set api.budget.query_calls=" in out
         assert cli.run(["collect", str(path), "-q", "--set", "api.budget.query_calls=9"]) == 0

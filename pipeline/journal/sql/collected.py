@@ -149,3 +149,14 @@ def unread(db: Database, *, but: Container[str], since: float) -> Iterator[float
     while (row := rows.fetchone()) is not None:
         if row[0] not in but:
             yield float(row[1])
+
+
+def ids(db: Database) -> frozenset[str]:
+    """Name all items that were taken in."""
+    return frozenset(str(id_) for (id_,) in db.do("SELECT id FROM items").fetchall())
+
+
+def pending(db: Database, *, since: float) -> list[float]:
+    """List when the tasks were created that are taken in, or paid for anew, and whose reports are awaited."""
+    rows = db.do(f"SELECT task_at FROM items WHERE {state_in((State.REPORT_PENDING,))} AND task_at > ?", (since,))
+    return [float(at) for (at,) in rows.fetchall()]
