@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import secrets
 import shutil
 import time
@@ -11,9 +12,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pipeline.errors import JournalError, RunLocked
-from pipeline.journal.collected import has_collection, open_reports
+from pipeline.journal.begun import refuse_lost_journal
+from pipeline.journal.collected import has_collection
+from pipeline.journal.emergency import left_over
 from pipeline.journal.identity import of_journal
-from pipeline.journal.places import JOURNAL, RESULTS, collection_of
+from pipeline.journal.places import JOURNAL, RESULTS, collection_of, is_collection
 from pipeline.journal.sql.database import Database
 from pipeline.journal.sql.forecast import expiries
 from pipeline.journal.sql.items import in_view
@@ -29,7 +32,8 @@ CLIENT = "client"  # the label that names an item's client
 DAY_S = 86_400.0
 # What shows pictures. The page is among them: `pipeline report` makes it anew, without those that are gone.
 _SHOWS_PICTURES = ("pictures", "drawings", "sandbox", "report", REPORT)
-_GONE = ".removed-"  # how a directory is called while it is removed
+_GONE = ".removed-"  # how a directory is called while it is removed, with eight digits behind it
+_IS_GONE = re.compile(re.escape(_GONE) + "[0-9a-f]{8}")
 
 
 class Wanted(NamedTuple):
@@ -57,7 +61,7 @@ class Found(NamedTuple):
 def find(runs: Path, wanted: Wanted, *, now: float) -> list[Found]:
     """Find what is wanted among the run directories in a folder, by their names. Nothing is changed."""
     found = []
-    for folder in sorted(path for path in runs.iterdir() if _is_run(path)):
+    for folder in sorted(path for path in runs.iterdir() if is_run(path)):
         used_at = _used_at(folder)
         if now - used_at >= wanted.older_s:
             size = sum(map(_size, _parts(folder) if wanted.pictures else [folder]))
@@ -97,11 +101,15 @@ def remove(found: Found, wanted: Wanted, *, now: float) -> str:
 def sweep_removed(runs: Path) -> None:
     """Delete what a kill left of directories that were being removed."""
     for path in runs.glob(f"{_GONE}*"):
-        shutil.rmtree(path, ignore_errors=True)
+        if _IS_GONE.fullmatch(path.name):  # a person's own folder may be called nearly so
+            shutil.rmtree(path, ignore_errors=True)
 
 
-def _is_run(path: Path) -> bool:
-    return not path.is_symlink() and path.is_dir() and ((path / JOURNAL).is_file() or (path / RESULTS).is_file())
+def is_run(path: Path) -> bool:
+    """Return whether a path is a run directory, whole or damaged; its folder of collected reports is none."""
+    if path.is_symlink() or not path.is_dir() or _IS_GONE.fullmatch(path.name) or is_collection(path):
+        return False
+    return (path / JOURNAL).is_file() or (path / RESULTS).is_file()
 
 
 def _used_at(folder: Path) -> float:
@@ -119,11 +127,14 @@ def _kept(folder: Path, wanted: Wanted, *, now: float, own: bool = False) -> str
     try:
         if not own and any(map(is_locked, _journals(folder))):
             return "a run goes on in it"
-        with reading_only(folder, own=own) as db:
-            if open_ := _open(db, now=now):
-                return open_
-        if open_reports(folder, limit=1):
-            return "reports of its tasks are open"
+        for one in (folder, collection_of(folder)):
+            refuse_lost_journal(one)
+            if left_over(one):
+                return "what was paid when a disk failed is not taken in yet"
+        for one in _journals(folder):
+            with reading_only(one, own=own) as db:
+                if open_ := _open(db, now=now):
+                    return open_
         if wanted.client is not None:
             return _others(folder, wanted.client)
     except JournalError as error:

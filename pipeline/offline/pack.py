@@ -5,8 +5,10 @@ for keeping and for giving away: `status`, `report` and `export` read it, and no
 """
 
 import contextlib
+import errno
 import hashlib
 import os
+import re
 import stat
 import zipfile
 from collections.abc import Iterator
@@ -27,6 +29,8 @@ SUMS = "SHA256SUMS"
 _LEFT = {LOCK, BALLAST}
 _SANDBOX = "sandbox"  # the vendor's side of a run on the embedded sandbox
 CHUNK = 1 << 20
+_ESCAPED = re.compile(r"\\([\\nr])")
+_MEANS = {"\\": "\\", "n": "\n", "r": "\r"}
 _SAME_TIME = (1980, 1, 1, 0, 0, 0)  # of every member, so that one run makes one archive, byte for byte
 
 
@@ -44,6 +48,7 @@ def pack(folder: Path, to: Path | None) -> Packed:
     Raises SpecError where there is no run or the archive is there already, RunLocked while a run goes on, OSError.
     """
     find_run(folder)
+    folder = _named(folder)
     path = to or folder.with_name(folder.name + ENDING)
     if path.exists():
         raise SpecError(Fault("this file is there already; name another one with --output", where=str(path)))
@@ -58,10 +63,41 @@ def pack(folder: Path, to: Path | None) -> Packed:
                 file.flush()
                 os.fsync(file.fileno())
             size = draft.stat().st_size
-            os.link(draft, path)  # unlike a rename, it never replaces a file that came meanwhile
+            _put(draft, path)
         finally:
             draft.unlink(missing_ok=True)
     return Packed(path, len(files), size)
+
+
+def _named(folder: Path) -> Path:
+    """Return a run directory by a path that ends with its name, also where a person writes `.` or `..`."""
+    return folder if folder.name.strip(".") else Path(os.path.abspath(folder))
+
+
+def _put(draft: Path, path: Path) -> None:
+    """Give an archive its name; a file that came there meanwhile is not replaced. Raises OSError."""
+    try:
+        os.link(draft, path)  # unlike a rename, it replaces nothing
+    except OSError as exc:
+        if exc.errno not in (errno.EPERM, errno.ENOTSUP, errno.ENOSYS):
+            raise
+        # Sticks and some network folders have no hard links: there the name is taken first, and what took it replaced.
+        os.close(private(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
+        draft.replace(path)
+
+
+def sum_line(digest: str, name: str) -> str:
+    """Write a line of SHA256SUMS; a name with line breaks or backslashes is escaped as `sha256sum` does."""
+    escaped = name.replace("\\", "\\\\").replace("\n", "\\n").replace("\r", "\\r")
+    return f"{'' if escaped == name else chr(92)}{digest}  {escaped}\n"
+
+
+def read_sum(line: str) -> tuple[str, str]:
+    """Read the digest and the name of a line of SHA256SUMS, without its end."""
+    digest, _, name = line.partition("  ")
+    if not digest.startswith("\\"):
+        return digest, name
+    return digest[1:], _ESCAPED.sub(lambda found: _MEANS[found[1]], name)
 
 
 def _files(folder: Path) -> Iterator[str]:
@@ -94,7 +130,7 @@ def _write(file: BinaryIO, folder: Path, names: list[str]) -> None:
                 while chunk := source.read(CHUNK):
                     digest.update(chunk)
                     to.write(chunk)
-            sums.append(f"{digest.hexdigest()}  {name}\n")
+            sums.append(sum_line(digest.hexdigest(), name))
         archive.writestr(_member(folder, SUMS), "".join(sums).encode())
 
 

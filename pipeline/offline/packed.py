@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import lzma
 import os
 import shutil
 import tempfile
@@ -11,10 +12,16 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from pipeline.errors import JournalError
-from pipeline.offline.pack import CHUNK, ENDING, SUMS
+from pipeline.offline.pack import CHUNK, ENDING, SUMS, read_sum
 from pipeline.run.load import folder_of
 from pipeline.system.fault import Fault
 from pipeline.system.files import private
+
+_MOST_SUMS = 64 << 20  # bytes: half a million files
+_NOT_WHOLE = (
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, NotImplementedError, RuntimeError, EOFError, ValueError),
+    *(FileExistsError, NotADirectoryError, IsADirectoryError),  # two members that cannot lie beside one another
+)
 
 
 @contextlib.contextmanager
@@ -56,7 +63,7 @@ def _unpacked(path: Path, place: Path) -> Path:
     try:
         with zipfile.ZipFile(path) as archive:
             return _unpack(archive, place)
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, ValueError) as exc:
+    except _NOT_WHOLE as exc:
         raise JournalError(Fault(f"no whole archive of a run ({exc!s:.120})", where=str(path))) from None
 
 
@@ -64,12 +71,15 @@ def _unpack(archive: zipfile.ZipFile, place: Path) -> Path:
     lists = [info for info in archive.infolist() if PurePosixPath(info.filename).parts[1:] == (SUMS,)]
     if len(lists) != 1:
         raise ValueError(f"it has no {SUMS}; `pipeline pack` makes such archives")
+    needed = sum(info.file_size for info in archive.infolist())
+    if lists[0].file_size > _MOST_SUMS or needed > shutil.disk_usage(place).free:
+        raise ValueError(f"unpacked it would take {needed / 1e6:,.0f} MB, and {place.parent} has less")
     top = PurePosixPath(lists[0].filename).parts[0]
     folder = place / "run"
-    for line in archive.read(lists[0]).decode().splitlines():
-        digest, _, name = line.partition("  ")
+    for line in filter(None, archive.read(lists[0]).decode().split("\n")):
+        digest, name = read_sum(line)
         parts = PurePosixPath(name).parts
-        if not parts or name.startswith("/") or ".." in parts or "\\" in name:
+        if not parts or name.startswith("/") or ".." in parts:
             raise ValueError(f"it names a file outside of itself: {name!r:.60}")
         target = folder.joinpath(*parts)
         target.parent.mkdir(parents=True, exist_ok=True)

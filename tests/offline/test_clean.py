@@ -11,6 +11,7 @@ import pytest
 
 from pipeline import RunOptions, run_job
 from pipeline.cli.main import run as cli
+from pipeline.journal.places import REPORTS, RESULTS, collection_of
 from pipeline.journal.storage import JOURNAL
 from pipeline.models import State
 from pipeline.offline import clean
@@ -116,6 +117,51 @@ def test_a_damaged_journal_stays(runs: Path, now: float) -> None:
     assert "cannot be read" in found.kept
 
 
+def collected(run: Path) -> Path:
+    """The journal of the reports of a run, as if those of all its tasks were collected."""
+    reports = collection_of(run)
+    reports.mkdir()
+    shutil.copyfile(run / JOURNAL, reports / JOURNAL)
+    shutil.copyfile(run / RESULTS, run / REPORTS)
+    return reports / JOURNAL
+
+
+@pytest.mark.parametrize("state", [State.CREATING, State.SEARCHED, State.REPORT_PENDING, State.REPORT_LOST])
+def test_a_run_stays_while_the_journal_of_its_reports_has_something_open(runs: Path, now: float, state: State) -> None:
+    state_of_an_item(collected(runs / "old").parent, state)
+    assert list(names(find(runs, OLD, now=now))) == [("old", False)]
+
+
+def test_a_run_stays_while_a_task_that_was_paid_anew_can_be_read(runs: Path, now: float) -> None:
+    journal = collected(runs / "old")
+    assert list(names(find(runs, OLD, now=now))) == [("old", True)]
+    state_of_an_item(journal.parent, State.REPORT_PENDING, at=now - 60)
+    assert list(names(find(runs, OLD, now=now))) == [("old", False)]
+
+
+@pytest.mark.parametrize("content", [b"", b"no journal", None])
+def test_a_run_stays_while_the_journal_of_its_reports_cannot_be_read(
+    runs: Path, now: float, content: bytes | None
+) -> None:
+    journal = collected(runs / "old")
+    journal.unlink() if content is None else journal.write_bytes(content)
+    assert list(names(find(runs, OLD, now=now))) == [("old", False)]
+
+
+@pytest.mark.parametrize("place", ["old/emergency-1.jsonl", "old.emergency-1.jsonl", "old/.repairing"])
+def test_a_run_stays_while_something_of_it_is_kept_outside_of_its_journal(runs: Path, now: float, place: str) -> None:
+    (runs / place).write_text("")
+    assert list(names(find(runs, OLD, now=now))) == [("old", False)]
+
+
+def test_a_run_is_no_folder_of_runs(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    journal = collected(runs / "old")
+    assert cli(["clean", str(runs / "old"), "--older", "0h", "--yes"]) == 2
+    assert "this is a run directory itself" in capsys.readouterr().err
+    assert journal.exists()
+    assert find(runs / "old", OLD, now=float("inf")) == []
+
+
 def test_only_pictures_go_where_only_pictures_are_wanted(runs: Path, now: float) -> None:
     wanted = OLD._replace(pictures=True)
     (found,) = find(runs, wanted, now=now)
@@ -155,7 +201,8 @@ def test_half_a_removed_run_is_no_run_and_goes_next_time(
         remove(found, OLD, now=now)
     monkeypatch.undo()
     assert not (runs / "old").exists()
-    sweep_removed(runs)
+    assert find(runs, OLD, now=now) == []
+    assert cli(["clean", str(runs), "--yes"]) == 0
     assert list(runs.iterdir()) == []
 
 
@@ -177,4 +224,7 @@ def test_a_folder_beside_the_runs_is_left_alone(runs: Path, now: float) -> None:
     (runs / "notes").mkdir()
     (runs / "notes" / "mine.txt").write_text("kept")
     (runs / "link").symlink_to(runs / "old")
+    (runs / ".removed-photos").mkdir()
+    sweep_removed(runs)
+    assert (runs / ".removed-photos").is_dir()
     assert [name for name, _ in names(find(runs, OLD, now=now))] == ["old"]

@@ -1,7 +1,9 @@
 """One archive of a run: whole, proved, read like the run directory itself, and never a way out of its folder."""
 
+import errno
 import hashlib
 import json
+import shutil
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -79,6 +81,33 @@ def test_a_folder_without_a_run_is_not_packed(tmp_path: Path) -> None:
         pack(tmp_path, tmp_path / "none.zip")
 
 
+def test_names_that_need_words_of_their_own_are_packed_and_proved(finished: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(finished, run)
+    odd = ["a\nb.txt", "back\\slash", "back\\nslash", "\u2028.txt", "..dots"]
+    for name in odd:
+        (run / name).write_text(name)
+    with unpacked(pack(run, None).path) as folder:
+        assert [(folder / name).read_text() for name in odd] == odd
+
+
+def test_a_run_is_packed_from_within(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(finished, tmp_path / "run")
+    monkeypatch.chdir(tmp_path / "run")
+    assert pack(Path(), None).path == tmp_path / "run.zip"
+
+
+def test_a_disk_without_hard_links_takes_an_archive(
+    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object) -> None:
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr("pipeline.offline.pack.os.link", refused)
+    with unpacked(pack(finished, tmp_path / "run.zip").path) as folder:
+        assert lines(folder / "results.jsonl")
+
+
 def test_what_is_unpacked_is_gone_afterwards(finished: Path, archive: Path) -> None:
     with unpacked(archive) as folder:
         assert lines(folder / "results.jsonl") == lines(finished / "results.jsonl")
@@ -106,6 +135,7 @@ def rewritten(archive: Path, change: Callable[[str, bytes], tuple[str, bytes] | 
         (lambda name, data: None if SUMS in name else (name, data), f"it has no {SUMS}"),
         (lambda name, data: (name, b"0  ../../up\n" if SUMS in name else data), "outside of itself"),
         (lambda name, data: (name, b"0  /etc/up\n" if SUMS in name else data), "outside of itself"),
+        (lambda name, data: (name, data * 2 if SUMS in name else data), "no whole archive of a run"),
     ],
 )
 def test_an_archive_that_was_changed_is_refused_in_one_line(

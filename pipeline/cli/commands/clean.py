@@ -7,10 +7,10 @@ from pathlib import Path
 from pipeline.cli.errors import say
 from pipeline.cli.screen import show_lines, show_rows
 from pipeline.errors import SpecError
-from pipeline.offline.clean import DAY_S, Found, Wanted, find, remove, sweep_removed
+from pipeline.offline.clean import DAY_S, Found, Wanted, find, is_run, remove, sweep_removed
 from pipeline.run.load import load_spec
 from pipeline.system.clock import iso
-from pipeline.system.fault import Fault
+from pipeline.system.fault import Fault, typed
 from pipeline.system.wording import count
 
 _UNITS_S = {"h": 3600.0, "d": DAY_S, "w": 7 * DAY_S}
@@ -21,6 +21,8 @@ def clean_command(path: Path, *, older: str, client: str | None, pictures: bool,
     wanted = Wanted(_seconds(older), client, pictures)
     runs = _runs_in(path)
     now = time.time()
+    if yes:
+        sweep_removed(runs)
     found = find(runs, wanted, now=now)
     goes = [one for one in found if not one.kept]
     show_rows([_row(one, one.kept) for one in found])
@@ -33,7 +35,6 @@ def clean_command(path: Path, *, older: str, client: str | None, pictures: bool,
         again = "" if pictures else "; a job whose run is removed begins anew, and pays for its pictures again"
         show_lines([f"{total} would be removed; nothing was. With --yes it is{again}"])
         return 0
-    sweep_removed(runs)
     return _remove(goes, wanted, total, now=now)
 
 
@@ -77,4 +78,7 @@ def _runs_in(path: Path) -> Path:
         path = spec.place(spec.output.dir)
     if not path.is_dir():
         raise SpecError(Fault("no folder with run directories", where=str(path)))
+    if is_run(path):
+        what = "this is a run directory itself; name the folder that it lies in, or its job file"
+        raise SpecError(Fault(what, where=str(path), fix=typed("clean", path.absolute().parent)))
     return path
