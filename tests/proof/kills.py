@@ -78,8 +78,11 @@ def warm_up() -> None:
         forkserver.ensure_running()
 
 
-def live(job: Path, mutant: str | None) -> None:
-    """One life, in a process of its own: run the job, noting each item that the engine is told is done."""
+def live(job: Path, mutant: str | None, apart_s: float = 0.2) -> None:
+    """One life, in a process of its own: run the job, noting each item that the engine is told is done.
+
+    Reports are asked for soon, unless the pace of questions is what is proved: then it is the program's own.
+    """
     for kind in ("CACHE", "STATE"):
         os.environ[f"XDG_{kind}_HOME"] = str(job.parent.parent / kind.lower())
     note = os.open(job.parent / ACKNOWLEDGED, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
@@ -87,7 +90,7 @@ def live(job: Path, mutant: str | None) -> None:
     os.dup2(silence, 2)
     with pytest.MonkeyPatch.context() as patch:
         for module in (report_turns, health):
-            patch.setattr(module, "APART_S", 0.2)  # reports are asked for soon: their pace is proved elsewhere
+            patch.setattr(module, "APART_S", apart_s)
         patch.setattr(patent_batches, "LINGER_S", 0.1)
         if mutant:
             MUTANTS[mutant].apply(patch)

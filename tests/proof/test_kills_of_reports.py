@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.reports import APART_S
 from pipeline.sandbox.fates import ReportPlan
 from pipeline.sandbox.faults import FaultPlan
 from pipeline.sandbox.server import SandboxServer
@@ -48,7 +49,7 @@ def test_killed_while_reports_are_awaited_every_task_is_read_once_paid_once_and_
         job = jobs.next()
         kills, code = 0, -9
         while code in (-9, 4):
-            process = _FORKS.Process(target=live, args=(job, None))
+            process = _FORKS.Process(target=live, args=(job, None, APART_S))
             process.start()
             if kills < 8:
                 process.join(dice.uniform(0.5, 1.0 + items / 120))
