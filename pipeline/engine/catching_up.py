@@ -27,11 +27,13 @@ class Lacking(NamedTuple):
 
     ids     the patents that are asked for
     before  the details that it has; None where its run ended before they came
+    order   of all its hits, the best first
     """
 
     item: str
     ids: Sequence[str]
     before: Mapping[str, PatentDetail] | None
+    order: Sequence[str] = ()
 
 
 def asked_by(wanted: Wanted) -> str:
@@ -47,24 +49,30 @@ def lacking(folder: Path, wanted: Wanted, *, every: bool, until: int | None = No
 
 
 def _lacking(record: RecordView, wanted: Wanted) -> Lacking | None:
-    ids = best(_hits_of(record), top=wanted.top, above=wanted.above)
+    hits = _hits_of(record)
+    ids = best(hits, top=wanted.top, above=wanted.above)
     if record.details_state:
         return Lacking(record.item, ids, None)
     before = record.details
     new = [id_ for id_ in ids if id_ not in before]
     if wanted.family and ids and (new or record.designs is None):
-        return Lacking(record.item, ids, before)
-    return Lacking(record.item, new, before) if new else None
+        new = ids
+    return Lacking(record.item, new, before, best(hits, top=len(hits.scores), above=0.0)) if new else None
 
 
-def gained(before: Mapping[str, PatentDetail], details: Details) -> Details | None:
-    """Add what came to the details that a record has; None where that is nothing. What was not answered is left out."""
+def gained(before: Mapping[str, PatentDetail], order: Sequence[str], details: Details) -> Details | None:
+    """Add what came to the details that a record has, in the order of its hits; None where that is nothing.
+
+    What was not answered is left out.
+    """
     came = (
         {} if isinstance(details.patents, str) else {id_: one for id_, one in details.patents.items() if _is_said(one)}
     )
     if came.keys() <= before.keys() and details.designs is None:
         return None
-    return Details({**before, **came}, details.designs if before.keys() <= came.keys() else None)
+    both = {**before, **came}
+    in_order = {id_: both[id_] for id_ in order if id_ in both}
+    return Details({**in_order, **both}, details.designs if before.keys() <= came.keys() else None)
 
 
 def is_whole(details: Details) -> bool:

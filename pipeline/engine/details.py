@@ -150,7 +150,7 @@ class HitDetails:
         try:
             async for batch in batches:
                 for one in batch:
-                    gain = None if one.before is None else functools.partial(gained, one.before)
+                    gain = None if one.before is None else functools.partial(gained, one.before, one.order)
                     self.catch_up(one.item, one.ids, gain)
                 while len(self._waiting_late) >= MOST_LATE:
                     await self._idle.wait()

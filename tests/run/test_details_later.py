@@ -9,7 +9,9 @@ import pytest
 from pipeline import Plan, RecordView, RunOptions, plan_job, read_records, run_job
 from pipeline.cli import main as cli
 from pipeline.cli.commands import run as command
+from pipeline.endpoints.details import Details, PatentDetail
 from pipeline.engine import details, patent_batches
+from pipeline.results.late_details import append
 from pipeline.results.summary import RunSummary
 from pipeline.run import details as running
 from pipeline.sandbox.server import SandboxServer
@@ -91,6 +93,18 @@ def test_more_hits_of_each_item_cost_these_alone(tmp_path: Path) -> None:
         run(tmp_path, server, BEST)
         assert set(server.stats.patents_asked.values()) == {1}
         run(tmp_path, server, {**BEST, "top": 2})  # fewer take nothing away
+    assert all(list(record.details) == best_of(record) for record in records(tmp_path))
+
+
+def test_details_that_come_in_parts_stand_in_the_order_of_the_hits(tmp_path: Path) -> None:
+    """The second best hit of one item may be the best of another, and be known long before."""
+    known = {"as_of": "2026-11-27T00:00:00Z"}
+    with vendor(tmp_path) as server:
+        run(tmp_path, server)
+        for record in records(tmp_path):
+            late = Details({best_of(record)[1]: PatentDetail(**known)})
+            append(tmp_path / "runs/job/details.jsonl", record.item, late, at=0.0)
+        run(tmp_path, server, BEST)
     assert all(list(record.details) == best_of(record) for record in records(tmp_path))
 
 
