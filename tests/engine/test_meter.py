@@ -13,6 +13,7 @@ from pipeline.engine.parts import Ports
 from pipeline.errors import Code, ItemRefused, JournalError, RunPaused
 from pipeline.journal.journal import Journal
 from pipeline.journal.kept_lines import NotExecuted, kept_in
+from pipeline.journal.storage import Disk
 from pipeline.models import EXPIRY_MARGIN_S, HITS_LIFE_S, Calls, Kind, State, Work
 from tests.support.fakes import (
     NOW,
@@ -122,13 +123,19 @@ async def test_intent_of_a_create_that_may_exist_is_never_given_back(tmp_path: P
 
 async def test_create_that_is_cut_short_while_its_intent_is_written_takes_the_intent_back(tmp_path: Path) -> None:
     """The intent reaches the disk all the same; a create that never left is no reason for a doubt."""
-    disk_goes_on = threading.Event()
+    disk_stands, disk_goes_on = threading.Event(), threading.Event()
+
+    def stand(_: Disk) -> None:
+        disk_stands.set()
+        disk_goes_on.wait(60)
+
     async with open_journal(tmp_path) as journal:
         await admitted(journal, 1)
         await journal.budget.reserve(CREATE)  # brings a lease, so that the create below waits for its intent alone
         meter = meter_of(work_of(1, hits=hits()), journal, tmp_path, Clock())
         async with anyio.create_task_group() as around:
-            around.start_soon(look, journal, lambda disk: disk_goes_on.wait(30))
+            around.start_soon(look, journal, stand)
+            await anyio.to_thread.run_sync(disk_stands.wait)
             with anyio.CancelScope() as cut_short:
 
                 async def cut() -> None:
