@@ -1,0 +1,47 @@
+"""Text in the cells of spreadsheets: programs run what looks like a formula, and refuse what is too long or hidden."""
+
+import unicodedata
+
+LONGEST = 32_767  # characters in a cell of Excel
+# A cell that begins so is a formula; the wide ones are to Excel where Chinese or Japanese is written.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+# Joiners shape letters in Persian, Hindi and emoji; other format characters only make a text look like another one.
+_JOINERS = "\u200c\u200d"
+_HIDDEN = ("Cc", "Cf", "Cs", "Zl", "Zp")
+
+
+def neutral(text: str) -> str:
+    """Return a text with an apostrophe before it where a spreadsheet would take it for a formula; `meant` undoes it."""
+    return "'" + text if text.lstrip("' \u00a0").startswith(_FORMULA) else text
+
+
+def meant(text: str) -> str:
+    """Return the text that `neutral` was given."""
+    return text[1:] if text.startswith("'") and neutral(text[1:]) == text else text
+
+
+def looks_like_formula(text: str) -> bool:
+    """Return whether a spreadsheet would take a text for a formula once somebody edits its cell."""
+    return neutral(text) is not text
+
+
+def visible(text: str, most: int = LONGEST) -> str:
+    """Return one line of at most `most` characters, without control and bidi characters; the end says if it is cut."""
+    if not text.isprintable():
+        text = "".join(
+            char if char in _JOINERS or unicodedata.category(char) not in _HIDDEN else " " if char.isspace() else ""
+            for char in text
+        )
+        text = " ".join(text.split())
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def whole(text: str) -> str:
+    """Return a text that every file can hold: halves of surrogate pairs, which a vendor may send, become U+FFFD."""
+    if text.isascii():
+        return text
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return text
