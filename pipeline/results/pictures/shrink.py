@@ -5,6 +5,7 @@ import warnings
 
 SMALL, LARGE = 160, 480  # pixels of the longer side
 QUALITY = 75
+SMALL_QUALITY = 36  # of a small one: screens show it at half its size, and a page holds thousands
 # Decoding more than this costs over 150 MB; a larger JPEG is decoded at a fraction of its size and passes.
 MAX_PIXELS = 40_000_000
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF")
@@ -31,7 +32,7 @@ def shrunk(data: bytes, sides: tuple[int, ...]) -> list[bytes] | None:
                 page = Image.new("RGB", upright.size, "white")
                 page.paste(upright, mask=upright if upright.mode == "RGBA" else None)
                 small = io.BytesIO()
-                page.save(small, "WEBP", quality=QUALITY, method=4)
+                page.save(small, "WEBP", quality=SMALL_QUALITY if side <= SMALL else QUALITY, method=4)
                 copies.append(small.getvalue())
             return copies
     except Exception:  # Pillow raises many kinds for broken files; each means the same here
