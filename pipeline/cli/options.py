@@ -25,6 +25,7 @@ from pipeline.cli.option_types import (
     Spec,
     WaitQuota,
 )
+from pipeline.cli.report_options import report
 from pipeline.version import __version__
 
 app = typer.Typer(
@@ -126,12 +127,7 @@ def status(
     return status_command(run, verifying=verify, as_json=json)
 
 
-@app.command(epilog="Example: pipeline report runs/demo")
-def report(run: RunOrSpec) -> int:
-    """Make the page and the figures anew, also while it is running."""
-    from pipeline.cli.commands.report import report_command
-
-    return report_command(run)
+app.command(epilog="Example: pipeline report runs/demo --client acme --lang zh")(report)
 
 
 @app.command(epilog="Example: pipeline bill runs/autumn")

@@ -31,7 +31,7 @@ from pipeline.system.wording import count
 CLIENT = "client"  # the label that names an item's client
 DAY_S = 86_400.0
 # What shows pictures. The page is among them: `pipeline report` makes it anew, without those that are gone.
-_SHOWS_PICTURES = ("pictures", "drawings", "sandbox", "report", REPORT)
+_SHOWS_PICTURES = ("pictures", "drawings", "sandbox", "report", "clients", REPORT)
 _GONE = ".removed-"  # how a directory is called while it is removed, with eight digits behind it
 _IS_GONE = re.compile(re.escape(_GONE) + "[0-9a-f]{8}")
 

@@ -16,6 +16,7 @@ from pipeline.journal.sql.items import in_view, open_items
 from pipeline.journal.sql.money import cost_of, noted
 from pipeline.models import State
 from pipeline.offline.opening import Place
+from pipeline.results.page.view import Wishes
 from pipeline.results.patent_counts import META, counts_in
 from pipeline.results.reading import OPEN, read_line
 from pipeline.results.summary import (
@@ -79,12 +80,15 @@ def try_refresh(place: Place, db: Database) -> str:
     return ""
 
 
-def refresh(place: Place, db: Database, *, running: bool = False, page_must: bool = False) -> RunSummary:
-    """Write open.jsonl, summary.json and report.html as the journal says now; return the summary."""
+def refresh(place: Place, db: Database, *, running: bool = False, wishes: Wishes | None = None) -> RunSummary:
+    """Write open.jsonl, summary.json and report.html as the journal says now; return the summary.
+
+    Where there are `wishes` the page must be there; one of a client alone is another page.
+    """
     counts, removed = joined(db, place.folder, *in_view(db))
     items = item_counts(counts, removed=removed)
     summary = _last_summary(place, db, items, running=running)
-    return write_outputs(place.folder, db, place.records, summary, page_must=page_must)
+    return write_outputs(place.folder, db, place.records, summary, wishes=wishes)
 
 
 def _last_summary(place: Place, db: Database, items: dict[str, int], *, running: bool) -> RunSummary:
@@ -96,7 +100,7 @@ def _last_summary(place: Place, db: Database, items: dict[str, int], *, running:
     last = read_summary(place.folder)
     ended = not running and last is not None and has_ended(last, db)
     state = RUNNING if running else FINISHED if ended else INTERRUPTED
-    now = _summary_of_journal(place, db, items, state)
+    now = summary_of_journal(place, db, items, state)
     if last is None or not ended:
         return now
     if last.exit_code in (0, 1):
@@ -130,7 +134,7 @@ def has_ended(last: RunSummary, db: Database) -> bool:
     return last.started_at == started_at and last.state == FINISHED and noted in (None, started_at)
 
 
-def _summary_of_journal(place: Place, db: Database, items: dict[str, int], state: str) -> RunSummary:
+def summary_of_journal(place: Place, db: Database, items: dict[str, int], state: str) -> RunSummary:
     repeated = doubts.repeated_by_itself(db, most=place.spec.api.duplicates)
     first_open, todo = first_of(open_items(db, after=0, limit=1, repeated=repeated), place.folder, place.spec)
     exit_code, exit_reason = exit_of(None, items, first_open, limited=False, todo=todo)

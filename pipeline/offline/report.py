@@ -2,50 +2,69 @@
 
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 from pipeline.errors import RunLocked
 from pipeline.journal.sql.database import Database
 from pipeline.journal.storage import reading_only
 from pipeline.offline.opening import Place, find_run, opened
 from pipeline.offline.refresh import refresh
+from pipeline.results.page.view import Wishes
 from pipeline.results.summary import RunSummary
+from pipeline.run.client_page import write_client_page
 from pipeline.run.directory import ENDED
+from pipeline.run.page import page_of
 
 _LOOK_EVERY_S = 0.5
 _PATIENCE_S = 600.0  # a run that has ended writes the page of its own meanwhile
 
 
-def make_report(folder: Path) -> RunSummary:
-    """Make the files of a run directory anew; return its summary. Raises SpecError, JournalError or OSError.
+class Made(NamedTuple):
+    """A page that was made."""
+
+    summary: RunSummary  # of the whole run
+    page: Path
+
+
+def make_report(folder: Path, wishes: Wishes | None = None) -> Made:
+    """Make the files of a run directory anew. Raises SpecError, JournalError or OSError.
 
     A run that is not under way is made whole first, as its next start would: what was on its way when it died is in
-    doubt. Of one that is under way only the journal is read.
+    doubt. Of one that is under way only the journal is read. Where `wishes` name a client, its page is made, too.
     """
-    place = find_run(folder)
+    place, wishes = find_run(folder), wishes or Wishes()
     try:
-        return _at_rest(place)
+        summary = _at_rest(place, wishes)
     except RunLocked:
-        summary = _beside_run(place)
-    return _behind_its_end(place) or summary
+        summary = _beside_run(place, wishes)
+        summary = _behind_its_end(place, wishes) or summary
+    return Made(summary, page_of(folder, wishes.client))
 
 
-def _at_rest(place: Place) -> RunSummary:
+def _at_rest(place: Place, wishes: Wishes) -> RunSummary:
     with opened(place.folder) as disk:
-        return refresh(place, disk.db, page_must=True)
+        return _made(place, disk.db, wishes)
 
 
-def _beside_run(place: Place) -> RunSummary:
+def _beside_run(place: Place, wishes: Wishes) -> RunSummary:
     with reading_only(place.folder) as db:
-        db.do("BEGIN")  # one state of the journal for all three files
-        return refresh(place, db, running=True, page_must=True)
+        db.do("BEGIN")  # one state of the journal for all files
+        return _made(place, db, wishes, running=True)
 
 
-def _behind_its_end(place: Place) -> RunSummary | None:
+def _made(place: Place, db: Database, wishes: Wishes, *, running: bool = False) -> RunSummary:
+    summary = refresh(place, db, running=running, wishes=wishes)
+    if wishes.client:
+        write_client_page(place.folder, db, place.records, summary, wishes)
+    return summary
+
+
+def _behind_its_end(place: Place, wishes: Wishes) -> RunSummary | None:
     """Make the files once more if the run came to its end meanwhile: ours may have replaced those that it wrote."""
     give_up = time.monotonic() + _PATIENCE_S
     while has_ended(place.folder) and time.monotonic() < give_up:
         try:
-            return _at_rest(place)
+            return _at_rest(place, wishes)
         except RunLocked:
             time.sleep(_LOOK_EVERY_S)
     return None

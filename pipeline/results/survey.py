@@ -6,7 +6,8 @@ A line costs 24 bytes of memory, so that a page or an export can go through any 
 import contextlib
 import logging
 from array import array
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -50,6 +51,7 @@ class Survey:
     not_searched   items without a search; not those that are `unread`
     left_out       hits that did not go into a task, of items that are tasked or came to none of their hits
     left_out_of    the number of these items
+    only           which records count; None = all
     """
 
     path: Path
@@ -62,6 +64,8 @@ class Survey:
     late: Mapping[str, LateLine] = field(default_factory=dict)  # details that came after their records, by item
     joined: Joined | None = None  # reports that were collected after their tasks
     first_expiry: str = ""  # ISO 8601, of the tasks; empty when there is none
+    statuses: Counter[str] = field(default_factory=Counter)
+    only: Callable[[RecordView], bool] | None = None
     _scores: "array[float]" = field(default_factory=lambda: array("d"))
     _offsets: "array[int]" = field(default_factory=lambda: array("q"))
     _lengths: "array[int]" = field(default_factory=lambda: array("q"))
@@ -77,6 +81,12 @@ class Survey:
         """Read the records again by the score of their best hit, the highest first; equal ones as the file has them."""
         return self._read(sorted(range(len(self)), key=self._scores.__getitem__, reverse=True))
 
+    def scored(self) -> Iterator[tuple[float, RecordView]]:
+        """Read the records again as `by_score` does, each with the score of its best hit (-1 without one)."""
+        for number in sorted(range(len(self)), key=self._scores.__getitem__, reverse=True):
+            for record in self._read([number]):
+                yield self._scores[number], record
+
     def take(self, line: bytes, offset: int) -> None:
         """Take a line in. Raises ValueError when it is no record."""
         record = self._as_it_stands(line)
@@ -85,6 +95,8 @@ class Survey:
         if record.status not in _STATUSES:
             raise ValueError(f"status {record.status!r} is none of this version")
         score = _best_score(record)
+        if self.only is not None and not self.only(record):
+            return
         self._scores.append(score)
         self._offsets.append(offset)
         self._lengths.append(len(line))
@@ -92,6 +104,7 @@ class Survey:
 
     def _count(self, record: RecordView) -> None:
         search, task = record.search, record.task
+        self.statuses[record.status] += 1
         if task is not None and task.expires_at:
             self.first_expiry = min(self.first_expiry or task.expires_at, task.expires_at)
         unread = task is not None and record.status in _OPEN
@@ -130,13 +143,14 @@ def survey(
     most: int | None = None,
     late: Mapping[str, LateLine] | None = None,
     joined: Joined | None = None,
+    only: Callable[[RecordView], bool] | None = None,
 ) -> Survey:
     """Go through a file of records once, at most `most`; a line that is no record is counted and logged.
 
     A file that is not there has no lines; a last line that is not whole yet is left out. `late` are details that came
-    after their records, `joined` are reports.
+    after their records, `joined` are reports; `only` says which records count.
     """
-    found = Survey(path, late=late or {}, joined=joined)
+    found = Survey(path, late=late or {}, joined=joined, only=only)
     offset = 0
     with contextlib.suppress(FileNotFoundError), path.open("rb") as lines:
         for number, line in enumerate(lines, start=1):

@@ -246,7 +246,7 @@ async def _work(
                 late = functools.partial(finish, details, journal, wanted)
                 afterwards = functools.partial(_afterwards, engine, late, kept)
                 showing = Showing(place.folder, gauges, options.observer)
-                await _drive(engine, heartbeat, showing, options, place.signals, afterwards)
+                await _drive(engine, heartbeat, showing, options, place, afterwards)
     return engine, client.stats, None if kept is None else kept.counts()
 
 
@@ -262,7 +262,7 @@ async def _drive(
     heartbeat: Heartbeat,
     showing: Showing,
     options: RunOptions,
-    signals: Signals,
+    place: _Place,
     afterwards: Callable[[], Awaitable[None]],
 ) -> None:
     """Run the engine to its end, or until signals end it, beside the heartbeat; show the last picture.
@@ -270,7 +270,7 @@ async def _drive(
     `afterwards` does what no item waits for; signals end that, too.
     """
     async with anyio.create_task_group() as around:
-        with signals.end(engine):
+        with place.signals.end(engine):
             around.start_soon(heartbeat.run, showing.show)
             await engine.run(limit=options.limit)
             await afterwards()

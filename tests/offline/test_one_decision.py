@@ -1,9 +1,9 @@
 """Plan, run, status, summary, open.jsonl and the page agree: whatever is listed, mended, replaced, limited or cut."""
 
 import json
-import re
 import tempfile
 import time
+from collections import Counter
 from contextlib import closing
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -17,7 +17,7 @@ from pipeline.calls.account import account_of
 from pipeline.errors import SpecError
 from pipeline.journal.places import JOURNAL
 from pipeline.journal.storage import connect
-from pipeline.models import OF_REPORT, OPEN, SETTLED, State
+from pipeline.models import OPEN, SETTLED
 from pipeline.offline.plan import Plan, PlannedRun, make_plan
 from pipeline.offline.status import read_status
 from pipeline.run.load import load
@@ -27,6 +27,7 @@ from pipeline.sandbox.resources import resource
 from tests.support.cuts import cut_at
 from tests.support.fuzzing import fuzzed
 from tests.support.jobs import ACCOUNT, drawings, job, lines, vendor
+from tests.support.pages import Page
 
 URLS = drawings(3)
 # Two copies of a file and another one, a URL in two spellings.
@@ -62,7 +63,6 @@ DEEP = {"search": {"depth": 250}}  # three pages, of the 432 hits that the sandb
 READ = {**PLAIN, "task": {"report": "wait"}}
 SUBMIT = {"method": "submit", "search": {}, "task": {"country": ["US", "EU", "CN", "JP", "KR"]}}
 WORDS = [state.word for state in (*SETTLED, *OPEN)]
-OF_REPORTS = [state.word for state in (State.REPORTED, *OF_REPORT)]
 
 
 @dataclass(frozen=True)
@@ -229,9 +229,13 @@ def assert_places_agree(run: Path, items: dict[str, int], planned: Plan) -> None
     assert {word: opened.count(word) for word in set(opened)} == {
         word: number for word, number in known.items() if word in [state.word for state in OPEN]
     }
-    tallies = re.findall(r'class="mark".*?</svg><b>([\d,]+)</b>', (run / "report.html").read_text())
-    shown = [word for word in WORDS if word not in OF_REPORTS or items.get(word)]
-    assert [int(tally) for tally in tallies] == [*(items[word] for word in shown), items["not_started"]]
+    page = Page(run / "report.html")
+    shown = [word for word in WORDS if items.get(word)]
+    assert {word: number for word, number in page.run["counts"].items() if number} == {
+        **{word: items[word] for word in shown},
+        **({"not_started": items["not_started"]} if items["not_started"] else {}),
+    }
+    assert Counter(one.status for one in page.products) == Counter({word: items[word] for word in shown})
 
 
 # Moments of a run of what is listed at first: before A's upload (0), search (1) and create (2), with its intent (3),

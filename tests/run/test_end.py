@@ -13,6 +13,7 @@ from pipeline.results.summary import RunSummary
 from pipeline.run.load import load_spec
 from pipeline.run.outputs import write_outputs
 from tests.support.jobs import ACCOUNT, job, vendor
+from tests.support.pages import Page
 
 
 @pytest.fixture
@@ -47,8 +48,9 @@ def test_the_page_skips_and_logs_a_line_that_it_cannot_read(
     (folder / "report.html").unlink()
     with caplog.at_level(logging.ERROR):
         outputs(spec, folder, summary)
-    page = (folder / "report.html").read_text()
-    assert [name in page for name in ("P0000", "P0001", "P0002")] == [True, False, True]
+    page = Page(folder / "report.html")
+    assert {one.item for one in page.products} == {"P0000", "P0002"}
+    assert page.run["unreadable"] == 1
     assert "report.line_unreadable file=results.jsonl line=2" in caplog.text
 
 
@@ -62,7 +64,7 @@ def test_a_page_that_fails_for_any_reason_is_logged_and_the_run_stands(
         raise RuntimeError("no such picture store")
 
     with caplog.at_level(logging.ERROR):
-        monkeypatch.setattr("pipeline.run.outputs.pictures_of_hits", lambda *_: broken)
+        monkeypatch.setattr("pipeline.run.pictures.hit_picture", lambda *_: broken)
         outputs(spec, folder, summary)
     assert "report.failed error=RuntimeError no such picture store" in caplog.text
     assert (folder / "report.html").read_bytes() == before

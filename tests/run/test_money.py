@@ -14,6 +14,7 @@ from pipeline.offline.status import read_status
 from pipeline.run.local import run_job
 from pipeline.run.options import RunOptions
 from tests.support.jobs import ACCOUNT, FaultPlan, job, started, vendor
+from tests.support.pages import Page
 
 PRICES = {"P009": 0.2, "AI39-1": 1.5, "P010": 0}
 RUN = RunOptions(environment=ACCOUNT)
@@ -41,7 +42,7 @@ def test_plan_run_summary_status_and_page_name_one_amount(tmp_path: Path) -> Non
         "unpriced": [],
     }
     assert str(read_status(run).money) == "10.20 CNY spent"
-    assert "10.20 CNY spent, by the prices of the job" in (run / "report.html").read_text()
+    assert Page(run / "report.html").run["money"] == "10.20 CNY spent"
 
 
 def test_what_has_no_price_is_said_to_have_none(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.jobs import ACCOUNT, FaultPlan, job, lines, pipeline, vendor
+from tests.support.pages import Page
 
 
 @pytest.mark.proofs
@@ -27,6 +28,7 @@ def test_a_job_that_was_changed_half_way_says_how_many_were_searched_otherwise(t
     ]
     assert len(lines(run / "results.jsonl")) == 4
     assert json.loads((run / "summary.json").read_text())["not_looked_at"] == found
-    page = (run / "report.html").read_text()
-    assert all(f"<li>{phrase}</li>" in page for phrase in found)
+    told = Page(run / "report.html").run["notLookedAt"]
+    assert [english for english, _, _ in told][: len(found)] == found
+    assert all(chinese != english for english, chinese, _ in told)
     assert [line.removeprefix("Not looked at: ") for line in done.stdout.splitlines() if "Not looked" in line] == found

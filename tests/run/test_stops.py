@@ -16,6 +16,7 @@ from pipeline.sandbox.server import SandboxServer
 from pipeline.sandbox.tasks import read_tasks
 from tests.support.jobs import ACCOUNT, FaultPlan, job, lines, started, vendor
 from tests.support.lengths import only_short
+from tests.support.pages import Page
 from tests.support.processes import ended
 
 
@@ -65,8 +66,8 @@ def test_a_job_that_calls_a_new_code_one_about_pictures_goes_on_item_by_item(
     assert summary.exit_code == exit_code
     assert summary.calls_this_run["search"] == searches
     assert summary.items["failed"] == searches
-    page = (tmp_path / "runs/job/report.html").read_text()
-    assert ("List another picture for it in" in page) is (exit_code == 1)
+    page = Page(tmp_path / "runs/job/report.html")
+    assert page.says("list another picture for it in") is (exit_code == 1)
 
 
 @pytest.mark.proofs

@@ -19,6 +19,7 @@ from pipeline.sandbox.fates import ReportPlan
 from pipeline.sandbox.resources import resource
 from pipeline.sandbox.tasks import read_tasks
 from tests.support.jobs import ACCOUNT, FaultPlan, drawings, job, lines, pipeline, started, vendor
+from tests.support.pages import Page
 from tests.support.processes import ended, until
 
 SUBMIT: dict[str, Any] = {"method": "submit", "search": {}, "task": {"country": ["US", "EU", "CN", "JP", "KR"]}}
@@ -66,8 +67,8 @@ def test_one_paid_call_an_item_brings_hits_comparisons_and_a_drawing(tmp_path: P
         drawing = (tmp_path / "runs" / "job" / record["line_drawing"]).read_bytes()
         assert drawing.startswith(b"\x89PNG")
         assert record["report"]["line_drawing_base64"] == f"sha256:{hashlib.sha256(drawing).hexdigest()}"
-    page = (tmp_path / "runs" / "job" / "report.html").read_text()
-    assert all(f'href="{record["line_drawing"]}"' in page for record in results(tmp_path))
+    page = Page(tmp_path / "runs" / "job" / "report.html")
+    assert all(page.picture(one.rest["d"]) for one in page.products)
     views = list(read_records(tmp_path / "runs" / "job"))
     assert [view.line_drawing for view in views] == [record["line_drawing"] for record in results(tmp_path)]
 
@@ -273,7 +274,8 @@ def test_comparisons_without_the_hits_that_the_vendor_counts_are_read_and_the_re
         assert record["comparisons"]
         assert record["report"]["report"]["comparisons"]
         assert record["line_drawing"]
-    page = (tmp_path / "runs/job/report.html").read_text()
-    assert f"The vendor counts {total:,} hits and sent none of them; its comparisons are here." in page
+    page = Page(tmp_path / "runs/job/report.html")
+    assert all(one.rest["rm"].startswith("the vendor counts ") for one in page.products)
+    assert all([place for place, *_ in page.comparisons(one)] == [-1, -1, -1] for one in page.products)
     views = list(read_records(tmp_path / "runs" / "job"))
     assert all(view.hits_lost and view.remark for view in views)

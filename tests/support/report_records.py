@@ -9,8 +9,10 @@ from typing import Any
 from PIL import Image
 
 from pipeline.results.page.page import write_report
+from pipeline.results.page.thumbs import MadePictures
 from pipeline.results.page.view import OPEN_WORDS, RunView
 from pipeline.results.survey import Survey, survey
+from tests.support.pages import Page
 
 COUNTS = {"tasked": 2, "no_hits": 1, "searched": 0, "failed": 1, "in_doubt": 1, "expired": 0, "not_started": 3}
 
@@ -72,15 +74,16 @@ def png(*, size: tuple[int, int] = (400, 300), mode: str = "RGB", color: Any = "
 
 def page(
     folder: Path, *records: dict[str, Any] | bytes, pictures: dict[str, bytes] | None = None, **options: Any
-) -> str:
-    """Write a report and return its text."""
+) -> Page:
+    """Write a report and read it back."""
     path = folder / "report.html"
     view = options.pop("view", None) or run()
     known = pictures or {}
     with tempfile.TemporaryDirectory() as files:
         settled, open_ = surveys(Path(files), *records)
-        write_report(path, view, open_, settled, picture=lambda source, _: known.get(source), **options)
-    return path.read_text(encoding="utf-8")
+        made = MadePictures(lambda source, _: known.get(source))
+        write_report(path, view, open_, settled, pictures=made, **options)
+    return Page(path)
 
 
 def surveys(folder: Path, *records: dict[str, Any] | bytes) -> tuple[Survey, Survey]:

@@ -1,19 +1,28 @@
 """The command `pipeline report`."""
 
+import dataclasses
 from pathlib import Path
 
 from pipeline.cli.screen import show_lines
+from pipeline.errors import SpecError
 from pipeline.offline.report import make_report
+from pipeline.results.page.dictionary import LANGUAGES
+from pipeline.results.page.view import Wishes
 from pipeline.results.page.words import STATES
-from pipeline.run.directory import REPORT
-from pipeline.run.load import folder_of
+from pipeline.run.load import folder_of, load_spec
+from pipeline.system.fault import Fault
 
 
-def report_command(path: Path) -> int:
+def report_command(path: Path, wishes: Wishes) -> int:
     """Make the page and the figures of a run anew; print of when they are and where."""
-    folder = folder_of(path)
-    summary = make_report(folder)
-    items = summary.items
+    if wishes.lang not in LANGUAGES:
+        what = f"{wishes.lang!r} is not allowed; allowed: {', '.join(LANGUAGES)}"
+        raise SpecError(Fault(what, where="--lang", fix=f"--lang {LANGUAGES[0]}"))
+    if path.is_file():  # what the job says of its page now, and not what it said when it was run
+        wishes = dataclasses.replace(wishes, report=load_spec(path).report)
+    made = make_report(folder_of(path), wishes)
+    summary, items = made.summary, made.summary.items
     figures = f"{items['settled']:,} of {items['all']:,} settled, {items['open']:,} open"
-    show_lines([f"as of {summary.as_of}: {STATES[summary.state]}; {figures}", f"look at: {folder / REPORT}"])
+    size = f" ({made.page.stat().st_size / 1e6:,.1f} MB)" if wishes.one_file else ""
+    show_lines([f"as of {summary.as_of}: {STATES[summary.state]}; {figures}", f"look at: {made.page}{size}"])
     return 0

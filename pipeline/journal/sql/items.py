@@ -16,6 +16,7 @@ from pipeline.journal.sql.rows import (
     OF_REPORT,
     OPEN,
     SETTLED,
+    UNFINISHED,
     UNREADABLE,
     WAITING,
     WORK,
@@ -121,6 +122,16 @@ def in_view(db: Database) -> tuple[dict[State, int], int]:
     rows = db.do(f"SELECT state, count(*) FROM items WHERE {IN_VIEW} GROUP BY state").fetchall()
     gone = db.do(f"SELECT count(*) FROM items WHERE NOT {IN_VIEW} AND ({SETTLED} OR {_PAID})").fetchone()[0]
     return {State(state): int(count) for state, count in rows}, int(gone)
+
+
+def count_labelled_waiting(db: Database, label: str, value: str) -> int:
+    """Count the items in view with this label that have not come to an end."""
+    rows = db.do(
+        f"SELECT count(*) FROM items WHERE {UNFINISHED} AND {IN_VIEW} "
+        "AND EXISTS (SELECT 1 FROM json_each(items.labels) AS label WHERE label.key = ? AND label.value = ?)",
+        (label, value),
+    )
+    return int(rows.fetchone()[0])
 
 
 class Listed(NamedTuple):

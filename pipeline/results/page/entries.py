@@ -1,7 +1,7 @@
 """A record as the page shows it, with its best hits alone."""
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from heapq import nlargest
 from typing import Any, NamedTuple
 
@@ -23,6 +23,8 @@ class Hit(NamedTuple):
     url: Any
     detail: PatentDetail | None = None  # None where the run asked for none
     rank: int = 0  # its place in the vendor's order, from 1; 0 where that is the order in which the hits are shown
+    place: int = 0  # its place among the record's hits, from 0
+    in_task: bool = False
 
 
 class Entry(NamedTuple):
@@ -45,14 +47,33 @@ class _Shown(msgspec.Struct, gc=False):
 _SHOWN = msgspec.json.Decoder(list[_Shown])
 
 
-def entry_of(record: RecordView, *, top: int = TOP_HITS) -> Entry:
-    """Take the best hits of a record."""
+def entry_of(record: RecordView, *, top: int = TOP_HITS, min_score: float = 0.0) -> Entry:
+    """Take the best hits of a record; hits below `min_score` are in no task."""
+    hits = list(_hits(record))
+    in_task = _in_task(record, hits, min_score)
     # The vendor sorts by score unless the job asks for dates; the page always shows the most alike.
-    ranked = list(zip(_ranks(record), _hits(record), strict=False))
-    best = nlargest(top, ranked, key=lambda one: -1.0 if one[1].score is None else one[1].score)
-    if [rank for rank, _ in best] == [*range(1, len(best) + 1)]:
-        return Entry(record.without_hits(), [hit for _, hit in best])
-    return Entry(record.without_hits(), [hit._replace(rank=rank) for rank, hit in best])
+    ranked = zip(_ranks(record), range(len(hits)), hits, strict=False)
+    best = nlargest(top, ranked, key=lambda one: -1.0 if one[2].score is None else one[2].score)
+    usual = [rank for rank, _, _ in best] == [*range(1, len(best) + 1)]
+    shown = [
+        hit._replace(rank=0 if usual else rank, place=place, in_task=place in in_task) for rank, place, hit in best
+    ]
+    return Entry(record.without_hits(), shown)
+
+
+def _in_task(record: RecordView, hits: list[Hit], min_score: float) -> set[int]:
+    """Find the hits that the task was made of: the first complete ones, or of several pages the best."""
+    if record.task is None or record.hits_lost or not record.task.hits:
+        return set()
+    fit = [place for place, hit in enumerate(hits) if _fits(hit, min_score)]
+    if record.search is not None and record.search.ranks:
+        fit.sort(key=lambda place: -(hits[place].score or 0.0))
+    return set(fit[: record.task.hits])
+
+
+def _fits(hit: Hit, min_score: float) -> bool:
+    complete = all(isinstance(value, str) and value for value in (hit.number, hit.title, hit.url))
+    return complete and (min_score <= 0 or (hit.score is not None and hit.score >= min_score))
 
 
 def _ranks(record: RecordView) -> Iterable[int]:
@@ -61,21 +82,16 @@ def _ranks(record: RecordView) -> Iterable[int]:
     return search.ranks if search is not None and search.ranks else itertools.count(1)
 
 
-def _hits(record: RecordView) -> Iterable[Hit]:
+def _hits(record: RecordView) -> Iterator[Hit]:
     try:
         shown = _SHOWN.decode(record.raw_hits)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):  # not the usual ones: each is looked at
-        return [
-            Hit(
-                _score(hit),
-                hit.get("patent_pn"),
-                hit.get("title"),
-                hit.get("url"),
-                _detail(record, hit.get("patent_id")),
-            )
-            for hit in record.hits
-        ]
-    return [Hit(hit.score, hit.patent_pn, hit.title, hit.url, _detail(record, hit.patent_id)) for hit in shown]
+        for hit in record.hits:
+            detail = _detail(record, hit.get("patent_id"))
+            yield Hit(_score(hit), hit.get("patent_pn"), hit.get("title"), hit.get("url"), detail)
+        return
+    for one in shown:
+        yield Hit(one.score, one.patent_pn, one.title, one.url, _detail(record, one.patent_id))
 
 
 def _detail(record: RecordView, patent_id: object) -> PatentDetail | None:

@@ -1,125 +1,118 @@
-"""The page of a run, report.html: records fill a template, and the file takes its place in one step."""
+"""The page of a run, report.html: a shell, the data of its products, and the script that shows them.
 
-from collections.abc import Callable
-from functools import lru_cache
-from importlib.resources import files
-from itertools import islice
+Up to a thousand products it is one file; the products of more lie beside it, a file for each hundred, which the page
+loads as they come into sight. Pictures are small ones; larger ones lie beside it and are loaded when a row is opened.
+"""
+
+import heapq
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
-from pipeline.models import OF_REPORT, State
-from pipeline.results.page.cards import card, row
-from pipeline.results.page.entries import entry_of
-from pipeline.results.page.marks import marks
-from pipeline.results.page.text import file_link, period, tidy, took
-from pipeline.results.page.thumbs import Thumbnails
-from pipeline.results.page.view import NOT_STARTED, OPEN_WORDS, SETTLED_WORDS, RunView
-from pipeline.results.page.words import STATUSES, Status, as_of, calls_made, next_steps
+from pipeline.results.page.causes import Causes
+from pipeline.results.page.entries import Entry, entry_of
+from pipeline.results.page.index import Index
+from pipeline.results.page.parts import BIG, CHUNK, Parts, encoded
+from pipeline.results.page.product import Tables, product_of
+from pipeline.results.page.shelf import Shelf
+from pipeline.results.page.shell import Shell
+from pipeline.results.page.tables import Texts
+from pipeline.results.page.thumbs import Pictures
+from pipeline.results.page.view import IN_ONE_FILE, RunView
 from pipeline.results.survey import Survey
 from pipeline.system.files import write_whole
-from pipeline.system.wording import count
-
-if TYPE_CHECKING:
-    from jinja2 import Template
-
-_TEMPLATE = "report.html.j2"
-_OF_REPORT = {state.word for state in (State.REPORTED, *OF_REPORT)}  # named only by runs that ask for reports
-FULL = 2000  # items with their pictures
-_GROUPS = (("Settled", "settled", SETTLED_WORDS), ("Open", "open", OPEN_WORDS), ("Not started", "", (NOT_STARTED,)))
 
 
-class Tally(NamedTuple):
-    """The number of items with a status."""
+class Written(NamedTuple):
+    """The outcome of writing a page."""
 
-    status: str
-    words: Status
-    number: int
-
-
-class Group(NamedTuple):
-    """Statuses that belong together."""
-
-    name: str
-    anchor: str  # of the section that shows their items; empty where none does
-    number: int  # of items with any of them
-    tallies: list[Tally]
+    size: int  # bytes of the page itself
+    beside: int  # bytes of what lies beside it
+    no_picture: int  # products whose picture is not there
 
 
 def write_report(
-    path: Path,
-    view: RunView,
-    open_: Survey,
-    settled: Survey,
-    *,
-    picture: Callable[[str, str | None], bytes | None],
-    most: int = FULL,
-) -> None:
-    """Write the page of a run to `path` (mode 0600), whole or not at all: every item, one in memory at a time.
+    path: Path, view: RunView, open_: Survey, settled: Survey, *, pictures: Pictures, in_one_file: int = IN_ONE_FILE
+) -> Written:
+    """Write the page of a run to `path` (mode 0600), whole or not at all: every product, the most similar first.
 
-    Open items come first, in the job's order, then settled ones, the most alike hit first. The first `most` items are
-    shown with their pictures, all others as a line each. `picture`: see `Thumbnails`. Raises OSError when the file
-    cannot be written.
+    One record is in memory at a time. The page takes its place last, so that it never lacks what lies beside it.
+    Raises OSError when a file cannot be written.
     """
-    thumbs = Thumbnails(picture)
-    opened, rest = open_.in_order(), settled.by_score()
-    shown = min(most, len(open_))
-    chunks = _template().generate(
-        view=view,
-        page=_page(view, open_, settled, most=most),
-        open_cards=(card(entry_of(record), thumbs) for record in islice(opened, most)),
-        open_rows=map(row, opened),
-        settled_cards=(card(entry_of(record), thumbs) for record in islice(rest, most - shown)),
-        settled_rows=map(row, rest),
-    )
-    # Text of the vendor may hold halves of surrogate pairs, which UTF-8 cannot say.
-    write_whole(path, (chunk.encode("utf-8", "replace") for chunk in chunks))
+    products = len(open_) + len(settled)
+    parts = Parts(path, split=products > in_one_file and not view.one_file)
+    writing = _Writing(view, open_, settled, parts, pictures)
+    try:
+        write_whole(path, writing.chunks(), several_writers=True)  # a run and a person's `report`
+    except BaseException:
+        parts.remove()
+        raise
+    finally:
+        writing.close()
+    parts.remove_older()
+    return Written(path.stat().st_size, parts.size, writing.shelf.missing)
 
 
-def _page(view: RunView, open_: Survey, settled: Survey, *, most: int) -> dict[str, Any]:
-    """Return what the template shows besides the items themselves."""
-    unreadable = open_.unreadable + settled.unreadable
-    open_cards = min(most, len(open_))
-    return {
-        "job": tidy(view.job, 128),
-        "vendor": tidy(view.vendor, 200),
-        "tool": tidy(view.tool, 40),
-        "search": tidy(view.search, 300),
-        "period": period(view.started_at, view.finished_at),
-        "took": took(view.started_at, view.finished_at),
-        "exit_reason": tidy(view.exit_reason, 1000),
-        "groups": _groups(view),
-        "calls": calls_made(view.calls),
-        "billed": tidy(view.billed, 100),
-        "money": tidy(view.money, 200),
-        "steps": next_steps(view, settled.first_expiry),
-        "as_of": as_of(view),
-        "marks": marks(view.counts, view.state),
-        "not_looked_at": [tidy(phrase, 300) for phrase in view.not_looked_at],
-        "shown_open": len(open_),
-        "shown_settled": len(settled),
-        "open_rows": len(open_) - open_cards,
-        "settled_rows": max(0, len(settled) - (most - open_cards)),
-        "with_pictures": min(most, len(open_) + len(settled)),
-        "unreadable": count(unreadable, "line") if unreadable else "",
-        "results": (tidy(view.results_file, 200), file_link(view.results_file)),
-        "open": (tidy(view.open_file, 200), file_link(view.open_file)),
-        "summary": (tidy(view.summary_file, 200), file_link(view.summary_file)),
-        "spec": (tidy(view.spec_file, 200), file_link(view.spec_file)),
-    }
+class _Writing:
+    """One page while it is written."""
 
+    def __init__(self, view: RunView, open_: Survey, settled: Survey, parts: Parts, pictures: Pictures) -> None:
+        self._view, self._open, self._settled, self._parts = view, open_, settled, parts
+        confined = bool(view.client)
+        self._tables = Tables(view.links, confined, causes=Causes(confined=confined))
+        self.shelf = Shelf(pictures, whole=not parts.split, best_large=view.one_file)
+        self._index = Index()
+        self._chunk: list[dict[str, Any]] = []
+        self._products = 0
 
-def _groups(view: RunView) -> list[Group]:
-    groups = []
-    for name, anchor, words in _GROUPS:
-        tallies = [Tally(word, STATUSES[word], view.counts.get(word, 0)) for word in words]
-        tallies = [tally for tally in tallies if tally.number or tally.status not in _OF_REPORT]
-        groups.append(Group(name, anchor, sum(tally.number for tally in tallies), tallies))
-    return groups
+    def close(self) -> None:
+        """Give back what a page needs while it is written."""
+        self._index.close()
 
+    def chunks(self) -> Iterator[bytes]:
+        """Yield the page in the order of its bytes; files beside it are written on the way."""
+        shell = Shell(self._view, products=len(self._open) + len(self._settled), parts=self._parts)
+        yield shell.head()
+        for entry in self._entries():
+            product = product_of(entry, self._tables, self.shelf)
+            shell.note(entry)
+            self._index.add(product.row)
+            self._chunk.append(product.rest)
+            self._products += 1
+            if self._products % BIG == 0:
+                self._put_large()
+            if self._products % CHUNK == 0:
+                yield self._put_chunk()
+        if self._chunk:
+            self._put_large()
+            yield self._put_chunk()
+        yield from shell.data(
+            first_task=self._settled.first_expiry,
+            first_awaited=self._open.first_expiry,
+            unreadable=self._open.unreadable + self._settled.unreadable,
+        )
+        yield from self._parts.put_index(self._index.chunks(self._tables, self._view, missing=self.shelf.missing))
+        yield shell.end()
 
-@lru_cache(maxsize=1)
-def _template() -> "Template":
-    from jinja2 import Environment, StrictUndefined  # heavy, and most commands write no page
+    def _entries(self) -> Iterator[Entry]:
+        """Yield all records, the most similar first; equal ones as their files have them, settled ones first."""
+        records = heapq.merge(self._settled.scored(), self._open.scored(), key=lambda one: -one[0])
+        for _, record in records:
+            yield entry_of(record, min_score=self._view.min_score)
 
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    return environment.from_string(files("pipeline.results.page").joinpath(_TEMPLATE).read_text(encoding="utf-8"))
+    def _put_chunk(self) -> bytes:
+        number = (self._products - 1) // CHUNK
+        chunk: dict[str, Any] = {
+            "rest": self._chunk,
+            "small": self.shelf.take_small(),
+            "texts": self._tables.texts.all(),
+        }
+        self._tables.texts = Texts()
+        if self._view.one_file:
+            chunk["large"] = self.shelf.take_large()
+        self._chunk = []
+        return self._parts.put_chunk(number, encoded(chunk))
+
+    def _put_large(self) -> None:
+        if not self._view.one_file and (large := self.shelf.take_large()):
+            self._parts.put_large((self._products - 1) // BIG, encoded(large))

@@ -1,61 +1,106 @@
-"""Small pictures inside the page, as data: URIs."""
+"""The pictures of a page: WebP thumbnails of two sizes, and the one seam through which a page gets them.
 
-import base64
+`Pictures` is that seam. `MadePictures` makes them of picture files while the page is written; a store of pictures that
+were kept beside the run stands in its place where there is one.
+"""
+
 import io
-import warnings
 from collections.abc import Callable
 from functools import lru_cache
+from typing import NamedTuple, Protocol
 
 from pipeline.errors import PipelineError
+from pipeline.results.pictures.shrink import LARGE, SMALL, shrunk
+from pipeline.results.pictures.store import PictureStore, key_of_link, key_of_product
+from pipeline.views import is_url
 
-SIDE_PX = 176
-QUALITY = 80
-# Decoding more than this costs over 150 MB; a larger JPEG is decoded at a fraction of its size and passes.
-MAX_PIXELS = 40_000_000
-KEPT = 512  # pictures of some 8 KB, for a gallery picture is a hit of many products
+JPEG_PX, JPEG_QUALITY = 176, 80
+KEPT = 512  # pairs of some 8 KB, for a gallery picture is a hit of many products
+MOST_MADE = 12_000  # pictures of one page: beyond them it would take minutes, and the first rows are the most alike
 
 
-class Thumbnails:
-    """The page's small pictures, made once each; a picture that cannot be had or decoded is left out."""
+class Thumbnail(NamedTuple):
+    """One picture in both sizes, as WebP; upright, transparent parts white."""
 
-    def __init__(self, picture: Callable[[str, str | None], bytes | None]) -> None:
-        """Take the pictures from `picture(source, sha256)`: the bytes behind a path or URL, or None.
+    small: bytes  # at most 160 x 160 pixels
+    large: bytes | None = None  # at most 480 x 480; None where the small one is all there is
 
-        `sha256` is that of a product's picture when it was searched, None for other pictures.
+
+class Pictures(Protocol):
+    """The place that a page gets its pictures from."""
+
+    def of(self, source: str, sha256: str | None = None) -> Thumbnail | None:
+        """Return the picture at a path or URL; None where there is none, or it cannot be decoded.
+
+        `sha256` is that of a product's picture when it was searched, None for other pictures: a file that is another
+        one now must not stand beside those hits.
         """
-        self._picture = picture
-        self.uri = lru_cache(maxsize=KEPT)(self._uri)
+        ...
 
-    def _uri(self, source: str, sha256: str | None = None) -> str | None:
-        """Return the picture as a data: URI; None when we have none, or one that cannot be decoded."""
+
+class MadePictures:
+    """Pictures that are made while the page is written, each once; what cannot be had or decoded is left out."""
+
+    def __init__(self, read: Callable[[str, str | None], bytes | None], *, most: int = MOST_MADE) -> None:
+        """Take the bytes of a picture from `read(source, sha256)`; it returns None where there are none."""
+        self._read = read
+        self._left = most
+        self.of = lru_cache(maxsize=KEPT)(self._of)
+
+    def _of(self, source: str, sha256: str | None = None) -> Thumbnail | None:
+        if self._left <= 0:
+            return None
         try:
-            data = self._picture(source, sha256)
+            data = self._read(source, sha256)
         except (OSError, ValueError, PipelineError):
             return None
-        small = thumbnail(data) if data else None
-        return None if small is None else "data:image/jpeg;base64," + base64.b64encode(small).decode()
+        if not data:
+            return None
+        self._left -= 1
+        return thumbnails(data)
+
+
+class StoredPictures:
+    """The pictures kept in a run directory; those that are not there are made, as far as they still can be."""
+
+    def __init__(self, store: PictureStore, made: Pictures) -> None:
+        self._store = store
+        self._made = made
+
+    def of(self, source: str, sha256: str | None = None) -> Thumbnail | None:
+        """Return the picture at a path or URL; None where there is none."""
+        key = key_of_link(source) if is_url(source) else key_of_product(sha256) if sha256 else ""
+        small = self._store.of(key, SMALL)
+        if small is None:
+            return self._made.of(source, sha256)
+        return Thumbnail(small, self._store.of(key, LARGE))
+
+
+class NoPictures:
+    """A page without pictures."""
+
+    def of(self, source: str, sha256: str | None = None) -> Thumbnail | None:
+        """Return none."""
+        return None
+
+
+def thumbnails(data: bytes) -> Thumbnail | None:
+    """Make both sizes of a picture; None when it cannot be decoded."""
+    copies = shrunk(data, (SMALL, LARGE))
+    if copies is None:
+        return None
+    large, small = copies
+    return Thumbnail(small, large)
 
 
 def thumbnail(data: bytes) -> bytes | None:
-    """Make a JPEG of at most 176 x 176 pixels, upright, transparent parts white; None when it is no JPG or PNG."""
-    from PIL import Image, ImageOps  # heavy, and a page without pictures of ours needs none
+    """Make a JPEG of at most 176 x 176 pixels, for documents that know no WebP; None when it cannot be decoded."""
+    from PIL import Image  # heavy, and a page without pictures of ours needs none
 
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # odd metadata in a picture must not show on stderr
-            with Image.open(io.BytesIO(data), formats=("JPEG", "PNG")) as image:
-                image.draft(None, (2 * SIDE_PX, 2 * SIDE_PX))
-                if image.width * image.height > MAX_PIXELS:
-                    return None
-                upright = ImageOps.exif_transpose(image)
-            if upright.mode.startswith("I;16"):  # Pillow would cut 16-bit gray off at 255 instead of scaling it
-                upright = upright.point(lambda value: value * (1 / 256)).convert("L")
-            upright = upright.convert("RGBA" if upright.has_transparency_data else "RGB")
-            upright.thumbnail((SIDE_PX, SIDE_PX), Image.Resampling.LANCZOS)
-            page = Image.new("RGB", upright.size, "white")
-            page.paste(upright, mask=upright if upright.mode == "RGBA" else None)
-            small = io.BytesIO()
-            page.save(small, "JPEG", quality=QUALITY, optimize=True)
-            return small.getvalue()
-    except Exception:  # Pillow raises many kinds for broken files; each means the same here
+    copies = shrunk(data, (JPEG_PX,))
+    if copies is None:
         return None
+    jpeg = io.BytesIO()
+    with Image.open(io.BytesIO(copies[0])) as image:
+        image.save(jpeg, "JPEG", quality=JPEG_QUALITY, optimize=True)
+    return jpeg.getvalue()

@@ -1,62 +1,36 @@
-"""The vendor's report on the page: its own words in quotation marks, and nothing of ours about them."""
+"""The vendor's report on the page: its own words, which the page quotes, and nothing of ours about them."""
 
-from typing import NamedTuple
+from typing import Any
 
 from pipeline.models import State
 from pipeline.reports import Comparison
 from pipeline.results.page.text import tidy
 from pipeline.results.reading import RecordView
-from pipeline.system.wording import count
 
-MOST = 3  # comparisons of an item, the highest score first; all of them are in its record
-MOST_TEXT = 400
-_TEXTS = {
-    "similar": "Similar",
-    "difference": "Different",
-    "confusion": "Confusion",
-    "risk_desc": "Description",
-    "suggestion": "Suggestion",
-}
+MOST_UNTIED = 3  # comparisons with patents that are not among the hits shown; all of them are in the record
+MOST_TEXT = 1200
+TEXTS = ("similar", "difference", "confusion", "risk_desc", "suggestion")  # `assets/words.json` names them `vendor.*`
 
 
-class ComparisonCard(NamedTuple):
-    """The vendor's words about one patent."""
+def comparisons_of(record: RecordView, places: list[int]) -> tuple[list[tuple[int, list[Any]]], int]:
+    """Return what the vendor writes of the hits at these places, each with its place among them, and how many more.
 
-    number: str
-    title: str
-    level: str  # its word, as sent; empty where it sent none
-    score: str  # as sent
-    texts: list[tuple[str, str]]  # names, and its words
-
-
-class ReportCard(NamedTuple):
-    """The report of an item."""
-
-    said: str  # how many patents it compares, and how many of them are shown
-    comparisons: list[ComparisonCard]
-
-
-def report_card(record: RecordView) -> ReportCard | None:
-    """Build the report of an item; None where it has none."""
+    A few that are about none of these hits stand behind them with the place -1.
+    """
     if record.status != State.REPORTED.word:
-        return None
-    best = sorted(record.comparisons, key=lambda one: -1.0 if one.score_of_1 is None else one.score_of_1, reverse=True)
-    return ReportCard(_said(len(best)), [_comparison(one) for one in best[:MOST]])
+        return [], 0
+    shown = {place: number for number, place in enumerate(places)}
+    tied = {one.hit: one for one in record.comparisons if one.hit in shown}
+    told = [(shown[place], _texts(one)) for place, one in tied.items() if place is not None]
+    told.sort(key=lambda one: one[0])
+    others = [one for one in record.comparisons if one.hit not in shown]
+    others.sort(key=lambda one: -1.0 if one.score_of_1 is None else one.score_of_1, reverse=True)
+    untied = others[: 0 if told else MOST_UNTIED]
+    return [*told, *((-1, _texts(one)) for one in untied)], len(record.comparisons) - len(told) - len(untied)
 
 
-def _said(number: int) -> str:
-    if not number:
-        return "The vendor's report is here, and it compares no patent. That says nothing about the product."
-    first = f"; the {MOST} with the highest score are shown, results.jsonl has all" if number > MOST else ""
-    return f"The vendor's report compares {count(number, 'patent')}{first}."
-
-
-def _comparison(one: Comparison) -> ComparisonCard:
-    texts = [(name, tidy(getattr(one, key), MOST_TEXT)) for key, name in _TEXTS.items()]
-    return ComparisonCard(
-        number=tidy(one.patent_pn, 60) or "no patent number",
-        title=tidy(one.title, 160),
-        level=tidy(one.risk_level, 40),
-        score="" if one.score is None else f"{one.score:g}",
-        texts=[(name, text) for name, text in texts if text],
-    )
+def _texts(one: Comparison) -> list[Any]:
+    """Return number, title, level and score as the vendor sent them, and its texts in the order of `TEXTS`."""
+    score = "" if one.score is None else f"{one.score:g}"
+    texts = [tidy(getattr(one, key), MOST_TEXT) for key in TEXTS]
+    return [tidy(one.patent_pn, 60), tidy(one.title, 160), tidy(one.risk_level, 40), score, *texts]

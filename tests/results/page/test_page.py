@@ -1,110 +1,130 @@
+"""The page of a run as data: every product, the most similar first, each with what is known of it."""
+
 import json
 import os
-import re
 import stat
 import tracemalloc
-from importlib.resources import files
 from pathlib import Path
 
 import pytest
 
-from pipeline.results.page import words
+from pipeline.endpoints.details import PENDING, PatentDetail
+from pipeline.results.decisions import Decision
+from pipeline.results.late_details import LateLine
 from pipeline.results.page.page import write_report
-from pipeline.results.page.words import STATUSES
+from pipeline.results.page.thumbs import NoPictures
 from pipeline.results.survey import survey
-from tests.support.report_records import COUNTS, hit, page, record, run, surveys
+from tests.support.pages import COMPARED, IN_TASK, Page
+from tests.support.report_records import COUNTS, hit, page, png, record, run, surveys
 
-FORBIDDEN = re.compile(
-    r"\b(safe|safely|clear|cleared|clean|harmless|(not|non|no|isn't|doesn't)[ -]infring\w*|"
-    r"(no|without|low)[ -]risk|risk[ -]free)\b",
-    re.IGNORECASE,
-)
+LATE = "2026-11-21T12:00:00.000Z"
 
 
-def places(text: str, *parts: str) -> list[int]:
-    return [text.index(part) for part in parts]
+def test_a_settled_product_is_there_with_its_hits_and_its_task(tmp_path: Path) -> None:
+    shown = page(tmp_path, record()).product("SKU-1")
+    assert (shown.status, shown.labels, shown.source) == (
+        "tasked",
+        {"client": "acme"},
+        "https://cdn.example.com/1001.jpg",
+    )
+    assert (shown.best, shown.hits_found, shown.total) == (9134, 1, 20_783)
+    [one] = shown.hits
+    assert (one.number, one.score, one.rest["t"]) == ("USD0554568S1", 9134, "Tote bag")
+    assert shown.rest["t"] == ["80d42f2c", 1, 0, "2026-11-21T18:00:00.000Z"]
 
 
-def test_a_settled_item_is_shown_with_its_hits_and_its_task(tmp_path: Path) -> None:
-    text = page(tmp_path, record())
-    for part in (
-        "SKU-1",
-        "acme",
-        "Task created",
-        "80d42f2c",
-        "expires 21 Nov 2026, 18:00 UTC",
-        "0.9134",
-        "USD0554568S1",
-        "Tote bag",
-        "The vendor found 20,783 in all; hits beyond the first 1 were not looked at.",
-    ):
-        assert part in text, part
+def test_no_score_is_shown_higher_than_it_is(tmp_path: Path) -> None:
+    scores = [0.8998, 0.57, 0.29, 1, 0.00009]
+    hits = page(tmp_path, record(hits=[hit(score) for score in scores])).product("SKU-1").hits
+    assert [one.score for one in hits] == [10_000, 8998, 5700, 2900, 0]
 
 
-def test_no_hits_says_what_was_asked_and_nothing_more(tmp_path: Path) -> None:
-    assert "Nothing found at or above the asked score within the filters." in page(tmp_path, record(status="no_hits"))
-
-
-def test_hits_below_the_asked_score_are_named_as_such(tmp_path: Path) -> None:
-    below = record(status="no_hits", search={"total": 9, "hits": 1}, hits=[hit(0.2)])
-    assert "within the filters. Below that score: 1 hit." in page(tmp_path, below)
-
-
-@pytest.mark.parametrize("status", ["failed", "in_doubt", "expired"])
-def test_an_open_item_says_what_is_wrong_and_what_to_do(tmp_path: Path, status: str) -> None:
-    text = page(tmp_path, record(status=status))
-    assert "The vendor does not accept this picture file." in text
-    assert "What to do</dt><dd>" in text
-    assert "<code>r-1</code>" in text
-
-
-def test_what_to_do_is_what_the_line_says(tmp_path: Path) -> None:
-    failed = record(status="failed") | {"todo": "correct line 3 of p.csv, then `pipeline run` the job file"}
-    assert "Correct line 3 of p.csv, then `pipeline run` the job file." in page(tmp_path, failed)
-
-
-@pytest.mark.parametrize(
-    ("ended_by", "daily", "todo"),
-    [
-        ("", False, "Run the same job again: it goes on where it stopped"),
-        ("budget", False, "Raise the budget that is used up, then run the same job again"),
-        ("67200007", True, "Wait until the account&#39;s limit for the day is lifted"),
-        ("67200005", False, "Top up the account"),
-        ("67200004", False, "Look after what ended the run"),
-    ],
-)
-def test_what_to_do_about_items_not_started_follows_from_what_ended_the_run(
-    tmp_path: Path, ended_by: str, daily: bool, todo: str
-) -> None:
-    assert todo in page(tmp_path, record(), view=run(ended_by=ended_by, daily=daily))
-
-
-def test_open_items_come_first_then_settled_ones_the_most_alike_first(tmp_path: Path) -> None:
-    settled = [
+def test_all_products_are_there_the_most_similar_first_open_ones_among_them(tmp_path: Path) -> None:
+    records = [
         record("far", hits=[hit(0.2), hit(0.1)]),
         record("near", hits=[hit(0.3), hit(0.99)]),
         record("none", "no_hits"),
         record("also near", "searched", hits=[hit(0.99)]),
         record("odd", hits=[hit("0.999"), hit(True)]),
+        record("Y", "in_doubt", hits=[hit(0.5)], search={"hits": 1, "total": 1}),
+        record("Z", "failed"),
     ]
-    text = page(tmp_path, *settled, record("Z", "failed"), record("Y", "in_doubt"))
-    assert re.findall(r"<h3><bdi>(.*?)</bdi>", text) == ["Z", "Y", "near", "also near", "far", "none", "odd"]
-    assert "the highest score first" in text
+    shown = page(tmp_path, *records).products
+    assert [one.item for one in shown] == ["near", "also near", "Y", "far", "none", "odd", "Z"]
 
 
-def test_only_the_five_highest_scores_are_shown(tmp_path: Path) -> None:
+def test_only_the_five_highest_scores_are_there(tmp_path: Path) -> None:
     scores = [0.1, 0.9, None, 0.3, 0.8, "0.95", 0.7, 0.6, True]
-    text = page(tmp_path, record(hits=[hit(score) for score in scores], search={"hits": 9, "total": 9}))
-    assert re.findall(r"<b>(\d\.\d{4})</b>", text) == ["0.9000", "0.8000", "0.7000", "0.6000", "0.3000"]
-    assert "The 5 most alike of 9 hits." in text
+    shown = page(tmp_path, record(hits=[hit(score) for score in scores], search={"hits": 9, "total": 9}))
+    assert [one.score for one in shown.product("SKU-1").hits] == [9000, 8000, 7000, 6000, 3000]
 
 
-def test_counts_add_up_to_all_items(tmp_path: Path) -> None:
-    text = page(tmp_path)
-    tallies = re.findall(r'class="mark".*?</svg><b>([\d,]+)</b>', text)
-    assert [int(tally) for tally in tallies] == list(COUNTS.values())
-    assert re.findall(r"<h3><b>(\d+)</b>", text) == ["3", "2", "3"]
-    assert '<p class="total"><b>8</b><span>items' in text
+def test_hits_in_the_task_are_marked_as_such(tmp_path: Path) -> None:
+    hits = [hit(0.9), hit(0.8, title=""), hit(0.7), hit(0.6), hit(0.2)]
+    task = {"task_id": "t", "hits": 2, "hits_dropped": 1}
+    shown = page(tmp_path, record(hits=hits, task=task), view=run(min_score=0.5)).product("SKU-1")
+    assert [bool(one.marks & IN_TASK) for one in shown.hits] == [True, False, True, False, False]
+
+
+def test_an_open_product_says_what_is_wrong_what_to_do_and_what_support_asks_for(tmp_path: Path) -> None:
+    failed = record(status="failed") | {"todo": "correct line 3 of p.csv, then `pipeline run` the job file"}
+    message, todo, facts = page(tmp_path, failed).product("SKU-1").rest["e"]
+    assert message == "the vendor does not accept this picture file"
+    assert todo == "correct line 3 of p.csv, then `pipeline run` the job file"
+    assert facts == ["search", "68300010", "r-1", ""]
+
+
+def test_open_products_are_grouped_by_cause_with_one_command_for_all(tmp_path: Path) -> None:
+    retry = "`pipeline retry runs/a --only failed --code 68300010`"
+    many = [
+        record(f"F{number}", "failed", todo=f"list another picture for it in line {number} of p.csv; {retry}")
+        for number in range(5)
+    ]
+    doubts = [record(f"D{n}", "in_doubt", todo=f"`pipeline resolve runs/a --not-created D{n}`") for n in range(2)]
+    shown = page(tmp_path, *many, *doubts)
+    causes = {cause[0]: cause[1:] for cause in shown.index["causes"]}
+    assert {status: cause[-2] for status, cause in causes.items()} == {"failed": 5, "in_doubt": 2}
+    assert causes["failed"][2] == f"list another picture for it in its line of p.csv; {retry}"
+    assert causes["failed"][3] == retry.strip("`")
+    assert causes["in_doubt"][2:4] == ["`pipeline resolve runs/a --not-created ID`", ""]
+
+
+def test_next_steps_name_every_open_kind_the_command_and_until_when(tmp_path: Path) -> None:
+    late = record("SKU-2")
+    late["task"]["expires_at"] = "2026-11-21T17:30:00.000Z"
+    view = run(folder="runs/autumn", job_file="autumn.yaml")
+    assert page(tmp_path, record(), late, view=view).run["steps"] == [
+        ["tasks", 2, "", "2026-11-21T17:30:00.000Z"],
+        ["in_doubt", 1, "pipeline status runs/autumn", ""],
+        ["not_started", 3, "pipeline run autumn.yaml", ""],
+        ["failed", 1, "pipeline status runs/autumn", ""],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("ended_by", "daily", "kind"),
+    [
+        ("", False, "not_started"),
+        ("budget", False, "budget"),
+        ("67200007", True, "daily"),
+        ("67200005", False, "balance"),
+        ("67200004", False, "stopped"),
+    ],
+)
+def test_what_to_do_about_products_not_started_follows_from_what_ended_the_run(
+    tmp_path: Path, ended_by: str, daily: bool, kind: str
+) -> None:
+    steps = page(tmp_path, record(), view=run(ended_by=ended_by, daily=daily)).run["steps"]
+    assert kind in [one[0] for one in steps]
+
+
+def test_tasks_of_the_sandbox_are_no_work_for_anybody(tmp_path: Path) -> None:
+    assert "tasks" not in [one[0] for one in page(tmp_path, record(), view=run(vendor="sandbox")).run["steps"]]
+
+
+def test_counts_add_up_to_all_products(tmp_path: Path) -> None:
+    shown = page(tmp_path).run
+    assert shown["counts"] == COUNTS
 
 
 def test_an_unknown_status_in_the_counts_is_a_bug() -> None:
@@ -112,58 +132,119 @@ def test_an_unknown_status_in_the_counts_is_a_bug() -> None:
         run(counts={"taskt": 1})
 
 
-def test_next_steps_name_every_open_kind_and_the_first_expiry(tmp_path: Path) -> None:
-    late = record("SKU-2")
-    late["task"]["expires_at"] = "2026-11-21T17:30:00.000Z"
-    text = page(tmp_path, record(), late)
-    for part in ("1 item is in doubt.", "1 item failed.", "3 items were not started.", "2 items have a task."):
-        assert part in text, part
-    assert "The first one expires on 21 Nov 2026, 17:30 UTC." in text
+@pytest.mark.parametrize("line", [b"no record", b"\xff\xfe", b'{"item": 7}', b"[" * 100_000])
+def test_a_line_that_cannot_be_read_is_counted_and_the_rest_is_shown(tmp_path: Path, line: bytes) -> None:
+    shown = page(tmp_path, line, record())
+    assert (shown.run["unreadable"], [one.item for one in shown.products]) == (1, ["SKU-1"])
 
 
-def test_what_was_not_looked_at_is_near_the_top(tmp_path: Path) -> None:
-    text = page(tmp_path, record())
-    wanted = places(text, "Not looked at</h2>", "<li>utility models</li>", "<article")
-    assert wanted == sorted(wanted)
+def test_details_are_joined_also_those_that_came_late(tmp_path: Path) -> None:
+    detail = {"owner": "E Ltd", "status": "active", "country": "CN", "application_date": "2017-03-02", "loc": ["03-01"]}
+    shown = page(tmp_path, record(details={"p-1": detail})).product("SKU-1").hits[0]
+    assert (shown.owner, shown.year, shown.legal) == ("E Ltd", 2017, 1)
+    assert (shown.rest["ap"], shown.rest["loc"], shown.rest["cc"]) == ("2017-03-02", "03-01", "CN")
+    (tmp_path / "late").mkdir()
+    settled, open_ = surveys(tmp_path / "late", record(details=PENDING))
+    known = PatentDetail(owner="E Ltd", status="active")
+    settled.late = {"SKU-1": LateLine(item="SKU-1", at=LATE, details={"p-1": known}, designs=1)}
+    write_report(tmp_path / "late.html", run(), open_, settled, pictures=NoPictures())
+    late = Page(tmp_path / "late.html").product("SKU-1")
+    assert (late.hits[0].owner, late.hits[0].legal, late.rest["n"]) == ("E Ltd", 1, 1)
 
 
-def shown(text: str) -> tuple[list[str], list[str]]:
-    """The items with pictures and those in a list, in their order."""
-    return re.findall(r"<h3><bdi>(\w+)</bdi>", text), re.findall(r"<td><bdi>(\w+)</bdi>", text)
+def test_a_status_that_only_the_vendor_has_a_word_for_is_shown_in_its_words(tmp_path: Path) -> None:
+    shown = page(tmp_path, record(details={"p-1": {"status": "未确认", "original_owner": "F Ltd"}}))
+    one = shown.product("SKU-1").hits[0]
+    assert shown.index["owners"][one.legal - 4] == "未确认"
+    assert (one.owner, one.rest["first"]) == ("F Ltd", True)
 
 
-def test_no_item_is_left_out_however_many_there_are(tmp_path: Path) -> None:
-    settled = [record(f"S{number}", hits=[hit(number / 10)]) for number in range(9)]
-    failed = [record(f"F{number}", "failed") for number in range(3)]
-    text = page(tmp_path, *settled, *failed, view=run(counts={"tasked": 9, "failed": 3}), most=5)
-    assert shown(text) == (["F0", "F1", "F2", "S8", "S7"], ["S6", "S5", "S4", "S3", "S2", "S1", "S0"])
-    assert "All items are on this page. The first 5 have their pictures" in text
-    assert "<td>Task created</td><td>0.6000</td><td>USD0554568S1</td><td>80d42f2c</td>" in text
+def test_a_hit_without_details_says_why_and_one_design_is_told_from_another(tmp_path: Path) -> None:
+    hits = [hit(0.9 - n / 10, patent_id=f"p{n}", patent_pn=f"US{n}S1") for n in range(4)]
+    family = {f"p{n}": {"owner": "E Ltd", "family": f"simple:{n % 2}"} for n in range(3)}
+    shown = page(tmp_path, record(hits=hits, details={**family, "p3": {"missing": "not_found"}})).product("SKU-1")
+    assert [one.rest.get("same", "") for one in shown.hits] == ["", "", "US0S1", ""]
+    assert shown.hits[3].rest["m"] == "not_found"
 
 
-def test_open_items_alone_can_fill_the_page(tmp_path: Path) -> None:
-    records = [record("S"), *(record(f"F{number}", "failed") for number in range(4))]
-    text = page(tmp_path, *records, view=run(counts={"tasked": 1, "failed": 4}), most=2)
-    assert shown(text) == (["F0", "F1"], ["F2", "F3", "S"])
+COMPARISON = {"patent_id": "p-1", "hit": 0, "patent_pn": "US1S", "title": "Lamp", "score": 80, "score_of_1": 0.8}
 
 
-def test_a_page_with_all_pictures_speaks_of_no_list(tmp_path: Path) -> None:
-    assert "All items are on this page" not in page(tmp_path, record(), view=run(counts={"tasked": 1}))
+def reported(*comparisons: dict[str, object]) -> dict[str, object]:
+    return record(status="reported", comparisons=list(comparisons), report={"task_status": 2})
 
 
-@pytest.mark.parametrize(
-    ("state", "said"),
-    [
-        ("finished", "As of 21 Nov 2026, 11:30 UTC: the run had come to its end."),
-        ("interrupted", "As of 21 Nov 2026, 11:30 UTC: the run had been interrupted before it came to its end;"),
-        (
-            "running",
-            "As of 21 Nov 2026, 11:30 UTC: the run was still going on, and what came later is not",
-        ),
-    ],
-)
-def test_the_page_says_as_of_when_and_of_which_state_it_is(tmp_path: Path, state: str, said: str) -> None:
-    assert said in page(tmp_path, record(), view=run(state=state, as_of="2026-11-21T11:30:00.000Z"))
+def test_what_the_vendor_writes_stands_with_its_hit_as_sent(tmp_path: Path) -> None:
+    said = {"risk_level": "Low", "similar": "both have a strap", "difference": "the lock"}
+    shown = page(tmp_path, reported(COMPARISON | said))
+    product = shown.product("SKU-1")
+    assert shown.comparisons(product) == [[0, "US1S", "Lamp", "Low", "80", "both have a strap", "the lock", "", "", ""]]
+    assert product.hits[0].marks & COMPARED
+
+
+def test_comparisons_of_hits_that_are_not_shown_are_counted(tmp_path: Path) -> None:
+    others = [COMPARISON | {"hit": None, "patent_id": f"q{number}"} for number in range(4)]
+    assert page(tmp_path, reported(COMPARISON, *others)).product("SKU-1").rest["co"] == 4
+    alone = page(tmp_path, reported(*others)).product("SKU-1").rest
+    assert ([place for place, *_ in alone["c"]], alone["co"]) == ([-1, -1, -1], 1)
+
+
+def test_decisions_are_on_the_page(tmp_path: Path) -> None:
+    one = Decision(item="SKU-1", patent_pn="USD0554568S1", decision="watch", by="Li", at=LATE, note="n", run="w47")
+    shown = page(tmp_path, record(), view=run(decisions=(one,)))
+    assert shown.index["decisions"] == [["SKU-1", "USD0554568S1", "watch", "Li", LATE, "n", "w47"]]
+
+
+def test_up_to_a_thousand_products_are_one_file_and_more_lie_beside_it(tmp_path: Path) -> None:
+    records = [record(f"S{number:03}", hits=[hit(number / 1000)]) for number in range(250)]
+    pictures = {"https://cdn.example.com/1001.jpg": png(size=(40, 30))}
+    one = page(tmp_path, *records, pictures=pictures)
+    assert (one.run["split"], len(one.products)) == (False, 250)
+    many = page(tmp_path, *records, pictures=pictures, in_one_file=200)
+    assert (many.run["split"], sorted(many.parts)) == (True, [0, 1, 2])
+    assert [product.item for product in many.products] == [product.item for product in one.products]
+    assert len(many.text) < len(one.text)
+    assert all(product.rest["p"] in map(int, many.small) for product in many.products)
+    forced = page(tmp_path, *records, pictures=pictures, in_one_file=200, view=run(one_file=True))
+    assert (forced.run["split"], len(forced.products)) == (False, 250)
+
+
+def test_large_pictures_lie_beside_the_page_or_with_one_file_the_best_ones_in_it(tmp_path: Path) -> None:
+    hits = [hit(0.9, url="https://h.example/1.png"), hit(0.8, url="https://h.example/2.png")]
+    urls = ("https://cdn.example.com/1001.jpg", "https://h.example/1.png", "https://h.example/2.png")
+    pictures = dict(zip(urls, (png(color=color) for color in ("red", "blue", "green")), strict=True))
+    one = page(tmp_path, record(hits=hits), pictures=pictures)
+    assert (len(one.small), len(one.large), one.run["large"]) == (3, 3, 1)
+    forced = page(tmp_path, record(hits=hits), pictures=pictures, view=run(one_file=True))
+    product = forced.product("SKU-1")
+    assert sorted(map(int, forced.large)) == sorted([product.rest["p"], product.hits[0].rest["p"]])
+    assert not (tmp_path / "report" / forced.run["parts"].split("/")[1]).exists()
+
+
+def test_a_page_replaces_the_last_one_and_what_lay_beside_that(tmp_path: Path) -> None:
+    pictures = {"https://cdn.example.com/1001.jpg": png()}
+    first = page(tmp_path, record(), pictures=pictures).run["parts"]
+    os.utime(tmp_path / first, (0, 0))
+    second = page(tmp_path, record(), pictures=pictures).run["parts"]
+    assert first != second
+    assert [f"report/{name}/" for name in os.listdir(tmp_path / "report")] == [second]
+    assert stat.S_IMODE((tmp_path / "report.html").stat().st_mode) == 0o600
+    assert {stat.S_IMODE(file.stat().st_mode) for file in (tmp_path / second).iterdir()} == {0o600}
+
+
+def test_a_page_that_cannot_be_finished_leaves_the_last_one_and_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / "report.html").write_text("last")
+    (tmp_path / "files").mkdir()
+
+    class Broken(NoPictures):
+        def of(self, source: str, sha256: str | None = None) -> None:
+            raise KeyboardInterrupt
+
+    settled, open_ = surveys(tmp_path / "files", record())
+    with pytest.raises(KeyboardInterrupt):
+        write_report(tmp_path / "report.html", run(), open_, settled, pictures=Broken())
+    assert (tmp_path / "report.html").read_text() == "last"
+    assert sorted(os.listdir(tmp_path)) == ["files", "report.html"]
 
 
 @pytest.mark.proofs
@@ -178,87 +259,15 @@ def test_a_page_is_written_in_flat_memory(tmp_path: Path) -> None:
     tracemalloc.start()
     try:
         settled, open_ = survey(tmp_path / "results.jsonl"), survey(tmp_path / "open.jsonl")
-        write_report(tmp_path / "report.html", run(), open_, settled, picture=lambda *_: None, most=100)
+        write_report(tmp_path / "report.html", run(), open_, settled, pictures=NoPictures())
         assert tracemalloc.get_traced_memory()[1] < 20_000_000
     finally:
         tracemalloc.stop()
-    assert (tmp_path / "report.html").read_text().count("<bdi>S") == 2000
 
 
-@pytest.mark.parametrize(
-    "line",
-    [
-        pytest.param(b"{", id="no record"),
-        pytest.param(b'{"schema":1,"item":"x","status":"done","image":{"source":""}}', id="status of a later version"),
-        pytest.param(b'{"schema":1,"item":"x","status":"tasked","image":{"source":""},"hits":7}', id="hits no list"),
-    ],
-)
-def test_a_line_that_cannot_be_read_is_counted_and_the_rest_is_shown(tmp_path: Path, line: bytes) -> None:
-    text = page(tmp_path, line, record())
-    assert "1 line of the results could not be read and is missing below." in text
-    assert "USD0554568S1" in text
-
-
-def test_sandbox_results_are_named_as_such(tmp_path: Path) -> None:
-    told = "These results come from the sandbox’s drawn gallery, not from a real patent database."
-    assert told in page(tmp_path, record(), view=run(vendor="sandbox"))
-    assert "sandbox" not in page(tmp_path, record()).split("</style>")[1].split("</symbol>\n</svg>")[1]
-
-
-def test_an_item_that_shares_a_picture_says_with_whom(tmp_path: Path) -> None:
-    assert "Shows the same picture as <b><bdi>SKU-9</bdi></b>" in page(tmp_path, record(same_as="SKU-9"))
-
-
-def test_no_word_consoles(tmp_path: Path) -> None:
-    statuses = tuple(word for word in STATUSES if word != "not_started")
-    whole = page(tmp_path, *(record(status, status) for status in statuses), view=run(vendor="sandbox"))
-    template = files("pipeline.results.page").joinpath("report.html.j2").read_text(encoding="utf-8")
-    said = Path(words.__file__).read_text(encoding="utf-8")
-    for text in (template, whole, said):
-        assert not FORBIDDEN.search(text), FORBIDDEN.search(text)
-
-
-COMPARED = {"patent_id": "p-1", "hit": 0, "patent_pn": "US1S", "title": "Lamp", "score": 80, "score_of_1": 0.8}
-VENDORS = re.compile(r"<dl data-vendor>.*?</dl>", re.DOTALL)
-
-
-def reported(*comparisons: dict[str, object]) -> dict[str, object]:
-    return record(status="reported", comparisons=list(comparisons), report={"task_status": 2})
-
-
-def test_what_the_vendor_writes_is_quoted_as_its_words_and_stands_nowhere_else(tmp_path: Path) -> None:
-    said = {"risk_level": "Low risk", "suggestion": "It is safe <b>to sell</b>"}
-    whole = page(tmp_path, reported(COMPARED | said))
-    assert "The vendor writes" in whole
-    for text in ("<q>Low risk</q>", "<q>80</q>", "<q>It is safe &lt;b&gt;to sell&lt;/b&gt;</q>"):
-        assert text in whole
-    assert not FORBIDDEN.search(VENDORS.sub("", whole))
-
-
-def test_a_report_that_compares_no_patent_is_no_finding(tmp_path: Path) -> None:
-    whole = page(tmp_path, reported())
-    assert "compares no patent. That says nothing about the product." in whole
-    assert not FORBIDDEN.search(whole)
-
-
-def test_the_page_replaces_the_last_one_in_one_step(tmp_path: Path) -> None:
-    path = tmp_path / "report.html"
-    path.write_text("last")
-    page(tmp_path, record())
-    assert path.read_text(encoding="utf-8").startswith("<!doctype html>")
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert os.listdir(tmp_path) == ["report.html"]
-
-
-def test_a_page_that_cannot_be_finished_leaves_the_last_one(tmp_path: Path) -> None:
-    path = tmp_path / "report.html"
-    path.write_text("last")
-    (tmp_path / "files").mkdir()
-
-    def picture(*_: object) -> bytes | None:
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        write_report(path, run(), *surveys(tmp_path / "files", record())[::-1], picture=picture)
-    assert path.read_text() == "last"
-    assert sorted(os.listdir(tmp_path)) == ["files", "report.html"]
+def test_a_browser_without_scripts_shows_the_first_hundred(tmp_path: Path) -> None:
+    records = [record(f"S{number:03}", hits=[hit(number / 1000)]) for number in range(120)]
+    text = page(tmp_path, *records).text
+    table = text.partition("<noscript>")[2].partition("</noscript>")[0]
+    assert table.count("<tr><td>") == 100
+    assert "<bdi>S119</bdi></td><td>Task created</td><td>0.11</td><td><bdi>USD0554568S1</bdi>" in table

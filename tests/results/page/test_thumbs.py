@@ -1,4 +1,3 @@
-import base64
 import io
 from pathlib import Path
 
@@ -6,7 +5,9 @@ import pytest
 from PIL import Image
 
 from pipeline.errors import PipelineError
-from pipeline.results.page.thumbs import KEPT, SIDE_PX, Thumbnails, thumbnail
+from pipeline.results.page.thumbs import JPEG_PX, KEPT, MadePictures, StoredPictures, thumbnail, thumbnails
+from pipeline.results.pictures.shrink import LARGE, SMALL
+from pipeline.results.pictures.store import PictureStore, key_of_link, key_of_product
 from pipeline.sandbox.resources import resource
 from tests.support.report_records import hit, page, png, record
 
@@ -27,7 +28,7 @@ def color(data: bytes | None) -> tuple[int, ...]:
 
 def test_a_product_picture_becomes_a_small_jpeg() -> None:
     small = thumbnail((resource("products") / "bag-0.jpg").read_bytes())
-    assert opened(small).size == (SIDE_PX, SIDE_PX)
+    assert opened(small).size == (JPEG_PX, JPEG_PX)
     assert len(small or b"") < 10_000
 
 
@@ -60,15 +61,21 @@ def test_what_cannot_be_decoded_is_none(data: bytes) -> None:
     assert thumbnail(data) is None
 
 
+@pytest.mark.parametrize(("size", "small"), [((600, 300), (160, 80)), ((20, 10), (20, 10))])
+def test_a_page_gets_both_sizes_as_webp(size: tuple[int, int], small: tuple[int, int]) -> None:
+    made = thumbnails(png(size=size))
+    assert made is not None
+    assert (opened(made.small).size, opened(made.small).format) == (small, "WEBP")
+    assert opened(made.large).size == ((LARGE, LARGE // 2) if size[0] > LARGE else size)
+
+
 def test_corrupt_pictures_do_not_break_the_page(tmp_path: Path) -> None:
     records = [
         record(source, image={"source": source, "labels": {}}, hits=[hit(url="https://x.example/c")])
         for source in ("a.jpg", "b.jpg")
     ]
-    text = page(tmp_path, *records, pictures={"a.jpg": png()[:50], "b.jpg": png(), "https://x.example/c": b"?"})
-    assert text.count("No preview") == 1
-    assert text.count('<img src="data:image/jpeg;base64,') == 1
-    assert text.count('<img src="https://x.example/c"') == 2
+    shown = page(tmp_path, *records, pictures={"a.jpg": png()[:50], "b.jpg": png(), "https://x.example/c": b"?"})
+    assert (len(shown.small), shown.index["missing"]) == (1, 1)
 
 
 @pytest.mark.parametrize("error", [OSError("gone"), PipelineError("refused"), ValueError("no path")])
@@ -76,7 +83,7 @@ def test_a_picture_that_cannot_be_had_is_none(error: Exception) -> None:
     def picture(*_: object) -> bytes | None:
         raise error
 
-    assert Thumbnails(picture).uri("a.jpg") is None
+    assert MadePictures(picture).of("a.jpg") is None
 
 
 def test_a_repeated_picture_is_made_once_and_few_are_kept() -> None:
@@ -86,11 +93,30 @@ def test_a_repeated_picture_is_made_once_and_few_are_kept() -> None:
         asked.append(source)
         return png() if source == "gallery" else None
 
-    thumbs = Thumbnails(picture)
-    uri = thumbs.uri("gallery")
-    assert uri == thumbs.uri("gallery")
+    pictures = MadePictures(picture)
+    assert pictures.of("gallery") == pictures.of("gallery")
     assert asked == ["gallery"]
-    assert opened(base64.b64decode((uri or "").split(",")[1])).format == "JPEG"
     for number in range(KEPT + 10):
-        thumbs.uri(str(number))
-    assert thumbs.uri.cache_info().currsize == KEPT
+        pictures.of(str(number))
+    assert pictures.of.cache_info().currsize == KEPT
+
+
+def test_no_more_pictures_are_made_than_a_page_may_wait_for() -> None:
+    pictures = MadePictures(lambda *_: png(), most=2)
+    assert [pictures.of(source) is None for source in "abca"] == [False, False, True, False]
+
+
+def test_kept_pictures_come_before_those_that_are_made(tmp_path: Path) -> None:
+    store = PictureStore(tmp_path)
+    for key, small, large in (
+        (key_of_link("https://h.example/1.png?sig=1"), b"1", b"L"),
+        (key_of_product("ab"), b"2", b"M"),
+    ):
+        store.put(key, small, [(SMALL, small), (LARGE, large)])
+    pictures = StoredPictures(
+        PictureStore(tmp_path), MadePictures(lambda source, _: png() if source == "new.png" else None)
+    )
+    assert pictures.of("http://h.example/1.png?sig=2") == (b"1", b"L")
+    assert pictures.of("photos/a.jpg", "ab") == (b"2", b"M")
+    assert pictures.of("photos/a.jpg", "cd") is None
+    assert pictures.of("new.png") is not None

@@ -1,0 +1,124 @@
+"""The page of a run directory: what its journal, its job and its pictures give to it."""
+
+import re
+from pathlib import Path
+
+from pipeline.errors import SpecError
+from pipeline.job.schema import JobSpec
+from pipeline.reports import DRAWINGS
+from pipeline.results.decisions import DECISIONS, Decision, merged, read_decisions
+from pipeline.results.page.page import Written, write_report
+from pipeline.results.page.thumbs import MadePictures, Pictures, StoredPictures
+from pipeline.results.page.view import COUNTED, RunView, Wishes
+from pipeline.results.pictures.store import PictureStore
+from pipeline.results.summary import RunSummary
+from pipeline.results.survey import Survey
+from pipeline.run.directory import REPORT
+from pipeline.run.pictures import pictures_of
+from pipeline.system.fault import Fault
+
+_JOB_FILES = ("*.yaml", "*.yml")
+
+
+def write_page(
+    spec: JobSpec,
+    folder: Path,
+    summary: RunSummary,
+    open_: Survey,
+    settled: Survey,
+    *,
+    wishes: Wishes | None = None,
+) -> Written:
+    """Write report.html of a run; of a client alone where `wishes` name one. Raises OSError, or SpecError."""
+    view = view_of(spec, folder, summary, wishes or Wishes())
+    place = page_of(folder, view.client)
+    place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return write_report(place, view, open_, settled, pictures=pictures_on_page(spec, folder))
+
+
+def page_of(folder: Path, client: str = "") -> Path:
+    """Return where a page lies: that of a client in a folder of its own, which can be sent as it is."""
+    if not client:
+        return folder / REPORT
+    name = re.sub(r"[^\w.-]+", "-", client).strip("-.") or "client"
+    return folder / "clients" / name / REPORT
+
+
+def view_of(spec: JobSpec, folder: Path, summary: RunSummary, wishes: Wishes) -> RunView:
+    """Return the facts of a run as its page shows them."""
+    report = wishes.report or spec.report
+    return RunView(
+        job=summary.job,
+        run=summary.run,
+        title=report.title,
+        client=wishes.client,
+        vendor=summary.vendor,
+        rehearsal=summary.rehearsal,
+        tool=summary.tool,
+        started_at=summary.started_at,
+        finished_at=summary.finished_at,
+        counts={word: summary.items.get(word, 0) for word in COUNTED},
+        calls={kind: spent.sent for kind, spent in summary.calls.items()},
+        billed=summary.billed,
+        money=str(summary.money or ""),
+        exit_reason=summary.exit_reason,
+        not_looked_at=summary.not_looked_at,
+        search=spec.search.endpoint,
+        limit=0 if spec.submits else max(spec.search.limit, spec.search.depth if spec.search.depth > 100 else 0),
+        min_score=0.0 if spec.submits else float(spec.search.min_score),
+        ended_by=summary.ended_by,
+        daily=spec.api.is_daily(summary.ended_by),
+        state=summary.state,
+        as_of=summary.as_of,
+        unread=summary.unread,
+        collect_by=summary.collect_by,
+        folder=str(folder),
+        job_file=job_file_of(spec),
+        at_least=float(report.at_least if wishes.at_least is None else wishes.at_least),
+        lang=wishes.lang,
+        links=report.links,
+        group_by=tuple(report.group_by),
+        decisions=tuple(_decisions(spec, wishes.decisions)),
+        one_file=wishes.one_file,
+    )
+
+
+def _decisions(spec: JobSpec, file: Path | None) -> list[Decision]:
+    """Read the decisions beside the job, and those of a file that a person names. Raises SpecError."""
+    if file is not None and not file.is_file():
+        raise SpecError(Fault("there is no such file of decisions", where=str(file)))
+    beside = spec.folder / DECISIONS
+    own = [] if not beside.is_file() or _is_for_resolve(beside) else list(read_decisions(beside).values())
+    return list(merged(own, [] if file is None else read_decisions(file).values()).values())
+
+
+def _is_for_resolve(path: Path) -> bool:
+    """Return whether a file is one for `pipeline resolve --from`, whose name people choose as freely."""
+    with path.open("rb") as file:
+        names = re.split(r"[,;\t]", file.readline(4096).decode("utf-8-sig", "replace").strip().lower())
+    return "task_id" in names and "item" not in names
+
+
+def job_file_of(spec: JobSpec) -> str:
+    """Return the job file as commands name it: the one beside the job's sources that has its name; else `JOB`."""
+    named = re.compile(rf"^name:\s*[\"']?{re.escape(spec.name)}[\"']?\s*(#.*)?$", re.MULTILINE)
+    found = []
+    for path in (one for pattern in _JOB_FILES for one in spec.folder.glob(pattern)):
+        try:
+            if named.search(path.read_text(encoding="utf-8")):
+                found.append(path)
+        except (OSError, UnicodeDecodeError):
+            continue
+    return str(found[0]) if len(found) == 1 else "JOB"
+
+
+def pictures_on_page(spec: JobSpec, folder: Path) -> Pictures:
+    """Return where the pictures of a run's page come from: those that were kept, then those that are still at hand."""
+    read = pictures_of(spec, folder)
+
+    def at_hand(source: str, sha256: str | None) -> bytes | None:
+        if source.startswith(f"{DRAWINGS}/"):
+            return (folder / source).read_bytes()
+        return read(source, sha256)
+
+    return StoredPictures(PictureStore(folder), MadePictures(at_hand))
