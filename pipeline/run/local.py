@@ -47,6 +47,7 @@ from pipeline.run.heartbeat import Heartbeat
 from pipeline.run.interface import Executor
 from pipeline.run.kept_pictures import KeptPictures, keeping
 from pipeline.run.listed import keep_list, list_at_hand
+from pipeline.run.live_page import keep_counts
 from pipeline.run.load import Job, load
 from pipeline.run.locks import locked
 from pipeline.run.notify import notifying
@@ -272,6 +273,7 @@ async def _drive(
     async with anyio.create_task_group() as around:
         with place.signals.end(engine):
             around.start_soon(heartbeat.run, showing.show)
+            around.start_soon(keep_counts, place.folder)
             await engine.run(limit=options.limit)
             await afterwards()
         showing.end()
