@@ -13,7 +13,7 @@ RATE ?= 1000
 
 SUITE ?= trixie
 
-.PHONY: help demo test coverage proofs stress lint build fresh bench pace growth looks kills power-loss soak load clean
+.PHONY: help demo test coverage proofs stress lint build docs image fresh bench pace growth looks kills power-loss soak load clean
 
 help:
 	@echo "make demo   set up and run 36 pictures on the sandbox, no credentials needed"
@@ -22,6 +22,8 @@ help:
 	@echo "make proofs the rest of the tests: kills, power loss, failing disks, fuzzing at full length; some 10 minutes"
 	@echo "make lint   ruff, mypy and the order of imports"
 	@echo "make build  the wheel"
+	@echo "make docs   the documents as a site, in build/site; every link checked"
+	@echo "make image  the steps of the Dockerfile, carried out without Docker, and the demo in what they make"
 	@echo "make fresh SUITE=trixie: the demo and the tests on a bare Debian root; needs root and debootstrap"
 	@echo "make stress: the tests and the proofs, twice each, on a machine that is busy with other things"
 	@echo "make bench, make pace, make growth: speed, use of the limit, size; docs/performance.md"
@@ -37,6 +39,10 @@ $(VENV)/.demo: $(BIN)/python pyproject.toml constraints.txt
 
 $(VENV)/.test: $(BIN)/python pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
+	@touch $@
+
+$(VENV)/.docs: $(BIN)/python pyproject.toml constraints.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
 	@touch $@
 
 demo: $(VENV)/.demo
@@ -66,6 +72,12 @@ lint: $(VENV)/.test
 
 build: $(VENV)/.test
 	$(BIN)/python -m build --wheel
+
+docs: $(VENV)/.docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+
+image: $(VENV)/.test
+	$(BIN)/python -m tests.support.dockerfile
 
 kills: $(VENV)/.test
 	$(BIN)/python -m tests.proof kills --kills $(KILLS)

@@ -82,10 +82,10 @@ UNFINISHED = (*WAITING, State.CREATING)
 class Problem:
     """The reason why an item is open."""
 
-    stage: str  # read | upload | search | create | report
+    stage: str  # read, upload, search, create or report
     code: str  # the vendor's error code, or a word of ours (errors.Code)
     message: str  # one line for people
-    consequence: str  # fail | retry | in_doubt
+    consequence: str  # fail, retry or in_doubt
     retryable: bool  # whether the next run tries again by itself
     request_id: str | None = None  # of the call that failed; None when none was made
     correlation_id: str | None = None  # the vendor's own id of that call; None when it sent none
@@ -205,9 +205,9 @@ class Task:
 
 
 class Calls(msgspec.Struct, omit_defaults=True):
-    """HTTP attempts spent on one item over all runs, retries included. Not frozen: it counts up.
+    """HTTP attempts spent on one item over all runs, retries included.
 
-    The first three are in every record, also as zeros; the others only where there was one.
+    Not frozen: it counts up. The first three are in every record, also as zeros; the others only where there was one.
     """
 
     upload: int = msgspec.field(default_factory=int)

@@ -34,16 +34,22 @@ ROOT = Path(__file__).parent.parent
 SETTLE_S = JobSpec.model_fields["task"].default.settle_s
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 _TEXT = (".py", ".md", ".toml", ".txt", ".yaml", ".json", ".j2", ".csv")
+NAMES_OF_COMMANDS = set(cli.command_line().commands)
 CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))
 
 
-def test_the_help_text_in_the_readme_is_what_the_program_prints(
+def test_the_help_text_in_the_reference_is_what_the_program_prints(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setenv("TERMINAL_WIDTH", "80")
     cli.run(["--help"])
-    assert capsys.readouterr().out.strip() in README
+    assert capsys.readouterr().out.strip() in (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
+
+
+def test_the_readme_names_every_command_of_an_ordinary_day() -> None:
+    table = README.split("## Commands")[1].split("\n## ")[0]
+    assert NAMES_OF_COMMANDS - {"schema", "sandbox"} <= set(re.findall(r"`(\w+)`", table))
 
 
 def test_the_readme_fits_on_a_few_screens() -> None:
@@ -63,7 +69,7 @@ def test_every_file_the_readme_links_to_is_there() -> None:
     assert [target for target in targets if "://" not in target and not (ROOT / target).exists()] == []
 
 
-DOCUMENTS = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
+DOCUMENTS = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=[path.name for path in DOCUMENTS])

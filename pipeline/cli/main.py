@@ -1,6 +1,7 @@
 """The entry point of the command line. Results go to stdout, everything else to stderr."""
 
 import sys
+from typing import Any
 
 from pipeline.system import signals
 
@@ -35,11 +36,16 @@ def run(arguments: list[str] | None = None) -> int:
 
 def _command(arguments: list[str]) -> int:
     """Run one command. Not by typer's own `main`, which turns signals and closed pipes into codes of its own."""
+    command = command_line()
+    with command.make_context("pipeline", list(arguments)) as context:
+        code = command.invoke(context)
+    return code if isinstance(code, int) else 0
+
+
+def command_line() -> Any:
+    """Return the whole command line, with all commands."""
     from typer.main import get_command
 
     from pipeline.cli.keeping import app  # all commands: it adds its own to those of `options`
 
-    command = get_command(app)
-    with command.make_context("pipeline", list(arguments)) as context:
-        code = command.invoke(context)
-    return code if isinstance(code, int) else 0
+    return get_command(app)

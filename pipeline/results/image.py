@@ -20,7 +20,7 @@ class ImagePart(msgspec.Struct, frozen=True, omit_defaults=True):
     source: str  # as the job names it: a URL, or a path relative to the job's root; several views as one text
     url: str | None  # where the vendor saw it; None when a local picture was not uploaded
     sha256: str | None  # of a local picture's bytes, in hex; None for a URL
-    labels: dict[str, str]
+    labels: dict[str, str]  # as the job gives them
     views: list[ViewPart] = []  # of an item with several, in their order
 
 

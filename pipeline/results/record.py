@@ -31,18 +31,18 @@ NOTHING = msgspec.Raw(b"[]")  # the hits of a record whose line has them behind 
 class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One line of results.jsonl or open.jsonl; fields with a default are left out where they say nothing."""
 
-    schema: int
-    job: str
+    schema: int  # 1
+    job: str  # its name
     item: str  # the item's id
-    status: str  # reported, tasked, no_hits or searched; in open.jsonl one of models.OPEN
+    status: str  # a settled one; in open.jsonl an open one
     vendor: str  # the vendor's host, or `sandbox`
     rehearsal: bool = False  # drawn pictures stood for the URLs
     tool: str  # the version of this program
     spec_sha256: str  # of spec.yaml in the run directory
     image: ImagePart
-    search: SearchPart | None
+    search: SearchPart | None  # None without one: nothing is paid, or the task searches by itself
     task: TaskPart | None
-    calls: Calls
+    calls: Calls  # spent on this item
     error: Problem | None = None  # in open.jsonl alone
     todo: str = ""  # in open.jsonl alone: what to do about it
     same_as: str | None = None  # the item whose picture, search and task this one shares
@@ -55,7 +55,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     report: msgspec.Raw = msgspec.Raw(b"")  # the report, as the vendor sent it
     line_drawing: str = ""  # the vendor's drawing of the picture: a file in the run directory
     designs: int | None = None  # how many different designs these are; only where families were asked for
-    hits: msgspec.Raw = NOTHING
+    hits: msgspec.Raw = NOTHING  # as the vendor sent them, `output.hits` at most
 
 
 _NO_HITS = b"[]"

@@ -22,9 +22,9 @@ class PagePart(msgspec.Struct, frozen=True):
 class SearchPart(msgspec.Struct, frozen=True, omit_defaults=True):
     """The search of an item; of one with several pages `request_id`, `at` and `expires_at` are those of the first."""
 
-    endpoint: str
-    params: dict[str, Any]
-    request_id: str
+    endpoint: str  # as the job names it
+    params: dict[str, Any]  # sent with it
+    request_id: str  # sent with the call, for questions to the vendor
     total: int  # results at the vendor
     hits: int  # of them returned
     last_score: float | None  # 0 to 1; None when the last hit has none, or there is no hit
@@ -39,9 +39,9 @@ class SearchPart(msgspec.Struct, frozen=True, omit_defaults=True):
 class TaskPart(msgspec.Struct, frozen=True):
     """The infringement task of an item."""
 
-    task_id: str
+    task_id: str  # the vendor's
     report_lang: str
-    country: list[str] | None
+    country: list[str] | None  # the countries that it was asked for
     hits: int  # in the task
     hits_dropped: int  # left out because a required field is missing
     at: str  # when the answer came, ISO 8601 in UTC

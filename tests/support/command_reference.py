@@ -1,0 +1,49 @@
+"""The reference of the command line, made from it: `python -m tests.support.command_reference > docs/commands.md`."""
+
+import re
+import sys
+from typing import Any
+
+from pipeline.cli.main import command_line
+
+HEAD = """# The commands
+
+Made from the command line (`python -m tests.support.command_reference > docs/commands.md`); `pipeline COMMAND --help`
+says the same. Results go to stdout, progress and problems to stderr. `SPEC` is a job file, `RUN` a run directory. Exit
+codes: [README](../README.md#what-a-run-leaves), and [what to do](how-to/resuming.md#what-the-exit-code-asks-for).
+
+"""
+_WIDTH = 78  # as the program prints it on a terminal of 80 columns
+
+
+def reference() -> str:
+    """Write the document."""
+    commands = command_line()
+    context = commands.make_context("pipeline", ["-"], resilient_parsing=True, terminal_width=_WIDTH)
+    told = commands.get_help(context).strip()
+    sections = [_section(commands.get_command(context, name), context) for name in commands.list_commands(context)]
+    return f"{HEAD}```text\n{told}\n```\n{''.join(sections)}"
+
+
+def _section(command: Any, parent: Any) -> str:
+    context = type(parent)(command, info_name=command.name, parent=parent)
+    usage = re.sub(r"[{}]", "", " ".join(command.get_usage(context).removeprefix("Usage: ").split()))
+    lines = [f"\n## {command.name}\n", f"{_cell(command.help)}\n", "```text", usage, "```\n"]
+    if example := (command.epilog or "").removeprefix("Example: "):
+        lines += ["```sh", example, "```\n"]
+    rows = [_row(*one.get_help_record(context)) for one in command.get_params(context) if "--help" not in one.opts]
+    return "\n".join([*lines, *(["| | |", "|---|---|", *rows] if rows else ["It has no options."]), ""])
+
+
+def _row(name: str, said: str) -> str:
+    """Return an option as a row; its bounds and its default stand in brackets, as the program prints them."""
+    name = re.sub(r" <(path|text|integer|float)>", "", name)
+    return f"| `{_cell(name)}` | {_cell(re.sub(r'  +', ' ', said))} |"
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+if __name__ == "__main__":
+    sys.stdout.write(reference())
