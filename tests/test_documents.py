@@ -27,8 +27,11 @@ from pipeline.sandbox.fates import DRAWINGS, FATES, RUNNING, SCORES
 from pipeline.sandbox.resources import resource
 from pipeline.sandbox.settings import ENDPOINT_NAMES, SandboxSettings
 from pipeline.sources.check import check_sources
+from tests.support.command_reference import reference as of_commands
 from tests.support.job_reference import reference
 from tests.support.lengths import lengths
+from tests.support.record_reference import comments, kinds
+from tests.support.record_reference import reference as of_records
 
 ROOT = Path(__file__).parent.parent
 SETTLE_S = JobSpec.model_fields["task"].default.settle_s
@@ -146,6 +149,24 @@ def test_the_numbers_of_the_pages_on_reports_and_details_are_those_of_the_code()
 def test_the_reference_of_job_keys_is_that_of_the_schema() -> None:
     told = "run python -m tests.support.job_reference > docs/job.md"
     assert (ROOT / "docs" / "job.md").read_text() == reference(), told
+
+
+def test_every_document_has_a_place_in_the_site() -> None:
+    listed = set(re.findall(r"[\w./-]+\.md", (ROOT / "mkdocs.yml").read_text(encoding="utf-8").split("\nnav:")[1]))
+    there = {str(path.relative_to(ROOT / "docs")) for path in (ROOT / "docs").rglob("*.md")}
+    assert there - listed == set(), "name it under `nav` in mkdocs.yml"
+    assert {one for one in listed - there if not (ROOT / one.replace("readme", "README")).exists()} == set()
+
+
+def test_the_reference_of_commands_is_that_of_the_program() -> None:
+    told = "run python -m tests.support.command_reference > docs/commands.md"
+    assert (ROOT / "docs" / "commands.md").read_text(encoding="utf-8") == of_commands(), told
+
+
+def test_the_reference_of_records_is_that_of_their_types() -> None:
+    told = "run python -m tests.support.record_reference > docs/records.md"
+    assert (ROOT / "docs" / "records.md").read_text(encoding="utf-8") == of_records(), told
+    assert all(comments(kind).keys() == kind.__annotations__.keys() for kind in kinds())
 
 
 def test_the_shipped_demo_is_the_one_in_configs() -> None:
