@@ -6,6 +6,7 @@ a hundredth of the run's time: the next one starts the later, the more the last 
 
 import contextlib
 import logging
+import os
 import resource
 import subprocess
 import sys
@@ -58,6 +59,7 @@ def _start(folder: Path) -> "subprocess.Popen[bytes]":
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
+        env={name: value for name, value in os.environ.items() if not name.startswith("PATSNAP_")},
         process_group=0,  # a Ctrl-C is for the run
     )
 

@@ -1,5 +1,6 @@
 """The page of a run directory: what its journal, its job and its pictures give to it."""
 
+import hashlib
 import re
 from pathlib import Path
 
@@ -40,7 +41,9 @@ def page_of(folder: Path, client: str = "") -> Path:
     """Return where a page lies: that of a client in a folder of its own, which can be sent as it is."""
     if not client:
         return folder / REPORT
-    name = re.sub(r"[^\w.-]+", "-", client).strip("-.") or "client"
+    name = re.sub(r"[^\w.-]+", "-", client).strip("-.")
+    if name != client:  # two clients whose names differ in such characters alone share no folder
+        name = f"{name or 'client'}-{hashlib.sha256(client.encode()).hexdigest()[:6]}"
     return folder / "clients" / name / REPORT
 
 

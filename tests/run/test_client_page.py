@@ -12,6 +12,7 @@ from pipeline.errors import SpecError
 from pipeline.job.report import ReportSpec
 from pipeline.offline.report import make_report
 from pipeline.results.page.view import Wishes
+from pipeline.run.page import page_of
 from tests.support.jobs import ACCOUNT, FaultPlan, job, vendor
 from tests.support.pages import Page
 
@@ -64,6 +65,13 @@ def test_the_page_of_a_client_holds_nothing_of_others(folder: Path) -> None:
     everybody = Page(folder / "report.html")
     assert {one.item for one in everybody.products} >= {"SKU-N0", "SKU-A0"}
     assert "Nordlys" in everybody.text
+
+
+@pytest.mark.parametrize(("one", "other"), [("A/B", "A-B"), ("A B", "A/B"), ("..", "."), ("深圳/优品", "深圳-优品")])
+def test_pages_of_two_clients_never_share_a_folder(tmp_path: Path, one: str, other: str) -> None:
+    first, second = (page_of(tmp_path, client) for client in (one, other))
+    assert first != second
+    assert first.parent.parent == second.parent.parent == tmp_path / "clients"
 
 
 def test_an_open_product_of_a_client_says_no_sentence_that_may_name_another_one(folder: Path) -> None:

@@ -286,6 +286,32 @@ def test_ten_thousand_products_are_shown_found_and_opened(tmp_path: Path) -> Non
     look(tmp_path, steps)
 
 
+def test_a_page_without_what_lies_beside_it_says_so_and_shows_what_it_has(small: Path, tmp_path: Path) -> None:
+    alone = tmp_path / "alone.html"
+    alone.write_bytes(small.read_bytes())
+
+    async def steps(tab: Tab) -> None:
+        await tab.open(alone)
+        banners = "document.querySelector('#banners').textContent"
+        assert "folder report/" not in await tab.run(banners)
+        await tab.run("document.querySelector('.shot.product').click()")
+        await tab.until(f"{banners}.includes('folder report/')")
+        assert await tab.run("[...document.querySelectorAll('.large img')].every((one) => one.naturalWidth > 0)")
+        assert [line for line in tab.console if "ERR_FILE_NOT_FOUND" in line] == tab.console
+        tab.console.clear()
+
+    look(tmp_path, steps)
+
+
+def test_the_link_to_the_list_keeps_the_filter(small: Path, tmp_path: Path) -> None:
+    async def steps(tab: Tab) -> None:
+        await tab.open(small, "#q=nordlys")
+        await tab.run("document.querySelector('#skip').click()")
+        assert (await tab.run(HASH), await tab.run("document.activeElement.id")) == ("#q=nordlys", "list")
+
+    look(tmp_path, steps)
+
+
 def test_pages_of_one_file_need_nothing_beside_them(tmp_path: Path) -> None:
     (tmp_path / "made").mkdir()
     written(tmp_path / "made", 40, one_file=True)

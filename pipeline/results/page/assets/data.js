@@ -36,13 +36,20 @@ window.reportPart = (kind, number, data) => {
   else larges.set(number, data);
 };
 
+let isIncomplete = false; // what lies beside the page is not there
+const partsMissing = () => {
+  if (isIncomplete) return;
+  isIncomplete = true;
+  showBanners();
+};
+
 const load = (file) => {
   if (!asked.has(file)) {
     asked.set(file, new Promise((done) => {
       const script = document.createElement("script");
       script.src = RUN.parts + file;
       script.onload = () => { script.remove(); asked.delete(file); done(true); };
-      script.onerror = () => { script.remove(); done(false); };
+      script.onerror = () => { script.remove(); partsMissing(); done(false); };
       document.head.append(script);
     }));
   }

@@ -41,22 +41,25 @@ const picture = (source, name) =>
   (source ? make("img", { src: source, alt: name, draggable: "false", decoding: "async" })
     : make("span.nothing", { role: "img", "aria-label": t("picture.none", { name }) }, icon("none")));
 
-// A command to copy: where the clipboard is out of reach it is selected.
-const command = (line) => {
-  const code = make("code", {}, line);
+// A button that copies what an element shows: where the clipboard is out of reach it is selected.
+const copyOf = (shows, text) => {
   const button = make("button.copy", {
-    type: "button", "aria-label": t("copy", { what: line }), title: t("copy.short"),
+    type: "button", "aria-label": t("copy", { what: text }), title: t("copy.short"),
     async onclick() {
       try {
-        await navigator.clipboard.writeText(line);
+        await navigator.clipboard.writeText(text);
         button.classList.add("done");
         window.setTimeout(() => button.classList.remove("done"), 1200);
       } catch {
-        window.getSelection().selectAllChildren(code);
+        window.getSelection().selectAllChildren(shows);
       }
     },
   }, icon("copy"));
-  return make("span.command", {}, code, button);
+  return button;
+};
+const command = (line) => {
+  const code = make("code", {}, line);
+  return make("span.command", {}, code, copyOf(code, line));
 };
 
 // Commands that stand between backquotes in a sentence, as code.

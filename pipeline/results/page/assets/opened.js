@@ -53,6 +53,10 @@ const day = (text) => {
 const missingWords = (word) => (WORDS[`missing.${word}`] ? t(`missing.${word}`) : word);
 
 const numberOf = (hit) => {
+  const shows = numberAlone(hit);
+  return hit[PN] ? [shows, copyOf(shows, hit[PN])] : [shows];
+};
+const numberAlone = (hit) => {
   const number = make("span.pn", {}, hit[PN] || t("no_number"));
   if (!RUN.links || !/^[A-Z]{2}[A-Z0-9]{4,20}$/.test(hit[PN])) return number;
   return make("a.pn", { href: `https://patents.google.com/patent/${hit[PN]}`, target: "_blank", rel: "noopener noreferrer" }, hit[PN]);
@@ -79,7 +83,7 @@ const factsOfProduct = (row, rest) => {
     fact("file", row[FILE] === nameOf(row) ? "" : row[FILE]), labelsOf(row).flatMap(([label, value]) =>
       [make("dt", {}, make("bdi", {}, labelName(label))), make("dd", {}, make("bdi", {}, valueName(label, value)))]),
     fact("status", t(`status.${statusOf(row)}`)),
-    task ? [make("dt", {}, t("task")), make("dd", {}, make("code", {}, task[0]), " ", t("task.hits", { n: task[1] }),
+    task ? [make("dt", {}, t("task")), make("dd", {}, command(task[0]), " ", t("task.hits", { n: task[1] }),
       task[2] ? `, ${t("task.dropped", { n: task[2] })}` : "",
       task[3] && !RUN.sandbox ? make("span", { title: utc(task[3]) }, `, ${t(over ? "task.expired" : "task.expires", { at: deadline(task[3]) })}`) : "")] : [],
     fact("found.name", foundWords(row)), fact("remark", rest.rm), fact("searched", rest.at ? moment(rest.at) : "", utc(rest.at)),

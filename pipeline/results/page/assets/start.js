@@ -89,6 +89,7 @@ const start = () => {
   speak([wanted, language, RUN.lang].find((one) => one === "en" || one === "zh"));
   dress(keep.get("pipeline-theme") ?? "auto");
   readIndex();
+  isIncomplete = RUN.split && !ROWS.length;
   if (!RUN.split) readParts();
   readAddress();
   readDecisions();
@@ -105,6 +106,7 @@ const start = () => {
   window.addEventListener("pointerdown", closesFacet);
   window.addEventListener("beforeprint", () => { if (!$("paper").childElementCount) drawPaper(); });
   window.addEventListener("afterprint", dropPaper);
+  $("skip").addEventListener("click", (event) => { event.preventDefault(); toList(); $("list").focus({ preventScroll: true }); });
   $("opened").addEventListener("close", closed);
   $("opened").addEventListener("click", (event) => { if (event.target === $("opened")) $("opened").close(); });
   (window.requestIdleCallback ?? window.setTimeout)(() => textsOf()); // the first search then is as fast as the next

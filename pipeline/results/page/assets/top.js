@@ -40,6 +40,7 @@ const showBanners = () => {
     const now = t(`state.${state}`, { settled, all, at: moment(later ? NOW.asOf : RUN.asOf) });
     said.push(["state", `${now} ${RUN.products ? asOf : t("counts_only")}`]);
   }
+  if (isIncomplete) said.push(["lost", t("parts.missing", { folder: RUN.parts.split("/")[0] + "/" })]);
   if (RUN.unreadable) said.push(["state", t("unreadable", { n: RUN.unreadable })]);
   fill("banners", said.map(([kind, words]) => make(`p.banner.${kind}`, { role: "note" }, withCode(words))));
 };
