@@ -11,6 +11,7 @@ from pipeline.sources.row import Row
 from pipeline.system.fault import Fault
 from pipeline.system.wording import count
 
+LOOKED_AT = 20  # rows from the top that hold something, in which the header is
 BLANKS = " \t\r\n\v\f\0\x1a\ufeff\u00a0\u3000"
 _ERROR = re.compile(r"#(N/A|REF!|NAME\?|VALUE!|DIV/0!|NUM!|NULL!|SPILL!|CALC!|[A-Z_]+!)")
 _SPEAKS_OF_URLS = re.compile(r"url|link|href|image|img|picture|photo|\u56fe|\u94fe\u63a5|\u753b\u50cf", re.IGNORECASE)

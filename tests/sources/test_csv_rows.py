@@ -121,3 +121,37 @@ def test_file_that_is_no_table_is_called_what_it_is(raw: bytes, words: str, tmp_
     with pytest.raises(SpecError) as refusal:
         read(tmp_path, raw)
     assert words in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    "top",
+    [
+        pytest.param("Product list 2026\n", id="a title"),
+        pytest.param("Product list 2026,,\n,,\nas of 26 November,,\n", id="titles and an empty row"),
+        pytest.param('"A title, with a comma",,\n', id="a title in quotes"),
+        pytest.param("sep=,\nProduct list,,\n", id="below what Excel says of the separator"),
+    ],
+)
+def test_header_may_stand_below_titles(top: str, tmp_path: Path) -> None:
+    at = top.count("\n") + 2
+    [row] = read(tmp_path, f"{top}id,url,client\nA-1,https://h/1.jpg,acme\n")
+    assert row == Row(at, id="A-1", url="https://h/1.jpg", labels={"client": "acme"})
+
+
+def test_header_below_titles_is_found_by_the_columns_that_the_job_names(tmp_path: Path) -> None:
+    text = "Liste;;\nSKU;Bild;Kunde\nA-1;https://h/1.jpg;acme\n"
+    columns = {"id": "SKU", "url": "Bild", "labels": ["Kunde"]}
+    [row] = read(tmp_path, text, columns=columns)
+    assert row == Row(3, id="A-1", url="https://h/1.jpg", labels={"Kunde": "acme"})
+
+
+def test_first_line_is_the_header_where_no_line_has_the_columns(tmp_path: Path) -> None:
+    with pytest.raises(SpecError) as error:
+        read(tmp_path, "Product list\nsku,picture\nA-1,https://h/1.jpg\n")
+    assert "p.csv:1:1: no column named 'url' or 'path'; the columns are 'Product list'" in str(error.value)
+
+
+def test_header_whose_cells_go_on_in_the_next_line_is_no_title(tmp_path: Path) -> None:
+    text = 'SKU,"Main\npicture",url\nA-1,x,https://h/1.jpg\n'
+    [row] = read(tmp_path, text, columns={"id": "SKU"})
+    assert (row.id, row.url, row.labels) == ("A-1", "https://h/1.jpg", {"Main\npicture": "x"})
