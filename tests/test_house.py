@@ -55,7 +55,7 @@ LIBRARIES = {
     "aiohttp": ["calls.connection", "calls.downloads", "calls.proxy", "calls.transport", "sandbox"],
     "yarl": ["calls.downloads", "calls.transport", "sandbox"],
     "aiolimiter": ["calls.access"],
-    "sqlite3": ["journal", "offline.salvage", "run.known_patents", "sources.looks"],
+    "sqlite3": ["journal", "offline.doctor.machine", "offline.salvage", "run.known_patents", "sources.looks"],
     "yaml": ["job"],
     "dotenv": ["job.environment"],
     "typer": ["cli"],

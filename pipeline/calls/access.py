@@ -162,7 +162,7 @@ class TokenSource:
 
     async def _once(self) -> Token:
         """Ask for a token once. Raises CallError by the vendor's own table: a job's rows are about its paid calls."""
-        attempt = _TokenAttempt(uuid.uuid4().hex, self._credentials.basic, self._sent)
+        attempt = TokenAttempt(uuid.uuid4().hex, self._credentials.basic, self._sent)
         try:
             return _TOKEN.read(await self._transport.exchange(_TOKEN.request(None), attempt))
         except Refusal as refusal:
@@ -188,7 +188,7 @@ def pause_before_next_s(attempt: int, error: CallError) -> float | None:
 
 
 @dataclass(slots=True, eq=False)
-class _TokenAttempt:
+class TokenAttempt:
     """One attempt of the token call: no intent, no permit, the credentials instead of a bearer."""
 
     request_id: str

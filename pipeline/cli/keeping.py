@@ -5,10 +5,9 @@ from typing import Annotated
 
 import typer
 
+from pipeline.cli import options  # noqa: F401 - its commands come first
+from pipeline.cli.app import app
 from pipeline.cli.option_types import RunOrSpec
-from pipeline.cli.options import app
-
-__all__ = ["app", "clean", "pack"]
 
 
 @app.command(epilog="Example: pipeline pack runs/autumn")

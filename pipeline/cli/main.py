@@ -46,6 +46,7 @@ def command_line() -> Any:
     """Return the whole command line, with all commands."""
     from typer.main import get_command
 
-    from pipeline.cli.keeping import app  # all commands: it adds its own to those of `options`
+    from pipeline.cli import first_options, keeping  # noqa: F401 - they add commands before and behind those of `options`
+    from pipeline.cli.app import app
 
     return get_command(app)

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
+from pipeline.cli.app import app
 from pipeline.cli.option_types import (
     Busy,
     BusyOption,
@@ -26,32 +27,6 @@ from pipeline.cli.option_types import (
     WaitQuota,
 )
 from pipeline.cli.report_options import report
-from pipeline.version import __version__
-
-app = typer.Typer(
-    name="pipeline",
-    help="Screen product pictures against design patents: a YAML job in, one record per picture out.",
-    epilog="Start with: pipeline demo",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-
-
-def _version(wanted: bool) -> None:
-    if wanted:
-        typer.echo(f"pipeline {__version__}")
-        raise typer.Exit
-
-
-@app.callback()
-def _root(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
-    ] = False,
-) -> None: ...
 
 
 @app.command(epilog="Example: pipeline run configs/portfolio.yaml --set api.qps=10")

@@ -29,6 +29,16 @@ def make_room(items: int) -> int:
     return max(1, min(items, (soft - besides) // PER_ITEM))
 
 
+def limit_of_files() -> int | None:
+    """Return how many files this process may open once it asks for it; None where there is no limit."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return None if hard == resource.RLIM_INFINITY else hard
+
+
 def _open_now() -> int:
     try:
         return len(os.listdir("/dev/fd"))
