@@ -85,6 +85,11 @@ class MadeFit:
     def __len__(self) -> int:
         return len(self._found) if self._does else 0
 
+    @property
+    def would_help(self) -> bool:
+        """True if some are refused as they are, and would not be with `upload.fit`."""
+        return not self._does and any(kind != "turned" for kind in self._found.values())
+
     def texts(self) -> list[str]:
         """Say how many there are, and what to write where they would be."""
         kinds = Counter(self._found.values())

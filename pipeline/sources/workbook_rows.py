@@ -14,7 +14,7 @@ from pipeline.job.images import ImageEntry
 from pipeline.sources.archives import BadArchive
 from pipeline.sources.columns import find_columns
 from pipeline.sources.encodings import refuse_other_files
-from pipeline.sources.headers import BLANKS, Table
+from pipeline.sources.headers import BLANKS, LOOKED_AT, Table
 from pipeline.sources.number_formats import show
 from pipeline.sources.row import Row
 from pipeline.sources.workbook_findings import Parts, TooLarge
@@ -22,7 +22,6 @@ from pipeline.sources.workbook_xlsx import look_through, require_room
 from pipeline.system.fault import Fault
 
 _WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
-_LOOKED_AT = 20  # rows from the top, in which the header is
 _DAMAGED = "this is no whole workbook; open it in a spreadsheet program and save it again"
 
 
@@ -30,16 +29,37 @@ def workbook_rows(file: Path, entry: ImageEntry) -> Iterator[Row]:
     """Yield the rows of the sheet that the job names, else of the first that is not hidden."""
     with open_workbook(file) as book:
         name = chosen_sheet(book, file, entry)
-        with _readable(file):
-            parts = look_through(file, name)
-            sheet = book.get_sheet_by_name(name)
-    rows = _texts(file, sheet, parts)
-    first = list(islice(rows, _LOOKED_AT))
+        rows = _rows_of(book, file, name)
+    first = list(islice(rows, LOOKED_AT))
     header = next((row for row in first if _is_header(row[1], entry)), first[0] if first else (1, []))
     names = [cell.strip(BLANKS) for cell in header[1]]
     table = Table(f"{file}:{name}!{header[0]}", names, entry, sheet=name)
     for line, cells in (*(row for row in first if row[0] > header[0]), *rows):
         yield table.row(line, cells[: table.width])
+
+
+def texts_of_sheet(file: Path, name: str) -> Iterator[tuple[int, list[str]]]:
+    """Yield the rows of a sheet that hold something, with their numbers, as texts. Raises OSError and SpecError."""
+    with open_workbook(file) as book:
+        rows = _rows_of(book, file, name)
+    yield from rows
+
+
+def _rows_of(book: calamine.CalamineWorkbook, file: Path, name: str) -> Iterator[tuple[int, list[str]]]:
+    with _readable(file):
+        parts = look_through(file, name)
+        sheet = book.get_sheet_by_name(name)
+    return _texts(file, sheet, parts)
+
+
+def shown_sheets(file: Path) -> list[str]:
+    """Name the sheets of a workbook that are not hidden. Raises OSError and SpecError."""
+    with open_workbook(file) as book:
+        return [
+            one.name
+            for one in book.sheets_metadata
+            if one.typ == calamine.SheetTypeEnum.WorkSheet and one.visible == calamine.SheetVisibleEnum.Visible
+        ]
 
 
 @contextlib.contextmanager
