@@ -51,6 +51,8 @@ def encoding_of(head: bytes, named: str) -> str:
             return "utf-16-le"
         if not any(pairs[::2]) and all(pairs[1::2]):
             return "utf-16-be"
+    if named == "utf-16":  # without a mark, which Python wants: most machines write the low byte first
+        return "utf-16-be" if pairs[::2].count(0) > pairs[1::2].count(0) else "utf-16-le"
     return named
 
 

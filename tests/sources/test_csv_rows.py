@@ -45,6 +45,8 @@ TEXT = "id,url,客户\nA-1,https://h/1.jpg,商标\n"
         pytest.param(b"\xef\xbb\xbf" + TEXT.encode("utf-8-sig"), "utf-8", id="two marks"),
         pytest.param(TEXT.encode("utf-16"), "utf-8", id="unicode text of excel"),
         pytest.param(b"\xfe\xff" + TEXT.encode("utf-16-be"), "latin-1", id="utf-16, high bytes first"),
+        pytest.param(TEXT.encode("utf-16-le"), "utf-16", id="utf-16 without a mark"),
+        pytest.param(TEXT.encode("utf-16-be"), "utf-16", id="utf-16 without a mark, high bytes first"),
         pytest.param(TEXT.encode("gbk"), "gb18030", id="gbk under gb18030"),
         pytest.param(TEXT.encode("gb18030"), "gbk", id="gb18030 under gbk"),
     ],
