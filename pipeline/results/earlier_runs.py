@@ -12,6 +12,15 @@ SUMMARY = "summary.json"
 LAST = "last"
 
 
+class Similar(msgspec.Struct, frozen=True, kw_only=True):
+    """Products of a run with a hit that scores `at_least` so much, and those of them with a new or risen one."""
+
+    at_least: float
+    products: int
+    new: int | None = None  # since the earlier run; None where there was none
+    since: str = ""  # the name of that run
+
+
 class KnownRun(msgspec.Struct, frozen=True):
     """A run directory by its summary; fields that an older version did not write are empty."""
 
@@ -27,6 +36,7 @@ class KnownRun(msgspec.Struct, frozen=True):
     items: dict[str, int] = {}
     calls: dict[str, dict[str, Any]] = {}
     money: dict[str, Any] | None = None
+    similar: Similar | None = None
     folder: Path = Path()
 
 

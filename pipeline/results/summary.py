@@ -13,6 +13,7 @@ from pipeline.job.schema import JobSpec
 from pipeline.journal.places import results_file
 from pipeline.models import KINDS, OF_REPORT, OPEN, PAID, SETTLED, UNFINISHED, Kind, Problem, State
 from pipeline.results import reading
+from pipeline.results.earlier_runs import Similar
 from pipeline.results.money import Money, money_spent
 from pipeline.results.patent_counts import PatentCounts
 from pipeline.results.record import RecordLines
@@ -106,6 +107,7 @@ class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
     unread: int = 0  # tasks that live, and whose reports nobody collected yet (task.report: later)
     collect_by: str = ""  # `pipeline collect` must start by then so that all are read in time; "" without any
     pictures: Pictures | None = None  # of the last run; None where it kept none
+    similar: Similar | None = None  # products with a hit at or above report.at_least, and new ones; None before that
     state: str = FINISHED  # of the last run: finished, interrupted (killed, say) or running
     as_of: str = ""  # the time of these counts: a resolve or a report comes later than the end of the run
 

@@ -17,6 +17,7 @@ from pipeline.models import OPEN, SETTLED, State
 from pipeline.results.joining import Joined
 from pipeline.results.late_details import LateLine
 from pipeline.results.reading import RecordView, read_line
+from pipeline.results.score import ten_thousandths
 
 _STATUSES = frozenset(state.word for state in (*SETTLED, *OPEN))
 _OPEN = frozenset(state.word for state in OPEN)
@@ -86,6 +87,10 @@ class Survey:
         for number in sorted(range(len(self)), key=self._scores.__getitem__, reverse=True):
             for record in self._read([number]):
                 yield self._scores[number], record
+
+    def at_least(self, score: float) -> int:
+        """Count the records whose best hit scores at least so much, as pages show it."""
+        return sum(ten_thousandths(best) >= ten_thousandths(score) for best in self._scores if best >= 0)
 
     def take(self, line: bytes, offset: int) -> None:
         """Take a line in. Raises ValueError when it is no record."""

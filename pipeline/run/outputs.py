@@ -17,6 +17,7 @@ from pipeline.results.joining import read_joined
 from pipeline.results.late_details import read_late
 from pipeline.results.left_out import left_out
 from pipeline.results.open_lines import write_open
+from pipeline.results.page.runs import write_runs
 from pipeline.results.page.view import Wishes
 from pipeline.results.reading import OPEN, RecordView
 from pipeline.results.record import RecordLines
@@ -25,6 +26,7 @@ from pipeline.results.survey import Survey, survey
 from pipeline.run.changed import changed_pictures
 from pipeline.run.directory import SUMMARY
 from pipeline.run.page import write_page
+from pipeline.run.similar import similar_in
 from pipeline.system.files import write_whole
 
 _log = logging.getLogger(__name__)
@@ -43,6 +45,8 @@ def write_outputs(
     found = changed_pictures(db, records.spec, now=time.time())
     changed = [one.source for one in found if not one.now_item]
     summary = msgspec.structs.replace(summary, not_looked_at=left_out(settled, open_, summary.items, changed=changed))
+    if run_of(folder) is None:
+        summary = msgspec.structs.replace(summary, similar=similar_in(folder, records.spec, settled, open_))
     write_whole(folder / SUMMARY, to_json(summary))
     if run_of(folder) is not None:  # the page of the run shows its reports
         return summary
@@ -52,6 +56,7 @@ def write_outputs(
         if wishes is not None:
             raise
         _log.error("report.failed error=%s %s", type(exc).__name__, exc)
+    write_runs(folder.parent)
     return summary
 
 

@@ -21,6 +21,9 @@ def test_month_after_month_only_what_is_new_ends_with_exit_code_7(tmp_path: Path
     for number, summary in enumerate(codes, start=1):
         name = "job" if number == 1 else f"job.{number}"
         assert json.loads((tmp_path / "runs" / name / "summary.json").read_text())["exit_code"] == summary.exit_code
+    assert [summary.similar and summary.similar.since for summary in codes] == ["", "job", "job.2"]
+    listed = (tmp_path / "runs" / "index.html").read_text()
+    assert listed.index("job.3</a>") < listed.index("job.2</a>") < listed.index("job</a>")
 
 
 @pytest.mark.proofs

@@ -69,7 +69,7 @@ class Shell:
             marks=marks(view.counts, view.state),
             now=now_block(view.counts, view.state, view.as_of or view.finished_at),
             title=_title(view),
-            style=_joined("css", STYLES),
+            style=joined("css", STYLES),
             view=view,
             period=period(view.started_at, view.finished_at),
             w=words(view.lang),
@@ -126,8 +126,19 @@ class Shell:
         return {**told, **spent, **report}
 
     def _rendered(self, name: str, **values: Any) -> bytes:
-        # Text of the vendor may hold halves of surrogate pairs, which UTF-8 cannot say.
-        return _template(name).render(**values).encode("utf-8", "replace")
+        return rendered(name, **values)
+
+
+def rendered(name: str, **values: Any) -> bytes:
+    """Return a template of the page's with its values; text of the vendor may hold what UTF-8 cannot say."""
+    return _template(name).render(**values).encode("utf-8", "replace")
+
+
+def joined(kind: str, names: tuple[str, ...]) -> str:
+    """Join files of a kind, without what only their readers need: indents, and lines that are comments."""
+    lines = (line.strip() for name in names for line in _asset(f"{name}.{kind}").splitlines())
+    text = "".join(f"{line}\n" for line in lines if line and not line.startswith("//"))
+    return text if kind == "js" else re.sub(r"(?<=[{};,:])\s+|\s+(?=[{}])", "", text)
 
 
 def _title(view: RunView) -> str:
@@ -142,14 +153,7 @@ def _policy() -> str:
 
 @lru_cache(maxsize=1)
 def _script() -> str:
-    return '"use strict";\n(() => {\n' + _joined("js", SCRIPTS) + "})();\n"
-
-
-def _joined(kind: str, names: tuple[str, ...]) -> str:
-    """Join files of a kind, without what only their readers need: indents, and lines that are comments."""
-    lines = (line.strip() for name in names for line in _asset(f"{name}.{kind}").splitlines())
-    joined = "".join(f"{line}\n" for line in lines if line and not line.startswith("//"))
-    return joined if kind == "js" else re.sub(r"(?<=[{};,:])\s+|\s+(?=[{}])", "", joined)
+    return '"use strict";\n(() => {\n' + joined("js", SCRIPTS) + "})();\n"
 
 
 def _asset(name: str) -> str:
