@@ -13,7 +13,7 @@ RATE ?= 1000
 
 SUITE ?= trixie
 
-.PHONY: help demo test coverage proofs stress lint build docs image fresh bench pace growth looks kills power-loss soak load clean
+.PHONY: help demo test coverage proofs stress lint build docs screenshots image fresh bench pace growth looks kills power-loss soak load clean
 
 help:
 	@echo "make demo   set up and run 36 pictures on the sandbox, no credentials needed"
@@ -23,6 +23,7 @@ help:
 	@echo "make lint   ruff, mypy and the order of imports"
 	@echo "make build  the wheel"
 	@echo "make docs   the documents as a site, in build/site; every link checked"
+	@echo "make screenshots: the pictures of the documents, made anew from the demo and the tutorial; needs chromium"
 	@echo "make image  the steps of the Dockerfile, carried out without Docker, and the demo in what they make"
 	@echo "make fresh SUITE=trixie: the demo and the tests on a bare Debian root; needs root and debootstrap"
 	@echo "make stress: the tests and the proofs, twice each, on a machine that is busy with other things"
@@ -75,6 +76,9 @@ build: $(VENV)/.test
 
 docs: $(VENV)/.docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+
+screenshots: $(VENV)/.test
+	$(BIN)/python -m tests.support.screenshots
 
 image: $(VENV)/.test
 	$(BIN)/python -m tests.support.dockerfile
