@@ -150,7 +150,8 @@ def test_run_that_is_killed_while_it_reuses_goes_on_and_pays_nothing(tmp_path: P
             (tmp_path / "list.csv").write_text(f"id,url\n{rows}")
             return file
 
-        LocalExecutor().run(load(path("first"), environment=ACCOUNT), RunOptions(environment=ACCOUNT))
+        first = LocalExecutor().run(load(path("first"), environment=ACCOUNT), RunOptions(environment=ACCOUNT))
+        assert first.ok, first.exit_reason
         paid = (server.stats.calls("search"), server.stats.calls("create"))
         assert paid == (300, 300)
         second = path("second")

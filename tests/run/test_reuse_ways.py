@@ -108,9 +108,21 @@ def _same_records(first: Taken, second: Taken) -> None:
         )
 
 
-def left_unread(folder: Path, server: SandboxServer, **parts: Any) -> Taken:
-    """Run once: its tasks are paid and read by nobody, for its questions are used up before any is done."""
-    return take(folder, server.url, "first", api={"budget": {"query_calls": 5}}, **LOCAL, **parts)
+def left_unread(folder: Path, server: SandboxServer, name: str = "first", **parts: Any) -> Taken:
+    """Run once: its four tasks are paid and read by nobody, for its questions are used up before any is done.
+
+    No question is asked before all four wait for one: a task is begun only while there are questions left.
+    """
+    until_next, most = report_turns.Turns.until_next, 0
+
+    def once_all_wait(turns: report_turns.Turns) -> float:
+        nonlocal most
+        most = max(most, turns.awaited)
+        return until_next(turns) if most == 4 else float("inf")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(report_turns.Turns, "until_next", once_all_wait)
+        return take(folder, server.url, name, api={"budget": {"query_calls": 5}}, **LOCAL, **parts)
 
 
 LATER: dict[str, dict[str, Any]] = {
@@ -208,11 +220,10 @@ def test_a_task_that_lives_is_asked_for_its_report_here_and_not_created_anew(tmp
 @pytest.mark.proofs
 def test_a_task_that_is_awaited_in_two_places_is_named_where_it_is_open(tmp_path: Path) -> None:
     """The second run takes the tasks and finds them running too: they are open there, and it says whose they are."""
-    few = {"budget": {"query_calls": 5}}
     with vendor(tmp_path, report_after_s=3600) as server:
         left_unread(tmp_path, server, **WAIT)
         before = paid(server)
-        second = take(tmp_path, server.url, "second", api=few, **LOCAL, **WAIT)
+        second = left_unread(tmp_path, server, "second", **WAIT)
         assert paid(server) == before
     assert second.summary.items["report_pending"] == 4
     for record in lines(tmp_path / "runs/second/open.jsonl"):
