@@ -48,6 +48,7 @@ def test_quiet_says_nothing_when_all_is_settled(folder: Path, capsys: pytest.Cap
     assert call(capsys, "run", "good.yaml", "--quiet") == (0, "", "")
 
 
+@pytest.mark.proofs
 def test_the_demo_runs_from_any_folder_and_says_how_often_it_was_right(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -55,11 +56,10 @@ def test_the_demo_runs_from_any_folder_and_says_how_often_it_was_right(
     assert code == 0
     assert len(lines(folder / "runs/demo/results.jsonl")) == 36
     assert "right design first: " in out
+    _shows_owner_and_status_beside_its_hits(folder)
 
 
-@pytest.mark.proofs
-def test_the_demo_shows_owner_and_status_beside_its_hits(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert call(capsys, "demo")[0] == 0
+def _shows_owner_and_status_beside_its_hits(folder: Path) -> None:
     shown = [hit for product in Page(folder / "runs/demo/report.html").products for hit in product.hits]
     records = lines(folder / "runs/demo/results.jsonl")
     details = [one for record in records for one in record["details"].values() if "missing" not in one]

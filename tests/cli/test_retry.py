@@ -212,6 +212,7 @@ def test_a_budget_is_raised_for_a_retry_that_reads_no_job_file(
     assert (code, set(states(tmp_path / "runs/job").values())) == (0, {State.TASKED}), err
 
 
+@pytest.mark.proofs
 def test_a_retry_whose_budget_is_used_up_says_what_to_change(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -261,6 +262,7 @@ def test_a_retry_takes_part_waits_for_the_account_and_for_the_day_as_a_run_does(
     assert (taken[-1].share, taken[-1].busy, taken[-1].wait_quota) == (0.5, "wait", True)
 
 
+@pytest.mark.proofs
 def test_at_most_five_of_many_items_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with vendor(tmp_path, faults=FaultPlan.scripted({"search": ["68300010"] * 7})) as server:
         run(job(tmp_path, url=server.url, pictures=7, api={"max_in_flight": 1}))

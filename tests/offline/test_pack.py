@@ -70,6 +70,7 @@ def test_an_archive_replaces_no_file(finished: Path, archive: Path) -> None:
     assert archive.read_bytes() == before
 
 
+@pytest.mark.proofs
 def test_a_run_that_goes_on_is_not_packed(finished: Path, tmp_path: Path) -> None:
     with lock(finished), pytest.raises(RunLocked):
         pack(finished, tmp_path / "early.zip")

@@ -72,6 +72,7 @@ def test_settled_records_get_the_details_that_a_job_asks_for_later(tmp_path: Pat
     assert "Active" in (tmp_path / "runs/job/report.html").read_text()
 
 
+@pytest.mark.proofs
 def test_families_are_added_later_too_and_details_that_are_known_are_paid_no_more(tmp_path: Path) -> None:
     with vendor(tmp_path) as server:
         run(tmp_path, server, BEST)
@@ -86,6 +87,7 @@ def test_families_are_added_later_too_and_details_that_are_known_are_paid_no_mor
         assert record.designs == len({one.family for one in record.details.values() if one.known})
 
 
+@pytest.mark.proofs
 def test_more_hits_of_each_item_cost_these_alone(tmp_path: Path) -> None:
     with vendor(tmp_path) as server:
         run(tmp_path, server, {**BEST, "top": 1})

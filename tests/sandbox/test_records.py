@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from pipeline.sandbox.envelope import CODE_TEXTS
+from tests.support.jobs import sandbox_cache
 from tests.support.sandbox_samples import SAMPLES, WRITTEN, record
 
 API = SAMPLES / "api"
@@ -23,7 +24,7 @@ def shape(value: Any) -> Any:
 
 @pytest.mark.anyio
 async def test_recorded_successes_have_the_shape_of_todays_answers(tmp_path: Path) -> None:
-    for name, body in (await record(tmp_path)).items():
+    for name, body in (await record(tmp_path, cache=sandbox_cache())).items():
         assert shape(json.loads((API / name).read_bytes())) == shape(json.loads(body)), name
 
 

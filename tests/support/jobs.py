@@ -23,8 +23,12 @@ ACCOUNT = {"PATSNAP_CLIENT_ID": "sandbox", "PATSNAP_CLIENT_SECRET": "sandbox-sec
 
 def vendor(folder: Path, **settings: Any) -> SandboxServer:
     """A vendor of our own on a free port, with its files in `folder`."""
-    cache = Path(os.environ["XDG_CACHE_HOME"]) / "infringement-pipeline"
-    return SandboxServer(SandboxSettings(folder=folder / "vendor", cache_dir=cache, **settings))
+    return SandboxServer(SandboxSettings(folder=folder / "vendor", cache_dir=sandbox_cache(), **settings))
+
+
+def sandbox_cache() -> Path:
+    """The folder in which all tests of a session keep the index of the shipped gallery: making it takes seconds."""
+    return Path(os.environ["XDG_CACHE_HOME"]) / "infringement-pipeline"
 
 
 def drawings(count: int) -> list[str]:
@@ -88,4 +92,4 @@ def _command(arguments: Sequence[str | Path], code: str | None) -> Sequence[str 
     return python(f"import os, sys\nfrom pipeline.cli import main as cli\n{code}", *arguments)
 
 
-__all__ = ["ACCOUNT", "FaultPlan", "drawings", "job", "lines", "pipeline", "started", "vendor"]
+__all__ = ["ACCOUNT", "FaultPlan", "drawings", "job", "lines", "pipeline", "sandbox_cache", "started", "vendor"]

@@ -177,14 +177,14 @@ WHOLE_REPORTS = {
 _SUBMITTED = {"country": ["JP"], "loc_items": ["03-01"]}
 
 
-async def record(folder: Path) -> dict[str, bytes]:
-    """Return the bodies of the successes, each by the name of its file."""
+async def record(folder: Path, *, cache: Path | None = None) -> dict[str, bytes]:
+    """Return the bodies of the successes, each by the name of its file; `cache` may hold the gallery's index."""
     (folder / "signing.key").write_bytes(b"0" * 64)
     replies: dict[str, Reply] = {}
     settings = SandboxSettings(
         folder=folder,
         clock=lambda: NOON,
-        cache_dir=folder / "cache",
+        cache_dir=cache or folder / "cache",
         report_after_s=0,
         reports=ReportPlan.parse("running=plain,scores=per_cent"),
     )
