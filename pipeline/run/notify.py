@@ -5,8 +5,10 @@ import logging
 import os
 import signal
 import subprocess
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import IO
 
 import msgspec
 
@@ -18,6 +20,8 @@ from pipeline.system.masking import masked
 from pipeline.version import __version__
 
 _SHOWN = 200  # characters of what a program that failed said
+_KEPT = 16 << 10  # bytes of it
+_LAST_WORDS_S = 1.0  # for what it said to be read, after its end
 
 _log = logging.getLogger(__name__)
 
@@ -90,15 +94,45 @@ def _run(command: list[str], notice: bytes, environment: dict[str, str], folder:
         )
     except (OSError, ValueError) as exc:
         return f"could not be started ({getattr(exc, 'strerror', None) or exc})"
+    heard = _Heard(process, notice)
     try:
-        _, errors = process.communicate(notice, timeout=timeout_s)
+        process.wait(timeout=timeout_s)
     except subprocess.TimeoutExpired:
         return f"was ended after {timeout_s:g} s (notify.timeout_s)"
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
-            process.communicate()
+            process.wait()
     if process.returncode == 0:
         return ""
-    said = masked(errors.decode(errors="replace")).strip().splitlines()
+    said = masked(heard.last().decode(errors="replace")).strip().splitlines()
     return f"ended with code {process.returncode}" + (f": {said[-1][:_SHOWN]}" if said else "")
+
+
+class _Heard:
+    """The pipes of a program: it is told the notice, and the end of what it says is kept.
+
+    Nobody waits for either: what it leaves in the background may hold its stderr for ever, and it need not read.
+    """
+
+    def __init__(self, process: subprocess.Popen[bytes], notice: bytes) -> None:
+        assert process.stdin is not None
+        assert process.stderr is not None
+        self._end = b""
+        threading.Thread(target=self._tell, args=(process.stdin, notice), daemon=True).start()
+        self._listening = threading.Thread(target=self._listen, args=(process.stderr,), daemon=True)
+        self._listening.start()
+
+    def last(self) -> bytes:
+        """Return the end of what the program said before it ended."""
+        self._listening.join(timeout=_LAST_WORDS_S)
+        return self._end
+
+    def _tell(self, stdin: IO[bytes], notice: bytes) -> None:
+        with contextlib.suppress(BrokenPipeError), stdin:
+            stdin.write(notice)
+
+    def _listen(self, stderr: IO[bytes]) -> None:
+        with stderr:
+            while said := os.read(stderr.fileno(), _KEPT):
+                self._end = (self._end + said)[-_KEPT:]

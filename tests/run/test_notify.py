@@ -2,6 +2,8 @@
 
 import json
 import sys
+import time
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -98,3 +100,18 @@ def test_a_program_that_names_a_secret_shows_none(tmp_path: Path) -> None:
 def test_a_notice_that_nobody_reads_to_its_end_is_no_fault(tmp_path: Path) -> None:
     fault = notify._run([sys.executable, "-c", "pass"], b"x" * 10_000_000, {}, tmp_path, 30)
     assert fault == ""
+
+
+def test_what_a_program_leaves_in_the_background_is_not_waited_for(tmp_path: Path) -> None:
+    left = "import subprocess, sys; subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(2)'])"
+    began = time.monotonic()
+    assert notify._run([sys.executable, "-c", left], b"", {}, tmp_path, 1.9) == ""
+    assert time.monotonic() - began < 1.9
+
+
+def test_of_a_program_that_says_very_much_the_end_is_kept(tmp_path: Path) -> None:
+    said = "import sys; sys.stderr.write('x' * 10_000_000 + '\\nthe end'); sys.exit(1)"
+    tracemalloc.start()
+    assert notify._run([sys.executable, "-c", said], b"", {}, tmp_path, 30) == "ended with code 1: the end"
+    assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    tracemalloc.stop()
