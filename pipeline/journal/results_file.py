@@ -54,6 +54,7 @@ class LineView(msgspec.Struct):
     task_part: _TaskView | None = msgspec.field(default=None, name="task")
     same_as: str | None = None
     reused_from: _ReusedView | None = None
+    replaces: str | None = None
 
     @property
     def reuses_task(self) -> bool:

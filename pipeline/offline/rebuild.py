@@ -10,14 +10,16 @@ from typing import Any
 import msgspec
 
 from pipeline.errors import Code
+from pipeline.journal.places import REPORTS
 from pipeline.journal.results_file import read_line
 from pipeline.journal.sql import calls, doubts, items, laid_by, money, schema, sent_calls
 from pipeline.journal.sql.admission import DOUBT_NEW
 from pipeline.journal.sql.database import Database, configure
+from pipeline.journal.sql.reports import awaiting
 from pipeline.journal.sql.rows import CREATING, NO_PICTURE, calls_of, packed
 from pipeline.journal.sql.twins import source_key
 from pipeline.journal.storage import CLEAN, connect
-from pipeline.models import CONTENT, KINDS, OF_REPORT, SETTLED, Calls, Kind, Problem, State
+from pipeline.models import CONTENT, KINDS, OF_REPORT, SETTLED, Calls, Kind, Problem, State, Task
 from pipeline.offline.rebuilt_twins import link_twins
 from pipeline.offline.salvage import COLUMNS, Row, Salvage
 from pipeline.offline.whole_lines import Found
@@ -61,7 +63,10 @@ class Rebuild:
         """Take in a valid line; return False if its item has one already."""
         view, task = found.view, found.view.task
         values = (view.item, *found[1:], int(view.state), task and task.task_id, task and task.at)
-        as_json = (packed(view.calls), packed(view.image), view.same_as)
+        # A collected record tells the calls of the run, too; its journal counts those that were made to collect it.
+        collected = self._results == REPORTS and not view.replaces
+        calls_here = Calls(query=view.calls.query) if collected else view.calls
+        as_json = (packed(calls_here), packed(view.image), view.same_as)
         marks = "?, " * len(values) + "?, ?, ?"
         added = self._db.do(
             f"INSERT OR IGNORE INTO lines VALUES (?, {marks}) RETURNING seq",
@@ -112,7 +117,8 @@ class Rebuild:
 
         - its record waits for details: it goes on waiting, and the next start settles it;
         - failed before anything of it was paid, or the old journal is sound: it stays failed;
-        - its task is known, and its report is awaited or did not come: it stays so;
+        - its task is known, and its report is awaited or did not come: it stays so; where that was in the line that is
+          lost, it is asked for again, for nothing is paid twice by itself;
         - its create may have been executed, or nobody can tell (the journal is damaged): in doubt;
         - settled, with its line lost, but never created itself: waiting, without what its line said;
         - anything else: waiting, as it was.
@@ -128,12 +134,20 @@ class Rebuild:
         if state in OF_REPORT and row["task_id"]:  # paid, and nothing more is paid for it by itself
             return row
         own = row["same_as"] is None
+        if state is State.REPORTED and row["task_id"] and row["same_as"] is None and not self._twin_says(row["id"]):
+            problem = packed(awaiting(Task(row["task_id"], row["task_at"])))
+            return row | {"state": int(State.REPORT_PENDING), "problem": problem} | _NO_HITS_LEFT
         created = state in (State.CREATING, State.IN_DOUBT) or (state is State.TASKED and own)
         if created or (own and not self._sound):  # what shares an earlier item's picture is never created itself
             return self._doubt(row, state)
         if state in SETTLED:
             return row | {"state": int(State.PENDING), "task_id": None, "task_at": None} | _NO_HITS_LEFT
         return row
+
+    def _twin_says(self, id_: str) -> bool:
+        """Return whether the line of an item with the same picture says what became of it: it takes its place."""
+        said = f"SELECT 1 FROM lines WHERE same_as = ? AND state <> {State.TASKED:d} LIMIT 1"
+        return self._db.do(said, (id_,)).fetchone() is not None
 
     def _doubt(self, row: Row, state: State) -> Row:
         if state is State.IN_DOUBT and row["problem"] is not None:

@@ -15,7 +15,7 @@ from pipeline.journal.emergency import left_over
 from pipeline.journal.evidence import refuse_unexplained
 from pipeline.journal.identity import is_stale, of_journal, refuse_other
 from pipeline.journal.kept_lines import kept_lines
-from pipeline.journal.places import JOURNAL, RESULTS, results_file
+from pipeline.journal.places import JOURNAL, results_file
 from pipeline.journal.storage import reading_only
 from pipeline.journal.tail_check import CHECK, read_check
 from pipeline.journal.verify import verify
@@ -128,11 +128,13 @@ def repair(folder: Path, *, job: str, newest: bool = True) -> list[str]:
     new.replace(folder / JOURNAL)
     sync_names(folder)
     (folder / REPAIRING).unlink()
-    return [*done, *_rebuilt(rebuild, old, aside)]
+    return [*done, *_rebuilt(rebuild, old, aside, results_file(folder).name)]
 
 
 def _next_number(folder: Path) -> int:
-    return 1 + max((number for name in (JOURNAL, RESULTS) for number, _ in _damaged(folder, name)), default=0)
+    return 1 + max(
+        (number for name in (JOURNAL, results_file(folder).name) for number, _ in _damaged(folder, name)), default=0
+    )
 
 
 def _damaged(folder: Path, name: str) -> Iterator[tuple[int, Path]]:
@@ -170,7 +172,7 @@ def _replace_results(folder: Path, kept: Sequence[tuple[int, int]], damage: Dama
         whole = "and it is whole" if len(kept) == 1 else "all of them whole"
         yield f"{results.name}: {count(len(kept), 'line')}, {whole}; left as it is"
         return
-    aside = folder / f"{RESULTS}.damaged-{number}"
+    aside = folder / f"{results.name}.damaged-{number}"
     keep_aside(results, aside)
     write_whole(results, lines_at(results, kept))
     yield (
@@ -183,9 +185,9 @@ def _counted(word: str, number: int) -> str:
     return count(number, "line lost", "lines lost") if word == "lines lost" else f"{number:,} {word}"
 
 
-def _rebuilt(rebuild: Rebuild, old: Salvage | None, aside: Path | None) -> Iterator[str]:
+def _rebuilt(rebuild: Rebuild, old: Salvage | None, aside: Path | None, results: str) -> Iterator[str]:
     if aside is None:
-        yield f"{JOURNAL}: written anew from {RESULTS}; there was none"
+        yield f"{JOURNAL}: written anew from {results}; there was none"
     else:
         yield f"{JOURNAL}: written anew; the old one is {aside.name}"
     yield "items: " + ", ".join(_counted(word, number) for word, number in rebuild.counts.items() if number)

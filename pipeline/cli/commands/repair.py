@@ -6,7 +6,7 @@ from pipeline.cli.screen import show_lines
 from pipeline.errors import SpecError
 from pipeline.journal.begun import BEGINS_ANEW, was_stopped_at_once
 from pipeline.journal.emergency import left_over
-from pipeline.journal.places import JOURNAL, results_file
+from pipeline.journal.places import JOURNAL, results_file, run_of
 from pipeline.journal.sql.items import counts
 from pipeline.journal.storage import reading_only
 from pipeline.models import State
@@ -18,6 +18,7 @@ from pipeline.offline.shared_tasks import certain_decisions
 from pipeline.offline.whole_lines import job_of
 from pipeline.results.reading import OPEN
 from pipeline.run.directory import REPORT, SPEC, SUMMARY, known_runs, lock
+from pipeline.system.fault import typed
 from pipeline.system.wording import count
 
 
@@ -55,7 +56,9 @@ def repair_command(run: Path, *, only_copy: bool = False) -> int:
     if doubtful:
         items = count(doubtful, "item is", "items are")
         done.append(f"{items} in doubt: ask the vendor, then decide with `pipeline resolve {run}`")
-    show_lines([*done, "`pipeline run` goes on with the job"])
+    around = run_of(run)
+    again = typed("run") if around is None else typed("collect", around)
+    show_lines([*done, f"`{again}` goes on with the job"])
     return 0
 
 
