@@ -26,19 +26,21 @@ from pipeline.system.files import ascii_line, write_whole
 _BATCH = 256
 
 
-def write_open(folder: Path, db: Database, records: RecordLines) -> None:
+def write_open(folder: Path, db: Database, records: RecordLines, *, to: Path | None = None) -> None:
     """Write open.jsonl in the job's order, whole or not at all; one line is in memory at a time.
 
     Items of a run whose reports were collected and did not come follow, each with the twins that share its task.
+    With `to` that file is written in its place, and the run directory stays as it is.
     """
+    file = to or folder / OPEN
     if run_of(folder) is not None:
-        write_whole(folder / OPEN, _of_reports(folder, db, records))
+        write_whole(file, _of_reports(folder, db, records))
     elif not has_collection(folder):
-        write_whole(folder / OPEN, _lines(folder, db, records))
+        write_whole(file, _lines(folder, db, records))
     else:
         with reading_only(collection_of(folder)) as reports:
             behind = _of_reports(collection_of(folder), reports, records, run=db)
-            write_whole(folder / OPEN, itertools.chain(_lines(folder, db, records), behind))
+            write_whole(file, itertools.chain(_lines(folder, db, records), behind))
 
 
 def _lines(folder: Path, db: Database, records: RecordLines) -> Iterator[bytes]:

@@ -110,6 +110,16 @@ def chosen_sheet(book: calamine.CalamineWorkbook, file: Path, entry: ImageEntry)
     return alike[0]
 
 
+def tables_in(file: Path) -> Iterator[tuple[str, list[tuple[int, list[str]]]]]:
+    """Yield the sheets of a workbook with the rows that hold something, numbered, as texts. Raises SpecError."""
+    with open_workbook(file) as book:
+        for one in book.sheets_metadata:
+            if one.typ == calamine.SheetTypeEnum.WorkSheet:
+                with _readable(file):
+                    parts, sheet = look_through(file, one.name), book.get_sheet_by_name(one.name)
+                yield one.name, list(_texts(file, sheet, parts))
+
+
 def _is_header(cells: list[str], entry: ImageEntry) -> bool:
     found = find_columns([cell.strip(BLANKS) for cell in cells], entry.columns)
     return found.has_picture

@@ -5,8 +5,9 @@ import errno
 import json
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 from pipeline.system.drafts import draft_of, hold
 
@@ -31,13 +32,20 @@ def write_whole(
     `durable` syncs it before it takes its place; without it a power loss may leave an empty file, which only a cache
     can afford. Say `several_writers` where other processes may write the same file at the same time: the last one wins.
     """
+    with replaced(path, durable=durable, several_writers=several_writers) as file:
+        for part in [data] if isinstance(data, bytes) else data:
+            file.write(part)
+
+
+@contextlib.contextmanager
+def replaced(path: Path, *, durable: bool = True, several_writers: bool = False) -> Iterator[BinaryIO]:
+    """Yield a file that takes the place of `path` once the block ends well, and none if it does not."""
     draft = draft_of(path, several_writers=several_writers)
-    descriptor = private(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    descriptor = private(draft, os.O_RDWR | os.O_CREAT | os.O_TRUNC)
     hold(descriptor)
     try:
-        with open(descriptor, "wb") as file:
-            for part in [data] if isinstance(data, bytes) else data:
-                file.write(part)
+        with open(descriptor, "w+b") as file:
+            yield file
             if durable:
                 file.flush()
                 os.fsync(file.fileno())
