@@ -13,7 +13,7 @@ RATE ?= 1000
 
 SUITE ?= trixie
 
-.PHONY: help demo test coverage proofs stress lint build docs screenshots image fresh bench pace growth looks kills power-loss soak load clean
+.PHONY: help demo test coverage proofs stress lint build docs screenshots image fresh bench pace growth exports looks kills power-loss soak load clean
 
 help:
 	@echo "make demo   set up and run 36 pictures on the sandbox, no credentials needed"
@@ -27,7 +27,7 @@ help:
 	@echo "make image  the steps of the Dockerfile, carried out without Docker, and the demo in what they make"
 	@echo "make fresh SUITE=trixie: the demo and the tests on a bare Debian root; needs root and debootstrap"
 	@echo "make stress: the tests and the proofs, twice each, on a machine that is busy with other things"
-	@echo "make bench, make pace, make growth: speed, use of the limit, size; docs/performance.md"
+	@echo "make bench, make pace, make growth, make exports: speed, use of the limit, size; docs/performance.md"
 	@echo "make looks  size and speed of the page in a browser: 36, 1,000 and 10,000 products; docs/looks.md"
 	@echo "make kills KILLS=1000, make power-loss STATES=50000, make soak MINUTES=30, make load RATE=1000: the long proofs, docs/reliability.md"
 
@@ -103,6 +103,9 @@ pace: $(VENV)/.test
 
 growth: $(VENV)/.test
 	$(BIN)/python -m tests.bench.growth
+
+exports: $(VENV)/.test
+	$(BIN)/python -m tests.bench.exports
 
 looks: $(VENV)/.test
 	$(BIN)/python -m tests.bench.looks

@@ -66,6 +66,9 @@ LIBRARIES = {
     "zlib_ng": ["system.checksum"],
     "python_calamine": ["sources"],
     "pillow_heif": ["sources.decoding"],
+    "xlsxwriter": ["results.exports.picture_parts", "results.exports.sheet"],
+    "typst": ["results.exports.pdf"],
+    "pyarrow": ["results.exports.parquet_file"],
 }
 
 

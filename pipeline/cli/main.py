@@ -46,7 +46,8 @@ def command_line() -> Any:
     """Return the whole command line, with all commands."""
     from typer.main import get_command
 
-    from pipeline.cli import first_options, keeping  # noqa: F401 - they add commands before and behind those of `options`
+    # They add commands before and behind those of `options`.
+    from pipeline.cli import first_options, keeping, results_options  # noqa: F401
     from pipeline.cli.app import app
 
     return get_command(app)

@@ -204,7 +204,7 @@ def repair(
         bool, typer.Option("--this-is-the-only-copy", help="Go on here: the other copy is not used any more.")
     ] = False,
 ) -> int:
-    """Rebuild a damaged run directory from its results; sends nothing."""
+    """Rebuild a damaged run directory; sends nothing."""
     from pipeline.cli.commands.repair import repair_command
 
     return repair_command(run, only_copy=only_copy)

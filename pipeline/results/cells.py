@@ -5,6 +5,7 @@ import unicodedata
 LONGEST = 32_767  # characters in a cell of Excel
 # A cell that begins so is a formula; the wide ones are to Excel where Chinese or Japanese is written.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+_MAY = frozenset((*_FORMULA, "'", " ", "\u00a0"))  # a text that begins otherwise is none
 # Joiners shape letters in Persian, Hindi and emoji; other format characters only make a text look like another one.
 _JOINERS = "\u200c\u200d"
 _HIDDEN = ("Cc", "Cf", "Cs", "Zl", "Zp")
@@ -22,7 +23,7 @@ def meant(text: str) -> str:
 
 def looks_like_formula(text: str) -> bool:
     """Return whether a spreadsheet would take a text for a formula once somebody edits its cell."""
-    return neutral(text) is not text
+    return text[:1] in _MAY and neutral(text) is not text
 
 
 def visible(text: str, most: int = LONGEST) -> str:
@@ -34,14 +35,3 @@ def visible(text: str, most: int = LONGEST) -> str:
         )
         text = " ".join(text.split())
     return text if len(text) <= most else text[: most - 1] + "…"
-
-
-def whole(text: str) -> str:
-    """Return a text that every file can hold: halves of surrogate pairs, which a vendor may send, become U+FFFD."""
-    if text.isascii():
-        return text
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-    return text

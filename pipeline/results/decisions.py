@@ -15,7 +15,7 @@ kept. A row about the product as a whole names no patent. A decision that is tak
 import csv
 import io
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
@@ -63,6 +63,7 @@ class Told(NamedTuple):
     at: str  # for a row that says no time, and one that was changed: when its file was saved, ISO 8601 in UTC
     by: str = ""  # for the same rows: who
     run: str = ""  # for all rows that say none
+    utc: bool = False  # whether a time without a zone is in UTC, as those of a workbook are
 
 
 def read_decisions(path: Path) -> dict[tuple[str, str], Decision]:
@@ -121,7 +122,20 @@ def decisions_in(rows: Iterable[tuple[str, Sequence[str]]], told: Told, *, keep:
     return found
 
 
+def has_columns(header: Sequence[str]) -> bool:
+    """Return whether a row is the header of a table with decisions."""
+    return all(name in _named(header) for name in _MUST)
+
+
 def _names(place: str, header: Sequence[str]) -> list[str]:
+    names = _named(header)
+    if missing := [name for name in _MUST if name not in names]:
+        what = f"no column {', '.join(missing)}; the columns are {', '.join(COLUMNS)}"
+        raise SpecError(Fault(what, where=place, fix=",".join(COLUMNS)))
+    return names
+
+
+def _named(header: Sequence[str]) -> list[str]:
     """Name the columns as `Decision` does; the first of several with one name counts."""
     names: list[str] = []
     for cell in header:
@@ -129,16 +143,13 @@ def _names(place: str, header: Sequence[str]) -> list[str]:
         name = _SHOWN_AS.get(shown, shown)
         name = name if name in (*COLUMNS, *_HIDDEN) else cell.strip()
         names.append("" if name in names else name)
-    if missing := [name for name in _MUST if name not in names]:
-        what = f"no column {', '.join(missing)}; the columns are {', '.join(COLUMNS)}"
-        raise SpecError(Fault(what, where=place, fix=",".join(COLUMNS)))
     return names
 
 
 def _decision(cells: dict[str, str], told: Told, *, keep: bool) -> Decision | None:
     """Build the decision of a row; None where it holds none."""
     decision, note = cells["decision"].lower(), cells.get("note", "")
-    at, by = _time(cells.get("at", "")), cells.get("by", "")
+    at, by = _time(cells.get("at", ""), utc=told.utc), cells.get("by", "")
     before = [cells.get(name) for name in _HIDDEN]
     changed = None not in before and before != [decision, note]
     if changed:
@@ -171,8 +182,8 @@ def _fault(one: Decision | None, cells: dict[str, str]) -> str:
     return ""
 
 
-def _time(text: str) -> str:
-    """Write a time as ISO 8601 in UTC, a day as it is; one without a zone is that of this machine.
+def _time(text: str, *, utc: bool) -> str:
+    """Write a time as ISO 8601 in UTC, a day as it is; one without a zone is that of this machine, or `utc`.
 
     A text that is no time comes back as it is, behind a mark that `_fault` sees.
     """
@@ -180,6 +191,7 @@ def _time(text: str) -> str:
         return ""
     try:
         at = datetime.fromisoformat(text.replace("/", "-"))
+        at = at.replace(tzinfo=UTC) if utc and at.tzinfo is None else at
         return at.date().isoformat() if len(text) <= len("2026-11-21") else iso(at.timestamp())
     except (ValueError, OverflowError, OSError):
         return f"?{text}"

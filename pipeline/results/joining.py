@@ -65,8 +65,11 @@ def _shared(twin: RecordView, read: RecordView) -> RecordView:
     )
 
 
-def read_joined(run: Path) -> Joined | None:
-    """Go once through what was collected for a run directory; None where nothing was."""
+def read_joined(run: Path, *, open_file: Path | None = None) -> Joined | None:
+    """Go once through what was collected for a run directory; None where nothing was.
+
+    `open_file` is open.jsonl as it is now, where that is not the one in the run directory.
+    """
     if not (run / REPORTS).is_file():
         return None
     joined = Joined(run / REPORTS)
@@ -77,7 +80,7 @@ def read_joined(run: Path) -> Joined | None:
                 with contextlib.suppress(msgspec.MsgspecError, UnicodeDecodeError):
                     joined.places[_NAMED.decode(line).item] = place
             place += len(line)
-    with contextlib.suppress(FileNotFoundError), (run / OPEN).open("rb") as lines:
+    with contextlib.suppress(FileNotFoundError), (open_file or run / OPEN).open("rb") as lines:
         for line in lines:
             with contextlib.suppress(msgspec.MsgspecError, UnicodeDecodeError):
                 named = _NAMED.decode(line)

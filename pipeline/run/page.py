@@ -4,19 +4,18 @@ import hashlib
 import re
 from pathlib import Path
 
-from pipeline.errors import SpecError
 from pipeline.job.schema import JobSpec
 from pipeline.reports import DRAWINGS
-from pipeline.results.decisions import DECISIONS, Decision, merged, read_decisions
+from pipeline.results.decisions import Decision, merged
 from pipeline.results.page.page import Written, write_report
 from pipeline.results.page.thumbs import MadePictures, Pictures, StoredPictures
 from pipeline.results.page.view import COUNTED, RunView, Wishes
 from pipeline.results.pictures.store import PictureStore
 from pipeline.results.summary import RunSummary
 from pipeline.results.survey import Survey
+from pipeline.run.decided import decided_beside, decided_in
 from pipeline.run.directory import REPORT
 from pipeline.run.pictures import pictures_of
-from pipeline.system.fault import Fault
 
 _JOB_FILES = ("*.yaml", "*.yml")
 
@@ -88,18 +87,8 @@ def view_of(spec: JobSpec, folder: Path, summary: RunSummary, wishes: Wishes) ->
 
 def _decisions(spec: JobSpec, file: Path | None) -> list[Decision]:
     """Read the decisions beside the job, and those of a file that a person names. Raises SpecError."""
-    if file is not None and not file.is_file():
-        raise SpecError(Fault("there is no such file of decisions", where=str(file)))
-    beside = spec.folder / DECISIONS
-    own = [] if not beside.is_file() or _is_for_resolve(beside) else list(read_decisions(beside).values())
-    return list(merged(own, [] if file is None else read_decisions(file).values()).values())
-
-
-def _is_for_resolve(path: Path) -> bool:
-    """Return whether a file is one for `pipeline resolve --from`, whose name people choose as freely."""
-    with path.open("rb") as file:
-        names = re.split(r"[,;\t]", file.readline(4096).decode("utf-8-sig", "replace").strip().lower())
-    return "task_id" in names and "item" not in names
+    named = [] if file is None else decided_in(file, by="", run="")
+    return list(merged(decided_beside(spec), named).values())
 
 
 def job_file_of(spec: JobSpec) -> str:

@@ -5,8 +5,22 @@ from pathlib import Path
 
 from pipeline.errors import ItemRefused
 from pipeline.job.schema import JobSpec
+from pipeline.results.pictures.store import PictureStore, key_of_link, key_of_product
 from pipeline.run.embedded_sandbox import hit_picture
 from pipeline.sources.pictures import preview_picture, read_picture
+
+_SMALL_PX = 160
+
+
+def small_pictures_of(spec: JobSpec, folder: Path) -> Callable[[str, str | None], bytes | None]:
+    """Return a function like that of `pictures_of` which takes the small picture that was kept, where one was."""
+    kept, others = PictureStore(folder), pictures_of(spec, folder)
+
+    def picture(source: str, sha256: str | None) -> bytes | None:
+        key = key_of_link(source) if sha256 is None else key_of_product(sha256)
+        return kept.of(key, _SMALL_PX) or others(source, sha256)
+
+    return picture
 
 
 def pictures_of(spec: JobSpec, folder: Path) -> Callable[[str, str | None], bytes | None]:

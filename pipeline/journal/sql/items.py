@@ -134,6 +134,12 @@ def count_labelled_waiting(db: Database, label: str, value: str) -> int:
     return int(rows.fetchone()[0])
 
 
+def with_zeros(db: Database, id_: str) -> list[str]:
+    """List the ids that are this one but for zeros before it, which spreadsheets take away."""
+    rows = db.do("SELECT id FROM items WHERE ltrim(id, '0') = ? AND id LIKE '0%' LIMIT 2", (id_,)).fetchall()
+    return [str(row[0]) for row in rows]
+
+
 class Listed(NamedTuple):
     """Counts of the items that a reading listed."""
 

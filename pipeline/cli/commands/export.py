@@ -1,0 +1,56 @@
+"""The command `pipeline export`."""
+
+import difflib
+import sys
+from pathlib import Path
+
+from pipeline.cli.errors import say
+from pipeline.cli.screen import show_lines
+from pipeline.errors import SpecError
+from pipeline.models import OPEN, SETTLED
+from pipeline.offline.export import STDOUT, Asked, Made, make_export
+from pipeline.offline.packed import at_hand, is_packed
+from pipeline.results.exports.export import CELL, FLOAT, HIT, NO_PICTURES, PRODUCT
+from pipeline.results.exports.formats import FORMATS
+from pipeline.run.load import load_spec
+from pipeline.system.fault import Fault
+from pipeline.system.wording import count
+
+PER, PICTURES = (PRODUCT, HIT), (CELL, FLOAT, NO_PICTURES)
+STATUSES = tuple(state.word for state in (*SETTLED, *OPEN))
+
+
+def export_command(path: Path, asked: Asked) -> int:
+    """Write an export of a run; print what is in it, as of when, and where it is."""
+    _require("--to", asked.to, tuple(FORMATS))
+    _require("--pictures", asked.pictures, PICTURES)
+    if asked.per is not None:
+        _require("--per", asked.per, PER)
+    for status in asked.wanted.statuses:
+        _require("--status", status, STATUSES)
+    if path.is_file() and not is_packed(path):
+        asked = asked._replace(report=load_spec(path).report)
+    with at_hand(path) as folder:
+        made = make_export(folder, asked, name=path.stem if is_packed(path) else folder.resolve().name)
+    if made.file == STDOUT:
+        for remark in made.remarks:
+            say(remark)
+        return 0
+    _show(made)
+    return 0
+
+
+def _show(made: Made) -> None:
+    rows = [count(made.written.products, "product")] if made.written.products else []
+    rows += [count(made.written.hits, "hit")] if made.written.hits else []
+    show_lines([f"as of {made.as_of}: {made.state}; {' and '.join(rows) or 'no rows'}", f"look at: {made.file}"])
+    sys.stdout.flush()
+    for remark in made.remarks:
+        say(remark)
+
+
+def _require(option: str, word: str, allowed: tuple[str, ...]) -> None:
+    if word not in allowed:
+        near = difflib.get_close_matches(word.lower(), allowed, n=1)
+        what = f"{word!r} is not allowed; allowed: {', '.join(allowed)}"
+        raise SpecError(Fault(what, where=f"{option} {word}", fix=f"{option} {near[0]}" if near else ""))

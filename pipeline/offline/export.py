@@ -1,0 +1,213 @@
+"""Files made of a run for other programs and other people, also beside a run that goes on. Sends nothing."""
+
+import re
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+from pipeline.errors import SpecError
+from pipeline.job.report import ReportSpec
+from pipeline.job.schema import JobSpec
+from pipeline.journal.places import JOURNAL, results_file
+from pipeline.journal.sql import line_index
+from pipeline.journal.sql.database import Database
+from pipeline.journal.sql.items import count_labelled_waiting, in_view
+from pipeline.journal.storage import reading_only
+from pipeline.models import UNFINISHED
+from pipeline.offline.opening import Place, find_run
+from pipeline.offline.refresh import has_ended, read_summary
+from pipeline.results.decisions import Decision, merged
+from pipeline.results.exports.export import CELL, About, Export, Written
+from pipeline.results.exports.formats import FORMATS, writer_of
+from pipeline.results.exports.selection import Selection, Wanted, select
+from pipeline.results.joining import read_joined
+from pipeline.results.late_details import read_late
+from pipeline.results.left_out import left_out
+from pipeline.results.open_lines import write_open
+from pipeline.results.page.words import STATES
+from pipeline.results.reading import OPEN
+from pipeline.results.summary import FINISHED, INTERRUPTED, RUNNING
+from pipeline.run.changed import changed_pictures
+from pipeline.run.decided import decided_beside, decided_in
+from pipeline.run.directory import is_locked
+from pipeline.run.pictures import small_pictures_of
+from pipeline.system.clock import iso
+from pipeline.system.fault import Fault, typed
+from pipeline.system.files import replaced
+from pipeline.system.wording import count
+from pipeline.version import __version__
+
+STDOUT = Path("-")
+
+
+class Asked(NamedTuple):
+    """The export that a person asks for."""
+
+    to: str
+    per: str | None = None
+    wanted: Wanted = Wanted()
+    output: Path | None = None  # None = named after the run, in the current folder; "-" = stdout
+    pictures: str = CELL
+    decisions: tuple[Path, ...] = ()  # files whose decisions count beside decisions.csv
+    force: bool = False  # a file that is there is replaced
+    report: ReportSpec | None = None  # what the job says of its page now; None = what it said when it was run
+
+
+class Made(NamedTuple):
+    """The outcome of an export."""
+
+    file: Path
+    written: Written
+    as_of: str
+    state: str
+    remarks: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """A run directory as it was at one moment."""
+
+    open_file: Path
+    known: int | None = None  # lines of the results that count; None = all
+    state: str = FINISHED
+    unfinished: int = 0
+    changed: dict[str, str] = field(default_factory=dict)  # pictures that changed since they were searched, by item
+
+
+def make_export(folder: Path, asked: Asked, *, name: str) -> Made:
+    """Write an export of a run directory that is called `name`. Raises SpecError, JournalError or OSError.
+
+    Of a run that is under way only the journal is read, and nothing in the run directory is changed.
+    """
+    write = writer_of(asked.to)
+    file = _file(name, asked)
+    place = _place(folder)
+    if place is not None:
+        report = asked.report or place.spec.report
+        asked = asked._replace(wanted=asked.wanted._replace(client_label=report.client_label), report=report)
+    with tempfile.TemporaryDirectory(prefix="pipeline-") as temporary:
+        seen = _look(folder, place, Path(temporary), asked.wanted)
+        selection = select(
+            asked.wanted,
+            results_file(folder),
+            seen.open_file,
+            most=seen.known,
+            late=read_late(folder),
+            joined=read_joined(folder, open_file=seen.open_file),
+            look_for=seen.changed,
+        )
+        export = Export(
+            selection=selection,
+            decided=_decided(name, place, asked),
+            about=_about(name, place, selection, seen, asked.report),
+            per=asked.per,
+            picture=(lambda _source, _sha256: None) if place is None else small_pictures_of(place.spec, folder),
+            pictures=asked.pictures,
+        )
+        with _opened(file) as out:
+            written = write(out, export)
+    remarks = (*written.remarks, *_remarks(folder, seen, selection))
+    return Made(file, written, export.about.as_of, export.about.state, remarks)
+
+
+def _place(folder: Path) -> Place | None:
+    """Find the job of a run; None for a folder that holds nothing but results."""
+    if (results_file(folder)).is_file() and not (folder / JOURNAL).is_file():
+        return None
+    return find_run(folder)
+
+
+def _file(name: str, asked: Asked) -> Path:
+    """Name the file to write. Raises SpecError where it is there and may not be replaced."""
+    client = "" if asked.wanted.client is None else "-" + re.sub(r"[^\w-]+", "-", asked.wanted.client).strip("-")
+    per = "" if asked.per is None or FORMATS[asked.to].both else f"-{asked.per}s"
+    file = asked.output or Path(f"{name}{client}{per}.{asked.to}")
+    if file == STDOUT and not FORMATS[asked.to].text:
+        what = f"{asked.to} is no text and cannot go to stdout; name a file"
+        raise SpecError(Fault(what, where="--output -", fix=f"--output export.{asked.to}"))
+    if file.is_dir():
+        file = file / f"{name}{client}{per}.{asked.to}"
+    if file != STDOUT and file.exists() and not asked.force:
+        what = "it is there already, and what somebody wrote into it would be lost; name another file, or replace it"
+        raise SpecError(Fault(what, where=str(file), fix="--force"))
+    return file
+
+
+@contextmanager
+def _opened(file: Path) -> Iterator[BinaryIO]:
+    if file == STDOUT:
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+    else:
+        with replaced(file) as out:
+            yield out
+
+
+def _look(folder: Path, place: Place | None, temporary: Path, wanted: Wanted) -> _Seen:
+    """Look at the journal for a moment, and write what is open then to a file."""
+    if place is None:
+        return _Seen(folder / OPEN)
+    running = is_locked(folder)
+    with reading_only(folder) as db:
+        db.do("BEGIN")  # one state of the journal for all that is said
+        open_file = temporary / OPEN
+        write_open(folder, db, place.records, to=open_file)
+        last, summary = line_index.last(db), read_summary(folder)
+        ended = not running and summary is not None and has_ended(summary, db)
+        return _Seen(
+            open_file,
+            known=0 if last is None else last.seq + 1,
+            state=RUNNING if running else FINISHED if ended else INTERRUPTED,
+            unfinished=_unfinished(db, wanted),
+            changed=_changed(db, place),
+        )
+
+
+def _changed(db: Database, place: Place) -> dict[str, str]:
+    found = changed_pictures(db, place.spec, now=time.time())
+    return {one.item: one.source for one in found if not one.now_item}
+
+
+def _unfinished(db: Database, wanted: Wanted) -> int:
+    if wanted.client is not None:
+        return count_labelled_waiting(db, wanted.client_label, wanted.client)
+    counts, _ = in_view(db)
+    return sum(counts.get(state, 0) for state in UNFINISHED)
+
+
+def _decided(name: str, place: Place | None, asked: Asked) -> dict[tuple[str, str], Decision]:
+    files = [decided_in(file, by="", run=name) for file in asked.decisions]
+    return merged([] if place is None else decided_beside(place.spec), *files)
+
+
+def _about(name: str, place: Place | None, selection: Selection, seen: _Seen, report: ReportSpec | None) -> About:
+    client = selection.wanted.client
+    spec: JobSpec | None = None if place is None else place.spec
+    changed = [source for item, source in seen.changed.items() if item in selection.named]
+    first = next(iter(selection.settled.in_order()), None) or next(iter(selection.open_.in_order()), None)
+    return About(
+        title=client or (report.title if report is not None else "") or (spec.name if spec is not None else name),
+        run="" if client is not None else name,
+        vendor=spec.vendor if spec is not None else "" if first is None else first.vendor,
+        rehearsal=spec.rehearsal if spec is not None else first is not None and first.rehearsal,
+        tool=f"infringement-pipeline {__version__}",
+        state=STATES[seen.state],
+        as_of=iso(time.time()),
+        unfinished=seen.unfinished,
+        not_looked_at=left_out(selection.settled, selection.open_, {"not_started": seen.unfinished}, changed=changed),
+    )
+
+
+def _remarks(folder: Path, seen: _Seen, selection: Selection) -> Iterator[str]:
+    if not seen.unfinished:
+        return
+    without = count(seen.unfinished, "product has", "products have")
+    if seen.state == INTERRUPTED:
+        yield f"{without} no outcome yet; `{typed('report', folder)}` says what became of those that were under way"
+    else:
+        yield f"{without} no outcome yet and {'is' if seen.unfinished == 1 else 'are'} not in the file"

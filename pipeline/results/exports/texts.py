@@ -1,0 +1,8 @@
+"""Sentences that every document for people holds."""
+
+ADVICE = (
+    "Not legal advice. This lists what a search found and what it did not look at; what a likeness means is for a "
+    "person to judge."
+)
+SANDBOX = "These results come from the sandbox's drawn gallery, not from a patent database."
+REHEARSAL = "A rehearsal: drawn pictures stood for the products' pictures, so that nothing here is about the products."
