@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from pipeline import models
+from pipeline import models, outcomes
 from pipeline.models import OPEN, PAID, SETTLED, WAITING, Calls, Hits, Kind, State, Task
 from pipeline.system.clock import iso
 
@@ -73,7 +73,8 @@ def test_every_paid_kind_of_call_is_counted() -> None:
 
 def test_what_is_said_once_is_not_changed_afterwards() -> None:
     """All but `Work`, an item on its way, is frozen."""
-    kinds = [kind for kind in vars(models).values() if dataclasses.is_dataclass(kind)]
+    named = {**vars(models), **vars(outcomes)}
+    kinds = [kind for kind in named.values() if dataclasses.is_dataclass(kind)]
     loose = {kind.__name__ for kind in kinds if not kind.__dataclass_params__.frozen}
     assert len(kinds) > 10
     assert loose == {"Work"}
