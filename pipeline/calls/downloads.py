@@ -114,6 +114,8 @@ def _is_address(host: str) -> bool:
         return True
     try:
         socket.inet_aton(host)  # takes 0x7f.1 and 2130706433, too
+    except ValueError:  # a NUL in it: no name either
+        return True
     except OSError:
         return False
     return True

@@ -169,6 +169,9 @@ class KeptPictures:
             self._full = True
             self.not_kept[error.strerror or "not written"] += not self._is_over
             _log.warning("picture.not_written %s", error.strerror)
+        except Exception as error:  # whatever a foreign link or picture brings about, no paid call is cut off for it
+            self.not_kept["it could not be handled"] += not self._is_over
+            _log.error("picture.not_handled key=%s error=%s", wanted.key, type(error).__name__)
 
     async def _kept(self, wanted: _Wanted) -> None:
         if self._full:
@@ -248,7 +251,10 @@ def _fetch_of(spec: JobSpec, folder: Path, vendor: str, downloads: Downloads) ->
             if data is None:
                 raise NotFetched("no picture of the sandbox")
             return data
-        parts = urlsplit(url)
+        try:
+            parts = urlsplit(url)
+        except ValueError:
+            raise NotFetched("no link") from None
         if parts.hostname == SANDBOX_HOST and _authority(vendor):
             url = f"{vendor.rstrip('/')}/pictures{parts.path}?{parts.query}"
         return await downloads.fetch(url)

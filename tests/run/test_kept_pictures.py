@@ -12,7 +12,8 @@ import pytest
 from anyio.abc import TaskGroup
 
 from pipeline import RunOptions, run_job
-from pipeline.calls.downloads import NotFetched
+from pipeline.calls.downloads import NotFetched, open_downloads
+from pipeline.job.load import load_job
 from pipeline.models import Calls, Hits, Item, Work
 from pipeline.results.pictures.store import FOLDER, PictureStore, key_of_link, key_of_product
 from pipeline.run import kept_pictures
@@ -104,6 +105,33 @@ def test_a_picture_that_many_items_show_is_fetched_once(tmp_path: Path) -> None:
     parts.run(body)
     parts.run(body)  # a later run has them
     assert sorted(parts.fetched) == ["0.png", "1.png"]
+
+
+def test_whatever_one_picture_brings_about_the_others_are_kept_and_the_run_goes_on(tmp_path: Path) -> None:
+    parts = Parts(tmp_path)
+
+    def raises(url: str) -> str:
+        if "0.png" in url:
+            raise ValueError("a fault that nobody foresaw")
+        return ""
+
+    async def body(parts: Parts, around: TaskGroup) -> None:
+        parts.failing = raises
+        parts.pictures.add(work(), hits(0.9, 0.8))
+        await to_the_end(parts, around)
+
+    parts.run(body)
+    assert (parts.pictures.kept, dict(parts.pictures.not_kept)) == (1, {"it could not be handled": 1})
+
+
+@pytest.mark.parametrize("link", ["https://[::1", "https://ex\u2100mple.com/x", "https://\0/x", "https://a.com:x/"])
+@pytest.mark.anyio
+async def test_a_link_that_is_none_is_not_kept_and_ends_nothing(tmp_path: Path, link: str) -> None:
+    spec = load_job(job(tmp_path, url="http://127.0.0.1:9", pictures=1))
+    async with open_downloads(proxy=None, ca_file=None, own="") as downloads:
+        fetch = kept_pictures._fetch_of(spec, tmp_path, "https://connect.patsnap.com", downloads)
+        with pytest.raises(NotFetched):
+            await fetch(link)
 
 
 def test_a_local_product_is_kept_as_it_was_searched(tmp_path: Path) -> None:
