@@ -143,7 +143,7 @@ def test_line_that_is_not_what_was_written_is_not_taken(tmp_path: Path) -> None:
 @pytest.mark.proofs
 def test_run_that_is_killed_while_it_reuses_goes_on_and_pays_nothing(tmp_path: Path) -> None:
     with vendor(tmp_path) as server:
-        rows = "".join(f"P{n:03},{url}\n" for n, url in enumerate(drawings(300)))
+        rows = "".join(f"P{n:03},{url}\n" for n, url in enumerate(drawings(120)))
 
         def path(name: str) -> Path:
             file = job(tmp_path, url=server.url, pictures=0, output={"run": name}, search={"limit": 3, "reuse": "1h"})
@@ -153,20 +153,20 @@ def test_run_that_is_killed_while_it_reuses_goes_on_and_pays_nothing(tmp_path: P
         first = LocalExecutor().run(load(path("first"), environment=ACCOUNT), RunOptions(environment=ACCOUNT))
         assert first.ok, first.exit_reason
         paid = (server.stats.calls("search"), server.stats.calls("create"))
-        assert paid == (300, 300)
+        assert paid == (120, 120)
         second = path("second")
         results = tmp_path / "runs/second/results.jsonl"
         for kill in range(3):
             with started("run", second, cwd=tmp_path, **ACCOUNT) as process:
-                goal = 60 * kill
+                goal = 30 * kill
                 while process.poll() is None and not (results.exists() and results.read_bytes().count(b"\n") > goal):
-                    time.sleep(0.002)
+                    time.sleep(0.01)
                 process.kill()
                 process.wait()
         summary = LocalExecutor().run(load(second, environment=ACCOUNT), RunOptions(environment=ACCOUNT))
-        assert (summary.items["tasked"], (server.stats.calls("search"), server.stats.calls("create"))) == (300, paid)
+        assert (summary.items["tasked"], (server.stats.calls("search"), server.stats.calls("create"))) == (120, paid)
     records = list(read_records(tmp_path / "runs/second"))
-    assert len({record.item for record in records}) == len(records) == 300
+    assert len({record.item for record in records}) == len(records) == 120
     assert all(record.reused_from is not None and record.reused_from.task for record in records)
 
 

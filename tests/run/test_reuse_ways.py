@@ -274,11 +274,11 @@ def test_a_held_report_is_taken_for_as_long_as_the_job_says(tmp_path: Path, way:
 
 PAIRS = [[one, other] for one, other in zip(drawings(60)[::2], drawings(60)[1::2], strict=True)]
 KILLED: dict[str, list[dict[str, Any]]] = {
-    "wait": [{"url": url} for url in drawings(90)],
-    "deep-wait": [{"url": url} for url in drawings(24)],
+    "wait": [{"url": url} for url in drawings(40)],
+    "deep-wait": [{"url": url} for url in drawings(12)],
     "views-wait": [{"id": f"V{n}", "views": pair} for n, pair in enumerate(PAIRS)],
-    "submit": [{"url": url} for url in drawings(60)],
-    "asked here": [{"url": url} for url in drawings(60)],
+    "submit": [{"url": url} for url in drawings(40)],
+    "asked here": [{"url": url} for url in drawings(40)],
 }
 
 
@@ -296,7 +296,7 @@ def test_a_run_that_is_killed_while_it_takes_reports_goes_on_and_pays_nothing(tm
         for goal in (0, number // 4, number // 2):
             with started("run", second, "--yes", cwd=tmp_path, **ACCOUNT) as process:
                 while process.poll() is None and settled_or_paid(folder) <= goal:
-                    time.sleep(0.002)
+                    time.sleep(0.01)
                 process.kill()
                 process.wait()
             assert pipeline("status", folder, "--verify", cwd=tmp_path).returncode in (0, 1)
