@@ -63,7 +63,7 @@ const showCounts = () => {
 const showNumbers = () => {
   if (!RUN.products) return showCounts();
   const T = score(RUN.atLeast);
-  const total = Object.values(RUN.counts).reduce((sum, number) => sum + number, 0);
+  const total = ROWS.length + (RUN.counts.not_started ?? 0); // also those that were paid and are listed no longer
   let above = 0, task = 0, fresh = 0, todo = 0, open = 0;
   ROWS.forEach((row, number) => {
     above += row[BEST] >= RUN.atLeast;
