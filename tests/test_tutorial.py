@@ -49,8 +49,9 @@ def test_the_tutorial_can_be_followed_and_prints_what_it_shows(tmp_path: Path) -
             done.stdout + done.stderr
         )
     assert (folder / "decisions.csv").read_text().count("watch") == 1
-    [run] = (folder / "runs").iterdir()
+    [run] = (folder / "runs").glob("products-*")
     assert (run / "clients" / "Acme" / "report.html").is_file()
+    assert [path.name for path in folder.glob("*.xlsx") if path.name != "products.xlsx"] == [f"{run.name}-Acme.xlsx"]
 
 
 def first_patent(folder: Path) -> str:
