@@ -22,8 +22,8 @@ def job_text(draft: Draft, *, job: str, items: int, samples: str) -> str:
     begun = f" from {_text(draft.source.name)}" if draft.source is not None and draft.source.name else ""
     lines = [
         f"# yaml-language-server: $schema=./{SCHEMA}",
-        f"# Begun by `pipeline init`{begun}. The line above each key says what it does; from `search` on",
-        f"# the values are the defaults. `{typed('check', job)}` names every mistake, `pipeline schema` every key.",
+        f"# Begun by `pipeline init`{begun}. The line above each key says what it does; from `search` on the values",
+        f"# are the defaults, unless it says more. `{typed('check', job)}` names every mistake.",
         "",
         "# The version of this file's format.",
         "version: 1",
@@ -156,8 +156,9 @@ def _task() -> Iterator[str]:
     yield f"  enabled: {_word(task.enabled)}"
     yield "  # The language of the vendor's report: en or cn."
     yield f"  report_lang: {task.report_lang}"
-    yield '  # Who reads it before it ends after 8 hours: nobody ("off"), the run (wait), `pipeline collect` (later).'
-    yield f"  report: {_text(task.report)}"
+    yield "  # Who reads it before it ends after 8 hours: the run (wait; advised: else it is paid in vain),"
+    yield '  # `pipeline collect` (later), or nobody ("off", the default).'
+    yield "  report: wait"
     yield ""
 
 

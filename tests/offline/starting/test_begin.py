@@ -34,13 +34,14 @@ def listed(folder: Path, *lines: str) -> None:
 
 
 def test_values_that_a_new_job_shows_are_the_defaults(tmp_path: Path) -> None:
-    """All but the name of its run directory: a month each."""
+    """All but the name of its run directory, a month each, and that the run reads what it pays for."""
     listed(tmp_path, "id,url", "A,https://h.example.com/1.jpg")
     spec = written(tmp_path)
     shown = spec.model_dump(mode="json")
     bare = JobSpec.model_validate({"version": 1, "name": "p", "images": shown["images"]}).model_dump(mode="json")
     assert shown["output"].pop("run") == "{name}-{month}"
     assert bare["output"].pop("run") == "{name}"
+    assert (shown["task"].pop("report"), bare["task"].pop("report")) == ("wait", "off")
     assert shown == bare
 
 
