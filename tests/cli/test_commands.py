@@ -258,12 +258,12 @@ def test_paid_calls_to_a_real_host_are_stated_and_asked_for_on_a_terminal(folder
 
 
 @pytest.mark.proofs
-def test_a_run_on_a_terminal_shows_a_live_table_and_ends_with_the_summary(folder: Path) -> None:
+def test_a_run_on_a_terminal_shows_a_live_block_and_ends_with_the_summary(folder: Path) -> None:
     with vendor(folder, latency_s=0.3) as server:
         path = job(folder, url=server.url, pictures=6, api={"qps": 4})
         code, said = on_a_terminal(["run", str(path)], answer="y\n", cwd=folder)
     assert code == 0
-    assert "of 4/s" in said
+    assert "/s of 4" in said
     assert "all items are settled" in said
 
 
