@@ -179,7 +179,7 @@ def test_three_commands_lead_to_a_finished_rehearsal(
     look, rehearse, doctor = commands_in(capsys.readouterr().out)
     assert run(look) == 0, capsys.readouterr().err
     assert run([*rehearse, "--quiet"]) == 0, capsys.readouterr().err
-    [folder] = (tmp_path / "runs").iterdir()
+    [folder] = (path for path in (tmp_path / "runs").iterdir() if path.is_dir())
     assert folder.name.endswith("-rehearsal")
     assert {record.item for record in read_records(folder)} == ids
     assert (folder / "report.html").is_file()

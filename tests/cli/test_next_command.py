@@ -29,9 +29,9 @@ def following(capsys: pytest.CaptureFixture[str], *arguments: object, code: int)
     """The line to type that a command ends with; "" when it names none."""
     capsys.readouterr()
     assert run([str(argument) for argument in arguments]) == code
-    *_, last = capsys.readouterr().out.splitlines()
-    name, _, command = last.partition(": ")
-    return command if name == "next" else ""
+    named = [line.partition(": ")[2] for line in capsys.readouterr().out.splitlines() if line.startswith("next: ")]
+    assert len(named) <= 1
+    return named[0] if named else ""
 
 
 @pytest.mark.proofs
