@@ -132,9 +132,16 @@ class Donor:
         if record is None:
             task, note = one.task, one.of_task
             asked = None if note is None else note.asked
+        elif (
+            record.search is None
+        ):  # its report brings the hits later: the job says what was asked
+            (task, note), spec = task_of(record), self._as_run_for(record)
+            if spec is None or spec.search.endpoint != self._spec.search.endpoint:
+                return None
+            asked = _as_json(decides_hits(spec))
         else:
             task, note = task_of(record)
-            if record.search is None or record.search.endpoint != self._spec.search.endpoint:
+            if record.search.endpoint != self._spec.search.endpoint:
                 return None
             asked = {"country": None if note is None else note.country, **record.search.params}
         if task is None or note is None or asked != self._decides or not self._is_young(task.at, now=now):
