@@ -13,12 +13,13 @@ RATE ?= 1000
 
 SUITE ?= trixie
 
-.PHONY: help demo test coverage proofs stress lint build docs screenshots image fresh bench pace growth exports looks kills power-loss soak load clean
+.PHONY: help demo test coverage proofs thorough stress lint build docs screenshots image fresh bench pace growth exports looks kills power-loss soak load clean
 
 help:
 	@echo "make demo   set up and run 36 pictures on the sandbox, no credentials needed"
 	@echo "make test   set up and run the quick tests: every promise, in a short form; a minute and a half"
 	@echo "make coverage: the same, and which lines they cover; at least 90 %"
+	@echo "make thorough: the proofs with every byte, every write and every mistake; an hour"
 	@echo "make proofs the rest of the tests: kills, power loss, failing disks, fuzzing at full length; some 10 minutes"
 	@echo "make lint   ruff, mypy and the order of imports"
 	@echo "make build  the wheel"
@@ -54,6 +55,9 @@ test: $(VENV)/.test
 
 coverage: $(VENV)/.test
 	$(BIN)/python -m pytest -n auto --dist worksteal -m 'not proofs' --cov --cov-report=term:skip-covered
+
+thorough: $(VENV)/.test
+	THOROUGH=1 $(BIN)/python -m pytest -n auto --dist worksteal -m proofs
 
 proofs: $(VENV)/.test
 	$(BIN)/python -m pytest -n auto --dist worksteal -m proofs

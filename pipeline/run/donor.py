@@ -132,9 +132,7 @@ class Donor:
         if record is None:
             task, note = one.task, one.of_task
             asked = None if note is None else note.asked
-        elif (
-            record.search is None
-        ):  # its report brings the hits later: the job says what was asked
+        elif record.search is None:  # its report brings the hits later: the job says what was asked
             (task, note), spec = task_of(record), self._as_run_for(record)
             if spec is None or spec.search.endpoint != self._spec.search.endpoint:
                 return None

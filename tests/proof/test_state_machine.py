@@ -33,6 +33,7 @@ from tests.proof.history import Created, read_history, violations
 from tests.proof.power_loss import fast_folder
 from tests.proof.workload import LOCAL, hits_of, items, job
 from tests.support.fakes import NOW
+from tests.support.lengths import THOROUGH
 
 BUDGET = 10_000
 
@@ -362,4 +363,4 @@ def _settings(examples: int, **how: Any) -> settings:
 TestJournal = JournalMachine.TestCase
 TestJournal.settings = _settings(10, stateful_step_count=40, derandomize=True)
 TestJournalAtLength = pytest.mark.proofs(LongMachine.TestCase)
-TestJournalAtLength.settings = _settings(300, stateful_step_count=60)
+TestJournalAtLength.settings = _settings(300 if THOROUGH else 80, stateful_step_count=60)

@@ -1,18 +1,23 @@
-"""The two lengths of a test: the short one is part of `make test`, the long one of `make proofs`.
+"""The lengths of a test: short in `make test`, long in `make proofs`, thorough in `make thorough`, which takes longer.
 
-@pytest.mark.parametrize("kills", lengths(short=10, long=100))
+@pytest.mark.parametrize("kills", lengths(short=10, long=100, thorough=1000))
 @pytest.mark.parametrize("fault", only_short(FAULTS, "reset", "lost"))
+@pytest.mark.parametrize("mutant", some(MUTANTS, "early-ack"))
 """
 
+import os
 from collections.abc import Iterable
 from typing import Any
 
 import pytest
 
+THOROUGH = bool(os.environ.get("THOROUGH"))
 
-def lengths(*, short: object, long: object) -> list[Any]:
-    """Return both lengths as parameters."""
-    return [_param(short, "short"), _param(long, "long", marks=pytest.mark.proofs)]
+
+def lengths(*, short: object, long: object, thorough: object = None) -> list[Any]:
+    """Return the short and the long form as parameters; the long one is the thorough one where that is asked for."""
+    longest = thorough if THOROUGH and thorough is not None else long
+    return [_param(short, "short"), _param(longest, "long", marks=pytest.mark.proofs)]
 
 
 def _param(length: object, id_: str, **options: Any) -> Any:
@@ -25,3 +30,10 @@ def only_short(values: Iterable[Any], *short: Any) -> list[Any]:
     values = list(values)
     assert all(value in values for value in short), "the short form names a value that is not there"
     return [value if value in short else pytest.param(value, marks=pytest.mark.proofs) for value in values]
+
+
+def some(values: Iterable[Any], *named: Any) -> list[Any]:
+    """Return the named values alone, and all of them where the thorough form is asked for."""
+    values = list(values)
+    assert all(value in values for value in named), "a value is named that is not there"
+    return values if THOROUGH else list(named)
