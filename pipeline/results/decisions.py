@@ -90,11 +90,14 @@ def read_table(path: Path, *, by: str = "", run: str = "", keep: bool = False) -
 
 def _rows(path: Path, text: str) -> Iterator[tuple[str, list[str]]]:
     """Yield the rows of a CSV text with their places, as they were before a spreadsheet was kept from running them."""
-    csv.field_size_limit(_LONGEST)
-    header = text.partition("\n")[0]
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=header.count), strict=True)
-    for row in reader:
-        yield f"{path}:{reader.line_num}", [meant(cell) for cell in row]
+    before = csv.field_size_limit(_LONGEST)  # one for the whole process: a manifest has a limit of its own
+    try:
+        header = text.partition("\n")[0]
+        reader = csv.reader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=header.count), strict=True)
+        rows = [(f"{path}:{reader.line_num}", [meant(cell) for cell in row]) for row in reader]
+    finally:
+        csv.field_size_limit(before)
+    yield from rows
 
 
 def decisions_in(rows: Iterable[tuple[str, Sequence[str]]], told: Told, *, keep: bool = False) -> list[Decision]:

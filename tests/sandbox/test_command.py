@@ -8,9 +8,16 @@ import aiohttp
 import pytest
 
 from pipeline.cli import main as cli
+from pipeline.system import masking
 from tests.support.processes import ended, running
 from tests.support.sandbox_calls import KEY, PRODUCT, SEARCH, SINGLE, basic
 from tests.support.told import faults_in
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_masked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Show every word: what a test before has hidden as a secret, such as `token`, stays hidden in its process."""
+    monkeypatch.setattr(masking, "_longest_first", ())
 
 
 @pytest.mark.proofs
