@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
@@ -73,49 +74,62 @@ def read_status(folder: Path, *, named: Path | None = None) -> Status:
         raise JournalError(f"{folder}: a run begins here right now and has sent nothing yet; look again in a moment")
     with reading_only(folder) as db:
         counts, removed = joined(db, folder, *in_view(db))
-        known = Counter(counts)
-        kept = 0
-        unfinished = 0 if running else known.pop(State.CREATING, 0)  # the next start notes them as in doubt
-        if unfinished:
-            never_left = not_executed(db, known_not_executed(folder))
-            known[State.SEARCHED] += never_left
-            kept = laid_by.count(db)  # their tasks are known
-            known[State.TASKED] += kept
-            unfinished -= never_left + kept
-        known[State.IN_DOUBT] += unfinished
-        items = item_counts(known, removed=removed)
+        standing = _standing(db, folder, counts, running=running)
+        items = item_counts(standing.counts, removed=removed)
         spec = _spec(folder, db)
         api = ApiSpec() if spec is None else spec.api
         ends = expiries(db, now=time.time())
-        repeated = repeated_by_itself(db, most=api.duplicates)
         unasked = State.REPORT_PENDING if running else None  # a run that goes on asks for reports, and nobody else must
-        own = [(named, *one) for one in open_items(db, after=0, limit=SHOWN, repeated=repeated, but=unasked)]
-        collected = open_reports(folder, limit=SHOWN - len(own))
-        open_ = [*own, *((collection_of(named), *one) for one in collected)]
+        open_ = _open_items(db, folder, named, api, but=unasked)
         tasks = unread(db, folder, now=time.time()) if spec is not None and spec.reads_later else []
         calls = both(spec, folder, counted(db), {}).calls if spec is not None else counted(db)
-        now = (
-            "running"
-            if running
-            else _last_end(folder, db.meta("started_at") or "") + _unfinished(unfinished) + _laid_by(kept)
-        )
         return Status(
             run=str(named),
             running=running,
-            now=now,
+            now="running" if running else _last_end(folder, db.meta("started_at") or "") + standing.told,
             items=items,
             calls={kind.value: sent for kind, (_, sent) in calls.items() if kind in PAID or (kind in KINDS and sent)},
             money=None if spec is None else _money(spec, folder, db),
             expires={what: iso(end.first) for what, end in ends.items()},
             expiring_within_hour={what: end.within_hour for what, end in ends.items()},
-            open_items=[_item(run, work, state, problem, api) for run, work, state, problem in open_],
+            open_items=open_,
             not_started=_not_started(folder, api) if items["not_started"] and not running else "",
-            open_not_shown=sum(known.get(state, 0) for state in OPEN if state is not unasked) - len(open_),
+            open_not_shown=sum(standing.counts[state] for state in OPEN if state is not unasked) - len(open_),
             unread=len(tasks),
             collect_by="" if spec is None else iso_of(start_by(spec, tasks)),
             changed=[] if spec is None else changed_pictures(db, spec, now=time.time()),
             page=_page(folder, db, counts, running=running),
         )
+
+
+class _Standing(NamedTuple):
+    """The items per state as the next start of a run will find them; `told` says what a run that died left."""
+
+    counts: Counter[State]
+    told: str
+
+
+def _standing(db: Database, folder: Path, counts: Mapping[State, int], *, running: bool) -> _Standing:
+    """Count creates that were under way as what they are: not executed, laid by with their task, or in doubt."""
+    known, laid = Counter(counts), 0
+    unfinished = 0 if running else known.pop(State.CREATING, 0)
+    if unfinished:
+        never_left = not_executed(db, known_not_executed(folder))
+        laid = laid_by.count(db)
+        known[State.SEARCHED] += never_left
+        known[State.TASKED] += laid
+        unfinished -= never_left + laid
+    known[State.IN_DOUBT] += unfinished
+    return _Standing(known, _unfinished(unfinished) + _laid_by(laid))
+
+
+def _open_items(db: Database, folder: Path, named: Path, api: ApiSpec, *, but: State | None) -> list[str]:
+    """Describe the first open items, those of the run and then those whose reports are collected, but one state."""
+    repeated = repeated_by_itself(db, most=api.duplicates)
+    own = open_items(db, after=0, limit=SHOWN, repeated=repeated, but=but)
+    collected = open_reports(folder, limit=SHOWN - len(own))
+    placed = [*((named, *one) for one in own), *((collection_of(named), *one) for one in collected)]
+    return [_item(run, work, state, problem, api) for run, work, state, problem in placed]
 
 
 def _money(spec: JobSpec, folder: Path, db: Database) -> Money | None:

@@ -321,6 +321,8 @@ def test_pages_of_one_file_need_nothing_beside_them(tmp_path: Path) -> None:
     async def steps(tab: Tab) -> None:
         await tab.open(alone)
         await tab.run("document.querySelector('.shot.product').click()")
+        await tab.until("document.querySelectorAll('.large img').length > 0")
         await tab.until("[...document.querySelectorAll('.large img')].every((one) => one.naturalWidth > 160)")
+        assert await tab.run("document.querySelectorAll('script[src]').length") == 0
 
     look(tmp_path, steps)
