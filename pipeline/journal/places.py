@@ -7,6 +7,7 @@ on. Only its records lie elsewhere: beside those of the run, whose tasks they ar
 from pathlib import Path
 
 JOURNAL, RESULTS, SPOOL = "journal.sqlite", "results.jsonl", "spool"
+SUMMARY, REPORT = "summary.json", "report.html"
 REPORTS_FOLDER, REPORTS = "reports", "reports.jsonl"
 
 

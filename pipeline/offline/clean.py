@@ -16,7 +16,7 @@ from pipeline.journal.begun import refuse_lost_journal
 from pipeline.journal.collected import has_collection
 from pipeline.journal.emergency import left_over
 from pipeline.journal.identity import of_journal
-from pipeline.journal.places import JOURNAL, RESULTS, collection_of, is_collection
+from pipeline.journal.places import JOURNAL, REPORT, RESULTS, collection_of, is_collection
 from pipeline.journal.sql.database import Database
 from pipeline.journal.sql.forecast import expiries
 from pipeline.journal.sql.items import in_view
@@ -25,7 +25,7 @@ from pipeline.models import WAITING, State
 from pipeline.offline.refresh import read_summary
 from pipeline.results.records import read_records
 from pipeline.results.summary import item_counts
-from pipeline.run.directory import REPORT, is_locked, known_runs, lock
+from pipeline.run.directory import is_locked, known_runs, lock
 from pipeline.system.wording import count
 
 CLIENT = "client"  # the label that names an item's client

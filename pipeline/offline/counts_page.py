@@ -8,6 +8,7 @@ import os
 import sys
 from pathlib import Path
 
+from pipeline.journal.places import REPORT
 from pipeline.journal.sql.items import in_view
 from pipeline.journal.storage import reading_only
 from pipeline.offline.opening import find_run
@@ -18,7 +19,6 @@ from pipeline.results.page.thumbs import NoPictures
 from pipeline.results.page.view import COUNTED, Wishes
 from pipeline.results.summary import RUNNING, item_counts
 from pipeline.results.survey import Survey
-from pipeline.run.directory import REPORT
 from pipeline.run.page import view_of
 
 

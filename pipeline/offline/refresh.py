@@ -9,6 +9,7 @@ import msgspec
 
 from pipeline.errors import SpecError
 from pipeline.journal.collected import joined, unread
+from pipeline.journal.places import REPORT, SUMMARY
 from pipeline.journal.sql import doubts
 from pipeline.journal.sql.calls import counted
 from pipeline.journal.sql.database import Database
@@ -31,7 +32,7 @@ from pipeline.results.summary import (
     said_in,
 )
 from pipeline.run.collect_by import iso_of, start_by
-from pipeline.run.directory import ENDED, REPORT, SUMMARY
+from pipeline.run.directory import ENDED
 from pipeline.run.end import first_of
 from pipeline.run.outputs import write_outputs
 from pipeline.run.tariff import both, tariff_of

@@ -17,7 +17,7 @@ from pipeline.job.schema import JobSpec
 from pipeline.journal.begun import was_stopped_at_once
 from pipeline.journal.collected import has_collection, joined, open_reports, unread
 from pipeline.journal.emergency import known_not_executed
-from pipeline.journal.places import JOURNAL, collection_of, results_file
+from pipeline.journal.places import JOURNAL, REPORT, SUMMARY, collection_of, results_file
 from pipeline.journal.sql import laid_by
 from pipeline.journal.sql.calls import counted
 from pipeline.journal.sql.database import Database
@@ -36,7 +36,7 @@ from pipeline.results.page.view import COUNTED
 from pipeline.results.summary import FINISHED, INTERRUPTED, RUNNING, item_counts
 from pipeline.run.changed import Changed, changed_pictures
 from pipeline.run.collect_by import iso_of, start_by
-from pipeline.run.directory import REPORT, SPEC, SUMMARY, is_locked
+from pipeline.run.directory import SPEC, is_locked
 from pipeline.run.load import known_home
 from pipeline.run.tariff import both, tariff_of
 from pipeline.system.clock import iso

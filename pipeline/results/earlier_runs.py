@@ -6,9 +6,9 @@ from typing import Any
 import msgspec
 
 from pipeline.errors import SpecError
+from pipeline.journal.places import SUMMARY
 from pipeline.system.fault import Fault
 
-SUMMARY = "summary.json"
 LAST = "last"
 
 

@@ -9,13 +9,12 @@ import msgspec
 from pipeline.errors import PipelineError, SpecError
 from pipeline.results.earlier_runs import LAST, earlier_run
 from pipeline.results.records import read_records
-from pipeline.results.since import hits_of, read_earlier
+from pipeline.results.since import any_at_least, read_earlier, scores_of
 from pipeline.results.summary import RunSummary
 from pipeline.system.fault import Fault
 from pipeline.system.wording import count
 
 EXIT_CODE = 7
-_ROUNDING = 1e-9
 
 
 class Condition(NamedTuple):
@@ -53,12 +52,8 @@ def matching(folder: Path, condition: Condition) -> int:
                 raise
     found = 0
     for record in read_records(folder, include_open=True):
-        scores = [hit.score for hit in hits_of(record) or []]
-        compared = None if earlier is None else earlier.compare(record)
-        if compared is not None and not compared.reason:
-            found += compared.any_new(scores, condition.at_least)
-        else:
-            found += any(score is not None and score >= condition.at_least - _ROUNDING for score in scores)
+        line = condition.at_least
+        found += any_at_least(scores_of(record), line) if earlier is None else earlier.has_new(record, line)
     return found
 
 

@@ -10,7 +10,7 @@ compared: what it did not find then, it may not have looked for.
 
 import hashlib
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,6 @@ import msgspec
 
 from pipeline.results.reading import RecordView, SearchView
 from pipeline.results.records import read_records
-from pipeline.system.wording import count
 
 NEW, RISEN, SAME = "new", "risen", "same"
 RISEN_BY = 0.02  # a smaller change is one of the vendor's index, not of the design
@@ -50,10 +49,7 @@ class Compared:
 
     def any_new(self, scores: Iterable[float | None], at_least: float) -> bool:
         """Return whether a hit that is new, or has risen, scores at least so much."""
-        return any(
-            mark != SAME and score is not None and score >= at_least - _ROUNDING
-            for mark, score in zip(self.marks, scores, strict=False)
-        )
+        return any_at_least((score for mark, score in zip(self.marks, scores, strict=False) if mark != SAME), at_least)
 
 
 @dataclass(slots=True)
@@ -84,6 +80,15 @@ class Earlier:
         patents, scores = array("Q", [key for key, _ in rows]), array("f", [score for _, score in rows])
         self._items[record.item] = _Item(_asked(record.search), patents, scores)
 
+    def has_new(self, record: RecordView, at_least: float) -> bool:
+        """Return whether a record has a hit that is new, or has risen, and scores at least so much.
+
+        One that cannot be compared counts by all its hits: nobody has looked at them.
+        """
+        scores = scores_of(record)
+        compared = self.compare(record)
+        return any_at_least(scores, at_least) if compared.reason else compared.any_new(scores, at_least)
+
     def compare(self, record: RecordView) -> Compared:
         """Compare the hits of a record of this run."""
         known, hits = self._items.get(record.item), hits_of(record)
@@ -106,20 +111,22 @@ def read_earlier(folder: Path) -> Earlier:
     return earlier
 
 
+def scores_of(record: RecordView) -> list[float | None]:
+    """Return the scores of a record's hits, in its order."""
+    return [hit.score for hit in hits_of(record) or []]
+
+
+def any_at_least(scores: Iterable[float | None], at_least: float) -> bool:
+    """Return whether one of the scores is at least so high."""
+    return any(score is not None and score >= at_least - _ROUNDING for score in scores)
+
+
 def hits_of(record: RecordView) -> list[_Hit] | None:
     """Decode the parts of a record's hits that are compared; None when they are of no known shape."""
     try:
         return _HITS.decode(record.raw_hits)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
-
-
-def not_compared(reasons: Iterator[str] | list[str], name: str) -> list[str]:
-    """Say of how many items a page cannot tell what is new, by reason; a phrase each."""
-    counted: dict[str, int] = {}
-    for reason in filter(None, reasons):
-        counted[reason] = counted.get(reason, 0) + 1
-    return [f"{count(number, 'item')} cannot be compared with {name}: {why}" for why, number in counted.items()]
 
 
 def _mark(before: float | None, now: float | None) -> str:

@@ -20,13 +20,13 @@ from pipeline.journal.emergency import cannot_open, drop_ballast
 from pipeline.journal.evidence import OPEN
 from pipeline.journal.hold import is_held
 from pipeline.journal.identity import NOTE
-from pipeline.journal.places import JOURNAL, RESULTS, SPOOL
+from pipeline.journal.places import JOURNAL, REPORT, RESULTS, SPOOL, SUMMARY
 from pipeline.system.drafts import probe_in, sweep
 from pipeline.system.fault import Fault, typed
 from pipeline.system.files import sync_names, write_whole
 from pipeline.system.folders import state_folder
 
-SUMMARY, SPEC, LOG, REPORT, LOCK = "summary.json", AS_RUN, "run.log.jsonl", "report.html", "lock"
+SPEC, LOG, LOCK = AS_RUN, "run.log.jsonl", "lock"
 
 # Every file here that is made as a draft first.
 _WHOLE_FILES = [re.escape(name) for name in (JOURNAL, RESULTS, NOTE, SUMMARY, SPEC, REPORT, OPEN, LISTED)]

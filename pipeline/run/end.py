@@ -11,7 +11,7 @@ from pipeline.errors import CallError, JournalError
 from pipeline.job.schema import JobSpec
 from pipeline.journal.collected import open_reports
 from pipeline.journal.journal import Journal
-from pipeline.journal.places import collection_of
+from pipeline.journal.places import SUMMARY, collection_of
 from pipeline.models import Problem, State, Work
 from pipeline.results.advice import todo_for
 from pipeline.results.patent_counts import META, counts_in
@@ -28,7 +28,7 @@ from pipeline.results.summary import (
     to_json,
 )
 from pipeline.run.collect_by import iso_of, start_by
-from pipeline.run.directory import ENDED, SUMMARY
+from pipeline.run.directory import ENDED
 from pipeline.run.tariff import both
 from pipeline.system.clock import Clocks, iso
 from pipeline.system.fault import Fault

@@ -11,6 +11,7 @@ import time
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -36,8 +37,6 @@ _HOPELESS = 20  # a host that failed so often in a row is not asked any more in 
 
 _log = logging.getLogger(__name__)
 
-Shrink = Callable[[bytes], Awaitable[list[tuple[int, bytes]]]]
-
 
 class _Linked(msgspec.Struct, gc=False):
     url: str | None = None
@@ -55,36 +54,36 @@ class _Wanted(NamedTuple):
     expires_at: float
 
 
+@dataclass(frozen=True, slots=True)
+class Means:
+    """The network, the files and the workers of a run.
+
+    fetch    returns the bytes behind a link; raises NotFetched
+    product  returns the bytes of a local picture and their digest; it blocks. Raises OSError or an error of its own
+    shrink   makes the copies of a picture, each with its side; [] when it cannot be decoded
+    now      seconds since the epoch
+    """
+
+    fetch: Callable[[str], Awaitable[bytes]]
+    product: Callable[[str], tuple[bytes, str]]
+    shrink: Callable[[bytes], Awaitable[list[tuple[int, bytes]]]]
+    now: Callable[[], float] = time.time
+
+
 class KeptPictures:
     """The pictures of one run; made in its event loop.
 
     keep      hits of an item whose pictures are kept, the most similar ones
-    fetch     returns the bytes behind a link; raises NotFetched
-    product   returns the bytes of a local picture and their digest; it blocks. Raises OSError or an error of its own
-    shrink    makes the copies
     products  whether products that the job names by URL are fetched, too
     """
 
-    def __init__(
-        self,
-        store: PictureStore,
-        *,
-        keep: int,
-        products: bool = False,
-        fetch: Callable[[str], Awaitable[bytes]],
-        product: Callable[[str], tuple[bytes, str]],
-        shrink: Shrink,
-        now: Callable[[], float] = time.time,
-    ) -> None:
+    def __init__(self, store: PictureStore, means: Means, *, keep: int, products: bool = False) -> None:
         self.kept = 0
         self.not_kept: Counter[str] = Counter()  # by reason
         self._store = store
         self._keep = keep
         self._products = products
-        self._fetch = fetch
-        self._product = product
-        self._shrink = shrink
-        self._now = now
+        self._means = means
         self._wanted: deque[_Wanted] = deque()
         self._seen: set[str] = set()
         self._under_way = 0
@@ -177,7 +176,7 @@ class KeptPictures:
         if self._full:
             raise NotFetched("not written")
         data = await self._bytes_of(wanted)
-        copies = await self._shrink(data)
+        copies = await self._means.shrink(data)
         if not copies:
             raise NotFetched("no picture that can be decoded")
         await anyio.to_thread.run_sync(self._store.put, wanted.key, data, copies, limiter=self._disk)
@@ -189,13 +188,13 @@ class KeptPictures:
             if digest != wanted.sha256:
                 raise NotFetched("the file changed")
             return data
-        if wanted.expires_at <= self._now():
+        if wanted.expires_at <= self._means.now():
             raise NotFetched("the link expired")
         host = wanted.source.split("/")[2] if wanted.source.count("/") > 2 else ""
         if self._failures[host] >= _HOPELESS:
             raise NotFetched("its host does not answer")
         try:
-            data = await self._fetch(wanted.source)
+            data = await self._means.fetch(wanted.source)
         except NotFetched:
             self._failures[host] += 1
             raise
@@ -204,7 +203,7 @@ class KeptPictures:
 
     def _read_product(self, source: str) -> tuple[bytes, str]:
         try:
-            return self._product(source)
+            return self._means.product(source)
         except Exception as exc:  # whatever is wrong with the file was said when it was searched
             raise NotFetched("the file cannot be read") from exc
 
@@ -227,11 +226,13 @@ async def keeping(job: Job, folder: Path, *, vendor: str) -> AsyncIterator[KeptP
     ):
         pictures = KeptPictures(
             await anyio.to_thread.run_sync(PictureStore, folder),
+            Means(
+                _fetch_of(job.spec, folder, vendor, downloads),
+                functools.partial(_product, job.spec),
+                shrinkers.shrink,
+            ),
             keep=wanted.keep,
             products=wanted.products,
-            fetch=_fetch_of(job.spec, folder, vendor, downloads),
-            product=functools.partial(_product, job.spec),
-            shrink=shrinkers.shrink,
         )
         beside.start_soon(pictures.run)
         try:

@@ -26,6 +26,7 @@ from pipeline.errors import Interrupted, JournalError, SpecError
 from pipeline.job.load import write_as_run
 from pipeline.journal.emergency import ballast, require_room
 from pipeline.journal.journal import Journal
+from pipeline.journal.places import SUMMARY
 from pipeline.journal.storage import open_disk, reading_only
 from pipeline.journal.writer import Writer
 from pipeline.results.fail_on import judged
@@ -36,7 +37,7 @@ from pipeline.run.client import client_for, questions_per_s
 from pipeline.run.collect_by import collect_by_of
 from pipeline.run.collecting import Following, follow
 from pipeline.run.details import finish, hit_details
-from pipeline.run.directory import LOG, SPEC, SUMMARY, keep_drawing, known_runs
+from pipeline.run.directory import LOG, SPEC, keep_drawing, known_runs
 from pipeline.run.donors import note_account, open_donors
 from pipeline.run.embedded_sandbox import address
 from pipeline.run.end import Ending, beside_a_journal, end

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from pipeline.journal.places import results_file, run_of
+from pipeline.journal.places import SUMMARY, results_file, run_of
 from pipeline.journal.sql import line_index
 from pipeline.journal.sql.database import Database
 from pipeline.results.joining import read_joined
@@ -24,7 +24,6 @@ from pipeline.results.record import RecordLines
 from pipeline.results.summary import RunSummary, to_json
 from pipeline.results.survey import Survey, survey
 from pipeline.run.changed import changed_pictures
-from pipeline.run.directory import SUMMARY
 from pipeline.run.page import write_page
 from pipeline.run.similar import similar_in
 from pipeline.system.files import write_whole

@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 from pipeline.job.schema import JobSpec
+from pipeline.journal.places import REPORT
 from pipeline.reports import DRAWINGS
 from pipeline.results.decisions import Decision, merged
 from pipeline.results.page.page import Written, write_report
@@ -14,7 +15,6 @@ from pipeline.results.pictures.store import PictureStore
 from pipeline.results.summary import RunSummary
 from pipeline.results.survey import Survey
 from pipeline.run.decided import decided_beside, decided_in
-from pipeline.run.directory import REPORT
 from pipeline.run.pictures import pictures_of
 
 _JOB_FILES = ("*.yaml", "*.yml")

@@ -9,7 +9,7 @@ from pipeline.job.schema import JobSpec
 from pipeline.results.earlier_runs import LAST, Similar, earlier_run
 from pipeline.results.reading import RecordView
 from pipeline.results.score import ten_thousandths
-from pipeline.results.since import hits_of, read_earlier
+from pipeline.results.since import read_earlier
 from pipeline.results.survey import Survey
 
 _log = logging.getLogger(__name__)
@@ -24,12 +24,7 @@ def similar_in(folder: Path, spec: JobSpec, settled: Survey, open_: Survey) -> S
     except (SpecError, JournalError) as error:
         _log.info("similar.not_compared %s", error)
         return counted
-    new = 0
-    for record in _above(settled, open_, line):
-        compared = earlier.compare(record)
-        scores = [hit.score for hit in hits_of(record) or []]
-        # An item that cannot be compared counts by all its hits: nobody has looked at them.
-        new += bool(compared.reason) or compared.any_new(scores, line)
+    new = sum(earlier.has_new(record, line) for record in _above(settled, open_, line))
     return Similar(at_least=line, products=counted.products, new=new, since=before.name)
 
 

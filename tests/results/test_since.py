@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from pipeline.results.reading import RecordView, read_line
-from pipeline.results.since import NEW, RISEN, SAME, Earlier, not_compared, read_earlier
+from pipeline.results.since import NEW, RISEN, SAME, Earlier, read_earlier
 from tests.support.report_records import record
 
 ASKED = {"endpoint": "P009", "params": {"limit": 100}, "total": 3, "hits": 3}
@@ -69,14 +69,6 @@ def test_only_a_new_or_risen_hit_above_the_line_counts_as_new(earlier: Earlier) 
     assert now.marks == [RISEN, SAME, NEW]
     assert [now.any_new((0.99, 0.80, 0.85), at) for at in (0.9, 0.99, 0.995)] == [True, True, False]
     assert not now.any_new((None, 0.80, 0.5), 0.6)
-
-
-def test_what_cannot_be_compared_is_said_by_reason() -> None:
-    reasons = ["", "not in the earlier run", "not in the earlier run", "searched otherwise in the earlier run"]
-    assert not_compared(reasons, "autumn-2026-10") == [
-        "2 items cannot be compared with autumn-2026-10: not in the earlier run",
-        "1 item cannot be compared with autumn-2026-10: searched otherwise in the earlier run",
-    ]
 
 
 def test_an_earlier_run_is_read_from_its_directory_with_its_open_items(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from pipeline.job.load import load_job
 from pipeline.models import Calls, Hits, Item, Work
 from pipeline.results.pictures.store import FOLDER, PictureStore, key_of_link, key_of_product
 from pipeline.run import kept_pictures
-from pipeline.run.kept_pictures import KeptPictures
+from pipeline.run.kept_pictures import KeptPictures, Means
 from tests.support.jobs import ACCOUNT, drawings, job, lines, started, vendor
 from tests.support.virtual_time import run_virtually
 
@@ -58,10 +58,7 @@ class Parts:
         async def go() -> None:
             self.pictures = KeptPictures(
                 self.store,
-                fetch=self.fetch,
-                product=keys.pop("product", lambda source: (b"product", "d1")),
-                shrink=self.shrink,
-                now=lambda: NOW,
+                Means(self.fetch, keys.pop("product", lambda source: (b"product", "d1")), self.shrink, lambda: NOW),
                 **{"keep": 2, **keys},
             )
             async with anyio.create_task_group() as around:

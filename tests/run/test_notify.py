@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from pipeline import RunOptions, SpecError, run_job
+from pipeline.journal.places import SUMMARY
 from pipeline.run import notify
-from pipeline.run.directory import SUMMARY
 from pipeline.system.masking import hide
 from tests.support.jobs import ACCOUNT, job, vendor
 

@@ -6,7 +6,7 @@ from pipeline.cli.screen import show_lines
 from pipeline.errors import SpecError
 from pipeline.journal.begun import BEGINS_ANEW, was_stopped_at_once
 from pipeline.journal.emergency import left_over
-from pipeline.journal.places import JOURNAL, results_file, run_of
+from pipeline.journal.places import JOURNAL, REPORT, SUMMARY, results_file, run_of
 from pipeline.journal.sql.items import counts
 from pipeline.journal.storage import reading_only
 from pipeline.models import State
@@ -17,7 +17,7 @@ from pipeline.offline.resolve import resolve
 from pipeline.offline.shared_tasks import certain_decisions
 from pipeline.offline.whole_lines import job_of
 from pipeline.results.reading import OPEN
-from pipeline.run.directory import REPORT, SPEC, SUMMARY, known_runs, lock
+from pipeline.run.directory import SPEC, known_runs, lock
 from pipeline.system.fault import typed
 from pipeline.system.wording import count
 

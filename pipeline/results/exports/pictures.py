@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 from pipeline.errors import PipelineError
 from pipeline.results.exports.export import Picture
-from pipeline.results.exports.jpeg import small_jpeg
 from pipeline.results.exports.rows import Ranked
+from pipeline.results.pictures.shrink import small_jpeg
 from pipeline.results.reading import RecordView
 from pipeline.views import views_of
 

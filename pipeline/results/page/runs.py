@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote
 
+from pipeline.journal.places import REPORT
 from pipeline.models import PAID
 from pipeline.results.earlier_runs import KnownRun, runs_in
 from pipeline.results.page.dictionary import in_language, words
@@ -15,7 +16,6 @@ from pipeline.system.files import write_whole
 
 INDEX = "index.html"
 MARK = "infringement-pipeline runs"
-_PAGE = "report.html"
 _MOST = 500  # lines
 
 _log = logging.getLogger(__name__)
@@ -60,7 +60,7 @@ def _line(run: KnownRun) -> _Line:
     sent = sum(int(run.calls.get(kind.value, {}).get("sent", 0)) for kind in PAID)
     return _Line(
         name=tidy(run.run, 200),
-        page=f"{quote(run.run)}/{_PAGE}" if (run.folder / _PAGE).is_file() else "",
+        page=f"{quote(run.run)}/{REPORT}" if (run.folder / REPORT).is_file() else "",
         practice=run.vendor == "sandbox",
         period=period(run.started_at, run.finished_at),
         products=f"{run.items.get('all', 0):,}",

@@ -4,7 +4,6 @@
 were kept beside the run stands in its place where there is one.
 """
 
-import io
 from collections.abc import Callable
 from functools import lru_cache
 from typing import NamedTuple, Protocol
@@ -14,7 +13,6 @@ from pipeline.results.pictures.shrink import LARGE, SMALL, shrunk
 from pipeline.results.pictures.store import PictureStore, key_of_link, key_of_product
 from pipeline.views import is_url
 
-JPEG_PX, JPEG_QUALITY = 176, 80
 KEPT = 512  # pairs of some 8 KB, for a gallery picture is a hit of many products
 MOST_MADE = 12_000  # pictures of one page: beyond them it would take minutes, and the first rows are the most alike
 
@@ -91,16 +89,3 @@ def thumbnails(data: bytes) -> Thumbnail | None:
         return None
     large, small = copies
     return Thumbnail(small, large)
-
-
-def thumbnail(data: bytes) -> bytes | None:
-    """Make a JPEG of at most 176 x 176 pixels, for documents that know no WebP; None when it cannot be decoded."""
-    from PIL import Image  # heavy, and a page without pictures of ours needs none
-
-    copies = shrunk(data, (JPEG_PX,))
-    if copies is None:
-        return None
-    jpeg = io.BytesIO()
-    with Image.open(io.BytesIO(copies[0])) as image:
-        image.save(jpeg, "JPEG", quality=JPEG_QUALITY, optimize=True)
-    return jpeg.getvalue()

@@ -5,7 +5,7 @@ import io
 import pytest
 from PIL import Image
 
-from pipeline.results.exports.jpeg import SIDE_PX, small_jpeg
+from pipeline.results.pictures.shrink import SMALL, small_jpeg
 from tests.support.report_records import png
 
 
@@ -19,7 +19,7 @@ def test_each_kind_of_picture_becomes_a_small_jpeg(format_: str) -> None:
     data = io.BytesIO()
     Image.new("RGB", (640, 320), "red").save(data, format_)
     small = opened(small_jpeg(data.getvalue()))
-    assert (small.format, small.size) == ("JPEG", (SIDE_PX, SIDE_PX // 2))
+    assert (small.format, small.size) == ("JPEG", (SMALL, SMALL // 2))
 
 
 def test_a_turned_picture_is_upright_and_says_nothing_of_its_owner() -> None:
@@ -27,7 +27,7 @@ def test_a_turned_picture_is_upright_and_says_nothing_of_its_owner() -> None:
     exif[0x0112], exif[0x013B] = 6, "Globex Ltd"
     Image.new("RGB", (300, 100), "red").save(data, "JPEG", exif=exif, comment=b"Globex", icc_profile=b"Globex" * 20)
     small = small_jpeg(data.getvalue())
-    assert opened(small).size == (53, SIDE_PX)
+    assert opened(small).size == (53, SMALL)
     assert small is not None
     assert b"Globex" in data.getvalue()
     assert b"Globex" not in small
