@@ -18,14 +18,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Protocol
 from urllib.parse import urlsplit
 
 from filelock import FileLock, Timeout
 
+from pipeline.calls.limiter import Limiter
 from pipeline.calls.margin import MARGIN_S
 from pipeline.endpoints.patsnap.credentials import BASE_HOSTS, Credentials
 from pipeline.errors import JournalError, RunLocked, SpecError
+from pipeline.models import Kind
 from pipeline.system.clock import steady
 from pipeline.system.drafts import SHARED_S, sweep
 from pipeline.system.fault import Fault
@@ -73,10 +75,23 @@ class Part:
             )
         return float(ours)
 
+    def limiter(self, kind: Kind, qps: float, say: Callable[[str], None]) -> Limiter:
+        """Return a limiter for our calls of one kind, quiet as long as need be. Raises SpecError as `qps` does."""
+        limiter = Limiter(self.qps(qps), say=say)
+        limiter.pause(self.quiet_s(limiter.qps, now=steady()))
+        return limiter
+
     def quiet_s(self, qps: float, *, now: float) -> float:
         """Return the seconds to send nothing at the start: the process before may have used up the limit just now."""
         window_s = max(1.0, 1.0 / qps) + MARGIN_S
         return max(0.0, self.since + window_s - now) if self.used_before else 0.0
+
+
+class Share(Protocol):
+    """A share of an account's calls per second: fixed (`Part`), or leased and changing while a run goes on."""
+
+    def limiter(self, kind: Kind, qps: float, say: Callable[[str], None]) -> Limiter:
+        """Return the limiter of our calls of one kind, of which the account allows `qps` a second."""
 
 
 def account_of(base_url: str, credentials: Credentials) -> str:

@@ -30,15 +30,20 @@ class Pace:
       sliding second holds more than `qps` even when the loop was late. A grid alone lets late calls bunch up:
       `AsyncLimiter(10, 1)` let 19 calls into one second, `AsyncLimiter(1, 1/qps)` used 0.95 of the limit (measured).
 
-    `qps` is a whole number of calls per second, or a fraction below 1. Times are seconds of the caller's clock.
+    `qps` is a whole number of calls per second, or a fraction below 1; it may change at any call. Times are seconds of
+    the caller's clock.
     """
 
     def __init__(self, qps: float, margin: Margin) -> None:
         self._margin = margin
-        self._second_s = 1.0 if qps >= 1 else 1.0 / qps
-        self._in_window = max(1, int(qps))
+        self.limit(qps)
         self._log: deque[float] = deque()
         self._next_slot = self._slot_before = float("-inf")
+
+    def limit(self, qps: float) -> None:
+        """Let so many calls go in a second from now on; those of the last second count, whatever they were allowed."""
+        self._second_s = 1.0 if qps >= 1 else 1.0 / qps
+        self._in_window = max(1, int(qps))
 
     def wait_s(self, now: float) -> float:
         """Return the seconds until the next call may go; 0 or less when it may go now."""
@@ -76,19 +81,30 @@ class Limiter:
     sent      the permits given so far
     accepted  the calls so far that were not refused for speed
 
-    `say` is called with a line for people when no call is accepted for long, and when one is again.
+    `say` is called with a line for people when no call is accepted for long, and when one is again. `leased` is asked
+    at every permit how many calls per second are ours of the account's `qps` right now; 0 lets none go. Where it is
+    None all are ours. `before` is the limiter of the same calls in the run before, in this process: what it sent
+    counts, and what it learned holds.
     """
 
     def __init__(
-        self, qps: float, *, say: Callable[[str], None] = lambda _: None, clock: Callable[[], float] = loop_time
+        self,
+        qps: float,
+        *,
+        say: Callable[[str], None] = lambda _: None,
+        clock: Callable[[], float] = loop_time,
+        leased: Callable[[], float] | None = None,
+        before: "Limiter | None" = None,
     ) -> None:
         self.qps = qps
-        self.adaptive = AdaptiveRate(qps)
+        self.adaptive: AdaptiveRate = AdaptiveRate(qps) if before is None else before.adaptive
         self.sent = 0
         self.accepted = 0
         self._drought = Drought(qps, say=say)
-        self._margin = Margin(qps)
-        self._pace = Pace(qps, self._margin)
+        self._margin: Margin = Margin(qps) if before is None else before._margin
+        self._pace: Pace = Pace(qps, self._margin) if before is None else before._pace
+        self._ours: float = qps if before is None else before._ours
+        self._leased = leased
         self._clock = clock
         self._turn = anyio.Lock(fast_acquire=True)
         self._paused_until = float("-inf")
@@ -99,8 +115,13 @@ class Limiter:
 
     @property
     def rate(self) -> float:
-        """The calls per second right now."""
-        return self.adaptive.rate
+        """The calls per second right now; 0 while none of the account's are ours."""
+        return self.adaptive.rate * self._part
+
+    @property
+    def _part(self) -> float:
+        """The part of the account's calls per second that is ours."""
+        return 1.0 if self._leased is None else self._ours / self.qps
 
     @property
     def accepts_nothing(self) -> bool:
@@ -117,12 +138,16 @@ class Limiter:
             return False
         now = self._clock()
         tried_at = max(self._drought.refused_at, self._paused_until)
-        return self._drought.lasts_s(now) >= STARVES_S and now - tried_at <= 2.0 / self.rate + ANSWER_S
+        return (
+            self._drought.lasts_s(now) >= STARVES_S
+            and now - tried_at <= 2.0 / (self.rate or self.adaptive.rate) + ANSWER_S
+        )
 
     @property
     def paused_s(self) -> float:
-        """Seconds until calls may go again; 0 when nothing is paused."""
-        return max(0.0, self._paused_until - self._clock()) if self._paused_until > 0 else 0.0
+        """Seconds until calls may go again; 0 when nothing is paused. While none are ours, until we look again."""
+        paused_s = max(0.0, self._paused_until - self._clock()) if self._paused_until > 0 else 0.0
+        return paused_s if self._may_go() else max(paused_s, NAP_S)
 
     async def permit(self) -> float:
         """Wait for the turn of one call; return the time of its permit. Raises Stopping once the limiter is closed."""
@@ -130,7 +155,7 @@ class Limiter:
             return at
         async with self._turn:  # first come, first served
             while (at := self._take()) is None:
-                wait_s = self._wait_s(self._clock())
+                wait_s = self._wait_s(self._clock()) if self._part else NAP_S
                 await anyio.sleep(min(wait_s, NAP_S))
             return at
 
@@ -145,12 +170,25 @@ class Limiter:
 
     def _take(self) -> float | None:
         self._refuse_if_closed()
+        if not self._may_go():
+            return None
         now = self._clock()
         if self._wait_s(now) > 0:
             return None
-        self._pace.sent(now, min(self.adaptive.rate, self._margin.rate))
+        self._pace.sent(now, min(self.adaptive.rate, self._margin.rate) * self._part)
         self.sent += 1
         return now
+
+    def _may_go(self) -> bool:
+        """Take over what is ours of the account's calls per second; return whether that is any."""
+        if self._leased is None:
+            return True
+        ours = self._leased()
+        if ours != self._ours:
+            self._ours = ours
+            if ours > 0:
+                self._pace.limit(ours)
+        return ours > 0
 
     def _wait_s(self, now: float) -> float:
         return max(self._pace.wait_s(now), self._paused_until - now)
@@ -174,8 +212,8 @@ class Limiter:
         if retry_after_s:
             self.pause(min(retry_after_s, LONGEST_RETRY_AFTER_S))
         now = self._clock()
-        if self._margin.refused(now, full_rate=self.rate >= self.qps):
-            self._pace.start_evenly(now, self._margin.rate)
+        if self._margin.refused(now, full_rate=self.adaptive.rate >= self.qps):
+            self._pace.start_evenly(now, self._margin.rate * (self._part or 1.0))
         else:
             self.adaptive.refused(now)
         self._drought.refused(now, reason, rate=self.adaptive.rate)
@@ -191,7 +229,7 @@ class Limiter:
     def start_evenly(self) -> None:
         """Send no burst after a sleep of the machine or a step of its clock."""
         now = self._clock()
-        self._pace.start_evenly(now, self.adaptive.rate)
+        self._pace.start_evenly(now, self.rate or self.adaptive.rate)
         self.adaptive.start_evenly(now)
 
     def close(self) -> None:

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Mapping
 
-from pipeline.calls.account import Part, account_of
+from pipeline.calls.account import Part, Share, account_of
 from pipeline.calls.client import Client
 from pipeline.calls.health import Waits
 from pipeline.calls.limiter import Limiter
@@ -17,17 +17,16 @@ from pipeline.job.schema import JobSpec
 from pipeline.models import Kind
 from pipeline.run.load import Job
 from pipeline.run.options import RunOptions
-from pipeline.system.clock import steady
 from pipeline.system.fault import Fault
 
 
-def client_for(job: Job, options: RunOptions, transport: Transport, part: Part) -> Client:
-    """Put together the client that sends a run's calls, within our part of the account."""
+def client_for(job: Job, options: RunOptions, transport: Transport, share: Share) -> Client:
+    """Put together the client that sends a run's calls, within our share of the account."""
     api = job.spec.api
     return Client(
         transport,
         job.credentials,
-        limiters_for(job.spec, part, options.say),
+        limiters_for(job.spec, share, options.say),
         table=api.table,
         stats=Stats(tally=Tally(account_of(api.base_url, job.credentials)), on_sent=options.on_sent),
         waits=Waits(
@@ -52,12 +51,9 @@ def refuse_small_share(spec: JobSpec, share: float) -> None:
             raise SpecError(Fault(what, where="api.qps.details", fix=fix)) from None
 
 
-def limiters_for(spec: JobSpec, part: Part, say: Callable[[str], None]) -> dict[Kind, Limiter]:
-    """Make the limiter of each kind that is called; all begin with the rest that our part of the account needs."""
-    limiters = {kind: Limiter(part.qps(spec.api.qps_of(kind)), say=say) for kind in spec.paced}
-    for limiter in limiters.values():
-        limiter.pause(part.quiet_s(limiter.qps, now=steady()))
-    return limiters
+def limiters_for(spec: JobSpec, share: Share, say: Callable[[str], None]) -> dict[Kind, Limiter]:
+    """Make the limiter of each kind that is called; each within our share of the account."""
+    return {kind: share.limiter(kind, spec.api.qps_of(kind), say) for kind in spec.paced}
 
 
 def questions_per_s(limiters: Mapping[Kind, Limiter]) -> float:
