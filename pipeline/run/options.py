@@ -105,6 +105,10 @@ class RunOptions:
     )
     environment: Mapping[str, str] = field(default_factory=lambda: os.environ)  # holds the credentials; .env adds to it
 
+    def home_of(self, folder: Path) -> Path:
+        """Return the run directory itself, or that around one of reports."""
+        return folder if self.again is None else self.again.home
+
     def unfailing(self) -> "RunOptions":
         """Return the same options with functions that cannot end the run, whatever they raise."""
         return replace(
