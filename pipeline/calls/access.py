@@ -37,6 +37,8 @@ MAX_REFUSALS = 3
 _TOKEN = AccessToken()
 _NEVER, _AT_ONCE = float("inf"), float("-inf")
 
+Fetch = Callable[[str], Awaitable[Token]]
+
 
 class Access:
     """The bearer of the moment: the API key, or an access token that one caller at a time renews for all.
@@ -44,13 +46,12 @@ class Access:
     bearer  the API key or the latest token; "" before the first
     apikey  the query parameter that goes with a token; None with an API key
 
-    `fetch` asks the vendor for a token, and raises RunPaused or RunStopped when there is none to be had. `clock` is in
+    `fetch(refused)` brings a token, and raises RunPaused or RunStopped when there is none to be had. `refused` is the
+    bearer that was refused last; whoever shares tokens with other machines brings a newer one than that. `clock` is in
     monotonic seconds.
     """
 
-    def __init__(
-        self, credentials: Credentials, *, fetch: Callable[[], Awaitable[Token]], clock: Callable[[], float]
-    ) -> None:
+    def __init__(self, credentials: Credentials, *, fetch: Fetch, clock: Callable[[], float]) -> None:
         self.bearer = credentials.api_key
         self.apikey = credentials.client_id or None
         self._has_key = bool(credentials.api_key)
@@ -58,6 +59,7 @@ class Access:
         self._clock = clock
         self._fetching = anyio.Lock()
         self._renew_at = _NEVER if self._has_key else _AT_ONCE
+        self._refused = ""  # the bearer that was refused last
         self._refusals = 0  # fresh tokens in a row
         self._failure: RunPaused | RunStopped | None = None
         self._tries = 0
@@ -82,7 +84,7 @@ class Access:
             self._tries += 1
             self._unreached = None
             try:
-                token = await self._fetch()
+                token = await self._fetch(self._refused)
             except TryAgain as failure:
                 self._unreached = failure
                 raise _like(failure) from None
@@ -110,6 +112,7 @@ class Access:
         if bearer != self.bearer or self._clock() >= self._renew_at:
             return
         self._refusals += 1
+        self._refused = bearer
         if self._has_key or self._refusals >= MAX_REFUSALS:
             which = "PATSNAP_API_KEY" if self._has_key else "PATSNAP_CLIENT_ID and PATSNAP_CLIENT_SECRET"
             raise RunStopped(f"the vendor refused the credentials: {reason}. Check {which}", code=Code.CREDENTIALS)
@@ -136,8 +139,8 @@ class TokenSource:
         self._sleep = sleep
         self._pace = AsyncLimiter(1, 1.0)
 
-    async def fetch(self) -> Token:
-        """Ask for a token, up to four times.
+    async def fetch(self, refused: str = "") -> Token:
+        """Ask for a token, up to four times; the vendor gives a new one whichever was `refused`.
 
         Raises TryAgain when the vendor was not reached, RunPaused when it gives none, RunStopped when it refuses one.
         """

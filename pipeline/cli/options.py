@@ -230,6 +230,7 @@ def sandbox(
     balance: Annotated[int | None, typer.Option(metavar="N", help="Paid calls in all; refused beyond.")] = None,
     deny: Annotated[str, typer.Option(metavar="NAMES", help="Endpoints not allowed, for example P009,P060.")] = "",
     token_life: Annotated[int, typer.Option(metavar="S", help="Seconds that an access token lives.")] = 1799,
+    one_token: Annotated[bool, typer.Option("--one-token", help="A new access token ends the one before.")] = False,
     report_after: Annotated[
         str, typer.Option(metavar="S", help="Seconds until a task has its report, or from-to: 5-60.")
     ] = "1",
@@ -256,6 +257,7 @@ def sandbox(
         daily_limit=daily_limit,
         balance=balance,
         token_lifetime_s=token_life,
+        one_token=one_token,
         report_after=report_after,
         reports=reports,
         keep_alive_s=keep_alive,

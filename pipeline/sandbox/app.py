@@ -94,6 +94,7 @@ class _Vendor:
             api_key=settings.api_key,
             lifetime_s=settings.token_lifetime_s,
             shape=settings.token_shape,
+            only_one=settings.one_token,
             clock=settings.clock,
         )
         self._statement = Statement(

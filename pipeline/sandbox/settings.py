@@ -52,6 +52,7 @@ class SandboxSettings:
     omit_headers: headers that no answer has; the vendor leaves out `x-openapi-amount` at times
     keep_alive_s: connections that idle longer are closed without a word; 0 closes each after its answer; None is long
     token_lifetime_s, token_shape: of the access tokens; both shapes occur at the vendor
+    one_token: a new access token makes the one before invalid; whether the vendor does so is not known
     client_id, client_secret, api_key: the credentials that are accepted
     clock: the wall clock in seconds since the epoch, for expiries and days; `qps` is measured by a steady one
     gallery, products: folders of pictures, by default the shipped ones
@@ -77,6 +78,7 @@ class SandboxSettings:
     keep_alive_s: float | None = None
     token_lifetime_s: int = 1799
     token_shape: Literal["flat", "nested"] = "flat"  # noqa: S105
+    one_token: bool = False
     client_id: str = "sandbox"
     client_secret: str = field(default="sandbox-secret", repr=False)
     api_key: str = field(default="sandbox-key", repr=False)

@@ -19,7 +19,7 @@ _APIKEY_MISMATCH = 67200009
 class TokenDesk:
     """The issue and check of tokens, which are forgotten when the sandbox ends.
 
-    `clock` is the wall clock in seconds.
+    With `only_one`, a new token ends the life of the one before. `clock` is the wall clock in seconds.
     """
 
     def __init__(
@@ -29,6 +29,7 @@ class TokenDesk:
         api_key: str,
         lifetime_s: int,
         shape: Literal["flat", "nested"],
+        only_one: bool,
         clock: Callable[[], float],
     ) -> None:
         self._client_id = client[0]
@@ -36,6 +37,7 @@ class TokenDesk:
         self._api_key = api_key
         self._lifetime_s = lifetime_s
         self._shape = shape
+        self._only_one = only_one
         self._clock = clock
         self._expiry: dict[str, float] = {}
 
@@ -48,7 +50,8 @@ class TokenDesk:
         if parse_qs(form).get("grant_type") != ["client_credentials"]:
             raise Refused(INVALID_PARAMETER, "grant_type must be client_credentials")
         now = self._clock()
-        self._expiry = {token: expiry for token, expiry in self._expiry.items() if expiry > now}
+        alive = {} if self._only_one else self._expiry
+        self._expiry = {token: expiry for token, expiry in alive.items() if expiry > now}
         token = secrets.token_urlsafe(24)
         self._expiry[token] = now + self._lifetime_s
         return Answer(self._shaped(token, issued_at=str(int(now * 1000))))

@@ -26,9 +26,11 @@ class Desk:
         self.lifetime_s = lifetime_s
         self.takes_s = takes_s
         self.failure: Callable[[], CallError] | None = None
+        self.refused = "not asked yet"
 
-    async def fetch(self) -> Token:
+    async def fetch(self, refused: str) -> Token:
         self.asked += 1
+        self.refused = refused
         await anyio.sleep(0.01)
         if self.failure is not None:
             raise self.failure()
@@ -50,6 +52,18 @@ async def test_of_a_hundred_callers_one_fetches_the_token() -> None:
             callers.start_soon(access.ready)
     assert desk.asked == 1
     assert access.bearer == "token-1"
+
+
+async def test_whoever_brings_a_token_is_told_which_one_was_refused_last() -> None:
+    desk = Desk()
+    access = desk.access()
+    await access.ready()
+    assert desk.refused == ""
+    access.refused("token-0", "not valid")  # one that is no longer used: nothing is fetched for it
+    await access.ready()
+    access.refused(access.bearer, "not valid")
+    await access.ready()
+    assert (desk.asked, desk.refused) == (2, "token-1")
 
 
 async def test_an_api_key_is_its_own_token_and_never_ages() -> None:
@@ -183,7 +197,7 @@ async def test_after_a_failure_that_may_pass_the_next_caller_asks_for_a_token_ag
 async def test_a_token_is_masked_wherever_it_is_said_from_the_moment_it_came() -> None:
     desk = Desk()
 
-    async def fetch() -> Token:
+    async def fetch(_refused: str) -> Token:
         return Token("canary-of-an-access-token", 1800.0)
 
     await Access(CLIENT, fetch=fetch, clock=lambda: desk.now).ready()

@@ -212,7 +212,7 @@ async def test_a_stored_upload_from_the_future_is_made_again(tmp_path: Path) -> 
 async def test_a_token_is_not_trusted_after_a_jump(credentials: Credentials, fetched: int) -> None:
     asked = []
 
-    async def fetch() -> Token:
+    async def fetch(_refused: str) -> Token:
         asked.append(1)
         return Token(f"token-{len(asked)}", 1800)
 
@@ -228,7 +228,7 @@ async def test_a_token_is_not_trusted_after_a_jump(credentials: Credentials, fet
 def test_a_token_ages_while_the_machine_sleeps() -> None:
     of, asked = Time(), list[float]()
 
-    async def fetch() -> Token:
+    async def fetch(_refused: str) -> Token:
         asked.append(of.steady)
         return Token("token", 1800)
 

@@ -80,6 +80,15 @@ class TestAuthentication:
         clock.now += 1
         assert (await call(server, "GET", SEARCH, params=params, headers=headers)).code == 67200003
 
+    @pytest.mark.parametrize("only_one", [False, True])
+    async def test_a_new_token_ends_the_one_before_where_only_one_is_allowed(
+        self, start: Start, *, only_one: bool
+    ) -> None:
+        server, params = start(one_token=only_one), {"url": PRODUCT, "apikey": "sandbox"}
+        old, new = await bearer(server), await bearer(server)
+        assert (await call(server, "GET", SEARCH, params=params, headers=new)).code == 0
+        assert (await call(server, "GET", SEARCH, params=params, headers=old)).code == (67200003 if only_one else 0)
+
     @pytest.mark.parametrize(
         "headers",
         [{}, {"Authorization": "Bearer guess"}, {"Authorization": "Basic sandbox-key"}, {"Authorization": "Bearer"}],

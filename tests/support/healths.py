@@ -45,7 +45,7 @@ class Patient:
             sleep=self.endings.sleep,
         )
 
-    async def _token(self) -> Token:
+    async def _token(self, _refused: str) -> Token:
         self.tokens += 1
         return Token(f"token-{self.tokens}", 1800.0)
 
