@@ -12,7 +12,9 @@ from pipeline.cli.option_types import RunOrSpec
 @app.command(epilog="Example: pipeline export runs/autumn --to xlsx --client acme --min 0.9")
 def export(
     run: RunOrSpec,
-    to: Annotated[str, typer.Option("--to", metavar="FORMAT", help="xlsx, csv, parquet, jsonl or pdf.")],
+    to: Annotated[
+        str | None, typer.Option("--to", metavar="FORMAT", help="xlsx, csv, parquet, jsonl or pdf.", show_default=False)
+    ] = None,
     per: Annotated[
         str | None, typer.Option(metavar="WHAT", help="A row per product or hit (xlsx: both, else product).")
     ] = None,
@@ -33,15 +35,21 @@ def export(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="Else named after the run; - is stdout.")
     ] = None,
+    merge: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="The records themselves in one file, those of all shards in order."),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the file if it is there.")] = False,
 ) -> int:
     """Write the results as a workbook, PDF, CSV, Parquet, JSON lines."""
-    from pipeline.cli.commands.export import export_command
+    from pipeline.cli.commands.export import export_command, merge_command
     from pipeline.offline.export import Asked
     from pipeline.results.exports.selection import Wanted
 
+    if merge is not None:
+        return merge_command(run, merge, to=to, force=force)
     wanted = Wanted(client=client, statuses=frozenset(status), least=min_, top=top)
-    asked = Asked(to, per, wanted, output=output, pictures=pictures, decisions=tuple(decisions), force=force)
+    asked = Asked(to or "", per, wanted, output=output, pictures=pictures, decisions=tuple(decisions), force=force)
     return export_command(run, asked)
 
 

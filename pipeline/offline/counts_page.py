@@ -33,9 +33,8 @@ def write_counts(folder: Path) -> None:
     counted = {word: items.get(word, 0) for word in COUNTED}
     if put_marks(folder / REPORT, counted, RUNNING, summary.as_of):
         return
-    nothing = folder / REPORT  # is not there, and so has no lines
     view = view_of(place.spec, folder, summary, Wishes())
-    write_report(folder / REPORT, view, Survey(nothing), Survey(nothing), pictures=NoPictures())
+    write_report(folder / REPORT, view, Survey(), Survey(), pictures=NoPictures())
 
 
 def stand_back() -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
+from pipeline.cluster.directories import Directories, about_not_begun, directories, items_in
 from pipeline.errors import SpecError
 from pipeline.job.report import ReportSpec
 from pipeline.job.schema import JobSpec
@@ -32,6 +33,7 @@ from pipeline.results.open_lines import write_open
 from pipeline.results.page.words import STATES
 from pipeline.results.reading import OPEN
 from pipeline.results.summary import FINISHED, INTERRUPTED, RUNNING
+from pipeline.results.survey import Part
 from pipeline.run.changed import changed_pictures
 from pipeline.run.decided import decided_beside, decided_in
 from pipeline.run.directory import is_locked
@@ -68,50 +70,48 @@ class Made(NamedTuple):
     remarks: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Seen:
-    """A run directory as it was at one moment."""
+    """Run directories as they were at one moment. Not frozen: looking at one after the other adds to it."""
 
-    open_file: Path
-    known: int | None = None  # lines of the results that count; None = all
-    state: str = FINISHED
+    settled: list[Part] = field(default_factory=list)
+    open_: list[Part] = field(default_factory=list)
+    states: set[str] = field(default_factory=set)
     unfinished: int = 0
     changed: dict[str, str] = field(default_factory=dict)  # pictures that changed since they were searched, by item
+    remarks: list[str] = field(default_factory=list)
+
+    @property
+    def state(self) -> str:
+        return next((state for state in (RUNNING, INTERRUPTED) if state in self.states), FINISHED)
 
 
 def make_export(folder: Path, asked: Asked, *, name: str) -> Made:
-    """Write an export of a run directory that is called `name`. Raises SpecError, JournalError or OSError.
+    """Write an export of a run that is called `name`. Raises SpecError, JournalError or OSError.
 
     Of a run that is under way only the journal is read, and nothing in the run directory is changed.
     """
     write = writer_of(asked.to)
     file = _file(name, asked)
-    place = _place(folder)
+    found = directories(folder)
+    place = next(found.each(_place))
     if place is not None:
         report = asked.report or place.spec.report
         asked = asked._replace(wanted=asked.wanted._replace(client_label=report.client_label), report=report)
     with tempfile.TemporaryDirectory(prefix="pipeline-") as temporary:
-        seen = _look(folder, place, Path(temporary), asked.wanted)
-        selection = select(
-            asked.wanted,
-            results_file(folder),
-            seen.open_file,
-            most=seen.known,
-            late=read_late(folder),
-            joined=read_joined(folder, open_file=seen.open_file),
-            look_for=seen.changed,
-        )
+        seen = _look(found, Path(temporary), asked.wanted)
+        selection = select(asked.wanted, seen.settled, seen.open_, look_for=seen.changed)
         export = Export(
             selection=selection,
             decided=_decided(name, place, asked),
             about=_about(name, place, selection, seen, asked.report),
             per=asked.per,
-            picture=(lambda _source, _sha256: None) if place is None else small_pictures_of(place.spec, folder),
+            picture=(lambda _source, _sha256: None) if place is None else small_pictures_of(place.spec, *found.runs),
             pictures=asked.pictures,
         )
         with _opened(file) as out:
             written = write(out, export)
-    remarks = (*written.remarks, *_remarks(folder, seen, selection))
+    remarks = (*written.remarks, *_remarks(folder, seen), *seen.remarks)
     return Made(file, written, export.about.as_of, export.about.state, remarks)
 
 
@@ -148,24 +148,37 @@ def _opened(file: Path) -> Iterator[BinaryIO]:
             yield out
 
 
-def _look(folder: Path, place: Place | None, temporary: Path, wanted: Wanted) -> _Seen:
-    """Look at the journal for a moment, and write what is open then to a file."""
+def _look(found: Directories, temporary: Path, wanted: Wanted) -> _Seen:
+    """Look at each journal for a moment, and write what is open then to a file."""
+    seen = _Seen()
+    for _ in found.each(lambda run: _add(seen, found.folder, run, temporary, wanted)):
+        pass
+    if found.not_begun:
+        seen.states.add(INTERRUPTED)
+        seen.unfinished += 0 if wanted.client else items_in(found.not_begun)
+    seen.remarks += [*found.not_read.values(), *filter(None, [about_not_begun(found.not_begun)])]
+    return seen
+
+
+def _add(seen: _Seen, named: Path, run: Path, temporary: Path, wanted: Wanted) -> None:
+    place = _place(run)
     if place is None:
-        return _Seen(folder / OPEN)
-    running = is_locked(folder)
-    with reading_only(folder) as db:
+        seen.settled.append(Part(results_file(run), late=read_late(run), joined=read_joined(run)))
+        seen.open_.append(Part(run / OPEN))
+        return
+    running = is_locked(run)
+    with reading_only(run) as db:
         db.do("BEGIN")  # one state of the journal for all that is said
-        open_file = temporary / OPEN
-        write_open(folder, db, place.records, to=open_file)
-        last, summary = line_index.last(db), read_summary(folder)
+        open_file = temporary / f"{len(seen.open_)}-{OPEN}"
+        write_open(run, db, place.records, to=open_file, named=named)
+        last, summary = line_index.last(db), read_summary(run)
         ended = not running and summary is not None and has_ended(summary, db)
-        return _Seen(
-            open_file,
-            known=0 if last is None else last.seq + 1,
-            state=RUNNING if running else FINISHED if ended else INTERRUPTED,
-            unfinished=_unfinished(db, wanted),
-            changed=_changed(db, place),
-        )
+        joined = read_joined(run, open_file=open_file)
+        seen.unfinished += _unfinished(db, wanted)
+        seen.changed |= _changed(db, place)
+    seen.states.add(RUNNING if running else FINISHED if ended else INTERRUPTED)
+    seen.settled.append(Part(results_file(run), 0 if last is None else last.seq + 1, read_late(run), joined))
+    seen.open_.append(Part(open_file))
 
 
 def _changed(db: Database, place: Place) -> dict[str, str]:
@@ -203,7 +216,7 @@ def _about(name: str, place: Place | None, selection: Selection, seen: _Seen, re
     )
 
 
-def _remarks(folder: Path, seen: _Seen, selection: Selection) -> Iterator[str]:
+def _remarks(folder: Path, seen: _Seen) -> Iterator[str]:
     if not seen.unfinished:
         return
     without = count(seen.unfinished, "product has", "products have")

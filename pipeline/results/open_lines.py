@@ -26,27 +26,30 @@ from pipeline.system.files import ascii_line, write_whole
 _BATCH = 256
 
 
-def write_open(folder: Path, db: Database, records: RecordLines, *, to: Path | None = None) -> None:
+def write_open(
+    folder: Path, db: Database, records: RecordLines, *, to: Path | None = None, named: Path | None = None
+) -> None:
     """Write open.jsonl in the job's order, whole or not at all; one line is in memory at a time.
 
     Items of a run whose reports were collected and did not come follow, each with the twins that share its task.
-    With `to` that file is written in its place, and the run directory stays as it is.
+    With `to` that file is written in its place, and the run directory stays as it is. Commands about it name it as
+    `named`.
     """
-    file = to or folder / OPEN
+    file, named = to or folder / OPEN, named or folder
     if run_of(folder) is not None:
         write_whole(file, _of_reports(folder, db, records))
     elif not has_collection(folder):
-        write_whole(file, _lines(folder, db, records))
+        write_whole(file, _lines(folder, db, records, named))
     else:
         with reading_only(collection_of(folder)) as reports:
             behind = _of_reports(collection_of(folder), reports, records, run=db)
-            write_whole(file, itertools.chain(_lines(folder, db, records), behind))
+            write_whole(file, itertools.chain(_lines(folder, db, records, named), behind))
 
 
-def _lines(folder: Path, db: Database, records: RecordLines) -> Iterator[bytes]:
+def _lines(folder: Path, db: Database, records: RecordLines, named: Path) -> Iterator[bytes]:
     api = records.spec.api
     for work, state, problem, hits_lost in open_with_hits(db, folder / SPOOL, duplicates=api.duplicates):
-        todo = todo_for(work, state, problem, run=folder, about_picture=api.is_about_picture)
+        todo = todo_for(work, state, problem, run=named, about_picture=api.is_about_picture)
         task = None
         if state in OF_REPORT:
             paid, note = task_of(db, work.ord), note_of_task(db, work.ord)

@@ -1,15 +1,17 @@
-"""A survey of a file of records: one pass that keeps where each line lies, its best score, and what was asked.
+"""A survey of files of records: one pass that keeps where each line lies, its best score, and what was asked.
 
-A line costs 24 bytes of memory, so that a page or an export can go through any number of records in the order it wants.
+A line costs 28 bytes of memory, so that a page or an export can go through any number of records in the order it wants.
 """
 
 import contextlib
 import logging
 from array import array
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
@@ -43,9 +45,23 @@ class Asked:
     truncated: int = 0  # of them, those for which the vendor has more hits than it returned
 
 
+class Part(NamedTuple):
+    """A file of records, and what came after them: details, by item, and reports that were collected."""
+
+    path: Path
+    most: int | None = None  # lines that count; None = all
+    late: Mapping[str, LateLine] | None = None
+    joined: Joined | None = None
+
+    def read(self, line: bytes) -> RecordView | None:
+        """Read a record as it stands since; None where it is settled no longer. Raises ValueError for no record."""
+        record = read_line(line)
+        return record if self.joined is None else self.joined.of(record)
+
+
 @dataclass(slots=True)
 class Survey:
-    """The lines of one file.
+    """The lines of one file, or of several in their order.
 
     asked          per endpoint and parameters (JSON), the items that were searched so
     unread         open items whose task is paid and whose report is not in
@@ -55,31 +71,30 @@ class Survey:
     only           which records count; None = all
     """
 
-    path: Path
+    parts: Sequence[Part] = ()
     asked: dict[tuple[str, bytes], Asked] = field(default_factory=dict)
     unread: int = 0
     not_searched: int = 0
     left_out: int = 0
     left_out_of: int = 0
     unreadable: int = 0  # lines that are no record
-    late: Mapping[str, LateLine] = field(default_factory=dict)  # details that came after their records, by item
-    joined: Joined | None = None  # reports that were collected after their tasks
     first_expiry: str = ""  # ISO 8601, of the tasks; empty when there is none
     statuses: Counter[str] = field(default_factory=Counter)
     only: Callable[[RecordView], bool] | None = None
     _scores: "array[float]" = field(default_factory=lambda: array("d"))
     _offsets: "array[int]" = field(default_factory=lambda: array("q"))
     _lengths: "array[int]" = field(default_factory=lambda: array("q"))
+    _parts: "array[int]" = field(default_factory=lambda: array("i"))
 
     def __len__(self) -> int:
         return len(self._scores)
 
     def in_order(self) -> Iterator[RecordView]:
-        """Read the records again as the file has them, one at a time."""
+        """Read the records again as the files have them, one at a time."""
         return self._read(range(len(self)))
 
     def by_score(self) -> Iterator[RecordView]:
-        """Read the records again by the score of their best hit, the highest first; equal ones as the file has them."""
+        """Read the records again by the score of their best hit, the highest first; equal ones in the files' order."""
         return self._read(sorted(range(len(self)), key=self._scores.__getitem__, reverse=True))
 
     def scored(self) -> Iterator[tuple[float, RecordView]]:
@@ -92,9 +107,9 @@ class Survey:
         """Count the records whose best hit scores at least so much, as pages show it."""
         return sum(ten_thousandths(best) >= ten_thousandths(score) for best in self._scores if best >= 0)
 
-    def take(self, line: bytes, offset: int) -> None:
-        """Take a line in. Raises ValueError when it is no record."""
-        record = self._as_it_stands(line)
+    def take(self, line: bytes, offset: int, part: int) -> None:
+        """Take a line of a part in. Raises ValueError when it is no record."""
+        record = self.parts[part].read(line)
         if record is None:
             return
         if record.status not in _STATUSES:
@@ -105,6 +120,7 @@ class Survey:
         self._scores.append(score)
         self._offsets.append(offset)
         self._lengths.append(len(line))
+        self._parts.append(part)
         self._count(record)
 
     def _count(self, record: RecordView) -> None:
@@ -127,47 +143,41 @@ class Survey:
             self.left_out_of += left_out > 0
 
     def _read(self, order: Iterable[int]) -> Iterator[RecordView]:
-        if not len(self):
-            return
-        with self.path.open("rb") as file:
-            for number in order:
-                file.seek(self._offsets[number])
-                with contextlib.suppress(ValueError):  # it was a record when it was taken in
-                    record = self._as_it_stands(file.read(self._lengths[number]))
-                    if record is not None:
-                        yield record.with_late(self.late)
-
-    def _as_it_stands(self, line: bytes) -> RecordView | None:
-        record = read_line(line)
-        return record if self.joined is None else self.joined.of(record)
+        for at, numbers in groupby(order, key=self._parts.__getitem__):
+            part = self.parts[at]
+            with part.path.open("rb") as file:
+                for number in numbers:
+                    file.seek(self._offsets[number])
+                    with contextlib.suppress(ValueError):  # it was a record when it was taken in
+                        record = part.read(file.read(self._lengths[number]))
+                        if record is not None:
+                            yield record if part.late is None else record.with_late(part.late)
 
 
-def survey(
-    path: Path,
-    *,
-    most: int | None = None,
-    late: Mapping[str, LateLine] | None = None,
-    joined: Joined | None = None,
-    only: Callable[[RecordView], bool] | None = None,
-) -> Survey:
-    """Go through a file of records once, at most `most`; a line that is no record is counted and logged.
+def survey(*parts: Part, only: Callable[[RecordView], bool] | None = None) -> Survey:
+    """Go through files of records once, one after the other; a line that is no record is counted and logged.
 
-    A file that is not there has no lines; a last line that is not whole yet is left out. `late` are details that came
-    after their records, `joined` are reports; `only` says which records count.
+    A file that is not there has no lines; a last line that is not whole yet is left out. `only` says which records
+    count.
     """
-    found = Survey(path, late=late or {}, joined=joined, only=only)
-    offset = 0
-    with contextlib.suppress(FileNotFoundError), path.open("rb") as lines:
-        for number, line in enumerate(lines, start=1):
-            if not line.endswith(b"\n") or number - 1 == most:
-                break
-            try:
-                found.take(line, offset)
-            except ValueError as exc:
-                found.unreadable += 1
-                _log.error("report.line_unreadable file=%s line=%s %s", path.name, number, exc)
-            offset += len(line)
+    found = Survey(parts, only=only)
+    for at, part in enumerate(parts):
+        with contextlib.suppress(FileNotFoundError), part.path.open("rb") as lines:
+            _take_in(found, at, lines)
     return found
+
+
+def _take_in(found: Survey, at: int, lines: Iterable[bytes]) -> None:
+    offset, part = 0, found.parts[at]
+    for number, line in enumerate(lines, start=1):
+        if not line.endswith(b"\n") or number - 1 == part.most:
+            break
+        try:
+            found.take(line, offset, at)
+        except ValueError as exc:
+            found.unreadable += 1
+            _log.error("report.line_unreadable file=%s line=%s %s", part.path.name, number, exc)
+        offset += len(line)
 
 
 def _best_score(record: RecordView) -> float:

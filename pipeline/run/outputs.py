@@ -22,7 +22,7 @@ from pipeline.results.page.view import Wishes
 from pipeline.results.reading import OPEN, RecordView
 from pipeline.results.record import RecordLines
 from pipeline.results.summary import RunSummary, to_json
-from pipeline.results.survey import Survey, survey
+from pipeline.results.survey import Part, Survey, survey
 from pipeline.run.changed import changed_pictures
 from pipeline.run.page import write_page
 from pipeline.run.similar import similar_in
@@ -64,5 +64,5 @@ def surveys_of(folder: Path, db: Database, only: Callable[[RecordView], bool] | 
     last = line_index.last(db)
     known = last.seq + 1 if last is not None else 0  # to the journal
     late, joined = read_late(folder), read_joined(folder)
-    settled = survey(results_file(folder), most=known, late=late, joined=joined, only=only)
-    return settled, survey(folder / OPEN, only=only)
+    settled = survey(Part(results_file(folder), known, late, joined), only=only)
+    return settled, survey(Part(folder / OPEN), only=only)

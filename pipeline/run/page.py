@@ -104,13 +104,16 @@ def job_file_of(spec: JobSpec) -> str:
     return str(found[0]) if len(found) == 1 else "JOB"
 
 
-def pictures_on_page(spec: JobSpec, folder: Path) -> Pictures:
-    """Return where the pictures of a run's page come from: those that were kept, then those that are still at hand."""
-    read = pictures_of(spec, folder)
+def pictures_on_page(spec: JobSpec, *folders: Path) -> Pictures:
+    """Return where the pictures of a page come from: those that were kept, then those that are still at hand.
+
+    `folders` are the run directories that it shows, mostly one.
+    """
+    read = pictures_of(spec, *folders)
 
     def at_hand(source: str, sha256: str | None) -> bytes | None:
         if source.startswith(f"{DRAWINGS}/"):
-            return (folder / source).read_bytes()
+            return next(filter(Path.is_file, (folder / source for folder in folders)), folders[0] / source).read_bytes()
         return read(source, sha256)
 
-    return StoredPictures(PictureStore(folder), MadePictures(at_hand))
+    return StoredPictures(MadePictures(at_hand), *map(PictureStore, folders))

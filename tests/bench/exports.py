@@ -20,6 +20,7 @@ from PIL import Image, ImageDraw
 from pipeline.results.exports.export import CELL, NO_PICTURES, About, Export
 from pipeline.results.exports.formats import FORMATS, writer_of
 from pipeline.results.exports.selection import Wanted, select
+from pipeline.results.survey import Part
 from tests.bench.contenders import peak_rss_mb
 
 HITS = 20
@@ -100,7 +101,7 @@ def run(to: str, folder: Path, pictures: str) -> None:
         kept = {name: drawing(name) for name in names}
     write = writer_of(to)
     began, used, written_s = time.monotonic(), time.process_time(), time.thread_time()
-    selection = select(Wanted(), folder / "results.jsonl", folder / "open.jsonl", most=None, late={})
+    selection = select(Wanted(), [Part(folder / "results.jsonl")], [Part(folder / "open.jsonl")])
     about = About(
         title="autumn",
         vendor="connect.patsnap.com",

@@ -7,6 +7,7 @@ from pipeline.results.decisions import Decision
 from pipeline.results.exports.export import CELL, About, Export
 from pipeline.results.exports.formats import writer_of
 from pipeline.results.exports.selection import Wanted, select
+from pipeline.results.survey import Part
 from tests.support.report_records import png, surveys
 
 NASTY = {
@@ -36,7 +37,7 @@ def export_of(
 ) -> Export:
     """An export of these records; each picture has a colour of its own, one called `missing` is not there."""
     surveys(folder, *records)
-    selection = select(wanted, folder / "results.jsonl", folder / "open.jsonl", most=None, late={})
+    selection = select(wanted, [Part(folder / "results.jsonl")], [Part(folder / "open.jsonl")])
     facts = {
         "title": wanted.client or "autumn-portfolio",
         "vendor": "connect.patsnap.com",

@@ -11,7 +11,7 @@ from typing import Any
 from pipeline.results.page.page import Written, write_report
 from pipeline.results.page.thumbs import Thumbnail, thumbnails
 from pipeline.results.page.view import RunView
-from pipeline.results.survey import survey
+from pipeline.results.survey import Part, survey
 from pipeline.sandbox.resources import resource
 from tests.support.report_records import run
 
@@ -162,7 +162,7 @@ def make_records(folder: Path, products: int) -> None:
 
 def write(folder: Path, **changes: Any) -> Written:
     """Write the page of the records in a folder."""
-    settled, open_ = survey(folder / "results.jsonl"), survey(folder / "open.jsonl")
+    settled, open_ = survey(Part(folder / "results.jsonl")), survey(Part(folder / "open.jsonl"))
     counts = {**settled.statuses, **open_.statuses}
     view: RunView = run(
         **{

@@ -11,7 +11,7 @@ from PIL import Image
 from pipeline.results.page.page import write_report
 from pipeline.results.page.thumbs import MadePictures
 from pipeline.results.page.view import OPEN_WORDS, RunView
-from pipeline.results.survey import Survey, survey
+from pipeline.results.survey import Part, Survey, survey
 from tests.support.pages import Page
 
 COUNTS = {"tasked": 2, "no_hits": 1, "searched": 0, "failed": 1, "in_doubt": 1, "expired": 0, "not_started": 3}
@@ -95,5 +95,5 @@ def surveys(folder: Path, *records: dict[str, Any] | bytes) -> tuple[Survey, Sur
         texts["open.jsonl" if is_open else "results.jsonl"].append(line + b"\n")
     for name, lines in texts.items():
         (folder / name).write_bytes(b"".join(lines))
-    settled, open_ = (survey(folder / name) for name in texts)
+    settled, open_ = (survey(Part(folder / name)) for name in texts)
     return settled, open_

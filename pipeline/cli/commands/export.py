@@ -9,6 +9,7 @@ from pipeline.cli.screen import show_lines
 from pipeline.errors import SpecError
 from pipeline.models import OPEN, SETTLED
 from pipeline.offline.export import STDOUT, Asked, Made, make_export
+from pipeline.offline.merging import merge
 from pipeline.offline.packed import at_hand, is_packed
 from pipeline.results.exports.export import CELL, FLOAT, HIT, NO_PICTURES, PRODUCT
 from pipeline.results.exports.formats import FORMATS
@@ -22,6 +23,8 @@ STATUSES = tuple(state.word for state in (*SETTLED, *OPEN))
 
 def export_command(path: Path, asked: Asked) -> int:
     """Write an export of a run; print what is in it, as of when, and where it is."""
+    if not asked.to:
+        raise SpecError(Fault("name a format, or a file for the records as they are", where="--to", fix="--to xlsx"))
     _require("--to", asked.to, tuple(FORMATS))
     _require("--pictures", asked.pictures, PICTURES)
     if asked.per is not None:
@@ -37,6 +40,20 @@ def export_command(path: Path, asked: Asked) -> int:
             say(remark)
         return 0
     _show(made)
+    return 0
+
+
+def merge_command(path: Path, file: Path, *, to: str | None, force: bool) -> int:
+    """Write the records of a run, those of all its shards, to one file; print what is in it."""
+    if to is not None:
+        what = "the records are written as they are, and a format is made of them: ask for one of the two"
+        raise SpecError(Fault(what, where=f"--merge {file} --to {to}"))
+    with at_hand(path) as folder:
+        made = merge(folder, file, force=force)
+    show_lines([f"{count(made.lines, 'line')}, {made.size:,} bytes as they were written", f"look at: {made.file}"])
+    sys.stdout.flush()
+    for remark in made.remarks:
+        say(remark)
     return 0
 
 

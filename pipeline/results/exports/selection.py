@@ -2,17 +2,14 @@
 
 import difflib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import NamedTuple
 
 from pipeline.errors import JournalError, SpecError
 from pipeline.results.exports.rows import Ranked, best_hits
-from pipeline.results.joining import Joined
-from pipeline.results.late_details import LateLine
 from pipeline.results.reading import RecordView
-from pipeline.results.survey import Survey, survey
+from pipeline.results.survey import Part, Survey, survey
 from pipeline.system.fault import Fault, typed
 from pipeline.system.wording import count
 
@@ -43,8 +40,8 @@ class Selection:
     named: set[str] = field(default_factory=set)
     counts: Counter[str] = field(default_factory=Counter)
     labels: dict[str, None] = field(default_factory=dict)
-    settled: Survey = field(default_factory=lambda: Survey(Path()))
-    open_: Survey = field(default_factory=lambda: Survey(Path()))
+    settled: Survey = field(default_factory=Survey)
+    open_: Survey = field(default_factory=Survey)
     _clients: dict[str, None] = field(default_factory=dict)
 
     def takes(self, record: RecordView) -> bool:
@@ -88,23 +85,17 @@ class Selection:
 
 
 def select(
-    wanted: Wanted,
-    results: Path,
-    open_file: Path,
-    *,
-    most: int | None,
-    late: Mapping[str, LateLine],
-    joined: Joined | None = None,
-    look_for: Iterable[str] = (),
+    wanted: Wanted, settled: Sequence[Part], open_: Sequence[Part], *, look_for: Iterable[str] = ()
 ) -> Selection:
-    """Look through the records of a run once. `most` lines of the results are known to the journal; None = all.
+    """Look through the records of a run once, those of all its settled and open files in their order.
 
     Raises JournalError for a line that is no record, SpecError where the client has none.
     """
     found = Selection(wanted, frozenset(look_for))
-    found.settled = survey(results, most=most, late=late, joined=joined, only=found.takes)
-    found.open_ = survey(open_file, only=found.takes)
+    found.settled = survey(*settled, only=found.takes)
+    found.open_ = survey(*open_, only=found.takes)
     if unreadable := found.settled.unreadable + found.open_.unreadable:
+        results = settled[0].path
         what = f"{count(unreadable, 'line is', 'lines are')} no record; a look at all lines says more"
         raise JournalError(Fault(what, where=str(results), fix=typed("status", results.parent, "--verify")))
     found.require_client()

@@ -59,19 +59,19 @@ class MadePictures:
 
 
 class StoredPictures:
-    """The pictures kept in a run directory; those that are not there are made, as far as they still can be."""
+    """The pictures kept in run directories; those that are not there are made, as far as they still can be."""
 
-    def __init__(self, store: PictureStore, made: Pictures) -> None:
-        self._store = store
+    def __init__(self, made: Pictures, *stores: PictureStore) -> None:
+        self._stores = stores
         self._made = made
 
     def of(self, source: str, sha256: str | None = None) -> Thumbnail | None:
         """Return the picture at a path or URL; None where there is none."""
         key = key_of_link(source) if is_url(source) else key_of_product(sha256) if sha256 else ""
-        small = self._store.of(key, SMALL)
-        if small is None:
-            return self._made.of(source, sha256)
-        return Thumbnail(small, self._store.of(key, LARGE))
+        for store in self._stores:
+            if (small := store.of(key, SMALL)) is not None:
+                return Thumbnail(small, store.of(key, LARGE))
+        return self._made.of(source, sha256)
 
 
 class NoPictures:

@@ -13,7 +13,7 @@ from pipeline.results.decisions import Decision
 from pipeline.results.late_details import LateLine
 from pipeline.results.page.page import write_report
 from pipeline.results.page.thumbs import NoPictures
-from pipeline.results.survey import survey
+from pipeline.results.survey import Part, survey
 from tests.support.pages import COMPARED, IN_TASK, Page
 from tests.support.report_records import COUNTS, hit, page, png, record, run, surveys
 
@@ -146,7 +146,8 @@ def test_details_are_joined_also_those_that_came_late(tmp_path: Path) -> None:
     (tmp_path / "late").mkdir()
     settled, open_ = surveys(tmp_path / "late", record(details=PENDING))
     known = PatentDetail(owner="E Ltd", status="active")
-    settled.late = {"SKU-1": LateLine(item="SKU-1", at=LATE, details={"p-1": known}, designs=1)}
+    came = {"SKU-1": LateLine(item="SKU-1", at=LATE, details={"p-1": known}, designs=1)}
+    settled.parts = [settled.parts[0]._replace(late=came)]
     write_report(tmp_path / "late.html", run(), open_, settled, pictures=NoPictures())
     late = Page(tmp_path / "late.html").product("SKU-1")
     assert (late.hits[0].owner, late.hits[0].legal, late.rest["n"]) == ("E Ltd", 1, 1)
@@ -258,7 +259,7 @@ def test_a_page_is_written_in_flat_memory(tmp_path: Path) -> None:
             file.write(json.dumps(record(f"S{number}", hits=hits)).encode() + b"\n")
     tracemalloc.start()
     try:
-        settled, open_ = survey(tmp_path / "results.jsonl"), survey(tmp_path / "open.jsonl")
+        settled, open_ = survey(Part(tmp_path / "results.jsonl")), survey(Part(tmp_path / "open.jsonl"))
         write_report(tmp_path / "report.html", run(), open_, settled, pictures=NoPictures())
         assert tracemalloc.get_traced_memory()[1] < 20_000_000
     finally:

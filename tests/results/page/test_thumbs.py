@@ -111,9 +111,8 @@ def test_kept_pictures_come_before_those_that_are_made(tmp_path: Path) -> None:
         (key_of_product("ab"), b"2", b"M"),
     ):
         store.put(key, small, [(SMALL, small), (LARGE, large)])
-    pictures = StoredPictures(
-        PictureStore(tmp_path), MadePictures(lambda source, _: png() if source == "new.png" else None)
-    )
+    made = MadePictures(lambda source, _: png() if source == "new.png" else None)
+    pictures = StoredPictures(made, PictureStore(tmp_path / "none"), PictureStore(tmp_path))
     assert pictures.of("http://h.example/1.png?sig=2") == (b"1", b"L")
     assert pictures.of("photos/a.jpg", "ab") == (b"2", b"M")
     assert pictures.of("photos/a.jpg", "cd") is None

@@ -15,7 +15,7 @@ from pipeline.results.page.left_out_words import phrases_of
 from pipeline.results.page.shell import SCRIPTS, STYLES
 from pipeline.results.page.steps import next_steps
 from pipeline.results.page.view import COUNTED
-from pipeline.results.survey import survey
+from pipeline.results.survey import Part, survey
 from tests.support.report_records import hit, page, record, run, surveys
 
 FORBIDDEN = re.compile(
@@ -117,7 +117,7 @@ def test_every_phrase_of_what_was_not_looked_at_is_known_in_chinese(tmp_path: Pa
     for phrase in phrases_of([*_phrases(), *said]):
         assert re.search(r"[\u4e00-\u9fff]", phrase.zh), phrase
         assert f"why.{phrase.why}" in pairs()
-    assert survey(tmp_path / "results.jsonl").statuses["tasked"] == 1
+    assert survey(Part(tmp_path / "results.jsonl")).statuses["tasked"] == 1
 
 
 def test_every_script_and_style_is_in_the_page_and_none_is_long() -> None:

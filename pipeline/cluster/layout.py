@@ -1,0 +1,104 @@
+"""The files of a cluster run: a folder of shards, each with an ordinary run directory per ownership (epoch).
+
+    <run>/split.json                    how many shards there are, fixed when the items were split
+    <run>/shards/0042/items.jsonl       the items of a shard
+    <run>/shards/0042/e7/               its run directory since it was claimed for the seventh time
+    <run>/workers/<name>/progress.json  the work of one machine, as it goes
+    <run>/ids.sqlite                    the shard of each id
+
+The highest epoch of a shard that has a journal is the one that counts: it was begun with a copy of the one before it.
+"""
+
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from pipeline.journal.places import JOURNAL
+
+SPLIT, SHARDS, WORKERS, ITEMS, IDS = "split.json", "shards", "workers", "items.jsonl", "ids.sqlite"
+
+_EPOCH = re.compile(r"e(\d+)")
+_SHARD = re.compile(r"\d{4,}")
+
+
+class Shard(NamedTuple):
+    """A shard as it lies in the folder of its run."""
+
+    number: int
+    folder: Path
+    epoch: int  # of the run directory that counts; 0 where it was not begun
+    items: int  # that were split into it; -1 where nobody knows
+
+    @property
+    def name(self) -> str:
+        """The name of its folder."""
+        return self.folder.name
+
+    @property
+    def run(self) -> Path | None:
+        """Its run directory; None where it was not begun."""
+        return self.folder / f"e{self.epoch}" if self.epoch else None
+
+
+class ClusterRun(NamedTuple):
+    """A run that is split over shards, in their order."""
+
+    folder: Path
+    shards: tuple[Shard, ...]
+
+
+class _Split(msgspec.Struct, frozen=True):
+    shards: int = 0
+    counts: list[int] = []  # items of each shard
+
+
+_SPLIT = msgspec.json.Decoder(_Split)
+
+
+def cluster_run(folder: Path) -> ClusterRun | None:
+    """Read how a run lies in its folder; None for any other folder."""
+    if not (folder / SPLIT).is_file():
+        return None
+    split = _split(folder / SPLIT)
+    here = {int(one.name) for one in (folder / SHARDS).glob("*") if _SHARD.fullmatch(one.name) and one.is_dir()}
+    numbers = sorted({*range(split.shards), *here})
+    return ClusterRun(folder, tuple(_shard(folder, number, split) for number in numbers))
+
+
+def _split(file: Path) -> _Split:
+    try:
+        return _SPLIT.decode(file.read_bytes())
+    except (OSError, msgspec.MsgspecError):  # the folders say how many there are, too
+        return _Split()
+
+
+def shard_folder(run: Path, number: int) -> Path:
+    """Return where a shard lies."""
+    return run / SHARDS / f"{number:04}"
+
+
+def _shard(run: Path, number: int, split: _Split) -> Shard:
+    folder = shard_folder(run, number)
+    epochs = [int(found[1]) for one in folder.glob("e*") if (found := _EPOCH.fullmatch(one.name))]
+    begun = [epoch for epoch in epochs if (folder / f"e{epoch}" / JOURNAL).is_file()]
+    items = split.counts[number] if number < len(split.counts) else _lines_of(folder / ITEMS)
+    return Shard(number, folder, max(begun, default=0), items)
+
+
+def _lines_of(file: Path) -> int:
+    try:
+        with file.open("rb") as lines:
+            return sum(1 for _ in lines)
+    except OSError:
+        return -1
+
+
+def shard_of(folder: Path) -> tuple[Path, int, int] | None:
+    """Return the run, the shard and the epoch that a run directory is of; None for one of no shard."""
+    whole = folder.absolute()
+    epoch, shards = _EPOCH.fullmatch(whole.name), whole.parent.parent
+    if epoch is None or shards.name != SHARDS or not (shards.parent / SPLIT).is_file():
+        return None
+    return (shards.parent, int(whole.parent.name), int(epoch[1])) if _SHARD.fullmatch(whole.parent.name) else None

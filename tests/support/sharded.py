@@ -1,0 +1,57 @@
+"""Cluster runs on disk, made of ordinary runs: a job's items split over shards, each run in a directory of its own."""
+
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pipeline import RunOptions, run_job
+from pipeline.cluster.layout import ITEMS, SPLIT, shard_folder
+from tests.support.jobs import ACCOUNT, drawings, job
+
+
+class Sharded(NamedTuple):
+    """A cluster run, and a run of the same items that was not split."""
+
+    folder: Path
+    single: Path
+    path: Path  # the job file
+
+    def run(self, shard: int, epoch: int = 1) -> Path:
+        """The run directory of a shard."""
+        return shard_folder(self.folder, shard) / f"e{epoch}"
+
+
+def sharded(folder: Path, url: str, *, shards: int = 3, each: int = 4, single: bool = True, **parts: Any) -> Sharded:
+    """Run a job of so many items twice: in shards, and as one run."""
+    pictures = drawings(shards * each)
+    path = job(folder, url=url, pictures=pictures, **parts)
+    rows = (folder / "list.csv").read_text().splitlines()[1:]
+    whole = json.loads(path.read_text())
+    found = Sharded(folder / "shared" / "job", folder / "runs" / "job", path)
+    if single:
+        run_job(path, options=RunOptions(environment=ACCOUNT))
+    for number in range(shards):
+        mine = rows[number * each : (number + 1) * each]
+        run_shard(found, whole, number, mine)
+    write_split(found.folder, [each] * shards)
+    return found
+
+
+def run_shard(found: Sharded, spec: dict[str, Any], number: int, rows: list[str], *, epoch: int = 1) -> None:
+    """Run the items of a shard, rows of a list, into its run directory."""
+    where = shard_folder(found.folder, number)
+    where.mkdir(parents=True, exist_ok=True)
+    cells = [row.split(",") for row in rows]
+    (where / ITEMS).write_text("".join(json.dumps({"id": id_, "url": url}) + "\n" for id_, url in cells))
+    images = [{"manifest": str(where / ITEMS)}]
+    own = {**spec, "images": images, "output": {"dir": str(where), "run": f"e{epoch}"}}
+    path = found.path.with_name(f"shard-{number}.yaml")
+    path.write_text(json.dumps(own))
+    run_job(path, options=RunOptions(environment=ACCOUNT))
+    path.unlink()
+
+
+def write_split(folder: Path, counts: list[int]) -> None:
+    """Note how many shards there are, and how many items were split into each."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / SPLIT).write_text(json.dumps({"version": 1, "shards": len(counts), "counts": counts}))
