@@ -25,10 +25,12 @@ def main() -> None:
 def run(arguments: list[str] | None = None) -> int:
     """Run one command; return its exit code. Every expected failure is one clear line, a bug a short one and a log."""
     from pipeline.cli.errors import explain, flushed
+    from pipeline.cli.notes import noting
 
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
-        code = _command(arguments)
+        with noting():
+            code = _command(arguments)
     except BaseException as exc:
         return explain(exc, arguments)
     return flushed(code)

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from pipeline.errors import JournalError
-from pipeline.journal.begun import was_stopped_at_once
-from pipeline.journal.places import JOURNAL, collection_of, is_collection, run_of
+from pipeline.journal.begun import has_begun
+from pipeline.journal.places import collection_of, is_collection, run_of
 from pipeline.journal.sql import collected, items
 from pipeline.journal.sql.calls import counted
 from pipeline.journal.sql.database import Database
@@ -28,9 +28,8 @@ _log = logging.getLogger(__name__)
 
 
 def has_collection(run: Path) -> bool:
-    """Return whether reports were collected for a run directory, or are."""
-    folder = collection_of(run)
-    return (folder / JOURNAL).is_file() and not was_stopped_at_once(folder)
+    """Return whether reports were, or are, collected for a run. Raises JournalError if their journal is lost."""
+    return has_begun(collection_of(run))
 
 
 def joined(db: Database, folder: Path, counts: Mapping[State, int], removed: int) -> tuple[dict[State, int], int]:
@@ -38,8 +37,6 @@ def joined(db: Database, folder: Path, counts: Mapping[State, int], removed: int
 
     Open ones count also where the job lists their items no longer: they are paid, and not read.
     """
-    if not has_collection(folder):
-        return dict(counts), removed
     now = Counter(counts)
     left = removed
     try:
@@ -57,7 +54,7 @@ def joined(db: Database, folder: Path, counts: Mapping[State, int], removed: int
 
 def _not_read(error: JournalError, instead: _T) -> _T:
     """Log that the journal of reports cannot be read: whoever collects them is told, and a run stands without them."""
-    _log.error("reports.not_joined %s", error)
+    _log.error("reports.not_joined without the reports that were collected: %s", error)
     return instead
 
 
@@ -68,16 +65,18 @@ def unread(db: Database, folder: Path, *, now: float) -> list[float]:
     """
     since = now - TASK_LIFE_S
     known, pending = frozenset[str](), list[float]()
-    if has_collection(folder):
-        try:
+    try:
+        if has_collection(folder):
             with reading_only(collection_of(folder)) as reports:
                 known, pending = collected.ids(reports), collected.pending(reports, since=since)
-        except JournalError as error:
-            _not_read(error, None)
+    except JournalError as error:
+        _not_read(error, None)
     return sorted([*collected.unread(db, but=known, since=since), *pending])
 
 
 def _became(folder: Path) -> Iterator[tuple[State, list[str]]]:
+    if not has_collection(folder):
+        return
     after = 0
     with reading_only(collection_of(folder)) as db:
         while batch := collected.became(db, after=after, limit=_BATCH):

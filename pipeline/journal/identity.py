@@ -168,7 +168,11 @@ class Identity:
             write_whole(path, json.dumps(note).encode(), durable=False)
             self._notes.append(private(path, os.O_WRONLY))
         except OSError as exc:
-            _log.warning("identity.not_noted path=%s error=%s", path, exc.strerror)
+            _log.warning(
+                "identity.not_noted %s cannot be written (%s): a copy of this run directory may go unnoticed",
+                path,
+                exc.strerror,
+            )
 
 
 def _moved(folder: Path, before: Known | None) -> str:

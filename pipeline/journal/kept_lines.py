@@ -66,7 +66,7 @@ def kept_in(files: Iterable[Path]) -> Iterator[Found]:
                 elif (kept := _read(body)) is not None:
                     yield kept
                 else:
-                    _log.warning("emergency.line_refused file=%s line=%s: not what was written", path.name, number)
+                    _log.warning("emergency.line_refused %s:%s is not what was written", path.name, number)
 
 
 def kept_lines(files: Iterable[Path]) -> Iterator[bytes]:

@@ -78,7 +78,9 @@ def _as_written(results: ResultsFile, written: WrittenGroup | None) -> Iterator[
     """Yield the lines of the tail, up to the first that its check says is not what was written."""
     for number, line in enumerate(results.tail(), start=1):
         if written is not None and not written.has(line):
-            _log.warning("recovery.line_refused number=%s of=%s: not what was written", number, len(written.lines))
+            _log.warning(
+                "recovery.line_refused line %s of the last %s is not what was written", number, len(written.lines)
+            )
             return
         yield line
 

@@ -160,7 +160,7 @@ def _journal_mode(folder: Path, mounts: Callable[[], str]) -> str:
     if remote is None:
         return "WAL"
     _log.warning(
-        "journal.network_file_system type=%s no write-ahead log there: commits take longer, and `status` is read "
+        "journal.network_file_system no write-ahead log on %s: commits take longer, and `status` is read "
         "without a lock; a local disk is better",
         remote,
     )

@@ -17,7 +17,7 @@ from pipeline.job.schema import JobSpec
 from pipeline.journal.begun import was_stopped_at_once
 from pipeline.journal.collected import has_collection, joined, open_reports, unread
 from pipeline.journal.emergency import known_not_executed
-from pipeline.journal.places import JOURNAL, REPORT, SUMMARY, collection_of, results_file
+from pipeline.journal.places import JOURNAL, REPORT, SUMMARY, collection_of, results_file, run_of
 from pipeline.journal.sql import laid_by
 from pipeline.journal.sql.calls import counted
 from pipeline.journal.sql.database import Database
@@ -169,7 +169,7 @@ def verify_run(folder: Path) -> str:
         are = "is" if len(found.damaged) == 1 else "are"
         what = f"{wrong} {are} not what was written (line {shown}{more}); put the original file back"
         raise _to_repair(folder, f"{what}, or go on without", results)
-    if has_collection(folder):
+    if run_of(folder) is None and has_collection(folder):
         reports = verify_run(collection_of(folder))
         return f"{_whole(found.lines, folder)}; {reports}"
     return _whole(found.lines, folder)

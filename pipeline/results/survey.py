@@ -176,7 +176,9 @@ def _take_in(found: Survey, at: int, lines: Iterable[bytes]) -> None:
             found.take(line, offset, at)
         except ValueError as exc:
             found.unreadable += 1
-            _log.error("report.line_unreadable file=%s line=%s %s", part.path.name, number, exc)
+            _log.error(
+                "report.line_unreadable %s:%s: a line that cannot be read is left out (%s)", part.path.name, number, exc
+            )
         offset += len(line)
 
 

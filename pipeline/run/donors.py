@@ -40,7 +40,7 @@ class Donors:
             try:
                 found += donor.found(identity, now=now)
             except _UNREADABLE as exc:
-                _log.warning("reuse.not_read folder=%s error=%s", donor.folder, exc)
+                _log.warning("reuse.not_read nothing of %s is reused: %s", donor.folder, exc)
                 self._donors.remove(donor)
         return max((_of_search(one, paid) for one in found), key=_saves, default=None)
 

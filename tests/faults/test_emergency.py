@@ -258,7 +258,7 @@ def test_a_kept_line_that_is_not_what_was_written_is_refused_and_the_others_are_
     disk.close()
     assert [record["item"] for record in records(tmp_path)] == ["SKU-1", "SKU-4"]
     assert states(tmp_path)["SKU-2"] is State.PENDING
-    assert "emergency.line_refused file=emergency-1.jsonl line=1" in caplog.text
+    assert "emergency.line_refused emergency-1.jsonl:1 " in caplog.text
 
 
 @pytest.mark.proofs

@@ -49,7 +49,7 @@ def write_runs(folder: Path, *, lang: str = "en") -> bool:
         page = rendered("runs", lang=in_language(lang), w=words(lang), style=style, jobs=jobs, mark=MARK)
         write_whole(place, page, durable=False, several_writers=True)
     except OSError as exc:  # the runs are there without it
-        _log.warning("runs.not_listed folder=%s error=%s", folder, exc.strerror)
+        _log.warning("runs.not_listed %s cannot be written anew (%s)", place, exc.strerror)
         return False
     return True
 

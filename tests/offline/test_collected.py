@@ -1,0 +1,72 @@
+"""Collected reports that lost their journal: every command that reads them says so, once and in words."""
+
+import shutil
+from pathlib import Path
+
+import anyio
+import pytest
+
+from pipeline.cli import main as cli
+from pipeline.errors import JournalError
+from pipeline.journal.collected import spent_beside
+from pipeline.journal.places import REPORTS, RESULTS, collection_of
+from pipeline.journal.storage import JOURNAL
+from pipeline.offline.status import read_status
+from tests.support import fakes
+from tests.support.fakes import FakeVendor, engine_of, item, open_journal
+from tests.support.told import faults_in
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    """A run whose one report was collected."""
+
+    async def go() -> None:
+        async with open_journal(tmp_path / "run") as journal:
+            await (await engine_of(fakes.job(tmp_path), journal, FakeVendor(), [item(1)])).run()
+
+    anyio.run(go)
+    folder = tmp_path / "run"
+    collection_of(folder).mkdir()
+    shutil.copyfile(folder / JOURNAL, collection_of(folder) / JOURNAL)
+    shutil.copyfile(folder / RESULTS, folder / REPORTS)
+    return folder
+
+
+def lose(run: Path, how: str) -> None:
+    journal = collection_of(run) / JOURNAL
+    journal.write_bytes(b"noise" * 10_000) if how == "damaged" else journal.unlink()
+
+
+def test_verify_looks_at_both_journals(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["status", str(run), "--verify"]) == 0
+    assert f"of {RESULTS}; verified" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("how", ["gone", "damaged"])
+def test_verify_names_the_repair_of_the_journal_of_reports(
+    run: Path, capsys: pytest.CaptureFixture[str], how: str
+) -> None:
+    lose(run, how)
+    assert cli.run(["status", str(run), "--verify"]) == 5
+    [*notes, fault] = faults_in(capsys.readouterr().err)
+    assert fault.fix == f"pipeline repair {collection_of(run)}"
+    assert [note.error.startswith("note: without the reports that were collected: ") for note in notes] == [True]
+
+
+@pytest.mark.parametrize("how", ["gone", "damaged"])
+def test_a_status_without_the_collected_reports_says_so_once(
+    run: Path, capsys: pytest.CaptureFixture[str], how: str
+) -> None:
+    lose(run, how)
+    assert cli.run(["status", str(run)]) == 0
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("note: without the reports that were collected: ")
+    assert f"pipeline repair {collection_of(run)}" in line
+    assert read_status(run).items["tasked"] == 1
+
+
+def test_nothing_is_paid_while_what_collecting_spent_is_not_known(run: Path) -> None:
+    lose(run, "gone")
+    with pytest.raises(JournalError, match="pipeline repair"):
+        spent_beside(run)
