@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.cluster.layout import cluster_run
 from pipeline.errors import JournalError, SpecError
 from pipeline.job.load import load_job
 from pipeline.job.schema import JobSpec
@@ -31,6 +32,10 @@ class Place:
 
 def find_run(folder: Path) -> Place:
     """Read the job of a run directory. Raises SpecError when there is no run, or its job cannot be read."""
+    if (cluster := cluster_run(folder)) is not None:
+        what = "this run is split over shards, and this command takes the run directory of one of them"
+        runs = [str(shard.run) for shard in cluster.shards if shard.run is not None]
+        raise SpecError(Fault(f"{what}, such as {runs[0]}" if runs else what, where=str(folder)))
     if not (folder / JOURNAL).is_file() and not results_file(folder).is_file() and not left_over(folder):
         what = f"no run here (no {JOURNAL}); name a run directory, such as runs/autumn-portfolio"
         raise SpecError(Fault(what, where=str(folder)))

@@ -66,10 +66,13 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     page: str  # a sentence where report.html is older than the results; empty where it is not
 
 
-def read_status(folder: Path, *, named: Path | None = None) -> Status:
-    """Read a run directory, and speak of it as `named`. Raises JournalError when there is none."""
+def read_status(folder: Path, *, named: Path | None = None, held: bool = False) -> Status:
+    """Read a run directory, and speak of it as `named`. Raises JournalError when there is none.
+
+    With `held` another machine works on it, whose lock is not seen here.
+    """
     named = named or folder
-    running = is_locked(folder)  # before the journal is opened: it opens and closes that file, too
+    running = held or is_locked(folder)  # before the journal is opened: it opens and closes that file, too
     if running and was_stopped_at_once(folder):
         raise JournalError(f"{folder}: a run begins here right now and has sent nothing yet; look again in a moment")
     with reading_only(folder) as db:
@@ -98,7 +101,7 @@ def read_status(folder: Path, *, named: Path | None = None) -> Status:
             unread=len(tasks),
             collect_by="" if spec is None else iso_of(start_by(spec, tasks)),
             changed=[] if spec is None else changed_pictures(db, spec, now=time.time()),
-            page=_page(folder, db, counts, running=running),
+            page=about_page(folder, item_counts(counts), _state(folder, db, running=running)),
         )
 
 
@@ -139,16 +142,16 @@ def _money(spec: JobSpec, folder: Path, db: Database) -> Money | None:
     return money_spent(spec, spent.costs, spent.calls)
 
 
-def _page(folder: Path, db: Database, counts: Mapping[State, int], *, running: bool) -> str:
-    """Say that the page is older than the results, and how to make it anew; "" where it is not, or is not there."""
-    there = read_marks(folder / REPORT)
-    if there is None:
-        return ""
+def _state(folder: Path, db: Database, *, running: bool) -> str:
     last = read_summary(folder)
     ended = last is not None and has_ended(last, db)
-    state = RUNNING if running else FINISHED if ended else INTERRUPTED
-    items = item_counts(counts)
-    if there == marks({word: items.get(word, 0) for word in COUNTED}, state):
+    return RUNNING if running else FINISHED if ended else INTERRUPTED
+
+
+def about_page(folder: Path, items: Mapping[str, int], state: str) -> str:
+    """Say that the page is older than the results, and how to make it anew; "" where it is not, or is not there."""
+    there = read_marks(folder / REPORT)
+    if there is None or there == marks({word: items.get(word, 0) for word in COUNTED}, state):
         return ""
     return f"{REPORT} is older than the results; `pipeline report {shlex.quote(str(folder))}` makes it anew"
 

@@ -6,7 +6,9 @@ from pathlib import Path
 
 from pipeline.cli.live import block
 from pipeline.cli.screen import about_unread, show_changed, show_json, show_lines, show_rows
+from pipeline.cluster.directories import Directories, directories
 from pipeline.offline.packed import at_hand, is_packed
+from pipeline.offline.shards.status import read_cluster_status, verify_cluster, worded
 from pipeline.offline.status import Status, read_status, verify_run
 from pipeline.results.reading import OPEN
 from pipeline.run.progress_file import noted
@@ -15,6 +17,9 @@ from pipeline.run.progress_file import noted
 def status_command(path: Path, *, verifying: bool, as_json: bool) -> int:
     """Print where a run stands; also check every line when `verifying`. Raises JournalError on damage."""
     with at_hand(path) as folder:
+        found = directories(folder)
+        if found.cluster is not None:
+            return _cluster(found, verifying=verifying, as_json=as_json)
         status = read_status(folder, named=path if is_packed(path) else folder)
         if as_json:
             show_json(status)
@@ -25,6 +30,21 @@ def status_command(path: Path, *, verifying: bool, as_json: bool) -> int:
             text = verify_run(folder)
             if not as_json:
                 show_lines([text])
+    return 0
+
+
+def _cluster(found: Directories, *, verifying: bool, as_json: bool) -> int:
+    status = read_cluster_status(found)
+    if as_json:
+        show_json(status)
+    else:
+        _show_status(status)
+        show_lines(status.about_shards)
+        show_lines(worded(machine) for machine in status.machines)
+    if verifying:
+        text = verify_cluster(found)
+        if not as_json:
+            show_lines([text])
     return 0
 
 

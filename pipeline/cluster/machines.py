@@ -1,0 +1,52 @@
+"""The machines of a cluster run, as each worker tells of itself in workers/<name>/progress.json every few seconds."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from pipeline.cluster.layout import WORKERS
+
+PROGRESS = "progress.json"
+FRESH_S = 30.0  # a machine that has told nothing for longer has ended, or is cut off; its clock may differ by 5 s
+
+
+class Held(msgspec.Struct, frozen=True):
+    """A shard that a worker works on."""
+
+    shard: int
+    epoch: int = 0
+
+
+class Told(msgspec.Struct, frozen=True, kw_only=True):
+    """A worker's own words; fields that it does not tell are empty."""
+
+    name: str = ""
+    host: str = ""
+    pid: int = 0
+    since: float = 0.0  # seconds since the epoch
+    at: float = 0.0
+    ended: bool = False  # True when it came to its end in good order
+    shards: list[Held] = []
+    slots: dict[str, int] = {}  # leased, by kind of call
+    per_s: dict[str, float] = {}  # calls sent per second, by kind
+
+    def is_there(self, *, now: float) -> bool:
+        """Return whether it has told something in the last moments."""
+        return not self.ended and now - self.at <= FRESH_S
+
+
+def workers_in(run: Path) -> Iterator[Told]:
+    """Yield the workers of a cluster run by name; one whose file cannot be read is passed over."""
+    for file in sorted((run / WORKERS).glob(f"*/{PROGRESS}")):
+        try:
+            told: Any = msgspec.json.decode(file.read_bytes())
+            yield msgspec.structs.replace(msgspec.convert(told, Told), name=file.parent.name)
+        except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
+            continue
+
+
+def held_by(workers: list[Told], *, now: float) -> dict[int, str]:
+    """Return which machine works on which shard right now."""
+    return {held.shard: one.name for one in workers if one.is_there(now=now) for held in one.shards}

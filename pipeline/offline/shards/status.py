@@ -1,0 +1,170 @@
+"""The status of a cluster run: that of its shards as of one run, and which machine works on what."""
+
+import shlex
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from pipeline.cluster.directories import Directories, about_not_begun, items_in
+from pipeline.cluster.machines import Told, held_by, workers_in
+from pipeline.offline.status import SHOWN, Status, about_page, read_status, verify_run
+from pipeline.results.summary import FINISHED, INTERRUPTED, RUNNING
+from pipeline.results.sums import added, spent_in_all
+from pipeline.system.clock import iso
+from pipeline.system.wording import count, enumerated
+
+
+class Machine(msgspec.Struct, frozen=True, kw_only=True):
+    """A worker as it told of itself last; times are ISO 8601 in UTC."""
+
+    name: str
+    host: str
+    alive: bool  # False where it ended, or has told nothing for half a minute
+    since: str  # when it began; "" where it did not say
+    last_seen: str
+    shards: list[str]  # those that it works on
+    slots: dict[str, int]  # leased from the account, by kind of call
+    per_s: dict[str, float]  # calls per second, by kind
+
+
+class ClusterStatus(Status, frozen=True, kw_only=True):
+    """The status of a cluster run; `status --json` prints these fields beside those of a run."""
+
+    shards: dict[str, int]  # all, finished, running, interrupted, not_begun, not_read
+    about_shards: list[str]  # those that have not come to their end, a line each
+    machines: list[Machine]
+
+
+class _Seen(NamedTuple):
+    name: str
+    status: Status
+
+    @property
+    def state(self) -> str:
+        if self.status.running:
+            return RUNNING
+        return FINISHED if not self.status.items["not_started"] else INTERRUPTED
+
+
+def read_cluster_status(found: Directories) -> ClusterStatus:
+    """Read where a cluster run stands. Raises JournalError where no shard can be read."""
+    now = time.time()
+    workers = list(workers_in(found.folder))
+    held = held_by(workers, now=now)
+
+    def look(run: Path) -> _Seen:
+        return _Seen(run.parent.name, read_status(run, named=found.folder, held=int(run.parent.name) in held))
+
+    seen = list(found.each(look)) if found.runs or not found.not_begun else []
+    return _merged(found, seen, workers, held, now=now)
+
+
+def _merged(
+    found: Directories, seen: Sequence[_Seen], workers: list[Told], held: dict[int, str], *, now: float
+) -> ClusterStatus:
+    all_ = [one.status for one in seen]
+    waiting = items_in(found.not_begun)
+    items = added([one.items for one in all_] + [{"all": waiting, "settled": 0, "open": 0, "not_started": waiting}])
+    shards = _shards(found, seen)
+    running = bool(shards["running"])
+    open_ = [line for one in all_ for line in one.open_items]
+    number = len(open_) + sum(one.open_not_shown for one in all_)
+    state = RUNNING if running else FINISHED if shards["finished"] == shards["all"] else INTERRUPTED
+    return ClusterStatus(
+        run=str(found.folder),
+        running=running,
+        now=_now(shards, running=running),
+        items=items,
+        calls=added(one.calls for one in all_),
+        money=spent_in_all(one.money for one in all_),
+        expires={what: min(one.expires[what] for one in all_ if what in one.expires) for what in _expiring(all_)},
+        expiring_within_hour=added(one.expiring_within_hour for one in all_),
+        open_items=open_[:SHOWN],
+        open_not_shown=number - len(open_[:SHOWN]),
+        not_started=_not_started(all_) if items["not_started"] and not running else "",
+        unread=sum(one.unread for one in all_),
+        collect_by=min((one.collect_by for one in all_ if one.collect_by), default=""),
+        changed=[one for status in all_ for one in status.changed],
+        page=about_page(found.folder, items, state),
+        shards=shards,
+        about_shards=[*found.not_read.values(), *filter(None, [about_not_begun(found.not_begun)]), *_lines(seen, held)],
+        machines=[_machine(one, now=now) for one in workers],
+    )
+
+
+def _expiring(all_: Sequence[Status]) -> list[str]:
+    return list(dict.fromkeys(what for one in all_ for what in one.expires))
+
+
+def _shards(found: Directories, seen: Sequence[_Seen]) -> dict[str, int]:
+    states = [one.state for one in seen]
+    number = {word: states.count(word) for word in (FINISHED, RUNNING, INTERRUPTED)}
+    assert found.cluster is not None
+    return {
+        "all": len(found.cluster.shards),
+        **number,
+        "not_begun": len(found.not_begun),
+        "not_read": len(found.not_read),
+    }
+
+
+def _now(shards: dict[str, int], *, running: bool) -> str:
+    words = {"finished": "finished", "running": "being worked on", "interrupted": "interrupted"}
+    words |= {"not_begun": "not begun", "not_read": "not to be read"}
+    parts = [f"{shards[word]:,} {said}" for word, said in words.items() if shards[word]]
+    told = f"of {count(shards['all'], 'shard')} {enumerated(parts)}" if parts else "it has no shards"
+    return f"{'running' if running else 'not running'}: {told}"
+
+
+def _not_started(all_: Sequence[Status]) -> str:
+    """Say what to do about items that were not started: what ended a shard early, or that a worker goes on."""
+    said = next((one.not_started for one in all_ if one.not_started), "")
+    return said or "`pipeline work` the job file on any machine: it begins the shards that are left."
+
+
+def _lines(seen: Sequence[_Seen], held: dict[int, str]) -> list[str]:
+    """Say in a line each which shards have not come to their end."""
+    lines = []
+    for name, status in seen:
+        left, all_ = status.items["not_started"], status.items["all"]
+        by = held.get(int(name))
+        if status.running:
+            who = f"by {by}" if by else "on this machine"
+            lines.append(f"shard {name} is being worked on {who}: {left:,} of {count(all_, 'item')} not started")
+        elif left:
+            lines.append(f"shard {name} is not finished: {left:,} of {count(all_, 'item')} not started; {status.now}")
+    more = len(lines) - SHOWN
+    return lines if more <= 0 else [*lines[:SHOWN], f"and {more:,} more shards that are not finished"]
+
+
+def _machine(told: Told, *, now: float) -> Machine:
+    return Machine(
+        name=told.name,
+        host=told.host,
+        alive=told.is_there(now=now),
+        since=iso(told.since) if told.since else "",
+        last_seen=iso(told.at) if told.at else "",
+        shards=[f"{one.shard:04}" for one in told.shards],
+        slots=told.slots,
+        per_s=told.per_s,
+    )
+
+
+def verify_cluster(found: Directories) -> str:
+    """Check journal and lines of every shard; return a sentence. Raises JournalError for the first that is damaged."""
+    for run in found.runs:
+        verify_run(run)
+    return f"verified: {count(len(found.runs), 'shard is', 'shards are')} whole, journals and lines"
+
+
+def worded(machine: Machine) -> str:
+    """Write a machine as a line: alive since, shards, slots, last seen."""
+    since = f", since {machine.since}" if machine.since else ""
+    slots = ", ".join(f"{number} {kind}" for kind, number in machine.slots.items()) or "none"
+    works = f"shards {', '.join(machine.shards)}" if machine.shards else "no shard"
+    host = f" on {shlex.quote(machine.host)}" if machine.host and machine.host != machine.name else ""
+    alive = "alive" if machine.alive else "not heard of any more"
+    return f"machine {machine.name}{host}: {alive}{since}; {works}; slots: {slots}; last seen {machine.last_seen}"
