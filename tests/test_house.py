@@ -69,6 +69,7 @@ LIBRARIES = {
     "xlsxwriter": ["results.exports.picture_parts", "results.exports.sheet"],
     "typst": ["results.exports.pdf"],
     "pyarrow": ["results.exports.parquet_file"],
+    "obstore": ["leases.object_store"],
 }
 
 

@@ -1,0 +1,106 @@
+"""The members of a store: who lives, who is dead, and whose silence has lasted so long that it is to be declared dead.
+
+Silence is counted on our own clock, from the moment at which an answer first showed the newest entry. While we saw
+nothing ourselves, it is not counted: at the end of an outage of the store all would be silent alike.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import NamedTuple
+
+from pipeline.leases.store import Entry, body_of
+
+ROOM = "w"  # of the series that hold the renewals
+
+
+class Member(NamedTuple):
+    """A living incarnation: what it said of itself with its newest renewal.
+
+    hungry  the words of what it could use: a kind of call of an account, for example
+    host    the name of its machine
+    pid     its process there
+    since   the wall time of its machine when it began
+    """
+
+    hungry: frozenset[str]
+    host: str
+    pid: int
+    since: float
+
+
+@dataclass(slots=True)
+class _Seen:
+    entry: Entry
+    first_at: float  # our clock when an answer first showed this entry as the newest
+
+
+class Members:
+    """The incarnations that answers of the store showed, ours among them. Times are seconds of our steady clock.
+
+    silence_s  an incarnation whose entry stays the newest for so long is to be declared dead
+    blind_s    when no answer came for longer than this, nothing of the silence before counts
+    """
+
+    def __init__(self, *, silence_s: float, blind_s: float) -> None:
+        self._silence_s = silence_s
+        self._blind_s = blind_s
+        self._seen: dict[str, _Seen] = {}
+        self._answered_at = float("-inf")
+        self.living: Mapping[str, Member] = MappingProxyType({})
+        self.dead: frozenset[str] = frozenset()  # declared dead, or ended in good order: they never come back
+
+    def seen(self, found: Mapping[str, Entry], now: float) -> None:
+        """Take in an answer of the store that arrived now. What it does not show stays as it was."""
+        if now - self._answered_at > self._blind_s:
+            self._count_anew(now)
+        self._answered_at = now
+        living, dead = dict(self.living), set(self.dead)
+        for series, entry in found.items():
+            name = series.removeprefix(f"{ROOM}/")
+            known = self._seen.get(name)
+            if name in dead or (known is not None and entry.number <= known.entry.number):
+                continue  # an old answer, or nothing new
+            self._seen[name] = _Seen(entry, now)
+            living.pop(name, None)
+            if ended(entry):
+                dead.add(name)
+            else:
+                living[name] = _member(entry)
+        self.living, self.dead = MappingProxyType(living), frozenset(dead)
+
+    def silent(self, now: float) -> dict[str, Entry]:
+        """Return the newest entries of those who are to be declared dead."""
+        return {
+            name: seen.entry for name in self.living if now - (seen := self._seen[name]).first_at >= self._silence_s
+        }
+
+    def died(self, name: str) -> None:
+        """Take in a death that we declared ourselves."""
+        self.living = MappingProxyType({one: member for one, member in self.living.items() if one != name})
+        self.dead |= {name}
+
+    def lives(self, name: str, now: float) -> None:
+        """Begin to count anew: the death could not be put, so there is a renewal that we have not seen."""
+        self._seen[name].first_at = now
+
+    def _count_anew(self, now: float) -> None:
+        for seen in self._seen.values():
+            seen.first_at = now
+
+
+def ended(entry: Entry) -> bool:
+    """Return whether an entry says that its incarnation is dead, or ended in good order."""
+    body = body_of(entry.value)
+    return "dead" in body or "bye" in body
+
+
+def _member(entry: Entry) -> Member:
+    body = body_of(entry.value)
+    hungry, host, pid, since = (body.get(key) for key in ("hungry", "host", "pid", "since"))
+    return Member(
+        frozenset(map(str, hungry)) if isinstance(hungry, list) else frozenset(),
+        str(host or ""),
+        pid if isinstance(pid, int) else 0,
+        float(since) if isinstance(since, int | float) else 0.0,
+    )
