@@ -33,7 +33,7 @@ _NOTHING_SET = Environment()
 _SHORTEST_SECRET = 8  # characters; a shorter one may be any word of an ordinary file
 _FREE_NAMES = {"labels", "columns"}  # below them keys are the user's own words
 _LONGEST = 800  # characters of a line about a fault: a value may be a megabyte
-_PATH_KEYS = ("output.dir", "root", "api.ca_file")
+_PATH_KEYS = ("output.dir", "root", "api.ca_file", "cluster.shared")
 
 
 def load_job(

@@ -23,6 +23,7 @@ from pipeline.endpoints.patsnap import d301, p014
 from pipeline.endpoints.patsnap.codes import MAX_ANSWER_S
 from pipeline.endpoints.patsnap.endpoints import SEARCHES, SearchSpec, names_for
 from pipeline.job.api import ApiSpec
+from pipeline.job.cluster import ClusterSpec
 from pipeline.job.images import STDIN, ImageEntry
 from pipeline.job.method import SUBMIT, of_method, unfit_for_submit
 from pipeline.job.notify import NotifySpec
@@ -56,6 +57,7 @@ class JobSpec(Strict):
     api: ApiSpec = ApiSpec()
     output: OutputSpec = OutputSpec()
     report: ReportSpec = ReportSpec()
+    cluster: ClusterSpec | None = None
     notify: NotifySpec | None = None
     prices: Prices = Field(
         default_factory=dict, description="What one call costs, by the vendor's name of its endpoint, as {P009: 0.2}"
@@ -130,9 +132,9 @@ class JobSpec(Strict):
         return self.api.rehearse
 
     def rehearsed(self) -> Self:
-        """Return the same job as a rehearsal: on the sandbox, past every proxy, so that nothing leaves this machine."""
+        """Return the same job as a rehearsal: on the sandbox, past every proxy, and nothing leaves this machine."""
         changes = {"base_url": "sandbox", "rehearse": True, "proxy": None, "ca_file": None}
-        rehearsal = self.model_copy(update={"api": self.api.model_copy(update=changes)})
+        rehearsal = self.model_copy(update={"api": self.api.model_copy(update=changes), "cluster": None})
         rehearsal.__dict__.pop("vendor", None)  # the copy keeps what was cached of the real vendor
         return rehearsal
 

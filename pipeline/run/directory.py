@@ -21,6 +21,7 @@ from pipeline.journal.evidence import OPEN
 from pipeline.journal.hold import is_held
 from pipeline.journal.identity import NOTE
 from pipeline.journal.places import JOURNAL, REPORT, RESULTS, SPOOL, SUMMARY
+from pipeline.run.cluster_runs import newest_split
 from pipeline.system.drafts import probe_in, sweep
 from pipeline.system.fault import Fault, typed
 from pipeline.system.files import sync_names, write_whole
@@ -40,7 +41,8 @@ def run_folder(spec: JobSpec, *, now: datetime, new: bool = False) -> Path:
     """Return the run directory of a job: the newest of its name, or with `new` the next one.
 
     Further runs are numbered with a dot (`name.2`), which a job's name cannot hold. Periods follow the local date. A
-    rehearsal has directories of its own, beside those of the real runs.
+    rehearsal has directories of its own, beside those of the real runs. Runs of many machines lie in the folder that
+    these share; without `new` the newest one that was split goes on, whatever day it is.
     """
     words = {
         "name": spec.name,
@@ -51,14 +53,17 @@ def run_folder(spec: JobSpec, *, now: datetime, new: bool = False) -> Path:
     name = re.sub(r"\{(\w+)\}", lambda match: words[match[1]], spec.output.run)
     if spec.rehearsal:
         name += "-rehearsal"
-    base = spec.place(spec.output.dir).resolve()
+    base = spec.place(spec.output.dir if spec.cluster is None else spec.cluster.shared).resolve()
     numbers = [1] if (base / name).exists() else []
     for other in base.glob(f"{name}.*"):
         suffix = other.name.removeprefix(f"{name}.")
         if suffix.isdecimal() and other.is_dir():
             numbers.append(int(suffix))
     number = max(numbers, default=0) + 1 if new else max(numbers, default=1)
-    return base / name if number == 1 else base / f"{name}.{number}"
+    folder = base / name if number == 1 else base / f"{name}.{number}"
+    if spec.cluster is not None and not new and not folder.exists():
+        return newest_split(base, spec.output.run, spec.name) or folder
+    return folder
 
 
 @contextmanager

@@ -22,6 +22,7 @@ from pipeline.results.fail_on import judged
 from pipeline.results.record import RecordLines
 from pipeline.results.summary import RunSummary, to_json
 from pipeline.run.begin import begin
+from pipeline.run.cluster_runs import refuse_alone
 from pipeline.run.collecting import follow
 from pipeline.run.directory import LOG, SPEC, known_runs
 from pipeline.run.donors import note_account
@@ -81,6 +82,7 @@ class LocalExecutor:
 
     def _run(self, job: Job, options: RunOptions) -> RunSummary:
         if options.again is None:
+            refuse_alone(job.spec, job.file)
             check_sources(job.spec)
             if foreign := refuse_foreign(job.spec, job.file):
                 raise SpecError(foreign)

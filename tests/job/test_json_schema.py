@@ -22,6 +22,7 @@ def test_the_schema_for_editors_names_every_part_of_a_job() -> None:
         "api",
         "output",
         "report",
+        "cluster",
         "notify",
         "prices",
         "currency",

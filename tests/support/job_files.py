@@ -76,4 +76,6 @@ GOOD: list[tuple[str, str]] = [
     ("no hits kept", "output: {hits: 0}"),
     ("100 hits kept", "output: {hits: 100}"),
     ("uploads allowed", "upload: {public: true}"),
+    ("many machines", "cluster: {shared: /mnt/screening}"),
+    ("many machines, all said", "cluster: {shared: shared, shards: 4096, lease_s: 2.5, same_picture: source}"),
 ]

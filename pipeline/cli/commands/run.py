@@ -12,6 +12,7 @@ from pipeline.cli.next_command import next_command
 from pipeline.cli.screen import Output, Remarks, observing, show_summary, shown
 from pipeline.errors import SpecError
 from pipeline.offline.plan import PlannedRun, make_plan
+from pipeline.run.cluster_runs import refuse_alone
 from pipeline.run.listed import list_at_hand
 from pipeline.run.load import Job, load
 from pipeline.run.local import LocalExecutor
@@ -26,6 +27,7 @@ def run_command(path: Path, overrides: list[str], options: RunOptions, output: O
     """Run a job; return its exit code."""
     with Remarks(output) as remarks, ExitStack() as in_use:
         job = in_use.enter_context(_loaded(path, overrides, options))
+        refuse_alone(job.spec, path)
         for remark in (*job.remarks, *left_out(job.spec)):
             remarks.say(f"note: {remark}")
         piped = job.spec.listed is not None
