@@ -8,6 +8,7 @@ import msgspec
 from pipeline.errors import SpecError
 from pipeline.journal.sql.database import Database
 from pipeline.journal.sql.items import count_labelled_waiting
+from pipeline.results.before import read_before
 from pipeline.results.left_out import left_out
 from pipeline.results.page.page import Written
 from pipeline.results.page.view import COUNTED, NOT_STARTED, Wishes
@@ -36,7 +37,8 @@ def write_client_page(folder: Path, db: Database, records: RecordLines, summary:
     left = left_out(settled, open_, items)
     nothing = {"exit_reason": "", "ended_by": "", "money": None, "unread": 0, "collect_by": ""}
     own = msgspec.structs.replace(summary, items=items, not_looked_at=left, **nothing)
-    return write_page(records.spec, folder, own, open_, settled, wishes=wishes)
+    before = read_before(folder, summary, wishes.since)
+    return write_page(records.spec, folder, own, open_, settled, wishes=wishes, before=before)
 
 
 def _of_client(label: str, client: str) -> Callable[[RecordView], bool]:

@@ -2,16 +2,19 @@
 
 import hashlib
 import re
+from dataclasses import replace
 from pathlib import Path
 
 from pipeline.job.schema import JobSpec
 from pipeline.journal.places import REPORT
 from pipeline.reports import DRAWINGS
+from pipeline.results.before import Before, known
 from pipeline.results.decisions import Decision, merged
 from pipeline.results.page.page import Written, write_report
 from pipeline.results.page.thumbs import MadePictures, Pictures, StoredPictures
 from pipeline.results.page.view import COUNTED, RunView, Wishes
 from pipeline.results.pictures.store import PictureStore
+from pipeline.results.standing import standing_of
 from pipeline.results.summary import RunSummary
 from pipeline.results.survey import Survey
 from pipeline.run.decided import decided_beside, decided_in
@@ -28,9 +31,13 @@ def write_page(
     settled: Survey,
     *,
     wishes: Wishes | None = None,
+    before: Before | None = None,
 ) -> Written:
     """Write report.html of a run; of a client alone where `wishes` name one. Raises OSError, or SpecError."""
     view = view_of(spec, folder, summary, wishes or Wishes())
+    if before is not None:
+        standing = standing_of(folder, known(summary), view.decisions, before.earlier)
+        view = replace(view, before=before, standing=standing)
     place = page_of(folder, view.client)
     place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     return write_report(place, view, open_, settled, pictures=pictures_on_page(spec, folder))

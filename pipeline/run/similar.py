@@ -1,31 +1,23 @@
 """The counts of a run that people compare from month to month: products with a similar design, and new ones."""
 
-import logging
 from collections.abc import Iterator
-from pathlib import Path
 
-from pipeline.errors import JournalError, SpecError
 from pipeline.job.schema import JobSpec
-from pipeline.results.earlier_runs import LAST, Similar, earlier_run
+from pipeline.results.before import Before
+from pipeline.results.earlier_runs import Similar
 from pipeline.results.reading import RecordView
 from pipeline.results.score import ten_thousandths
-from pipeline.results.since import read_earlier
 from pipeline.results.survey import Survey
 
-_log = logging.getLogger(__name__)
 
-
-def similar_in(folder: Path, spec: JobSpec, settled: Survey, open_: Survey) -> Similar:
+def similar_in(spec: JobSpec, settled: Survey, open_: Survey, before: Before) -> Similar:
     """Count products with a hit at or above report.at_least; those with a new one where there is an earlier run."""
     line = float(spec.report.at_least)
-    counted = Similar(at_least=line, products=settled.at_least(line) + open_.at_least(line))
-    try:
-        earlier = read_earlier(before := earlier_run(folder, LAST))
-    except (SpecError, JournalError) as error:
-        _log.info("similar.not_compared %s", error)
-        return counted
-    new = sum(earlier.has_new(record, line) for record in _above(settled, open_, line))
-    return Similar(at_least=line, products=counted.products, new=new, since=before.name)
+    products = settled.at_least(line) + open_.at_least(line)
+    if before.earlier is None:
+        return Similar(at_least=line, products=products)
+    new = sum(before.earlier.has_new(record, line) for record in _above(settled, open_, line))
+    return Similar(at_least=line, products=products, new=new, since=before.name)
 
 
 def _above(settled: Survey, open_: Survey, line: float) -> Iterator[RecordView]:

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from pipeline.results.reading import RecordView, read_line
-from pipeline.results.since import NEW, RISEN, SAME, Earlier, read_earlier
+from pipeline.results.since import NEW, NOT_THEN, RISEN, SAME, Earlier, read_earlier
 from tests.support.report_records import record
 
 ASKED = {"endpoint": "P009", "params": {"limit": 100}, "total": 3, "hits": 3}
@@ -30,7 +30,8 @@ def earlier() -> Earlier:
 
 def test_each_hit_is_new_risen_or_the_same_and_what_is_gone_is_counted(earlier: Earlier) -> None:
     now = earlier.compare(found("A", ("US9", 0.95), ("US1", 0.92), ("US3", 0.5)))
-    assert (now.marks, now.gone, now.reason) == ([NEW, RISEN, SAME], 1, "")
+    assert (now.marks, now.before, now.reason) == ([NEW, RISEN, SAME], [-1, 9000, -1], "")
+    assert now.gone == [("US2", 8000)]
 
 
 @pytest.mark.parametrize(("score", "mark"), [(0.91, SAME), (0.9199, SAME), (0.92, RISEN), (0.5, SAME), (None, SAME)])
@@ -52,7 +53,7 @@ def test_another_link_to_the_picture_is_the_same_question(earlier: Earlier) -> N
 
 
 def test_an_item_that_is_new_or_was_not_searched_is_not_compared(earlier: Earlier) -> None:
-    assert earlier.compare(found("B", ("US1", 0.9))).reason == "not in the earlier run"
+    assert earlier.compare(found("B", ("US1", 0.9))).reason == NOT_THEN
     failed = read_line(msgspec.json.encode(record("A", "failed")))
     assert earlier.compare(failed).reason == "not searched"
     earlier.take(failed)

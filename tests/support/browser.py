@@ -8,7 +8,7 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -169,6 +169,18 @@ async def browser(folder: Path) -> AsyncIterator[Tab]:
     finally:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+
+
+def look(folder: Path, steps: Callable[[Tab], Awaitable[None]]) -> None:
+    """Take steps in a browser; its console must have told of no error."""
+
+    async def looking() -> None:
+        async with browser(folder / "browser") as tab:
+            await tab.size(1280, 900)
+            await steps(tab)
+            assert tab.console == []
+
+    asyncio.run(looking())
 
 
 async def _address(file: Path, process: subprocess.Popen[bytes]) -> tuple[str, str]:

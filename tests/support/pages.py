@@ -13,8 +13,8 @@ from PIL import Image
 
 _BLOCK = re.compile(r'<script type="application/json" id="([\w-]+)">(.*?)</script>', re.DOTALL)
 _HANDED = re.compile(r'reportPart\("(\w+)",(\d+),(.*)\);', re.DOTALL)
-_HIT = ("number", "score", "marks", "owner", "year", "legal", "rank")
-IN_TASK, COMPARED = 1, 8
+IN_TASK, NEW, RISEN, COMPARED, AGAIN = 1, 2, 4, 8, 16
+NOT_THEN, OTHERWISE, GONE = 4, 8, 16  # marks of a product
 
 
 @dataclass
@@ -28,6 +28,8 @@ class Hit:
     year: int
     legal: int
     rank: int
+    before: int
+    decided: int
     rest: dict[str, Any]
 
 
@@ -46,6 +48,7 @@ class Product:
     cause: int
     hits: list[Hit]
     marks: int
+    best_new: int  # -1 without one, and on a page without a run before
     rest: dict[str, Any]
 
 
@@ -89,7 +92,7 @@ class Page:
     def _product(self, number: int, row: list[Any]) -> Product:
         part = self.parts[number // self.run["chunk"]]
         rest = part["rest"][number % self.run["chunk"]]
-        item, name, source, labels, status, best, hits_found, total, cause, hits, marks = row
+        item, name, source, labels, status, best, hits_found, total, cause, hits, marks, *new = row
         named = dict(zip(labels[::2], labels[1::2], strict=True))
         return Product(
             item,
@@ -103,14 +106,16 @@ class Page:
             cause,
             [self._hit(hit, part, rest.get("h", [])[place]) for place, hit in enumerate(hits)],
             marks,
+            new[0] if new else -1,
             rest,
         )
 
     def _hit(self, cells: list[Any], part: dict[str, Any], rest: dict[str, Any]) -> Hit:
-        number, score, marks, owner, year, legal, rank = (*cells, *(-1, 0, 0, 0)[len(cells) - 3 :])
+        usual = (-1, 0, 0, 0, -1, -1)[len(cells) - 3 :]
+        number, score, marks, owner, year, legal, rank, before, decided = (*cells, *usual)
         texts = {key: part["texts"][rest[key] - 1] for key in ("t", "tc", "cc", "loc", "as") if key in rest}
         name = self.index["owners"][owner] if owner >= 0 else ""
-        return Hit(number, score, marks, name, year, legal, rank, {**rest, **texts})
+        return Hit(number, score, marks, name, year, legal, rank, before, decided, {**rest, **texts})
 
     def product(self, item: str) -> Product:
         """Return a product by its id."""

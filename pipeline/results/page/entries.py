@@ -8,10 +8,12 @@ from typing import Any, NamedTuple
 import msgspec
 
 from pipeline.endpoints.details import PatentDetail
+from pipeline.results.page.changes import NO_CHANGE, NOTHING, Change, Changes
 from pipeline.results.reading import RecordView
 from pipeline.results.survey import is_score
 
 TOP_HITS = 5
+_MOST_FURTHER = 2  # changes that stand in the place of better hits
 
 
 class Hit(NamedTuple):
@@ -25,6 +27,10 @@ class Hit(NamedTuple):
     rank: int = 0  # its place in the vendor's order, from 1; 0 where that is the order in which the hits are shown
     place: int = 0  # its place among the record's hits, from 0
     in_task: bool = False
+    change: Change = NO_CHANGE  # since the run before
+
+
+Ranked = tuple[int, int, Hit]  # its place in the vendor's order, from 1, and in the record, from 0
 
 
 class Entry(NamedTuple):
@@ -32,6 +38,7 @@ class Entry(NamedTuple):
 
     record: RecordView
     hits: list[Hit]  # the highest score first
+    changes: Changes = NOTHING  # since the run before
 
 
 class _Shown(msgspec.Struct, gc=False):
@@ -47,18 +54,47 @@ class _Shown(msgspec.Struct, gc=False):
 _SHOWN = msgspec.json.Decoder(list[_Shown])
 
 
-def entry_of(record: RecordView, *, top: int = TOP_HITS, min_score: float = 0.0) -> Entry:
-    """Take the best hits of a record; hits below `min_score` are in no task."""
+def entry_of(
+    record: RecordView,
+    *,
+    top: int = TOP_HITS,
+    min_score: float = 0.0,
+    changes: Changes = NOTHING,
+    at_least: float = 0.0,
+) -> Entry:
+    """Take the best hits of a record; hits below `min_score` are in no task.
+
+    Changes that score `at_least` so much are to be seen: up to two stand in the place of hits that did not change.
+    """
     hits = list(_hits(record))
     in_task = _in_task(record, hits, min_score)
     # The vendor sorts by score unless the job asks for dates; the page always shows the most alike.
     ranked = zip(_ranks(record), range(len(hits)), hits, strict=False)
-    best = nlargest(top, ranked, key=lambda one: -1.0 if one[2].score is None else one[2].score)
+    best = nlargest(len(hits) if changes.hits else top, ranked, key=lambda one: _score_of(one[2]))
+    best = _with_changes(best, top, changes, at_least)
     usual = [rank for rank, _, _ in best] == [*range(1, len(best) + 1)]
     shown = [
-        hit._replace(rank=0 if usual else rank, place=place, in_task=place in in_task) for rank, place, hit in best
+        hit._replace(rank=0 if usual else rank, place=place, in_task=place in in_task, change=changes.of(place))
+        for rank, place, hit in best
     ]
-    return Entry(record.without_hits(), shown)
+    return Entry(record.without_hits(), shown, changes)
+
+
+def _with_changes(best: list[Ranked], top: int, changes: Changes, at_least: float) -> list[Ranked]:
+    """Choose the hits that are shown, of all of them by their score."""
+    shown, further = best[:top], best[top:]
+    told = [one for one in further if changes.of(one[1]).told and _score_of(one[2]) >= at_least]
+    for one in told[:_MOST_FURTHER]:
+        give_way = next((other for other in reversed(shown) if not changes.of(other[1]).told), None)
+        if give_way is None:
+            break
+        shown.remove(give_way)
+        shown.append(one)
+    return shown
+
+
+def _score_of(hit: Hit) -> float:
+    return -1.0 if hit.score is None else hit.score
 
 
 def _in_task(record: RecordView, hits: list[Hit], min_score: float) -> set[int]:

@@ -3,6 +3,8 @@
 import re
 from typing import NamedTuple
 
+from pipeline.system.wording import count
+
 _OF = re.compile(r"(?P<phrase>.*) \((?P<some>[\d,]+) of (?P<all>[\d,]+) searched items?(?P<more> (?:has|have) more)?\)")
 _N = r"([\d,]+)"
 
@@ -66,9 +68,19 @@ _NEVER = (
 )
 
 
-def phrases_of(not_looked_at: list[str]) -> list[Phrase]:
-    """Write each phrase in both languages; one that is not known stays English in both."""
-    return [*map(_phrase, not_looked_at), *_NEVER]
+def phrases_of(not_looked_at: list[str], *, otherwise: int = 0) -> list[Phrase]:
+    """Write each phrase in both languages; one that is not known stays English in both.
+
+    `otherwise` counts the products that cannot be compared with the run before.
+    """
+    return [*map(_phrase, not_looked_at), *_not_compared(otherwise), *_NEVER]
+
+
+def _not_compared(otherwise: int) -> list[Phrase]:
+    if not otherwise:
+        return []
+    english = f"changes of {count(otherwise, 'product')} that the run before searched otherwise"
+    return [Phrase(english, f"上次运行检索条件不同的 {otherwise:,} 个产品的变化", "otherwise")]
 
 
 def _phrase(english: str) -> Phrase:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pipeline.results.page.causes import Causes
+from pipeline.results.page.changes import changes_of
 from pipeline.results.page.entries import Entry, entry_of
 from pipeline.results.page.index import Index
 from pipeline.results.page.parts import BIG, CHUNK, Parts, encoded
@@ -90,6 +91,7 @@ class _Writing:
             first_task=self._settled.first_expiry,
             first_awaited=self._open.first_expiry,
             unreadable=self._open.unreadable + self._settled.unreadable,
+            otherwise=self._tables.otherwise,
         )
         yield from self._parts.put_index(self._index.chunks(self._tables, self._view, missing=self.shelf.missing))
         yield shell.end()
@@ -98,7 +100,8 @@ class _Writing:
         """Yield all records, the most similar first; equal ones as their files have them, settled ones first."""
         records = heapq.merge(self._settled.scored(), self._open.scored(), key=lambda one: -one[0])
         for _, record in records:
-            yield entry_of(record, min_score=self._view.min_score)
+            changes = changes_of(record, self._view.before, self._view.standing)
+            yield entry_of(record, min_score=self._view.min_score, changes=changes, at_least=self._view.at_least)
 
     def _put_chunk(self) -> bytes:
         number = (self._products - 1) // CHUNK

@@ -11,7 +11,9 @@ from typing import Any, NamedTuple
 from pipeline.endpoints.details import ACTIVE, INACTIVE, UNDER_EXAMINATION, PatentDetail
 from pipeline.models import OPEN, SETTLED, State
 from pipeline.reports import DRAWINGS
+from pipeline.results import since
 from pipeline.results.page.causes import Causes
+from pipeline.results.page.changes import NOTHING
 from pipeline.results.page.entries import Entry, Hit
 from pipeline.results.page.shelf import Shelf
 from pipeline.results.page.tables import Labels, Texts
@@ -23,8 +25,9 @@ from pipeline.views import views_of
 
 STATUSES = tuple(state.word for state in (*SETTLED, *OPEN))
 MAX_ID, MAX_TITLE = 128, 160
-IN_TASK, NEW, RISEN, COMPARED = 1, 2, 4, 8  # marks of a hit; the second and third belong to a page with an earlier run
-SHARES, REPORTED = 1, 2  # marks of a product
+# Marks of a hit. The second and third are of a page with a run before, the last of a decision that holds no more.
+IN_TASK, NEW, RISEN, COMPARED, AGAIN = 1, 2, 4, 8, 16
+SHARES, REPORTED, NOT_THEN, OTHERWISE, GONE = 1, 2, 4, 8, 16  # marks of a product
 _LEGAL = {ACTIVE: 1, INACTIVE: 2, UNDER_EXAMINATION: 3}
 _OTHER_STATUS = 4
 _DRAWING = re.compile(rf"{DRAWINGS}/[0-9a-f]{{64}}\.(png|jpg)")
@@ -44,6 +47,7 @@ class Tables:
     owners: Texts = field(default_factory=Texts)  # and legal statuses that only the vendor has a word for
     texts: Texts = field(default_factory=Texts)  # of the part that is being written
     causes: Causes = field(default_factory=Causes)
+    otherwise: int = 0  # products that the run before searched otherwise
 
 
 class Product(NamedTuple):
@@ -87,8 +91,9 @@ def owner_of(detail: PatentDetail | None) -> str:
 def _row(entry: Entry, tables: Tables, compared: set[int]) -> list[Any]:
     record, search = entry.record, entry.record.search
     name = name_of(record)
-    shares = record.same_as is not None and not tables.confined
-    return [
+    changes = entry.changes
+    tables.otherwise += changes.otherwise
+    row = [
         tidy(record.item, MAX_ID),
         "" if name == record.item else name,
         tidy(record.image.source, 300),
@@ -99,15 +104,25 @@ def _row(entry: Entry, tables: Tables, compared: set[int]) -> list[Any]:
         search.total if search and search.truncated else -1,
         tables.causes.number(record) if record.error is not None else -1,
         [_hit_row(hit, tables, compared=number in compared) for number, hit in enumerate(entry.hits)],
-        SHARES * shares | REPORTED * (record.status == State.REPORTED.word),
+        _marks(entry, confined=tables.confined),
     ]
+    return row if changes is NOTHING else [*row, changes.best_new]
+
+
+def _marks(entry: Entry, *, confined: bool) -> int:
+    record, changes = entry.record, entry.changes
+    shares = record.same_as is not None and not confined
+    compared = NOT_THEN * changes.not_then | OTHERWISE * changes.otherwise | GONE * bool(changes.gone)
+    return SHARES * shares | REPORTED * (record.status == State.REPORTED.word) | compared
 
 
 def _hit_row(hit: Hit, tables: Tables, *, compared: bool) -> list[Any]:
-    detail = hit.detail
-    marks = IN_TASK * hit.in_task | COMPARED * compared
+    detail, change = hit.detail, hit.change
+    marks = IN_TASK * hit.in_task | COMPARED * compared | AGAIN * change.again
+    marks |= NEW * (change.mark == since.NEW) | RISEN * (change.mark == since.RISEN)
     owner = tables.owners.number(owner_of(detail))
     row = [number_of(hit), ten_thousandths(hit.score), marks, owner, _year(detail), _legal(detail, tables), hit.rank]
+    row += [change.before if change.mark == since.RISEN else -1, change.decided]
     while row[-1] in (0, -1) and len(row) > 3:  # most products of most runs have no details
         row.pop()
     return row
@@ -147,6 +162,7 @@ def _rest(entry: Entry, tables: Tables, shelf: Shelf, comparisons: Any, others: 
         "ds": tidy(record.details_state, 40),
         "n": record.designs or 0,
         "gone": record.hits_lost,
+        "g": [[tidy(one.number, 60), one.score] for one in entry.changes.gone],
         "rm": tidy(record.remark, 300) if not tables.confined else "",
     }
     return {key: value for key, value in rest.items() if value}

@@ -30,6 +30,7 @@ SCRIPTS = (
     "state",
     "find",
     "make",
+    "since",
     "top",
     "matrix",
     "bar",
@@ -75,11 +76,18 @@ class Shell:
             w=words(view.lang),
         )
 
-    def data(self, *, first_task: str, first_awaited: str, unreadable: int) -> Iterator[bytes]:
-        """Yield the data of the run as a whole, and the table for browsers without scripts."""
+    def data(self, *, first_task: str, first_awaited: str, unreadable: int, otherwise: int) -> Iterator[bytes]:
+        """Yield the data of the run as a whole, and the table for browsers without scripts.
+
+        `otherwise` counts the products that the run before searched otherwise.
+        """
         steps = next_steps(self._view, first_task=first_task, first_awaited=first_awaited)
         yield self._rendered("without_script", rows=self._first, products=self._products, w=words(self._view.lang))
-        run = {**self._of_run(), "steps": told(steps, confined=bool(self._view.client)), "unreadable": unreadable}
+        run = {
+            **self._of_run(otherwise),
+            "steps": told(steps, confined=bool(self._view.client)),
+            "unreadable": unreadable,
+        }
         yield block("run", encoded(run))
         yield block("words", encoded(pairs()))
 
@@ -88,8 +96,9 @@ class Shell:
         index = f'<script src="{self._parts.place}index.js"></script>\n' if self._parts.split else ""
         return f"<script>{_script()}</script>\n{index}</body>\n</html>\n".encode()
 
-    def _of_run(self) -> dict[str, Any]:
+    def _of_run(self, otherwise: int) -> dict[str, Any]:
         view = self._view
+        phrases = phrases_of([tidy(phrase, 300) for phrase in view.not_looked_at], otherwise=otherwise)
         told = {
             "title": _title(view),
             "job": tidy(view.job, 128),
@@ -116,7 +125,9 @@ class Shell:
             "split": self._parts.split,
             "parts": self._parts.place,
             "large": self._parts.large,
-            "notLookedAt": phrases_of([tidy(phrase, 300) for phrase in view.not_looked_at]),
+            "notLookedAt": phrases,
+            "since": _since(view),
+            "notCompared": view.before.why_not,
         }
         if view.client:
             return told
@@ -139,6 +150,13 @@ def joined(kind: str, names: tuple[str, ...]) -> str:
     lines = (line.strip() for name in names for line in _asset(f"{name}.{kind}").splitlines())
     text = "".join(f"{line}\n" for line in lines if line and not line.startswith("//"))
     return text if kind == "js" else re.sub(r"(?<=[{};,:])\s+|\s+(?=[{}])", "", text)
+
+
+def _since(view: RunView) -> dict[str, str] | None:
+    """Tell the run before; a client's page names no run but its own."""
+    if view.before.earlier is None:
+        return None
+    return {"name": "" if view.client else tidy(view.before.name, 200), "at": tidy(view.before.at, 40)}
 
 
 def _title(view: RunView) -> str:

@@ -5,7 +5,9 @@ from pathlib import Path
 
 from pipeline.job.report import ReportSpec
 from pipeline.models import OPEN, SETTLED
+from pipeline.results.before import NOTHING_BEFORE, Before
 from pipeline.results.decisions import Decision
+from pipeline.results.standing import ALL_HOLD, Standing
 from pipeline.results.summary import FINISHED
 
 NOT_STARTED = "not_started"
@@ -25,6 +27,7 @@ class Wishes:
     one_file: bool = False  # however many products there are
     decisions: Path | None = None  # a file of decisions beside the one that lies beside the job
     report: ReportSpec | None = None  # instead of the section with which the job was run
+    since: str | None = None  # the run to compare with: none, last, or a run directory; None = last, if there is one
 
     def of_all(self) -> "Wishes":
         """Return the same wishes for the page of all clients."""
@@ -66,6 +69,8 @@ class RunView:
     links: bool = False  # whether the page has links that lead out of it
     group_by: tuple[str, ...] = ("client", "market")  # the labels of the table, rows and columns
     decisions: tuple[Decision, ...] = ()
+    before: Before = NOTHING_BEFORE  # the run that it is compared with
+    standing: Standing = ALL_HOLD  # the decisions against the runs in which they were made
     one_file: bool = False  # however many products there are
     files: tuple[str, ...] = ("results.jsonl", "open.jsonl", "summary.json", "spec.yaml")  # beside the page
 

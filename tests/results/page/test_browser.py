@@ -3,13 +3,12 @@
 import asyncio
 import json
 import re
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
 
 from pipeline.results.decisions import read_decisions
-from tests.support.browser import BROWSER, Tab, browser
+from tests.support.browser import BROWSER, Tab, look
 from tests.support.portfolio import written
 from tests.support.report_records import hit, page, record, run
 
@@ -27,18 +26,6 @@ CHANGE = """(() => {
   one.dispatchEvent(new Event('change'));
 })()"""
 TILE = "document.querySelectorAll('.tile')[{}].click()"
-
-
-def look(folder: Path, steps: Callable[[Tab], Awaitable[None]]) -> None:
-    """Take steps in a browser; its console must have told of no error."""
-
-    async def looking() -> None:
-        async with browser(folder / "browser") as tab:
-            await tab.size(1280, 900)
-            await steps(tab)
-            assert tab.console == []
-
-    asyncio.run(looking())
 
 
 @pytest.fixture(scope="module")
@@ -233,6 +220,9 @@ def test_on_a_phone_the_first_product_is_on_the_first_screen(small: Path, tmp_pa
         await tab.open(small)
         assert await tab.run("document.querySelector('.row').getBoundingClientRect().top") <= 900
         assert await tab.run("document.documentElement.scrollWidth") <= 390
+        await tab.run(CHANGE % (".row select", 0, "watch"))
+        edge = "document.querySelector('{}').getBoundingClientRect().{}"
+        assert await tab.run(f"{edge.format('#save span', 'right')} <= {edge.format('#unsaved', 'left')}")
         await tab.run("document.querySelector('.shot.product').click()")
         await tab.until("document.querySelector('#opened').open")
         assert await tab.run("document.querySelector('#opened').scrollWidth") <= 390

@@ -9,6 +9,7 @@ import pytest
 
 from pipeline.endpoints.patsnap.endpoints import SEARCHES
 from pipeline.models import OPEN, SETTLED
+from pipeline.results.before import NO_EARLIER, NOT_WANTED, UNREADABLE
 from pipeline.results.left_out import left_out
 from pipeline.results.page.dictionary import LANGUAGES, pairs, words
 from pipeline.results.page.left_out_words import phrases_of
@@ -67,6 +68,9 @@ def _used() -> Iterator[str]:
     for prefix, place in (("vendor", "VENDOR_TEXTS"), ("sort", "SORTS"), ("decision", "CHOICES")):
         [listed] = re.findall(rf"const {place} = \[(.*?)\]", SCRIPT)
         yield from (f"{prefix}.{word}" for word in re.findall(r'"(\w+)"', listed))
+    yield from (f"mark.{word}" for word in ("new", "gone", "not_then", "otherwise", "task"))
+    yield from (f"since.{word}" for word in ("new", "gone", "not_then", "otherwise"))
+    yield from (f"since.{why}" for why in (NOT_WANTED, NO_EARLIER, UNREADABLE))
     for kind in (
         "awaited",
         "collect",
@@ -80,7 +84,8 @@ def _used() -> Iterator[str]:
         "failed",
     ):
         yield from (f"step.{kind}", f"step.{kind}.do")
-    yield from (f"why.{phrase.why}" for phrase in phrases_of(["utility models", "designs", "patents outside US", "x"]))
+    said = phrases_of(["utility models", "designs", "patents outside US", "x"], otherwise=2)
+    yield from (f"why.{phrase.why}" for phrase in said)
 
 
 def test_every_word_that_is_used_is_in_the_dictionary() -> None:
@@ -114,7 +119,7 @@ def test_every_phrase_of_what_was_not_looked_at_is_known_in_chinese(tmp_path: Pa
     ]
     settled, open_ = surveys(tmp_path, *lines)
     said = left_out(settled, open_, {"not_started": 2}, changed=["a.jpg"])
-    for phrase in phrases_of([*_phrases(), *said]):
+    for phrase in phrases_of([*_phrases(), *said], otherwise=1):
         assert re.search(r"[\u4e00-\u9fff]", phrase.zh), phrase
         assert f"why.{phrase.why}" in pairs()
     assert survey(Part(tmp_path / "results.jsonl")).statuses["tasked"] == 1

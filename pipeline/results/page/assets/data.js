@@ -2,10 +2,10 @@
 const LARGE_PARTS_KEPT = 8;
 const PARTS_KEPT = 40;
 // The places in a row.
-const [ID, NAME, FILE, LABELS, STATUS, BEST, HITS, TOTAL, CAUSE, SHOWN, MARKS] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10];
-const [PN, SCORE, HIT_MARKS, OWNER, YEAR, LEGAL, RANK] = [0, 1, 2, 3, 4, 5, 6];
-const IN_TASK = 1, IS_NEW = 2, HAS_RISEN = 4, COMPARED = 8;
-const SHARES = 1, REPORTED = 2;
+const [ID, NAME, FILE, LABELS, STATUS, BEST, HITS, TOTAL, CAUSE, SHOWN, MARKS, BEST_NEW] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11];
+const [PN, SCORE, HIT_MARKS, OWNER, YEAR, LEGAL, RANK, BEFORE, DECIDED_AT] = [0, 1, 2, 3, 4, 5, 6, 7, 8];
+const IN_TASK = 1, IS_NEW = 2, HAS_RISEN = 4, COMPARED = 8, AGAIN = 16;
+const SHARES = 1, REPORTED = 2, NOT_THEN = 4, OTHERWISE = 8, HAS_GONE = 16;
 const LEGAL_WORDS = ["", "active", "inactive", "pending"];
 const OTHER_STATUS = 4; // and above: a status that only the vendor has a word for, which is a text of the index
 

@@ -54,8 +54,25 @@ const decide = (number, patent, decision, note) => {
 };
 
 const decisionOn = (number, patent) => decided.get(about(ROWS[number][ID], patent))?.decision ?? "";
+
+// A decision of an earlier run holds no more for a hit that rose, or came, since it was made: the page's data says which.
+const isOld = (one) => one.run !== RUN.run;
+const holds = (one, hit) => Boolean(one?.decision) && !(hit[HIT_MARKS] & AGAIN && isOld(one));
+const decisionsOf = (number, hit) => [hit[PN], ""].map((patent) => decided.get(about(ROWS[number][ID], patent)));
 // A decision about the product holds for each hit that has none of its own.
-const decisionOfHit = (number, hit) => decisionOn(number, hit[PN]) || decisionOn(number, "");
+const decisionThatHolds = (number, hit) => decisionsOf(number, hit).find((one) => holds(one, hit));
+const decisionOfHit = (number, hit) => decisionThatHolds(number, hit)?.decision ?? "";
+const ownDecision = (number, hit) => (hit ? holds(decisionsOf(number, hit)[0], hit) && decisionOn(number, hit[PN]) : decisionOn(number, "")) || "";
+// The decision that a hit had, where it is to be decided again.
+const decisionBefore = (number, hit) => (hit[HIT_MARKS] & AGAIN && !decisionThatHolds(number, hit)
+  ? decisionsOf(number, hit).find((one) => one?.decision) : undefined);
+const wholeDecision = (number) => (ROWS[number][SHOWN].some((hit) => hit[SCORE] >= RUN.atLeast && decisionBefore(number, hit)?.patent_pn === "")
+  ? "" : decisionOn(number, ""));
+// Dismissed before this run, and nothing is new about it: it is folded.
+const isFolded = (number, hit) => {
+  const one = decisionThatHolds(number, hit);
+  return one?.decision === "dismiss" && isOld(one) && !(hit[HIT_MARKS] & (IS_NEW | HAS_RISEN));
+};
 const noteOn = (number, patent) => decided.get(about(ROWS[number][ID], patent))?.note ?? "";
 
 // What is decided about a product: any of watch, escalate, dismiss, and `todo` while a hit at T or above is undecided.

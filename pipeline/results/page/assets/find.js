@@ -28,8 +28,16 @@ const TESTS = {
   country: () => (ask.country.size
     ? (row) => row[SHOWN].some((hit) => hit[SCORE] >= Math.max(ask.min, 0) && ask.country.has(countryOf(hit))) : null),
   cause: () => (ask.cause >= 0 ? (row) => row[CAUSE] === ask.cause : null),
-  mark: () => (ask.mark === "new" ? (row) => row[SHOWN].some((hit) => hit[HIT_MARKS] & (IS_NEW | HAS_RISEN))
-    : ask.mark === "task" ? (row) => row[SHOWN].some((hit) => hit[HIT_MARKS] & IN_TASK) : null),
+  mark: () => (ask.mark ? MARK_TESTS[ask.mark] : null),
+};
+// A product counts as new by its best hit that is new or has risen; one that is not compared by its best hit.
+const isNew = (row, min) => (row[BEST_NEW] ?? -1) >= min;
+const MARK_TESTS = {
+  new: (row) => isNew(row, ask.min),
+  gone: (row) => Boolean(row[MARKS] & HAS_GONE),
+  not_then: (row) => Boolean(row[MARKS] & NOT_THEN),
+  otherwise: (row) => Boolean(row[MARKS] & OTHERWISE),
+  task: (row) => row[SHOWN].some((hit) => hit[HIT_MARKS] & IN_TASK),
 };
 const labelTest = (label, values) => (row) => values.has(labelOf(row, label));
 

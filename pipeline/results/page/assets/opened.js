@@ -94,15 +94,15 @@ const factsOfProduct = (row, rest) => {
 
 const strip = (number, row, rest) => make("div.strip", { role: "group", "aria-label": t("hits") }, row[SHOWN].map((hit, place) =>
   make(`button.thumb${place === opened.hit ? ".chosen" : ""}`, {
-    type: "button", "aria-pressed": String(place === opened.hit), "aria-label": hitName(hit, decisionOfHit(number, hit)),
+    type: "button", "aria-pressed": String(place === opened.hit), "aria-label": hitName(number, hit, decisionOfHit(number, hit)),
     onclick: () => openRow(number, place),
   }, make("span.shot", {}, picture(smallOf(number, rest.h?.[place]?.p), ""),
-    decisionOfHit(number, hit) ? make(`span.stamp.${decisionOfHit(number, hit)}`, {}, t(`decision.${decisionOfHit(number, hit)}`)) : ""),
+    stampOf(number, hit)),
   make("b", {}, score(hit[SCORE])))));
 
 const decisionButtons = (number, hit) => {
   const patent = hit ? hit[PN] : "";
-  const own = decisionOn(number, patent);
+  const own = ownDecision(number, hit);
   return make("div.decide-on", { role: "group", "aria-label": t("decide.hit", { number: patent || nameOf(ROWS[number]) }) },
     CHOICES.map((word, place) => make(`button.choice-${word}`, {
       type: "button", "aria-pressed": String(own === word), "aria-keyshortcuts": String(place + 1),
@@ -154,7 +154,8 @@ const showOpened = () => {
       make("section.side", { "aria-label": t("hit") },
         hit ? [figure(number, aboutHit.p, t("hit.picture", { number: hit[PN] }), make("figcaption", {},
           make(`b${hit[SCORE] >= RUN.atLeast ? ".above" : ""}`, {}, score(hit[SCORE], 4)), " ", numberOf(hit), " ", hitMarks(hit))),
-        strip(number, row, rest), factsOfHit(number, hit, aboutHit)] : make("p.reason", {}, noHitsWords(row, rest)))),
+        againNote(number, hit), strip(number, row, rest), goneHits(rest), factsOfHit(number, hit, aboutHit)]
+          : [make("p.reason", {}, noHitsWords(row, rest)), goneHits(rest)])),
     problemOf(rest, row),
     make("footer", {}, decisionButtons(number, hit), noteField(number, hit ? hit[PN] : ""), byField()));
   if (had) $(had)?.focus({ preventScroll: true });

@@ -16,18 +16,19 @@ const margins = () => {
 const hitOnPaper = (number, hit, place, rest) => make("div.hit", {},
   make("span.shot", {}, rest ? picture(smallOf(number, rest.h?.[place]?.p), "") : ""),
   make("span.score", {}, make(`b${hit[SCORE] >= RUN.atLeast ? ".above" : ""}`, {}, score(hit[SCORE])), hitMarks(hit),
-    decisionOfHit(number, hit) ? make("i", {}, t(`decision.${decisionOfHit(number, hit)}`)) : ""),
+    decisionOfHit(number, hit) ? make("i", {}, t(`decision.${decisionOfHit(number, hit)}`)) : againWords(number, hit)),
   make("span.pn", {}, hit[PN]), make("span.owner", {}, ownerOf(hit)), make("span.legal", {}, legalWords(hit)));
 
 const rowOnPaper = (number) => {
   const row = ROWS[number], rest = restOf(number), name = nameOf(row);
-  const decision = decisionOn(number, "");
+  const decision = wholeDecision(number), folded = row[SHOWN].length - unfolded(number).length;
   return make("article.sheet-row", {},
     make("span.shot.product", {}, rest ? picture(smallOf(number, rest.p), "") : ""),
     make("div.info", {}, make("h3", {}, name), row[FILE] !== name ? make("p.file", {}, row[FILE]) : "", make("p.chips", {}, labelChips(row)),
-      make("p.note", {}, [statusOf(row) !== usual ? t(`status.${statusOf(row)}`) : "", foundWords(row),
+      make("p.note", {}, [statusOf(row) !== usual ? t(`status.${statusOf(row)}`) : "", foundWords(row), ...productChange(row, rest),
+        folded ? t("folded", { n: folded }) : "",
         decision ? t(`decision.${decision}`) : ""].filter(Boolean).join(" · "))),
-    make("div.hits", {}, row[SHOWN].length ? row[SHOWN].map((hit, place) => hitOnPaper(number, hit, place, rest))
+    make("div.hits", {}, row[SHOWN].length ? unfolded(number).map(([hit, place]) => hitOnPaper(number, hit, place, rest))
       : make("p.reason", {}, rest?.e?.[0] ?? t(`meaning.${statusOf(row)}`))));
 };
 
@@ -38,6 +39,7 @@ const filterWords = () => {
   for (const name of ["status", "decision", "country"]) {
     if (ask[name].size) parts.push(`${t(name)}: ${[...ask[name]].map((value) => valueTitle(name, value)).join(", ")}`);
   }
+  if (ask.mark) parts.push(t(`mark.${ask.mark}`));
   for (const [label, values] of ask.labels) parts.push(`${labelName(label)}: ${[...values].map((value) => valueName(label, value)).join(", ")}`);
   return parts.join(" · ");
 };

@@ -77,23 +77,28 @@ const legalStatus = (hit) => {
 const legalWords = (hit) => [hit[YEAR] || "", legalStatus(hit)].filter(Boolean).join(" · ");
 
 const hitMarks = (hit) => [
-  hit[HIT_MARKS] & IS_NEW ? make("span.mark.new", {}, t("mark.new")) : "",
-  hit[HIT_MARKS] & HAS_RISEN ? make("span.mark.new", {}, t("mark.risen")) : "",
+  ...changeMarks(hit),
   hit[HIT_MARKS] & IN_TASK ? make("span.mark.task", { title: t("in_task"), role: "img", "aria-label": t("in_task") }) : "",
 ];
 
-const hitName = (hit, decision) => [score(hit[SCORE]), hit[PN] || t("no_number"), ownerOf(hit), legalWords(hit),
+const hitName = (number, hit, decision) => [score(hit[SCORE]), changeWords(hit), againWords(number, hit), hit[PN] || t("no_number"), ownerOf(hit), legalWords(hit),
   decision ? t(`decision.${decision}`) : ""].filter(Boolean).join(", ");
+
+const stampOf = (number, hit) => {
+  const decision = decisionOfHit(number, hit), again = againWords(number, hit);
+  if (decision) return make(`span.stamp.${decision}`, {}, t(`decision.${decision}`));
+  return again ? make("span.stamp.again", {}, again) : "";
+};
 
 const hitOf = (number, hit, place, rest) => {
   const decision = decisionOfHit(number, hit);
-  const name = hitName(hit, decision);
-  const tone = hit[SCORE] >= RUN.atLeast ? ".above" : "";
+  const name = hitName(number, hit, decision);
+  const tone = `${hit[SCORE] >= RUN.atLeast ? ".above" : ""}${hit[HIT_MARKS] & (IS_NEW | HAS_RISEN | AGAIN) ? ".is-new" : ""}`;
   return make(`button.hit${tone}${decision ? `.is-${decision}` : ""}`, {
     type: "button", "data-part": `hit-${place}`, "aria-label": name, onclick: () => openRow(number, place),
   },
   make("span.shot", {}, rest ? picture(smallOf(number, rest.h?.[place]?.p), "") : "",
-    decision ? make(`span.stamp.${decision}`, {}, t(`decision.${decision}`)) : ""),
+    stampOf(number, hit)),
   make("span.score", {}, make("b", {}, score(hit[SCORE])), hitMarks(hit)),
   make("span.pn", { title: hit[PN] }, hit[PN] || t("no_number")),
   make("span.owner", { title: ownerOf(hit) }, ownerOf(hit)),
@@ -107,7 +112,7 @@ const foundWords = (row) => {
 };
 
 const decisionChoice = (number) => {
-  const now = decisionOn(number, "");
+  const now = wholeDecision(number);
   const tagged = tagsOf(number);
   const first = ["escalate", "watch", "dismiss"].find((word) => tagged.has(word));
   const words = tagged.has("todo") ? t("decision.todo.short") : first && !now ? t(`decision.${first}`) : t("decision.none");
@@ -132,7 +137,7 @@ const rowOf = (number, place, rest) => {
   const row = ROWS[number];
   const status = statusOf(row);
   const name = nameOf(row);
-  const hits = row[SHOWN].map((hit, at) => hitOf(number, hit, at, rest));
+  const hits = [...unfolded(number).map(([hit, at]) => hitOf(number, hit, at, rest)), foldedHits(number)].filter(Boolean);
   const cause = row[CAUSE] >= 0 ? INDEX.causes[row[CAUSE]] : null;
   const reason = cause ? (rest?.e?.[0] || cause[2] || t(`meaning.${status}`)) : noHitsWords(row, rest);
   return make(`article.row${cause ? ".is-open" : ""}`, { role: "listitem", "aria-setsize": found.length, "aria-posinset": place + 1,
@@ -146,6 +151,7 @@ const rowOf = (number, place, rest) => {
   make("div.verdict", {}, decisionChoice(number),
     status !== usual ? make(`span.badge.${status}`, { title: cause ? reason : t(`meaning.${status}`) }, t(`status.${status}`)) : "",
     row[MARKS] & REPORTED ? make("span.note", {}, t("report.in")) : "",
+    productChange(row, rest).map((words) => make("span.note.change", {}, words)),
     make("span.note", {}, foundWords(row)), row[MARKS] & SHARES ? make("span.note", {}, t("shares")) : ""));
 };
 

@@ -26,6 +26,7 @@ const showAll = () => {
   showBanners();
   showMatrix();
   showSteps();
+  showSince();
   showLeftOut();
   fill("more-name", t("more"));
   $("numbers").setAttribute("aria-label", t("numbers"));

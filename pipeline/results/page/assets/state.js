@@ -3,6 +3,7 @@ const ask = { q: "", min: 0, status: new Set(), decision: new Set(), labels: new
   mark: "", sort: "similar", item: "", hit: 0 };
 const SORTS = ["similar", "id", "hits", "open"];
 const ANY_OPEN = "open";
+const ASKED_MARKS = ["new", "gone", "not_then", "otherwise", "task"];
 
 const setOf = (text) => new Set(text ? text.split("|").map(decodeURIComponent) : []);
 const textOf = (set) => [...set].map((one) => encodeURIComponent(one).replaceAll("%20", " ")).join("|");
@@ -14,7 +15,7 @@ const readAddress = () => {
   ask.status = setOf(given.get("status"));
   ask.decision = setOf(given.get("decision"));
   ask.country = setOf(given.get("country"));
-  ask.mark = given.get("mark") ?? "";
+  ask.mark = ASKED_MARKS.includes(given.get("mark")) ? given.get("mark") : "";
   ask.cause = given.has("cause") ? Number(given.get("cause")) : -1;
   ask.sort = SORTS.includes(given.get("sort")) ? given.get("sort") : "similar";
   ask.item = given.get("item") ?? "";

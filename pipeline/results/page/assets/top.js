@@ -69,14 +69,15 @@ const showNumbers = () => {
     above += row[BEST] >= RUN.atLeast;
     open += isOpen(row);
     task += row[SHOWN].some((hit) => hit[HIT_MARKS] & IN_TASK);
-    fresh += row[SHOWN].some((hit) => hit[HIT_MARKS] & (IS_NEW | HAS_RISEN));
+    fresh += isNew(row, RUN.atLeast);
     todo += tagsOf(number).has("todo");
   });
   const only = (change) => () => { resetFilters(); change?.(); changed(); };
   const switched = (pressed, change) => only(pressed ? null : change);
-  const isMin = ask.min === RUN.atLeast, isTodo = ask.decision.has("todo"), isOpenAsked = ask.status.has(ANY_OPEN);
+  const isMin = ask.min === RUN.atLeast && !ask.mark, isTodo = ask.decision.has("todo"), isOpenAsked = ask.status.has(ANY_OPEN);
   const third = RUN.since
-    ? numberTile(t("number.new"), fresh, "attention", ask.mark === "new", switched(ask.mark === "new", () => { ask.mark = "new"; }))
+    ? numberTile(t("number.new", { day: dayOf(RUN.since.at) }), fresh, fresh ? "attention" : "plain", ask.mark === "new",
+      ask.mark === "new" ? only() : () => askMark("new"))
     : numberTile(t("number.task"), task, "plain", ask.mark === "task", switched(ask.mark === "task", () => { ask.mark = "task"; }));
   return fill("numbers",
     numberTile(t("number.products", { n: total }), total, "plain", !isFiltered(), only()),
@@ -157,7 +158,7 @@ const showFoot = () => {
   const rows = [
     ["foot.calls", RUN.calls && Object.entries(RUN.calls).map(([kind, n]) => t(`call.${kind}`, { n })).join(", ")],
     ["foot.billed", RUN.billed], ["foot.money", RUN.money], ["foot.exit", RUN.exit], ["foot.folder", RUN.folder],
-    ["foot.as_of", `${moment(RUN.asOf)} (${utc(RUN.asOf)})`], ["foot.tool", RUN.tool && `infringement-pipeline ${RUN.tool}`],
+    ["foot.since", RUN.products ? sinceWords() : ""], ["foot.as_of", `${moment(RUN.asOf)} (${utc(RUN.asOf)})`], ["foot.tool", RUN.tool && `infringement-pipeline ${RUN.tool}`],
   ].filter(([, text]) => text);
   const files = (RUN.files ?? []).flatMap(([name, link], place) => [place ? ", " : "", make("a", { href: link }, name)]);
   fill("foot", make("p", {}, make("b", {}, t("no_advice"))), INDEX.missing ? make("p", {}, t("missing", { n: INDEX.missing })) : "",
