@@ -14,11 +14,11 @@ import os
 import re
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 from urllib.parse import urlsplit
 
 from filelock import FileLock, Timeout
@@ -123,17 +123,28 @@ def _one_spelling(host: str) -> str:
 
 @contextmanager
 def use_account(
-    folder: Path, account: str, *, job: str, share: float = 1.0, busy: Busy = "exit", say: Callable[[str], None]
+    folder: Path,
+    account: str,
+    *,
+    job: str,
+    share: float = 1.0,
+    leases: str = "",
+    busy: Busy = "exit",
+    say: Callable[[str], None],
 ) -> Iterator[Part]:
     """Hold a share of an account until the context ends.
+
+    Processes that lease the account at one place, named by `leases`, share it there and not here: none is in the way of
+    another. Those that do not lease it there find it in use.
 
     While too little of it is free, `busy` decides: `exit` raises RunLocked, which names a process that uses it; `wait`
     tells `say` so once and waits. Raises JournalError when the folder cannot be written.
     """
     waiting = False
+    ours = {"pid": os.getpid(), "host": socket.gethostname(), "job": job, "share": share, "leases": leases}
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        while (claim := _claim(folder, account, job=job, share=share)).slot is None:
+        while (claim := _claim(folder, account, ours)).slot is None:
             if busy == "exit":
                 raise RunLocked(Fault(f"{claim.in_use}; {_way_out(1.0 - claim.found.taken, share)}", fix="--busy wait"))
             if not waiting:
@@ -151,7 +162,7 @@ def use_account(
         yield Part(share, last_use or 0.0, last_use is not None)
     finally:
         with contextlib.suppress(OSError):  # without its end in the note, the next process is quiet for nothing
-            _write_note(Path(claim.slot.lock_file), job=job, share=share, ended=steady())
+            _write_note(Path(claim.slot.lock_file), ours | {"ended": steady()})
         claim.slot.release()
 
 
@@ -182,21 +193,24 @@ class _Claim(NamedTuple):
         return f"the calls per second of this account are in use{self.found.holder}, {self.found.taken:g} of 1 taken"
 
 
-def _claim(folder: Path, account: str, *, job: str, share: float) -> _Claim:
-    """Lock a free slot and note our share of the account, if enough of it is free."""
+def _claim(folder: Path, account: str, ours: Mapping[str, Any]) -> _Claim:
+    """Lock a free slot and write our note beside it, if enough of the account is free for the share it names."""
     # One process at a time adds up the shares: two that did it at once would both find enough.
     with FileLock(folder / f"{account}.lock", timeout=COUNTING_S, mode=0o600):
         sweep(folder, [rf"{re.escape(account)}\.[0-9]+\.json"], older_s=SHARED_S)
-        found = _find(folder, account)
-        if found.taken + share > 1.0 + _ROUNDING:
+        found = _find(folder, account, leases=ours["leases"])
+        if found.taken + ours["share"] > 1.0 + _ROUNDING:
             found.free.release()
             return _Claim(None, found)
-        _write_note(Path(found.free.lock_file), job=job, share=share)
+        _write_note(Path(found.free.lock_file), ours)
         return _Claim(found.free, found)
 
 
-def _find(folder: Path, account: str) -> _Found:
-    """Look at every slot that exists, and lock the first free one; a new one when none is free."""
+def _find(folder: Path, account: str, *, leases: str) -> _Found:
+    """Look at every slot that exists, and lock the first free one; a new one when none is free.
+
+    What is leased at the same place as ours is shared there: it is passed over.
+    """
     free: FileLock | None = None
     taken, holder, number, now = 0.0, "", 0, steady()
     last_use: float | None = None
@@ -205,10 +219,11 @@ def _find(folder: Path, account: str) -> _Found:
         try:
             lock.acquire()
         except Timeout:
-            theirs, who = _read_note(Path(lock.lock_file))
-            taken, holder, last_use = taken + theirs, holder or who, now
+            theirs, who, where = _read_note(Path(lock.lock_file))
+            if not leases or where != leases:
+                taken, holder, last_use = taken + theirs, holder or who, now
         else:
-            if known:
+            if known and not (leases and _read_note(Path(lock.lock_file))[2] == leases):
                 last_use = max(last_use or 0.0, _ended(Path(lock.lock_file), now))
             if free is None:
                 free = lock
@@ -231,13 +246,18 @@ def _slot(folder: Path, account: str, number: int) -> Path:
     return folder / f"{account}.{number}.lock"
 
 
-def _read_note(slot: Path) -> tuple[float, str]:
-    """Return the share of the process that holds a slot, and who it is; a note that is unreadable counts as all."""
+def _read_note(slot: Path) -> tuple[float, str, str]:
+    """Return the share of the process that holds a slot, who it is, and where it leases the account.
+
+    A note that is unreadable counts as all.
+    """
     try:
         note = json.loads(slot.with_suffix(".json").read_text(encoding="utf-8"))
-        return float(note["share"]), f" by pid {int(note['pid'])} (job {note['job']!s:.64})"
-    except (OSError, ValueError, KeyError, TypeError):
-        return 1.0, ""
+        leases = str(note.get("leases", ""))
+        who = f" by pid {int(note['pid'])} (job {note['job']!s:.64})"
+        return float(note["share"]), f"{who}, which leases it (api.leases)" if leases else who, leases
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return 1.0, "", ""
 
 
 def _ended(slot: Path, now: float) -> float:
@@ -253,7 +273,5 @@ def _ended(slot: Path, now: float) -> float:
     return ended if ended <= now else 0.0
 
 
-def _write_note(slot: Path, *, job: str, share: float, ended: float | None = None) -> None:
-    note = {"pid": os.getpid(), "host": socket.gethostname(), "job": job, "share": share}
-    text = json.dumps(note if ended is None else note | {"ended": ended})
-    write_whole(slot.with_suffix(".json"), text.encode(), durable=False)
+def _write_note(slot: Path, note: Mapping[str, Any]) -> None:
+    write_whole(slot.with_suffix(".json"), json.dumps(note).encode(), durable=False)

@@ -165,6 +165,13 @@ class ApiSpec(Strict):
         int | float,
         Field(ge=0, le=86_400, description="How long calls wait for a vendor that cannot be reached; then exit 4"),
     ] = 600
+    leases: Annotated[
+        str | None,
+        Field(
+            min_length=1,
+            description="A folder that several machines see, or s3://, gs:// or az://: they share the account there",
+        ),
+    ] = None
     proxy: str | None = None
     ca_file: str | None = None
     quota_resets_at: Annotated[

@@ -104,6 +104,25 @@ def test_a_second_process_is_refused_and_told_who_holds_the_account(tmp_path: Pa
         take(tmp_path, account="b")
 
 
+def test_processes_that_lease_the_account_at_one_place_share_it_there_and_others_find_it_in_use(tmp_path: Path) -> None:
+    with use_account(tmp_path, "a", job="leasing", leases="here", say=pytest.fail):
+        with use_account(tmp_path, "a", job="ours", leases="here", say=pytest.fail) as part:
+            assert part == Part()
+        for leases in ("", "there"):
+            with (
+                pytest.raises(RunLocked, match=rf"pid {os.getpid()} \(job leasing\), which leases it \(api.leases\)"),
+                use_account(tmp_path, "a", job="ours", leases=leases, say=pytest.fail),
+            ):
+                pytest.fail("the account is shared with those who lease it elsewhere")
+    assert take(tmp_path).used_before
+    with (
+        holder(tmp_path, 0.5),
+        pytest.raises(RunLocked, match="job theirs"),
+        use_account(tmp_path, "a", job="ours", leases="here", say=pytest.fail),
+    ):
+        pytest.fail("the account is used by one that does not lease it")
+
+
 def test_a_dead_process_frees_its_share_at_once(tmp_path: Path) -> None:
     with holder(tmp_path, 1.0) as other:
         other.send_signal(signal.SIGKILL)
