@@ -1,4 +1,6 @@
-"""The proof that a connection is still open, looked for at the moment before a request's first byte.
+"""The connections to a vendor as the system has them: how long it delivers what was sent, and whether one is open.
+
+The proof that a connection is open is looked for at the moment before a request's first byte.
 
 A server may close a connection without saying so in its answer. The end of the stream then lies in our socket, and the
 event loop has not come to read it: a create that leaves nevertheless is in doubt for nothing.
@@ -16,7 +18,21 @@ from aiohttp.client_proto import ResponseHandler
 from pipeline.endpoints.interface import Refusal
 from pipeline.errors import Code, Reconnect
 
+UNDELIVERED_MS = 3_000
 _ESTABLISHED = 1  # TCP_ESTABLISHED of linux/tcp_states.h, where the state is the first byte of `struct tcp_info`
+
+
+def deliver_soon_or_never(address: aiohttp.AddrInfoType) -> socket.socket:
+    """Return a socket whose connection ends when the other side has not acknowledged what was sent within 3 seconds.
+
+    A call that was sent during a cut lies in the system, which delivers it when the cut heals, minutes later: beyond
+    the pace of that second, and perhaps when the lease that it was sent under is another machine's. Only Linux can.
+    """
+    family, kind, protocol, _, _ = address
+    made = socket.socket(family, kind, protocol)
+    if hasattr(socket, "TCP_USER_TIMEOUT"):
+        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNDELIVERED_MS)
+    return made
 
 
 class Proofs:

@@ -20,7 +20,7 @@ from typing import Any, Protocol
 import aiohttp
 from yarl import URL
 
-from pipeline.calls.connection import Proofs
+from pipeline.calls.connection import Proofs, deliver_soon_or_never
 from pipeline.calls.machine import raise_if_of_this_machine
 from pipeline.calls.proxy import raise_if_of_the_proxy
 from pipeline.endpoints.interface import Answer, Refusal, Request
@@ -206,8 +206,12 @@ async def open_transport(
     proxy: str | None = None,
     ca_file: str | None = None,
     patience_s: Mapping[Kind, float] = PATIENCE_S,
+    drop_late: bool = False,
 ) -> AsyncIterator[Transport]:
-    """Open the connections to one host; close them at the end. Raises SpecError for an unreadable `ca_file`."""
+    """Open the connections to one host; close them at the end. Raises SpecError for an unreadable `ca_file`.
+
+    With `drop_late` the system gives up what it could not deliver (`connection.deliver_soon_or_never`).
+    """
     try:
         tls: ssl.SSLContext | bool = ssl.create_default_context(cafile=ca_file) if ca_file else True
     except OSError as exc:
@@ -215,7 +219,12 @@ async def open_transport(
         raise SpecError(Fault(what, where="api.ca_file")) from None
     exchanges = _Exchanges()
     session = aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE_S, ssl=tls),
+        connector=aiohttp.TCPConnector(
+            limit=0,
+            keepalive_timeout=KEEP_ALIVE_S,
+            ssl=tls,
+            socket_factory=deliver_soon_or_never if drop_late else None,
+        ),
         timeout=aiohttp.ClientTimeout(total=None, connect=2 * CONNECT_S, sock_connect=CONNECT_S),
         trust_env=False,
         cookie_jar=aiohttp.DummyCookieJar(),

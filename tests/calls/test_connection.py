@@ -7,6 +7,7 @@ from typing import Any
 import anyio
 import pytest
 
+from pipeline.calls import connection
 from pipeline.calls.client import Client
 from pipeline.calls.health import Waits
 from pipeline.calls.limiter import Limiter
@@ -105,6 +106,26 @@ async def test_a_connection_that_ends_over_tls_is_found_out_too(self_signed: Cer
         await search(client)
         await create(client, meter)
     assert meter.calls == {Kind.CREATE: 1}
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="only Linux can")
+@pytest.mark.parametrize("drop_late", [True, False])
+async def test_where_leases_hold_what_cannot_be_delivered_within_3_seconds_never_is(
+    drop_late: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    timeouts: list[int] = []
+    make = connection.deliver_soon_or_never
+
+    def made(address: Any) -> socket.socket:
+        one = make(address)
+        timeouts.append(one.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT))
+        return one
+
+    monkeypatch.setattr("pipeline.calls.transport.deliver_soon_or_never", made)
+    async with Misbehaving(SEARCH_THEN_CREATE) as server, client_at(server.url, drop_late=drop_late) as client:
+        await search(client)
+        assert server.connections == 1
+    assert timeouts == ([3_000] if drop_late else [])
 
 
 class WaitsForTheEnd(FakeMeter):
