@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
 
-from pipeline.calls.account import Part, account_of, use_account
+from pipeline.calls.account import Part, Share, account_of, use_account
 from pipeline.errors import JournalError, RunLocked
 from pipeline.run.client import refuse_small_share
 from pipeline.run.directory import lock, run_folder
@@ -22,22 +22,26 @@ _OF_REPORTS = ".reports"  # behind the name of an account: the lane of its quest
 
 
 @contextmanager
-def locked(job: Job, options: RunOptions) -> Iterator[tuple[Path, Part]]:
+def locked(job: Job, options: RunOptions) -> Iterator[tuple[Path, Share]]:
     """Lock the run directory, then our part of the account, so that a second run of one job names the directory.
 
     Create a new run directory only after the account is locked; otherwise an empty one would be resumed next time.
     """
     with ExitStack() as locks:
+        if options.given is not None:
+            locks.enter_context(lock(options.given.folder))
+            yield options.given.folder, options.given.share
+            return
         _lock_run(options, locks)
         folder = _folder(job, options)
         there = folder.is_dir()
         if there:
             locks.enter_context(lock(folder))
-        part = _part(job, options, locks)
+        share = _share(job, options, locks)
         if not there:
             folder = _folder(job, options)
             locks.enter_context(lock(folder))
-        yield folder, part
+        yield folder, share
 
 
 def _folder(job: Job, options: RunOptions) -> Path:
@@ -58,27 +62,30 @@ def _lock_run(options: RunOptions, locks: ExitStack) -> None:
         raise RunLocked(Fault(what, where=str(again.of), fix=typed("status", again.of))) from error
 
 
-def _part(job: Job, options: RunOptions, locks: ExitStack) -> Part:
-    """Lock our part of the account's calls per second; every sandbox is an account of its own."""
+def _share(job: Job, options: RunOptions, locks: ExitStack) -> Share:
+    """Lock our share of the account's calls per second; every sandbox is an account of its own."""
     refuse_small_share(job.spec, options.share)  # before another process is waited for
     if job.spec.sandbox:
         return Part(options.share)
+    account = account_of(job.spec.api.base_url, job.credentials)
+    parts = [_part(job, options, lane, locks) for lane in _lanes(job, options, account)]
+    return Part(options.share, max(part.since for part in parts), any(part.used_before for part in parts))
+
+
+def _lanes(job: Job, options: RunOptions, account: str) -> list[str]:
+    """Name the lanes of the account that an execution uses."""
+    pays = options.again is None or options.again.of is None or bool(options.again.ords)
+    return [account] * pays + [account + _OF_REPORTS] * job.spec.awaits_reports
+
+
+def _part(job: Job, options: RunOptions, lane: str, locks: ExitStack) -> Part:
+    """Lock our part of one lane, among the processes of this machine."""
     if (state := state_folder()) is None:
         what = (
             "no home folder is known: HOME is not set, and the system has no entry for this user; set HOME or "
             "XDG_STATE_HOME to a folder that lasts, then run again; nothing was sent"
         )
         raise JournalError(Fault(what, fix='export XDG_STATE_HOME="$PWD/state"'))
-    account = account_of(job.spec.api.base_url, job.credentials)
-    pays = options.again is None or options.again.of is None or bool(options.again.ords)
-    lanes = [account] if pays else []
-    lanes += [account + _OF_REPORTS] if job.spec.awaits_reports else []
-    parts = [
-        locks.enter_context(
-            use_account(
-                state / "accounts", lane, job=job.spec.name, share=options.share, busy=options.busy, say=options.say
-            )
-        )
-        for lane in lanes
-    ]
-    return Part(options.share, max(part.since for part in parts), any(part.used_before for part in parts))
+    name, share = job.spec.name, options.share
+    using = use_account(state / "accounts", lane, job=name, share=share, busy=options.busy, say=options.say)
+    return locks.enter_context(using)

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from pipeline.calls.account import Busy
+from pipeline.calls.account import Busy, Share
 from pipeline.models import Kind
 from pipeline.results.fail_on import Condition
 from pipeline.results.reading import RecordView, read_line
@@ -31,6 +31,14 @@ class Again:
     def home(self) -> Path:
         """The run directory itself, or that of the run whose reports are collected."""
         return self.of or self.folder
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A run directory and a share of the account that somebody else holds for a run, such as a worker of a cluster."""
+
+    folder: Path
+    share: Share
 
 
 class _Unfailing:
@@ -89,6 +97,7 @@ class RunOptions:
     again: Again | None = None  # work on these open items alone
     busy: Busy = "exit"  # while another process uses the account: raise RunLocked, or `wait` for it
     share: float = 1.0  # of every QPS of the account; above 0, at most 1
+    given: Given | None = None  # a run directory and a share of the account that are held already
     fail_on: Condition | None = None  # end with exit code 7 if products meet it
     wait_quota: bool = False  # wait for the daily limit to be lifted instead of ending the run
     say: Callable[[str], None] = lambda _: None  # called with a line that a person should read at once

@@ -18,7 +18,7 @@ from pipeline.endpoints.patsnap.credentials import Credentials
 from pipeline.errors import JournalError, RunLocked, SpecError
 from pipeline.models import Kind
 from tests.support.jobs import ACCOUNT, job, lines, pipeline, vendor
-from tests.support.processes import ended, python, running, until_lines
+from tests.support.processes import ended, python, running, until_lines, until_said
 from tests.support.told import faults_in
 
 QPS = 20
@@ -352,12 +352,6 @@ def test_whoever_comes_after_another_is_quiet_as_if_the_limit_was_used_up_just_t
     part: Part, qps: float, quiet_s: float
 ) -> None:
     assert part.quiet_s(qps, now=100.3) == pytest.approx(quiet_s)
-
-
-def until_said(process: subprocess.Popen[str], words: str) -> None:
-    """Wait until the next line that a process writes to stderr, which has to hold these words."""
-    assert process.stderr is not None
-    assert words in process.stderr.readline()
 
 
 @pytest.mark.proofs

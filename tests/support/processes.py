@@ -70,3 +70,9 @@ def until_logged(run: Path, event: str, *, by: subprocess.Popen[str]) -> None:
     """Wait until the log of a run directory names an event."""
     log = run / "run.log.jsonl"
     until(lambda: log.exists() and event.encode() in log.read_bytes(), by=by)
+
+
+def until_said(process: subprocess.Popen[str], words: str) -> None:
+    """Wait until the next line that a process writes to stderr, which has to hold these words."""
+    assert process.stderr is not None
+    assert words in process.stderr.readline()
