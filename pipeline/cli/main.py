@@ -49,7 +49,7 @@ def command_line() -> Any:
     from typer.main import get_command
 
     # They add commands before and behind those of `options`.
-    from pipeline.cli import first_options, keeping, results_options  # noqa: F401
+    from pipeline.cli import cluster_options, first_options, keeping, results_options  # noqa: F401
     from pipeline.cli.app import app
 
     return get_command(app)

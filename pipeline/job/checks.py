@@ -9,6 +9,8 @@ from urllib.parse import SplitResult, quote, urlsplit
 MAX_ID = 128
 MAX_URL = 4096  # bytes, where each letter beyond ASCII takes six and more
 _SENT_AS_THEY_ARE = "%!#$&'()*+,/:;=?@[]~"
+# A URL whose parts stand as they are: no capitals in its host, no port, no letters beyond ASCII, no fragment.
+_PLAIN = re.compile(r"(https?)://([a-z0-9.-]+)(/[!-\"$->@-~]*(?:\?[!-\"$-~]+)?)")
 MANIFEST_ENDINGS = (".csv", ".jsonl", ".xlsx", ".xls", ".ods")  # of the files that sources.tables.READERS can read
 WORKBOOK_ENDINGS = MANIFEST_ENDINGS[2:]
 ZIP = ".zip"  # of an archive of pictures
@@ -59,6 +61,17 @@ def check_url(value: str) -> str:
     if fault:
         raise ValueError(fault)
     return value
+
+
+def plain_url(value: str) -> tuple[str, str, str] | None:
+    """Split a URL that needs no second look into scheme, host and the rest; None for any other text.
+
+    Most URLs of a manifest are of this kind, and `urlsplit` takes five times as long.
+    """
+    found = _PLAIN.fullmatch(value) if 3 * len(value) <= MAX_URL else None
+    if found is None or _fault_of_host(found[1], found[2]):
+        return None
+    return found[1], found[2], found[3]
 
 
 @lru_cache(maxsize=1000)  # a million URLs of a manifest are those of a few hosts

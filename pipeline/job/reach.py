@@ -6,7 +6,7 @@ from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_network
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from pipeline.job.checks import check_url
+from pipeline.job.checks import check_url, plain_url
 from pipeline.models import SANDBOX_HOST
 
 _LOCAL_ENDINGS = (
@@ -24,8 +24,9 @@ _FIX = "list a URL that opens from anywhere, or the file itself with `path:`"
 
 def check_picture_url(value: str) -> str:
     """Return `value` if a vendor may be able to fetch a picture there; raise ValueError with the rule."""
-    check_url(value)
-    if fault := _fault_of_netloc(urlsplit(value).netloc):
+    plain = plain_url(value)
+    netloc = urlsplit(check_url(value)).netloc if plain is None else plain[1]
+    if fault := _fault_of_netloc(netloc):
         raise ValueError(fault)
     return value
 

@@ -66,6 +66,7 @@ class JobSpec(Strict):
 
     _folder: Path = PrivateAttr(default_factory=Path.cwd)
     _listed: Path | None = PrivateAttr(default=None)
+    _shard: Path | None = PrivateAttr(default=None)
 
     @field_validator("images")
     @classmethod
@@ -169,6 +170,17 @@ class JobSpec(Strict):
         placed = self.model_copy()
         placed._listed = file
         return placed
+
+    @property
+    def shard(self) -> Path | None:
+        """The file with the items of the shard that this is the job of; None for a whole job."""
+        return self._shard
+
+    def of_shard(self, items: Path) -> Self:
+        """Return the job of one shard: the same, but with the items in a file, and for one machine."""
+        part = self.model_copy(update={"cluster": None})
+        part._shard = items
+        return part
 
     @property
     def root_path(self) -> Path:

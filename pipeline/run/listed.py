@@ -35,7 +35,8 @@ def list_at_hand(spec: JobSpec, *, new: bool = False, folder: Path | None = None
     The list of the run directory that the job would go on in wins. Raises SpecError when there is none, or when another
     one came in on stdin.
     """
-    if not any(entry.manifest == STDIN for entry in spec.images) or spec.listed is not None:
+    at_hand = spec.listed is not None or spec.shard is not None
+    if at_hand or not any(entry.manifest == STDIN for entry in spec.images):
         yield spec
         return
     kept = (folder or run_folder(spec, now=datetime.now().astimezone(), new=new)) / LISTED

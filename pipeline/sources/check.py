@@ -27,11 +27,14 @@ from pipeline.views import is_url, local_views
 
 
 def check_sources(spec: JobSpec) -> None:
-    """Check that every source of the job is there, without reading it all. Raises SpecError with all faults."""
+    """Check that every source of the job is there, without reading it all. Raises SpecError with all faults.
+
+    Those of a shard were looked at when the job was split.
+    """
     faults: list[str] = []
     if not spec.root_path.is_dir():
         faults.append(Fault(f"{spec.root_path} is no folder", where="root"))
-    for index, entry in enumerate(spec.images):
+    for index, entry in enumerate(spec.images if spec.shard is None else ()):
         try:
             faults += _faults_of(spec, entry, f"images[{index}].path")
         except SpecError as exc:
@@ -115,8 +118,11 @@ def fingerprint(spec: JobSpec) -> str:
     """Digest everything the items come from: the same digest means the same items.
 
     A manifest counts by its bytes, a pattern by the names it matches. The bytes of a picture do not count: they are
-    compared when it is sent.
+    compared when it is sent. The items of a shard count by their file alone.
     """
+    if spec.shard is not None:
+        with spec.shard.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
     digest = hashlib.sha256(b"1" if may_upload(spec) else b"0")
     if spec.search.TAKES_VIEWS:  # of the same rows it makes other items
         digest.update(b"views")

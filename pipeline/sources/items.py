@@ -14,6 +14,7 @@ from pipeline.picture_formats import SENT_ENDINGS
 from pipeline.sources.columns import columns_written
 from pipeline.sources.folders import list_path
 from pipeline.sources.ids import Ids, make_id
+from pipeline.sources.kept_items import kept_items
 from pipeline.sources.looks import Looks, looking
 from pipeline.sources.names import is_pattern, with_slashes
 from pipeline.sources.pictures import MAX_BYTES, most_of
@@ -40,9 +41,12 @@ def read_items(
 
     With `contents` local pictures are known by their bytes, so that copies of one are found; without, by their paths.
     `hashed` gives local pictures that are listed without an id one by a hash, as earlier versions did. `note` is
-    called with each row of a manifest.
+    called with each row of a manifest. The items of a shard are read as they were kept, whatever is asked for here.
     Raises SpecError when a manifest cannot be read or a pattern names nothing.
     """
+    if spec.shard is not None:
+        yield from kept_items(spec.shard)
+        return
     with looking() as looks:
         for item in _listed(spec, Ids(spec, hashed=hashed), note):
             yield _identified(spec, item, looks if contents else None)

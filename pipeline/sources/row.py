@@ -1,10 +1,9 @@
 """A row of a manifest, as its reader hands it on."""
 
-from dataclasses import dataclass
+import msgspec
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(msgspec.Struct, frozen=True, gc=False):  # made a million times: a dataclass takes three times as long
     """One row of a manifest.
 
     line: where the row ends in the file, counted from 1

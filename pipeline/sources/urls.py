@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from urllib.parse import SplitResult, urlsplit
 
+from pipeline.job.checks import plain_url
 from pipeline.models import BY_PATH, CONTENT
 from pipeline.views import is_url, joined_views, views_of
 
@@ -17,6 +18,8 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 def identity_of_url(url: str) -> str:
     """Return the identity of the picture at a URL."""
+    if (plain := plain_url(url)) is not None:
+        return f"{_beginning(plain[0], plain[1])}{plain[2]}"
     scheme, netloc, path, query, _ = urlsplit(url)
     return f"{_beginning(scheme, netloc)}{path or '/'}{f'?{query}' if query else ''}"
 

@@ -44,7 +44,7 @@ def admit(db: Database, batch: Sequence[Item], *, generation: int, accept_change
             if known.shows(item):
                 repeated += 1
                 continue
-            item = _clash(item, known.origin)
+            item = clash(item, known.origin)
             known = _known(db, item.id)
         if known is None:
             doubtful += _insert(db, item, generation, forgotten=forgotten)
@@ -211,7 +211,8 @@ def _source_now(known: _Known, item: Item) -> str:
     return known.source if known.state in SETTLED or not known.shows(item) else twins.storable(item.source)
 
 
-def _clash(item: Item, other: str) -> Item:
+def clash(item: Item, other: str) -> Item:
+    """Make the failed item that stands for one whose id another item has, listed at `other`, with another picture."""
     message = f"{item.origin}: the id {item.id!r} is already used by {other} for another picture"
     problem = Problem("read", Code.ID_TWICE, message, "fail", False)
     return Item(f"{item.origin} {item.id}"[:128], item.source, item.local, item.origin, item.labels, problem)

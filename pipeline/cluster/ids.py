@@ -1,0 +1,91 @@
+"""The ids of all items over their shards: that each is there once, and which shard has it.
+
+An id is known by eight bytes of its hash. Of a hundred million ids two may have the same; so whoever finds one looks
+for the id itself in the shard, or in each of the few that are named.
+"""
+
+import sqlite3
+import struct
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from hashlib import blake2b
+from itertools import groupby
+from operator import itemgetter
+from pathlib import Path
+
+from pipeline.cluster.layout import IDS
+
+_HASH = 8  # bytes
+_ENTRY = struct.Struct(">qH")  # the hash, and the number of the shard
+_BUCKETS = 256  # by the first byte of the hash: one of them is in memory at a time
+_AT_ONCE = 64 << 10  # bytes of a bucket that are written together
+
+
+def hash_of(id_: str) -> bytes:
+    """Return the hash under which an id is known."""
+    return blake2b(id_.encode("utf-8", "surrogatepass"), digest_size=_HASH).digest()
+
+
+class IdBuckets:
+    """The hashes of all ids with their shards, in files that each hold a range of them."""
+
+    def __init__(self, folder: Path) -> None:
+        """Keep them in a folder that is there and empty."""
+        self._folder = folder
+        self._open = [bytearray() for _ in range(_BUCKETS)]
+
+    def add(self, hash_: bytes, shard: bytes) -> None:
+        """Note that an id stands in a shard, whose number is given in two bytes."""
+        bucket = self._open[hash_[0]]
+        bucket += hash_ + shard
+        if len(bucket) >= _AT_ONCE:
+            self._write(hash_[0])
+
+    def ranges(self) -> Iterator[list[tuple[int, int]]]:
+        """Yield hashes with their shards, each pair once, in ascending order, a range at a time; only once."""
+        for number in (*range(_BUCKETS // 2, _BUCKETS), *range(_BUCKETS // 2)):  # as signed numbers, as SQLite has them
+            self._write(number)
+            file = self._folder / f"{number:02x}"
+            data = file.read_bytes() if file.exists() else b""
+            yield sorted(set(_ENTRY.iter_unpack(data)))
+            file.unlink(missing_ok=True)
+
+    def _write(self, number: int) -> None:
+        if self._open[number]:
+            with (self._folder / f"{number:02x}").open("ab") as file:
+                file.write(self._open[number])
+            self._open[number].clear()
+
+
+def write_index(file: Path, ranges: Iterable[list[tuple[int, int]]]) -> dict[bytes, list[int]]:
+    """Write the index of ids; return the hashes that stand in more than one shard, with these shards."""
+    several: dict[bytes, list[int]] = {}
+    with closing(sqlite3.connect(file, isolation_level=None)) as db:
+        db.execute("PRAGMA journal_mode = OFF")  # a draft: a kill leaves nothing that anybody reads
+        db.execute("PRAGMA synchronous = OFF")
+        db.execute("BEGIN")
+        db.execute(
+            "CREATE TABLE ids (hash INTEGER NOT NULL, shard INTEGER NOT NULL, PRIMARY KEY (hash, shard)) WITHOUT ROWID"
+        )
+        for pairs in ranges:
+            db.executemany("INSERT INTO ids VALUES (?, ?)", pairs)
+            several |= _in_several(pairs)
+        db.execute("COMMIT")
+    return several
+
+
+def _in_several(pairs: list[tuple[int, int]]) -> dict[bytes, list[int]]:
+    if len({hash_ for hash_, _ in pairs}) == len(pairs):
+        return {}
+    by_hash = {hash_: [shard for _, shard in same] for hash_, same in groupby(pairs, key=itemgetter(0))}
+    return {hash_.to_bytes(_HASH, "big", signed=True): shards for hash_, shards in by_hash.items() if len(shards) > 1}
+
+
+def shards_of(run: Path, id_: str) -> list[int]:
+    """Return the shards of a run that may have an item: most often one; none for an id that was not listed.
+
+    Raises sqlite3.Error where the index is not there, or damaged.
+    """
+    number = int.from_bytes(hash_of(id_), "big", signed=True)
+    with closing(sqlite3.connect(f"{(run / IDS).resolve().as_uri()}?immutable=1", uri=True)) as db:
+        return [shard for (shard,) in db.execute("SELECT shard FROM ids WHERE hash = ? ORDER BY shard", (number,))]

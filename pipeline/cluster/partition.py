@@ -1,0 +1,109 @@
+"""The items of a job in one stream, then in shards; memory does not grow with them.
+
+all.jsonl   every item in the order of the job, while they are counted
+keys        per item eight bytes that decide its shard, and eight that know its id
+"""
+
+import os
+import struct
+from collections.abc import Callable, Iterable
+from hashlib import blake2b
+from pathlib import Path
+
+from pipeline.cluster.ids import IdBuckets, hash_of
+from pipeline.cluster.layout import ITEMS, SHARDS, shard_folder
+from pipeline.models import Item
+from pipeline.sources.kept_items import write_item
+from pipeline.system.files import sync_folder
+
+ALL, KEYS = "all.jsonl", "keys"
+_KEY = 8
+_ENTRY = struct.Struct(">Q8s")
+_LINES = 2_000  # that are written together
+_MOST_BYTES = 32 << 20  # of lines that wait for their shards' files: not all of these can be open at once
+
+Key = Callable[[Item], str | None]  # returns what decides the shard of an item; None for its picture
+
+
+def list_items(items: Iterable[Item], draft: Path, *, key: Key | None = None) -> int:
+    """Write all items in their order, with their keys; return their number."""
+    number = 0
+    lines: list[bytes] = []
+    keys: list[bytes] = []
+    with (draft / ALL).open("wb") as all_, (draft / KEYS).open("wb") as known:
+        for item in items:
+            lines.append(write_item(number, item))
+            keys += (_digest((key and key(item)) or _picture_of(item)), hash_of(item.id))
+            number += 1
+            if len(lines) >= _LINES:
+                all_.writelines(lines)
+                known.writelines(keys)
+                lines.clear()
+                keys.clear()
+        all_.writelines(lines)
+        known.writelines(keys)
+    return number
+
+
+def _picture_of(item: Item) -> str:
+    """Return what items with the same picture have in common; a row that cannot be used has nothing."""
+    return item.id if item.problem is not None else item.identity
+
+
+def _digest(text: str) -> bytes:
+    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=_KEY).digest()
+
+
+class _ShardFiles:
+    """The files of all shards, each opened only while something is written to it."""
+
+    def __init__(self, draft: Path, shards: int) -> None:
+        self.counts = [0] * shards
+        self.waiting: list[list[bytes]] = [[] for _ in range(shards)]
+        self._draft = draft
+        for shard in range(shards):
+            shard_folder(draft, shard).mkdir(parents=True)
+            (shard_folder(draft, shard) / ITEMS).touch(0o600)
+
+    def write(self) -> None:
+        for shard, lines in enumerate(self.waiting):
+            if lines:
+                with (shard_folder(self._draft, shard) / ITEMS).open("ab") as file:
+                    file.writelines(lines)
+                self.counts[shard] += len(lines)
+                lines.clear()
+
+
+def divide(draft: Path, shards: int, ids: IdBuckets) -> list[int]:
+    """Divide the items that were listed into shards, each in the order of the job, and note where each id stands.
+
+    Return how many items each shard has.
+    """
+    files = _ShardFiles(draft, shards)
+    names = [shard.to_bytes(2, "big") for shard in range(shards)]
+    waiting, add = files.waiting, ids.add
+    with (draft / ALL).open("rb") as all_, (draft / KEYS).open("rb") as keys:
+        while lines := all_.readlines(_MOST_BYTES):
+            entries = _ENTRY.iter_unpack(keys.read(_ENTRY.size * len(lines)))
+            for line, (key, hash_) in zip(lines, entries, strict=True):
+                shard = key % shards
+                waiting[shard].append(line)
+                add(hash_, names[shard])
+            files.write()
+    for name in (ALL, KEYS):
+        (draft / name).unlink()
+    return files.counts
+
+
+def make_durable(draft: Path, shards: int) -> None:
+    """Sync the shards and their names."""
+    for shard in range(shards):
+        folder = shard_folder(draft, shard)
+        descriptor = os.open(folder / ITEMS, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        sync_folder(folder)
+    sync_folder(draft / SHARDS)
+    sync_folder(draft)

@@ -1,0 +1,204 @@
+"""The split of a job into shards: once, before any machine works on it, and the same however often it is asked for.
+
+Everything is made in a draft folder, which takes the place of the run's folder as a whole: whoever comes second, on
+whatever machine, finds it made and uses it. A kill leaves a draft, which the next split on that machine removes.
+"""
+
+import contextlib
+import gc
+import os
+import secrets
+import shutil
+import socket
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+
+from pipeline.cluster.clashes import settle_clashes
+from pipeline.cluster.ids import IdBuckets, write_index
+from pipeline.cluster.layout import IDS
+from pipeline.cluster.partition import Key, divide, list_items, make_durable
+from pipeline.errors import SpecError
+from pipeline.job.cluster import ITEMS_OF_A_SHARD, MOST_SHARDS, ClusterSpec
+from pipeline.job.schema import JobSpec
+from pipeline.run.cluster_runs import SPLIT
+from pipeline.run.directory import run_folder
+from pipeline.run.listed import keep_list, list_at_hand
+from pipeline.sources.check import check_sources, fingerprint
+from pipeline.sources.items import read_items
+from pipeline.system.fault import Fault
+from pipeline.system.files import sync_folder, write_whole
+from pipeline.version import __version__
+
+_DRAFT = ".split-"
+
+
+class Split(msgspec.Struct, frozen=True, kw_only=True):
+    """A split as split.json says it.
+
+    id            of this run's shards in the store of leases
+    program       the version that every worker must have
+    fingerprint   of the sources that were read
+    shards        their number, which never changes
+    counts        how many items each has
+    clashes       items that failed because another one of another shard has their id
+    """
+
+    schema: int = 1
+    id: str
+    program: str
+    job: str
+    run: str
+    fingerprint: str
+    same_picture: str
+    shards: int
+    items: int
+    clashes: int
+    counts: list[int]
+
+
+def split_job(spec: JobSpec, *, new: bool = False, key: Key | None = None) -> tuple[Path, Split]:
+    """Split a job, or find how it was split; return the folder of its run, and the split.
+
+    Raises SpecError when the job is not for many machines, or its sources are not what was split.
+    """
+    cluster = _cluster(spec)
+    if cluster.same_picture == "pixels" and key is None:
+        what = "no first pass has looked at the pixels of the pictures; compare them by their bytes"
+        raise SpecError(Fault(what, where="cluster.same_picture: pixels", fix="--set cluster.same_picture=bytes"))
+    folder = run_folder(spec, now=datetime.now().astimezone(), new=new)
+    with list_at_hand(spec, new=new, folder=folder) as listed:
+        if (folder / SPLIT).exists():
+            return folder, _same(listed, folder)
+        check_sources(listed)
+        with _draft(folder) as draft, _without_pauses():
+            split = _split(keep_list(listed, draft), cluster, folder, draft, key)
+            taken = _take_place(draft, folder)
+        return folder, split if taken else _same(listed, folder)
+
+
+def read_split(folder: Path) -> Split:
+    """Read how a run was split. Raises SpecError where it was not."""
+    try:
+        return msgspec.json.decode((folder / SPLIT).read_bytes(), type=Split)
+    except FileNotFoundError:
+        raise SpecError(Fault("this run is not split", where=str(folder), fix="pipeline split JOB")) from None
+    except (OSError, msgspec.MsgspecError) as exc:
+        raise SpecError(Fault(f"cannot be read: {exc}", where=str(folder / SPLIT))) from None
+
+
+def _cluster(spec: JobSpec) -> ClusterSpec:
+    if spec.cluster is None:
+        what = "the job names no folder that machines share, so it is run by one: `pipeline run`"
+        raise SpecError(Fault(what, where="cluster", fix="cluster: {shared: /mnt/screening}"))
+    return spec.cluster
+
+
+def _same(spec: JobSpec, folder: Path) -> Split:
+    """Return the split that there is. Raises SpecError when the sources are others now."""
+    split = read_split(folder)
+    if fingerprint(spec) != split.fingerprint:
+        what = (
+            f"the pictures that the job lists are others than when it was split into {split.shards:,} shards, and "
+            "nothing was sent: put the list back, or start a new run with what is listed now"
+        )
+        raise SpecError(Fault(what, where=str(folder), fix="pipeline split JOB --new"))
+    if split.program != __version__:
+        split = msgspec.structs.replace(split, program=__version__)
+        _write_split(folder, split)
+    return split
+
+
+def _split(spec: JobSpec, cluster: ClusterSpec, folder: Path, draft: Path, key: Key | None) -> Split:
+    read = fingerprint(spec)
+    items = list_items(read_items(spec, contents=cluster.same_picture != "source"), draft, key=key)
+    shards = cluster.shards if isinstance(cluster.shards, int) else _shards_for(items)
+    buckets = draft / "buckets"
+    buckets.mkdir()
+    ids = IdBuckets(buckets)
+    counts = divide(draft, shards, ids)
+    clashes = settle_clashes(draft, write_index(draft / IDS, ids.ranges()))
+    buckets.rmdir()
+    if fingerprint(spec) != read:
+        raise SpecError(
+            Fault("the list was changed while it was split, and nothing is split; split it again", where="")
+        )
+    split = Split(
+        id=secrets.token_hex(8),
+        program=__version__,
+        job=spec.name,
+        run=folder.name,
+        fingerprint=read,
+        same_picture=cluster.same_picture,
+        shards=shards,
+        items=items,
+        clashes=clashes,
+        counts=counts,
+    )
+    _write_split(draft, split)
+    make_durable(draft, shards)
+    return split
+
+
+def _shards_for(items: int) -> int:
+    return max(1, min(MOST_SHARDS, -(-items // ITEMS_OF_A_SHARD)))
+
+
+def _write_split(folder: Path, split: Split) -> None:
+    write_whole(folder / SPLIT, msgspec.json.encode(split) + b"\n", several_writers=True)
+
+
+@contextlib.contextmanager
+def _draft(folder: Path) -> Iterator[Path]:
+    """Make a draft folder beside the run's; remove it in the end unless it took that one's place."""
+    host = "".join(char if char.isalnum() else "-" for char in socket.gethostname())
+    try:
+        folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for other in folder.parent.glob(f"{_DRAFT}{host}-*"):
+            _remove_abandoned(other)
+        draft = folder.parent / f"{_DRAFT}{host}-{os.getpid()}-{secrets.token_hex(4)}"
+        draft.mkdir(mode=0o700)
+        try:
+            yield draft
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
+    except OSError as exc:
+        what = f"the folder that the machines share cannot be written: {exc.strerror or exc}"
+        raise SpecError(Fault(what, where=str(exc.filename or folder.parent))) from None
+
+
+def _remove_abandoned(draft: Path) -> None:
+    """Remove a draft of this machine whose process has ended."""
+    pid = draft.name.split("-")[-2]
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        shutil.rmtree(draft, ignore_errors=True)
+    except (OSError, ValueError):
+        return
+
+
+def _take_place(draft: Path, folder: Path) -> bool:
+    """Let the draft take the place of the run's folder; return False when another one has."""
+    try:
+        draft.rename(folder)  # never over a folder in which something lies
+    except OSError:
+        if (folder / SPLIT).exists():
+            return False
+        raise
+    sync_folder(folder.parent)
+    return True
+
+
+@contextlib.contextmanager
+def _without_pauses() -> Iterator[None]:
+    """Look for no circles of objects meanwhile: there are none, and a million items make many looks."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
