@@ -18,7 +18,7 @@ from typing import Self
 
 from pipeline.leases.members import ROOM, Members
 from pipeline.leases.store import Store, StoreUnknown, put_after, put_mine, put_value, written
-from pipeline.leases.turns import Turns
+from pipeline.leases.turns import Turns, within
 from pipeline.system import clock as clocks
 from pipeline.version import __version__
 
@@ -27,7 +27,7 @@ WINDOW_S = 1.0  # the vendor counts calls in any second
 REST_S = WINDOW_S + 0.1  # W: its margin covers clocks that are wrong by a hundredth
 AHEAD_S = 1.0  # by which the wall clock may run ahead of the steady one, which stands still where a machine is paused
 KEPT_S = 180.0  # renewals younger than this are never dropped: the caches of network file systems are a minute old
-_END_S = 5.0  # the longest wait for a thread that hangs in the store
+END_S = 5.0  # the longest wait for a thread that hangs in the store
 
 
 def silence_s(lease_s: float) -> float:
@@ -40,6 +40,7 @@ class Lease:
 
     incarnation  the name of the one that lives, or is about to
     members      the others and ourselves, with what each said
+    hungry       the words of what we could use, as the others are told with the next renewal
     broken       an error that ended a thread for good; None most often
 
     `say` gets a line when the store is out of reach for as long as a lease, and one when it is back; `on_lost` the name
@@ -73,7 +74,7 @@ class Lease:
         self._after_looks: list[Callable[[], None]] = []
         self._wall = wall
         self._about = {"host": host or socket.gethostname(), "pid": pid or os.getpid(), "version": __version__}
-        self._hungry: frozenset[str] = frozenset()
+        self.hungry: frozenset[str] = frozenset()
         self._trying: tuple[bytes, float, float] | None = None  # a renewal, the steady clock before it, the wall's lead
         self._ended = False
         self._term = (
@@ -110,13 +111,18 @@ class Lease:
 
     def set_hungry(self, words: frozenset[str]) -> None:
         """Tell the others soon what we could use."""
-        if words != self._hungry:
-            self._hungry = words
+        if words != self.hungry:
+            self.hungry = words
             self._turns[0].hurry()
 
     def after_looks(self, step: Callable[[], None]) -> None:
         """Take a step in the watching thread after each look at the others."""
-        self._after_looks.append(step)
+        self._after_looks = [*self._after_looks, step]
+        self.look_soon()
+
+    def without(self, step: Callable[[], None]) -> None:
+        """Take this step no more after looks; one that is under way may still go on."""
+        self._after_looks = [one for one in self._after_looks if one != step]
 
     def look_soon(self) -> None:
         """Look at the others soon, and take the steps that follow."""
@@ -163,10 +169,12 @@ class Lease:
     def bye(self) -> None:
         """Send nothing more, end the threads and tell the others at once. Do it again without harm."""
         self._term = (float("-inf"), 0.0)
-        stopped = [turns.end(_END_S) for turns in self._turns]
+        stopped = [turns.end(END_S) for turns in self._turns]
         self._term = (float("-inf"), 0.0)  # a renewal that was under way has set it
-        if self._ended or not all(stopped):
-            return
+        if not self._ended and all(stopped):
+            within(END_S, self._say_bye)
+
+    def _say_bye(self) -> None:
         with self._one_renewal:
             self._ended = True
             try:
@@ -193,11 +201,12 @@ class Lease:
         self._turns[0].hurry()
 
     def _renewal(self) -> bytes:
-        return written({"hungry": sorted(self._hungry), "since": self._since, **self._about})
+        return written({"hungry": sorted(self.hungry), "since": self._since, **self._about})
 
     def _answered(self) -> None:
         if self._number == 1:
             self.on_renewed(self.incarnation)
+            self.look_soon()  # what waited for the lease need not wait for the next look
         if self._silent and self.allowed():
             self._silent = False
             self.say("the store of leases answers again: calls go on")

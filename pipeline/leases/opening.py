@@ -1,6 +1,7 @@
 """The store of leases by its place: a folder, or a bucket."""
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -12,16 +13,17 @@ from pipeline.system.fault import Fault
 _BUCKET = re.compile(r"(s3|s3a|gs|az|azure|abfs|abfss|memory)://.*")
 
 
-def open_store(place: str, folder: Path | None = None) -> Store:
+def open_store(place: str, folder: Path | None = None, *, say: Callable[[str], None] = lambda _: None) -> Store:
     """Open the store at a place: a folder that exists, from `folder` on, or s3://, gs:// or az:// with a bucket.
 
+    Where it is the first to open it, `say` is told so: on a machine without the right mount it would be the wrong one.
     Raises SpecError where it cannot be used: no such folder, not writable, another version, a missing extra.
     """
-    store = _bucket(place) if is_bucket(place) else FolderStore.open((folder or Path()) / Path(place).expanduser())
     where = shown(place)
+    store = _bucket(place) if is_bucket(place) else FolderStore.open((folder or Path()) / Path(place).expanduser())
     try:
-        if store.read(OF_VERSION, 1) is None:
-            put_mine(store, OF_VERSION, 1, {"format": VERSION})
+        if store.read(OF_VERSION, 1) is None and put_mine(store, OF_VERSION, 1, {"format": VERSION}):
+            say(f"{where}: leases begin here; every machine that shares the account must see this same place")
         there = store.read(OF_VERSION, 1)
     except StoreUnknown as error:
         raise SpecError(Fault(f"the store of leases cannot be used: {error}", where=where)) from error

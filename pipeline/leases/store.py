@@ -112,3 +112,12 @@ def parts_of(series: str) -> list[str]:
     if not all(_NAME.fullmatch(part) for part in parts):
         raise ValueError(f"{series!r} names no series: parts of small letters, digits, '-' and '_', joined by '/'")
     return parts
+
+
+def drop_before(store: Store, series: str, number: int) -> None:
+    """Drop the entries below a number, oldest first: those that are left follow each other. Raises StoreUnknown."""
+    oldest = number
+    while oldest > 1 and store.read(series, oldest - 1) is not None:
+        oldest -= 1
+    for old in range(oldest, number):
+        store.drop(series, old)

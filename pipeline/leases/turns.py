@@ -1,4 +1,4 @@
-"""A thread that takes one step again and again until it is ended, and at once when it is asked to."""
+"""Threads for what may hang in a store: one that takes a step again and again, and one that takes it once."""
 
 import threading
 import time
@@ -55,3 +55,10 @@ class Turns:
                 self._hurry.clear()
         except Exception as error:
             self._failed(error)
+
+
+def within(seconds: float, step: Callable[[], None]) -> None:
+    """Take a step that may hang in a store, and wait for its end no longer than this."""
+    thread = threading.Thread(target=step, name="lease-end", daemon=True)
+    thread.start()
+    thread.join(seconds)

@@ -1,0 +1,94 @@
+"""The account as one process has it, where several machines share it: the calls per second that are its part now."""
+
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Self
+
+from pipeline.leases.lease import END_S, Lease
+from pipeline.leases.slots import ROOM, Slots
+from pipeline.leases.store import Store, StoreUnknown, name_of
+from pipeline.leases.turns import within
+
+
+class SharedAccount:
+    """One account under a lease. In its context it takes part; at its end it gives back all that it holds.
+
+    `qps` has the calls per second of the whole account for each kind of call. Several accounts may share one lease.
+    """
+
+    def __init__(self, lease: Lease, account: str, qps: Mapping[str, float]) -> None:
+        self.lease = lease
+        self.name = name_of(account)
+        self.slots = {kind: Slots(lease, self.name, name_of(kind), limit) for kind, limit in qps.items()}
+        self._one_step = threading.Lock()  # the lease's thread steps, and another one gives back at the end
+
+    def __repr__(self) -> str:
+        return f"SharedAccount({self.name!r}, { ({kind: len(slots.held) for kind, slots in self.slots.items()}) })"
+
+    def __enter__(self) -> Self:
+        self.lease.after_looks(self._step)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.lease.without(self._step)
+        within(END_S, self._give_back)
+        self.lease.set_hungry(self._words_of_others())
+
+    def per_second(self, kind: str) -> float:
+        """Return the calls of a kind that may be sent in a second now; 0 when none may. Ask at every permit."""
+        return self.slots[kind].per_second()
+
+    def pace(self, kind: str) -> Callable[[], float]:
+        """Return the function that `per_second` calls, for a limiter that asks it at every permit."""
+        return self.slots[kind].per_second
+
+    def hungry(self, kinds: Iterable[str]) -> None:
+        """Say of which kinds there are calls to make, from now on. What is not named is given back soon."""
+        wanted = set(kinds)
+        changed = False
+        for kind, slots in self.slots.items():
+            changed = changed or slots.hungry != (kind in wanted)
+            slots.hungry = kind in wanted
+        if changed:
+            ours = {slots.word for slots in self.slots.values() if slots.hungry}
+            self.lease.set_hungry(self._words_of_others() | ours)
+            self.lease.look_soon()
+
+    def others(self, kind: str) -> int:
+        """Return how many other processes could use calls of a kind, as they said last."""
+        word, us = self.slots[kind].word, self.lease.incarnation
+        return sum(word in member.hungry for name, member in self.lease.members.living.items() if name != us)
+
+    def _give_back(self) -> None:
+        with self._one_step:
+            for slots in self.slots.values():
+                slots.give_back_all()
+
+    def _words_of_others(self) -> frozenset[str]:
+        """Return the words of other accounts under the same lease."""
+        return frozenset(word for word in self.lease.hungry if not word.startswith(f"{self.name}/"))
+
+    def _step(self) -> None:
+        try:
+            found = self.lease.store.newest(f"{ROOM}/{self.name}")
+        except StoreUnknown:  # what is ours stays ours
+            return
+        with self._one_step:
+            again = [slots.step(found) for slots in self.slots.values()]
+        if any(again):
+            self.lease.look_soon()
+
+
+@contextmanager
+def shared_account(
+    store: Store, account: str, qps: Mapping[str, float], *, say: Callable[[str], None]
+) -> Iterator[SharedAccount]:
+    """Share an account through a store while the block lasts, under a lease of its own."""
+    lease = Lease(store)
+    lease.say = say
+    with lease, SharedAccount(lease, account, qps) as shared:
+        yield shared

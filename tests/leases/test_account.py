@@ -1,0 +1,75 @@
+"""Promises of a shared account: processes on one store share each kind of call, and leave nothing behind."""
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pipeline.leases.account import SharedAccount, shared_account
+from pipeline.leases.lease import Lease
+from pipeline.leases.opening import open_store
+from pipeline.leases.store import body_of
+from tests.support.processes import until
+
+QPS = {"search": 4.0, "details": 1.0}
+
+
+@pytest.fixture(autouse=True)
+def no_thread_is_left() -> Iterator[None]:
+    before = set(threading.enumerate())
+    yield
+    assert set(threading.enumerate()) == before
+
+
+def joined(place: Path) -> tuple[Lease, SharedAccount]:
+    lease = Lease(open_store(str(place)), lease_s=0.4)
+    return lease, SharedAccount(lease, "Acme GmbH", QPS)
+
+
+@pytest.mark.proofs
+def test_two_processes_share_each_kind_of_call(tmp_path: Path) -> None:
+    (lease_a, a), (lease_b, b) = joined(tmp_path), joined(tmp_path)
+    with lease_a, a, lease_b, b:
+        a.hungry(["search"])
+        until(lambda: a.per_second("search") == 4)
+        assert a.per_second("details") == 0
+        b.hungry(["search", "details"])
+        until(lambda: (a.per_second("search"), b.per_second("search"), b.per_second("details")) == (2, 2, 1))
+        assert (a.others("search"), a.others("details"), b.others("search")) == (1, 1, 1)
+        a.hungry([])
+        until(lambda: b.pace("search")() == 4)
+    assert (a.per_second("search"), b.per_second("search")) == (0, 0)
+
+
+def test_what_a_process_held_is_free_when_it_ends(tmp_path: Path) -> None:
+    lease, account = joined(tmp_path)
+    with lease:
+        with account:
+            account.hungry(["search"])
+            until(lambda: len(account.slots["search"].held) == 4)
+        assert account.per_second("search") == 0
+        assert lease.hungry == frozenset()
+    found = open_store(str(tmp_path)).newest("q")
+    assert {body_of(entry.value)["worker"] for entry in found.values()} == {None}
+    assert len(found) == 4, "kinds without calls hold no slots"
+
+
+def test_several_accounts_live_under_one_lease(tmp_path: Path) -> None:
+    lease, first = joined(tmp_path)
+    second = SharedAccount(lease, "other", {"search": 2.0})
+    with lease, first, second:
+        first.hungry(["search"])
+        second.hungry(["search"])
+        until(lambda: (len(first.slots["search"].held), len(second.slots["search"].held)) == (4, 2))
+        first.hungry([])
+        assert lease.hungry == {"other/search"}
+
+
+@pytest.mark.proofs
+def test_a_process_with_an_account_needs_one_line(tmp_path: Path) -> None:
+    told: list[str] = []
+    with shared_account(open_store(str(tmp_path), say=told.append), "acme", QPS, say=told.append) as account:
+        account.hungry(["details"])
+        until(lambda: account.slots["details"].held)
+    assert told == [f"{tmp_path}: leases begin here; every machine that shares the account must see this same place"]
