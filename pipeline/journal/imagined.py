@@ -20,7 +20,7 @@ from pipeline.journal.results_file import ResultsFile
 from pipeline.journal.sql import schema
 from pipeline.journal.sql.database import Database
 from pipeline.journal.sql.rows import Line
-from pipeline.journal.storage import reading_only
+from pipeline.journal.storage import explaining_rows, reading_only
 from pipeline.journal.tail_check import CHECK, read_check
 from pipeline.system.checksum import RecordLine
 from pipeline.system.fault import Fault
@@ -36,7 +36,7 @@ def imagine(folder: Path, *, now: float, running: bool = False, places: Path | N
     It lies in memory, and in an unnamed temporary file where that is large. What a death left over is made whole in it,
     unless a run is under way (`running`). Raises JournalError when the journal is damaged or gone.
     """
-    with contextlib.closing(sqlite3.connect("", isolation_level=None)) as connection:
+    with explaining_rows(folder), contextlib.closing(sqlite3.connect("", isolation_level=None)) as connection:
         copy = Database(connection)
         copy.do(f"PRAGMA cache_size=-{_CACHE_KB}")
         try:

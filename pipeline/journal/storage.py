@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.errors import JournalError
+from pipeline.errors import JournalError, PipelineError
 from pipeline.journal import begun
 from pipeline.journal.emergency import Emergency, cannot_open, left_over, retire
 from pipeline.journal.evidence import refuse_unknown_doubts
@@ -25,6 +25,7 @@ from pipeline.journal.spool import Spool
 from pipeline.journal.sql import items, line_index, schema
 from pipeline.journal.sql.database import Connection, Database, configure
 from pipeline.journal.sql.rows import Line
+from pipeline.journal.sql.sense import nonsense
 from pipeline.journal.tail_check import CHECK, read_check
 from pipeline.journal.verify import WHOLE, faults_of_pages, refuse_changed_lines
 from pipeline.system.fault import Fault, typed
@@ -174,12 +175,39 @@ def reading_only(folder: Path, *, own: bool = False) -> Iterator[Database]:
     `own` where this process has locked the run directory: then no log of SQLite's is left beside the journal.
     Raises JournalError when there is none, or it turns out to be damaged or of another version.
     """
-    with contextlib.closing(_open_read_only(folder, own=own)) as db:
+    with explaining_rows(folder), contextlib.closing(_open_read_only(folder, own=own)) as db:
         try:
             schema.check_version(db)
             yield db
         except sqlite3.Error as exc:
             raise JournalError(_unreadable(folder, exc)) from exc
+
+
+@contextlib.contextmanager
+def explaining_rows(folder: Path) -> Iterator[None]:
+    """Raise JournalError for a failure of the block where the journal has a row that makes no sense; else that failure.
+
+    Nothing but a failure looks: a bug stays a bug in a journal that is whole.
+    """
+    try:
+        yield
+    except (PipelineError, OSError, sqlite3.Error):
+        raise
+    except Exception as exc:
+        try:
+            with contextlib.closing(_open_read_only(folder, own=False)) as db:
+                found = nonsense(db.do)
+        except (JournalError, sqlite3.Error):
+            raise exc from None
+        if not found:
+            raise
+        raise JournalError(no_sense(folder, found)) from exc
+
+
+def no_sense(folder: Path, found: str) -> Fault:
+    """Say that a journal is damaged though its pages are whole."""
+    what = f"the journal is damaged: {found:.300} is nothing that this program writes; make it anew"
+    return Fault(what, where=str(folder / JOURNAL), fix=typed("repair", folder))
 
 
 def _open_read_only(folder: Path, *, own: bool) -> Database:

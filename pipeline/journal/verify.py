@@ -11,6 +11,7 @@ from pipeline.journal.places import folder_of
 from pipeline.journal.sql import line_index
 from pipeline.journal.sql.database import Cursor, Database
 from pipeline.journal.sql.rows import Line
+from pipeline.journal.sql.sense import nonsense
 from pipeline.system.checksum import crc32
 from pipeline.system.fault import Fault, typed
 
@@ -24,7 +25,7 @@ class Verified(NamedTuple):
 
     lines     how many lines the journal knows
     damaged   the numbers (from 1) of those that are not what was written
-    journal   SQLite's own report on its file, `WHOLE` when it is
+    journal   what is wrong with its pages, in SQLite's words, or with its rows; `WHOLE` when nothing is
     """
 
     lines: int
@@ -38,7 +39,7 @@ class Verified(NamedTuple):
 
 
 def faults_of_pages(execute: Callable[[str], Cursor]) -> str:
-    """Read every page of a journal; return SQLite's own report, `WHOLE` where nothing is wrong.
+    """Read every page of a journal; return SQLite's own report, `WHOLE` where nothing is wrong with them.
 
     Raises sqlite3.Error where pages cannot be read at all.
     """
@@ -52,6 +53,8 @@ def verify(db: Database, results: Path) -> Verified:
     """
     try:
         journal = faults_of_pages(db.do)
+        if journal == WHOLE and (found := nonsense(db.do)):
+            journal = f"{found} is nothing that this program writes"
     except sqlite3.DatabaseError as exc:
         return Verified(0, (), str(exc))
     lines, damaged = 0, []

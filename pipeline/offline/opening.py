@@ -14,7 +14,7 @@ from pipeline.job.schema import JobSpec
 from pipeline.journal.begun import BEGINS_ANEW, was_stopped_at_once
 from pipeline.journal.emergency import left_over
 from pipeline.journal.places import JOURNAL, results_file
-from pipeline.journal.storage import Disk, open_disk, reading_only
+from pipeline.journal.storage import Disk, explaining_rows, open_disk, reading_only
 from pipeline.results.record import RecordLines
 from pipeline.run.directory import SPEC, known_runs, lock
 from pipeline.run.load import known_home
@@ -58,7 +58,7 @@ def opened(folder: Path, *, only_copy: bool = False) -> Iterator[Disk]:
 
     With `only_copy` it is the one to go on with, whatever is noted of others (journal/identity.py).
     """
-    with lock(folder):
+    with lock(folder), explaining_rows(folder):
         disk = open_disk(folder, now=time.time(), places=known_runs(), only_copy=only_copy)
         clean = False
         try:

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from pipeline.errors import Code
+from pipeline.journal.identity import COUNTER, ID
 from pipeline.journal.places import REPORTS
 from pipeline.journal.results_file import read_line
 from pipeline.journal.sql import calls, doubts, items, laid_by, money, schema, sent_calls
@@ -17,11 +18,12 @@ from pipeline.journal.sql.admission import DOUBT_NEW
 from pipeline.journal.sql.database import Database, configure
 from pipeline.journal.sql.reports import awaiting
 from pipeline.journal.sql.rows import CREATING, NO_PICTURE, calls_of, packed
+from pipeline.journal.sql.sense import COLUMNS, remembered
 from pipeline.journal.sql.twins import source_key
 from pipeline.journal.storage import CLEAN, connect
 from pipeline.models import CONTENT, KINDS, OF_REPORT, SETTLED, Calls, Kind, Problem, State, Task
 from pipeline.offline.rebuilt_twins import link_twins
-from pipeline.offline.salvage import COLUMNS, Row, Salvage
+from pipeline.offline.salvage import Row, Salvage
 from pipeline.offline.whole_lines import Found
 from pipeline.sources.urls import digest_of_sent, identity_of_urls
 from pipeline.system.clock import iso
@@ -229,14 +231,15 @@ class Rebuild:
         )
 
     def _small_tables(self) -> None:
-        meta = dict(self._table("meta"))
+        meta = remembered(self._table("meta"))
+        if COUNTER not in meta:  # without it the directory would be known, and taken for an older one
+            meta.pop(ID, None)
         if not self._sound:
             # The next start reads all sources again; what it does not find here may have been created.
             meta |= {"admitted": "", "admitting": "", DOUBT_NEW: "1"}
             meta["generation"] = str(max(1, _whole_number(meta.get("generation"))))
         for key, value in (meta | {"version": str(self._db.meta("version")), CLEAN: "1"}).items():
-            if isinstance(key, str) and isinstance(value, str):
-                self._db.set_meta(key, value)
+            self._db.set_meta(key, value)
         self._calls()
         for kind, priced in money.sound_rows(self._table("money")):
             money.note(self._db, [(kind, priced)])

@@ -6,60 +6,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
-from pipeline.journal.sql.rows import SearchNote
+from pipeline.journal.sql.sense import COLUMNS, fault_of, nonsense, readable_columns
 from pipeline.journal.verify import WHOLE, faults_of_pages
-from pipeline.models import Calls, Problem, State
-from pipeline.reports import TaskNote
 
-COLUMNS = (
-    "ord",
-    "id",
-    "source",
-    "local",
-    "origin",
-    "labels",
-    "picture",
-    "source_key",
-    "same_as",
-    "generation",
-    "state",
-    "url",
-    "url_expires",
-    "sha256",
-    "search",
-    "segment",
-    "spooled_at",
-    "spooled",
-    "attempt",
-    "intent",
-    "intent_at",
-    "problem",
-    "task_id",
-    "task_at",
-    "seq",
-    "offset",
-    "length",
-    "crc",
-    "calls",
-    "report",
-)
 Row = dict[str, Any]
 _BATCH = 500
-_PARSED: dict[str, Any] = {
-    "labels": dict[str, str],
-    "calls": Calls,
-    "search": SearchNote,
-    "problem": Problem,
-    "report": TaskNote,
-}
 
 
 class Salvage:
     """An old journal.
 
-    sound        True if SQLite finds no fault in it, so that it can be believed; never where it may be out of date
+    sound        True if no page and no row of it is damaged, so that it can be believed; never where it may be old
     unreadable   how many rows could not be read so far
     """
 
@@ -152,35 +109,21 @@ class Salvage:
         ).fetchall()
 
     def _readable(self) -> str:
-        """Write the columns to read; one that an earlier version did not have reads as NULL."""
-        there = set()
+        """Write the columns to read."""
         with contextlib.suppress(sqlite3.Error):
-            there = {row[1] for row in self._connection.execute("PRAGMA table_info(items)")}
-        return ", ".join(name if name in there or not there else f"NULL AS {name}" for name in COLUMNS)
+            return readable_columns(self._connection.execute)
+        return ", ".join(COLUMNS)
 
     def _usable(self, batch: list[tuple[Any, ...]]) -> Iterator[Row]:
         for values in batch:
             row = dict(zip(COLUMNS, values, strict=True))
-            if _makes_sense(row):
-                yield row
-            else:
+            if fault_of(row):
                 self.unreadable += 1
+            else:
+                yield row
 
     def _is_sound(self) -> bool:
         try:
-            faults = faults_of_pages(self._connection.execute)
-            self._connection.execute("SELECT count(*) FROM items").fetchone()
+            return faults_of_pages(self._connection.execute) == WHOLE and not nonsense(self._connection.execute)
         except sqlite3.Error:
             return False
-        return faults == WHOLE
-
-
-def _makes_sense(row: Row) -> bool:
-    try:
-        State(row["state"])
-        for name, kind in _PARSED.items():
-            if row[name] is not None:
-                msgspec.json.decode(row[name], type=kind)
-    except (ValueError, TypeError, msgspec.MsgspecError):
-        return False
-    return isinstance(row["id"], str) and isinstance(row["source"], str)

@@ -35,6 +35,7 @@ _WAITED_FOR = Fault(
     "more; nothing was sent: `pipeline collect` reads them first",
     where="task.report: later",
 )
+_READ = {"later", "wait"}  # one question to the vendor about each task, asked now or by `collect`
 NOTED = ("asked", "admitted", "admitting", "generation", "vendor", LATER_SINCE)
 
 
@@ -160,7 +161,7 @@ def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]
             continue
         for key in sorted({*before[part], *now[part]}):
             old, new = before[part].get(key), now[part].get(key)
-            if old != new:
+            if old != new and not (f"{part}.{key}" == "task.report" and {old, new} == _READ):
                 changed[f"{part}.{key}"] = f"was {_shown(old)}, is now {_shown(new)}"
     if not changed:
         return []

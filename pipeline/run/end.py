@@ -12,6 +12,7 @@ from pipeline.job.schema import JobSpec
 from pipeline.journal.collected import open_reports
 from pipeline.journal.journal import Journal
 from pipeline.journal.places import SUMMARY, collection_of
+from pipeline.journal.storage import explaining_rows
 from pipeline.models import Problem, State, Work
 from pipeline.results.advice import todo_for
 from pipeline.results.patent_counts import META, counts_in
@@ -120,14 +121,15 @@ async def _said(journal: Journal, stats: Stats) -> Said:
 @contextmanager
 def beside_a_journal(folder: Path) -> Iterator[None]:
     """Raise the one error of a run; where the system refused something, say that the journal keeps what was paid."""
-    try:
-        yield
-    except (OSError, BaseExceptionGroup) as exc:
-        error = _first(exc) if isinstance(exc, BaseExceptionGroup) else exc
-        if isinstance(error, OSError):
-            what = f"{error.strerror or error}; what was paid is in the journal: mend it and run again"
-            error = JournalError(Fault(what, where=str(error.filename or folder)))
-        raise error from None
+    with explaining_rows(folder):
+        try:
+            yield
+        except (OSError, BaseExceptionGroup) as exc:
+            error = _first(exc) if isinstance(exc, BaseExceptionGroup) else exc
+            if isinstance(error, OSError):
+                what = f"{error.strerror or error}; what was paid is in the journal: mend it and run again"
+                error = JournalError(Fault(what, where=str(error.filename or folder)))
+            raise error from None
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:

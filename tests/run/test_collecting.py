@@ -156,9 +156,9 @@ def test_a_job_changes_the_way_of_reading_only_when_nothing_is_left_to_read_in_t
         assert ran(write("off")).exit_code == 0
         assert ran(write("later"), accept_changes=True).exit_code == 0
         with pytest.raises(SpecError, match="paid and not read yet"):
-            ran(write("wait"), accept_changes=True)
+            ran(write("wait"))
         assert cli.run(["collect", str(tmp_path / "runs/job"), "-q"]) == 0  # tasks of before, too: they live
-        assert ran(write("wait"), accept_changes=True).items["reported"] == 2
+        assert ran(write("wait")).items["reported"] == 2
         assert server.stats.calls("create") == 2
 
 
@@ -170,10 +170,10 @@ def test_what_a_run_waits_for_is_read_before_the_job_leaves_reports_for_later(tm
     with vendor(tmp_path, report_after_s=3.0) as server:
         assert ran(write("wait")).items["report_pending"] == 1
         with pytest.raises(SpecError, match="wait for their reports"):
-            ran(write("later"), accept_changes=True)
+            ran(write("later"))
         code = cli.run(["collect", str(tmp_path / "runs/job"), "-q", "--set", "api.budget.query_calls=50"])
         assert code == 0
-        assert ran(write("later"), accept_changes=True).items["reported"] == 1
+        assert ran(write("later")).items["reported"] == 1
 
 
 @pytest.mark.proofs

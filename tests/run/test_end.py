@@ -51,7 +51,7 @@ def test_the_page_skips_and_logs_a_line_that_it_cannot_read(
     page = Page(folder / "report.html")
     assert {one.item for one in page.products} == {"P0000", "P0002"}
     assert page.run["unreadable"] == 1
-    assert "report.line_unreadable file=results.jsonl line=2" in caplog.text
+    assert "report.line_unreadable results.jsonl:2: " in caplog.text
 
 
 def test_a_page_that_fails_for_any_reason_is_logged_and_the_run_stands(
