@@ -20,12 +20,13 @@ from typing import TypeVar
 
 from pipeline.engine.patent_batches import Answers, Taken
 from pipeline.system.files import sync_names
+from pipeline.system.processes import is_gone, start_of
 from pipeline.system.wording import count
 
 LIFE_S = 30 * 86_400.0
 NOT_FOUND_LIFE_S = 86_400.0  # what the vendor has not today, or not for an hour, it may have tomorrow; to ask is free
 FUTURE_S = 86_400.0  # an answer from further in the future than this is of a clock that was wrong
-CLAIM_S = 900.0  # a claim lasts at most so long; that of a process of this machine ends with the process
+CLAIM_S = 900.0  # a claim lasts at most so long by anyone's clock; that of a process of this machine ends with it
 BUSY_S = 10.0  # how long to wait for another process that writes
 _VARIABLES = 500  # ids in one statement
 
@@ -60,6 +61,7 @@ class KnownPatents:
         self._say = say
         self._now = now
         self._host, self._pid = socket.gethostname(), os.getpid()
+        self._claimer = f"{self._host} {start_of(self._pid)}"  # earlier versions note the host alone
         self._db: sqlite3.Connection | None = None
         self._memory: dict[tuple[str, str], bytes | None] = {}  # what was answered while there is no file
         self.usable = path is not None
@@ -80,13 +82,13 @@ class KnownPatents:
                 )
                 known.update(rows.fetchall())
                 rows = db.execute(
-                    f"SELECT patent_id, host, pid, run FROM claims WHERE endpoint = ? AND until > ? "  # noqa: S608
+                    f"SELECT patent_id, host, pid, run FROM claims WHERE endpoint = ? AND until > ? AND until <= ? "  # noqa: S608
                     f"AND patent_id IN ({places})",
-                    (endpoint, now, *some),
+                    (endpoint, now, now + CLAIM_S, *some),
                 )
                 others |= {row[0] for row in rows.fetchall() if self._is_held(*row[1:])}
             ours = [id_ for id_ in ids if id_ not in known and id_ not in others]
-            mine = (now + CLAIM_S, self._host, self._pid, self._run)
+            mine = (now + CLAIM_S, self._claimer, self._pid, self._run)
             db.executemany(
                 "INSERT OR REPLACE INTO claims VALUES (?, ?, ?, ?, ?, ?)", [(endpoint, id_, *mine) for id_ in ours]
             )
@@ -123,11 +125,12 @@ class KnownPatents:
             self._db.close()
             self._db = None
 
-    def _is_held(self, host: str, pid: int, run: str) -> bool:
+    def _is_held(self, claimer: str, pid: int, run: str) -> bool:
         """Return whether a claim is that of another run which may still be answered."""
         if run == self._run:
             return False
-        return not (host == self._host and _is_gone(pid))
+        host, _, started = claimer.partition(" ")
+        return not (host == self._host and is_gone(pid, started))
 
     def _drop_claims(self, db: sqlite3.Connection, endpoint: str, ids: Collection[str]) -> None:
         rows = [(endpoint, id_, self._run) for id_ in ids]
@@ -184,16 +187,3 @@ def _transaction(db: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
 def _portions(ids: Sequence[str]) -> Iterator[Sequence[str]]:
     for at in range(0, len(ids), _VARIABLES):
         yield ids[at : at + _VARIABLES]
-
-
-def _is_gone(pid: int) -> bool:
-    """Return whether a process of this machine has certainly ended."""
-    if os.name != "posix":
-        return False
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return True
-    except OSError:
-        return False
-    return False

@@ -121,6 +121,21 @@ def test_the_claim_of_a_process_that_is_gone_counts_for_nothing(shelf: Shelf) ->
     assert shelf.of("next").take("D301", ["a"]).ours == ["a"]
 
 
+def test_the_claim_of_a_process_whose_number_another_one_has_by_now_counts_for_nothing(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(known_patents, "start_of", lambda pid: "another-boot:1")
+    shelf.of("before").take("D301", ["a"])
+    assert shelf.of("next").take("D301", ["a"]).ours == ["a"]
+
+
+def test_a_claim_of_a_clock_that_was_far_ahead_lasts_no_longer_than_any_other(shelf: Shelf) -> None:
+    shelf.now += 10 * CLAIM_S
+    shelf.of("ahead").take("D301", ["a"])
+    shelf.now = NOW
+    assert shelf.of("next").take("D301", ["a"]).ours == ["a"]
+
+
 def test_a_claim_from_another_machine_is_believed(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(known_patents.socket, "gethostname", lambda: "elsewhere")
     monkeypatch.setattr(known_patents.os, "getpid", lambda: 999_999_999)
