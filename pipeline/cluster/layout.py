@@ -15,9 +15,9 @@ from typing import NamedTuple
 
 import msgspec
 
-from pipeline.journal.places import JOURNAL
+from pipeline.journal.places import SHARDS, SPLIT, epoch_of, shards_in
 
-SPLIT, SHARDS, WORKERS, ITEMS, IDS = "split.json", "shards", "workers", "items.jsonl", "ids.sqlite"
+WORKERS, ITEMS, IDS = "workers", "items.jsonl", "ids.sqlite"
 
 _EPOCH = re.compile(r"e(\d+)")
 _SHARD = re.compile(r"\d{4,}")
@@ -62,7 +62,7 @@ def cluster_run(folder: Path) -> ClusterRun | None:
     if not (folder / SPLIT).is_file():
         return None
     split = _split(folder / SPLIT)
-    here = {int(one.name) for one in (folder / SHARDS).glob("*") if _SHARD.fullmatch(one.name) and one.is_dir()}
+    here = {number for number, _ in shards_in(folder)}
     numbers = sorted({*range(split.shards), *here})
     return ClusterRun(folder, tuple(_shard(folder, number, split) for number in numbers))
 
@@ -81,10 +81,9 @@ def shard_folder(run: Path, number: int) -> Path:
 
 def _shard(run: Path, number: int, split: _Split) -> Shard:
     folder = shard_folder(run, number)
-    epochs = [int(found[1]) for one in folder.glob("e*") if (found := _EPOCH.fullmatch(one.name))]
-    begun = [epoch for epoch in epochs if (folder / f"e{epoch}" / JOURNAL).is_file()]
+    epoch, _ = epoch_of(folder)
     items = split.counts[number] if number < len(split.counts) else _lines_of(folder / ITEMS)
-    return Shard(number, folder, max(begun, default=0), items)
+    return Shard(number, folder, epoch, items)
 
 
 def _lines_of(file: Path) -> int:

@@ -11,6 +11,7 @@ from pipeline.cluster.layout import shard_of
 from pipeline.errors import JournalError
 from pipeline.journal.places import results_file
 from pipeline.journal.sql import line_index
+from pipeline.journal.sql.database import Database
 from pipeline.journal.storage import reading_only
 from pipeline.system.fault import Fault, typed
 from pipeline.system.files import write_whole
@@ -53,8 +54,12 @@ class Listed(msgspec.Struct, frozen=True, kw_only=True):
 def lines_of(run: Path) -> Lines:
     """Find the lines of a run directory that its journal knows. Raises JournalError."""
     with reading_only(run) as db:
-        last = line_index.last(db)
-    file = results_file(run)
+        return lines_in(run, db)
+
+
+def lines_in(run: Path, db: Database) -> Lines:
+    """Find the lines that a journal knows."""
+    last, file = line_index.last(db), results_file(run)
     return Lines(run, file, 0, 0) if last is None else Lines(run, file, last.offset + last.length, last.seq + 1)
 
 

@@ -11,7 +11,8 @@ from hashlib import blake2b
 from pathlib import Path
 
 from pipeline.cluster.ids import IdBuckets, hash_of
-from pipeline.cluster.layout import ITEMS, SHARDS, shard_folder
+from pipeline.cluster.layout import ITEMS, shard_folder
+from pipeline.journal.places import SHARDS
 from pipeline.models import Item
 from pipeline.sources.kept_items import write_item
 from pipeline.system.files import sync_folder

@@ -23,7 +23,7 @@ from pipeline.cluster.partition import Key, divide, list_items, make_durable
 from pipeline.errors import SpecError
 from pipeline.job.cluster import ITEMS_OF_A_SHARD, MOST_SHARDS, ClusterSpec
 from pipeline.job.schema import JobSpec
-from pipeline.run.cluster_runs import SPLIT
+from pipeline.journal.places import SPLIT
 from pipeline.run.directory import run_folder
 from pipeline.run.listed import keep_list, list_at_hand
 from pipeline.sources.check import check_sources, fingerprint

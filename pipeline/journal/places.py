@@ -4,11 +4,15 @@ That one is a run directory as any other, with a journal and a lock of its own, 
 on. Only its records lie elsewhere: beside those of the run, whose tasks they are the reports of.
 """
 
+import re
 from pathlib import Path
 
 JOURNAL, RESULTS, SPOOL = "journal.sqlite", "results.jsonl", "spool"
 SUMMARY, REPORT = "summary.json", "report.html"
 REPORTS_FOLDER, REPORTS = "reports", "reports.jsonl"
+SPLIT, SHARDS = "split.json", "shards"  # in the folder of a run of several shards, each with run directories of its own
+
+_EPOCH, _SHARD = re.compile(r"e(\d+)"), re.compile(r"\d{4,}")
 
 
 def collection_of(run: Path) -> Path:
@@ -36,3 +40,24 @@ def results_file(folder: Path) -> Path:
 def folder_of(results: Path) -> Path:
     """Return the directory whose file of records this is."""
     return results.parent / REPORTS_FOLDER if results.name == REPORTS else results.parent
+
+
+def run_directories(folder: Path) -> list[Path]:
+    """List the run directories that a folder stands for, in order: itself, or those of the shards of its run."""
+    if not (folder / SPLIT).is_file():
+        return [folder]
+    epochs = ((number, epoch_of(folder / SHARDS / name)) for number, name in shards_in(folder))
+    return [run for _, (_, run) in epochs if run is not None]
+
+
+def shards_in(run: Path) -> list[tuple[int, str]]:
+    """List the numbers and folders' names of the shards that are there, in order."""
+    names = (one.name for one in (run / SHARDS).glob("*") if _SHARD.fullmatch(one.name) and one.is_dir())
+    return sorted((int(name), name) for name in names)
+
+
+def epoch_of(shard: Path) -> tuple[int, Path | None]:
+    """Find the highest epoch of a shard that has a journal, and its run directory; 0 and None where it has none."""
+    epochs = (int(found[1]) for one in shard.glob("e*") if (found := _EPOCH.fullmatch(one.name)))
+    epoch = max((one for one in epochs if (shard / f"e{one}" / JOURNAL).is_file()), default=0)
+    return epoch, shard / f"e{epoch}" if epoch else None

@@ -86,10 +86,14 @@ def refresh(place: Place, db: Database, *, running: bool = False, wishes: Wishes
 
     Where there are `wishes` the page must be there; one of a client alone is another page.
     """
-    counts, removed = joined(db, place.folder, *in_view(db))
-    items = item_counts(counts, removed=removed)
-    summary = _last_summary(place, db, items, running=running)
+    summary = summary_now(place, db, running=running)
     return write_outputs(place.folder, db, place.records, summary, wishes=wishes)
+
+
+def summary_now(place: Place, db: Database, *, running: bool) -> RunSummary:
+    """Return the last run's summary with the counts of now."""
+    counts, removed = joined(db, place.folder, *in_view(db))
+    return _last_summary(place, db, item_counts(counts, removed=removed), running=running)
 
 
 def _last_summary(place: Place, db: Database, items: dict[str, int], *, running: bool) -> RunSummary:

@@ -53,7 +53,7 @@ def _of_items(settled: Survey, open_: Survey, items: Mapping[str, int]) -> list[
     if open_.unread:
         words = ("task that is paid and whose report is not in", "tasks that are paid and whose reports are not in")
         said.append(count(open_.unread, *words))
-    if searched := len(open_) - open_.not_searched - open_.unread:
+    if searched := open_.taken - open_.not_searched - open_.unread:
         words = ("searched item that is open without a known task", "searched items that are open without a known task")
         said.append(count(searched, *words))
     if waiting := items.get("not_started", 0):

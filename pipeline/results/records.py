@@ -1,10 +1,11 @@
 """All records of a run directory, one after the other, with the reports that were collected for them."""
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
 from pipeline.errors import JournalError
-from pipeline.journal.places import RESULTS, results_file
+from pipeline.journal.places import RESULTS, results_file, run_directories
 from pipeline.results.joining import read_joined
 from pipeline.results.late_details import read_late
 from pipeline.results.reading import OPEN, RecordView, read_line
@@ -14,8 +15,9 @@ from pipeline.system.fault import Fault, typed
 def read_records(run_directory: str | Path, *, include_open: bool = False) -> Iterator[RecordView]:
     """Yield the records of a run directory, settled ones in the order they were written, then open ones if asked for.
 
-    A task whose report was collected since is told with it. One record is in memory at a time. A run may be writing
-    meanwhile: a last line that is not whole yet is left out, and open items are those of the last run that ended.
+    Those of a cluster run are those of its shards, one after the other. A task whose report was collected since is told
+    with it. One record is in memory at a time. A run may be writing meanwhile: a last line that is not whole yet is
+    left out, and open items are those of the last run that ended.
     Raises JournalError when there are no results, or a line is no record.
 
     >>> from pipeline import read_records
@@ -26,30 +28,28 @@ def read_records(run_directory: str | Path, *, include_open: bool = False) -> It
     C tasked 20 None
     """
     folder = Path(run_directory)
-    if not results_file(folder).is_file():
+    runs = run_directories(folder)
+    if not any(results_file(run).is_file() for run in runs):
         what = f"no results here (no {RESULTS}); name a run directory, such as runs/demo"
         raise JournalError(Fault(what, where=str(folder)))
-    return _records(folder, include_open=include_open)
+    settled = (record for run in runs for record in _records(run, results_file(run)))
+    return itertools.chain(settled, (record for run in runs if include_open for record in _records(run, run / OPEN)))
 
 
-def _records(folder: Path, *, include_open: bool) -> Iterator[RecordView]:
+def _records(folder: Path, path: Path) -> Iterator[RecordView]:
+    if not path.is_file():
+        return  # no run of this directory has ended yet
     late, joined = read_late(folder), read_joined(folder)
-    for path in (results_file(folder), *([folder / OPEN] if include_open else [])):
-        if not path.is_file():
-            continue  # no run of this directory has ended yet
-        with path.open("rb") as lines:
-            for number, line in enumerate(lines, start=1):
-                if not line.endswith(b"\n"):
-                    break
-                try:
-                    record = read_line(line)
-                    if joined is not None:
-                        stands = joined.of(record)
-                        if stands is None:
-                            continue
-                        record = stands
-                    yield record.with_late(late) if late else record
-                except ValueError as exc:
-                    fix = typed("status", folder, "--verify")
-                    what = f"this line is no record: {exc}; a look at all lines says more"
-                    raise JournalError(Fault(what, where=f"{path}:{number}", fix=fix)) from None
+    with path.open("rb") as lines:
+        for number, line in enumerate(lines, start=1):
+            if not line.endswith(b"\n"):
+                break
+            try:
+                record = read_line(line)
+                stands = record if joined is None else joined.of(record)
+                if stands is not None:
+                    yield stands.with_late(late) if late else stands
+            except ValueError as exc:
+                fix = typed("status", folder, "--verify")
+                what = f"this line is no record: {exc}; a look at all lines says more"
+                raise JournalError(Fault(what, where=f"{path}:{number}", fix=fix)) from None

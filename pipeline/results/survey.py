@@ -69,6 +69,8 @@ class Survey:
     left_out       hits that did not go into a task, of items that are tasked or came to none of their hits
     left_out_of    the number of these items
     only           which records count; None = all
+    keep           the most records that can be read again, those with the best scores; None = all
+    taken          all records that count
     """
 
     parts: Sequence[Part] = ()
@@ -81,6 +83,9 @@ class Survey:
     first_expiry: str = ""  # ISO 8601, of the tasks; empty when there is none
     statuses: Counter[str] = field(default_factory=Counter)
     only: Callable[[RecordView], bool] | None = None
+    keep: int | None = None
+    taken: int = 0
+    _dropped: Counter[int] = field(default_factory=Counter)  # scores of records that are not kept, in ten thousandths
     _scores: "array[float]" = field(default_factory=lambda: array("d"))
     _offsets: "array[int]" = field(default_factory=lambda: array("q"))
     _lengths: "array[int]" = field(default_factory=lambda: array("q"))
@@ -105,7 +110,9 @@ class Survey:
 
     def at_least(self, score: float) -> int:
         """Count the records whose best hit scores at least so much, as pages show it."""
-        return sum(ten_thousandths(best) >= ten_thousandths(score) for best in self._scores if best >= 0)
+        line = ten_thousandths(score)
+        kept = sum(ten_thousandths(best) >= line for best in self._scores if best >= 0)
+        return kept + sum(number for best, number in self._dropped.items() if best >= line)
 
     def take(self, line: bytes, offset: int, part: int) -> None:
         """Take a line of a part in. Raises ValueError when it is no record."""
@@ -121,7 +128,23 @@ class Survey:
         self._offsets.append(offset)
         self._lengths.append(len(line))
         self._parts.append(part)
+        self.taken += 1
         self._count(record)
+        if self.keep is not None and len(self) >= 2 * self.keep:
+            self.drop()
+
+    def drop(self) -> None:
+        """Let those go that are not among the best to `keep`."""
+        if self.keep is None or len(self) <= self.keep:
+            return
+        best = sorted(range(len(self)), key=self._scores.__getitem__, reverse=True)
+        self._dropped.update(ten_thousandths(self._scores[at]) for at in best[self.keep :] if self._scores[at] >= 0)
+        kept = sorted(best[: self.keep])
+        self._scores = array("d", [self._scores[at] for at in kept])
+        self._offsets, self._lengths, self._parts = (
+            array(values.typecode, [values[at] for at in kept])
+            for values in (self._offsets, self._lengths, self._parts)
+        )
 
     def _count(self, record: RecordView) -> None:
         search, task = record.search, record.task
@@ -154,16 +177,17 @@ class Survey:
                             yield record if part.late is None else record.with_late(part.late)
 
 
-def survey(*parts: Part, only: Callable[[RecordView], bool] | None = None) -> Survey:
+def survey(*parts: Part, only: Callable[[RecordView], bool] | None = None, keep: int | None = None) -> Survey:
     """Go through files of records once, one after the other; a line that is no record is counted and logged.
 
     A file that is not there has no lines; a last line that is not whole yet is left out. `only` says which records
-    count.
+    count; all are counted, and `keep` the best of them, so that memory stays as it is however many there are.
     """
-    found = Survey(parts, only=only)
+    found = Survey(parts, only=only, keep=keep)
     for at, part in enumerate(parts):
         with contextlib.suppress(FileNotFoundError), part.path.open("rb") as lines:
             _take_in(found, at, lines)
+    found.drop()
     return found
 
 

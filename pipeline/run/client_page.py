@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
@@ -21,6 +22,16 @@ from pipeline.run.page import write_page
 from pipeline.system.fault import Fault
 from pipeline.system.wording import listed
 
+Surveys = Callable[[Callable[[RecordView], bool]], tuple[Survey, Survey]]  # of settled and of open records
+
+
+class OfClient(NamedTuple):
+    """The records of one client, and what is to be said of them as of a run."""
+
+    summary: RunSummary
+    settled: Survey
+    open_: Survey
+
 
 def write_client_page(folder: Path, db: Database, records: RecordLines, summary: RunSummary, wishes: Wishes) -> Written:
     """Write the page of the client that `wishes` name, after the files of the whole run.
@@ -28,24 +39,25 @@ def write_client_page(folder: Path, db: Database, records: RecordLines, summary:
     Its counts, and what was not looked at, are those of its own products. Raises SpecError where it has none.
     """
     label = (wishes.report or records.spec.report).client_label
-    settled, open_ = surveys_of(folder, db, _of_client(label, wishes.client))
     waiting = count_labelled_waiting(db, label, wishes.client)
+    own = of_client(lambda only: surveys_of(folder, db, only), label, wishes.client, summary, waiting=waiting)
+    before = read_before(folder, summary, wishes.since)
+    return write_page(records.spec, folder, own.summary, own.open_, own.settled, wishes=wishes, before=before)
+
+
+def of_client(surveys: Surveys, label: str, client: str, summary: RunSummary, *, waiting: int) -> OfClient:
+    """Take what is a client's out of a run; `waiting` are its items without an outcome. Raises SpecError for none."""
+    settled, open_ = surveys(lambda record: record.image.labels.get(label) == client)
     counts = {word: settled.statuses[word] + open_.statuses[word] for word in COUNTED} | {NOT_STARTED: waiting}
     if not any(counts.values()):
-        raise SpecError(Fault(f"no product has the label {label}: {wishes.client}{_others(folder, db, label)}"))
+        raise SpecError(Fault(f"no product has the label {label}: {client}{_others(surveys, label)}"))
     items = {**dict.fromkeys(summary.items, 0), **counts}
     left = left_out(settled, open_, items)
     nothing = {"exit_reason": "", "ended_by": "", "money": None, "unread": 0, "collect_by": ""}
-    own = msgspec.structs.replace(summary, items=items, not_looked_at=left, **nothing)
-    before = read_before(folder, summary, wishes.since)
-    return write_page(records.spec, folder, own, open_, settled, wishes=wishes, before=before)
+    return OfClient(msgspec.structs.replace(summary, items=items, not_looked_at=left, **nothing), settled, open_)
 
 
-def _of_client(label: str, client: str) -> Callable[[RecordView], bool]:
-    return lambda record: record.image.labels.get(label) == client
-
-
-def _others(folder: Path, db: Database, label: str) -> str:
+def _others(surveys: Surveys, label: str) -> str:
     """Name the clients that there are, for who mistyped one."""
     names: dict[str, None] = {}
 
@@ -54,6 +66,6 @@ def _others(folder: Path, db: Database, label: str) -> str:
             names.setdefault(name)
         return False
 
-    surveys: tuple[Survey, Survey] = surveys_of(folder, db, note)
-    assert not any(map(len, surveys))
+    found = surveys(note)
+    assert not any(map(len, found))
     return f"; there are {listed(sorted(names), most=10)}" if names else f"; no product has a label {label!r}"

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from pipeline.errors import SpecError
 from pipeline.job.schema import JobSpec
+from pipeline.journal.places import SPLIT
 from pipeline.system.fault import Fault, typed
 
-SPLIT = "split.json"  # there once a run is split
 _PERIODS = {"date": r"\d{4}-\d\d-\d\d", "month": r"\d{4}-\d\d", "week": r"\d{4}-W\d\d"}
 
 

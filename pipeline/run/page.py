@@ -36,11 +36,20 @@ def write_page(
     """Write report.html of a run; of a client alone where `wishes` name one. Raises OSError, or SpecError."""
     view = view_of(spec, folder, summary, wishes or Wishes())
     if before is not None:
-        standing = standing_of(folder, known(summary), view.decisions, before.earlier)
-        view = replace(view, before=before, standing=standing)
+        view = compared(view, folder, summary, before)
+    return write_view(view, folder, open_, settled, pictures=pictures_on_page(spec, folder))
+
+
+def compared(view: RunView, folder: Path, summary: RunSummary, before: Before) -> RunView:
+    """Return a run's view with what it knows of the run before."""
+    return replace(view, before=before, standing=standing_of(folder, known(summary), view.decisions, before.earlier))
+
+
+def write_view(view: RunView, folder: Path, open_: Survey, settled: Survey, *, pictures: Pictures) -> Written:
+    """Write a page to its place in the folder of its run."""
     place = page_of(folder, view.client)
     place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return write_report(place, view, open_, settled, pictures=pictures_on_page(spec, folder))
+    return write_report(place, view, open_, settled, pictures=pictures)
 
 
 def page_of(folder: Path, client: str = "") -> Path:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.cli import main as cli
-from pipeline.cluster.layout import SPLIT
+from pipeline.journal.places import SPLIT
 from pipeline.offline.merging import merge
 from tests.support.jobs import FaultPlan, vendor
 from tests.support.sharded import Sharded, sharded

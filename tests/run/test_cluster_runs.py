@@ -8,7 +8,7 @@ import pytest
 from pipeline.errors import SpecError
 from pipeline.job.load import load_job
 from pipeline.job.schema import JobSpec
-from pipeline.run.cluster_runs import SPLIT
+from pipeline.journal.places import SPLIT
 from pipeline.run.directory import run_folder
 from pipeline.run.local import run_job
 

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pipeline import RunOptions, run_job
-from pipeline.cluster.layout import ITEMS, SPLIT, shard_folder
+from pipeline.cluster.layout import ITEMS, shard_folder
+from pipeline.journal.places import SPLIT
 from tests.support.jobs import ACCOUNT, drawings, job
 
 
@@ -21,12 +22,25 @@ class Sharded(NamedTuple):
         return shard_folder(self.folder, shard) / f"e{epoch}"
 
 
-def sharded(folder: Path, url: str, *, shards: int = 3, each: int = 4, single: bool = True, **parts: Any) -> Sharded:
-    """Run a job of so many items twice: in shards, and as one run."""
-    pictures = drawings(shards * each)
-    path = job(folder, url=url, pictures=pictures, **parts)
+def sharded(
+    folder: Path,
+    url: str,
+    *,
+    shards: int = 3,
+    each: int = 4,
+    single: bool = True,
+    clients: tuple[str, ...] = (),
+    **parts: Any,
+) -> Sharded:
+    """Run a job of so many items twice: in shards, and as one run. The items are of the `clients` in turn."""
+    path = job(folder, url=url, pictures=drawings(shards * each), **parts)
     rows = (folder / "list.csv").read_text().splitlines()[1:]
     whole = json.loads(path.read_text())
+    if clients:
+        rows = [f"{row},{clients[number % len(clients)]}" for number, row in enumerate(rows)]
+        (folder / "list.csv").write_text("\n".join(["id,url,client", *rows]) + "\n")
+        whole["images"][0]["columns"] = {"labels": ["client"]}
+        path.write_text(json.dumps(whole))
     found = Sharded(folder / "shared" / "job", folder / "runs" / "job", path)
     if single:
         run_job(path, options=RunOptions(environment=ACCOUNT))
@@ -41,9 +55,9 @@ def run_shard(found: Sharded, spec: dict[str, Any], number: int, rows: list[str]
     """Run the items of a shard, rows of a list, into its run directory."""
     where = shard_folder(found.folder, number)
     where.mkdir(parents=True, exist_ok=True)
-    cells = [row.split(",") for row in rows]
-    (where / ITEMS).write_text("".join(json.dumps({"id": id_, "url": url}) + "\n" for id_, url in cells))
-    images = [{"manifest": str(where / ITEMS)}]
+    cells = [dict(zip(("id", "url", "client"), row.split(","), strict=False)) for row in rows]
+    (where / ITEMS).write_text("".join(json.dumps(row) + "\n" for row in cells))
+    images = [{**spec["images"][0], "manifest": str(where / ITEMS)}]
     own = {**spec, "images": images, "output": {"dir": str(where), "run": f"e{epoch}"}}
     path = found.path.with_name(f"shard-{number}.yaml")
     path.write_text(json.dumps(own))

@@ -3,9 +3,12 @@
 import dataclasses
 from pathlib import Path
 
+from pipeline.cli.errors import say
 from pipeline.cli.screen import show_lines
+from pipeline.cluster.directories import directories
 from pipeline.errors import SpecError
 from pipeline.offline.report import make_report
+from pipeline.offline.shards.report import make_cluster_report
 from pipeline.results.page.dictionary import LANGUAGES
 from pipeline.results.page.view import Wishes
 from pipeline.results.page.words import STATES
@@ -20,9 +23,12 @@ def report_command(path: Path, wishes: Wishes) -> int:
         raise SpecError(Fault(what, where="--lang", fix=f"--lang {LANGUAGES[0]}"))
     if path.is_file():  # what the job says of its page now, and not what it said when it was run
         wishes = dataclasses.replace(wishes, report=load_spec(path).report)
-    made = make_report(folder_of(path), wishes)
+    found = directories(folder_of(path))
+    made = make_report(found.folder, wishes) if found.cluster is None else make_cluster_report(found, wishes)
     summary, items = made.summary, made.summary.items
     figures = f"{items['settled']:,} of {items['all']:,} settled, {items['open']:,} open"
     size = f" ({made.page.stat().st_size / 1e6:,.1f} MB)" if wishes.one_file else ""
     show_lines([f"as of {summary.as_of}: {STATES[summary.state]}; {figures}", f"look at: {made.page}{size}"])
+    for line in found.not_read.values():
+        say(line)
     return 0

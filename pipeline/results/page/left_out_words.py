@@ -58,6 +58,12 @@ _KNOWN: tuple[tuple[str, str, str], ...] = (
     ),
     (rf"{_N} tasks? that (?:is|are) paid and whose reports? (?:is|are) not in", "{} 个已付费但报告未到的任务", "open"),
     (rf"{_N} items? that (?:was|were) not started", "{} 个未开始的产品", "not_started"),
+    (
+        rf"products of {_N} shards? that (?:is|are) missing or cannot be read",
+        "{} 个缺失或无法读取的分片中的产品",
+        "not_read",
+    ),
+    (rf"products beyond the {_N} most alike, of {_N}: not on this page", "{1} 个产品中最相似的 {0} 个以外的", "most"),
     (rf"{_N} pictures? that changed since (?:it was|they were) searched: .*", "{} 张图片在检索后已改变", "changed"),
 )
 _COMPILED = [(re.compile(english), chinese, why) for english, chinese, why in _KNOWN]
