@@ -50,6 +50,7 @@ class Code(StrEnum):
     ID_TWICE = "id_twice"  # one id for two pictures
     INCOMPLETE_HITS = "incomplete_hits"  # no hit has all the fields that a task needs
     INTERRUPTED = "interrupted"  # the process ended while a create was under way
+    LEASES = "leases"  # the store that machines share an account through does not answer
     MAX_IN_DOUBT = "max_in_doubt"  # too many creates ended in doubt
     NO_ANSWER = "no_answer"  # no report came in the time that tasks usually take; it may still come
     NOT_PUBLIC = "not_public"  # the job does not allow local pictures to be uploaded

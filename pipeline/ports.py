@@ -182,6 +182,12 @@ class Budget(Protocol):
     def affords(self, kind: Kind, *, beside: Decimal) -> int | None:
         """Return how many more calls their own cap and that of money allow beside a promised amount; None = any."""
 
+    async def secure(self, lacking: str, promised: Mapping[Kind, int], *, force: bool) -> bool:
+        """Draw what lacks of a budget that several machines share, for calls that are promised or are about to be.
+
+        Unless `force` says so, not more than one machine should hold. Return whether anything was drawn.
+        """
+
     def release(self, kind: Kind, count: int = 1) -> None:
         """Give back reserved calls that were not sent."""
 

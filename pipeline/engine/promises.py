@@ -4,6 +4,7 @@ So nothing is uploaded that the budgets will not search, and nothing is searched
 """
 
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 
@@ -50,9 +51,14 @@ class Promises:
         """
         needed = self.needed(work)
         while (lacking := self._lacks(needed)) is not None:
-            if lacking == self._no_questions or not self._may_give_back(lacking):
+            given_back, waits = self._given_back, self._may_give_back(lacking)
+            if lacking == self._no_questions:
                 return lacking
-            await self._given_back.wait()
+            if await self._secure(lacking, needed, force=not waits):
+                continue
+            if not waits:
+                return lacking
+            await given_back.wait()
         self._allowance.take(needed)
         self._held[work.ord] = list(needed)
         return None
@@ -62,10 +68,21 @@ class Promises:
             return self._no_questions
         return self._allowance.lacks(needed)
 
+    async def _secure(self, lacking: str, needed: Sequence[Kind], *, force: bool) -> bool:
+        """Draw what lacks from budgets that are shared with other machines; return whether anything was drawn."""
+        return await self._budget.secure(lacking, self._allowance.taken + Counter(needed), force=force)
+
     def money(self) -> Decimal:
         """Return what the promised calls cost; 0 where no cap of money asks for it."""
         prices = self._budget.prices
         return sum((prices.get(kind, Decimal(0)) * count for kind, count in self._allowance.taken.items()), Decimal(0))
+
+    async def claim_shared(self, ord_: int, kind: Kind) -> str | None:
+        """Claim a call as `claim` does, and draw it where budgets are shared with other machines."""
+        while (lacking := self.claim(ord_, kind)) is not None:
+            if not await self._secure(lacking, (kind,), force=True):
+                return lacking
+        return None
 
     def claim(self, ord_: int, kind: Kind) -> str | None:
         """Claim a call for an item: the promised one, or one that is promised to nobody; return what lacks for it."""

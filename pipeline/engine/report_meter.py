@@ -33,7 +33,7 @@ class ReportMeter:
         if not self.may_ask:
             what = f"it was asked about {MOST_POLLS} times in this run"
             raise ItemRefused(what, code=Code.REPORT_PENDING, sent=False, request_id=request_id)
-        if (lacking := self._promises.claim(self._work.ord, kind)) is not None:
+        if (lacking := await self._promises.claim_shared(self._work.ord, kind)) is not None:
             raise self._budget.used_up(lacking)
         await self._budget.reserve(kind)
         self._promises.counted(self._work.ord, kind)

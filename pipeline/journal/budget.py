@@ -16,6 +16,7 @@ from pipeline.errors import MONEY, Code, RunPaused
 from pipeline.journal.purse import Purse, Tariff
 from pipeline.journal.sql import calls, money
 from pipeline.journal.storage import Disk
+from pipeline.journal.used_up import money_used_up, used_up
 from pipeline.journal.writer import Writer
 from pipeline.models import Kind
 
@@ -112,6 +113,13 @@ class Budget:
         money = None if self.purse is None else self.purse.affords(kind, self._used(), beside=beside)
         return _fewer(self.left(kind), money)
 
+    async def secure(self, lacking: str, promised: Mapping[Kind, int], *, force: bool) -> bool:
+        """Draw nothing: this process spends the budgets alone."""
+        return False
+
+    async def end_sharing(self) -> None:
+        """Give nothing back to others: there are none."""
+
     def used_up(self, lacking: str) -> RunPaused:
         """Make the error of a budget that is used up: that of a kind of call, or MONEY."""
         if lacking == MONEY:
@@ -127,7 +135,7 @@ class Budget:
 
     def refund(self, kind: Kind, count: int = 1) -> None:
         """Give back what was sent and is not billed: patents that were not found, say."""
-        self.calls[kind].used -= count
+        self.release(kind, count)
         self.calls[kind].sent -= count
 
     def sent(self, kind: Kind, count: int = 1) -> None:
@@ -179,20 +187,16 @@ class Budget:
             lease.size = min(MAX_LEASE, lease.size * 2)
         elif lasted_s > _SLOW_S:
             lease.size = max(FIRST_LEASE, lease.size // 2)
-        cap = self._budgets.get(kind)
-        left = None if cap is None else cap - self._beside.get(kind, 0) - lease.reserved
+        left, there = self._room(kind, lease)
         taken: dict[Kind, int] = {}
-        if self.purse is not None and (left is None or left > 0):
-            affords = self._affords(kind)
-            if affords == 0 and not early:
-                taken = self._take_from_others(kind)
-                affords = self._affords(kind)
-            left = _fewer(left, affords)
+        if self.purse is not None and not early and _none(left, there) and not _none(self._capped(kind, lease)):
+            taken = self._take_from_others(kind)  # there are calls, so it is money that lacks
+            left, there = self._room(kind, lease)
+        if _none(left, there):
+            return self._noted(taken)
         if left is not None:
-            if left <= 0:
-                return self._noted(taken)
             lease.size = max(1, min(lease.size, left // _SHARE_OF_THE_REST))
-        lease.asked = reserved = lease.reserved + lease.size
+        lease.asked = reserved = lease.reserved + (lease.size if there is None else min(lease.size, there))
         lease.coming = self._writer.submit(self._noting(taken | {kind: reserved}, kind))
         lease.coming.add_done_callback(functools.partial(_renewed, lease))
         return True
@@ -200,9 +204,20 @@ class Budget:
     def _used(self) -> dict[Kind, int]:
         return {kind: lease.used for kind, lease in self.calls.items()}
 
-    def _affords(self, kind: Kind) -> int | None:
-        assert self.purse is not None
-        return self.purse.affords(kind, {one: lease.asked for one, lease in self.calls.items()})
+    def _asked(self) -> dict[Kind, int]:
+        return {kind: lease.asked for kind, lease in self.calls.items()}
+
+    def _capped(self, kind: Kind, lease: Lease) -> int | None:
+        """Return how many more calls the cap of a kind lets us lease; None without a cap."""
+        cap = self._budgets.get(kind)
+        return None if cap is None else cap - self._beside.get(kind, 0) - lease.reserved
+
+    def _room(self, kind: Kind, lease: Lease) -> tuple[int | None, int | None]:
+        """Return how many more calls may be leased by the caps, and of what is there for us; None without a limit."""
+        left = self._capped(kind, lease)
+        if self.purse is not None and not _none(left):
+            left = _fewer(left, self.purse.affords(kind, self._asked()))
+        return left, None
 
     def _take_from_others(self, kind: Kind) -> dict[Kind, int]:
         """Take back what other kinds leased and did not give out; return what is reserved of each from now on."""
@@ -221,6 +236,7 @@ class Budget:
     def _noting(self, reserved: Mapping[Kind, int], kind: Kind | None = None) -> Callable[[Disk], int]:
         """Return the change that notes so many reserved calls, and what they cost; it returns those of `kind`."""
         counts = [(one, count, self.calls[one].sent) for one, count in reserved.items()]
+        beside = self._noted_beside(reserved)
         amounts = (
             [] if self.purse is None else [row for one in reserved for row in self.purse.priced(one, reserved[one])]
         )
@@ -229,28 +245,20 @@ class Budget:
             for one, count, sent in counts:
                 calls.note(disk.db, one, reserved=count, sent=sent)
             money.note(disk.db, amounts)
+            for key, value in beside.items():
+                disk.db.set_meta(key, value)
             return 0 if kind is None else reserved[kind]
 
         return write
 
-
-def used_up(kind: Kind, cap: int | None) -> str:
-    """Say which budget is used up, and what to do."""
-    key = f"api.budget.{kind.value}" + ("" if kind is Kind.DETAILS else "_calls")
-    return f"the budget is used up: {key} is {cap or 0:,}; {_raise_it(key)}"
+    def _noted_beside(self, reserved: Mapping[Kind, int]) -> Mapping[str, str]:
+        """Return what the journal is to remember together with so many reserved calls."""
+        return {}
 
 
-def money_used_up(tariff: Tariff, left: Decimal) -> str:
-    """Say that the cap of money is used up, and what to do."""
-    key = "api.budget.money"
-    unit = f" {tariff.currency}" if tariff.currency else ""
-    rest = max(left, Decimal(0))
-    lacks = f"of which {rest:,f} is left, too little for another item beside those under way"
-    return f"the budget is used up: {key} is {tariff.cap or 0:,f}{unit}, {lacks}; {_raise_it(key)}"
-
-
-def _raise_it(key: str) -> str:
-    return f"raise it in the job file, or with --set {key}=N, then `pipeline run` goes on"
+def _none(*limits: int | None) -> bool:
+    """Return whether any of the limits allows nothing."""
+    return any(limit is not None and limit <= 0 for limit in limits)
 
 
 def _fewer(one: int | None, other: int | None) -> int | None:

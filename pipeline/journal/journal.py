@@ -12,7 +12,9 @@ import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from pipeline.journal.budget import Budget
+from pipeline.journal.budget_of_many import BudgetOfMany
 from pipeline.journal.collected import joined
+from pipeline.journal.drawing import SharedCaps
 from pipeline.journal.purse import Tariff
 from pipeline.journal.reports import Reports
 from pipeline.journal.sql import admission, changes, doubts, items, naming, retry_selection, sent_calls
@@ -37,12 +39,20 @@ class Journal:
         duplicates: int = 0,
         tariff: Tariff | None = None,
         beside: Mapping[Kind, int] | None = None,
+        shared: SharedCaps | None = None,
     ) -> None:
-        """Let at most `duplicates` items in doubt be created once more over the run directory's life."""
+        """Let at most `duplicates` items in doubt be created once more over the run directory's life.
+
+        `shared` are budgets that other machines spend, too.
+        """
         self.steps = Steps(writer)
         self.waiting = WaitingItems(writer, self.steps, duplicates=duplicates)
         self.reports = Reports(writer)
-        self.budget = Budget(writer, budgets, tariff, beside=beside)
+        self.budget = (
+            Budget(writer, budgets, tariff, beside=beside)
+            if shared is None
+            else BudgetOfMany(writer, budgets, tariff, shared, beside=beside)
+        )
         self._writer = writer
         self._duplicates = duplicates
 
@@ -144,5 +154,6 @@ class Journal:
         try:
             self.budget.give_back()
             await self._writer.do(lambda disk: retry_selection.restore(disk.db))
+            await self.budget.end_sharing()
         finally:
             await self._writer.close()

@@ -18,7 +18,6 @@ from pipeline.engine.cost import Allowance, Paid, calls_for, upload_lasts
 from pipeline.engine.report_meter import MOST_POLLS
 from pipeline.errors import MONEY
 from pipeline.job.schema import JobSpec
-from pipeline.journal.budget import money_used_up, used_up
 from pipeline.journal.collected import spent_beside, unread
 from pipeline.journal.paid_hits import hits_last
 from pipeline.journal.purse import Purse
@@ -29,6 +28,7 @@ from pipeline.journal.sql.forecast import Standing, to_work_on
 from pipeline.journal.sql.money import noted
 from pipeline.journal.sql.rows import hits_of
 from pipeline.journal.sql.views import uploads as view_uploads
+from pipeline.journal.used_up import money_used_up, used_up
 from pipeline.models import KINDS, Kind
 from pipeline.offline.foreseen_reuse import ForeseenReuse, Taken
 from pipeline.results.patent_counts import ASKED, WAITING

@@ -5,11 +5,13 @@ from decimal import Decimal
 from pathlib import Path
 from typing import NamedTuple
 
-from pipeline.errors import JournalError
+from pipeline.errors import MONEY, JournalError
 from pipeline.job.schema import JobSpec
 from pipeline.journal.collected import spent_beside
+from pipeline.journal.drawing import SharedCaps
 from pipeline.journal.journal import Journal
 from pipeline.journal.purse import Tariff
+from pipeline.journal.shared_calls import budget_name
 from pipeline.journal.sql.money import cost_of
 from pipeline.journal.writer import Writer
 from pipeline.models import KINDS, Kind
@@ -35,12 +37,19 @@ def costs_beside(spec: JobSpec, folder: Path) -> dict[Kind, Decimal]:
     return cost_of(noted, prices, {kind: reserved for kind, (reserved, _) in calls.items()})
 
 
-def open_budgets(writer: Writer, spec: JobSpec, folder: Path) -> Journal:
-    """Make the journal of an execution in `folder`, with the budgets of its job."""
+def caps_of(spec: JobSpec) -> dict[str, Decimal | None]:
+    """Return the caps of a job by the names of its budgets, as machines share them; None where there is none."""
+    budgets = {kind: spec.api.budget_of(kind) for kind in (*KINDS, Kind.DETAILS)}
+    calls = {budget_name(kind): None if cap is None else Decimal(cap) for kind, cap in budgets.items()}
+    return {**calls, MONEY: spec.api.budget.money}
+
+
+def open_budgets(writer: Writer, spec: JobSpec, folder: Path, shared: SharedCaps | None = None) -> Journal:
+    """Make the journal of an execution in `folder`, with the budgets of its job; others spend those that are shared."""
     budgets = {kind: spec.api.budget_of(kind) for kind in (*KINDS, *spec.paced)}
     beside = {kind: reserved for kind, (reserved, _) in spent_beside(folder)[0].items()}
     tariff = tariff_of(spec, folder)
-    return Journal(writer, budgets=budgets, duplicates=spec.api.duplicates, tariff=tariff, beside=beside)
+    return Journal(writer, budgets=budgets, duplicates=spec.api.duplicates, tariff=tariff, beside=beside, shared=shared)
 
 
 class Both(NamedTuple):

@@ -11,11 +11,14 @@ from pipeline.endpoints.interface import Endpoint
 from pipeline.engine.promises import Promises
 from pipeline.errors import MONEY
 from pipeline.journal.purse import Tariff
-from pipeline.models import Kind, State
+from pipeline.journal.shared_calls import budget_name
+from pipeline.leases.money import CHUNK, SharedBudget
+from pipeline.models import KINDS, Kind, State
 from pipeline.ports import Meter
 from pipeline.sources.pictures import Picture
 from tests.support.engine_runs import many, run_engine
 from tests.support.fakes import NOTHING, FakeVendor, item, open_journal, states, url, work_of
+from tests.support.shared_store import MemoryStore
 
 pytestmark = pytest.mark.anyio
 
@@ -140,3 +143,30 @@ async def test_an_unsent_call_stays_promised_to_its_item(tmp_path: Path) -> None
         promises.not_counted(1, SEARCH)
         assert promises.claim(2, SEARCH) is SEARCH
         assert promises.claim(1, SEARCH) is None
+
+
+async def test_two_machines_begin_no_item_that_the_other_one_leaves_no_create_for(tmp_path: Path) -> None:
+    """All creates of the budget are made, and no search is paid that no create follows."""
+    store, vendors = MemoryStore(), [FakeVendor(pause=step), FakeVendor(pause=step)]
+    caps = dict.fromkeys((*map(budget_name, (*KINDS, Kind.DETAILS)), MONEY)) | {"create_calls": Decimal(90)}
+    ended: list[Any] = []
+
+    async def machine(number: int) -> None:
+        shared = SharedBudget(store, "acme", "autumn", caps, sharers=lambda: 2)
+        engine = await run_engine(
+            tmp_path / str(number),
+            vendors[number],
+            many(200, start=1 + 200 * number),
+            budgets={CREATE: 90},
+            api={"max_in_flight": 30},
+            shared=shared,
+        )
+        ended.append(engine.ended_by.code)
+
+    async with anyio.create_task_group() as both:
+        both.start_soon(machine, 0)
+        both.start_soon(machine, 1)
+    uploads, searches, creates = (sum(counts) for counts in zip(*map(sent, vendors), strict=True))
+    assert ended == ["budget", "budget"]
+    assert (uploads, creates) == (0, searches)
+    assert 90 - CHUNK <= creates <= 90, "who ends last may leave what the other one gave back"

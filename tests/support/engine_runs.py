@@ -11,6 +11,7 @@ from pipeline.errors import (
     CallError,
     ItemRefused,
 )
+from pipeline.journal.drawing import SharedCaps
 from pipeline.journal.sql.items import counts, open_items
 from pipeline.journal.storage import reading_only
 from pipeline.models import Item, Kind, Problem
@@ -40,10 +41,11 @@ async def run_engine(
     budgets: dict[Kind, int] | None = None,
     generation: int = 1,
     during: Callable[[Engine], Any] | None = None,
+    shared: SharedCaps | None = None,
     **parts: Any,
 ) -> Engine:
     """Run a job with these items, or go on where the folder knows some; the engine's counts must add up."""
-    async with open_journal(folder, budgets=budgets) as journal:
+    async with open_journal(folder, budgets=budgets, shared=shared) as journal:
         await journal.requeue_failed()
         engine = await engine_of(job(folder, **parts), journal, vendor, items, pictures=pictures, generation=generation)
         async with anyio.create_task_group() as around:

@@ -20,6 +20,7 @@ from pipeline.engine.intake import Intake
 from pipeline.engine.parts import Ports
 from pipeline.errors import CallError, GivenUp, InDoubt, Stopping
 from pipeline.job.schema import JobSpec
+from pipeline.journal.drawing import SharedCaps
 from pipeline.journal.journal import Journal
 from pipeline.journal.places import JOURNAL, RESULTS
 from pipeline.journal.purse import Tariff
@@ -248,12 +249,13 @@ async def open_journal(
     tariff: Tariff | None = None,
     connect: Connect = connect,
     linger_s: float = 0.0,
+    shared: SharedCaps | None = None,
 ) -> AsyncIterator[Journal]:
     """Open a journal on a real disk; it is closed in the end."""
     folder.mkdir(exist_ok=True)
     writer = Writer(functools.partial(open_disk, folder, now=NOW, connect=connect), linger_s=linger_s)
     await writer.start()
-    journal = Journal(writer, budgets=budgets or {}, duplicates=duplicates, tariff=tariff)
+    journal = Journal(writer, budgets=budgets or {}, duplicates=duplicates, tariff=tariff, shared=shared)
     await journal.begin()
     try:
         yield journal
