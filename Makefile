@@ -43,6 +43,10 @@ $(VENV)/.test: $(BIN)/python pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
 	@touch $@
 
+$(VENV)/.ray: $(VENV)/.test
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[ray]'
+	@touch $@
+
 $(VENV)/.docs: $(BIN)/python pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
 	@touch $@
@@ -56,13 +60,13 @@ test: $(VENV)/.test
 coverage: $(VENV)/.test
 	$(BIN)/python -m pytest -n auto --dist worksteal -m 'not proofs' --cov --cov-report=term:skip-covered
 
-thorough: $(VENV)/.test
+thorough: $(VENV)/.ray
 	THOROUGH=1 $(BIN)/python -m pytest -n auto --dist worksteal -m proofs
 
-proofs: $(VENV)/.test
+proofs: $(VENV)/.ray
 	$(BIN)/python -m pytest -n auto --dist worksteal -m proofs
 
-stress: $(VENV)/.test
+stress: $(VENV)/.ray
 	.ci/busy 4 $(MAKE) test proofs
 	.ci/busy 4 $(MAKE) test proofs
 

@@ -75,6 +75,7 @@ LIBRARIES = {
     "pillow_heif": ["sources.decoding"],
     "xlsxwriter": ["results.exports.picture_parts", "results.exports.sheet"],
     "typst": ["results.exports.pdf"],
+    "ray": ["cluster.ray"],
     "pyarrow": ["results.exports.parquet_file"],
     "obstore": ["leases.object_store"],
 }
