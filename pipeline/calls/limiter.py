@@ -119,6 +119,12 @@ class Limiter:
         return self.adaptive.rate * self._part
 
     @property
+    def ours(self) -> float:
+        """The calls per second that are ours of the account's right now; all of them where none are leased."""
+        self._may_go()
+        return self.qps if self._leased is None else self._ours
+
+    @property
     def _part(self) -> float:
         """The part of the account's calls per second that is ours."""
         return 1.0 if self._leased is None else self._ours / self.qps

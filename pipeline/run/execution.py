@@ -38,6 +38,7 @@ from pipeline.run.first_calls import first_items
 from pipeline.run.gauges import Gauges
 from pipeline.run.heartbeat import Heartbeat
 from pipeline.run.kept_pictures import KeptPictures, keeping
+from pipeline.run.leased import LeasedShare
 from pipeline.run.live_page import keep_counts
 from pipeline.run.load import Job
 from pipeline.run.options import RunOptions
@@ -104,7 +105,13 @@ class Execution:
         """Return the client that sends the calls, with connections that end with `opened`."""
         api = self.job.spec.api
         patience_s = {**PATIENCE_S, **api.timeouts()}
-        to_vendor = open_transport(self.place.base_url, proxy=api.proxy, ca_file=api.ca_file, patience_s=patience_s)
+        to_vendor = open_transport(
+            self.place.base_url,
+            proxy=api.proxy,
+            ca_file=api.ca_file,
+            patience_s=patience_s,
+            drop_late=isinstance(self.place.share, LeasedShare),
+        )
         return client_for(self.job, self.options, await opened.enter_async_context(to_vendor), self.place.share)
 
     def _account(self, client: Client) -> str | None:

@@ -91,7 +91,7 @@ class Gauges:
             sent=sent,
             # The limiter never exceeds its limit, but whole calls counted over part of a second can look as if it did.
             per_s=min(limiter.qps, (sent - then) / (now - since)) if now > since else 0.0,
-            limit_per_s=limiter.qps,
+            limit_per_s=limiter.ours,
             slowed_to_per_s=limiter.rate,
             spent=self._journal.budget.calls[kind].used,
             budget=self._spec.api.budget_of(kind),
@@ -112,6 +112,8 @@ class Gauges:
         kinds = self._spec.kinds(local=flows[Kind.UPLOAD].sent > 0)
         slowest = min(kinds, key=lambda kind: flows[kind].slowed_to_per_s)
         rate = flows[slowest].slowed_to_per_s
+        if not rate:  # none of the account's calls are ours just now, and nobody knows for how long
+            return None, ""
         by_limit = self._client.paused_s + waiting / rate + NORMAL_ANSWER_S
         done_per_s = flows[kinds[-1]].per_s
         if done_per_s and waiting / done_per_s > 1.5 * by_limit:

@@ -13,6 +13,7 @@ from pipeline.calls.account import Part, Share, account_of, use_account
 from pipeline.errors import JournalError, RunLocked
 from pipeline.run.client import refuse_small_share
 from pipeline.run.directory import lock, run_folder
+from pipeline.run.leased import leased, place_of_leases
 from pipeline.run.load import Job
 from pipeline.run.options import RunOptions
 from pipeline.system.fault import Fault, typed
@@ -67,9 +68,10 @@ def _share(job: Job, options: RunOptions, locks: ExitStack) -> Share:
     refuse_small_share(job.spec, options.share)  # before another process is waited for
     if job.spec.sandbox:
         return Part(options.share)
-    account = account_of(job.spec.api.base_url, job.credentials)
-    parts = [_part(job, options, lane, locks) for lane in _lanes(job, options, account)]
-    return Part(options.share, max(part.since for part in parts), any(part.used_before for part in parts))
+    account, leases = account_of(job.spec.api.base_url, job.credentials), place_of_leases(job.spec, options.share)
+    parts = [_part(job, options, lane, leases, locks) for lane in _lanes(job, options, account)]
+    part = Part(options.share, max(part.since for part in parts), any(part.used_before for part in parts))
+    return locks.enter_context(leased(job, account, leases, part, options.say)) if leases else part
 
 
 def _lanes(job: Job, options: RunOptions, account: str) -> list[str]:
@@ -78,7 +80,7 @@ def _lanes(job: Job, options: RunOptions, account: str) -> list[str]:
     return [account] * pays + [account + _OF_REPORTS] * job.spec.awaits_reports
 
 
-def _part(job: Job, options: RunOptions, lane: str, locks: ExitStack) -> Part:
+def _part(job: Job, options: RunOptions, lane: str, leases: str, locks: ExitStack) -> Part:
     """Lock our part of one lane, among the processes of this machine."""
     if (state := state_folder()) is None:
         what = (
@@ -87,5 +89,7 @@ def _part(job: Job, options: RunOptions, lane: str, locks: ExitStack) -> Part:
         )
         raise JournalError(Fault(what, fix='export XDG_STATE_HOME="$PWD/state"'))
     name, share = job.spec.name, options.share
-    using = use_account(state / "accounts", lane, job=name, share=share, busy=options.busy, say=options.say)
+    using = use_account(
+        state / "accounts", lane, job=name, share=share, leases=leases, busy=options.busy, say=options.say
+    )
     return locks.enter_context(using)

@@ -75,4 +75,5 @@ def until_logged(run: Path, event: str, *, by: subprocess.Popen[str]) -> None:
 def until_said(process: subprocess.Popen[str], words: str) -> None:
     """Wait until the next line that a process writes to stderr, which has to hold these words."""
     assert process.stderr is not None
-    assert words in process.stderr.readline()
+    line = process.stderr.readline()
+    assert words in line, line

@@ -1,0 +1,140 @@
+"""One account that two machines lease at one place (`api.leases`): two state folders stand for two machines."""
+
+import os
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from pipeline.models import Kind
+from tests.support.jobs import ACCOUNT, job, lines, pipeline, vendor
+from tests.support.processes import ended, python, running, until_lines, until_said
+from tests.support.told import faults_in
+
+QPS = 20
+LEASE_S = 2.0
+
+# Runs a job and notes the kind and the permit's time of each call, the moment it is sent.
+RUN = f"""
+import sys; from pipeline import RunOptions, run_job; from pipeline.run import leased
+leased.LEASE_S = {LEASE_S}
+path, log, *overrides = sys.argv[1:]
+def say(line):
+    print(line, file=sys.stderr, flush=True)
+with open(log, "w", buffering=1) as sent:
+    def on_sent(kind, at):
+        sent.write(f"{{kind}} {{at!r}}\\n")
+    sys.exit(run_job(path, overrides=overrides, options=RunOptions(say=say, on_sent=on_sent)).exit_code)
+"""
+
+
+class Machine(NamedTuple):
+    """A run on a machine of its own, as far as one machine can tell."""
+
+    process: subprocess.Popen[str]
+    folder: Path
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "sent"
+
+    @property
+    def results(self) -> Path:
+        return self.folder / "runs/job/results.jsonl"
+
+    def sent(self, kind: Kind) -> list[float]:
+        """The times at which calls of a kind took their permits; all processes share the monotonic clock."""
+        whole = self.log.read_text().rpartition("\n")[0]
+        return [float(at) for of, at in (line.split() for line in whole.splitlines()) if of == kind]
+
+
+@contextmanager
+def machine(folder: Path, url: str, *, pictures: int) -> Iterator[Machine]:
+    """A run whose account is leased in the folder `leases` beside its own."""
+    folder.mkdir()
+    path = job(folder, url=url, pictures=pictures, api={"qps": QPS, "leases": "../leases"})
+    environment = {**os.environ, **ACCOUNT, "XDG_STATE_HOME": str(folder / "state")}
+    with running(python(RUN, path, folder / "sent"), cwd=folder, env=environment) as process:
+        yield Machine(process, folder)
+
+
+def together(kind: Kind, *machines: Machine) -> list[float]:
+    """The times of all calls of a kind."""
+    return sorted(at for one in machines for at in one.sent(kind))
+
+
+def assert_never_above(qps: int, *machines: Machine) -> None:
+    """No sliding second of all these machines together holds more than `qps` calls of a kind."""
+    for kind in (Kind.SEARCH, Kind.CREATE):
+        times = together(kind, *machines)
+        assert len(times) > qps, "too few calls to tell"
+        too_near = [beyond - first for first, beyond in zip(times, times[qps:], strict=False) if beyond - first <= 1.0]
+        assert too_near == []
+
+
+@pytest.mark.proofs
+def test_two_machines_share_the_calls_per_second_of_one_account_and_one_that_dies_leaves_its_part(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "leases").mkdir()
+    with vendor(tmp_path) as server, machine(tmp_path / "first", server.url, pictures=5000) as first:
+        until_lines(first.log, QPS, by=first.process)
+        with machine(tmp_path / "second", server.url, pictures=110) as second:
+            until_lines(second.log, 2 * QPS, by=second.process)
+            beside = len(first.sent(Kind.SEARCH))
+            until_lines(second.log, 4 * QPS, by=second.process)
+            assert len(first.sent(Kind.SEARCH)) > beside, "they go side by side"
+            first.process.kill()
+            ended(first.process)
+            _, said = ended(second.process)
+            assert second.process.returncode == 0, said
+        assert len(lines(second.results)) == 110
+        assert_never_above(QPS, first, second)
+        alone = second.sent(Kind.SEARCH)[-QPS:]
+        assert alone[-1] - alone[0] < 1.5, "the part of the one that died is used"
+        assert server.stats.calls("search") <= len(together(Kind.SEARCH, first, second))
+
+
+@pytest.mark.proofs
+def test_without_its_store_a_machine_sends_nothing_and_it_goes_on_when_the_store_is_back(tmp_path: Path) -> None:
+    (tmp_path / "leases").mkdir()
+    with vendor(tmp_path) as server, machine(tmp_path / "first", server.url, pictures=300) as first:
+        until_lines(first.log, 2 * QPS, by=first.process)
+        gone_at = time.monotonic()
+        (tmp_path / "leases").rename(tmp_path / "away")
+        until_said(first.process, "one item ran alone")  # the state folder of this machine is new
+        until_said(first.process, "the store of leases is out of reach")
+        time.sleep(LEASE_S)  # in which forty calls would go
+        back_at = time.monotonic()
+        (tmp_path / "away").rename(tmp_path / "leases")
+        _, said = ended(first.process)
+        assert first.process.returncode == 0, said
+        assert "answers again" in said
+        times = first.sent(Kind.SEARCH)
+        assert any(at > back_at for at in times)
+        assert [at for at in times if gone_at + LEASE_S < at < back_at] == []
+        assert_never_above(QPS, first)
+
+
+@pytest.mark.parametrize(
+    ("leases", "arguments", "words"),
+    [
+        ("../nowhere", (), "nowhere"),
+        ("../leases", ("--share", "0.5"), "takes no share beside it"),
+    ],
+)
+def test_a_place_that_is_of_no_use_and_a_share_beside_it_are_one_clear_line(
+    leases: str, arguments: tuple[str, ...], words: str, tmp_path: Path
+) -> None:
+    (tmp_path / "leases").mkdir()
+    (tmp_path / "first").mkdir()
+    path = job(tmp_path / "first", url="http://127.0.0.1:9", api={"leases": leases})
+    refused = pipeline("run", path, *arguments, cwd=path.parent, **ACCOUNT)
+    assert refused.returncode == 2, refused.stderr
+    assert len(faults_in(refused.stderr)) == 1
+    assert words in refused.stderr
+    assert not (path.parent / "runs").exists()
