@@ -13,7 +13,7 @@ RATE ?= 1000
 
 SUITE ?= trixie
 
-.PHONY: help demo test coverage proofs thorough stress lint build docs screenshots image fresh bench pace growth exports looks kills power-loss soak load clean
+.PHONY: help demo test coverage proofs thorough stress lint build docs screenshots image fresh bench pace growth exports looks scale leases-model kills power-loss soak load clean
 
 help:
 	@echo "make demo   set up and run 36 pictures on the sandbox, no credentials needed"
@@ -30,6 +30,7 @@ help:
 	@echo "make stress: the tests and the proofs, twice each, on a machine that is busy with other things"
 	@echo "make bench, make pace, make growth, make exports: speed, use of the limit, size; docs/performance.md"
 	@echo "make looks  size and speed of the page in a browser: 36, 1,000 and 10,000 products; docs/looks.md"
+	@echo "make scale  the cost of leases and of many machines; make leases-model: 20,000 histories of leases; 20 minutes"
 	@echo "make kills KILLS=1000, make power-loss STATES=50000, make soak MINUTES=30, make load RATE=1000: the long proofs, docs/reliability.md"
 
 $(BIN)/python:
@@ -117,6 +118,12 @@ exports: $(VENV)/.test
 
 looks: $(VENV)/.test
 	$(BIN)/python -m tests.bench.looks
+
+scale: $(VENV)/.test
+	$(BIN)/python -m tests.bench.leases
+
+leases-model: $(VENV)/.test
+	THOROUGH=1 $(BIN)/python -m pytest -n auto --dist worksteal tests/leases/test_model.py
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

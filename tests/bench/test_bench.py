@@ -3,7 +3,9 @@
 import pytest
 
 from tests.bench.compare import CONTENDERS, measure, vendor
+from tests.bench.leases import permit_us, store_ms
 from tests.bench.pace import early_ms, used, worst_second
+from tests.support.lease_stores import MemoryStore
 from tests.support.lengths import only_short
 
 
@@ -22,3 +24,13 @@ def test_the_worst_second_is_found_wherever_it_begins() -> None:
     assert worst_second(times) == (4, 2)
     assert early_ms(times, 3) == pytest.approx(100.0)  # 0.5 to 1.4
     assert used([0.0, 0.1, 0.2], 10) == pytest.approx(1.0)
+
+
+def test_the_check_of_a_permit_is_measured_with_slots_in_use() -> None:
+    assert 0 < permit_us(calls=100) < 1000
+
+
+def test_the_store_of_leases_is_measured_with_so_many_machines() -> None:
+    store = MemoryStore()
+    assert min(store_ms(store, machines=2, times=3)) > 0
+    assert len(store.entries) == 2
