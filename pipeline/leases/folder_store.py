@@ -50,10 +50,10 @@ class FolderStore:
             raise SpecError(Fault(what, where=str(folder), fix=f"mkdir -m 700 '{folder}'")) from error
         except OSError as error:
             what = f"the folder for the leases cannot be used: {error.strerror or error}"
-            if isinstance(error, PermissionError):
-                what += "; all machines must write it as one user"
-            elif error.errno in (errno.EPERM, errno.ENOTSUP, errno.EMLINK):
+            if error.errno in (errno.EPERM, errno.ENOTSUP, errno.EMLINK):
                 what += "; its file system must have hard links"
+            elif isinstance(error, PermissionError):
+                what += "; all machines must write it as one user"
             raise SpecError(Fault(what, where=str(folder))) from error
         return store
 

@@ -25,7 +25,8 @@ from pipeline.version import __version__
 LEASE_S = 10.0  # L
 WINDOW_S = 1.0  # the vendor counts calls in any second
 REST_S = WINDOW_S + 0.1  # W: its margin covers clocks that are wrong by a hundredth
-AHEAD_S = 1.0  # by which the wall clock may run ahead of the steady one, which stands still where a machine is paused
+AHEAD_S = 1.0  # by which the wall clock may run ahead of the steady one, which stands still where a machine is paused;
+AHEAD_OF_LEASE = 0.1  # and at most this part of a lease, as it adds to it
 KEPT_S = 180.0  # renewals younger than this are never dropped: the caches of network file systems are a minute old
 END_S = 5.0  # the longest wait for a thread that hangs in the store
 
@@ -147,7 +148,7 @@ class Lease:
                 return
             self._number += 1
             self._trying = None
-            self._term = begun + self.lease_s, ahead + AHEAD_S
+            self._term = begun + self.lease_s, ahead + min(AHEAD_S, AHEAD_OF_LEASE * self.lease_s)
             self._answered()
         if self.clock() - begun > self.renew_s:  # the try lasted long: most of its lease is over
             self._turns[0].hurry()

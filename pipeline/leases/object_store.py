@@ -3,7 +3,10 @@
 S3, GCS and Azure have such puts. The credentials are those of the machine's environment; no message holds any.
 """
 
+import os
+from collections.abc import Mapping
 from datetime import timedelta
+from typing import TYPE_CHECKING, cast
 
 from obstore import delete, get, put
 from obstore import list as listed
@@ -15,8 +18,12 @@ from pipeline.errors import SpecError
 from pipeline.leases.store import Entry, StoreUnknown, parts_of
 from pipeline.system.fault import Fault
 
+if TYPE_CHECKING:
+    from obstore.store import ClientConfig
+
 _DIGITS = 12
 _ANSWER_S = timedelta(seconds=5)
+_OF_ENVIRONMENT = ("allow_http", "proxy_url", "proxy_ca_certificate")
 _RETRYING_S = timedelta(seconds=2)  # the lease tries again by itself, and must know soon
 
 
@@ -37,7 +44,7 @@ class ObjectStore:
         try:
             bucket = from_url(
                 place,
-                client_options={"timeout": _ANSWER_S},
+                client_options=_options(os.environ),
                 retry_config={"max_retries": 1, "retry_timeout": _RETRYING_S},
             )
         except (BaseError, ValueError) as error:
@@ -98,10 +105,18 @@ class ObjectStore:
         return known
 
 
+def _options(environment: Mapping[str, str]) -> "ClientConfig":
+    """Return the options of the connection; options of ours make the library forget those of the environment."""
+    names = {f"{vendor}_{name.upper()}": name for vendor in ("AWS", "GOOGLE", "AZURE") for name in _OF_ENVIRONMENT}
+    given = {names[name]: value for name, value in environment.items() if name in names}
+    return cast("ClientConfig", {"timeout": _ANSWER_S, **given})
+
+
 def _path(series: str, number: int) -> str:
     return f"{'/'.join(parts_of(series))}.{number:0{_DIGITS}}"
 
 
 def _said(error: Exception) -> str:
-    """Name an error by its class alone: its text may show addresses that are signed."""
-    return type(error).__name__
+    """Name an error by its class and the end of its first line: the rest may show an address that is signed."""
+    _, dash, why = str(error).partition("\n")[0].rpartition(" - ")
+    return f"{type(error).__name__}: {why.strip(' :')}" if dash and "://" not in why else type(error).__name__

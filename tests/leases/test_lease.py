@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.leases.lease import Lease, silence_s
+from pipeline.leases.lease import AHEAD_OF_LEASE, AHEAD_S, REST_S, Lease, silence_s
 from pipeline.leases.opening import open_store
 from pipeline.leases.store import Entry, body_of, put_mine
 from tests.support.lease_stores import MemoryStore
@@ -60,6 +60,13 @@ def gone_by(clock: Clock, seconds: float, *steps: Callable[[], None]) -> None:
         clock.now = min(end, clock.now + 2.5)
         for step in steps:
             step()
+
+
+@pytest.mark.parametrize("lease_s", [1.0, 2.0, 3.0, 10.0, 60.0, 600.0])
+def test_a_death_comes_later_than_the_last_second_of_the_lease_by_any_clock(lease_s: float) -> None:
+    wrong = 0.01
+    unnoticed = min(AHEAD_S, AHEAD_OF_LEASE * lease_s)  # for which a machine stood still
+    assert silence_s(lease_s) * (1 - wrong) >= lease_s * (1 + wrong) + unnoticed + REST_S
 
 
 def test_nothing_is_allowed_before_the_first_renewal_is_in_the_store(store: MemoryStore, clock: Clock) -> None:
@@ -216,10 +223,10 @@ def no_thread_is_left() -> Iterator[None]:
 
 @pytest.mark.usefixtures("no_thread_is_left")
 def test_threads_renew_and_watch_until_the_context_ends(tmp_path: Path) -> None:
-    with Lease(open_store(str(tmp_path)), lease_s=0.2) as one, Lease(open_store(str(tmp_path)), lease_s=0.2) as other:
+    with Lease(open_store(str(tmp_path)), lease_s=0.1) as one, Lease(open_store(str(tmp_path)), lease_s=0.1) as other:
         until(lambda: one.allowed() and one.incarnation in other.members.living)
         one.set_hungry(frozenset({"x"}))
-        until(lambda: other.members.living[one.incarnation].hungry == {"x"})
+        until(lambda: {"x"} in [member.hungry for member in other.members.living.values()])
         looks = count()
         seen: list[int] = []
         other.after_looks(lambda: seen.append(next(looks)))
@@ -240,7 +247,7 @@ def test_a_step_that_fails_stops_all_calls_and_says_so(store: MemoryStore) -> No
     def fail() -> None:
         raise ZeroDivisionError("of the test")
 
-    with Lease(store, lease_s=0.2) as lease:
+    with Lease(store, lease_s=0.1) as lease:
         lease.say = told.append
         until(lease.allowed)
         lease.after_looks(fail)

@@ -163,12 +163,23 @@ def test_a_file_is_no_folder(tmp_path: Path) -> None:
         open_store(str(tmp_path / "leases"))
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_folder_of_another_user_is_refused(tmp_path: Path) -> None:
-    tmp_path.chmod(0o500)
-    with pytest.raises(SpecError, match="as one user"):
+def test_a_folder_of_another_user_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object) -> int:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("pipeline.leases.folder_store.private", refused)
+    with pytest.raises(SpecError, match="Permission denied; all machines must write it as one user"):
         open_store(str(tmp_path))
-    tmp_path.chmod(0o700)
+
+
+def test_a_file_system_without_links_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refused)
+    with pytest.raises(SpecError, match="must have hard links"):
+        open_store(str(tmp_path))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_folder_that_vanishes_gives_no_answer_and_is_not_begun_anew(tmp_path: Path) -> None:
