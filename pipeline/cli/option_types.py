@@ -47,5 +47,6 @@ FailOn = Annotated[
     ),
 ]
 Since = Annotated[
-    str, typer.Option("--since", metavar="RUN", help="The earlier run that `new` is told from; last = the newest.")
+    str | None,
+    typer.Option("--since", metavar="RUN", help="The run to compare with: last (by default, if any), none or a name."),
 ]

@@ -44,7 +44,7 @@ def run(
     wait_quota: WaitQuota = False,
     rehearse: Rehearse = False,
     fail_on: FailOn = None,
-    since: Since = "last",
+    since: Since = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> int:
@@ -62,6 +62,7 @@ def run(
         share=share,
         wait_quota=wait_quota,
         rehearse=rehearse,
+        since=since,
         fail_on=condition_of(fail_on, since=since) if fail_on else None,
     )
     return run_command(spec, set_, options, Output(json, quiet), yes=yes)

@@ -26,6 +26,9 @@ def export(
     top: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="At most N hits of a product (xlsx: 5, else all).")
     ] = None,
+    since: Annotated[
+        str | None, typer.Option("--since", metavar="RUN", help="Say what is new since this run; last = the newest.")
+    ] = None,
     pictures: Annotated[
         str, typer.Option(metavar="HOW", help="In xlsx: cell, float (before Excel 365/2023) or none.")
     ] = "cell",
@@ -49,7 +52,9 @@ def export(
     if merge is not None:
         return merge_command(run, merge, to=to, force=force)
     wanted = Wanted(client=client, statuses=frozenset(status), least=min_, top=top)
-    asked = Asked(to or "", per, wanted, output=output, pictures=pictures, decisions=tuple(decisions), force=force)
+    asked = Asked(
+        to or "", per, wanted, output=output, pictures=pictures, decisions=tuple(decisions), force=force, since=since
+    )
     return export_command(run, asked)
 
 

@@ -117,6 +117,8 @@ def _show_table(summary: RunSummary, following: list[str]) -> None:
     money = [f"money so far, by the prices of the job: {summary.money}"] if summary.money else []
     details = [f"details so far: {summary.details}"] if summary.details else []
     show_lines([f"calls so far: {calls}{more}; {summary.billed}", *details, *money])
+    if summary.similar is not None and summary.similar.since:
+        show_lines([str(summary.similar)])
     if summary.pictures is not None and summary.pictures.not_kept:
         show_lines([f"pictures: {summary.pictures}"])
     if summary.vendor == "sandbox":

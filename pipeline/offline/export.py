@@ -22,6 +22,7 @@ from pipeline.journal.storage import reading_only
 from pipeline.models import UNFINISHED
 from pipeline.offline.opening import Place, find_run
 from pipeline.offline.refresh import has_ended, read_summary
+from pipeline.results.before import NOTHING_BEFORE, Before, read_named
 from pipeline.results.decisions import Decision, merged
 from pipeline.results.exports.export import CELL, About, Export, Written
 from pipeline.results.exports.formats import FORMATS, writer_of
@@ -58,6 +59,7 @@ class Asked(NamedTuple):
     decisions: tuple[Path, ...] = ()  # files whose decisions count beside decisions.csv
     force: bool = False  # a file that is there is replaced
     report: ReportSpec | None = None  # what the job says of its page now; None = what it said when it was run
+    since: str | None = None  # the run to compare with: last, or a run directory; None = none
 
 
 class Made(NamedTuple):
@@ -86,12 +88,15 @@ class _Seen:
         return next((state for state in (RUNNING, INTERRUPTED) if state in self.states), FINISHED)
 
 
-def make_export(folder: Path, asked: Asked, *, name: str) -> Made:
+def make_export(folder: Path, asked: Asked, *, name: str, before: Before = NOTHING_BEFORE) -> Made:
     """Write an export of a run that is called `name`. Raises SpecError, JournalError or OSError.
 
-    Of a run that is under way only the journal is read, and nothing in the run directory is changed.
+    Of a run that is under way only the journal is read, and nothing in the run directory is changed. `before` is the
+    run to compare with, where somebody has read it.
     """
     write = writer_of(asked.to)
+    if asked.since is not None:
+        before = read_named(folder, asked.since)
     file = _file(name, asked)
     found = directories(folder)
     place = next(found.each(_place))
@@ -104,7 +109,8 @@ def make_export(folder: Path, asked: Asked, *, name: str) -> Made:
         export = Export(
             selection=selection,
             decided=_decided(name, place, asked),
-            about=_about(name, place, selection, seen, asked.report),
+            about=_about(name, place, selection, seen, asked.report, before),
+            before=before.earlier,
             per=asked.per,
             picture=(lambda _source, _sha256: None) if place is None else small_pictures_of(place.spec, *found.runs),
             pictures=asked.pictures,
@@ -198,7 +204,14 @@ def _decided(name: str, place: Place | None, asked: Asked) -> dict[tuple[str, st
     return merged([] if place is None else decided_beside(place.spec), *files)
 
 
-def _about(name: str, place: Place | None, selection: Selection, seen: _Seen, report: ReportSpec | None) -> About:
+def _about(
+    name: str,
+    place: Place | None,
+    selection: Selection,
+    seen: _Seen,
+    report: ReportSpec | None,
+    before: Before,
+) -> About:
     client = selection.wanted.client
     spec: JobSpec | None = None if place is None else place.spec
     changed = [source for item, source in seen.changed.items() if item in selection.named]
@@ -206,6 +219,7 @@ def _about(name: str, place: Place | None, selection: Selection, seen: _Seen, re
     return About(
         title=client or (report.title if report is not None else "") or (spec.name if spec is not None else name),
         run="" if client is not None else name,
+        before=f"the run of {before.at[:10]}" if client is not None and before.at else before.name,
         vendor=spec.vendor if spec is not None else "" if first is None else first.vendor,
         rehearsal=spec.rehearsal if spec is not None else first is not None and first.rehearsal,
         tool=f"infringement-pipeline {__version__}",

@@ -5,13 +5,18 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pipeline.errors import RunLocked
+from pipeline.journal.places import run_directories
 from pipeline.journal.sql.database import Database
 from pipeline.journal.storage import reading_only
+from pipeline.offline.export import Asked, make_export
 from pipeline.offline.opening import Place, find_run, opened
 from pipeline.offline.refresh import refresh
+from pipeline.results.before import read_before
+from pipeline.results.exports.selection import Wanted
+from pipeline.results.fail_on import Condition, matching
 from pipeline.results.page.view import Wishes
 from pipeline.results.summary import RunSummary
-from pipeline.run.client_page import write_client_page
+from pipeline.run.client_page import is_of, write_client_page
 from pipeline.run.directory import ENDED
 from pipeline.run.page import page_of
 
@@ -39,6 +44,28 @@ def make_report(folder: Path, wishes: Wishes | None = None) -> Made:
         summary = _beside_run(place, wishes)
         summary = _behind_its_end(place, wishes) or summary
     return Made(summary, page_of(folder, wishes.client))
+
+
+def make_pdf(folder: Path, made: Made, wishes: Wishes) -> Path:
+    """Write what a page shows as a PDF beside it, most alike first. Raises SpecError, JournalError or OSError."""
+    asked = Asked(
+        "pdf",
+        wanted=Wanted(client=wishes.client or None),
+        output=made.page.with_suffix(".pdf"),
+        decisions=() if wishes.decisions is None else (wishes.decisions,),
+        force=True,
+        report=wishes.report,
+    )
+    before = read_before(folder, made.summary, wishes.since)
+    return make_export(folder, asked, name=folder.resolve().name, before=before).file
+
+
+def count_matching(folder: Path, wishes: Wishes, condition: Condition) -> int:
+    """Count the products of a run, or of the client whose page was made, that meet a condition."""
+    if not wishes.client:
+        return matching(folder, condition)
+    label = (wishes.report or find_run(run_directories(folder)[0]).spec.report).client_label
+    return matching(folder, condition, only=is_of(label, wishes.client))
 
 
 def _at_rest(place: Place, wishes: Wishes) -> RunSummary:

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import JournalError, SpecError
-from pipeline.results.earlier_runs import LAST, KnownRun, run_before
+from pipeline.results.earlier_runs import LAST, NONE, KnownRun, run_before, run_of_name
 from pipeline.results.since import Earlier, read_earlier
 from pipeline.results.summary import RunSummary
+from pipeline.system.fault import Fault
 
-NONE = "none"
 NOT_WANTED, NO_EARLIER, UNREADABLE = "not_wanted", "no_earlier", "unreadable"
 
 _log = logging.getLogger(__name__)
@@ -57,6 +57,22 @@ def run_to_compare(folder: Path, since: str | None, here: KnownRun) -> KnownRun 
         return None
 
 
+def require_before(folder: Path, since: str | None, here: KnownRun) -> str:
+    """Look for the run before, if one is asked for, while nothing is paid yet.
+
+    Returns a remark where there is no last one: the first run of a job goes on without. Raises SpecError where another
+    one is named that is not there.
+    """
+    try:
+        run_to_compare(folder, since, here)
+    except SpecError as error:
+        fault = error.lines[0]
+        if since != LAST or not isinstance(fault, Fault):
+            raise
+        return f"{fault.what}: {fault.fix}"
+    return ""
+
+
 def read_before(folder: Path, summary: RunSummary, since: str | None) -> Before:
     """Read the run before, as `run_to_compare` finds it. Raises SpecError where one is asked for and is not there."""
     run = run_to_compare(folder, since, known(summary))
@@ -67,6 +83,14 @@ def read_before(folder: Path, summary: RunSummary, since: str | None) -> Before:
     except (JournalError, OSError) as error:
         _log.warning("since.not_compared run=%s error=%s", run.run, error)
         return Before(run=run, why_not=UNREADABLE)
+
+
+def read_named(folder: Path, since: str) -> Before:
+    """Read the run that a person names. Raises SpecError where it is not there, JournalError where it is damaged."""
+    if since == NONE:
+        return Before(why_not=NOT_WANTED)
+    run = run_of_name(folder, since)
+    return Before(run=run, earlier=read_earlier(run.folder), why_not="")
 
 
 def known(summary: RunSummary) -> KnownRun:

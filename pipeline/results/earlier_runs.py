@@ -8,8 +8,9 @@ import msgspec
 from pipeline.errors import SpecError
 from pipeline.journal.places import SUMMARY
 from pipeline.system.fault import Fault
+from pipeline.system.wording import count
 
-LAST = "last"
+LAST, NONE = "last", "none"
 
 
 class Similar(msgspec.Struct, frozen=True, kw_only=True):
@@ -19,6 +20,11 @@ class Similar(msgspec.Struct, frozen=True, kw_only=True):
     products: int
     new: int | None = None  # since the earlier run; None where there was none
     since: str = ""  # the name of that run
+
+    def __str__(self) -> str:
+        having = count(self.products, "product has", "products have")
+        new = "" if self.new is None else f", {self.new:,} of them a new or risen one since {self.since}"
+        return f"{having} a hit at or above {self.at_least:g}{new}"
 
 
 class KnownRun(msgspec.Struct, frozen=True):
@@ -51,10 +57,15 @@ def runs_in(folder: Path) -> list[KnownRun]:
 
 def earlier_run(folder: Path, since: str) -> Path:
     """Find the run that `folder` is compared with; see `run_before`. Raises SpecError where there is none."""
+    return run_of_name(folder, since).folder
+
+
+def run_of_name(folder: Path, since: str) -> KnownRun:
+    """Return the run that `folder` is compared with, by what its summary says. Raises SpecError where there is none."""
     here = next((one for one in runs_in(folder.parent) if one.run == folder.name), None)
     if since == LAST and here is None:
         raise SpecError(Fault("this run has no summary.json yet, so nothing is earlier", where=str(folder)))
-    return run_before(folder, since, here).folder
+    return run_before(folder, since, here)
 
 
 def run_before(folder: Path, since: str, here: KnownRun | None) -> KnownRun:

@@ -1,13 +1,15 @@
 """The condition under which a run counts as one to look at: `--fail-on new:0.9` or `hit:0.9`, exit code 7."""
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 
 from pipeline.errors import PipelineError, SpecError
-from pipeline.results.earlier_runs import LAST, earlier_run
+from pipeline.results.earlier_runs import LAST, NONE, earlier_run
+from pipeline.results.reading import RecordView
 from pipeline.results.records import read_records
 from pipeline.results.since import any_at_least, read_earlier, scores_of
 from pipeline.results.summary import RunSummary
@@ -22,7 +24,7 @@ class Condition(NamedTuple):
 
     new: bool
     at_least: float
-    since: str = LAST
+    since: str = LAST  # or `none`, or a run directory
 
     def __str__(self) -> str:
         return f"a {'new or risen ' if self.new else ''}hit at or above {self.at_least:g}"
@@ -37,14 +39,14 @@ def condition_of(text: str, *, since: str | None = None) -> Condition:
     return Condition(match[1] == "new", float(match[2]), since or LAST)
 
 
-def matching(folder: Path, condition: Condition) -> int:
-    """Count the products of a run that have such a hit.
+def matching(folder: Path, condition: Condition, *, only: Callable[[RecordView], bool] | None = None) -> int:
+    """Count the products of a run that have such a hit; `only` says which of them count.
 
     Without an earlier run nothing can be new: then every hit counts, for a first run must not hide any. An item that
     cannot be compared counts by all its hits, too. Raises JournalError where records cannot be read.
     """
     earlier = None
-    if condition.new:
+    if condition.new and condition.since != NONE:
         try:
             earlier = read_earlier(earlier_run(folder, condition.since))
         except SpecError:
@@ -52,6 +54,8 @@ def matching(folder: Path, condition: Condition) -> int:
                 raise
     found = 0
     for record in read_records(folder, include_open=True):
+        if only is not None and not only(record):
+            continue
         line = condition.at_least
         found += any_at_least(scores_of(record), line) if earlier is None else earlier.has_new(record, line)
     return found

@@ -47,7 +47,7 @@ def write_client_page(folder: Path, db: Database, records: RecordLines, summary:
 
 def of_client(surveys: Surveys, label: str, client: str, summary: RunSummary, *, waiting: int) -> OfClient:
     """Take what is a client's out of a run; `waiting` are its items without an outcome. Raises SpecError for none."""
-    settled, open_ = surveys(lambda record: record.image.labels.get(label) == client)
+    settled, open_ = surveys(is_of(label, client))
     counts = {word: settled.statuses[word] + open_.statuses[word] for word in COUNTED} | {NOT_STARTED: waiting}
     if not any(counts.values()):
         raise SpecError(Fault(f"no product has the label {label}: {client}{_others(surveys, label)}"))
@@ -55,6 +55,11 @@ def of_client(surveys: Surveys, label: str, client: str, summary: RunSummary, *,
     left = left_out(settled, open_, items)
     nothing = {"exit_reason": "", "ended_by": "", "money": None, "unread": 0, "collect_by": ""}
     return OfClient(msgspec.structs.replace(summary, items=items, not_looked_at=left, **nothing), settled, open_)
+
+
+def is_of(label: str, client: str) -> Callable[[RecordView], bool]:
+    """Return what says whether a record is of a client."""
+    return lambda record: record.image.labels.get(label) == client
 
 
 def _others(surveys: Surveys, label: str) -> str:

@@ -37,6 +37,7 @@ from pipeline.run.notify import notifying
 from pipeline.run.options import RunOptions, recorder
 from pipeline.run.outputs import write_outputs
 from pipeline.run.signals import Signals
+from pipeline.run.similar import say_before
 from pipeline.run.tariff import open_budgets
 from pipeline.sources.check import check_sources
 from pipeline.sources.foreign import refuse_foreign
@@ -98,6 +99,7 @@ class LocalExecutor:
                 tuned(),
                 beside_a_journal(folder),
             ):
+                say_before(folder, job.spec, options)
                 job = replace(job, spec=keep_list(job.spec, options.home_of(folder)))
                 signals = Signals(drain_s=job.spec.api.drain_s, stop=options.stop)
                 place = Place(folder, url, share, signals)
@@ -148,10 +150,10 @@ async def _run_heard(job: Job, options: RunOptions, place: Place) -> RunSummary:
     finally:
         with anyio.CancelScope(shield=True):
             await journal.close()
-    return await anyio.to_thread.run_sync(_write_outputs, folder, records, summary)
+    return await anyio.to_thread.run_sync(_write_outputs, folder, records, summary, options.since)
 
 
-def _write_outputs(folder: Path, records: RecordLines, summary: RunSummary) -> RunSummary:
+def _write_outputs(folder: Path, records: RecordLines, summary: RunSummary, since: str | None) -> RunSummary:
     """Write the files for people; the journal is closed, so that its rows are written by nobody else."""
     with reading_only(folder, own=True) as db:
-        return write_outputs(folder, db, records, summary)
+        return write_outputs(folder, db, records, summary, since=since)

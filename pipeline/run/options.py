@@ -98,6 +98,7 @@ class RunOptions:
     busy: Busy = "exit"  # while another process uses the account: raise RunLocked, or `wait` for it
     share: float = 1.0  # of every QPS of the account; above 0, at most 1
     given: Given | None = None  # a run directory and a share of the account that are held already
+    since: str | None = None  # the run to compare with: none, last, or a run directory; None = last, if there is one
     fail_on: Condition | None = None  # end with exit code 7 if products meet it
     wait_quota: bool = False  # wait for the daily limit to be lifted instead of ending the run
     say: Callable[[str], None] = lambda _: None  # called with a line that a person should read at once

@@ -1,13 +1,27 @@
 """The counts of a run that people compare from month to month: products with a similar design, and new ones."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from pipeline.job.schema import JobSpec
-from pipeline.results.before import Before
-from pipeline.results.earlier_runs import Similar
+from pipeline.results.before import Before, require_before
+from pipeline.results.earlier_runs import KnownRun, Similar
 from pipeline.results.reading import RecordView
 from pipeline.results.score import ten_thousandths
 from pipeline.results.survey import Survey
+from pipeline.run.options import RunOptions
+from pipeline.system.clock import Clocks, iso
+
+
+def say_before(folder: Path, spec: JobSpec, options: RunOptions) -> None:
+    """Say, before anything is paid, that there is no last run to compare with though one is asked for.
+
+    Raises SpecError where one is named that is not there.
+    """
+    now = iso(Clocks().wall())
+    here = KnownRun(job=spec.name, run=folder.name, started_at=now, vendor=spec.vendor, rehearsal=spec.rehearsal)
+    if remark := require_before(folder, options.since, here):
+        options.say(f"note: {remark}")
 
 
 def similar_in(spec: JobSpec, settled: Survey, open_: Survey, before: Before) -> Similar:

@@ -44,6 +44,15 @@ _HIT = (
     Column("place", "Place", "the hit's place by score, 1 = the most alike", Kind.COUNT, 8),
     Column("vendor_place", "Vendor's place", "its place in the order that the vendor sent", Kind.COUNT, 10),
 )
+# Of an export that is compared with an earlier run.
+_CHANGE = (
+    Column("change", "Change", "of the hit since the run before: new, risen (by 0.02 or more) or same", width=12),
+    Column("score_before", "Score before", "of the same hit in the run before", Kind.NUMBER, 9),
+)
+_CHANGES = (
+    Column("score_new", "New score", "the highest of a hit that is new or has risen", Kind.NUMBER, 9),
+    Column("hits_gone", "Hits gone", "of the five most alike in the run before, those not found any more", width=18),
+)
 _DESIGN = (
     Column("score", "Score", "the vendor's score of likeness, 0 to 1; exact, not rounded", Kind.NUMBER, 9),
     Column("patent_pn", "Patent number", "of the design that was found", width=18),
@@ -100,15 +109,29 @@ _SEARCHED = (
 REMEMBERED = (Column(DECISION_WAS, DECISION_WAS, ""), Column(NOTE_WAS, NOTE_WAS, ""))
 
 
-def product_columns(labels: list[str], *, for_client: bool) -> list[Column]:
+def product_columns(labels: list[str], *, for_client: bool, compared: bool = False) -> list[Column]:
     """List the columns of a row per product: the product, and of its hits the most alike."""
-    found = (*_ITEM, *_labels(labels), *_PRODUCT, *_DESIGN, _LEVEL, *_DECIDED, *_OPEN, *_TASK, *_SEARCHED)
+    since = (*_CHANGE, *_CHANGES) if compared else ()
+    found = (*_ITEM, *_labels(labels), *_PRODUCT, *since, *_DESIGN, _LEVEL, *_DECIDED, *_OPEN, *_TASK, *_SEARCHED)
     return _fit(found, for_client=for_client)
 
 
-def hit_columns(labels: list[str], *, for_client: bool) -> list[Column]:
+def hit_columns(labels: list[str], *, for_client: bool, compared: bool = False) -> list[Column]:
     """List the columns of a row per hit."""
-    found = (*_ITEM, *_labels(labels), *_HIT, *_DESIGN, *_FURTHER, _LEVEL, *_WRITES, *_DECIDED, *_TASK, *_SEARCHED)
+    since = _CHANGE if compared else ()
+    found = (
+        *_ITEM,
+        *_labels(labels),
+        *_HIT,
+        *since,
+        *_DESIGN,
+        *_FURTHER,
+        _LEVEL,
+        *_WRITES,
+        *_DECIDED,
+        *_TASK,
+        *_SEARCHED,
+    )
     return _fit(found, for_client=for_client)
 
 

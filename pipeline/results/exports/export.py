@@ -4,9 +4,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from pipeline.results.exports.changes import change_of_hit, change_of_product
 from pipeline.results.exports.columns import Column, Row, hit_columns, product_columns
-from pipeline.results.exports.rows import Decided, hit_rows, product_row
+from pipeline.results.exports.rows import Decided, Ranked, hit_rows, product_row
 from pipeline.results.exports.selection import Selection
+from pipeline.results.reading import RecordView
+from pipeline.results.since import Compared, Earlier
 
 PRODUCT, HIT = "product", "hit"
 CELL, FLOAT, NO_PICTURES = "cell", "float", "none"
@@ -20,6 +23,7 @@ class About:
 
     title: str  # the client, or the job
     run: str = ""  # the name of the run directory
+    before: str = ""  # what it is compared with; "" where it is not
     vendor: str
     rehearsal: bool = False
     tool: str
@@ -44,6 +48,7 @@ class Export:
     per: str | None = None  # product, hit, or None where a file has room for both
     picture: Picture = lambda _source, _sha256: None
     pictures: str = CELL
+    before: Earlier | None = None  # the hits of the run that it is compared with
 
     @property
     def for_client(self) -> bool:
@@ -58,16 +63,32 @@ class Export:
     def columns(self, per: str) -> list[Column]:
         """List the columns of a row per product or per hit."""
         of = hit_columns if per == HIT else product_columns
-        return of(list(self.selection.labels), for_client=self.for_client)
+        return of(list(self.selection.labels), for_client=self.for_client, compared=self.before is not None)
+
+    def compared(self, record: RecordView) -> Compared | None:
+        """Compare a record with the run before; None where there is none."""
+        return None if self.before is None else self.before.compare(record)
 
     def rows(self, per: str) -> Iterator[Row]:
         """Make the rows, one record at a time."""
         if per == HIT:
             for record, hits in self.selection.records(top=self.selection.wanted.top):
-                yield from hit_rows(record, hits, self.decided)
+                yield from self.of_hits(record, hits)
         else:
             for record, hits in self.selection.records(top=1):
-                yield product_row(record, hits[0] if hits else None, self.decided, for_client=self.for_client)
+                yield self.of_product(record, hits[0] if hits else None)
+
+    def of_product(self, record: RecordView, best: Ranked | None) -> Row:
+        """Make the row of a product."""
+        row = product_row(record, best, self.decided, for_client=self.for_client)
+        compared = self.compared(record)
+        return row if compared is None else row | change_of_product(record, best, compared)
+
+    def of_hits(self, record: RecordView, hits: list[Ranked]) -> Iterator[Row]:
+        """Make the rows of hits of a product."""
+        compared = self.compared(record)
+        for hit, row in zip(hits, hit_rows(record, hits, self.decided), strict=True):
+            yield row if compared is None else row | change_of_hit(hit, compared)
 
 
 class Written(NamedTuple):

@@ -48,8 +48,8 @@ FORMATS = {
 }
 
 
-def writer_of(name: str) -> Write:
-    """Return the writer of a format. Raises SpecError where the library for it is not installed."""
+def writer_of(name: str, *, option: str = "") -> Write:
+    """Return the writer of a format; `option` asked for it. Raises SpecError where its library is not installed."""
     chosen = FORMATS[name]
     try:
         return chosen.load()
@@ -58,4 +58,4 @@ def writer_of(name: str) -> Write:
             raise
         what = f"{exc.name} is not installed, and {name} is written with it"
         fix = f"pip install 'infringement-pipeline[{chosen.extra}]'"
-        raise SpecError(Fault(what, where=f"--to {name}", fix=fix)) from None
+        raise SpecError(Fault(what, where=option or f"--to {name}", fix=fix)) from None

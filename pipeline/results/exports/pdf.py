@@ -17,7 +17,6 @@ from pipeline.results.cells import visible
 from pipeline.results.exports.columns import LABEL, Row
 from pipeline.results.exports.export import Export, Written
 from pipeline.results.exports.pictures import Pictured, Pictures
-from pipeline.results.exports.rows import hit_rows, product_row
 from pipeline.results.exports.texts import ADVICE, REHEARSAL, SANDBOX
 from pipeline.system.fault import Fault
 from pipeline.system.wording import count
@@ -92,6 +91,8 @@ def _about(export: Export, products: int) -> Iterator[str]:
         yield REHEARSAL
     yield visible(f"Searched at {about.vendor}. As of {about.as_of[:16].replace('T', ' ')} UTC: {about.state}.", 400)
     yield visible(f"{count(products, 'product')}: {export.counts}.", 400)
+    if about.before:
+        yield visible(f"Compared with {about.before}.", 400)
     if wanted.least is not None:
         yield f"Only designs with a score of at least {wanted.least:g}, and products that have one."
     if wanted.statuses:
@@ -105,9 +106,9 @@ def _not_looked_at(export: Export) -> Iterator[str]:
 
 
 def _product(one: Pictured, export: Export, folder: Path) -> dict[str, Any]:
-    row = product_row(one.record, one.hits[0] if one.hits else None, export.decided, for_client=export.for_client)
+    row = export.of_product(one.record, one.hits[0] if one.hits else None)
     labels = [f"{name.removeprefix(LABEL)}: {value}" for name, value in row.items() if name.startswith(LABEL) and value]
-    hits = list(hit_rows(one.record, one.hits, export.decided))
+    hits = list(export.of_hits(one.record, one.hits))
     return {
         "item": visible(one.record.item, 60),
         "picture": _file(one.product, folder),
@@ -140,7 +141,9 @@ def _hit(row: Row, picture: str | None) -> dict[str, Any]:
     status = " ".join(str(row[name]) for name in ("legal_status", "country") if row.get(name))
     ends = f"expected end {row['expected_end']}" if row.get("expected_end") else ""
     level = f"The vendor writes: “{row['vendor_writes_level']}”" if row.get("vendor_writes_level") else ""
-    lines = [(row.get("patent_pn") or "no patent number", True), (row.get("owner"), False), (status, False)]
+    change = {"new": "new", "risen": f"risen from {row.get('score_before') or 0:.4f}"}.get(str(row.get("change")), "")
+    lines = [(change, True), (row.get("patent_pn") or "no patent number", True), (row.get("owner"), False)]
+    lines += [(status, False)]
     lines += [(ends, False), (level, False)]
     return {
         "picture": picture,

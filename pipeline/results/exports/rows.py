@@ -40,6 +40,7 @@ class Ranked(NamedTuple):
 
     vendor_place: int
     hit: Hit
+    place: int = 0  # among the hits of its record, from 0
 
 
 _HITS = msgspec.json.Decoder(list[Hit])
@@ -49,7 +50,8 @@ def best_hits(record: RecordView, most: int | None, *, least: float | None = Non
     """Return a record's hits, the highest score first: at most so many, and none below the `least` score."""
     search = record.search
     places: Iterable[int] = search.ranks if search is not None and search.ranks else itertools.count(1)
-    found = [Ranked(place, hit) for place, hit in zip(places, _hits(record), strict=False)]
+    ranked = zip(places, _hits(record), itertools.count(), strict=False)
+    found = [Ranked(rank, hit, place) for rank, hit, place in ranked]
     if least is not None:
         found = [one for one in found if one.hit.score is not None and one.hit.score >= least]
     return nlargest(len(found) if most is None else most, found, key=_score)

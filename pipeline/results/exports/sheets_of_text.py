@@ -70,6 +70,7 @@ def write_about(book: Any, export: Export, columns: dict[str, list[Column]], wri
     page.line("Searched at", about.vendor)
     page.line("As of", f"{about.as_of[:16].replace('T', ' ')} UTC; {about.state}. Times here are in UTC.")
     page.line("Run", about.run)
+    page.line("Compared with", about.before)
     page.line("Products", export.counts)
     page.line("In this workbook", f"{count(written.products, 'product')}, {count(written.hits, 'hit')}")
     for remark in written.remarks:

@@ -7,7 +7,6 @@ from pipeline.results.exports.columns import Column
 from pipeline.results.exports.export import CELL, FLOAT, HIT, PRODUCT, Export, Written
 from pipeline.results.exports.picture_parts import Book, add_pictures
 from pipeline.results.exports.pictures import Pictures
-from pipeline.results.exports.rows import hit_rows, product_row
 from pipeline.results.exports.sheet import ROW_PX, Table
 from pipeline.results.exports.sheet_formats import Formats
 from pipeline.results.exports.sheets_of_text import write_about, write_not_looked_at
@@ -62,10 +61,11 @@ def _tables(book: Any, export: Export) -> tuple[Written, dict[str, list[Column]]
     for one in pictures.beside(found, most=most if products is not None else 0, hits=1):
         if products is not None:
             best = one.hits[0] if one.hits else None
-            row = product_row(one.record, best, export.decided, for_client=export.for_client)
-            products.add(row, {"picture": one.product, "design": next(iter(one.of_hits), None)})
+            products.add(
+                export.of_product(one.record, best), {"picture": one.product, "design": next(iter(one.of_hits), None)}
+            )
         if hits is not None:
-            for row in hit_rows(one.record, one.hits, export.decided):
+            for row in export.of_hits(one.record, one.hits):
                 hits.add(row, {})
     rows = [0 if table is None else table.end() for table in (products, hits)]
     return Written(rows[0], rows[1], tuple(_remarks(rows[0], most, export, top=top, hits=hits is not None))), shown
