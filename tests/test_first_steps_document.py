@@ -30,6 +30,26 @@ def test_list_on_the_page_gives_the_answer_on_the_page(
     assert run([*rehearse, "--quiet", "--set", "api.qps=50"]) == 0
 
 
+@pytest.mark.proofs
+def test_pictures_of_your_own_go_the_way_that_the_page_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], product: bytes
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "bag.jpg").write_bytes(product)
+    assert run(["init", "photos"]) == 0
+    first, rehearse, _ = (line.split("  #")[0].strip() for line in capsys.readouterr().out.splitlines()[-3:])
+    assert first == block("sh").strip()
+    assert run(first.split()[1:]) == 0
+    assert "for each URL" not in capsys.readouterr().out
+    assert run([*rehearse.split()[1:], "--quiet"]) == 0
+    assert run(["check", "job.yaml"]) == 2
+    assert "upload: {public: true}" in capsys.readouterr().err
+    job = tmp_path / "job.yaml"
+    job.write_text(job.read_text(encoding="utf-8").replace("public: false", "public: true"), encoding="utf-8")
+    assert run(["check", "job.yaml"]) == 0
+
+
 def test_every_finding_that_the_page_names_is_one_of_the_doctor(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -27,6 +27,13 @@ def test_it_shows_the_same_commands_jobs_and_programs() -> None:
     assert chinese == english
 
 
+def test_the_line_that_says_where_commands_are_typed_stands_above_them() -> None:
+    for text in (ENGLISH, CHINESE):
+        above = [part.splitlines()[-1] for part in text.split("\n\n```sh\n")[:-1]]
+        assert above
+        assert [line for line in above if not line.endswith(":")] == []
+
+
 def words(text: str, pattern: str) -> list[str]:
     """Return all that a pattern finds, in order of the alphabet: sentences may say it in another order."""
     return sorted(re.findall(pattern, text))

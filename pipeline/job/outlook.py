@@ -4,11 +4,19 @@ from pipeline.endpoints.patsnap.ai39_submit import SubmitSearch
 from pipeline.endpoints.patsnap.similar_designs import beyond_limit
 from pipeline.job.schema import JobSpec
 from pipeline.system.wording import count
+from pipeline.views import is_url
 
-REHEARSAL = (
-    "this is a rehearsal: nothing leaves this machine, and a drawn picture, chosen by a hash of the URL, stands for "
-    "each URL; the hits say nothing about the products at these URLs"
-)
+
+def rehearsed(spec: JobSpec) -> str:
+    """Say what a rehearsal of this job does with its pictures. What a manifest lists is not known yet."""
+    listed = [text for entry in spec.images for text in (entry.url, entry.path, *(entry.views or ())) if text]
+    manifests = any(entry.manifest for entry in spec.images)
+    parts = ["this is a rehearsal on drawn designs: nothing leaves this machine"]
+    if manifests or any(map(is_url, listed)):
+        parts.append("for each URL a drawn picture stands, chosen by a hash of it")
+    if manifests or not all(map(is_url, listed)):
+        parts.append("local pictures are searched as they are")
+    return "; ".join([*parts, "the hits say nothing about the products"])
 
 
 def not_looked_at(spec: JobSpec) -> list[str]:
@@ -24,7 +32,7 @@ def not_looked_at(spec: JobSpec) -> list[str]:
 
 def warnings(spec: JobSpec) -> list[str]:
     """List what the job says that is allowed but probably not meant, one sentence each."""
-    return [*([REHEARSAL] if spec.rehearsal else []), *_search(spec), *_reuse(spec), *spec.api.warnings()]
+    return [*([rehearsed(spec)] if spec.rehearsal else []), *_search(spec), *_reuse(spec), *spec.api.warnings()]
 
 
 def _reuse(spec: JobSpec) -> list[str]:

@@ -5,4 +5,4 @@ ADVICE = (
     "person to judge."
 )
 SANDBOX = "These results come from the sandbox's drawn gallery, not from a patent database."
-REHEARSAL = "A rehearsal: drawn pictures stood for the products' pictures, so that nothing here is about the products."
+REHEARSAL = "A rehearsal on drawn designs: nothing here is about the products."
