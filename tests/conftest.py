@@ -18,6 +18,9 @@ from pipeline.system.interpreter import EventLoop
 # a thread for each core that takes four times as much of the processor (measured: 8.4 s, not 2.0, for the gallery).
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
+# Tests read what commands say in English, whatever the language of the person who runs them.
+os.environ.pop("PIPELINE_LANG", None)
+
 # Under nohup a process is born deaf to SIGHUP, in the background of a script to SIGINT, and so is all that it starts:
 # tests that wait for the effect of such a signal would fail, or wait for ever.
 for number, heard in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from pipeline.errors import PipelineError, SpecError
 from pipeline.system.fault import Fault, typed
+from pipeline.system.language import told as in_words
 from pipeline.system.masking import masked
 from pipeline.system.signals import Stop
 
@@ -73,8 +74,8 @@ def _tell(told: str, arguments: Sequence[str] | None = None) -> None:
 
 
 def say(line: str) -> None:
-    """Print a line on stderr, without secrets and control characters."""
-    print("\n".join(map(printable, masked(line).split("\n"))), file=sys.stderr)
+    """Print a line on stderr in the language of the command, without secrets and control characters."""
+    print("\n".join(map(printable, in_words(masked(line)).split("\n"))), file=sys.stderr)
 
 
 def printable(line: str) -> str:

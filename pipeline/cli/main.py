@@ -3,7 +3,7 @@
 import sys
 from typing import Any
 
-from pipeline.system import signals
+from pipeline.system import language, signals
 
 
 def main() -> None:
@@ -14,12 +14,21 @@ def main() -> None:
 
         utf8.start_anew_in_utf8()
         streams.mend()
+        _say_language()
         code = run()
         streams.close()
     except KeyboardInterrupt as stop:  # while what says it better was loaded, or was saying it
         code = signals.last_word(stop)
     signals.leave_at_once(code)
     sys.exit(code)
+
+
+def _say_language() -> None:
+    """Say, once, that the language which was asked for is not spoken."""
+    if remark := language.remark():
+        from pipeline.cli.errors import say
+
+        say(remark)
 
 
 def run(arguments: list[str] | None = None) -> int:
@@ -52,4 +61,9 @@ def command_line() -> Any:
     from pipeline.cli import cluster_options, first_options, keeping, results_options  # noqa: F401
     from pipeline.cli.app import app
 
-    return get_command(app)
+    command = get_command(app)
+    if language.in_chinese():
+        from pipeline.cli.help_in_chinese import speak
+
+        speak(command)
+    return command

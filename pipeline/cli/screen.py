@@ -19,6 +19,8 @@ from pipeline.results.summary import RunSummary, to_json
 from pipeline.run.changed import Changed
 from pipeline.run.collect_by import clock_time
 from pipeline.run.options import RunOptions
+from pipeline.system.language import named, told
+from pipeline.system.widths import padded, width
 from pipeline.system.wording import count, duration
 
 PLAIN_EVERY_S = 10.0
@@ -125,7 +127,7 @@ def _show_table(summary: RunSummary, following: list[str]) -> None:
         show_lines(["These results come from the sandbox's drawn gallery, not from a patent database."])
     show_lines([*summary.warnings, *(f"Not looked at: {what}" for what in summary.not_looked_at)])
     show_lines([*about_unread(summary.unread, summary.collect_by), ""])
-    ending = Text(printable(f"{summary.exit_reason} ({duration(summary.duration_s)})"), style="bold")
+    ending = Text(told(printable(f"{summary.exit_reason} ({duration(summary.duration_s)})")), style="bold")
     _stdout().print(ending, soft_wrap=True)
     folder = summary.results.rpartition("/")[0]
     show_lines([*following, "", f"look at: {folder}/report.html", f"results: {summary.results}"])
@@ -159,13 +161,17 @@ def _write_json(data: bytes) -> None:
 
 def show_rows(rows: Iterable[tuple[str, str]]) -> None:
     """Print names and values in two columns."""
-    listed = list(rows)
-    width = max((len(name) for name, _ in listed), default=0)
-    show_lines([f"{name:<{width}}  {value}" for name, value in listed])
+    listed = [(named(name), told(value)) for name, value in rows]
+    wide = max((width(name) for name, _ in listed), default=0)
+    _print(f"{padded(name, wide)}  {value}" for name, value in listed)
 
 
 def show_lines(lines: Iterable[str]) -> None:
-    """Print lines as they are: no markup, no wrapping, no control characters."""
+    """Print lines in the language of the command: no markup, no wrapping, no control characters."""
+    _print(map(told, lines))
+
+
+def _print(lines: Iterable[str]) -> None:
     console = _stdout()
     for line in lines:
         console.print(Text(printable(line)), soft_wrap=True)

@@ -9,6 +9,8 @@ import signal
 from contextlib import suppress
 from types import FrameType
 
+from pipeline.system.language import told
+
 _ENDING = ("SIGINT", "SIGTERM", "SIGHUP")
 _heard: list[int] = []
 
@@ -52,7 +54,7 @@ def leave_at_once(code: int) -> None:
 def last_word(stop: KeyboardInterrupt) -> int:
     """Say why the command ends, where nothing else can be counted on any more; return the exit code."""
     with suppress(OSError):  # nobody is there to read it
-        os.write(2, f"{stop}\n".encode())
+        os.write(2, f"{told(str(stop))}\n".encode())
     return stop.exit_code if isinstance(stop, Stop) else 130
 
 

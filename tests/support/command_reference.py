@@ -13,6 +13,17 @@ says the same. Results go to stdout, progress and problems to stderr. `SPEC` is 
 codes: [README](../README.md#what-a-run-leaves), and [what to do](how-to/resuming.md#what-the-exit-code-asks-for).
 
 """
+ENVIRONMENT = """
+## The environment
+
+| variable | what it does |
+|---|---|
+| `PIPELINE_LANG` | `zh` (or `zh_CN.UTF-8`): messages, questions and help in Chinese; JSON, files and logs stay |
+| `PATSNAP_...` | credentials and a proxy: [which, and where else they may stand](how-to/credentials.md) |
+| `XDG_STATE_HOME`, `XDG_CACHE_HOME` | the folders of what processes tell each other, and of what is known of pictures |
+| `TZ` | the zone by which `{date}`, `{week}` and `{month}` of run directories turn |
+| `NO_COLOR`, `COLUMNS` | no colours; how wide the terminal is |
+"""
 _WIDTH = 78  # as the program prints it on a terminal of 80 columns
 
 
@@ -22,7 +33,7 @@ def reference() -> str:
     context = commands.make_context("pipeline", ["-"], resilient_parsing=True, terminal_width=_WIDTH)
     told = commands.get_help(context).strip()
     sections = [_section(commands.get_command(context, name), context) for name in commands.list_commands(context)]
-    return f"{HEAD}```text\n{told}\n```\n{''.join(sections)}"
+    return f"{HEAD}```text\n{told}\n```\n{''.join(sections)}{ENVIRONMENT}"
 
 
 def _section(command: Any, parent: Any) -> str:

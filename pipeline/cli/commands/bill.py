@@ -5,6 +5,8 @@ from pathlib import Path
 from pipeline.cli.screen import show_json, show_lines
 from pipeline.results.comparison import Line
 from pipeline.run.bill import Bill, make_bill
+from pipeline.system.language import named, told
+from pipeline.system.widths import padded, width
 from pipeline.system.wording import count
 
 _HEAD = ("endpoint", "sent", "granted", "refused", "unclear", "vendor", "billed", "charged", "")
@@ -27,8 +29,8 @@ def _show_bill(bill: Bill) -> None:
     for day in bill.days:
         open_ = "" if day.closed else f", not closed before {day.complete_at}"
         show_lines(["", f"{day.day} (a day of the vendor{open_})"])
-        rows = [_HEAD, *(_cells(line) for line in day.lines)]
-        widths = [max(len(row[column]) for row in rows) for column in range(len(_HEAD) - 1)]
+        rows = [tuple(map(named, _HEAD)), *(_cells(line) for line in day.lines)]
+        widths = [max(width(row[column]) for row in rows) for column in range(len(_HEAD) - 1)]
         show_lines(_row(row, widths) for row in rows)
     if bill.not_noted:
         calls = ", ".join(f"{number:,} {kind}" for kind, number in bill.not_noted.items())
@@ -43,14 +45,14 @@ _NONE = "No day is closed yet: ask again when it is."
 
 
 def _cells(line: Line) -> tuple[str, ...]:
-    billed = "in a package" if line.vendor_billed is None else f"{line.vendor_billed:,}"
+    billed = told("in a package") if line.vendor_billed is None else f"{line.vendor_billed:,}"
     ours = (line.sent, line.granted, line.refused, line.unclear, line.vendor_calls)
-    return (line.endpoint, *(f"{number:,}" for number in ours), billed, f"{line.charged:,f}", line.said)
+    return (line.endpoint, *(f"{number:,}" for number in ours), billed, f"{line.charged:,f}", told(line.said))
 
 
 def _row(cells: tuple[str, ...], widths: list[int]) -> str:
     first, *numbers = (
-        f"{cell:<{width}}" if column == 0 else f"{cell:>{width}}"
-        for column, (cell, width) in enumerate(zip(cells, widths, strict=False))
+        padded(cell, wide) if column == 0 else " " * (wide - width(cell)) + cell
+        for column, (cell, wide) in enumerate(zip(cells, widths, strict=False))
     )
     return "  ".join([first, *numbers, cells[-1]]).rstrip()

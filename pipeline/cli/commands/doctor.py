@@ -22,7 +22,9 @@ from pipeline.run.listed import list_at_hand
 from pipeline.run.load import PUBLIC, load_spec
 from pipeline.run.token_call import ask_for_token
 from pipeline.system.fault import typed
+from pipeline.system.language import named, told
 from pipeline.system.masking import hide, masked
+from pipeline.system.widths import padded, width
 from pipeline.system.wording import count
 
 
@@ -90,11 +92,12 @@ def _complete(finding: Finding, words: Sequence[object]) -> Finding:
 
 
 def _lines(found: Sequence[Finding]) -> Iterator[str]:
-    width = max(len(finding.name) for finding in found)
-    for finding in found:
-        yield f"{finding.verdict.value:<4}  {finding.name:<{width}}  {finding.text}"
+    names, fix = [named(finding.name) for finding in found], told("fix:")
+    wide = max(map(width, names))
+    for finding, name in zip(found, names, strict=True):
+        yield f"{padded(named(finding.verdict.value), 4)}  {padded(name, wide)}  {told(finding.text)}"
         if finding.fix:
-            yield f"{'':<4}  {'':<{width}}  fix: {finding.fix}"
+            yield f"{'':<4}  {'':<{wide}}  {fix} {finding.fix}"
     bad = sum(finding.verdict is Verdict.FAIL for finding in found)
     warned = sum(finding.verdict is Verdict.WARN for finding in found)
     yield (

@@ -17,14 +17,9 @@ from pipeline.results.page.shell import SCRIPTS, STYLES
 from pipeline.results.page.steps import next_steps
 from pipeline.results.page.view import COUNTED
 from pipeline.results.survey import Part, survey
+from tests.support.forbidden_words import FORBIDDEN, FORBIDDEN_ZH
 from tests.support.report_records import hit, page, record, run, surveys
 
-FORBIDDEN = re.compile(
-    r"\b(safe|safely|clear|cleared|clean|harmless|(not|non|no|isn't|doesn't)[ -]infring\w*|"
-    r"(no|without|low)[ -]risk|risk[ -]free)\b",
-    re.IGNORECASE,
-)
-FORBIDDEN_ZH = re.compile("安全|无风险|低风险|不侵权|未侵权|风险")
 ASSETS = files("pipeline.results.page").joinpath("assets")
 SCRIPT = "".join(ASSETS.joinpath(f"{name}.js").read_text(encoding="utf-8") for name in SCRIPTS)
 _WITHOUT_LETTERS = ("language.other", "in.country")

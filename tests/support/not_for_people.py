@@ -1,0 +1,144 @@
+"""The texts of the program that no person is shown on a screen, with what they are instead."""
+
+import re
+
+# Whole files, by how their names begin.
+FILES = {
+    "journal/sql/": "statements",
+    "offline/starting/job_text.py": "the comments of a job file that `init` writes",
+    "results/exports/columns.py": "the words of an exported file",
+    "results/exports/sheet.py": "the words of an exported file",
+    "results/exports/sheet_formats.py": "the words of an exported file",
+    "results/exports/sheets_of_text.py": "the words of an exported file",
+    "results/exports/texts.py": "the words of an exported file",
+    "results/page/left_out_words.py": "patterns of phrases, with the Chinese of the page",
+    "results/page/marks.py": "markup",
+    "results/page/runs.py": "the page",
+    "results/page/shell.py": "the page",
+    "results/page/text.py": "the page",
+    "results/page/view.py": "a slip of this program",
+    "sandbox/app.py": "the vendor's words",
+    "sandbox/delivery.py": "the vendor's words",
+    "sandbox/envelope.py": "the vendor's words",
+    "sandbox/features.py": "the vendor's words",
+    "sandbox/forms.py": "the vendor's words",
+    "sandbox/patent_data.py": "the vendor's words",
+    "sandbox/patents.py": "names of invented designs",
+    "sandbox/pictures.py": "the vendor's words",
+    "sandbox/reports.py": "the vendor's words",
+    "sandbox/search_desk.py": "the vendor's words",
+    "sandbox/search_names.py": "the vendor's words",
+    "sandbox/statement.py": "the vendor's words",
+    "sandbox/task_desk.py": "the vendor's words",
+    "sandbox/tokens.py": "the vendor's words",
+    "sandbox/validate.py": "the vendor's words",
+    "system/chinese/": "patterns of the translation",
+    "system/language.py": "why the language is English",
+}
+
+# Texts by their form.
+FORMS = {
+    r"\s*(SELECT|INSERT|UPDATE|DELETE|CREATE|PRAGMA|BEGIN|WHERE|NULL AS|iif\(|ord >|state =) ?\S.*": "SQL",
+    r"[a-z]+\.[a-z_{}]+( [a-z_]+=.*| %s.*|: .*|)": "the event log",
+    r"--[a-z-]+ \S.*": "options to type",
+    r"`?(pipeline|export|apt-get|pip) [a-zA-Z{].*": "commands to type",
+    r"`?- \{?\{?(path|id): .*": "lines to write in a job file",
+    r"(upload|output|api|columns|sheet|public): [\w{].*": "lines to write in a job file",
+    r"<.*|\(\?:.*|\\b.*|`\(pipeline.*": "markup, patterns and names of objects",
+    r"(infringement-)?pipeline \{version\}.*": "the version",
+}
+
+# Single ones, by the beginning of their files.
+TEXTS = {
+    "__init__.py": {"module 'pipeline' has no attribute {}"},
+    "calls/attempt.py": {"Bearer {}"},
+    "calls/statement.py": {"Bearer {}"},
+    "calls/limiter.py": {"Limiter(qps={}, rate={}, sent={})"},
+    "cli/app.py": {"pipeline {}"},
+    "cli/commands/collect.py": {"{}: task.report: {}"},
+    "cli/commands/doctor.py": {"{}  {}  {} {}"},
+    "cli/live.py": {"{}{}  {} %   {} of {}"},
+    "cli/options.py": {"ID TASK"},
+    "endpoints/patsnap/credentials.py": {"Credentials(client credentials)", "Credentials(API key)"},
+    "endpoints/patsnap/p010.py": {
+        '--{}\r\nContent-Disposition: form-data; name="image"; filename="picture.{}"\r\nContent-Type: image/{}\r\n\r\n',
+        "multipart/form-data; boundary={}",
+    },
+    "errors.py": {"{}: a CallError never changes"},
+    "job/faults.py": {  # parts of pydantic's words, and what stands for them
+        "Value error, ({}): ",
+        "Input should be",
+        "must be",
+        "List should have at least 1 item",
+        r"valid dictionary( or instance of \w+)?",
+        "mapping (key: value)",
+        "a valid list",
+        "a list (- one entry a line)",
+        "a valid string",
+        "--set {}.{}",
+        "--set {}{}",
+        ": must be ",
+        ", or ",
+        "a valid integer",
+        "a whole number",
+        "a valid boolean",
+        "Value error, ",
+    },
+    "job/load.py": {"# As run, every default written out. Relative paths start at the job's folder, {}.\n{}"},
+    "job/slips.py": {"another document", "escape character", "hexdecimal number", "alphabetic or numeric character"},
+    "journal/emergency.py": {"not recorded: item={} status={} task_id={}\n"},  # what a person copies into `resolve`
+    "offline/decision_files.py": {"{} is {}"},
+    "offline/doctor/job.py": {"public: true"},
+    "offline/doctor/machine.py": {"api.drain_s ({})", "pipeline {}, Python {}, {}, SQLite {}, {} {}"},
+    "offline/plan.py": {"it is", "they are"},
+    "offline/starting/begin.py": {".env\nruns/\n"},
+    "results/decisions.py": {"patent number", "decided by", "decided at", "decided in"},  # names of columns
+    "results/exports/pdf.py": {
+        "Noto Sans",
+        "Liberation Sans",
+        "DejaVu Sans",
+        "Libertinus Serif",
+        "Not legal advice",
+        "Open: {}",
+        "No hits to show.",
+        "Note: {}",
+        "{} of {} hits are shown. ",
+        "expected end {}",
+        "The vendor writes: \u201c{}\u201d",
+        "noto sans cjk",
+        "noto serif cjk",
+        "source han",
+        "droid sans fallback",
+        "ar pl",
+        "microsoft yahei",
+        "ms gothic",
+        "yu gothic",
+        "Sandbox: drawn designs, no patent database. ",
+        "Searched at {}. As of {} UTC: {}.",
+        "{} [product|products]: {}.",
+        "Only designs with a score of at least {}, and products that have one.",
+        "Only products that are {}.",
+        "nothing is known that the search was told to leave out",
+        " no outcome yet, and is not shown here",
+        "no patent number",
+    },
+    "results/exports/workbook.py": {"the product's picture in your list", "Most alike", "Not legal advice."},
+    "results/reading.py": {
+        "Decode the report as the vendor sent it; None where there is none. Raises ValueError when it is none."
+    },
+    "run/begin.py": {"task.report: later"},
+    "run/decided.py": {"{} and {}"},
+    "sandbox/gallery.py": {"features {}\n"},
+    "sources/pictures.py": {"{} KB"},
+}
+
+
+def is_not_for_people(template: str, normal: str, file: str) -> bool:
+    """Return whether nobody is shown this text of this file."""
+    if any(file.startswith(beginning) for beginning in FILES):
+        return True
+    if normal in TEXTS.get(file, ()):
+        return True
+    if file == "offline/starting/begin.py" and normal.startswith(("id,url,", "# Copy this file")):
+        return True
+    return any(re.fullmatch(form, template, re.DOTALL) for form in FORMS)

@@ -1,0 +1,236 @@
+"""The dictionary: every message of the program has its Chinese, and no entry stands for a message that is gone."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipeline.models import OPEN, SETTLED
+from pipeline.results.page.dictionary import pairs
+from pipeline.system.chinese.dictionary import WORDS, by_room, dictionary
+from pipeline.system.chinese.entry import Entry
+from pipeline.system.chinese.translation import entries_of, translated
+from tests.support.forbidden_words import FORBIDDEN_ZH
+from tests.support.messages import PACKAGE, Message, messages
+from tests.support.not_for_people import FILES, FORMS, TEXTS, is_not_for_people
+
+# Messages that are joined of parts in the program, and those of libraries: no text of the source is the whole of one.
+JOINED, LIBRARIES = "joined", "libraries"
+_PLACE = re.compile(r"(?<!\{)\{[^{}]+\}(?!\})")
+_CHINESE = re.compile(r"[\u4e00-\u9fff]")
+# The same in both languages.
+_ALIKE = {
+    "HTTP {status}",
+    "Value error, {why}",
+    ", {spent:#} of {budget:#}",
+    "{number:#} (in {words})",
+    "{number:#} {word:@}",
+    "{word:@}: {item:=}: {message}",
+    "{item:=} {patent_pn:=} ({decision} at {at})",
+    "id {client_id:=}",
+    "key {api_key:=}",
+    "Google Drive",
+    "Google Photos",
+    "Yandex Disk",
+    "a JPEG 2000",
+    "a JPEG XL",
+    "failed, in-doubt, expired, report-failed, report-lost.",
+    "--set {field:=}: {texts}",
+    "images[{index}].manifest: {text}",
+    "images[{index}].path: {text}",
+    "images[{index}].manifest: {manifest:=} {text}",
+    "api.errors.{name:=}.create: {fault}",
+    "is {exc:!}",
+    "{size:#} MB",
+    " ({st_size:#} MB)",
+    "is {replace:@}",
+}
+
+
+def normal(template: str) -> str:
+    """Return a template without the names of its places."""
+    return Entry(template, "", "").form
+
+
+def is_sentence(template: str) -> bool:
+    """Return whether a text has two words or more, of which a person could read one."""
+    bare = normal(template)
+    return bool(
+        re.search(r"[A-Za-z{}\].,;:)`]\s+[A-Za-z{}\[`(]", bare) and re.search("[A-Za-z]{2}", _PLACE.sub("", template))
+    )
+
+
+def for_people() -> list[Message]:
+    return [
+        one
+        for one in messages()
+        if is_sentence(one.template) and not is_not_for_people(one.template, normal(one.template), one.file)
+    ]
+
+
+def is_known(template: str, known: set[str]) -> bool:
+    """Return whether a message is an entry, alone or with a number before it, as `count` joins the two."""
+    filled = _filled(template)
+    return normal(template) in known or any(any(entries_of(text)) for text in (filled, f"7 {filled}"))
+
+
+def _filled(template: str) -> str:
+    return _PLACE.sub("7", template).replace("{{", "{").replace("}}", "}")
+
+
+def test_every_message_has_its_chinese() -> None:
+    known = {entry.form for entry in dictionary().entries}
+    missing = [one for one in for_people() if not is_known(one.template, known)]
+    assert not missing, "\n".join(f"{one.file}:{one.line}: {one.template!r}" for one in missing)
+
+
+def test_every_entry_belongs_to_a_message_that_is_there() -> None:
+    said = {normal(one.template) for one in messages()}
+    filled = [_filled(one.template) for one in messages()]
+    for room, entries in by_room().items():
+        if room in (WORDS, JOINED, LIBRARIES):
+            continue
+        for english in entries:
+            gone = normal(english) not in said and not any(Entry(english, "", "x").values(text) for text in filled)
+            assert not gone, f"{room}.json: {english!r}"
+
+
+def test_the_parts_of_a_joined_message_are_in_the_program() -> None:
+    source = "\n".join(path.read_text(encoding="utf-8") for path in PACKAGE.rglob("*.py"))
+    for english in by_room()[JOINED]:
+        for words in re.findall(r"[A-Za-z][A-Za-z -]+[A-Za-z]", re.sub(r"\{\w+(:.)?\}", "\n", english)):
+            assert words in source, (english, words)
+
+
+def test_what_is_not_for_people_is_still_there() -> None:
+    said = messages()
+    for beginning in FILES:
+        assert any(one.file.startswith(beginning) for one in said), beginning
+    for file, texts in TEXTS.items():
+        assert texts <= {normal(one.template) for one in said if one.file == file}, file
+    for form in FORMS:
+        assert any(re.fullmatch(form, one.template, re.DOTALL) for one in said), form
+
+
+def test_each_entry_is_said_once_and_says_all_that_the_english_says() -> None:
+    seen: dict[str, str] = {}
+    for room, entries in by_room().items():
+        for english, chinese in entries.items():
+            assert room == WORDS or seen.setdefault(english, room) == room, english
+            assert _CHINESE.search(chinese) or english in _ALIKE, english
+            places = {place.name: place.kind for place in Entry(english, chinese, "x").places}
+            used = {place.name for place in Entry(chinese, "", "x").places}
+            assert used <= set(places), english
+            # A word that only bends with a number has none in Chinese.
+            assert {name for name in places if name not in used} <= {"are", "is", "them", "have", "more"}, english
+
+
+def test_places_that_touch_each_other_stand_so_in_chinese() -> None:
+    for entry in dictionary().entries:
+        for first, second in re.findall(r"\{(\w+)[^{}]*\}(?=\{(\w+)[^{}]*\})", entry.english):
+            assert f"{{{first}}}{{{second}}}" in entry.chinese, entry.english
+
+
+def test_no_chinese_word_consoles() -> None:
+    for room, entries in by_room().items():
+        for english, chinese in entries.items():
+            assert not FORBIDDEN_ZH.search(chinese), (room, english)
+
+
+def test_states_are_called_as_the_page_calls_them() -> None:
+    words, page = dictionary().words, pairs()
+    for state in (*SETTLED, *OPEN):
+        assert words[state.word] == words[state.word.replace("_", " ")] == page[f"status.{state.word}"][1]
+    for word in ("watch", "escalate", "dismiss"):
+        assert words[word] == page[f"decision.{word}"][1]
+
+
+@pytest.mark.parametrize(
+    ("english", "chinese"),
+    [
+        ("all items are settled", "\u5168\u90e8\u4ea7\u54c1\u5df2\u5b8c\u6210"),
+        (
+            "1 item is not started; run again to go on",
+            "1 \u4e2a\u4ea7\u54c1\u672a\u5f00\u59cb;\u518d\u6b21\u8fd0\u884c\u5373\u53ef\u7ee7\u7eed",
+        ),
+        (
+            "20,783 items are not started; run again to go on",
+            "20,783 \u4e2a\u4ea7\u54c1\u672a\u5f00\u59cb;\u518d\u6b21\u8fd0\u884c\u5373\u53ef\u7ee7\u7eed",
+        ),
+        ("3 h 5 min", "3 \u5c0f\u65f6 5 \u5206"),
+        ("since 4 min 12 s", "\u5df2\u7528 4 \u5206 12 \u79d2"),
+    ],
+)
+def test_numbers_and_spans_of_time_read_as_in_chinese(english: str, chinese: str) -> None:
+    assert translated(english) == chinese
+
+
+@pytest.mark.parametrize("said", ["the vendor was busy", "no permission; all items are settled", "failed"])
+def test_the_words_of_the_vendor_stay_as_they_are(said: str) -> None:
+    shown = translated(f"failed: SKU-1: the vendor does not accept this picture file (68300010: {said})")
+    assert shown.endswith(f"(68300010: {said})")
+    assert _CHINESE.search(shown)
+
+
+@pytest.mark.parametrize("name", ["all", "failed", "Bank of China", "the sandbox, and then", "runs/a; b: c.jpg"])
+def test_a_name_that_reads_like_a_message_stays_as_it_is(name: str) -> None:
+    assert f"{name!r}" in translated(f"the id {name!r} is already used for another picture")
+
+
+def test_what_is_no_message_stays_as_it_is() -> None:
+    for text in ("", "36", "runs/demo/report.html", "SKU-1: lamp.jpg", "x" * 30_000, "Bank of China", "a and b"):
+        assert translated(text) == text
+
+
+def run(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    names = {name: value for name, value in os.environ.items() if name != "PIPELINE_LANG"}
+    return subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, encoding="utf-8", env={**names, **environment}, check=True
+    )
+
+
+_TELL = "from pipeline.system.language import remark, told; print(told('nothing was sent')); print(remark())"
+
+
+@pytest.mark.parametrize("language", ["zh", "zh-CN", "zh_CN.UTF-8", "ZH", " zh-Hans "])
+def test_chinese_is_spoken_by_any_of_its_names(language: str) -> None:
+    assert run(_TELL, PIPELINE_LANG=language, PYTHONUTF8="1").stdout == f"{translated('nothing was sent')}\n\n"
+
+
+@pytest.mark.parametrize("language", ["", "en", "en_US.UTF-8", "C"])
+def test_english_is_spoken_without_a_word(language: str) -> None:
+    assert run(_TELL, PIPELINE_LANG=language).stdout == "nothing was sent\n\n"
+
+
+def test_another_language_is_one_remark_and_english() -> None:
+    said = run(_TELL, PIPELINE_LANG="fr").stdout.splitlines()
+    assert said == [
+        "nothing was sent",
+        "note: PIPELINE_LANG=fr is not known; zh is Chinese, without it all is in English",
+    ]
+
+
+def test_a_terminal_without_chinese_letters_is_spoken_to_in_english() -> None:
+    said = run(_TELL, PIPELINE_LANG="zh", PYTHONIOENCODING="ascii").stdout.splitlines()
+    assert said[0] == "nothing was sent"
+    assert said[1].startswith("note: PIPELINE_LANG: this terminal has no Chinese letters")
+
+
+def test_english_loads_no_dictionary() -> None:
+    code = (
+        "import json, sys; from pipeline.cli.main import run; run(['--help']); "
+        "print(json.dumps(sorted(sys.modules)), file=sys.stderr)"
+    )
+    loaded = json.loads(run(code).stderr)
+    assert "pipeline.system.language" in loaded
+    assert not [name for name in loaded if name.startswith(("pipeline.system.chinese", "pipeline.cli.help_in_chinese"))]
+
+
+def test_each_file_of_the_dictionary_is_in_order() -> None:
+    for file in Path(PACKAGE, "system", "chinese").glob("*.json"):
+        entries = list(json.loads(file.read_text(encoding="utf-8")))
+        assert entries == sorted(entries), file.name
