@@ -39,11 +39,11 @@ FILES = {
 # Texts by their form.
 FORMS = {
     r"\s*(SELECT|INSERT|UPDATE|DELETE|CREATE|PRAGMA|BEGIN|WHERE|NULL AS|iif\(|ord >|state =) ?\S.*": "SQL",
-    r"[a-z]+\.[a-z_{}]+( [a-z_]+=.*| %s.*|: .*|)": "the event log",
+    r"[a-z]+\.[a-z_{}]+ [^;]*(%s|=).*|[a-z]+\.[a-z_]+ no write-ahead log .*": "the event log",
     r"--[a-z-]+ \S.*": "options to type",
     r"`?(pipeline|export|apt-get|pip) [a-zA-Z{].*": "commands to type",
     r"`?- \{?\{?(path|id): .*": "lines to write in a job file",
-    r"(upload|output|api|columns|sheet|public): [\w{].*": "lines to write in a job file",
+    r"(upload|output|api|columns|sheet|public|cluster)[.\w]*: [\w{].*": "lines to write in a job file",
     r"<.*|\(\?:.*|\\b.*|`\(pipeline.*": "markup, patterns and names of objects",
     r"(infringement-)?pipeline \{version\}.*": "the version",
 }
@@ -64,6 +64,8 @@ TEXTS = {
         '--{}\r\nContent-Disposition: form-data; name="image"; filename="picture.{}"\r\nContent-Type: image/{}\r\n\r\n',
         "multipart/form-data; boundary={}",
     },
+    "leases/account.py": {"SharedAccount({}, {})"},
+    "leases/lease.py": {"Lease({}, renewals={}, allowed={})"},
     "errors.py": {"{}: a CallError never changes"},
     "job/faults.py": {  # parts of pydantic's words, and what stands for them
         "Value error, ({}): ",
