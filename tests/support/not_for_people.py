@@ -93,6 +93,7 @@ TEXTS = {
     "offline/doctor/job.py": {"public: true"},
     "offline/doctor/machine.py": {"api.drain_s ({})", "pipeline {}, Python {}, {}, SQLite {}, {} {}"},
     "offline/plan.py": {"it is", "they are"},
+    "offline/shards/report.py": {"there was a shard to look at"},  # a slip of this program
     "offline/starting/begin.py": {".env\nruns/\n"},
     "results/decisions.py": {"patent number", "decided by", "decided at", "decided in"},  # names of columns
     "results/exports/pdf.py": {
