@@ -15,11 +15,11 @@ from pipeline.errors import JournalError
 from pipeline.journal.emergency import left_over
 from pipeline.journal.evidence import doubts_in
 from pipeline.journal.identity import NOTE
+from pipeline.journal.places import AS_RUN as AS_RUN
 from pipeline.journal.places import JOURNAL, SPOOL, results_file
 from pipeline.system.fault import Fault, typed
 
 REPAIRING = ".repairing"  # there while a repair is under way, and after one that was cut short
-AS_RUN = "spec.yaml"  # written once the journal is laid out, and before anything is sent
 BEGINS_ANEW = (
     "a run was stopped here before anything was sent, so there is nothing to mend: run the job again, it begins anew"
 )

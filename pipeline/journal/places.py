@@ -9,6 +9,7 @@ from pathlib import Path
 
 JOURNAL, RESULTS, SPOOL = "journal.sqlite", "results.jsonl", "spool"
 SUMMARY, REPORT = "summary.json", "report.html"
+AS_RUN = "spec.yaml"  # the job; written once the journal is laid out, and before anything is sent
 REPORTS_FOLDER, REPORTS = "reports", "reports.jsonl"
 SPLIT, SHARDS = "split.json", "shards"  # in the folder of a run of several shards, each with run directories of its own
 
@@ -57,7 +58,19 @@ def shards_in(run: Path) -> list[tuple[int, str]]:
 
 
 def epoch_of(shard: Path) -> tuple[int, Path | None]:
-    """Find the highest epoch of a shard that has a journal, and its run directory; 0 and None where it has none."""
+    """Find the highest epoch of a shard that was begun, and its run directory; 0 and None where none was.
+
+    One that has a copy of the journal before it and no job yet holds nothing that is new.
+    """
     epochs = (int(found[1]) for one in shard.glob("e*") if (found := _EPOCH.fullmatch(one.name)))
-    epoch = max((one for one in epochs if (shard / f"e{one}" / JOURNAL).is_file()), default=0)
+    begun = (one for one in epochs if all((shard / f"e{one}" / name).is_file() for name in (JOURNAL, AS_RUN)))
+    epoch = max(begun, default=0)
     return epoch, shard / f"e{epoch}" if epoch else None
+
+
+def is_superseded(run: Path) -> bool:
+    """Return whether a run directory is an epoch of a shard that a later one has followed, with a copy of it."""
+    whole = run.absolute()
+    if _EPOCH.fullmatch(whole.name) is None or not (whole.parents[2] / SPLIT).is_file():
+        return False
+    return epoch_of(whole.parent)[1] != whole

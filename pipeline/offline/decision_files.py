@@ -3,6 +3,7 @@
 (What `resolve` decides about items in doubt is another thing: offline/decisions.py.)
 """
 
+import contextlib
 from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
@@ -10,8 +11,7 @@ from typing import NamedTuple
 import msgspec
 
 from pipeline.errors import JournalError
-from pipeline.journal.places import JOURNAL
-from pipeline.journal.sql.database import Database
+from pipeline.journal.places import JOURNAL, run_directories
 from pipeline.journal.sql.items import find, with_zeros
 from pipeline.journal.storage import reading_only
 from pipeline.results.decisions import CHOICES, Decision, merged, read_decisions, write_decisions
@@ -58,13 +58,10 @@ def _as_changed(one: Decision, before: Decision | None, at: str, by: str) -> Dec
 
 def _known(found: list[Decision], folder: Path | None) -> tuple[list[Decision], list[str]]:
     """Give ids the zeros back that a spreadsheet took from them, and tell of items that the run does not know."""
-    if folder is None or not (folder / JOURNAL).is_file():
+    known = None if folder is None else _ids_in(folder, {one.item for one in found})
+    if known is None:
         return found, []
-    try:
-        with reading_only(folder) as db:
-            ids = {one.item: _id_of(db, one.item) for one in found}
-    except JournalError:
-        return found, []
+    ids = {one.item: known.get(one.item) for one in found}
     mended = {item: id_ for item, id_ in ids.items() if id_ not in (None, item)}
     unknown = [item for item, id_ in ids.items() if id_ is None]
     remarks = []
@@ -77,11 +74,20 @@ def _known(found: list[Decision], folder: Path | None) -> tuple[list[Decision], 
     return [msgspec.structs.replace(one, item=ids[one.item] or one.item) for one in found], remarks
 
 
-def _id_of(db: Database, item: str) -> str | None:
-    if find(db, item) is not None:
-        return item
-    alike = with_zeros(db, item) if item.isdecimal() else []
-    return alike[0] if len(alike) == 1 else None
+def _ids_in(folder: Path, items: set[str]) -> dict[str, str] | None:
+    """Find the ids that are meant, in all run directories of a folder; None where no journal can be read."""
+    same: set[str] = set()
+    longer: dict[str, set[str]] = {}
+    read = False
+    for run in run_directories(folder):
+        if (run / JOURNAL).is_file():
+            with contextlib.suppress(JournalError), reading_only(run) as db:
+                same |= {item for item in items - same if find(db, item) is not None}
+                for item in filter(str.isdecimal, items - same):
+                    longer.setdefault(item, set()).update(with_zeros(db, item))
+                read = True
+    alike = {item: next(iter(ids)) for item, ids in longer.items() if len(ids) == 1}
+    return {**alike, **{item: item for item in same}} if read else None
 
 
 def _said(changed: list[Decision], now: dict[tuple[str, str], Decision]) -> str:

@@ -17,6 +17,7 @@ from pipeline.calls.statement import ANSWER_S, Statements
 from pipeline.calls.transport import PATIENCE_S, open_transport
 from pipeline.endpoints.patsnap.statement import Used, closes_at, day_of
 from pipeline.errors import SpecError
+from pipeline.journal.places import run_directories
 from pipeline.models import Kind
 from pipeline.results.comparison import Line, compare
 from pipeline.run.load import Job, folder_of, load, load_again
@@ -81,8 +82,10 @@ def make_bill(
 
 def _job_of(path: Path, environment: Mapping[str, str] | None) -> tuple[Path, Job]:
     folder = folder_of(path, environment=environment)
-    read = load if path.is_file() else load_again
-    return folder, read(path, environment=environment)
+    if path.is_file():
+        return folder, load(path, environment=environment)
+    runs = run_directories(folder)
+    return folder, load_again(runs[0] if runs else folder, environment=environment)
 
 
 def _refuse_who_cannot_ask(job: Job, folder: Path) -> None:

@@ -6,9 +6,9 @@ from datetime import date
 from pathlib import Path
 
 from pipeline.endpoints.patsnap.statement import day_of
-from pipeline.errors import PipelineError
+from pipeline.errors import JournalError, PipelineError
 from pipeline.journal.identity import of_note
-from pipeline.journal.places import JOURNAL, collection_of, run_of
+from pipeline.journal.places import JOURNAL, collection_of, is_superseded, run_directories, run_of
 from pipeline.journal.sql import sent_calls
 from pipeline.journal.sql.database import Database
 from pipeline.journal.sql.sent_calls import Sent
@@ -39,22 +39,37 @@ class SentHere:
 def find_sent(folder: Path, account: str) -> SentHere:
     """Read the calls of an account in `folder` and in all other run directories known here, also while runs go on.
 
-    Raises JournalError when that of `folder` cannot be read; others are named.
+    Those of a cluster run are the calls of all its shards. Raises JournalError when a run directory that stands alone
+    cannot be read; others are named.
     """
     found = SentHere()
-    with reading_only(folder) as db:
-        found.of_run = sent_calls.noted(db, account)
-        _add(found, folder, found.of_run, db)
-    for other in _others(folder):
+    mine = run_directories(folder)
+    for run in mine:
         try:
-            with reading_only(other) as db:
-                rows = sent_calls.noted(db, account)
-                _add(found, other, rows, db)
-                if run_of(other) == folder.resolve():  # questions for the reports of this very run
-                    found.of_run = [*found.of_run, *rows]
-        except (PipelineError, OSError) as exc:
-            found.not_read.append(f"{other}: {exc}")
+            _read(found, run, account, of_run=True)
+        except JournalError:
+            if mine == [folder]:
+                raise
+            _read_or_name(found, run, account, of_run=True)
+    own = {run.resolve() for run in mine}
+    for other in _others(own):
+        _read_or_name(found, other, account, of_run=run_of(other) in own)  # questions for its very reports
     return found
+
+
+def _read_or_name(found: SentHere, run: Path, account: str, *, of_run: bool) -> None:
+    try:
+        _read(found, run, account, of_run=of_run)
+    except (PipelineError, OSError) as exc:
+        found.not_read.append(f"{run}: {exc}")
+
+
+def _read(found: SentHere, run: Path, account: str, *, of_run: bool) -> None:
+    with reading_only(run) as db:
+        rows = sent_calls.noted(db, account)
+        _add(found, run, rows, db)
+    if of_run:
+        found.of_run += rows
 
 
 def _add(found: SentHere, folder: Path, rows: list[Sent], db: Database) -> None:
@@ -67,15 +82,16 @@ def _add(found: SentHere, folder: Path, rows: list[Sent], db: Database) -> None:
     found.doubts.update(day_of(at) for (at,) in doubts.fetchall())
 
 
-def _others(folder: Path) -> list[Path]:
+def _others(own: set[Path]) -> list[Path]:
     """List the other run directories that are noted on this machine and are still there."""
-    places, reports = known_runs(), collection_of(folder.resolve())
-    others = [reports] if (reports / JOURNAL).is_file() else []
-    seen = {folder.resolve(), *others}
+    places, reports = known_runs(), [collection_of(run) for run in sorted(own)]
+    others = [folder for folder in reports if (folder / JOURNAL).is_file()]
+    seen = {*own, *others}
     for note in sorted(places.glob("*.json")) if places is not None and places.is_dir() else ():
         known = of_note(note)
         if known is None or not known.path or (path := Path(known.path)) in seen or not (path / JOURNAL).is_file():
             continue
         seen.add(path)
-        others.append(path)
+        if not is_superseded(path):  # its calls are in the one that follows it
+            others.append(path)
     return others

@@ -30,12 +30,14 @@ def sharded(
     each: int = 4,
     single: bool = True,
     clients: tuple[str, ...] = (),
+    ids: tuple[str, ...] = (),
     **parts: Any,
 ) -> Sharded:
     """Run a job of so many items twice: in shards, and as one run. The items are of the `clients` in turn."""
     path = job(folder, url=url, pictures=drawings(shards * each), **parts)
     rows = (folder / "list.csv").read_text().splitlines()[1:]
     whole = json.loads(path.read_text())
+    rows = [f"{id_},{row.partition(',')[2]}" for id_, row in zip(ids, rows, strict=True)] if ids else rows
     if clients:
         rows = [f"{row},{clients[number % len(clients)]}" for number, row in enumerate(rows)]
         (folder / "list.csv").write_text("\n".join(["id,url,client", *rows]) + "\n")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pipeline.cli.errors import say
 from pipeline.cli.screen import show_lines
+from pipeline.cluster.directories import directories
 from pipeline.errors import SpecError
 from pipeline.offline.decision_files import standing, take_over
 from pipeline.offline.opening import find_run
@@ -35,7 +36,7 @@ def _places(path: Path) -> tuple[Path | None, Path]:
         folder = run_folder(spec, now=datetime.now().astimezone())
         return (folder if folder.is_dir() else None), spec.folder / DECISIONS
     folder = folder_of(path)
-    spec = find_run(folder).spec
+    spec = next(directories(folder).each(find_run)).spec
     if spec.folder.resolve() == folder.resolve():
         what = "it does not say where its job file lies, beside which decisions are kept; name the job file instead"
         raise SpecError(Fault(what, where=str(path)))
