@@ -13,6 +13,7 @@ from pathlib import Path
 from pipeline.errors import JournalError, PipelineError
 from pipeline.journal import begun
 from pipeline.journal.emergency import Emergency, cannot_open, left_over, retire
+from pipeline.journal.epochs import refuse_superseded
 from pipeline.journal.evidence import refuse_unknown_doubts
 from pipeline.journal.hold import Hold
 from pipeline.journal.identity import NOTE, Identity, of_journal, of_note, refuse_other
@@ -103,6 +104,7 @@ def open_disk(
     """
     try:
         begun.refuse_lost_journal(folder)
+        refuse_superseded(folder)
         with contextlib.ExitStack() as opened:
             mode = _journal_mode(folder, mounts)
             hold = opened.enter_context(contextlib.closing(Hold(folder, folder / JOURNAL, locks=mode == "WAL")))

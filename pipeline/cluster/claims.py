@@ -1,0 +1,135 @@
+"""The claims on the shards of a run: a series of entries for each shard, and the number of a claim is its epoch.
+
+    {worker, base, tried, at}         claimed by an incarnation; `base` is the newest epoch that is known to have a run
+                                      directory, `tried` are later claims of which that is not known
+    {worker: null, state, base, ...}  given back: open, done, or set aside
+
+Of all who put the next entry one succeeds, so a shard has one owner; whoever acts on an old view loses. A claim counts
+as given up only when its incarnation is known to be dead or to have ended, never because nothing is seen of it.
+"""
+
+import time
+from collections.abc import Collection
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from pipeline.cluster.split import Split
+from pipeline.leases.store import Entry, Store, body_of, put_mine
+
+ROOM = "s"  # of the series of shards
+_LATER = 8 * 3600.0  # seconds that paid hits may wait at most, about: what was interrupted long ago comes first
+
+
+class Given(StrEnum):
+    """The state in which a shard is given back."""
+
+    OPEN = "open"  # items wait
+    DONE = "done"
+    ASIDE = "aside"  # it killed its worker again and again: a person must look
+
+
+class Standing(NamedTuple):
+    """A shard as its newest entry shows it.
+
+    number      of that entry; 0 where there is none
+    worker      the incarnation that has it; "" when nobody does
+    state       in which it was given back; open for one that nobody has begun
+    base        the newest epoch that is known to have a run directory; 0 for none
+    tried       later epochs that may have one
+    hits_until  when the first paid hits that wait in it become too old (seconds since the epoch); 0 where none do
+    in_doubt    how many of its items are in doubt, as its owner last knew
+    """
+
+    shard: int
+    number: int = 0
+    worker: str = ""
+    state: Given = Given.OPEN
+    base: int = 0
+    tried: tuple[int, ...] = ()
+    hits_until: float = 0.0
+    in_doubt: int = 0
+
+    @property
+    def begun(self) -> bool:
+        """True once somebody has claimed it."""
+        return self.number > 0
+
+    def order(self) -> tuple[int, float, int]:
+        """Return its place among those to be claimed: paid hits that grow too old first, then begun ones, then new."""
+        if self.worker or self.hits_until:
+            return 0, self.hits_until, self.shard
+        return (1 if self.begun else 2), 0.0, self.shard
+
+
+class Claim(NamedTuple):
+    """A shard that is ours; `died` when the owner before was declared dead, and did not give it back."""
+
+    shard: int
+    epoch: int
+    base: int
+    tried: tuple[int, ...]
+    died: bool
+
+
+class Claims:
+    """The claims on the shards of one run. All calls block."""
+
+    def __init__(self, store: Store, split: Split) -> None:
+        self._store = store
+        self._room = f"{ROOM}/{split.id}"
+        self._filled = [shard for shard, items in enumerate(split.counts) if items]
+
+    def look(self) -> list[Standing]:
+        """Return how every shard with items stands, as far as the store shows. Raises StoreUnknown."""
+        found = self._store.newest(self._room)
+        return [_standing(shard, found.get(self._series(shard))) for shard in self._filled]
+
+    def claim(self, shard: Standing, worker: str) -> Claim | None:
+        """Claim a shard that nobody has, or whose owner is dead; None where another was first. Raises StoreUnknown."""
+        tried = (*shard.tried, shard.number) if shard.worker else shard.tried
+        epoch = shard.number + 1
+        body = {"worker": worker, "base": shard.base, "tried": tried, "at": time.time()}
+        if not put_mine(self._store, self._series(shard.shard), epoch, body):
+            return None
+        return Claim(shard.shard, epoch, shard.base, tried, died=bool(shard.worker))
+
+    def give_back(self, claim: Claim, state: Given, *, hits_until: float = 0.0, in_doubt: int = 0) -> bool:
+        """Give a shard back whose run directory is there and which nothing writes any more.
+
+        Return False when somebody has claimed it meanwhile: we were taken for dead. Raises StoreUnknown.
+        """
+        body = {"worker": None, "state": state, "base": claim.epoch, "hits_until": hits_until, "in_doubt": in_doubt}
+        return put_mine(self._store, self._series(claim.shard), claim.epoch + 1, body)
+
+    def _series(self, shard: int) -> str:
+        return f"{self._room}/{shard:04}"
+
+
+def free(
+    shards: Collection[Standing], dead: Collection[str], *, also: Collection[Given] = (Given.OPEN,)
+) -> list[Standing]:
+    """Return the shards that may be claimed, the most urgent first: of dead owners, and given back in these states."""
+    return sorted(
+        (one for one in shards if (one.worker in dead if one.worker else one.state in also)), key=Standing.order
+    )
+
+
+def _standing(shard: int, entry: Entry | None) -> Standing:
+    if entry is None:
+        return Standing(shard)
+    body = body_of(entry.value)
+    worker = body.get("worker")
+    base, tried = _number(body.get("base")), tuple(map(_number, body.get("tried") or ()))
+    if isinstance(worker, str):
+        return Standing(shard, entry.number, worker, Given.OPEN, base, tried, _seconds(body.get("at")) + _LATER)
+    state = Given(body["state"]) if body.get("state") in list(Given) else Given.ASIDE
+    until, in_doubt = _seconds(body.get("hits_until")), _number(body.get("in_doubt"))
+    return Standing(shard, entry.number, "", state, base, tried, until, in_doubt)
+
+
+def _number(value: Any) -> int:
+    return value if isinstance(value, int) else 0
+
+
+def _seconds(value: Any) -> float:
+    return float(value) if isinstance(value, int | float) else 0.0

@@ -1,0 +1,77 @@
+"""Lines that an owner before wrote after its shard was taken over: answers that were on their way when it was cut off.
+
+They are handed in as the product takes in all that was kept elsewhere (journal/emergency.py): the next start of the run
+reads them, ends the doubts that they settle, and leaves alone what it knows already.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from pipeline.cluster.epochs import folder_of, read_note
+from pipeline.journal.kept_lines import parts_of
+from pipeline.journal.places import RESULTS
+from pipeline.journal.results_file import read_line
+from pipeline.system.files import write_whole
+
+_TAKEN = "late.json"  # up to which byte of each earlier epoch's lines they are handed in
+
+
+class _Late(NamedTuple):
+    epoch: int
+    lines: list[bytes]
+    end: int  # of the last whole line
+
+
+def hand_in(folder: Path) -> int:
+    """Hand in the late lines of all earlier epochs of a run directory that nobody has open; return their number."""
+    taken = _taken(folder)
+    found = list(_late(folder, taken))
+    for epoch, lines, end in found:
+        name = f"emergency-late-e{epoch}-{end}.jsonl"
+        write_whole(folder / name, (part for line in lines for part in parts_of(line)))
+    if found:
+        now = taken | {late.epoch: late.end for late in found}
+        write_whole(folder / _TAKEN, msgspec.json.encode({str(epoch): end for epoch, end in now.items()}))
+    return sum(len(late.lines) for late in found)
+
+
+def there_are(folder: Path) -> bool:
+    """Return whether an earlier epoch has lines that were not handed in."""
+    return any(_late(folder, _taken(folder)))
+
+
+def _taken(folder: Path) -> dict[int, int]:
+    try:
+        return {int(epoch): end for epoch, end in msgspec.json.decode((folder / _TAKEN).read_bytes()).items()}
+    except (OSError, msgspec.MsgspecError, ValueError, AttributeError):
+        return {}
+
+
+def _late(folder: Path, taken: dict[int, int]) -> Iterator[_Late]:
+    note = read_note(folder)
+    for earlier in () if note is None else note.earlier:
+        begin = max(earlier.read, taken.get(earlier.epoch, 0))
+        lines, end = _whole_lines(folder_of(folder.parent, earlier.epoch) / RESULTS, begin)
+        if lines:
+            yield _Late(earlier.epoch, lines, end)
+
+
+def _whole_lines(file: Path, begin: int) -> tuple[list[bytes], int]:
+    """Read the records behind a byte where a line begins, up to the first that is not whole; return where they end."""
+    lines: list[bytes] = []
+    end = begin
+    try:
+        with file.open("rb") as results:
+            results.seek(begin)
+            for line in results:
+                if not line.endswith(b"\n"):
+                    break
+                end += len(line)
+                if read_line(line) is not None:
+                    lines.append(line)
+    except FileNotFoundError:
+        return [], begin
+    return lines, end

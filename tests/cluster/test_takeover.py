@@ -1,0 +1,160 @@
+"""A shard goes from one owner to the next, and no task is created twice or forgotten, whatever became of the owner."""
+
+import json
+import shutil
+import signal
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from pipeline.calls.account import Part
+from pipeline.cluster.claims import Claim
+from pipeline.cluster.epochs import folder_of, read_note
+from pipeline.cluster.late_lines import hand_in, there_are
+from pipeline.cluster.takeover import take_over
+from pipeline.errors import JournalError
+from pipeline.results.summary import RunSummary
+from pipeline.run.load import load
+from pipeline.run.local import LocalExecutor
+from pipeline.run.options import Given, RunOptions
+from tests.support.jobs import ACCOUNT, job, lines, started, vendor
+from tests.support.processes import ended, until, until_lines
+
+pytestmark = pytest.mark.proofs
+
+OWNER = """
+from pathlib import Path
+from pipeline.calls.account import Part
+from pipeline.run.load import load
+from pipeline.run.local import LocalExecutor
+from pipeline.run.options import Given, RunOptions
+LocalExecutor().run(load(Path("job.yaml")), RunOptions(given=Given(Path(sys.argv[1]), Part())))
+"""
+
+
+def first(shard: Path) -> Path:
+    shard.mkdir(exist_ok=True)
+    taken = take_over(shard, Claim(0, 1, 0, (), died=False), worker="a")
+    assert taken is not None
+    return taken.folder
+
+
+def next_of(shard: Path, epoch: int, *, died: bool = True) -> Path:
+    claim = Claim(0, epoch, 0 if died else epoch - 1, (epoch - 1,) if died else (), died=died)
+    taken = take_over(shard, claim, worker="b")
+    assert taken is not None
+    return taken.folder
+
+
+def go_on(tmp_path: Path, folder: Path) -> RunSummary:
+    spec = load(tmp_path / "job.yaml", environment=ACCOUNT)
+    return LocalExecutor().run(spec, RunOptions(given=Given(folder, Part()), environment=ACCOUNT))
+
+
+def created(tmp_path: Path) -> Counter[str]:
+    file = tmp_path / "vendor" / "tasks.jsonl"
+    return (
+        Counter(json.loads(line)["urls"][0] for line in file.read_bytes().splitlines()) if file.exists() else Counter()
+    )
+
+
+def bytes_of(folder: Path) -> dict[str, bytes]:
+    return {str(file): file.read_bytes() for file in sorted(folder.rglob("*")) if file.is_file()}
+
+
+def test_what_a_killed_owner_left_is_gone_on_with_and_not_touched(tmp_path: Path) -> None:
+    with vendor(tmp_path, latency_s=0.05) as server:
+        job(tmp_path, url=server.url, pictures=60, api={"qps": 40})
+        e1 = first(tmp_path / "shard")
+        with started(e1, cwd=tmp_path, code=OWNER, **ACCOUNT) as process:
+            until_lines(e1 / "results.jsonl", 10, by=process)
+            process.kill()
+            process.wait()
+        before = bytes_of(e1)
+        e2 = next_of(tmp_path / "shard", 2)
+        summary = go_on(tmp_path, e2)
+        assert bytes_of(e1) == before
+    assert summary.items["settled"] + summary.items["in_doubt"] == 60
+    assert max(created(tmp_path).values()) == 1
+    known = {line["item"] for line in lines(e2 / "results.jsonl")} | {line["item"] for line in lines(e2 / "open.jsonl")}
+    assert len(known) == 60
+    assert len(created(tmp_path)) <= 60
+    assert (e2 / "results.jsonl").read_bytes().startswith((e1 / "results.jsonl").read_bytes()[:1000])
+
+
+def test_the_searches_that_were_paid_are_not_paid_again(tmp_path: Path) -> None:
+    with vendor(tmp_path) as server:
+        job(tmp_path, url=server.url, pictures=30, api={"qps": {"search": 1000, "create": 4}})
+        e1 = first(tmp_path / "shard")
+        with started(e1, cwd=tmp_path, code=OWNER, **ACCOUNT) as process:
+            until_lines(e1 / "results.jsonl", 3, by=process)
+            process.kill()
+            process.wait()
+        (tmp_path / "job.yaml").write_text((tmp_path / "job.yaml").read_text().replace('"create": 4', '"create": 1000'))
+        summary = go_on(tmp_path, next_of(tmp_path / "shard", 2))
+    assert summary.items["settled"] + summary.items["in_doubt"] == 30
+    assert summary.calls_this_run["search"] < 27
+
+
+def test_an_owner_that_wakes_up_ends_the_doubts_of_the_next_one(tmp_path: Path) -> None:
+    """It was frozen with all creates on their way. What it writes then, it writes into its own folder."""
+    with vendor(tmp_path, latency_s=1.5) as server:
+        job(tmp_path, url=server.url, pictures=6, api={"drain_s": 30})
+        e1 = first(tmp_path / "shard")
+        with started(e1, cwd=tmp_path, code=OWNER, **ACCOUNT) as process:
+            until(lambda: created(tmp_path).total() == 6, by=process)
+            process.send_signal(signal.SIGSTOP)
+            e2 = next_of(tmp_path / "shard", 2)
+            assert go_on(tmp_path, e2).items["in_doubt"] == 6
+            assert not there_are(e2)
+            process.send_signal(signal.SIGCONT)
+            ended(process)
+    assert len(lines(e1 / "results.jsonl")) == 6
+    assert there_are(e2)
+    assert hand_in(e2) == 6
+    assert hand_in(e2) == 0
+    with vendor(tmp_path / "nobody"):
+        summary = go_on(tmp_path, e2)
+    assert (summary.items["settled"], summary.items["in_doubt"]) == (6, 0)
+    assert lines(e2 / "results.jsonl") == lines(e1 / "results.jsonl")
+    assert set(created(tmp_path).values()) == {1}
+
+
+def test_an_epoch_that_was_taken_over_is_opened_by_nobody_any_more(tmp_path: Path) -> None:
+    with vendor(tmp_path) as server:
+        job(tmp_path, url=server.url, pictures=3)
+        e1 = first(tmp_path / "shard")
+        go_on(tmp_path, e1)
+        e2 = next_of(tmp_path / "shard", 2, died=False)
+        with pytest.raises(JournalError, match="goes on in e2"):
+            go_on(tmp_path, e1)
+        assert go_on(tmp_path, e2).exit_code == 0
+        note = read_note(e2)
+        assert note is not None
+        assert (note.base, note.deaths, note.finished) == (1, 0, 3)
+    assert set(created(tmp_path).values()) == {1}
+
+
+def test_any_other_copy_is_refused_as_before(tmp_path: Path) -> None:
+    with vendor(tmp_path) as server:
+        job(tmp_path, url=server.url, pictures=3)
+        e1 = first(tmp_path / "shard")
+        go_on(tmp_path, e1)
+        e2 = next_of(tmp_path / "shard", 2, died=False)
+        go_on(tmp_path, e2)
+        shutil.copytree(e2, tmp_path / "copy")
+        with pytest.raises(JournalError, match="this is a copy of"):
+            go_on(tmp_path, tmp_path / "copy")
+
+
+def test_three_owners_that_die_one_after_the_other_without_an_item_poison_a_shard(tmp_path: Path) -> None:
+    shard = tmp_path / "shard"
+    with vendor(tmp_path) as server:
+        job(tmp_path, url=server.url, pictures=3)
+        go_on(tmp_path, first(shard))
+    for epoch, poisoned in ((2, False), (3, False), (4, True)):
+        taken = take_over(shard, Claim(0, epoch, 0, (epoch - 1,), died=True), worker="b")
+        assert taken is not None
+        assert taken.poisoned is poisoned
+    assert folder_of(shard, 4).is_dir()

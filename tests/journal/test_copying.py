@@ -1,0 +1,86 @@
+"""The copy of a journal that somebody writes meanwhile is a state that was committed, or no copy at all."""
+
+import sqlite3
+import subprocess
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import JournalError
+from pipeline.journal.copying import copy_journal
+from pipeline.journal.epochs import NOTE, superseded_by
+from tests.support.processes import python, running
+
+# Two rows are changed together in each commit, pages apart, with a checkpoint every few of them.
+WRITER = """
+import sqlite3, sys
+db = sqlite3.connect(sys.argv[1], isolation_level=None)
+db.execute(f"PRAGMA journal_mode = {sys.argv[2]}")
+db.execute("PRAGMA wal_autocheckpoint = 4")
+db.execute("PRAGMA synchronous = OFF")
+db.execute("CREATE TABLE pairs (id INTEGER PRIMARY KEY, n INTEGER, pad BLOB)")
+db.execute("INSERT INTO pairs VALUES (1, 0, zeroblob(9000)), (2, 0, zeroblob(9000)), (3, 0, zeroblob(900000))")
+n = 0
+while True:
+    n += 1
+    db.execute("BEGIN IMMEDIATE")
+    db.execute("UPDATE pairs SET n = ?, pad = randomblob(9000) WHERE id = 1", (n,))
+    db.execute("UPDATE pairs SET n = ? WHERE id = 2", (n,))
+    db.execute("COMMIT")
+    if n == int(sys.argv[3]):
+        print(n, flush=True)
+        sys.stdin.readline()
+"""
+
+
+def rows_in(journal: Path) -> tuple[int, int]:
+    with closing(sqlite3.connect(journal)) as db:
+        assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        return tuple(n for (n,) in db.execute("SELECT n FROM pairs WHERE id < 3 ORDER BY id"))  # type: ignore[return-value]
+
+
+@pytest.mark.proofs
+@pytest.mark.parametrize("mode", ["WAL", "TRUNCATE"])
+def test_a_copy_beside_a_writer_is_whole_or_refused(tmp_path: Path, mode: str) -> None:
+    source, target = tmp_path / "e1", tmp_path / "e2"
+    source.mkdir()
+    target.mkdir()
+    copied = 0
+    with running(python(WRITER, source / "journal.sqlite", mode, "1")) as writer:
+        assert writer.stdout is not None
+        writer.stdout.readline()
+        for _ in range(60):
+            try:
+                copy_journal(source, target, patience_s=0.2)
+            except JournalError:
+                continue
+            first, second = rows_in(target / "journal.sqlite")
+            assert first == second
+            copied += 1
+    assert copied or mode == "TRUNCATE"
+
+
+@pytest.mark.parametrize("mode", ["WAL", "TRUNCATE"])
+def test_the_copy_of_what_a_killed_writer_left_has_its_last_commit(tmp_path: Path, mode: str) -> None:
+    source, target = tmp_path / "e1", tmp_path / "e2"
+    source.mkdir()
+    target.mkdir()
+    with running(python(WRITER, source / "journal.sqlite", mode, "50"), stdin=subprocess.PIPE) as writer:
+        assert writer.stdout is not None
+        assert writer.stdout.readline() == "50\n"
+    before = {file.name: file.read_bytes() for file in source.iterdir()}
+    copy_journal(source, target)
+    assert rows_in(target / "journal.sqlite") == (50, 50)
+    assert {file.name: file.read_bytes() for file in source.iterdir()} == before
+
+
+def test_the_newest_epoch_alone_is_gone_on_with(tmp_path: Path) -> None:
+    for epoch in (2, 7, 10):
+        (tmp_path / f"e{epoch}").mkdir()
+    assert superseded_by(tmp_path / "e2") is None  # no epochs, but folders of somebody's
+    for epoch in (2, 10):
+        (tmp_path / f"e{epoch}" / NOTE).write_text("{}")
+    assert superseded_by(tmp_path / "e2") == tmp_path / "e10"
+    assert superseded_by(tmp_path / "e10") is None
+    assert superseded_by(tmp_path / "e7") is None
