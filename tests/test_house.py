@@ -78,6 +78,7 @@ LIBRARIES = {
     "ray": ["cluster.ray"],
     "pyarrow": ["results.exports.parquet_file"],
     "obstore": ["leases.object_store"],
+    "cryptography": ["leases.sealed"],
 }
 
 

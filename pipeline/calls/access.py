@@ -4,6 +4,7 @@ import random
 import uuid
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
+from typing import Protocol
 
 import anyio
 from aiolimiter import AsyncLimiter
@@ -37,7 +38,18 @@ MAX_REFUSALS = 3
 _TOKEN = AccessToken()
 _NEVER, _AT_ONCE = float("inf"), float("-inf")
 
-Fetch = Callable[[str], Awaitable[Token]]
+
+class Fetched(Protocol):
+    """A token that `fetch` brought: the vendor's, or one that machines share."""
+
+    @property
+    def value(self) -> str: ...
+    @property
+    def lifetime_s(self) -> float: ...
+
+
+Fetch = Callable[[str], Awaitable[Fetched]]
+Sleep = Callable[[float], Awaitable[None]]
 
 
 class Access:
@@ -131,7 +143,7 @@ class TokenSource:
         credentials: Credentials,
         sent: MutableMapping[Kind, int],
         *,
-        sleep: Callable[[float], Awaitable[None]],
+        sleep: Sleep,
     ) -> None:
         self._transport = transport
         self._credentials = credentials

@@ -2,10 +2,10 @@
 
 import functools
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from pipeline.calls.access import Access, TokenSource
+from pipeline.calls.access import Access, Fetch, Sleep, TokenSource
 from pipeline.calls.attempt import Attempt, Attempts
 from pipeline.calls.endings import Endings
 from pipeline.calls.health import Health, Waits
@@ -51,14 +51,17 @@ class Client:
         table: Table = TABLE,
         waits: Waits | None = None,
         stats: Stats | None = None,
+        share_tokens: Callable[[Fetch, Sleep], Fetch] | None = None,
     ) -> None:
+        """Fetch tokens as `share_tokens` does, of how the vendor is asked and a sleep that ends with the run."""
         self.stats = stats or Stats()
         self.limiters = limiters
         self._table = table
         self._endings = Endings()
         sleep = functools.partial(self._endings.sleep, Kind.TOKEN)
         tokens = TokenSource(transport, credentials, self.stats.sent, sleep=sleep)
-        self._access = Access(credentials, fetch=tokens.fetch, clock=steady)
+        fetch = tokens.fetch if share_tokens is None else share_tokens(tokens.fetch, sleep)
+        self._access = Access(credentials, fetch=fetch, clock=steady)
         self._health = Health(
             limiters,
             self._access,
