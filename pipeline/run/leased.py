@@ -3,15 +3,18 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from pipeline.calls.account import Part
+from pipeline.calls.account import Part, account_of
 from pipeline.calls.limiter import Limiter
 from pipeline.errors import SpecError
 from pipeline.job.schema import JobSpec
+from pipeline.journal.drawing import SharedCaps
 from pipeline.leases.account import SharedAccount
 from pipeline.leases.lease import Lease
+from pipeline.leases.money import SharedBudget
 from pipeline.leases.opening import is_bucket, open_store
 from pipeline.models import Kind
 from pipeline.run.load import Job
+from pipeline.run.tariff import caps_of
 from pipeline.system.clock import steady
 from pipeline.system.fault import Fault
 
@@ -21,13 +24,28 @@ LEASE_S = 10.0  # a machine that is cut off from the place sends nothing after s
 class LeasedShare:
     """Our share of a leased account (`calls.account.Share`), kept over the runs of one process.
 
+    digest   names the account
+    budgets  the name under which all machines spend the budgets of the job; by default that of the run directory
+
     `part` says what processes of this machine may have sent that did not lease the account.
     """
 
-    def __init__(self, account: SharedAccount, part: Part) -> None:
+    def __init__(self, account: SharedAccount, digest: str, *, part: Part | None = None, budgets: str = "") -> None:
         self.account = account
-        self._part = part
+        self.digest = digest
+        self.budgets = budgets
+        self._part = part or Part()
         self._limiters: dict[Kind, Limiter] = {}
+
+    def caps(self, spec: JobSpec, run: str) -> SharedCaps:
+        """Return the budgets of a job as all machines spend them together that run it in a directory of this name."""
+        return SharedBudget(
+            self.account.lease.store,
+            self.digest,
+            self.budgets or run,
+            caps_of(spec),
+            sharers=lambda: 1 + self.account.others(Kind.SEARCH),
+        )
 
     def limiter(self, kind: Kind, qps: float, say: Callable[[str], None]) -> Limiter:
         """Return the limiter of our calls of one kind; it goes on where that of the run before stood."""
@@ -49,11 +67,12 @@ def place_of_leases(spec: JobSpec, share: float) -> str:
 
 
 @contextmanager
-def leased(job: Job, account: str, place: str, part: Part, say: Callable[[str], None]) -> Iterator[LeasedShare]:
-    """Take part in an account that is leased at a place, until the block ends. Raises SpecError."""
+def leased(job: Job, place: str, part: Part, *, say: Callable[[str], None]) -> Iterator[LeasedShare]:
+    """Take part in the job's account, which is leased at a place, until the block ends. Raises SpecError."""
+    digest = account_of(job.spec.api.base_url, job.credentials)
     qps = {str(kind): job.spec.api.qps_of(kind) for kind in job.spec.paced}
     lease = Lease(open_store(place), lease_s=LEASE_S)
     lease.say = say
-    with lease, SharedAccount(lease, account, qps) as shared:
+    with lease, SharedAccount(lease, digest, qps) as shared:
         shared.hungry(qps)
-        yield LeasedShare(shared, part)
+        yield LeasedShare(shared, digest, part=part)

@@ -30,6 +30,7 @@ from pipeline.run.embedded_sandbox import address
 from pipeline.run.end import Ending, beside_a_journal, end
 from pipeline.run.execution import Execution, Place
 from pipeline.run.interface import Executor
+from pipeline.run.leased import LeasedShare
 from pipeline.run.listed import keep_list, list_at_hand
 from pipeline.run.load import Job, load
 from pipeline.run.locks import locked
@@ -133,7 +134,9 @@ async def _run_heard(job: Job, options: RunOptions, place: Place) -> RunSummary:
     recovered = disk.recovered
     if disk.identity.remark:
         options.say(f"note: {disk.identity.remark}")
-    journal = open_budgets(writer, spec, folder)
+    shared = place.share if isinstance(place.share, LeasedShare) else None
+    caps = None if shared is None else shared.caps(spec, options.home_of(folder).name)
+    journal = open_budgets(writer, spec, folder, caps)
     journal.steps.on_settled = recorder(options.observer)
     try:
         _log.info("run.started job=%s recovered=%s", spec.name, recovered)

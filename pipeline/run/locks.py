@@ -71,7 +71,7 @@ def _share(job: Job, options: RunOptions, locks: ExitStack) -> Share:
     account, leases = account_of(job.spec.api.base_url, job.credentials), place_of_leases(job.spec, options.share)
     parts = [_part(job, options, lane, leases, locks) for lane in _lanes(job, options, account)]
     part = Part(options.share, max(part.since for part in parts), any(part.used_before for part in parts))
-    return locks.enter_context(leased(job, account, leases, part, options.say)) if leases else part
+    return locks.enter_context(leased(job, leases, part, say=options.say)) if leases else part
 
 
 def _lanes(job: Job, options: RunOptions, account: str) -> list[str]:

@@ -1,12 +1,13 @@
 """One account that two machines lease at one place (`api.leases`): two state folders stand for two machines."""
 
+import json
 import os
 import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -53,10 +54,10 @@ class Machine(NamedTuple):
 
 
 @contextmanager
-def machine(folder: Path, url: str, *, pictures: int) -> Iterator[Machine]:
+def machine(folder: Path, url: str, *, pictures: int, **api: Any) -> Iterator[Machine]:
     """A run whose account is leased in the folder `leases` beside its own."""
     folder.mkdir()
-    path = job(folder, url=url, pictures=pictures, api={"qps": QPS, "leases": "../leases"})
+    path = job(folder, url=url, pictures=pictures, api={"qps": QPS, "leases": "../leases", **api})
     environment = {**os.environ, **ACCOUNT, "XDG_STATE_HOME": str(folder / "state")}
     with running(python(RUN, path, folder / "sent"), cwd=folder, env=environment) as process:
         yield Machine(process, folder)
@@ -97,6 +98,26 @@ def test_two_machines_share_the_calls_per_second_of_one_account_and_one_that_die
         alone = second.sent(Kind.SEARCH)[-QPS:]
         assert alone[-1] - alone[0] < 1.5, "the part of the one that died is used"
         assert server.stats.calls("search") <= len(together(Kind.SEARCH, first, second))
+
+
+@pytest.mark.proofs
+def test_two_machines_that_run_one_job_spend_its_budgets_together_and_to_the_last_call(tmp_path: Path) -> None:
+    (tmp_path / "leases").mkdir()
+    budget = {"search_calls": 60, "create_calls": 50}
+    with (
+        vendor(tmp_path) as server,
+        machine(tmp_path / "first", server.url, pictures=100, budget=budget) as first,
+        machine(tmp_path / "second", server.url, pictures=100, budget=budget) as second,
+    ):
+        for one in (first, second):
+            _, said = ended(one.process)
+            assert one.process.returncode == 4, said
+            summary = json.loads((one.results.parent / "summary.json").read_text())
+            assert "the budget is used up" in summary["exit_reason"]
+        assert server.stats.calls("search") <= 60
+        assert 45 <= server.stats.calls("create") <= 50
+        settled = [line["item"] for one in (first, second) for line in lines(one.results)]
+        assert len(settled) == server.stats.calls("create")
 
 
 @pytest.mark.proofs
