@@ -12,13 +12,17 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pipeline.cluster.detached import LOST, Detached, Order, going
 from pipeline.errors import SpecError
 from pipeline.system.fault import Fault
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 AUTO = "auto"  # the cluster that runs on this machine
 EXTRA = "pip install 'infringement-pipeline[ray]'"
@@ -29,6 +33,7 @@ _QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": 
 _HEAD_S = 2.0  # a head that takes longer for a connection is not there
 ENDED = 128 + signal.SIGTERM  # the code of a worker that was to end before it began
 _GOODBYE_S = 30.0
+_REPEATS = 10
 _OF_ID = 8  # letters of a node's id in the name of its worker
 
 
@@ -101,6 +106,20 @@ class RayMachines:
     def start(self, place: str, order: Order) -> RayWorker:
         """Start a worker on a node, or follow the one of that name that goes on there already."""
         return RayWorker(self, place, order)
+
+    def spread(self, function: Callable[[T], R], parts: Iterable[T]) -> Iterator[R]:
+        """Yield what a function returns for each part, on all cores of the cluster, as it comes.
+
+        For what is free and may be repeated: Ray does it once more where a node goes.
+        """
+        task = self.ray.remote(num_cpus=1, max_retries=_REPEATS, scheduling_strategy="SPREAD")(function)
+        cores = int(self.ray.cluster_resources().get("CPU", 1))
+        ahead = iter(parts)
+        going = [task.remote(part) for part in islice(ahead, 2 * cores)]
+        while going:
+            done, going = self.ray.wait(going)
+            yield from self.ray.get(done)
+            going += [task.remote(part) for part in islice(ahead, len(done))]
 
     def on(self, place: str, function: Any, *arguments: Any, cpus: int = 1) -> Any:
         """Hand a function to a node. Ray tries nothing anew: whoever calls decides what follows when the node goes."""

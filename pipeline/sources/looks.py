@@ -81,6 +81,13 @@ class Looks:
             return None if kept is None else msgspec.json.decode(kept, type=Verdict)
         return None
 
+    def note_digest(self, stamp: Stamp, found: str) -> None:
+        """Keep the digest of a picture that another process, or machine, has read; its file is as `stamp` says."""
+        if self._known(stamp) is None and time.time_ns() - stamp.changed_ns > _TOO_YOUNG_NS:
+            self._notes.append((*stamp, found))
+            if len(self._notes) >= _TOGETHER:
+                self._write()
+
     def _of_views(self, root: Path, source: str, most: int) -> str | None:
         views = views_of(source)
         pictures = [identity_of_url(view) if is_url(view) else self.digest(root, view, most) for view in views]

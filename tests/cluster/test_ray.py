@@ -5,6 +5,7 @@ import os
 import secrets
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,8 +14,10 @@ from typing import Any
 import pytest
 
 from pipeline.cluster.detached import going
+from pipeline.cluster.first_pass import prepare
+from pipeline.run.load import load_spec
 from tests.support.processes import completed, ended, python, running, until
-from tests.support.ray_cluster import RayCluster, needs_ray, ray_cluster
+from tests.support.ray_cluster import ROOT, RayCluster, needs_ray, ray_cluster
 
 pytestmark = [pytest.mark.proofs, needs_ray]
 
@@ -140,6 +143,31 @@ def test_workers_are_started_followed_and_found_again(cluster: RayCluster, run: 
         assert other.do("head", "-") is False
         other.do("close", "-")
     assert [worker.name[-8:] for worker in going(str(run))] == [third[:8]], "a worker needs no head"
+
+
+def test_the_first_pass_on_a_cluster_finds_what_one_machine_finds(cluster: RayCluster, tmp_path: Path) -> None:
+    cluster.add()
+    pictures = ROOT / "samples"
+    job = tmp_path / "job.yaml"
+    job.write_text(
+        f"version: 1\nname: pictures\nroot: {pictures}\nimages: [{{path: products/*.jpg}}]\nupload: {{public: true}}\n"
+        "cluster: {shared: shared}\napi: {base_url: sandbox}\n"
+    )
+    here = prepare(load_spec(job), tmp_path / "alone", spread=lambda function, parts: map(function, parts))
+    command = [sys.executable, "-m", "pipeline", "split", job, "--ray", cluster.address]
+    done = completed(command, env={**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")})
+    assert done.returncode == 0, done.stderr
+    assert f"{here.pictures} local pictures looked at, {here.read} of them now" in done.stderr
+    one, other = (
+        {
+            file.name: file.read_bytes()
+            for file in (tmp_path / place).rglob("*.jsonl")
+            if file.parent.parent.name == ".prepared"
+        }
+        for place in ("alone", "shared")
+    )
+    assert one == other
+    assert len(one) == 2
 
 
 def test_where_no_cluster_runs_one_line_says_what_to_type() -> None:
