@@ -18,7 +18,7 @@ from pipeline.leases.lease import Lease
 from pipeline.leases.members import Members
 from pipeline.leases.slots import Slots
 from pipeline.leases.store import Entry, Store, put_mine
-from tests.support.lease_world import Broken, Machine, World
+from tests.support.lease_world import Broken, Machine, World, token_hex
 from tests.support.lengths import THOROUGH
 
 RATES = [0.99, 1.01, 1.0]
@@ -92,6 +92,11 @@ class Leases(RuleBasedStateMachine):
     def outage(self, seconds: float) -> None:
         self.world.break_store(seconds)
         self.world.go_on(seconds + 5)
+
+
+@pytest.fixture(autouse=True)
+def the_same_names_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("secrets.token_hex", token_hex)
 
 
 def check(machine: type[Leases], *, runs: int, steps: int = 25) -> None:

@@ -6,6 +6,7 @@ them is on its way, all others go on; so anything can happen between a look and 
 
 import contextlib
 import heapq
+import random
 from collections.abc import Callable, Iterator
 from itertools import count
 
@@ -17,6 +18,12 @@ SENDS_EVERY_S = 0.2
 LOG_S = 1.02  # by a machine's own clock, which may be wrong by a hundredth
 FOR_EVER = float("inf")
 STEPS = {"renew": 2.5, "look": 2.5, "send": SENDS_EVERY_S}
+NAMES = random.Random()  # begins anew with each world
+
+
+def token_hex(size: int) -> str:
+    """Return a name in the place of `secrets.token_hex`, so that a world that is made again goes the same way."""
+    return f"{NAMES.getrandbits(8 * size):0{2 * size}x}"
 
 
 class Broken(AssertionError):
@@ -46,9 +53,8 @@ class Machine:
         world = self.world
         self.lives += 1
         self.busy = set()
-        self.lease = world.make_lease(
-            _View(self), clock=self.steady, wall=self.wall, host=str(self.name), pid=self.lives
-        )
+        about = {"host": str(self.name), "pid": self.lives}
+        self.lease = world.make_lease(_View(self), clock=self.steady, wall=self.wall, **about)
         self.lease._kept = world.kept
         self.slots = world.make_slots(self.lease, "acme", "search", world.qps)
         self.slots.hungry = True
@@ -185,6 +191,7 @@ class World:
     ) -> None:
         self.qps, self.kept = qps, kept
         self.make_lease, self.make_slots = make_lease, make_slots
+        NAMES.seed(0)
         self.now = 0.0
         self.thread = ""
         self.machines: list[Machine] = []
