@@ -18,7 +18,7 @@ from pipeline.journal.steps import Steps
 from pipeline.journal.writer import Writer
 from pipeline.models import SETTLED
 from pipeline.results import late_details
-from pipeline.run import directory, known_patents, local
+from pipeline.run import directory, execution, known_patents
 from pipeline.run.known_patents import KnownPatents
 
 
@@ -197,7 +197,7 @@ def _patents_not_counted(patch: pytest.MonkeyPatch) -> None:
 
 
 def _drawing_not_written(patch: pytest.MonkeyPatch) -> None:
-    for module in (directory, local):
+    for module in (directory, execution):
         patch.setattr(module, "keep_drawing", lambda folder, name, data: None)
 
 

@@ -25,13 +25,13 @@ from tests.proof.history import IN_DOUBT, REPORT_FAILED, REPORTED, Row, read_his
 from tests.proof.jobs import CACHE, Jobs
 from tests.proof.kills import _FORKS, ACCOUNT, FAULTS, live, warm_up
 from tests.support.lengths import lengths
+from tests.support.strict_vendor import QPS, strict_vendor
 
 pytestmark = pytest.mark.proofs
 SEED = 11
 POLLS = 8  # allowed a task, on average
 KILLS = 8
 WORDS = {REPORTED: "reported", REPORT_FAILED: "report_failed", IN_DOUBT: "in_doubt"}
-FATES = "failed=0.02,no_status=0.1"
 
 
 def collecting(run: Path, *command: str) -> None:
@@ -58,7 +58,7 @@ def _ended(process: ForkServerProcess) -> int:
     return 99 if process.exitcode is None else process.exitcode
 
 
-@pytest.mark.parametrize("items", lengths(short=40, long=400))
+@pytest.mark.parametrize("items", lengths(short=40, long=400, thorough=1000))
 def test_tasks_are_read_once_however_often_the_run_and_the_collecting_beside_it_are_killed(
     tmp_path: Path, items: int
 ) -> None:
@@ -66,16 +66,8 @@ def test_tasks_are_read_once_however_often_the_run_and_the_collecting_beside_it_
     warm_up()
     dice = random.Random(SEED)
     cap = POLLS * items
-    settings = SandboxSettings(
-        folder=tmp_path / "vendor",
-        cache_dir=CACHE,
-        qps=50,
-        token_lifetime_s=3,
-        faults=FaultPlan.parse(f"{FAULTS},query:67200002=0.02,query:reset=0.02,query:lost=0.01", seed=SEED),
-        reports=ReportPlan.parse(FATES),
-    )
-    with SandboxServer(settings) as vendor:
-        api = {"qps": 50, "budget": {"query_calls": cap}}
+    with strict_vendor(tmp_path, cache=CACHE, faults=FAULTS, seed=SEED) as vendor:
+        api = {"qps": QPS, "budget": {"query_calls": cap}}
         jobs = Jobs(tmp_path, vendor, items, api=api, task={"report": "later", "settle_s": 60})
         job = jobs.next()
         run = _begin(live, job, None)

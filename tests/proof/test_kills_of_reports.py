@@ -7,22 +7,18 @@ from pathlib import Path
 import pytest
 
 from pipeline.reports import APART_S
-from pipeline.sandbox.fates import ReportPlan
-from pipeline.sandbox.faults import FaultPlan
-from pipeline.sandbox.server import SandboxServer
-from pipeline.sandbox.settings import SandboxSettings
 from tests.proof.history import IN_DOUBT, REPORT_FAILED, REPORTED, TASKED, violations
 from tests.proof.jobs import CACHE, Jobs
 from tests.proof.kills import _FORKS, FAULTS, live, warm_up
 from tests.support.lengths import lengths
+from tests.support.strict_vendor import QPS, strict_vendor
 
 pytestmark = pytest.mark.proofs
 SEED = 7
 POLLS = 6  # allowed a task, on average
-FATES = "failed=0.02,no_status=0.1"
 
 
-@pytest.mark.parametrize("items", lengths(short=40, long=400))
+@pytest.mark.parametrize("items", lengths(short=40, long=400, thorough=1000))
 def test_killed_while_reports_are_awaited_every_task_is_read_once_paid_once_and_within_the_cap(
     tmp_path: Path, items: int
 ) -> None:
@@ -30,20 +26,12 @@ def test_killed_while_reports_are_awaited_every_task_is_read_once_paid_once_and_
     warm_up()
     dice = random.Random(SEED)
     cap = POLLS * items
-    settings = SandboxSettings(
-        folder=tmp_path / "vendor",
-        cache_dir=CACHE,
-        qps=50,
-        token_lifetime_s=3,
-        faults=FaultPlan.parse(f"{FAULTS},query:67200002=0.02,query:reset=0.02,query:lost=0.01", seed=SEED),
-        reports=ReportPlan.parse(FATES),
-    )
-    with SandboxServer(settings) as vendor:
+    with strict_vendor(tmp_path, cache=CACHE, faults=FAULTS, seed=SEED) as vendor:
         jobs = Jobs(
             tmp_path,
             vendor,
             items,
-            api={"qps": 50, "budget": {"query_calls": cap}},
+            api={"qps": QPS, "budget": {"query_calls": cap}},
             task={"report": "wait", "settle_s": 60},
         )
         job = jobs.next()

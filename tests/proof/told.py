@@ -19,7 +19,7 @@ import pytest
 
 from pipeline.journal.steps import Steps
 from pipeline.run import details as run_details
-from pipeline.run import directory, local
+from pipeline.run import directory, execution
 from pipeline.run.known_patents import KnownPatents
 
 
@@ -88,7 +88,7 @@ def noting_steps(patch: pytest.MonkeyPatch, note: Note) -> None:
         patch.setattr(Steps, name, noting)
     patch.setattr(KnownPatents, "keep", keeping)
     patch.setattr(run_details, "append", appending)
-    for module in (directory, local):
+    for module in (directory, execution):
         patch.setattr(module, "keep_drawing", keeping_drawing)
 
 
