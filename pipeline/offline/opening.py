@@ -53,13 +53,15 @@ def find_run(folder: Path) -> Place:
 
 
 @contextlib.contextmanager
-def opened(folder: Path, *, only_copy: bool = False) -> Iterator[Disk]:
+def opened(folder: Path, *, only_copy: bool = False, unpacked: bool = False) -> Iterator[Disk]:
     """Lock a run directory and open its files, made whole, until the block ends. Raises RunLocked or JournalError.
 
-    With `only_copy` it is the one to go on with, whatever is noted of others (journal/identity.py).
+    With `only_copy` it is the one to go on with, whatever is noted of others (journal/identity.py). One that is
+    `unpacked` of an archive is a copy that nothing goes on in: nothing is asked or noted of it.
     """
+    places = None if unpacked else known_runs()
     with lock(folder), explaining_rows(folder):
-        disk = open_disk(folder, now=time.time(), places=known_runs(), only_copy=only_copy)
+        disk = open_disk(folder, now=time.time(), places=places, only_copy=only_copy or unpacked)
         clean = False
         try:
             yield disk

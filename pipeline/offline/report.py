@@ -31,15 +31,16 @@ class Made(NamedTuple):
     page: Path
 
 
-def make_report(folder: Path, wishes: Wishes | None = None) -> Made:
+def make_report(folder: Path, wishes: Wishes | None = None, *, unpacked: bool = False) -> Made:
     """Make the files of a run directory anew. Raises SpecError, JournalError or OSError.
 
     A run that is not under way is made whole first, as its next start would: what was on its way when it died is in
     doubt. Of one that is under way only the journal is read. Where `wishes` name a client, its page is made, too.
+    Of an archive, `unpacked` for a while, nothing is noted.
     """
     place, wishes = find_run(folder), wishes or Wishes()
     try:
-        summary = _at_rest(place, wishes)
+        summary = _at_rest(place, wishes, unpacked=unpacked)
     except RunLocked:
         summary = _beside_run(place, wishes)
         summary = _behind_its_end(place, wishes) or summary
@@ -68,8 +69,8 @@ def count_matching(folder: Path, wishes: Wishes, condition: Condition) -> int:
     return matching(folder, condition, only=is_of(label, wishes.client))
 
 
-def _at_rest(place: Place, wishes: Wishes) -> RunSummary:
-    with opened(place.folder) as disk:
+def _at_rest(place: Place, wishes: Wishes, *, unpacked: bool = False) -> RunSummary:
+    with opened(place.folder, unpacked=unpacked) as disk:
         return _made(place, disk.db, wishes)
 
 

@@ -15,7 +15,7 @@ from pipeline.cli.main import run as cli
 from pipeline.errors import JournalError
 from pipeline.offline.pack import SUMS, pack
 from pipeline.offline.packed import unpacked
-from pipeline.run.directory import lock
+from pipeline.run.directory import known_runs, lock
 from tests.support.jobs import job, lines
 
 
@@ -61,6 +61,27 @@ def test_status_reads_an_archive_as_it_reads_the_run(
     packed = json.loads(capsys.readouterr().out)
     assert cli(["status", str(finished), "--json"]) == 0
     assert packed == json.loads(capsys.readouterr().out) | {"run": str(archive)}
+
+
+def test_report_makes_the_page_of_an_archive_in_one_file_and_notes_nothing_of_it(
+    archive: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    places = known_runs()
+    assert places is not None
+    noted = {path.name: path.read_bytes() for path in places.glob("*")}
+    monkeypatch.chdir(archive.parent)
+    before = archive.read_bytes()
+    assert cli(["report", archive.name]) == 0
+    out = capsys.readouterr().out
+    page = archive.with_suffix(".html")
+    assert f"look at: {page.name} (" in out
+    assert "P0002" in page.read_text(encoding="utf-8")
+    assert archive.read_bytes() == before
+    assert {path.name: path.read_bytes() for path in places.glob("*")} == noted
+    assert cli(["report", archive.name]) == 0  # anew, in its own place
+    page.write_text("mine")
+    assert cli(["report", archive.name]) == 2
+    assert page.read_text() == "mine"
 
 
 def test_an_archive_replaces_no_file(finished: Path, archive: Path) -> None:

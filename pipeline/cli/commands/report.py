@@ -1,20 +1,24 @@
 """The command `pipeline report`."""
 
 import dataclasses
+import re
+import shutil
 from pathlib import Path
 
 from pipeline.cli.errors import say
 from pipeline.cli.screen import show_lines
-from pipeline.cluster.directories import directories
+from pipeline.cluster.directories import Directories, directories
 from pipeline.errors import SpecError
+from pipeline.offline.packed import at_hand, is_packed
 from pipeline.offline.report import count_matching, make_pdf, make_report
 from pipeline.offline.shards.report import make_cluster_report
 from pipeline.results.exports.formats import writer_of
 from pipeline.results.fail_on import EXIT_CODE, Condition, told
 from pipeline.results.page.dictionary import LANGUAGES
+from pipeline.results.page.marks import read_marks
 from pipeline.results.page.view import Wishes
 from pipeline.results.page.words import STATES
-from pipeline.run.load import folder_of, load_spec
+from pipeline.run.load import load_spec
 from pipeline.system.fault import Fault
 
 
@@ -25,21 +29,43 @@ def report_command(path: Path, wishes: Wishes, *, pdf: bool = False, fail_on: Co
         raise SpecError(Fault(what, where="--lang", fix=f"--lang {LANGUAGES[0]}"))
     if pdf:
         writer_of("pdf", option="--pdf")
-    if path.is_file():  # what the job says of its page now, and not what it said when it was run
+    if is_packed(path):
+        wishes = dataclasses.replace(wishes, one_file=True)
+    elif path.is_file():  # what the job says of its page now, and not what it said when it was run
         wishes = dataclasses.replace(wishes, report=load_spec(path).report)
-    found = directories(folder_of(path))
-    made = make_report(found.folder, wishes) if found.cluster is None else make_cluster_report(found, wishes)
+    with at_hand(path) as folder:
+        to = _page_beside(path, wishes) if is_packed(path) else None
+        return _report(directories(folder), wishes, pdf=pdf, fail_on=fail_on, to=to)
+
+
+def _page_beside(archive: Path, wishes: Wishes) -> Path:
+    """Name the page of an archive, in the current folder. Raises SpecError where a file lies there that is no page."""
+    client = f"-{re.sub(r'[^a-zA-Z0-9_-]+', '-', wishes.client).strip('-')}" if wishes.client else ""
+    page = Path(f"{archive.stem}{client}.html")
+    if page.exists() and read_marks(page) is None:
+        raise SpecError(Fault("a file that is no page of a run is here already; move it away", where=str(page)))
+    return page
+
+
+def _report(found: Directories, wishes: Wishes, *, pdf: bool, fail_on: Condition | None, to: Path | None) -> int:
+    """Make the page; `to` is where it goes from a directory that is gone afterwards."""
+    if found.cluster is None:
+        made = make_report(found.folder, wishes, unpacked=to is not None)
+    else:
+        made = make_cluster_report(found, wishes)
     summary, items = made.summary, made.summary.items
     figures = f"{items['settled']:,} of {items['all']:,} settled, {items['open']:,} open"
     lines = [f"as of {summary.as_of}: {STATES[summary.state]}; {figures}"]
     if summary.similar is not None and summary.similar.since:
         lines.append(str(summary.similar))
-    beside = [f"look at: {make_pdf(found.folder, made, wishes)}"] if pdf else []
+    files = [*([make_pdf(found.folder, made, wishes)] if pdf else []), made.page]
+    if to is not None:
+        files = [Path(shutil.copyfile(file, to.with_suffix(file.suffix))) for file in files]
     met = 0 if fail_on is None else count_matching(found.folder, wishes, fail_on)
     if met and fail_on is not None:
         lines.append(told(met, fail_on))
-    size = f" ({made.page.stat().st_size / 1e6:,.1f} MB)" if wishes.one_file else ""
-    show_lines([*lines, *beside, f"look at: {made.page}{size}"])
+    size = f" ({files[-1].stat().st_size / 1e6:,.1f} MB)" if wishes.one_file else ""
+    show_lines([*lines, *(f"look at: {file}" for file in files[:-1]), f"look at: {files[-1]}{size}"])
     for line in found.not_read.values():
         say(line)
     return EXIT_CODE if met else 0
