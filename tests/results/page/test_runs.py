@@ -35,6 +35,9 @@ def test_each_run_is_a_line_with_its_counts_and_a_link_the_newest_first(tmp_path
     page = (tmp_path / INDEX).read_text()
     assert page.index("watch 2026-11</a>") < page.index("watch-2026-10</a>")
     assert 'href="watch%202026-11/report.html"' in page
+    assert 'href="watch%202026-11/report.html#min=0.9">17<' in page
+    assert 'href="watch%202026-11/report.html#min=0.9&amp;mark=new">4<' in page
+    assert "report.html#" not in page[page.index("watch-2026-10</a>") :]  # that one says nothing of it
     for said in ("1,200", "2,100", "17", "at or above 0.9", "since watch-2026-10", "2040.5 CNY", ">5<"):
         assert said in page, said
 
