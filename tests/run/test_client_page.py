@@ -2,19 +2,22 @@
 
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
+import pypdf
 import pytest
 
 from pipeline import RunOptions, run_job
 from pipeline.errors import SpecError
 from pipeline.job.report import ReportSpec
-from pipeline.offline.report import make_report
+from pipeline.offline.report import count_matching, make_pdf, make_report
+from pipeline.results.fail_on import condition_of
 from pipeline.results.page.view import Wishes
 from pipeline.run.page import page_of
 from tests.support.jobs import ACCOUNT, FaultPlan, job, vendor
-from tests.support.pages import Page
+from tests.support.pages import NEW, Page
 
 OTHERS = ("Nordlys", "nordlys", "SKU-N", "nord-photo", "99.5", "runs/job", "P0009 costs")
 
@@ -65,6 +68,33 @@ def test_the_page_of_a_client_holds_nothing_of_others(folder: Path) -> None:
     everybody = Page(folder / "report.html")
     assert {one.item for one in everybody.products} >= {"SKU-N0", "SKU-A0"}
     assert "Nordlys" in everybody.text
+
+
+def test_compared_with_a_run_that_is_named_after_another_client_it_holds_nothing_of_that(folder: Path) -> None:
+    before = folder.with_name("Nordlys-2026-10")
+    shutil.copytree(folder, before)
+    lines = [json.loads(line) for line in (before / "results.jsonl").read_text().splitlines()]
+    for one in lines:  # a hit of each product was another one then, so that one is new and one is gone
+        one["hits"][0]["patent_pn"] = f"DE{one['image']['labels'].get('client', 'nobody')}"
+    (before / "results.jsonl").write_text("".join(json.dumps(one) + "\n" for one in lines))
+    wishes = Wishes(client="Acme", since=before.name)
+    made = make_report(folder, wishes)
+    page = Page(made.page)
+    assert page.run["since"]["name"] == ""
+    assert any(one.marks & NEW for product in page.products for one in product.hits)
+    gone = {number for product in page.products for number, _ in product.rest.get("g", [])}
+    assert gone == {"DEAcme"}
+    pdf = make_pdf(folder, made, wishes)
+    text = "".join(one.extract_text() for one in pypdf.PdfReader(pdf).pages)
+    assert "Compared with the run of 20" in text.replace("\n", " ")
+    assert "new" in text
+    assert count_matching(folder, wishes, condition_of("new:0.1", since=before.name)) == len(
+        [one for one in page.products if one.best_new >= 1_000]
+    )
+    pdf.unlink()
+    for other in (*OTHERS, "DENordlys", "DEnobody"):
+        assert other not in every_byte(made.page.parent), other
+        assert other not in text, other
 
 
 @pytest.mark.parametrize(("one", "other"), [("A/B", "A-B"), ("A B", "A/B"), ("..", "."), ("深圳/优品", "深圳-优品")])

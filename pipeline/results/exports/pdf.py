@@ -133,7 +133,10 @@ def _said(row: Row, shown: int) -> str:
     notes = f"Note: {row['note']}" if row.get("note") else ""
     found = row.get("hits_at_vendor")
     more = f"{shown} of {found:,} hits are shown. " if isinstance(found, int) and found > shown else ""
-    return f"{more}{notes}"
+    change = str(row.get("change") or "")
+    before = f"{change[0].upper()}{change[1:]}. " if change.endswith(" before") else ""
+    gone = f"Not found any more: {row['hits_gone']}. " if row.get("hits_gone") else ""
+    return f"{more}{before}{gone}{notes}"
 
 
 def _hit(row: Row, picture: str | None) -> dict[str, Any]:
@@ -141,14 +144,14 @@ def _hit(row: Row, picture: str | None) -> dict[str, Any]:
     status = " ".join(str(row[name]) for name in ("legal_status", "country") if row.get(name))
     ends = f"expected end {row['expected_end']}" if row.get("expected_end") else ""
     level = f"The vendor writes: “{row['vendor_writes_level']}”" if row.get("vendor_writes_level") else ""
-    change = {"new": "new", "risen": f"risen from {row.get('score_before') or 0:.4f}"}.get(str(row.get("change")), "")
-    lines = [(change, True), (row.get("patent_pn") or "no patent number", True), (row.get("owner"), False)]
-    lines += [(status, False)]
+    change = {"new": "new", "risen": f"was {row.get('score_before') or 0:.4f}"}.get(str(row.get("change")), "")
+    lines = [(row.get("patent_pn") or "no patent number", True), (row.get("owner"), False), (status, False)]
     lines += [(ends, False), (level, False)]
     return {
         "picture": picture,
         "number": visible(str(row.get("patent_pn") or ""), 40),
         "score": "" if not isinstance(score, float | int) else f"{floor(score * 10_000 + 1e-6) / 10_000:.4f}",
+        "change": change,
         "decision": str(row.get("decision") or ""),
         "lines": [{"text": visible(str(text), 60), "strong": strong} for text, strong in lines if text],
     }
