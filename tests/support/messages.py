@@ -23,6 +23,7 @@ _AGREE = {
 }
 _NUMBER = re.compile(r"[,\d.]*[dfg,%]")
 _FILLED = re.compile(r"(?<!\{)\{([a-z_]*)\}(?!\})")
+_LOGGED = re.compile(r"[a-z]+\.[a-z_]+ (.*%[-.0-9]*[a-z].*)")
 _LISTS = {"listed", "enumerated", "join"}
 
 
@@ -61,8 +62,6 @@ def _texts(tree: ast.Module, name: str) -> Iterator[ast.expr]:
                     inner.update(_inlined(value.value))
         elif isinstance(node, ast.keyword) and node.arg == "description":
             inner.update(ast.walk(node.value))  # of the JSON Schema, for editors
-        elif isinstance(node, ast.Subscript):
-            inner.update(ast.walk(node.slice) if not name.startswith("cli") else ())
         elif _is_count(node):
             inner.update(node.args[1:])  # type: ignore[attr-defined]
     for node in nodes:
@@ -123,6 +122,9 @@ def _templates(node: ast.expr) -> list[str]:
 
 def _constant(text: str) -> str:
     """Write a plain text as a template: one with `{name}` is filled by `format`, all other braces are meant."""
+    if logged := _LOGGED.fullmatch(text):  # its name is left out where a note is shown
+        numbers = itertools.count(1)
+        return re.sub("%[-.0-9]*[a-z]", lambda _: f"{{x{next(numbers)}}}", logged[1])
     if not _FILLED.search(text):
         return text.replace("{", "{{").replace("}", "}}")
     numbers = itertools.count(1)

@@ -4,7 +4,6 @@ import re
 
 # Whole files, by how their names begin.
 FILES = {
-    "journal/sql/": "statements",
     "offline/starting/job_text.py": "the comments of a job file that `init` writes",
     "results/exports/columns.py": "the words of an exported file",
     "results/exports/sheet.py": "the words of an exported file",
@@ -39,9 +38,9 @@ FILES = {
 # Texts by their form.
 FORMS = {
     r"\s*(SELECT|INSERT|UPDATE|DELETE|CREATE|PRAGMA|BEGIN|WHERE|NULL AS|iif\(|ord >|state =) ?\S.*": "SQL",
-    r"[a-z]+\.[a-z_{}]+ [^;]*(%s|=).*|[a-z]+\.[a-z_]+ no write-ahead log .*": "the event log",
+    r"(item\.\{\w+\} )?([a-z_]+=[^ ]+ ?|\{\w+\} ?|%s ?)+": "the event log",
     r"--[a-z-]+ \S.*": "options to type",
-    r"`?(pipeline|export|apt-get|pip) [a-zA-Z{].*": "commands to type",
+    r"(pipeline|export|apt-get|pip|ray) [a-zA-Z{][^`]*|`[^`]*`": "commands to type",
     r"`?- \{?\{?(path|id): .*": "lines to write in a job file",
     r"(upload|output|api|columns|sheet|public|cluster)[.\w]*: [\w{].*": "lines to write in a job file",
     r"<.*|\(\?:.*|\\b.*|`\(pipeline.*": "markup, patterns and names of objects",
@@ -50,6 +49,7 @@ FORMS = {
 
 # Single ones, by the beginning of their files.
 TEXTS = {
+    "__main__.py": {"stopped by SIGINT; run again to go on"},  # before anything is loaded
     "__init__.py": {"module 'pipeline' has no attribute {}"},
     "calls/attempt.py": {"Bearer {}"},
     "calls/statement.py": {"Bearer {}"},
@@ -124,11 +124,20 @@ TEXTS = {
         "nothing is known that the search was told to leave out",
         " no outcome yet, and is not shown here",
         "no patent number",
+        "Compared with {}.",
+        "risen from {}",
     },
-    "results/exports/workbook.py": {"the product's picture in your list", "Most alike", "Not legal advice."},
+    "results/exports/changes.py": {"searched otherwise before", "not searched before"},
+    "results/exports/workbook.py": {
+        "the picture of the most alike of its hits",
+        "the product's picture in your list",
+        "Most alike",
+        "Not legal advice.",
+    },
     "results/reading.py": {
         "Decode the report as the vendor sent it; None where there is none. Raises ValueError when it is none."
     },
+    "sandbox/searching.py": {"the picture is larger than 4096 KB"},  # the vendor's words
     "run/begin.py": {"task.report: later"},
     "run/decided.py": {"{} and {}"},
     "sandbox/gallery.py": {"features {}\n"},
@@ -136,11 +145,21 @@ TEXTS = {
 }
 
 
+_SQL = re.compile(
+    r"\b(SELECT|NULL|CASE|ORDER|NOT|AND|VALUES|GLOB|COLUMN|SAVEPOINT|AS|RELEASE|ROLLBACK|CAST|iif|coalesce|json_extract)\b|"
+    r"= \?|\? ?ORDER|\bord\b|\bIN \("
+)
+
+
 def is_not_for_people(template: str, normal: str, file: str) -> bool:
     """Return whether nobody is shown this text of this file."""
     if any(file.startswith(beginning) for beginning in FILES):
         return True
+    if file.startswith("journal/sql/") and _SQL.search(template):
+        return True
     if normal in TEXTS.get(file, ()):
+        return True
+    if file == "cluster/detached.py" and normal.startswith("\nfolder=$1;"):  # a script
         return True
     if file == "offline/starting/begin.py" and normal.startswith(("id,url,", "# Copy this file")):
         return True

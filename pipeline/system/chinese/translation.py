@@ -5,8 +5,8 @@ its punctuation. What no entry knows, such as names, paths and the vendor's own 
 """
 
 import re
-from collections.abc import Iterator
-from functools import cache, lru_cache, partial
+from collections.abc import Callable, Iterator
+from functools import lru_cache, partial
 
 from pipeline.system.chinese.dictionary import dictionary
 from pipeline.system.chinese.entry import Entry, Place
@@ -23,6 +23,7 @@ _CODED_WILDLY = re.compile(r"(.+?) \((\w{1,100})(: .*)\)", re.DOTALL)
 _BRACKETED = re.compile(r"(.+) \(([^()]*)\)")
 _MORE = re.compile(r"(.*?) and ([0-9,]+) more")
 _LONGEST = 20_000  # characters: what is longer is a text of somebody else
+_LONGEST_LINE = 2_000  # characters in which the joints of a line are looked for
 
 
 @lru_cache(maxsize=2000)
@@ -39,10 +40,10 @@ def translated(text: str) -> str:
 
 def entries_of(text: str) -> Iterator[tuple[Entry, list[str]]]:
     """Find the messages that a text may be as a whole, each with the values at its places."""
-    for entry in dictionary().entries:
-        values = entry.values(text)
-        if values is not None and all(map(_fits, entry.places, values)):
-            yield entry, values
+    for entry in dictionary().near(text):
+        for values in entry.values(text):
+            if all(map(_fits, entry.places, values)):
+                yield entry, values
 
 
 def _fits(place: Place, value: str) -> bool:
@@ -83,6 +84,9 @@ def _said(place: Place, value: str) -> str:
 
 def _listed(names: str) -> str:
     """Say a list of names: the names stay, what joins them does not."""
+    names, full_stop, rest = names.partition(". ")
+    if full_stop:
+        return f"{_listed(names)}\u3002{translated(rest)}"
     more = _MORE.fullmatch(names)
     if more:
         return f"{_listed(more[1])} \u7b49,\u53e6\u6709 {more[2]} \u4e2a"
@@ -110,11 +114,8 @@ def _coded(form: re.Pattern[str], text: str) -> str | None:
 
 def _in_parts(text: str) -> str:
     """Take a text apart: what stands behind a message, before one, in brackets, or beside one."""
-    for take in (_with_a_tail, _with_a_head, partial(_coded, _CODED_WILDLY), _at_a_joint, _in_brackets):
-        said = take(text)
-        if said is not None:
-            return said
-    return text
+    takes = (_with_a_tail, _with_a_head, partial(_coded, _CODED_WILDLY), _at_a_joint, _in_brackets)
+    return min(filter(None, (take(text) for take in takes)), key=_left, default=text)
 
 
 def _with_a_tail(text: str) -> str | None:
@@ -122,7 +123,7 @@ def _with_a_tail(text: str) -> str | None:
     said = [
         translated(text[:at]) + tail
         for at, letter in enumerate(text)
-        if at and letter in _OPENING and (tail := _one_of(_tails(), text[at:])) is not None
+        if at and letter in _OPENING and (tail := _one_of(text[at:], _begins_behind)) is not None
     ]
     return min(said, key=_left, default=None)
 
@@ -130,40 +131,41 @@ def _with_a_tail(text: str) -> str | None:
 def _with_a_head(text: str) -> str | None:
     """Find a message that stands before another text, such as `the first: `."""
     for at in (found.end() for found in re.finditer(" ", text)):
-        if at < len(text) and (head := _one_of(_heads(), text[:at])) is not None:
+        if at < len(text) and (head := _one_of(text[:at], _ends_before)) is not None:
             return head + translated(text[at:])
     return None
 
 
-def _one_of(entries: list[Entry], text: str) -> str | None:
-    found = ((entry, entry.values(text)) for entry in entries)
-    said = [_filled(entry, values) for entry, values in found if values and all(map(_fits, entry.places, values))]
-    said += [entry.chinese.format() for entry in entries if not entry.places and entry.probe == text]
+def _one_of(text: str, which: Callable[[Entry], bool]) -> str | None:
+    said = [_filled(entry, values) for entry, values in entries_of(text) if which(entry)]
     return min(said, key=_left, default=None)
 
 
-@cache
-def _tails() -> list[Entry]:
-    return [entry for entry in dictionary().entries if entry.english[0] in _OPENING]
+def _begins_behind(entry: Entry) -> bool:
+    return entry.english[0] in _OPENING
 
 
-@cache
-def _heads() -> list[Entry]:
-    return [entry for entry in dictionary().entries if entry.english[-1] == " "]
+def _ends_before(entry: Entry) -> bool:
+    return entry.english[-1] == " "
 
 
 def _at_a_joint(text: str) -> str | None:
     """Part a text where both sides are messages; where there is no such place, where one of them is."""
+    joints = [
+        (joint, found.start()) for joint in _JOINTS for found in re.finditer(re.escape(joint), text[:_LONGEST_LINE])
+    ]
+    said = []
     for both in (True, False):
-        for joint, chinese in _JOINTS.items():
-            for at in (found.start() for found in re.finditer(re.escape(joint), text)):
-                left, right = text[:at], text[at + len(joint) :]
-                sides = _whole(left), _whole(right)
-                if None in sides if both else sides == (None, None):
-                    continue
-                first, second = (side or translated(part) for side, part in zip(sides, (left, right), strict=True))
-                return f"{first}{joint if first == left and joint == ': ' else chinese}{second}"
-    return None
+        for joint, at in joints:
+            left, right = text[:at], text[at + len(joint) :]
+            sides = _whole(left), _whole(right)
+            if None in sides if both else sides == (None, None):
+                continue
+            first, second = (side or translated(part) for side, part in zip(sides, (left, right), strict=True))
+            said.append(f"{first}{joint if first == left and joint == ': ' else _JOINTS[joint]}{second}")
+        if said:
+            break
+    return min(said, key=_left, default=None)
 
 
 def _in_brackets(text: str) -> str | None:
