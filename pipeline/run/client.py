@@ -15,6 +15,7 @@ from pipeline.calls.transport import Transport
 from pipeline.errors import SpecError
 from pipeline.job.schema import JobSpec
 from pipeline.models import Kind
+from pipeline.run.leased import LeasedShare
 from pipeline.run.load import Job
 from pipeline.run.options import RunOptions
 from pipeline.system.fault import Fault
@@ -23,6 +24,7 @@ from pipeline.system.fault import Fault
 def client_for(job: Job, options: RunOptions, transport: Transport, share: Share) -> Client:
     """Put together the client that sends a run's calls, within our share of the account."""
     api = job.spec.api
+    leased = share if isinstance(share, LeasedShare) else None
     return Client(
         transport,
         job.credentials,
@@ -33,6 +35,7 @@ def client_for(job: Job, options: RunOptions, transport: Transport, share: Share
             QuotaGate(api.quota_reset if options.wait_quota else None, table=api.table, say=options.say),
             ReachGate(api.patience_s, say=options.say),
         ),
+        share_tokens=None if leased is None else leased.share_tokens(job.credentials),
     )
 
 

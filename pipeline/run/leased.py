@@ -1,10 +1,13 @@
 """An account that is leased with other machines (`api.leases`): our share of it changes while a run goes on."""
 
+import functools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from pipeline.calls.access import RENEW_AT, Fetch, Sleep
 from pipeline.calls.account import Part, account_of
 from pipeline.calls.limiter import Limiter
+from pipeline.endpoints.patsnap.credentials import Credentials
 from pipeline.errors import SpecError
 from pipeline.job.schema import JobSpec
 from pipeline.journal.drawing import SharedCaps
@@ -12,6 +15,7 @@ from pipeline.leases.account import SharedAccount
 from pipeline.leases.lease import Lease
 from pipeline.leases.money import SharedBudget
 from pipeline.leases.opening import is_bucket, open_store
+from pipeline.leases.tokens import SharedTokens, seal_for
 from pipeline.models import Kind
 from pipeline.run.load import Job
 from pipeline.run.tariff import caps_of
@@ -36,6 +40,18 @@ class LeasedShare:
         self.budgets = budgets
         self._part = part or Part()
         self._limiters: dict[Kind, Limiter] = {}
+
+    def share_tokens(self, credentials: Credentials) -> Callable[[Fetch, Sleep], Fetch] | None:
+        """Return what lets all machines use one access token; None with an API key. Raises SpecError as `seal_for`."""
+        if not credentials.client_id:
+            return None
+        seal = seal_for(credentials.client_secret, self.digest)
+
+        def shared(ask: Fetch, sleep: Sleep) -> Fetch:
+            store, asking = self.account.lease.store, functools.partial(ask, "")
+            return SharedTokens(store, self.digest, seal, asking, sleep=sleep, renew_at=RENEW_AT).fetch
+
+        return shared
 
     def caps(self, spec: JobSpec, run: str) -> SharedCaps:
         """Return the budgets of a job as all machines spend them together that run it in a directory of this name."""

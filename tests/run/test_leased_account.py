@@ -16,7 +16,7 @@ from tests.support.jobs import ACCOUNT, job, lines, pipeline, vendor
 from tests.support.processes import ended, python, running, until_lines, until_said
 from tests.support.told import faults_in
 
-QPS = 20
+QPS = 40
 LEASE_S = 2.0
 
 # Runs a job and notes the kind and the permit's time of each call, the moment it is sent.
@@ -84,7 +84,7 @@ def test_two_machines_share_the_calls_per_second_of_one_account_and_one_that_die
     (tmp_path / "leases").mkdir()
     with vendor(tmp_path) as server, machine(tmp_path / "first", server.url, pictures=5000) as first:
         until_lines(first.log, QPS, by=first.process)
-        with machine(tmp_path / "second", server.url, pictures=110) as second:
+        with machine(tmp_path / "second", server.url, pictures=240) as second:
             until_lines(second.log, 2 * QPS, by=second.process)
             beside = len(first.sent(Kind.SEARCH))
             until_lines(second.log, 4 * QPS, by=second.process)
@@ -93,7 +93,7 @@ def test_two_machines_share_the_calls_per_second_of_one_account_and_one_that_die
             ended(first.process)
             _, said = ended(second.process)
             assert second.process.returncode == 0, said
-        assert len(lines(second.results)) == 110
+        assert len(lines(second.results)) == 240
         assert_never_above(QPS, first, second)
         alone = second.sent(Kind.SEARCH)[-QPS:]
         assert alone[-1] - alone[0] < 1.5, "the part of the one that died is used"
@@ -121,15 +121,34 @@ def test_two_machines_that_run_one_job_spend_its_budgets_together_and_to_the_las
 
 
 @pytest.mark.proofs
+def test_machines_use_one_access_token_so_that_a_vendor_that_keeps_one_alive_refuses_none(tmp_path: Path) -> None:
+    """Each new token makes the one before invalid: machines with their own fight for it."""
+    (tmp_path / "leases").mkdir()
+    with (
+        vendor(tmp_path, one_token=True) as server,
+        machine(tmp_path / "first", server.url, pictures=40) as first,
+        machine(tmp_path / "second", server.url, pictures=40) as second,
+    ):
+        for one in (first, second):
+            _, said = ended(one.process)
+            assert one.process.returncode == 0, said
+            assert len(lines(one.results)) == 40
+        assert server.stats.calls("token") == 1
+        assert server.stats.calls("search") == len(together(Kind.SEARCH, first, second)) == 80
+    secret = ACCOUNT["PATSNAP_CLIENT_SECRET"].encode()
+    assert [file for file in (tmp_path / "leases").rglob("*") if file.is_file() and secret in file.read_bytes()] == []
+
+
+@pytest.mark.proofs
 def test_without_its_store_a_machine_sends_nothing_and_it_goes_on_when_the_store_is_back(tmp_path: Path) -> None:
     (tmp_path / "leases").mkdir()
-    with vendor(tmp_path) as server, machine(tmp_path / "first", server.url, pictures=300) as first:
+    with vendor(tmp_path) as server, machine(tmp_path / "first", server.url, pictures=400) as first:
         until_lines(first.log, 2 * QPS, by=first.process)
         gone_at = time.monotonic()
         (tmp_path / "leases").rename(tmp_path / "away")
         until_said(first.process, "one item ran alone")  # the state folder of this machine is new
         until_said(first.process, "the store of leases is out of reach")
-        time.sleep(LEASE_S)  # in which forty calls would go
+        time.sleep(LEASE_S)  # in which eighty calls would go
         back_at = time.monotonic()
         (tmp_path / "away").rename(tmp_path / "leases")
         _, said = ended(first.process)
@@ -141,6 +160,7 @@ def test_without_its_store_a_machine_sends_nothing_and_it_goes_on_when_the_store
         assert_never_above(QPS, first)
 
 
+@pytest.mark.proofs
 @pytest.mark.parametrize(
     ("leases", "arguments", "words"),
     [
