@@ -14,6 +14,8 @@ from operator import itemgetter
 from pathlib import Path
 
 from pipeline.cluster.layout import IDS
+from pipeline.errors import JournalError
+from pipeline.system.fault import Fault
 
 _HASH = 8  # bytes
 _ENTRY = struct.Struct(">qH")  # the hash, and the number of the shard
@@ -84,8 +86,11 @@ def _in_several(pairs: list[tuple[int, int]]) -> dict[bytes, list[int]]:
 def shards_of(run: Path, id_: str) -> list[int]:
     """Return the shards of a run that may have an item: most often one; none for an id that was not listed.
 
-    Raises sqlite3.Error where the index is not there, or damaged.
+    Raises JournalError where the index is not there, or damaged.
     """
     number = int.from_bytes(hash_of(id_), "big", signed=True)
-    with closing(sqlite3.connect(f"{(run / IDS).resolve().as_uri()}?immutable=1", uri=True)) as db:
-        return [shard for (shard,) in db.execute("SELECT shard FROM ids WHERE hash = ? ORDER BY shard", (number,))]
+    try:
+        with closing(sqlite3.connect(f"{(run / IDS).resolve().as_uri()}?immutable=1", uri=True)) as db:
+            return [shard for (shard,) in db.execute("SELECT shard FROM ids WHERE hash = ? ORDER BY shard", (number,))]
+    except sqlite3.Error as exc:
+        raise JournalError(Fault(f"cannot be read: {exc}", where=str(run / IDS))) from exc

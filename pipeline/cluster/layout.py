@@ -15,7 +15,9 @@ from typing import NamedTuple
 
 import msgspec
 
+from pipeline.errors import SpecError
 from pipeline.journal.places import SHARDS, SPLIT, epoch_of, shards_in
+from pipeline.system.fault import Fault, typed
 
 WORKERS, ITEMS, IDS = "workers", "items.jsonl", "ids.sqlite"
 
@@ -101,3 +103,10 @@ def shard_of(folder: Path) -> tuple[Path, int, int] | None:
     if epoch is None or shards.name != SHARDS or not (shards.parent / SPLIT).is_file():
         return None
     return (shards.parent, int(whole.parent.name), int(epoch[1])) if _SHARD.fullmatch(whole.parent.name) else None
+
+
+def refuse_shard(folder: Path, command: str) -> None:
+    """Raise SpecError for the run directory of a shard, which belongs to whichever machine works on it."""
+    if (of := shard_of(folder)) is not None:
+        what = "this is a shard of a run, and belongs to whichever machine works on it; name the run"
+        raise SpecError(Fault(what, where=str(folder), fix=typed(command, of[0])))

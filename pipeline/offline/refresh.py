@@ -41,15 +41,19 @@ from pipeline.system.fault import Fault, typed
 from pipeline.system.wording import count, listed
 
 
-def unseen(folder: Path, db: Database) -> list[str]:
-    """List the items in doubt that open.jsonl does not name: the run that put them in doubt died before it wrote it."""
+def unseen(folder: Path, db: Database, *others: Path) -> list[str]:
+    """List the items in doubt that open.jsonl does not name: the run that put them in doubt died before it wrote it.
+
+    `others` are folders whose open.jsonl showed them, too.
+    """
     doubtful = dict.fromkeys(doubts.ids(db))
-    # A file that is not there, or is damaged from some line on, showed nobody what is missing in it.
-    with contextlib.suppress(OSError, ValueError), (folder / OPEN).open("rb") as lines:
-        for line in lines:
-            shown = read_line(line)
-            if shown.status == State.IN_DOUBT.word:
-                doubtful.pop(shown.item, None)
+    for place in (folder, *others):
+        # A file that is not there, or is damaged from some line on, showed nobody what is missing in it.
+        with contextlib.suppress(OSError, ValueError), (place / OPEN).open("rb") as lines:
+            for line in lines:
+                shown = read_line(line)
+                if shown.status == State.IN_DOUBT.word:
+                    doubtful.pop(shown.item, None)
     return list(doubtful)
 
 

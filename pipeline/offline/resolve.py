@@ -100,11 +100,8 @@ def _checked(disk: Disk, decisions: Sequence[Decision]) -> list[_Doubt]:
         place = items.find(db, decision.id)
         if decision.id in seen:
             faults.append(Fault(f"{decision.id!r} is decided twice (also {seen[decision.id]})", where=decision.origin))
-        elif place is None:
-            faults.append(Fault(f"this run has no item {decision.id!r}", where=decision.origin, fix=status))
-        elif place[1] is not State.IN_DOUBT:
-            what = f"{decision.id!r} is not in doubt, it {_standing(place[1])}"
-            faults.append(Fault(what, where=decision.origin, fix=status))
+        elif place is None or place[1] is not State.IN_DOUBT:
+            faults.append(not_in_doubt(decision, None if place is None else place[1], status))
         elif fault := _task_fault(decision, known, shared := _shared(disk, place[0], decision)):
             faults.append(Fault(fault, where=decision.origin))
         else:
@@ -115,6 +112,14 @@ def _checked(disk: Disk, decisions: Sequence[Decision]) -> list[_Doubt]:
     if faults:
         raise SpecError(*faults, "nothing was applied")
     return found
+
+
+def not_in_doubt(decision: Decision, state: State | None, status: str) -> Fault:
+    """Say why a decision is about nothing: its item is in another state, or there is none; `status` is a command."""
+    if state is None:
+        return Fault(f"this run has no item {decision.id!r}", where=decision.origin, fix=status)
+    what = f"{decision.id!r} is not in doubt, it {_standing(state)}"
+    return Fault(what, where=decision.origin, fix=status)
 
 
 def _standing(state: State) -> str:

@@ -4,9 +4,16 @@ import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import msgspec
+
 from pipeline import RunOptions, run_job
+from pipeline.cluster.claims import Claims, Given
+from pipeline.cluster.epochs import EpochNote, write_note
 from pipeline.cluster.layout import ITEMS, shard_folder
+from pipeline.cluster.split import Split
 from pipeline.journal.places import SPLIT
+from pipeline.leases.opening import open_store
+from pipeline.version import __version__
 from tests.support.jobs import ACCOUNT, drawings, job
 
 
@@ -65,6 +72,33 @@ def run_shard(found: Sharded, spec: dict[str, Any], number: int, rows: list[str]
     path.write_text(json.dumps(own))
     run_job(path, options=RunOptions(environment=ACCOUNT))
     path.unlink()
+
+
+def leased(found: Sharded, *, counts: list[int], worker: str = "") -> Path:
+    """Make the shards those of workers that gave them back; of the first one `worker` is the owner still."""
+    split = Split(
+        id="5eed",
+        program=__version__,
+        job="job",
+        run="job",
+        fingerprint="",
+        same_picture="source",
+        shards=len(counts),
+        items=sum(counts),
+        clashes=0,
+        counts=counts,
+    )
+    (found.folder / SPLIT).write_bytes(msgspec.json.encode(split))
+    place = found.folder.parent / ".leases"
+    place.mkdir(exist_ok=True)
+    claims = Claims(open_store(str(place)), split)
+    for standing in claims.look():
+        claim = claims.claim(standing, worker or "0")
+        assert claim is not None
+        write_note(found.run(standing.shard), EpochNote(epoch=1, worker="0"))
+        if not worker or standing.shard:
+            assert claims.give_back(claim, Given.DONE)
+    return place
 
 
 def write_split(folder: Path, counts: list[int]) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from pipeline.cli.next_command import next_command
 from pipeline.cli.screen import Output, Remarks, observing, show_summary, shown
+from pipeline.cluster.layout import refuse_shard
 from pipeline.errors import SpecError
 from pipeline.journal.collected import LATER_SINCE
 from pipeline.journal.storage import reading_only
@@ -20,6 +21,7 @@ from pipeline.system.fault import Fault
 def collect_command(path: Path, overrides: list[str], options: RunOptions, output: Output) -> int:
     """Read the reports of a run's tasks, and begin no item; return the exit code."""
     folder = folder_of(path)
+    refuse_shard(folder, "collect")
     spec = find_run(folder).spec
     with reading_only(folder) as db:
         later = not spec.awaits_reports and db.meta(LATER_SINCE) is not None

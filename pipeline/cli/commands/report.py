@@ -8,6 +8,7 @@ from pathlib import Path
 from pipeline.cli.errors import say
 from pipeline.cli.screen import show_lines
 from pipeline.cluster.directories import Directories, directories
+from pipeline.cluster.layout import refuse_shard
 from pipeline.errors import SpecError
 from pipeline.offline.packed import at_hand, is_packed
 from pipeline.offline.report import count_matching, make_pdf, make_report
@@ -34,6 +35,7 @@ def report_command(path: Path, wishes: Wishes, *, pdf: bool = False, fail_on: Co
     elif path.is_file():  # what the job says of its page now, and not what it said when it was run
         wishes = dataclasses.replace(wishes, report=load_spec(path).report)
     with at_hand(path) as folder:
+        refuse_shard(folder, "report")
         to = _page_beside(path, wishes) if is_packed(path) else None
         return _report(directories(folder), wishes, pdf=pdf, fail_on=fail_on, to=to)
 

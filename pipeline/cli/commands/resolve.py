@@ -6,13 +6,18 @@ from pathlib import Path
 
 from pipeline.cli.errors import say
 from pipeline.cli.screen import show_lines
+from pipeline.cluster.directories import Directories, directories
+from pipeline.cluster.layout import refuse_shard
+from pipeline.cluster.owning import owning
 from pipeline.errors import SpecError
 from pipeline.journal.sql.items import counts
+from pipeline.leases.lease import LEASE_S
 from pipeline.models import State
 from pipeline.offline.decisions import CREATED, NOT_CREATED, RETRY, Decision, read_decisions
 from pipeline.offline.opening import find_run, opened
 from pipeline.offline.refresh import refuse_unseen, try_refresh
 from pipeline.offline.resolve import all_in_doubt, resolve
+from pipeline.offline.shards import resolve as shards
 from pipeline.system.fault import Fault, typed
 
 _ALL = (NOT_CREATED, RETRY)
@@ -28,7 +33,8 @@ def resolve_command(
     file: Path | None,
 ) -> int:
     """Apply decisions about items in doubt, all or none; print exactly what was done."""
-    place = find_run(run)
+    found = directories(run)
+    refuse_shard(run, "resolve")
     decisions = [_created(pair) for pair in created]
     decisions += [Decision(id_, NOT_CREATED, None, "--not-created") for id_ in not_created]
     decisions += [Decision(id_, RETRY, None, "--retry") for id_ in retry]
@@ -38,6 +44,9 @@ def resolve_command(
         raise SpecError(Fault("nothing was decided; look at what is in doubt", fix=typed("status", run)))
     if everything is not None:
         _check_all(everything, decisions)
+    if found.cluster is not None:
+        return _in_shards(found, decisions, everything)
+    place = find_run(run)
     with opened(run) as disk:
         if everything is not None:
             decisions = all_in_doubt(disk.db, everything)
@@ -48,6 +57,23 @@ def resolve_command(
     show_lines([*done, f"{rest}; `pipeline run` goes on with the job"])
     if remark:
         say(remark)
+    return 0
+
+
+def _in_shards(found: Directories, decisions: list[Decision], everything: str | None) -> int:
+    """Apply decisions shard by shard; what is done in one is durable, and is printed, whatever becomes of the next."""
+    spec = next(found.each(find_run)).spec
+    placed = shards.place(found, decisions) if everything is None else shards.doubtful(found, everything)
+    number = 0
+    with owning(found.folder, spec.api.leases, lease_s=LEASE_S, say=say) as owner:
+        for one in placed:
+            done, remark = shards.resolve_shard(found, owner, one, everything)
+            number += len(done)
+            show_lines(done)
+            if remark:
+                say(remark)
+    rest = f"{number:,} decided, {shards.still_in_doubt(directories(found.folder)):,} still in doubt"
+    show_lines([f"{rest}; `pipeline work` goes on with the job, `pipeline report` makes page and open.jsonl anew"])
     return 0
 
 

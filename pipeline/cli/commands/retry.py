@@ -8,6 +8,7 @@ from pipeline.cli.asking import ask, asked_again, on_a_terminal
 from pipeline.cli.errors import say
 from pipeline.cli.next_command import next_command
 from pipeline.cli.screen import Output, Remarks, observing, show_summary, shown
+from pipeline.cluster.layout import refuse_shard
 from pipeline.journal.places import run_of
 from pipeline.models import OF_REPORT
 from pipeline.offline.collect import bring_hits, collect_reports, collecting_job, holds
@@ -22,6 +23,7 @@ def retry_command(
     run: Path, wanted: Wanted, overrides: list[str], options: RunOptions, output: Output, *, yes: bool
 ) -> int:
     """Pay once more for the open items that are wanted, and for no others; return the exit code."""
+    refuse_shard(run, "retry")
     place, job, collects = _meant(run, wanted, overrides)
     selection = select(place, wanted)
     text = selection.text(job.spec)

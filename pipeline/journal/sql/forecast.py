@@ -22,6 +22,9 @@ _PAGED = "iif(json_extract(search, '$.paging.next_offset') IS NULL, NULL, search
 _HITS_AT = f"iif(segment IS NULL, NULL, {SEARCHED_AT})"
 
 
+PAID_SEARCHES = "paid searches without a task"
+
+
 class Expiry(NamedTuple):
     """The time at which the first of a kind of thing expires (epoch seconds), and how many do within an hour."""
 
@@ -63,7 +66,7 @@ def expiries(db: Database, *, now: float) -> dict[str, Expiry]:
     """
     asked = {
         # No create is begun on hits that have less than the margin left.
-        "paid searches without a task": (
+        PAID_SEARCHES: (
             SEARCHED_AT,
             HITS_LIFE_S - EXPIRY_MARGIN_S,
             f"segment IS NOT NULL AND NOT {OF_REPORT}",

@@ -1,0 +1,57 @@
+"""A shard owned by a command: never one that a worker has, and at once one whose worker ended."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from pipeline.cluster.owning import owning
+from pipeline.errors import RunLocked
+from pipeline.leases.lease import Lease
+from pipeline.leases.opening import open_store
+from tests.support.jobs import vendor
+from tests.support.sharded import Sharded, leased, sharded
+
+LEASE_S = 1.0
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory: pytest.TempPathFactory) -> Sharded:
+    folder = tmp_path_factory.mktemp("ran")
+    with vendor(folder) as server:
+        return sharded(folder, server.url, shards=1, each=1, single=False)
+
+
+@pytest.fixture
+def made(ran: Sharded, tmp_path: Path) -> Sharded:
+    shutil.copytree(ran.folder.parent, tmp_path / "shared")
+    (tmp_path / "shared" / ".leases").mkdir()
+    return Sharded(tmp_path / "shared" / "job", ran.single, ran.path)
+
+
+def silent(_: str) -> None:
+    pass
+
+
+def test_a_shard_whose_worker_ended_in_good_order_is_owned_at_once(made: Sharded) -> None:
+    with Lease(open_store(str(made.folder.parent / ".leases")), lease_s=LEASE_S) as worker:
+        name = worker.incarnation
+    leased(made, counts=[1], worker=name)
+    with owning(made.folder, None, lease_s=LEASE_S, say=silent) as owner, owner.owned(0) as folder:
+        assert folder == made.run(0, epoch=2)
+        assert (folder / "spec.yaml").read_bytes() == made.run(0).joinpath("spec.yaml").read_bytes()
+
+
+@pytest.mark.proofs
+def test_a_shard_that_a_worker_has_is_left_to_it(made: Sharded) -> None:
+    said: list[str] = []
+    with Lease(open_store(str(made.folder.parent / ".leases")), lease_s=LEASE_S) as worker:
+        leased(made, counts=[1], worker=worker.incarnation)
+        with (
+            owning(made.folder, None, lease_s=LEASE_S, say=said.append) as owner,
+            pytest.raises(RunLocked, match="shard 0000 is being worked on by process"),
+            owner.owned(0),
+        ):
+            pytest.fail("two own it")
+    assert any("waiting for a moment" in line for line in said)
+    assert not made.run(0, epoch=2).exists()
