@@ -12,6 +12,7 @@ import secrets
 import socket
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from types import TracebackType
 from typing import Self
@@ -28,6 +29,7 @@ REST_S = WINDOW_S + 0.1  # W: its margin covers clocks that are wrong by a hundr
 AHEAD_S = 1.0  # by which the wall clock may run ahead of the steady one, which stands still where a machine is paused;
 AHEAD_OF_LEASE = 0.1  # and at most this part of a lease, as it adds to it
 KEPT_S = 180.0  # renewals younger than this are never dropped: the caches of network file systems are a minute old
+DROPPED_AT_ONCE = 20  # renewals of the dead, at each look
 END_S = 5.0  # the longest wait for a thread that hangs in the store
 
 
@@ -73,6 +75,7 @@ class Lease:
         self.on_lost: Callable[[str], None] = _nothing
         self.on_renewed: Callable[[str], None] = _nothing
         self._after_looks: list[Callable[[], None]] = []
+        self._left_over: deque[tuple[str, int]] = deque()  # renewals of the dead
         self._wall = wall
         self._about = {"host": host or socket.gethostname(), "pid": pid or os.getpid(), "version": __version__}
         self.hungry: frozenset[str] = frozenset()
@@ -160,8 +163,12 @@ class Lease:
             for name, entry in self.members.silent(self.clock()).items():
                 if put_after(self.store, f"{ROOM}/{name}", entry, {"dead": self.incarnation}):
                     self.members.died(name)
+                    oldest = max(1, entry.number - self._kept)
+                    self._left_over.extend((f"{ROOM}/{name}", old) for old in range(oldest, entry.number + 1))
                 else:
                     self.members.lives(name, self.clock())
+            for _ in range(min(DROPPED_AT_ONCE, len(self._left_over))):
+                self.store.drop(*self._left_over.popleft())
         except StoreUnknown:
             return
         for step in self._after_looks:
@@ -183,6 +190,8 @@ class Lease:
                     self._number += 1
                 if self._number:
                     put_mine(self.store, self._series, self._number + 1, {"bye": True})
+                for old in range(self._dropped + 1, self._number + 1):
+                    self.store.drop(self._series, old)
             except StoreUnknown:  # the others find out by our silence
                 return
 

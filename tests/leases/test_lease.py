@@ -196,6 +196,24 @@ def test_old_renewals_are_dropped_and_enough_are_kept(lease: Lease, store: Memor
     assert kept == list(range(401 - 72 + 1, 402)), "those of three minutes"
 
 
+def test_of_the_dead_their_last_entry_is_left_and_they_stay_dead(
+    lease: Lease, store: MemoryStore, clock: Clock
+) -> None:
+    gone_by(clock, 300, lease.renew)
+    killed = begun(store, clock)
+    gone_by(clock, 100, killed.renew, lease.renew, lease.look)
+    gone_by(clock, 60, lease.renew, lease.look)
+    assert list(store.entries[f"w/{killed.incarnation}"]) == [42]
+    lease.bye()
+    assert len(store.entries[f"w/{lease.incarnation}"]) == 1
+    killed.renew()
+    assert not killed.allowed()
+    later = begun(store, clock)
+    later.look()
+    assert later.members.dead >= {lease.incarnation}
+    assert set(later.members.living) == {later.incarnation}
+
+
 def test_a_process_that_ends_is_gone_at_once(lease: Lease, store: MemoryStore, clock: Clock) -> None:
     other = begun(store, clock)
     other.look()
