@@ -1,15 +1,17 @@
 """The account as one process has it, where several machines share it: the calls per second that are its part now."""
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 from typing import Self
 
-from pipeline.leases.lease import END_S, Lease
+from pipeline.leases.lease import END_S, REST_S, Lease
 from pipeline.leases.slots import ROOM, Slots
-from pipeline.leases.store import Store, StoreUnknown, name_of
+from pipeline.leases.store import StoreUnknown, name_of
 from pipeline.leases.turns import within
+from pipeline.system.wording import duration, listed
+
+TOLD_S = 4.0  # others need a look to give back what is ours, and we another one to see it
 
 
 class SharedAccount:
@@ -22,6 +24,8 @@ class SharedAccount:
         self.lease = lease
         self.name = name_of(account)
         self.slots = {kind: Slots(lease, self.name, name_of(kind), limit) for kind, limit in qps.items()}
+        self._waits_since: float | None = None  # for a first slot
+        self._told = False  # that it waits
         self._one_step = threading.Lock()  # the lease's thread steps, and another one gives back at the end
 
     def __repr__(self) -> str:
@@ -81,14 +85,20 @@ class SharedAccount:
             again = [slots.step(found) for slots in self.slots.values()]
         if any(again):
             self.lease.look_soon()
+        self._tell_of_waiting()
 
-
-@contextmanager
-def shared_account(
-    store: Store, account: str, qps: Mapping[str, float], *, say: Callable[[str], None]
-) -> Iterator[SharedAccount]:
-    """Share an account through a store while the block lasts, under a lease of its own."""
-    lease = Lease(store)
-    lease.say = say
-    with lease, SharedAccount(lease, account, qps) as shared:
-        yield shared
+    def _tell_of_waiting(self) -> None:
+        """Say once for whom we wait, where nothing is ours for seconds: it would look as if the run hung."""
+        lacking = [slots for slots in self.slots.values() if slots.hungry and not slots.held]
+        now = self.lease.clock()
+        if not lacking or self._told:
+            self._waits_since = None
+            return
+        self._waits_since = self._waits_since or now
+        living, names = self.lease.members.living, set().union(*(slots.holders() for slots in lacking))
+        if names and now - self._waits_since >= TOLD_S:
+            self._told = True
+            who = sorted(f"{living[name].host} ({living[name].pid})" for name in names if name in living)
+            most = self.lease.takeover_s + self.lease.renew_s + REST_S
+            free = f"of one that was killed they are free within {duration(most)}"
+            self.lease.say(f"waits for the account's calls per second, which others hold: {listed(who)}; {free}")

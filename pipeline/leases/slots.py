@@ -89,6 +89,10 @@ class Slots:
         """The slots that are ours, whether they can be used already or not."""
         return frozenset(self._held)
 
+    def holders(self) -> set[str]:
+        """Return the incarnations that hold slots of this kind, as we saw last; those that are dead do not."""
+        return {view.holder for view in list(self._views.values()) if view.holder} - self._lease.members.dead
+
     def step(self, found: Mapping[str, Entry]) -> bool:
         """Give back what is above our share, and claim what we lack, after a look at the store; return whether to look
         again soon."""

@@ -87,7 +87,7 @@ def leased(job: Job, place: str, part: Part, *, say: Callable[[str], None]) -> I
     """Take part in the job's account, which is leased at a place, until the block ends. Raises SpecError."""
     digest = account_of(job.spec.api.base_url, job.credentials)
     qps = {str(kind): job.spec.api.qps_of(kind) for kind in job.spec.paced}
-    lease = Lease(open_store(place), lease_s=LEASE_S)
+    lease = Lease(open_store(place, say=say), lease_s=LEASE_S)
     lease.say = say
     with lease, SharedAccount(lease, digest, qps) as shared:
         shared.hungry(qps)

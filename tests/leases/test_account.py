@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.leases.account import SharedAccount, shared_account
+from pipeline.leases.account import SharedAccount
 from pipeline.leases.lease import Lease
 from pipeline.leases.opening import open_store
 from pipeline.leases.store import body_of
@@ -67,9 +67,23 @@ def test_several_accounts_live_under_one_lease(tmp_path: Path) -> None:
 
 
 @pytest.mark.proofs
-def test_a_process_with_an_account_needs_one_line(tmp_path: Path) -> None:
+def test_whoever_waits_for_others_says_once_for_whom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipeline.leases.account.TOLD_S", 0.3)
     told: list[str] = []
-    with shared_account(open_store(str(tmp_path), say=told.append), "acme", QPS, say=told.append) as account:
+    lease, account = joined(tmp_path)
+    killed = Lease(open_store(str(tmp_path)), lease_s=2.0, host="alpha", pid=12)
+    killed.renew()
+    before = SharedAccount(killed, "Acme GmbH", QPS)
+    before.hungry(["details"])
+    for _ in range(3):  # then it is silent
+        killed.look()
+        before._step()
+    assert before.slots["details"].held
+    lease.say = told.append
+    with lease, account:
         account.hungry(["details"])
-        until(lambda: account.slots["details"].held)
-    assert told == [f"{tmp_path}: leases begin here; every machine that shares the account must see this same place"]
+        until(lambda: account.per_second("details") == 1)
+    (line,) = told
+    assert line.startswith(
+        "waits for the account's calls per second, which others hold: alpha (12); of one that was killed"
+    )

@@ -247,6 +247,13 @@ def test_drafts_that_a_death_left_are_deleted_after_a_day(tmp_path: Path) -> Non
 # --- versions and buckets ---
 
 
+def test_whoever_begins_a_store_is_told_as_it_may_be_the_wrong_place(tmp_path: Path) -> None:
+    told: list[str] = []
+    open_store(str(tmp_path), say=told.append)
+    open_store(str(tmp_path), say=told.append)
+    assert told == [f"{tmp_path}: leases begin here; every machine that shares the account must see this same place"]
+
+
 def test_a_store_of_another_version_is_refused(tmp_path: Path) -> None:
     open_store(str(tmp_path))
     open_store(str(tmp_path))
