@@ -6,12 +6,14 @@ import shutil
 import signal
 import sys
 import threading
+from collections import deque
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
 
 from pipeline.sandbox.resources import resource
+from pipeline.system import masking
 from pipeline.system.interpreter import EventLoop
 
 # Read when numpy is imported, here and in every process that a test starts. The sandbox multiplies small matrices; with
@@ -69,6 +71,14 @@ def no_quiet_second(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPa
     """
     if request.path.name != "test_account.py":
         monkeypatch.setattr("pipeline.calls.account.Part.quiet_s", lambda *_, **__: 0.0)
+
+
+@pytest.fixture(autouse=True)
+def own_masks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let each test begin with the masks of the session, and leave none: others read what it hides."""
+    monkeypatch.setattr(masking, "_lasting", set(masking._lasting))
+    monkeypatch.setattr(masking, "_passing", deque(masking._passing, masking._passing.maxlen))
+    monkeypatch.setattr(masking, "_longest_first", masking._longest_first)
 
 
 @pytest.fixture(scope="session")

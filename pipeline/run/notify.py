@@ -8,12 +8,14 @@ import subprocess
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import msgspec
 
 from pipeline.errors import PipelineError
+from pipeline.job.document import MAX_BYTES
 from pipeline.job.environment import CREDENTIALS, PROXY
+from pipeline.job.notify import NotifySpec, notify_in
 from pipeline.job.schema import JobSpec
 from pipeline.results.summary import RunSummary, to_json
 from pipeline.system.masking import masked
@@ -31,7 +33,7 @@ class Refused(msgspec.Struct, frozen=True, kw_only=True):
 
     schema: int = 1
     job: str
-    vendor: str
+    vendor: str  # empty where the job file is refused
     tool: str = __version__
     exit_code: int
     exit_reason: str
@@ -54,20 +56,53 @@ def notifying(spec: JobSpec, environment: Mapping[str, str], say: Callable[[str]
         _notify(spec, to_json(summaries[-1]), summaries[-1].exit_code, environment, say)
 
 
+@contextlib.contextmanager
+def telling_refusal(path: Path, environment: Mapping[str, str], say: Callable[[str], None]) -> Iterator[None]:
+    """Start the program that the job file at `path` names when the block refuses it: the owner of a run waits for word.
+
+    What a job that is loaded comes to is told by `notifying`.
+    """
+    try:
+        yield
+    except PipelineError as error:
+        with contextlib.suppress(OSError), path.open("rb") as file:
+            wanted = notify_in(file.read(MAX_BYTES + 1))
+            if wanted is not None:
+                notice = _encoded(Refused(job=path.stem, vendor="", **_why(error)))
+                _start(wanted, notice, path.resolve().parent, error.exit_code, environment, say)
+        raise
+
+
 def _refused(spec: JobSpec, error: PipelineError) -> bytes:
-    reason = masked(str(error).splitlines()[0])
-    notice = Refused(job=spec.name, vendor=spec.vendor, exit_code=error.exit_code, exit_reason=reason)
+    return _encoded(Refused(job=spec.name, vendor=spec.vendor, **_why(error)))
+
+
+def _why(error: PipelineError) -> dict[str, Any]:
+    return {"exit_code": error.exit_code, "exit_reason": masked(str(error).splitlines()[0])}
+
+
+def _encoded(notice: Refused) -> bytes:
     return msgspec.json.encode(notice) + b"\n"
 
 
 def _notify(
     spec: JobSpec, notice: bytes, exit_code: int, environment: Mapping[str, str], say: Callable[[str], None]
 ) -> None:
-    """Start the program in the job's folder and wait for it; what goes wrong is a remark."""
     notify = spec.notify
-    if notify is None or (notify.when == "problems" and exit_code == 0):
-        return
-    fault = _run(notify.command, notice, _handed_on(environment, exit_code), spec.folder, notify.timeout_s)
+    if notify is not None and (notify.when == "always" or exit_code):
+        _start(notify, notice, spec.folder, exit_code, environment, say)
+
+
+def _start(
+    notify: NotifySpec,
+    notice: bytes,
+    folder: Path,
+    exit_code: int,
+    environment: Mapping[str, str],
+    say: Callable[[str], None],
+) -> None:
+    """Start the program in the job's folder and wait for it; what goes wrong is a remark."""
+    fault = _run(notify.command, notice, _handed_on(environment, exit_code), folder, notify.timeout_s)
     if fault:
         _log.warning("notify.failed %s", fault)
         say(f"note: nobody was notified: `{notify.command[0]}` {fault}; see notify.command in the job file")

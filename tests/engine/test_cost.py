@@ -28,8 +28,9 @@ GONE = {"local": True, "changed": True}
     ],
 )
 def test_an_item_costs_what_is_not_paid_for_it_yet(standing: dict[str, bool], calls: tuple[Kind, ...]) -> None:
-    tasks = standing.pop("tasks", True)
-    assert calls_for(Paid(**{"local": False, "uploaded": False, "searched": False} | standing), tasks=tasks) == calls
+    paid = {"local": False, "uploaded": False, "searched": False} | standing
+    tasks = paid.pop("tasks", True)
+    assert calls_for(Paid(**paid), tasks=tasks) == calls
 
 
 def test_an_upload_that_ends_within_the_margin_or_came_from_the_future_is_made_anew() -> None:

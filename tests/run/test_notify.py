@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from pipeline import RunOptions, SpecError, run_job
+from pipeline.cli import main as cli
 from pipeline.journal.places import SUMMARY
 from pipeline.run import notify
 from pipeline.system.masking import hide
@@ -115,3 +116,40 @@ def test_of_a_program_that_says_very_much_the_end_is_kept(tmp_path: Path) -> Non
     assert notify._run([sys.executable, "-c", said], b"", {}, tmp_path, 30) == "ended with code 1: the end"
     assert tracemalloc.get_traced_memory()[1] < 1_000_000
     tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        ("serch: {limit: 3}\n", "did you mean 'search'?"),
+        ("search: {limit: 3\n", "this is not YAML"),
+        ("api: {client_secret: abc}\n", "secrets do not belong in a job file"),
+    ],
+)
+def test_a_job_file_that_is_refused_tells_whom_it_names(tmp_path: Path, lines: str, said: str) -> None:
+    program = tmp_path / "tell.py"
+    program.write_text(TELLS)
+    path = tmp_path / "autumn.yaml"
+    path.write_text(
+        f"version: 1\nname: job\nimages: [{{url: 'https://example.com/1.jpg'}}]\nnotify:\n  # whom\n"
+        f"  command: [{sys.executable}, tell.py]\n\n  when: problems\n{lines}"
+    )
+    assert cli.run(["run", str(path), "-q"]) == 2
+    told = json.loads((tmp_path / "told").read_bytes())
+    assert (told["job"], told["state"], told["exit_code"]) == ("autumn", "refused", 2)
+    assert said in told["exit_reason"]
+
+
+@pytest.mark.parametrize("section", ["notify: {command: [5]}", "notify: [", "x: &a 1\nnotify: *a", "", "\x00notify:"])
+def test_a_job_file_that_names_nobody_tells_nobody(tmp_path: Path, section: str) -> None:
+    path = tmp_path / "autumn.yaml"
+    path.write_text(f"version: 1\nserch: 1\n{section}\n")
+    assert cli.run(["run", str(path), "-q"]) == 2
+    assert cli.run(["run", str(tmp_path / "gone.yaml"), "-q"]) == 2
+
+
+def test_a_run_that_is_refused_by_its_credentials_is_told(tmp_path: Path) -> None:
+    notify = {"command": [sys.executable, "-c", TELLS]}
+    spec = job(tmp_path, url="https://connect.example.com", notify=notify, pictures=1)
+    assert cli.run(["run", str(spec), "-q", "-y"]) != 0
+    assert "PATSNAP_CLIENT_ID" in json.loads((tmp_path / "told").read_bytes())["exit_reason"]

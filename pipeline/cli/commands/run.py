@@ -16,6 +16,7 @@ from pipeline.run.cluster_runs import refuse_alone
 from pipeline.run.listed import list_at_hand
 from pipeline.run.load import Job, load
 from pipeline.run.local import LocalExecutor
+from pipeline.run.notify import telling_refusal
 from pipeline.run.options import RunOptions
 from pipeline.sources.check import check_sources
 from pipeline.sources.remarks import left_out
@@ -26,8 +27,9 @@ from pipeline.system.wording import count
 def run_command(path: Path, overrides: list[str], options: RunOptions, output: Output, *, yes: bool) -> int:
     """Run a job; return its exit code."""
     with Remarks(output) as remarks, ExitStack() as in_use:
-        job = in_use.enter_context(_loaded(path, overrides, options))
-        refuse_alone(job.spec, path)
+        with telling_refusal(path, options.environment, remarks.say):
+            job = in_use.enter_context(_loaded(path, overrides, options))
+            refuse_alone(job.spec, path)
         for remark in (*job.remarks, *left_out(job.spec)):
             remarks.say(f"note: {remark}")
         piped = job.spec.listed is not None
