@@ -65,6 +65,35 @@ def test_hits_that_are_gone_here_say_nothing(earlier: Earlier) -> None:
     assert earlier.compare(lost).reason == "not searched"
 
 
+@pytest.mark.parametrize(("then", "gone"), [(0.7, []), (0.8, [("US9", 8000)])])
+def test_a_hit_that_scored_less_than_all_that_came_back_may_still_be_there(then: float, gone: list[Any]) -> None:
+    run = Earlier("autumn-2026-10")
+    run.take(found("A", ("US1", 0.9), ("US9", then)))
+    now = run.compare(found("A", ("US1", 0.9), ("US5", 0.75), hits=2, total=400, truncated=True))
+    assert now.gone == gone
+    assert run.compare(found("A", ("US1", 0.9), hits=1)).gone == [("US9", round(then * 10_000))]
+
+
+def test_only_the_best_five_of_then_are_missed() -> None:
+    run = Earlier("autumn-2026-10")
+    run.take(found("A", *((f"US{number}", 0.9 - number / 100) for number in range(8))))
+    gone = run.compare(found("A", ("CN1", 0.1), hits=1)).gone
+    assert [one.number for one in gone] == ["US0", "US1", "US2", "US3", "US4"]
+
+
+def test_a_patent_that_is_there_twice_is_not_new_the_second_time() -> None:
+    run = Earlier("autumn-2026-10")
+    run.take(found("A", ("US1", 0.8), ("US1", 0.9)))
+    assert run.compare(found("A", ("US1", 0.9), ("US1", 0.8))).marks == [SAME, SAME]
+
+
+def test_the_best_new_score_is_that_of_all_hits_where_nothing_is_compared(earlier: Earlier) -> None:
+    now = found("A", ("US1", 0.99), ("US2", 0.80), ("US9", 0.85))
+    assert earlier.compare(now).best_new((0.99, 0.80, 0.85)) == 9900
+    assert earlier.compare(found("A", ("US1", 0.9))).best_new((0.9,)) == -1
+    assert earlier.compare(found("B", ("US1", 0.9))).best_new((0.9, None)) == 9000
+
+
 def test_only_a_new_or_risen_hit_above_the_line_counts_as_new(earlier: Earlier) -> None:
     now = earlier.compare(found("A", ("US1", 0.99), ("US2", 0.80), ("US9", 0.85)))
     assert now.marks == [RISEN, SAME, NEW]

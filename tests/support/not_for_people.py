@@ -104,6 +104,8 @@ TEXTS = {
         "Not legal advice",
         "Open: {}",
         "No hits to show.",
+        "Not found any more: {}. ",
+        "was {}",
         "Note: {}",
         "{} of {} hits are shown. ",
         "expected end {}",

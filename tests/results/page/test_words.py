@@ -64,6 +64,7 @@ def _used() -> Iterator[str]:
         [listed] = re.findall(rf"const {place} = \[(.*?)\]", SCRIPT)
         yield from (f"{prefix}.{word}" for word in re.findall(r'"(\w+)"', listed))
     yield from (f"mark.{word}" for word in ("new", "gone", "not_then", "otherwise", "task"))
+    yield from (f"again.{word}" for word in ("at", "rose", "came"))
     yield from (f"since.{word}" for word in ("new", "gone", "not_then", "otherwise"))
     yield from (f"since.{why}" for why in (NOT_WANTED, NO_EARLIER, UNREADABLE))
     for kind in (

@@ -48,7 +48,8 @@ const againWords = (number, hit, digits = 2) => {
   const one = decisionBefore(number, hit);
   if (!one) return "";
   const at = hit[DECIDED_AT] ?? -1;
-  return t(at >= 0 ? "again.at" : "again.after", { decision: t(`decision.${one.decision}`), score: score(at, digits) });
+  const word = at >= 0 ? "at" : one.patent_pn ? "rose" : "came";
+  return t(`again.${word}`, { decision: t(`decision.${one.decision}`), score: score(at, digits) });
 };
 const whenDecided = (one) => [one.by, RUN.client ? "" : one.run, dayOf(one.at)].filter(Boolean).join(", ");
 const againNote = (number, hit) => (decisionBefore(number, hit)
