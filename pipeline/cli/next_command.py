@@ -7,6 +7,7 @@ from decimal import Decimal
 from pipeline.errors import Code
 from pipeline.job.schema import JobSpec
 from pipeline.models import Kind
+from pipeline.results.fail_on import EXIT_CODE as FOUND
 from pipeline.results.summary import RunSummary
 from pipeline.system.fault import typed
 
@@ -29,11 +30,14 @@ def next_command(summary: RunSummary, spec: JobSpec, *words: object, overrides: 
         overrides = [one for one in overrides if one.partition("=")[0] not in raised]
         overrides += [f"{key}={most}" for key, most in raised.items()]
         return typed(*words, *_as_options(overrides))
-    if summary.unread and summary.exit_code in (0, 1) and not summary.items["not_started"]:
+    code = summary.exit_code
+    if code == FOUND:  # as it would be if nobody had asked
+        code = 1 if summary.items["open"] or summary.items["not_started"] else 0
+    if summary.unread and code in (0, 1) and not summary.items["not_started"]:
         return typed("collect", summary.results.rpartition("/")[0])
-    if summary.exit_code == 0 or summary.exit_code in _FOR_A_PERSON:
+    if code == 0 or code in _FOR_A_PERSON:
         return ""
-    if summary.exit_code == 1 and summary.items["open"]:
+    if code == 1 and summary.items["open"]:
         return typed("status", summary.results.rpartition("/")[0])
     return typed(*words, *_as_options(overrides))
 

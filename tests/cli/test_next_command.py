@@ -82,7 +82,7 @@ def test_after_a_limit_the_next_line_goes_on_without_it(
     assert run(shlex.split(command)[1:]) == 0
 
 
-@pytest.mark.parametrize("code", [0, 2, 3])
+@pytest.mark.parametrize("code", [0, 2, 3, 7])
 def test_nothing_is_to_be_typed_after_all_is_settled_or_where_only_a_person_can_know(tmp_path: Path, code: int) -> None:
     at = "2026-11-21T12:00:00.000Z"
     ended = Figures(
