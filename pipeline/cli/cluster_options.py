@@ -6,7 +6,7 @@ import typer
 
 from pipeline.cli import keeping  # noqa: F401 - its commands come first
 from pipeline.cli.app import app
-from pipeline.cli.option_types import Json, New, Set, Spec
+from pipeline.cli.option_types import Json, New, Quiet, Set, Spec
 
 Ray = Annotated[
     str | None,
@@ -29,3 +29,54 @@ def split(
     from pipeline.cli.commands.split import split_command
 
     return split_command(spec, set_, new=new, prepare=prepare or ray is not None, ray=ray, as_json=json)
+
+
+_Aside = Annotated[
+    bool, typer.Option("--set-aside", help="Also take up shards that were set aside after they ended their workers.")
+]
+
+
+@app.command(epilog="Example: pipeline work configs/cluster.yaml")
+def work(
+    spec: Spec,
+    name: Annotated[str | None, typer.Option(metavar="NAME", help="By default the machine's name.")] = None,
+    processes: Annotated[int, typer.Option(min=1, max=64, metavar="N", help="So many workers on this machine.")] = 1,
+    set_: Set = [],  # noqa: B006
+    set_aside: _Aside = False,
+    quiet: Quiet = False,
+) -> int:
+    """Work on a job's shards beside other machines; pays."""
+    from pipeline.cli.commands.work import work_command
+
+    return work_command(spec, set_, name=name, processes=processes, aside=set_aside, quiet=quiet)
+
+
+cluster = typer.Typer(help="Many machines: run a job on them, ask one to end.", no_args_is_help=True)
+app.add_typer(cluster, name="cluster")
+
+
+@cluster.command("run", epilog="Example: pipeline cluster run configs/cluster.yaml --local 2")
+def cluster_run(
+    spec: Spec,
+    local: Annotated[int, typer.Option("--local", min=1, max=64, metavar="N", help="Workers on this machine.")] = 1,
+    set_: Set = [],  # noqa: B006
+    new: New = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before paid calls.")] = False,
+    quiet: Quiet = False,
+) -> int:
+    """Split a job if need be, and run workers until it is done."""
+    from pipeline.cli.commands.cluster_run import cluster_run_command
+
+    return cluster_run_command(spec, set_, local=local, new=new, yes=yes, quiet=quiet)
+
+
+@cluster.command("down", epilog="Example: pipeline cluster down configs/cluster.yaml machine-7")
+def cluster_down(
+    spec: Spec,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Of the worker, as `status` tells it.")],
+    set_: Set = [],  # noqa: B006
+) -> int:
+    """Ask a worker to end in good order, on whatever machine."""
+    from pipeline.cli.commands.cluster_down import cluster_down_command
+
+    return cluster_down_command(spec, set_, name=name)

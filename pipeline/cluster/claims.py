@@ -93,6 +93,11 @@ class Claims:
             return None
         return Claim(shard.shard, epoch, shard.base, tried, died=bool(shard.worker))
 
+    def refuse(self, claim: Claim) -> bool:
+        """Set a shard aside whose run directory could not be made; return False as `give_back` does."""
+        body = {"worker": None, "state": Given.ASIDE, "base": claim.base, "tried": [*claim.tried, claim.epoch]}
+        return put_mine(self._store, self._series(claim.shard), claim.epoch + 1, body)
+
     def give_back(self, claim: Claim, state: Given, *, hits_until: float = 0.0, in_doubt: int = 0) -> bool:
         """Give a shard back whose run directory is there and which nothing writes any more.
 

@@ -31,6 +31,9 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
     shards: list[Held] = []
     slots: dict[str, int] = {}  # leased, by kind of call
     per_s: dict[str, float] = {}  # calls sent per second, by kind
+    shards_done: int = 0  # since it was started
+    settled: int = 0  # items of the shards that it worked on since then
+    open: int = 0
 
     def is_there(self, *, now: float) -> bool:
         """Return whether it has told something in the last moments."""

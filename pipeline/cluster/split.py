@@ -10,6 +10,7 @@ import os
 import secrets
 import shutil
 import socket
+import time
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -19,6 +20,7 @@ import msgspec
 from pipeline.cluster.clashes import settle_clashes
 from pipeline.cluster.ids import IdBuckets, write_index
 from pipeline.cluster.layout import IDS
+from pipeline.cluster.machines import workers_in
 from pipeline.cluster.partition import Key, divide, list_items, make_durable
 from pipeline.errors import SpecError
 from pipeline.job.cluster import ITEMS_OF_A_SHARD, MOST_SHARDS, ClusterSpec
@@ -28,8 +30,9 @@ from pipeline.run.directory import run_folder
 from pipeline.run.listed import keep_list, list_at_hand
 from pipeline.sources.check import check_sources, fingerprint
 from pipeline.sources.items import read_items
-from pipeline.system.fault import Fault
+from pipeline.system.fault import Fault, typed
 from pipeline.system.files import sync_folder, write_whole
+from pipeline.system.wording import listed
 from pipeline.version import __version__
 
 _DRAFT = ".split-"
@@ -59,9 +62,10 @@ class Split(msgspec.Struct, frozen=True, kw_only=True):
     counts: list[int]
 
 
-def split_job(spec: JobSpec, *, new: bool = False, key: Key | None = None) -> tuple[Path, Split]:
+def split_job(spec: JobSpec, *, new: bool = False, key: Key | None = None, upgrade: bool = False) -> tuple[Path, Split]:
     """Split a job, or find how it was split; return the folder of its run, and the split.
 
+    With `upgrade` a run that another version of this program has split is gone on with by this one from now on.
     Raises SpecError when the job is not for many machines, or its sources are not what was split.
     """
     cluster = _cluster(spec)
@@ -69,14 +73,14 @@ def split_job(spec: JobSpec, *, new: bool = False, key: Key | None = None) -> tu
         what = "no first pass has looked at the pixels of the pictures; compare them by their bytes"
         raise SpecError(Fault(what, where="cluster.same_picture: pixels", fix="--set cluster.same_picture=bytes"))
     folder = run_folder(spec, now=datetime.now().astimezone(), new=new)
-    with list_at_hand(spec, new=new, folder=folder) as listed:
+    with list_at_hand(spec, new=new, folder=folder) as at_hand:
         if (folder / SPLIT).exists():
-            return folder, _same(listed, folder)
-        check_sources(listed)
+            return folder, _same(at_hand, folder, upgrade=upgrade)
+        check_sources(at_hand)
         with _draft(folder) as draft, _without_pauses():
-            split = _split(keep_list(listed, draft), cluster, folder, draft, key)
+            split = _split(keep_list(at_hand, draft), cluster, folder, draft, key)
             taken = _take_place(draft, folder)
-        return folder, split if taken else _same(listed, folder)
+        return folder, split if taken else _same(at_hand, folder, upgrade=upgrade)
 
 
 def read_split(folder: Path) -> Split:
@@ -96,8 +100,8 @@ def _cluster(spec: JobSpec) -> ClusterSpec:
     return spec.cluster
 
 
-def _same(spec: JobSpec, folder: Path) -> Split:
-    """Return the split that there is. Raises SpecError when the sources are others now."""
+def _same(spec: JobSpec, folder: Path, *, upgrade: bool) -> Split:
+    """Return the split that there is. Raises SpecError when the sources are others now, or the version is another."""
     split = read_split(folder)
     if fingerprint(spec) != split.fingerprint:
         what = (
@@ -105,9 +109,19 @@ def _same(spec: JobSpec, folder: Path) -> Split:
             "nothing was sent: put the list back, or start a new run with what is listed now"
         )
         raise SpecError(Fault(what, where=str(folder), fix="pipeline split JOB --new"))
-    if split.program != __version__:
-        split = msgspec.structs.replace(split, program=__version__)
-        _write_split(folder, split)
+    if split.program == __version__:
+        return split
+    if not upgrade:
+        what = (
+            f"this run belongs to version {split.program} of this program, and this is {__version__}: all machines "
+            "have one. Stop the workers and install one version on all, then split again, which changes nothing else"
+        )
+        raise SpecError(Fault(what, where=str(folder), fix=f"pip install infringement-pipeline=={split.program}"))
+    if there := [one.name for one in workers_in(folder) if one.is_there(now=time.time())]:
+        what = f"workers of version {split.program} are at work on this run ({listed(there)}); stop them first"
+        raise SpecError(Fault(what, where=str(folder), fix=typed("cluster", "down", there[0])))
+    split = msgspec.structs.replace(split, program=__version__)
+    _write_split(folder, split)
     return split
 
 

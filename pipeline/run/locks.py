@@ -68,10 +68,24 @@ def _share(job: Job, options: RunOptions, locks: ExitStack) -> Share:
     refuse_small_share(job.spec, options.share)  # before another process is waited for
     if job.spec.sandbox:
         return Part(options.share)
-    account, leases = account_of(job.spec.api.base_url, job.credentials), place_of_leases(job.spec, options.share)
-    parts = [_part(job, options, lane, leases, locks) for lane in _lanes(job, options, account)]
-    part = Part(options.share, max(part.since for part in parts), any(part.used_before for part in parts))
+    leases = place_of_leases(job.spec, options.share)
+    part = locks.enter_context(on_this_machine(job, options, leases))
     return locks.enter_context(leased(job, leases, part, say=options.say)) if leases else part
+
+
+@contextmanager
+def on_this_machine(job: Job, options: RunOptions, leases: str) -> Iterator[Part]:
+    """Hold our part of the account among the processes of this machine; every sandbox is an account of its own.
+
+    Those that lease the account at one place share it there.
+    """
+    if job.spec.sandbox:
+        yield Part(options.share)
+        return
+    with ExitStack() as locks:
+        account = account_of(job.spec.api.base_url, job.credentials)
+        parts = [_part(job, options, lane, leases, locks) for lane in _lanes(job, options, account)]
+        yield Part(options.share, max(part.since for part in parts), any(part.used_before for part in parts))
 
 
 def _lanes(job: Job, options: RunOptions, account: str) -> list[str]:

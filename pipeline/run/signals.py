@@ -17,7 +17,7 @@ import anyio.abc
 
 from pipeline.engine.engine import Engine
 from pipeline.errors import Interrupted, PipelineError, StopAsked
-from pipeline.run.stop import Stop
+from pipeline.run.stop import Stop, Way
 from pipeline.system.signals import ending, heard, words
 
 _T = TypeVar("_T")
@@ -40,6 +40,7 @@ class Signals:
         self._begin: anyio.CancelScope | None = None
         self._work: anyio.CancelScope | None = None
         self._engine: Engine | None = None
+        self._silent = False
         self._over = False
         self._drains: anyio.abc.TaskGroup | None = None
 
@@ -99,19 +100,25 @@ class Signals:
             _log.warning("run.cut_short signal=%s", number)
             self._work.cancel()
 
-    def _take_stop(self, at_once: bool) -> None:
+    def _take_stop(self, way: Way) -> None:
         """End the run because its program asks for it; one that has not come to work yet ends when it does."""
         if self._reason is None:
             self._reason = StopAsked("stopped by the program that runs it; run again to go on")
-            _log.warning("run.draining drain_s=%s", self._drain_s)
+            self._silent = way is Way.SILENT
+            _log.warning("run.draining drain_s=%s", 0 if self._silent else self._drain_s)
             if self._engine is not None:
                 self._drain(self._reason)
-        if at_once and self._work is not None:
+        elif way is Way.SILENT and self._engine is not None:
+            self._engine.stop_calls(self._reason)
+        if way is Way.AT_ONCE and self._work is not None:
             _log.warning("run.cut_short")
             self._work.cancel()
 
     def _drain(self, reason: PipelineError) -> None:
         assert self._engine is not None
+        if self._silent:
+            self._engine.stop_calls(reason)
+            return
         self._engine.drain(reason)
         if self._drains is not None:
             self._drains.start_soon(self._stop_calls, self._engine, reason)

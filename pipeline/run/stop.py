@@ -1,6 +1,7 @@
 """A handle with which a program ends a run of its own in good order: from another thread, or from the run itself."""
 
 import contextlib
+import enum
 import threading
 from collections.abc import Callable, Iterator
 
@@ -9,7 +10,16 @@ import anyio.lowlevel
 from anyio import RunFinishedError
 from anyio.lowlevel import EventLoopToken
 
-_Take = Callable[[bool], None]
+
+class Way(enum.IntEnum):
+    """The way in which a run is to end; a later one is never slower than the one before."""
+
+    DRAIN = 0  # searches that are paid become tasks
+    SILENT = 1  # nothing is sent any more; answers that are on their way are waited for
+    AT_ONCE = 2  # nothing is waited for
+
+
+_Take = Callable[[Way], None]
 
 
 class Stop:
@@ -25,7 +35,8 @@ class Stop:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._set = self._at_once = False
+        self._set = False
+        self._way = Way.DRAIN
         self._runs: list[tuple[EventLoopToken, int, _Take]] = []
 
     @property
@@ -38,15 +49,22 @@ class Stop:
 
         `at_once` waits for no answer: creates that are out are then in doubt. What is left is done by the next run.
         """
+        self._end(Way.AT_ONCE if at_once else Way.DRAIN)
+
+    def silence(self) -> None:
+        """Send nothing more; answers that are on their way are waited for and recorded."""
+        self._end(Way.SILENT)
+
+    def _end(self, way: Way) -> None:
         with self._lock:
-            self._set, self._at_once = True, self._at_once or at_once
+            self._set, self._way = True, max(self._way, way)
             runs = list(self._runs)
         for token, thread, take in runs:
             if thread == threading.get_ident():
-                take(at_once)
+                take(way)
                 continue
             with contextlib.suppress(RunFinishedError):
-                anyio.from_thread.run_sync(take, at_once, token=token)
+                anyio.from_thread.run_sync(take, way, token=token)
 
     @contextlib.contextmanager
     def heard(self, take: _Take) -> Iterator[None]:
@@ -54,10 +72,10 @@ class Stop:
         run = (anyio.lowlevel.current_token(), threading.get_ident(), take)
         with self._lock:
             self._runs.append(run)
-            was_set, at_once = self._set, self._at_once
+            was_set, way = self._set, self._way
         try:
             if was_set:
-                take(at_once)
+                take(way)
             yield
         finally:
             with self._lock:

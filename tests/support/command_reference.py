@@ -2,6 +2,7 @@
 
 import re
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 from pipeline.cli.main import command_line
@@ -32,14 +33,34 @@ def reference() -> str:
     commands = command_line()
     context = commands.make_context("pipeline", ["-"], resilient_parsing=True, terminal_width=_WIDTH)
     told = commands.get_help(context).strip()
-    sections = [_section(commands.get_command(context, name), context) for name in commands.list_commands(context)]
+    sections = [
+        section
+        for name in commands.list_commands(context)
+        for section in _sections(commands.get_command(context, name), context)
+    ]
     return f"{HEAD}```text\n{told}\n```\n{''.join(sections)}{ENVIRONMENT}"
+
+
+def _sections(command: Any, parent: Any) -> Iterator[str]:
+    """Yield the section of a command, or of each command of a group."""
+    if not hasattr(command, "list_commands"):
+        yield _section(command, parent)
+        return
+    context = type(parent)(command, info_name=command.name, parent=parent)
+    for name in command.list_commands(context):
+        yield from _sections(command.get_command(context, name), context)
 
 
 def _section(command: Any, parent: Any) -> str:
     context = type(parent)(command, info_name=command.name, parent=parent)
     usage = re.sub(r"[{}]", "", " ".join(command.get_usage(context).removeprefix("Usage: ").split()))
-    lines = [f"\n## {command.name}\n", f"{_cell(command.help)}\n", "```text", usage, "```\n"]
+    lines = [
+        f"\n## {context.command_path.removeprefix('pipeline ')}\n",
+        f"{_cell(command.help)}\n",
+        "```text",
+        usage,
+        "```\n",
+    ]
     if example := (command.epilog or "").removeprefix("Example: "):
         lines += ["```sh", example, "```\n"]
     rows = [_row(*one.get_help_record(context)) for one in command.get_params(context) if "--help" not in one.opts]

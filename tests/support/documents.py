@@ -57,6 +57,10 @@ def unknown(words: list[str]) -> list[str]:
         command = commands_.get_command(context, words[0])
         if command is None:
             return words[:1]
+        if hasattr(command, "list_commands"):  # a group: its commands are `cluster run` and the like
+            command = command.get_command(context, words[1]) if len(words) > 1 else None
+            if command is None:
+                return words[:2]
         known = {name for one in command.get_params(context) for name in (*one.opts, *one.secondary_opts)}
         return [word for word in words[1:] if re.fullmatch(r"--?[a-z][a-z-]*", word) and word not in known]
 

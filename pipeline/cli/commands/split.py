@@ -19,7 +19,7 @@ def split_command(path: Path, overrides: list[str], *, new: bool, prepare: bool,
     spec = load_spec(path, overrides=overrides)
     if prepare:
         _prepare(spec, ray)
-    folder, split = split_job(spec, new=new)
+    folder, split = split_job(spec, new=new, upgrade=True)
     if as_json:
         show_json({"folder": str(folder), "shards": split.shards, "items": split.items, "counts": split.counts})
         return 0

@@ -1,0 +1,156 @@
+"""The start of workers, and the watch over them: who died is started again, who came to an end is not.
+
+It knows no engine: a `Launcher` starts a worker somewhere, and a `Handle` says whether it ended.
+"""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Protocol
+
+from pipeline.cluster.machines import workers_in
+
+RESTARTS = 5  # of one worker without a shard that came to its end meanwhile
+SHOWN_EVERY_S = 5.0
+_LOOK_S = 0.2
+_FINAL = range(8)  # exit codes of a worker that knows why it ended
+_ENDED_BY_SIGNAL = (129, 130, 143)  # in good order, because it was asked to
+
+
+class Handle(Protocol):
+    """A worker that was started."""
+
+    def poll(self) -> int | None:
+        """Return its exit code; None while it goes on, a negative one when it died or its machine went."""
+
+    def drain(self) -> None:
+        """Ask it to end in good order; return at once."""
+
+
+class Launcher(Protocol):
+    """A way to start workers."""
+
+    def start(self, name: str) -> Handle:
+        """Start a worker of this name."""
+
+
+@dataclass(frozen=True, slots=True)
+class LocalProcess:
+    """A worker in a process of this machine, in a session of its own: Ctrl-C on the terminal does not reach it."""
+
+    process: subprocess.Popen[bytes]
+
+    def poll(self) -> int | None:
+        """Return its exit code; None while it goes on."""
+        return self.process.poll()
+
+    def drain(self) -> None:
+        """Ask it to end in good order."""
+        with contextlib.suppress(ProcessLookupError):
+            self.process.send_signal(signal.SIGTERM)
+
+
+class LocalProcesses:
+    """Workers in processes of this machine; `command` is what each runs, behind its name."""
+
+    def __init__(self, command: Sequence[str], *, errors: IO[str] | None = None) -> None:
+        self._command = list(command)
+        self._errors = errors or sys.stderr
+
+    def start(self, name: str) -> LocalProcess:
+        """Start a worker."""
+        own = os.name == "posix"
+        process = subprocess.Popen(  # noqa: S603 - our own command
+            [*self._command, "--name", name], stdin=subprocess.DEVNULL, stderr=self._errors, start_new_session=own
+        )
+        return LocalProcess(process)
+
+
+def worker_command(job: Path, overrides: Sequence[str]) -> list[str]:
+    """Return the command of a worker of a job."""
+    settings = [part for one in overrides for part in ("--set", one)]
+    return [sys.executable, "-m", "pipeline", "work", str(job.resolve()), *settings]
+
+
+class Supervision:
+    """The watch over the workers of one run; `run` is its folder."""
+
+    def __init__(self, launcher: Launcher, names: Sequence[str], run: Path, *, say: Callable[[str], None]) -> None:
+        self._launcher = launcher
+        self._run = run
+        self._say = say
+        self._going = {name: launcher.start(name) for name in names}
+        self._restarts = dict.fromkeys(names, 0)
+        self._done = dict.fromkeys(names, 0)  # shards, when it was started last
+        self._codes: list[int] = []
+        self._draining = False
+
+    def watch(self) -> int:
+        """Watch until no worker is left; return the exit code that says most. The first Ctrl-C drains all.
+
+        Raises the KeyboardInterrupt once they have ended, at the second Ctrl-C without waiting.
+        """
+        due = time.monotonic() + SHOWN_EVERY_S
+        stopped: KeyboardInterrupt | None = None
+        while self._going:
+            try:
+                time.sleep(_LOOK_S)
+                self._look()
+                if time.monotonic() >= due:
+                    due = time.monotonic() + SHOWN_EVERY_S
+                    self._say(self._progress())
+            except KeyboardInterrupt as stop:
+                self._drain()
+                if stopped is not None:
+                    self._drain()  # the second signal: each worker ends at once
+                    raise
+                stopped = stop
+                self._say("stopping: the workers end in good order; again to end them at once")
+        if stopped is not None:
+            raise stopped
+        return max((code for code in self._codes if code != 1), default=0) or max(self._codes, default=0)
+
+    def _drain(self) -> None:
+        self._draining = True
+        for worker in self._going.values():
+            worker.drain()
+
+    def _look(self) -> None:
+        for name, worker in list(self._going.items()):
+            if (code := worker.poll()) is None:
+                continue
+            del self._going[name]
+            if code in _FINAL or code in _ENDED_BY_SIGNAL or self._draining:
+                self._codes.append(code if code in _FINAL else 1)
+            else:
+                self._start_again(name, code)
+
+    def _start_again(self, name: str, code: int) -> None:
+        """Start a worker that died, unless it dies again and again without bringing a shard to its end."""
+        done = sum(one.shards_done for one in workers_in(self._run) if one.name == name)
+        if done > self._done[name]:
+            self._restarts[name], self._done[name] = 0, done
+        self._restarts[name] += 1
+        if self._restarts[name] > RESTARTS:
+            self._say(f"worker {name} ended {RESTARTS + 1} times without a shard (exit {code}); it is left alone")
+            self._codes.append(70 if code > 0 else 1)
+            return
+        self._say(f"worker {name} died (exit {code}); started again")
+        self._going[name] = self._launcher.start(name)
+
+    def _progress(self) -> str:
+        """Write how far all workers are, as they tell themselves."""
+        told = list(workers_in(self._run))
+        settled, open_ = sum(one.settled for one in told), sum(one.open for one in told)
+        per_s = sum(sum(one.per_s.values()) for one in told if one.is_there(now=time.time()))
+        done = sum(one.shards_done for one in told)
+        return (
+            f"{len(self._going)} at work: {settled:,} settled, {open_:,} open, {done:,} shards done, "
+            f"{per_s:.1f} calls a second"
+        )

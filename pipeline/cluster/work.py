@@ -1,0 +1,268 @@
+"""The worker: it claims shards of a run until none is left, and runs each as an ordinary job in a folder of its own.
+
+One lease, and one share of the account, last as long as the process. A shard belongs to the incarnation that claimed
+it: when that one is lost, the shard's run sends nothing more, records the answers on their way, and ends.
+"""
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from pipeline.calls.account import account_of
+from pipeline.cluster.claims import Claim, Claims, Given, Standing, free
+from pipeline.cluster.epochs import folder_of
+from pipeline.cluster.joining import Joined, answers, join
+from pipeline.cluster.late_lines import hand_in, there_are
+from pipeline.cluster.layout import ITEMS, shard_folder
+from pipeline.cluster.takeover import take_over
+from pipeline.cluster.telling import Telling, named
+from pipeline.errors import JournalError, PipelineError
+from pipeline.journal.sql.forecast import expiries
+from pipeline.journal.sql.items import counts
+from pipeline.journal.storage import reading_only
+from pipeline.leases.account import SharedAccount
+from pipeline.leases.lease import Lease
+from pipeline.leases.opening import open_store
+from pipeline.leases.store import StoreUnknown
+from pipeline.models import WAITING
+from pipeline.results.summary import RunSummary
+from pipeline.run.leased import LeasedShare
+from pipeline.run.load import Job
+from pipeline.run.local import LocalExecutor
+from pipeline.run.locks import on_this_machine
+from pipeline.run.options import Given as Held
+from pipeline.run.options import RunOptions
+from pipeline.run.stop import Stop
+
+_FINISHED = (0, 1, 7)  # exit codes of a run that came to its end
+_HITS = "paid searches without a task"
+
+
+@dataclass(frozen=True, slots=True)
+class WorkOptions:
+    """Options of one worker; `run` are those of each shard's run. `aside` takes shards up that were set aside."""
+
+    name: str | None = None
+    aside: bool = False
+    run: RunOptions = field(default_factory=RunOptions)
+
+
+class AccountOfOwner(SharedAccount):
+    """The account as it is open to the owner of a shard: to one incarnation, and to none that comes after it."""
+
+    owner = ""
+
+    def pace(self, kind: str) -> Callable[[], float]:
+        """Return what a limiter asks at every permit; 0 once the incarnation that claimed the shard is lost."""
+        inner = super().pace(kind)
+        return lambda: inner() if self.owner == self.lease.incarnation else 0.0
+
+
+def work(job: Job, options: WorkOptions) -> int:
+    """Work on shards until none is left; return the exit code, as `run` has them. Raises SpecError."""
+    spec = job.spec
+    joined = join(spec, say=options.run.say)
+    assert spec.cluster is not None
+    lease = Lease(open_store(joined.leases), lease_s=spec.cluster.lease_s)
+    lease.say = options.run.say
+    digest = account_of(spec.api.base_url, job.credentials)
+    qps = {str(kind): spec.api.qps_of(kind) for kind in spec.paced}
+    with (
+        named(joined.folder, options.name) as place,
+        on_this_machine(job, options.run, joined.leases) as part,
+        lease,
+        AccountOfOwner(lease, digest, qps) as account,
+    ):
+        share = LeasedShare(account, digest, part=part, budgets=joined.split.id)
+        return Worker(job, joined, options, share, place).work()
+
+
+class Worker:
+    """One process that works on a run."""
+
+    def __init__(self, job: Job, joined: Joined, options: WorkOptions, share: LeasedShare, place: Path) -> None:
+        self._job = job
+        self._joined = joined
+        self._options = options
+        self._share = share
+        assert isinstance(share.account, AccountOfOwner)
+        self._account = share.account
+        self._lease = share.account.lease
+        self._claims = Claims(self._lease.store, joined.split)
+        self._say = options.run.say
+        self._stop: Stop | None = None
+        self._asked = False
+        self._code = 0
+        self._left: set[int] = set()  # shards whose run ended here with items that it did not begin
+        self._telling = Telling(place, self._take_down, self._slots)
+        self._lease.on_lost = self._lose
+
+    def work(self) -> int:
+        """Claim and work on shards until none is left, or something ends the work; return the exit code."""
+        with self._telling:
+            ending = None
+            while ending is None and not self._asked:
+                shards = self._look()
+                claim = None if shards is None else self._claim(shards)
+                if claim is not None:
+                    ending = self._own(claim)
+                elif shards is not None and all(map(self._is_over, shards)):
+                    return max(self._code, int(self._set_aside(shards)))
+                else:
+                    self._wait()
+            return 1 if ending is None else ending
+
+    # --- claiming ---
+
+    def _look(self) -> list[Standing] | None:
+        """Return how the shards stand; None while this machine may not act."""
+        if not self._lease.allowed():
+            return None
+        with suppress(StoreUnknown):
+            return self._claims.look()
+        return None
+
+    def _claim(self, shards: list[Standing]) -> Claim | None:
+        """Claim the first shard that is free; one that is done is, too, where late lines may end its doubts."""
+        also = [Given.OPEN, Given.ASIDE] if self._options.aside else [Given.OPEN]
+        wanted = free(shards, self._lease.members.dead, also=also)
+        wanted += [one for one in shards if one.state is Given.DONE and one.in_doubt and self._has_late_lines(one)]
+        for shard in (one for one in wanted if one.shard not in self._left):
+            with suppress(StoreUnknown):
+                if (claim := self._claims.claim(shard, self._lease.incarnation)) is not None:
+                    return claim
+        return None
+
+    def _is_over(self, shard: Standing) -> bool:
+        return not shard.worker and (shard.state is not Given.OPEN or shard.shard in self._left)
+
+    def _has_late_lines(self, shard: Standing) -> bool:
+        return not shard.worker and there_are(folder_of(self._shard(shard.shard), shard.base))
+
+    def _wait(self) -> None:
+        self._account.hungry(())
+        time.sleep(self._lease.renew_s / 2)
+
+    def _shard(self, number: int) -> Path:
+        return shard_folder(self._joined.folder, number)
+
+    def _set_aside(self, shards: list[Standing]) -> bool:
+        """Say which shards a person must look at; return whether there are any."""
+        aside = [one for one in shards if one.state is Given.ASIDE]
+        for one in aside:
+            self._say(
+                f"shard {one.shard:04} is set aside: its run ended its worker again and again; see "
+                f"{folder_of(self._shard(one.shard), one.base)}, then `pipeline work JOB --set-aside`"
+            )
+        return bool(aside)
+
+    # --- owning ---
+
+    def _own(self, claim: Claim) -> int | None:
+        """Work on a shard that is ours, and give it back; return the exit code where that ends the work."""
+        owner = self._lease.incarnation
+        self._stop, self._account.owner = Stop(), owner
+        self._account.hungry(self._account.slots)
+        try:
+            taken = take_over(self._shard(claim.shard), claim, worker=owner)
+        except JournalError as error:
+            self._put_aside(claim, error)
+            return None
+        if taken is None:
+            return None
+        if taken.poisoned and not self._options.aside:
+            self._give_back(claim, Given.ASIDE)
+            return None
+        self._telling.begin(claim.shard, claim.epoch)
+        summary: RunSummary | None = None
+        state = Given.OPEN
+        try:
+            summary = self._run(claim, taken.folder)
+            state = Given.DONE if summary.exit_code in _FINISHED and not summary.items["not_started"] else Given.OPEN
+        except JournalError as error:
+            if not answers(self._joined.folder):
+                raise  # it is not the shard
+            state, self._code = Given.ASIDE, error.exit_code
+            self._say(f"shard {claim.shard:04} is set aside: {error}")
+        except PipelineError:
+            raise
+        except Exception as exc:
+            state = Given.ASIDE
+            self._say(f"shard {claim.shard:04}: a bug of this program ended its run ({type(exc).__name__}: {exc})")
+        finally:
+            self._stop = None
+            self._give_back(claim, state)
+            self._telling.end(None if summary is None else summary.items, done=state is Given.DONE)
+        return None if summary is None else self._after(claim, summary, state)
+
+    def _run(self, claim: Claim, folder: Path) -> RunSummary:
+        """Run a shard; once more where lines of an owner before came meanwhile."""
+        assert self._stop is not None
+        api = self._job.spec.api.model_copy(update={"leases": self._joined.leases})
+        spec = self._job.spec.of_shard(self._shard(claim.shard) / ITEMS)
+        job = replace(self._job, spec=spec.model_copy(update={"api": api, "notify": None}))
+        options = replace(self._options.run, given=Held(folder, self._share), stop=self._stop, observer=self._telling)
+        hand_in(folder)
+        if self._asked or self._lease.incarnation != self._account.owner:
+            self._stop.silence()  # before it has begun: it only takes in what there is
+        summary = LocalExecutor().run(job, options)
+        if summary.items["in_doubt"] and hand_in(folder):
+            summary = LocalExecutor().run(job, options)
+        return summary
+
+    def _after(self, claim: Claim, summary: RunSummary, state: Given) -> int | None:
+        items = summary.items
+        lost = self._lease.incarnation != self._account.owner
+        said = f"{items['settled']:,} settled, {items['open']:,} open, {items['not_started']:,} not started"
+        self._say(f"shard {claim.shard:04}: {said}" + ("; the lease was lost, others go on with it" if lost else ""))
+        if state is Given.DONE:
+            self._code = max(self._code, summary.exit_code)
+            return None
+        if lost:
+            return None
+        if summary.exit_code in _FINISHED and not self._asked:
+            self._left.add(claim.shard)
+            self._code = max(self._code, summary.exit_code)
+            return None
+        return summary.exit_code
+
+    def _put_aside(self, claim: Claim, error: JournalError) -> None:
+        """Leave a shard alone whose run directory cannot be gone on with. Raises the error where nothing can be."""
+        if not answers(self._joined.folder):
+            raise error
+        self._code = error.exit_code
+        self._say(f"shard {claim.shard:04} is set aside: {error}")
+        with suppress(StoreUnknown):
+            self._claims.refuse(claim)
+
+    def _give_back(self, claim: Claim, state: Given) -> None:
+        """Give a shard back. Where the store does not answer others find it by our death."""
+        hits_until, in_doubt = 0.0, 0
+        with suppress(PipelineError, OSError), reading_only(folder_of(self._shard(claim.shard), claim.epoch)) as db:
+            found = counts(db)
+            in_doubt = sum(number for one, number in found.items() if one.word == "in_doubt")
+            if state is Given.OPEN and any(found.get(one) for one in WAITING):
+                first = expiries(db, now=time.time()).get(_HITS)
+                hits_until = 0.0 if first is None else first.first
+        for _ in range(3):
+            with suppress(StoreUnknown):
+                self._claims.give_back(claim, state, hits_until=hits_until, in_doubt=in_doubt)
+                return
+            time.sleep(self._lease.renew_s / 2)
+
+    # --- what comes from outside; called from other threads ---
+
+    def _lose(self, _: str) -> None:
+        """Let nothing more be sent in the name of an incarnation that was declared dead."""
+        if (stop := self._stop) is not None:
+            stop.silence()
+
+    def _take_down(self) -> None:
+        self._asked = True
+        if (stop := self._stop) is not None:
+            stop.set()
+
+    def _slots(self) -> dict[str, int]:
+        return {kind: len(slots.held) for kind, slots in self._account.slots.items()}

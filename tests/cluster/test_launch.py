@@ -1,0 +1,101 @@
+"""Workers that die are started again, those that know why they ended are not, and a stop drains all."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pipeline.cluster import launch
+from pipeline.cluster.launch import RESTARTS, Supervision
+from pipeline.cluster.layout import WORKERS
+from pipeline.cluster.machines import PROGRESS
+
+
+class Worker:
+    """A worker that ends with a code after some looks; None goes on until it is drained."""
+
+    def __init__(self, code: int | None) -> None:
+        self.code = code
+        self.drained = 0
+
+    def poll(self) -> int | None:
+        return self.code
+
+    def drain(self) -> None:
+        self.drained += 1
+        self.code = 143
+
+
+class Starts:
+    def __init__(self, codes: list[int | None]) -> None:
+        self.codes = codes
+        self.started: list[str] = []
+        self.workers: list[Worker] = []
+
+    def start(self, name: str) -> Worker:
+        self.started.append(name)
+        self.workers.append(Worker(self.codes.pop(0)))
+        return self.workers[-1]
+
+
+@pytest.fixture
+def watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Starts, int], tuple[int, list[str]]]:
+    monkeypatch.setattr(launch, "_LOOK_S", 0.0)
+
+    def watch(starts: Starts, count: int) -> tuple[int, list[str]]:
+        said: list[str] = []
+        names = [f"w{n}" for n in range(count)]
+        return Supervision(starts, names, tmp_path, say=said.append).watch(), said
+
+    return watch
+
+
+def test_who_died_is_started_again_under_its_name(watched: Callable[..., tuple[int, list[str]]]) -> None:
+    starts = Starts([0, -9, 0])
+    code, said = watched(starts, 2)
+    assert (code, starts.started) == (0, ["w0", "w1", "w1"])
+    assert said == ["worker w1 died (exit -9); started again"]
+
+
+def test_who_knows_why_it_ended_is_not_started_again(watched: Callable[..., tuple[int, list[str]]]) -> None:
+    starts = Starts([1, 4, 0])
+    assert watched(starts, 3)[0] == 4
+    assert starts.started == ["w0", "w1", "w2"]
+
+
+def test_one_that_dies_again_and_again_is_left_alone(watched: Callable[..., tuple[int, list[str]]]) -> None:
+    starts = Starts([70] * (RESTARTS + 1))
+    code, said = watched(starts, 1)
+    assert (code, len(starts.started)) == (70, RESTARTS + 1)
+    assert "it is left alone" in said[-1]
+
+
+def test_one_that_brings_shards_to_their_end_may_die_more_often(
+    watched: Callable[..., tuple[int, list[str]]], tmp_path: Path
+) -> None:
+    folder = tmp_path / WORKERS / "w0"
+    folder.mkdir(parents=True)
+    starts = Starts([-9] * 12 + [0])
+    start = starts.start
+
+    def with_a_shard(name: str) -> Worker:
+        (folder / PROGRESS).write_text(json.dumps({"shards_done": len(starts.started) + 1}))
+        return start(name)
+
+    starts.start = with_a_shard  # type: ignore[method-assign]
+    assert watched(starts, 1)[0] == 0
+
+
+def test_the_first_stop_drains_all_and_waits_for_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    starts = Starts([None, None])
+    naps = iter([KeyboardInterrupt(), None, None])
+
+    def nap(_: float) -> None:
+        if (stop := next(naps)) is not None:
+            raise stop
+
+    monkeypatch.setattr(launch.time, "sleep", nap)
+    with pytest.raises(KeyboardInterrupt):
+        Supervision(starts, ["w0", "w1"], tmp_path, say=lambda _: None).watch()
+    assert [worker.drained for worker in starts.workers] == [1, 1]

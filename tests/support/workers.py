@@ -1,0 +1,105 @@
+"""Workers of a job of many machines, each a process, whose every call is noted as it leaves."""
+
+import subprocess
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from pipeline.cluster.layout import cluster_run
+from tests.support.jobs import ACCOUNT, lines, started
+
+# A call is noted with the time of its permit by the clock that all processes of a machine share, with the steady clock,
+# and with the end of the lease by that. The note may be late on a busy machine, the permit's time is not.
+WORKER = """
+from pathlib import Path
+from pipeline.cluster import work as working
+from pipeline.leases import lease as leasing
+from pipeline.run.load import load
+from pipeline.run.options import RunOptions
+from pipeline.system.clock import steady
+log = open(sys.argv[1], "ab", buffering=0)
+leases = []
+class Lease(leasing.Lease):
+    def __init__(self, *arguments, **named):
+        super().__init__(*arguments, **named)
+        leases.append(self)
+working.Lease = Lease
+def on_sent(kind, at):
+    log.write(b"%s %r %r %r\\n" % (str(kind).encode(), at, steady(), leases[0]._term[0]))
+say = lambda line: print(line, file=sys.stderr, flush=True)
+options = working.WorkOptions(sys.argv[2], False, RunOptions(on_sent=on_sent, say=say))
+MORE
+sys.exit(working.work(load(Path("job.yaml")), options))
+"""
+
+
+class Sent(NamedTuple):
+    """A call as it left."""
+
+    kind: str
+    at: float  # when it got its permit
+    noted_at: float
+    lease_until: float
+
+
+@contextmanager
+def workers(folder: Path, count: int, *, more: str = "") -> Iterator[list[subprocess.Popen[str]]]:
+    """Start so many workers of the job in `folder`; `more` is code that each runs before."""
+    code = WORKER.replace("MORE", more)
+    with ExitStack() as running:
+        yield [running.enter_context(worker(folder, f"w{n}", code)) for n in range(count)]
+
+
+@contextmanager
+def worker(folder: Path, name: str, code: str = WORKER.replace("MORE", "")) -> Iterator[subprocess.Popen[str]]:
+    """Start one worker."""
+    with started(folder / f"{name}.sent", name, cwd=folder, code=code, **ACCOUNT) as process:
+        yield process
+
+
+def sent_in(folder: Path) -> list[Sent]:
+    """All calls of all workers, in the order in which they left."""
+    found = (line.split() for file in folder.glob("*.sent") for line in file.read_text().splitlines())
+    return sorted((Sent(kind, *map(float, times)) for kind, *times in found), key=lambda sent: sent.at)
+
+
+def most_in_a_second(sent: list[Sent], kind: str) -> int:
+    """The most calls of a kind that left within any second."""
+    times = [one.at for one in sent if one.kind == kind]
+    most = first = 0
+    for last, at in enumerate(times):
+        while at - times[first] >= 1.0:
+            first += 1
+        most = max(most, last - first + 1)
+    return most
+
+
+class Truth(NamedTuple):
+    """What the vendor did, beside what the run knows of it."""
+
+    twice: list[str]  # pictures with more than one task
+    untracked: list[str]  # pictures with a task that no record has, and no doubt
+    settled: int
+    in_doubt: int
+    other: int
+
+
+def truth_of(folder: Path, run: Path) -> Truth:
+    """Compare the vendor's own tasks with the records and the open items of all shards."""
+    tasks = lines(folder / "vendor" / "tasks.jsonl")
+    pictures = Counter(task["urls"][0] for task in tasks)
+    records, open_ = [], []
+    cluster = cluster_run(run)
+    assert cluster is not None
+    for shard in cluster.shards:
+        if shard.run is not None:
+            records += lines(shard.run / "results.jsonl")
+            open_ += lines(shard.run / "open.jsonl") if (shard.run / "open.jsonl").exists() else []
+    known = {record["task"]["task_id"] for record in records if record.get("task")}
+    doubts = {one["image"]["source"] for one in open_ if one["status"] == "in_doubt"}
+    untracked = [t["urls"][0] for t in tasks if t["task_id"] not in known and t["urls"][0] not in doubts]
+    in_doubt = sum(one["status"] == "in_doubt" for one in open_)
+    twice = [picture for picture, number in pictures.items() if number > 1]
+    return Truth(twice, untracked, len(records), in_doubt, len(open_) - in_doubt)
