@@ -103,6 +103,11 @@ class Client:
         """The moment when calls that wait for the day's limit try again (epoch seconds); None while none waits."""
         return self._health.waits_until
 
+    @property
+    def quota(self) -> QuotaGate:
+        """The gate that waits for the day's limit to be lifted."""
+        return self._health.quota
+
     def stop(self, *kinds: Kind) -> None:
         """Send nothing more of these kinds, by default of any: calls that wait for a permit or a retry get Stopping.
 

@@ -86,6 +86,11 @@ class Health:
         return self._quota.until
 
     @property
+    def quota(self) -> QuotaGate:
+        """The gate that waits for the day's limit to be lifted."""
+        return self._quota
+
+    @property
     def unreachable(self) -> bool:
         """Return whether calls wait until the vendor can be reached."""
         return self._reach.closed

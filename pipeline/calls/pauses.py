@@ -14,7 +14,7 @@ import anyio
 
 from pipeline.endpoints.consequences import Table, row_for
 from pipeline.errors import CallError, RunPaused
-from pipeline.models import Kind
+from pipeline.models import PAID, Kind
 
 NAP_S = 30.0  # a caller that waits asks the clock again this often: a machine may sleep through the wait
 
@@ -142,6 +142,7 @@ class QuotaGate(Gate):
     table      the run's error table, which says what is the day's limit
     now        the wall clock, in epoch seconds
     say        called with one line for people each time the gate is shut
+    code       of what shut it last; "" before
     """
 
     def __init__(
@@ -156,6 +157,7 @@ class QuotaGate(Gate):
         self._resets_at = resets_at
         self._table = table
         self._say = say
+        self.code = ""
         self._refused: set[Kind] = set()
         self._opened_at = float("-inf")
 
@@ -179,23 +181,43 @@ class QuotaGate(Gate):
         if not self.closed or now >= self._opens_at:
             reset = next_time(now, self._resets_at)
             soon = self.closed or now - max(self._opened_at, reset - DAY_S) <= LATE_S
-            self._shut(min(now + PROBE_EVERY_S, reset) if soon else reset, error)
+            self._shut(min(now + PROBE_EVERY_S, reset) if soon else reset, error.code)
+
+    def told(self, until: float, code: str) -> bool:
+        """Shut the gate until then, for another machine met the day's limit; return whether this run waits for it."""
+        if self._resets_at is None:
+            return False
+        if not self.closed or until > self._opens_at:
+            self._refused.update(PAID)
+            self._shut(until, code)
+        return True
+
+    def told_lifted(self) -> None:
+        """Open the gate, for a call of another machine went through."""
+        if self.closed:
+            self.shut(self._now())
+            self._open()
 
     def answered(self, kind: Kind) -> bool:
         """Open the gate if the call that went through is of a kind that was refused, and it is time for a probe."""
         lifted = kind in self._refused and super().answered(kind)
         if lifted:
-            self._refused.clear()
-            self._opened_at = self._now()
-            _log.info("quota.lifted")
+            self._open()
         return lifted
+
+    def _open(self) -> None:
+        self.closed = False
+        self._refused.clear()
+        self._opened_at = self._now()
+        _log.info("quota.lifted")
 
     def _rank(self, kind: Kind) -> tuple[bool, ...]:
         """Order kinds as probes: those that were refused first, for the success of others shows nothing."""
         return (kind not in self._refused, *super()._rank(kind))
 
-    def _shut(self, until: float, error: CallError) -> None:
+    def _shut(self, until: float, code: str) -> None:
         self.shut(until)
+        self.code = code
         when = datetime.fromtimestamp(until).astimezone()
-        _log.warning("quota.waiting until=%s code=%s", when.isoformat(timespec="seconds"), error.code)
+        _log.warning("quota.waiting until=%s code=%s", when.isoformat(timespec="seconds"), code)
         self._say(f"the day's limit is reached; nothing is sent until {when:%Y-%m-%d %H:%M %Z}; Ctrl-C ends the wait")

@@ -18,6 +18,7 @@ from pipeline.errors import Code, RunPaused
 _T = TypeVar("_T")
 AGAIN_S = 0.5  # a store that does not answer is asked again this often
 PATIENCE_S = 600.0  # for so long; then the run pauses
+END_S = 10.0  # the longest wait for it at the end of a run: what it does not take back stays spent
 _MOST = 2**62
 _ONE = Decimal(1)
 
@@ -106,12 +107,14 @@ class Drawing:
     async def give_back(self, used: Mapping[str, Decimal]) -> None:
         """Give back, at a clean end, what is not used; where the store does not answer, it stays spent."""
         self._ending = True
-        if self._under_way:
-            await asyncio.wait(self._under_way)
-        for name, drawn in self.drawn.items():
-            if drawn > used[name]:
-                await anyio.to_thread.run_sync(self.caps.give_back, name, drawn - used[name])
-                self.drawn[name] = used[name]
+        with anyio.move_on_after(END_S):
+            if self._under_way:
+                await asyncio.wait(self._under_way)
+            for name, drawn in self.drawn.items():
+                if drawn > used[name]:
+                    back = functools.partial(self.caps.give_back, name, drawn - used[name])
+                    await anyio.to_thread.run_sync(back, abandon_on_cancel=True)
+                    self.drawn[name] = used[name]
 
     def _seed(self, name: str, spent: Decimal, unknown: Decimal) -> bool | None:
         return self.caps.seed(name, spent=spent, unknown=unknown) or None

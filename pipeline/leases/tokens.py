@@ -86,13 +86,12 @@ class SharedTokens:
         self._renew_at = renew_at
         self._wall, self._clock = wall, clock
         self._us = secrets.token_hex(8)
-        self._used = ("", 0)  # the token that was given out last, and the number of its entry
         self._claim = (0, 0.0)  # the number of the claim that we wait for, and when we saw it first
 
     async def fetch(self, refused: str) -> SharedToken:
         """Return the newest token, or ask the vendor for one: nobody else does meanwhile.
 
-        With `refused`, a token that we used and that was refused, return only a newer one than that.
+        A token that was `refused` is not returned again.
         """
         silent_since: float | None = None
         while True:
@@ -123,7 +122,6 @@ class SharedTokens:
         entry = {"sealed": self._seal.close(json.dumps(what).encode()), "expires": asked_at + token.lifetime_s}
         if await anyio.to_thread.run_sync(self._put, entry) is False:
             return None
-        self._used = (token.value, self._series.number)
         return SharedToken(token.value, token.lifetime_s)
 
     def _put(self, body: dict[str, object]) -> bool | None:
@@ -138,22 +136,19 @@ class SharedTokens:
         try:
             if self._series.is_doubtful:
                 self._series.settle()
-            body, number = self._series.look(), self._series.number
+            body = self._series.look()
             if "sealed" in body:
-                if (token := self._opened(str(body["sealed"]), number, refused)) is not None:
+                if (token := self._opened(str(body["sealed"]), refused)) is not None:
                     return token
-            elif self._is_alive(number, body):
+            elif self._is_alive(self._series.number, body):
                 return _OTHERS
             claimed = self._series.put({"by": self._us, "until": self._wall() + CLAIM_S})
         except StoreUnknown:
             return _SILENT
         return _CLAIMED if claimed else _OTHERS
 
-    def _opened(self, sealed: str, number: int, refused: str) -> SharedToken | None:
+    def _opened(self, sealed: str, refused: str) -> SharedToken | None:
         """Return the token of an entry; None where it was refused, is about to expire, or cannot be opened."""
-        used, used_number = self._used
-        if refused and refused == used and number <= used_number:
-            return None
         if (data := self._seal.open(sealed)) is None:  # another secret: the vendor decides which one it takes
             return None
         token = json.loads(data)
@@ -163,7 +158,6 @@ class SharedTokens:
         left_s = float(token["lifetime_s"]) - age_s / self._renew_at  # so that all renew it at one moment
         if value == refused or left_s <= 0:
             return None
-        self._used = (value, number)
         return SharedToken(value, left_s)
 
     def _is_alive(self, number: int, claim: dict[str, object]) -> bool:

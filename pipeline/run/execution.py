@@ -44,6 +44,7 @@ from pipeline.run.load import Job
 from pipeline.run.options import RunOptions
 from pipeline.run.progress_file import Showing
 from pipeline.run.signals import Signals
+from pipeline.run.told_stops import in_touch
 from pipeline.sources.looks import readers
 
 
@@ -97,7 +98,9 @@ class Execution:
             gauges = Gauges(spec, engine, client, journal, collect_by, run=folder.name)
             count = to_pay_for(tally, spec, self.options, all_in=self.intake.done)
             require_room(folder, count)
-            with ballast(folder) if count else nullcontext():
+            name, table = self.options.home_of(folder).name, spec.api.table
+            opened.enter_context(ballast(folder) if count else nullcontext())
+            async with in_touch(self.place.share, name, engine, client.quota, table):
                 await self._drive(engine, Heartbeat(engine, client, journal, folder=folder), gauges, beside)
         return Worked(engine, client.stats, None if beside.kept is None else beside.kept.counts())
 

@@ -209,8 +209,14 @@ async def test_a_store_that_stays_silent_ends_the_run_and_nothing_is_sent(
 
 async def test_caller_that_is_cancelled_while_it_draws_takes_nothing_from_others(tmp_path: Path) -> None:
     store, goes_on = MemoryStore(), threading.Event()
+    waited: list[bool] = []
+
+    def slow() -> bool:
+        waited.append(goes_on.wait(30))
+        return not waited[-1]
+
     async with open_journal(tmp_path, budgets={SEARCH: 5}, shared=of_all(store, search=5)) as journal:
-        store.loses = lambda: not goes_on.wait(30)
+        store.loses = slow
         async with anyio.create_task_group() as callers:
             callers.start_soon(journal.budget.reserve, SEARCH)
             with anyio.CancelScope() as given_up:
@@ -218,13 +224,47 @@ async def test_caller_that_is_cancelled_while_it_draws_takes_nothing_from_others
                 async def give_up() -> None:
                     await anyio.wait_all_tasks_blocked()
                     given_up.cancel()
-                    goes_on.set()
 
                 callers.start_soon(give_up)
                 await journal.budget.reserve(SEARCH)
-        assert given_up.cancelled_caught
+            assert given_up.cancelled_caught
+            assert not waited, "who gives up does not wait for the store"
+            goes_on.set()
         assert await spend(journal) == 4
     assert drawn(store) == 5
+
+
+async def test_caller_that_is_cancelled_while_its_call_is_noted_takes_nothing_from_others(tmp_path: Path) -> None:
+    disk_goes_on = threading.Event()
+    async with open_journal(tmp_path, budgets={SEARCH: 5}, shared=of_all(MemoryStore(), search=5)) as journal:
+        async with anyio.create_task_group() as callers:
+            callers.start_soon(look, journal, lambda disk: disk_goes_on.wait(30))
+            with anyio.CancelScope() as given_up:
+
+                async def give_up() -> None:
+                    lease = journal.budget.calls[SEARCH]
+                    while lease.coming is None:
+                        await anyio.sleep(0.001)
+                    given_up.cancel()
+
+                callers.start_soon(give_up)
+                await journal.budget.reserve(SEARCH)
+            assert given_up.cancelled_caught
+            disk_goes_on.set()
+        assert await spend(journal) == 5
+
+
+async def test_a_store_that_hangs_at_the_end_is_not_waited_for_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(drawing, "END_S", 0.05)
+    store, hangs = MemoryStore(), threading.Event()
+    with anyio.fail_after(60):
+        async with open_journal(tmp_path, budgets={SEARCH: 500}, shared=of_all(store, search=500)) as journal:
+            await spend(journal, most=3)
+            store.loses = lambda: hangs.wait(300)
+    assert not hangs.is_set()
+    hangs.set()
 
 
 @pytest.mark.parametrize("cap", [150, 151])

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from pipeline.calls.access import Fetch, Sleep
 from pipeline.calls.client import Client
 from pipeline.calls.limiter import Limiter
 from pipeline.calls.stats import Stats
@@ -93,12 +94,13 @@ async def client_at(
     credentials: Credentials = API_KEY,
     patience_s: Mapping[Kind, float] = PATIENCE_S,
     on_sent: Callable[[Kind, float], None] | None = None,
+    share_tokens: Callable[[Fetch, Sleep], Fetch] | None = None,
     **transport: Any,
 ) -> AsyncIterator[Client]:
     """A client as the application composes it."""
     async with open_transport(url, patience_s=patience_s, **transport) as opened:
         limiters = {kind: Limiter(qps) for kind in KINDS}
-        yield Client(opened, credentials, limiters, stats=Stats(on_sent=on_sent))
+        yield Client(opened, credentials, limiters, stats=Stats(on_sent=on_sent), share_tokens=share_tokens)
 
 
 async def search(client: Client, meter: FakeMeter | None = None, *, url: str = PRODUCT) -> Hits:
