@@ -237,7 +237,20 @@ def _open_read_only(folder: Path, *, own: bool) -> Database:
             failures.append(exc)
             if connection is not None:
                 connection.close()
+    refuse_forbidden(folder)
     raise JournalError(_unreadable(folder, failures[0]))
+
+
+def refuse_forbidden(folder: Path) -> None:
+    """Raise JournalError where this user may not read the journal or the lines: nothing is damaged, no repair helps."""
+    for path in (folder / JOURNAL, folder / f"{JOURNAL}-wal", results_file(folder)):
+        try:
+            path.open("rb").close()
+        except PermissionError as exc:
+            what = f"it cannot be read: {exc.strerror}; nothing is damaged, let this user read and write it"
+            raise JournalError(Fault(what, where=str(path))) from exc
+        except OSError:
+            continue
 
 
 def _unreadable(folder: Path, exc: sqlite3.Error) -> Fault:

@@ -23,7 +23,7 @@ from pipeline.results.comparison import Line, compare
 from pipeline.run.load import Job, folder_of, load, load_again
 from pipeline.run.sent import SentHere, find_sent
 from pipeline.system.clock import iso
-from pipeline.system.fault import Fault
+from pipeline.system.fault import Fault, typed
 
 
 class Day(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,7 +91,7 @@ def _job_of(path: Path, environment: Mapping[str, str] | None) -> tuple[Path, Jo
 def _refuse_who_cannot_ask(job: Job, folder: Path) -> None:
     if job.spec.sandbox:
         what = "the sandbox of this job ended with its run, and its statement with it; start `pipeline sandbox` apart"
-        raise SpecError(Fault(what, where=str(folder), fix="--set api.base_url=http://127.0.0.1:8080"))
+        raise SpecError(Fault(what, where=str(folder), fix=typed("sandbox")))
     if not job.credentials.client_secret:
         what = "the vendor gives its statement of account to a client id and secret alone, not to an API key"
         fix = "export PATSNAP_CLIENT_ID=YOUR_CLIENT_ID PATSNAP_CLIENT_SECRET=YOUR_CLIENT_SECRET"

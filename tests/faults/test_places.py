@@ -48,19 +48,41 @@ def test_a_folder_without_permission_is_refused_before_anything_is_sent(tmp_path
     folder = tmp_path / "runs" / "job"
     folder.mkdir(parents=True)
     folder.chmod(0o500)
-    powerless: list[str] = []
-    if os.getuid() == 0:  # root may write everywhere, unless it gives that up
-        powerless = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"]
-        if shutil.which("setpriv") is None:
-            pytest.skip("root may write everywhere, and there is no setpriv to give that up")
     with vendor(tmp_path) as server:
         path = job(tmp_path, url=server.url, pictures=2)
-        command = [*powerless, sys.executable, "-m", "pipeline", "run", path, "-q"]
+        command = [*powerless(), sys.executable, "-m", "pipeline", "run", path, "-q"]
         done = completed(command, cwd=tmp_path, env={**os.environ, **ACCOUNT})
         assert server.stats.calls("search") == server.stats.calls("token") == 0
     assert done.returncode == 5, done.stderr
     [told] = faults_in(done.stderr)
     assert "Permission denied; check the disk and the permissions" in told.error
+
+
+@pytest.mark.proofs
+@pytest.mark.parametrize("name", ["journal.sqlite", "results.jsonl"])
+def test_a_file_that_this_user_may_not_read_is_told_as_that_and_no_repair_touches_it(tmp_path: Path, name: str) -> None:
+    with vendor(tmp_path) as server:
+        path = job(tmp_path, url=server.url, pictures=1)
+        run_job(path, options=RunOptions(environment=ACCOUNT))
+    run = tmp_path / "runs" / "job"
+    (run / name).chmod(0)
+    for command in (["status", run, "--verify"], ["repair", run]):
+        call = [*powerless(), sys.executable, "-m", "pipeline", *command]
+        done = completed(call, cwd=tmp_path, env={**os.environ, **ACCOUNT})
+        assert done.returncode == 5, done.stderr
+        [told] = faults_in(done.stderr)
+        assert "Permission denied" in told.error
+        assert told.fix == ""
+    assert not [*run.glob("*.damaged-*"), *run.glob(".repairing")]
+
+
+def powerless() -> list[str]:
+    """What a command begins with so that root, too, may only read and write what permissions say."""
+    if os.getuid() != 0:
+        return []
+    if shutil.which("setpriv") is None:
+        pytest.skip("root may write everywhere, and there is no setpriv to give that up")
+    return ["setpriv", "--bounding-set=-all", "--inh-caps=-all"]
 
 
 def test_a_folder_of_another_user_is_refused(tmp_path: Path) -> None:

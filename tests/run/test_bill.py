@@ -119,8 +119,9 @@ def test_run_that_sent_nothing_and_one_on_the_embedded_sandbox_have_no_bill(tmp_
         with pytest.raises(SpecError, match="no calls of this account are noted"):
             make_bill(path, environment=ACCOUNT)
     path = job(tmp_path, url="sandbox", pictures=1)
-    with pytest.raises(SpecError, match="ended with its run"):
+    with pytest.raises(SpecError, match="ended with its run") as refused:
         make_bill(path, environment=ACCOUNT)
+    assert refused.value.args[0].endswith("run `pipeline sandbox`")  # a line that can be typed: bill takes no --set
 
 
 @pytest.mark.proofs

@@ -8,7 +8,7 @@ from pipeline.journal.begun import BEGINS_ANEW, was_stopped_at_once
 from pipeline.journal.emergency import left_over
 from pipeline.journal.places import JOURNAL, REPORT, SUMMARY, results_file, run_of
 from pipeline.journal.sql.items import counts
-from pipeline.journal.storage import reading_only
+from pipeline.journal.storage import reading_only, refuse_forbidden
 from pipeline.models import State
 from pipeline.offline.opening import Place, find_run, opened
 from pipeline.offline.refresh import refresh
@@ -29,6 +29,7 @@ def repair_command(run: Path, *, only_copy: bool = False) -> int:
     """
     place = _place(run)
     with lock(run):
+        refuse_forbidden(run)
         if not only_copy:
             refuse_other_copy(run, places=known_runs())
         if was_stopped_at_once(run):
