@@ -6,7 +6,7 @@ import typer
 
 from pipeline.cli import keeping  # noqa: F401 - its commands come first
 from pipeline.cli.app import app
-from pipeline.cli.option_types import Json, New, Quiet, Set, Spec
+from pipeline.cli.option_types import Json, New, Quick, Quiet, Set, Spec
 
 Ray = Annotated[
     str | None,
@@ -80,3 +80,11 @@ def cluster_down(
     from pipeline.cli.commands.cluster_down import cluster_down_command
 
     return cluster_down_command(spec, set_, name=name)
+
+
+@cluster.command("check", epilog="Example: pipeline cluster check configs/cluster.yaml")
+def cluster_check(spec: Spec, set_: Set = [], quick: Quick = False, ray: Ray = None) -> int:  # noqa: B006
+    """Check a job, and what machines see of the folder they share; sends nothing."""
+    from pipeline.cli.commands.cluster_check import cluster_check_command
+
+    return cluster_check_command(spec, set_, quick=quick, ray=ray)

@@ -33,6 +33,7 @@ _QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": 
 _HEAD_S = 2.0  # a head that takes longer for a connection is not there
 ENDED = 128 + signal.SIGTERM  # the code of a worker that was to end before it began
 _GOODBYE_S = 30.0
+_ANSWER_S = 120.0  # for a node that looks at a folder
 _REPEATS = 10
 _OF_ID = 8  # letters of a node's id in the name of its worker
 
@@ -120,6 +121,19 @@ class RayMachines:
             done, going = self.ray.wait(going)
             yield from self.ray.get(done)
             going += [task.remote(part) for part in islice(ahead, len(done))]
+
+    def on_each(self, function: Callable[[T], R], asked: T) -> list[R]:
+        """Return what a function returns on each node. Raises SpecError for a node where it cannot be asked."""
+        tasks = {place: self.on(place, function, asked, cpus=0) for place in self.places()}
+        answers = []
+        for place, task in tasks.items():
+            try:
+                answers.append(self.ray.get(task, timeout=_ANSWER_S))
+            except self.ray.exceptions.RayError as error:
+                told = str(error).strip().splitlines()
+                what = f"this node gives no answer, or has another version of the program: {(told or ['?'])[-1][:300]}"
+                raise SpecError(Fault(what, where=self.name_of(place))) from None
+        return answers
 
     def on(self, place: str, function: Any, *arguments: Any, cpus: int = 1) -> Any:
         """Hand a function to a node. Ray tries nothing anew: whoever calls decides what follows when the node goes."""

@@ -54,7 +54,7 @@ def unknown(words: list[str]) -> list[str]:
     """Return the command, and the options of a mentioned command, that the program does not have."""
     commands_: Any = command_line()
     with commands_.make_context("pipeline", ["-"], resilient_parsing=True) as context:
-        command = commands_.get_command(context, words[0])
+        command, words = _command(commands_, context, words)
         if command is None:
             return words[:1]
         if hasattr(command, "list_commands"):  # a group: its commands are `cluster run` and the like
@@ -65,11 +65,19 @@ def unknown(words: list[str]) -> list[str]:
         return [word for word in words[1:] if re.fullmatch(r"--?[a-z][a-z-]*", word) and word not in known]
 
 
+def _command(commands_: Any, context: Any, words: list[str]) -> tuple[Any, list[str]]:
+    """Find the command of a line, also in a group (`cluster check`); return it with the words from its name on."""
+    command = commands_.get_command(context, words[0])
+    if hasattr(command, "get_command") and len(words) > 1:
+        return _command(command, context, words[1:])
+    return command, words
+
+
 def refusal(words: list[str]) -> str:
     """Return why the program's command line does not understand these arguments; "" if it does."""
     commands_: Any = command_line()
     with commands_.make_context("pipeline", ["-"], resilient_parsing=True) as context:
-        command = commands_.get_command(context, words[0]) if words[0] != "--version" else commands_
+        command, words = _command(commands_, context, words) if words[0] != "--version" else (commands_, words)
         if command is None:
             return f"there is no command {words[0]}"
         try:
