@@ -58,16 +58,25 @@ app.add_typer(cluster, name="cluster")
 @cluster.command("run", epilog="Example: pipeline cluster run configs/cluster.yaml --local 2")
 def cluster_run(
     spec: Spec,
-    local: Annotated[int, typer.Option("--local", min=1, max=64, metavar="N", help="Workers on this machine.")] = 1,
+    local: Annotated[
+        int | None, typer.Option("--local", min=1, max=64, metavar="N", help="Workers on this machine; by default 1.")
+    ] = None,
+    ray: Ray = None,
+    machines: Annotated[
+        int | None,
+        typer.Option(
+            "--machines", min=1, metavar="N", help="With --ray: workers, one a node; by default on each node."
+        ),
+    ] = None,
     set_: Set = [],  # noqa: B006
     new: New = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before paid calls.")] = False,
     quiet: Quiet = False,
 ) -> int:
     """Split a job if need be, and run workers until it is done."""
-    from pipeline.cli.commands.cluster_run import cluster_run_command
+    from pipeline.cli.commands.cluster_run import Where, cluster_run_command
 
-    return cluster_run_command(spec, set_, local=local, new=new, yes=yes, quiet=quiet)
+    return cluster_run_command(spec, set_, Where(local, ray, machines), new=new, yes=yes, quiet=quiet)
 
 
 @cluster.command("down", epilog="Example: pipeline cluster down configs/cluster.yaml machine-7")

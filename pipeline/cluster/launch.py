@@ -19,12 +19,16 @@ from pipeline.cluster.machines import workers_in
 RESTARTS = 5  # of one worker without a shard that came to its end meanwhile
 SHOWN_EVERY_S = 5.0
 _LOOK_S = 0.2
-_FINAL = range(8)  # exit codes of a worker that knows why it ended
+FINAL = range(8)  # exit codes of a worker that knows why it ended
 _ENDED_BY_SIGNAL = (129, 130, 143)  # in good order, because it was asked to
 
 
 class Handle(Protocol):
-    """A worker that was started."""
+    """A worker that was started; `name` is what it tells of itself under."""
+
+    @property
+    def name(self) -> str:
+        """Its name in the run."""
 
     def poll(self) -> int | None:
         """Return its exit code; None while it goes on, a negative one when it died or its machine went."""
@@ -44,6 +48,7 @@ class Launcher(Protocol):
 class LocalProcess:
     """A worker in a process of this machine, in a session of its own: Ctrl-C on the terminal does not reach it."""
 
+    name: str
     process: subprocess.Popen[bytes]
 
     def poll(self) -> int | None:
@@ -69,7 +74,7 @@ class LocalProcesses:
         process = subprocess.Popen(  # noqa: S603 - our own command
             [*self._command, "--name", name], stdin=subprocess.DEVNULL, stderr=self._errors, start_new_session=own
         )
-        return LocalProcess(process)
+        return LocalProcess(name, process)
 
 
 def worker_command(job: Path, overrides: Sequence[str]) -> list[str]:
@@ -126,14 +131,14 @@ class Supervision:
             if (code := worker.poll()) is None:
                 continue
             del self._going[name]
-            if code in _FINAL or code in _ENDED_BY_SIGNAL or self._draining:
-                self._codes.append(code if code in _FINAL else 1)
+            if code in FINAL or code in _ENDED_BY_SIGNAL or self._draining:
+                self._codes.append(code if code in FINAL else 1)
             else:
-                self._start_again(name, code)
+                self._start_again(name, worker.name, code)
 
-    def _start_again(self, name: str, code: int) -> None:
+    def _start_again(self, name: str, told_as: str, code: int) -> None:
         """Start a worker that died, unless it dies again and again without bringing a shard to its end."""
-        done = sum(one.shards_done for one in workers_in(self._run) if one.name == name)
+        done = sum(one.shards_done for one in workers_in(self._run) if one.name == told_as)
         if done > self._done[name]:
             self._restarts[name], self._done[name] = 0, done
         self._restarts[name] += 1

@@ -15,7 +15,8 @@ from pipeline.cluster.machines import PROGRESS
 class Worker:
     """A worker that ends with a code after some looks; None goes on until it is drained."""
 
-    def __init__(self, code: int | None) -> None:
+    def __init__(self, name: str, code: int | None) -> None:
+        self.name = name
         self.code = code
         self.drained = 0
 
@@ -35,7 +36,7 @@ class Starts:
 
     def start(self, name: str) -> Worker:
         self.started.append(name)
-        self.workers.append(Worker(self.codes.pop(0)))
+        self.workers.append(Worker(name, self.codes.pop(0)))
         return self.workers[-1]
 
 

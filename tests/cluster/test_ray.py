@@ -112,7 +112,7 @@ def driver(cluster: RayCluster, run: Path) -> Iterator[Driver]:
 
 def test_workers_are_started_followed_and_found_again(cluster: RayCluster, run: Path) -> None:
     """One after the other, since a cluster takes seconds: a node that goes, a driver that dies, a head that dies."""
-    first, second = cluster.add(), cluster.add()
+    first, second = cluster.add_several(2)
     with driver(cluster, run) as one:
         until(lambda: all((run / name).exists() for name in one.names), by=one.process)
         assert one.do("poll", first) is None

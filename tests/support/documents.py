@@ -54,7 +54,7 @@ def unknown(words: list[str]) -> list[str]:
     """Return the command, and the options of a mentioned command, that the program does not have."""
     commands_: Any = command_line()
     with commands_.make_context("pipeline", ["-"], resilient_parsing=True) as context:
-        command, words = _command(commands_, context, words)
+        command = commands_.get_command(context, words[0])
         if command is None:
             return words[:1]
         if hasattr(command, "list_commands"):  # a group: its commands are `cluster run` and the like

@@ -1,7 +1,6 @@
 """A real Ray cluster of several nodes on this machine, in a process of its own: a head that takes no work, and nodes.
 
-As a program it makes one and does what the lines on its stdin say: `add`, `remove ID`, `kill-head`. At their end it is
-gone.
+As a program it makes one and does what the lines on its stdin say: `add N`, `remove ID`, `kill-head`. Then it ends.
 """
 
 import json
@@ -36,7 +35,11 @@ class RayCluster:
 
     def add(self) -> str:
         """Add a node; return its id."""
-        return str(self.do("add"))
+        return self.add_several(1)[0]
+
+    def add_several(self, count: int) -> list[str]:
+        """Add nodes, all at once; return their ids."""
+        return [str(one) for one in self.do("add", str(count))]
 
     def do(self, *words: str) -> Any:
         """Do what a line says; return the answer."""
@@ -92,7 +95,9 @@ def _say(answer: Any) -> None:
 
 def _done(cluster: Any, word: str, rest: list[str]) -> Any:
     if word == "add":
-        return cluster.add_node(num_cpus=1, object_store_memory=STORE).node_id
+        nodes = [cluster.add_node(num_cpus=1, object_store_memory=STORE, wait=False) for _ in range(int(rest[0]))]
+        cluster.wait_for_nodes()
+        return [node.node_id for node in nodes]
     if word == "kill-head":
         cluster.head_node.kill_gcs_server(check_alive=False)
         return True
