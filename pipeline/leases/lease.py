@@ -46,9 +46,9 @@ class Lease:
     hungry       the words of what we could use, as the others are told with the next renewal
     broken       an error that ended a thread for good; None most often
 
-    `say` gets a line when the store is out of reach for as long as a lease, and one when it is back; `on_lost` the name
-    of an incarnation of ours that was declared dead, `on_renewed` that of each one that begins. All are called from our
-    threads.
+    `say` gets a line when the store is out of reach for as long as a lease, one when it is back, and one for a death of
+    ours; `on_lost` the name of an incarnation of ours that was declared dead, `on_renewed` that of each that begins.
+    All are called from our threads.
     """
 
     takeover_s: float  # T
@@ -207,6 +207,7 @@ class Lease:
         self._term = (float("-inf"), 0.0)
         lost = self.incarnation
         self._begin()
+        self.say("this process was silent for longer than its lease; others took what it held, and it begins a new one")
         self.on_lost(lost)
         self._turns[0].hurry()
 

@@ -128,6 +128,8 @@ def test_silence_is_death_after_so_many_seconds_and_no_sooner(lease: Lease, stor
 
 def test_after_its_death_a_process_begins_anew(lease: Lease, store: MemoryStore, clock: Clock) -> None:
     told: list[tuple[str, str]] = []
+    lines: list[str] = []
+    lease.say = lines.append
     lease.on_lost = lambda name: told.append(("lost", name))
     lease.on_renewed = lambda name: told.append(("renewed", name))
     first = lease.incarnation
@@ -138,6 +140,9 @@ def test_after_its_death_a_process_begins_anew(lease: Lease, store: MemoryStore,
     assert lease.allowed()
     assert lease.incarnation != first
     assert told == [("lost", first), ("renewed", lease.incarnation)]
+    assert lines == [
+        "this process was silent for longer than its lease; others took what it held, and it begins a new one"
+    ]
 
 
 def test_a_death_that_comes_too_late_leaves_the_living_alone(lease: Lease, store: MemoryStore, clock: Clock) -> None:

@@ -233,6 +233,22 @@ def test_a_full_disk_is_no_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert store.put_new("w/a", 1, b"x")
 
 
+@pytest.mark.parametrize("ours", [True, False])
+def test_a_link_that_a_network_file_system_repeats_by_itself_is_known_for_ours(
+    ours: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = open_store(str(tmp_path))
+    link = os.link
+
+    def repeated(draft: Path, path: Path) -> None:
+        if ours:
+            link(draft, path)
+        raise FileExistsError(17, "File exists")
+
+    monkeypatch.setattr(os, "link", repeated)
+    assert store.put_new("w/a", 1, b"x") == ours
+
+
 def test_drafts_that_a_death_left_are_deleted_after_a_day(tmp_path: Path) -> None:
     store = FolderStore.open(tmp_path)
     store.put_new("w/a", 1, b"x")
