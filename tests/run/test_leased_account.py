@@ -1,71 +1,18 @@
 """One account that two machines lease at one place (`api.leases`): two state folders stand for two machines."""
 
 import json
-import os
-import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import pytest
 
 from pipeline.models import Kind
 from tests.support.jobs import ACCOUNT, job, lines, pipeline, vendor
-from tests.support.processes import ended, python, running, until_lines, until_said
+from tests.support.machines import LEASE_S, Machine, machine, together
+from tests.support.processes import ended, until_lines, until_said
 from tests.support.told import faults_in
 
 QPS = 40
-LEASE_S = 2.0
-
-# Runs a job and notes the kind and the permit's time of each call, the moment it is sent.
-RUN = f"""
-import sys; from pipeline import RunOptions, run_job; from pipeline.run import leased
-leased.LEASE_S = {LEASE_S}
-path, log, *overrides = sys.argv[1:]
-def say(line):
-    print(line, file=sys.stderr, flush=True)
-with open(log, "w", buffering=1) as sent:
-    def on_sent(kind, at):
-        sent.write(f"{{kind}} {{at!r}}\\n")
-    sys.exit(run_job(path, overrides=overrides, options=RunOptions(say=say, on_sent=on_sent)).exit_code)
-"""
-
-
-class Machine(NamedTuple):
-    """A run on a machine of its own, as far as one machine can tell."""
-
-    process: subprocess.Popen[str]
-    folder: Path
-
-    @property
-    def log(self) -> Path:
-        return self.folder / "sent"
-
-    @property
-    def results(self) -> Path:
-        return self.folder / "runs/job/results.jsonl"
-
-    def sent(self, kind: Kind) -> list[float]:
-        """The times at which calls of a kind took their permits; all processes share the monotonic clock."""
-        whole = self.log.read_text().rpartition("\n")[0]
-        return [float(at) for of, at in (line.split() for line in whole.splitlines()) if of == kind]
-
-
-@contextmanager
-def machine(folder: Path, url: str, *, pictures: int, **api: Any) -> Iterator[Machine]:
-    """A run whose account is leased in the folder `leases` beside its own."""
-    folder.mkdir()
-    path = job(folder, url=url, pictures=pictures, api={"qps": QPS, "leases": "../leases", **api})
-    environment = {**os.environ, **ACCOUNT, "XDG_STATE_HOME": str(folder / "state")}
-    with running(python(RUN, path, folder / "sent"), cwd=folder, env=environment) as process:
-        yield Machine(process, folder)
-
-
-def together(kind: Kind, *machines: Machine) -> list[float]:
-    """The times of all calls of a kind."""
-    return sorted(at for one in machines for at in one.sent(kind))
 
 
 def assert_never_above(qps: int, *machines: Machine) -> None:
@@ -82,9 +29,12 @@ def test_two_machines_share_the_calls_per_second_of_one_account_and_one_that_die
     tmp_path: Path,
 ) -> None:
     (tmp_path / "leases").mkdir()
-    with vendor(tmp_path) as server, machine(tmp_path / "first", server.url, pictures=5000) as first:
+    with (
+        vendor(tmp_path) as server,
+        machine(tmp_path / "first", server.url, qps=QPS, pictures=5000) as first,
+    ):
         until_lines(first.log, QPS, by=first.process)
-        with machine(tmp_path / "second", server.url, pictures=240) as second:
+        with machine(tmp_path / "second", server.url, qps=QPS, pictures=240) as second:
             until_lines(second.log, 2 * QPS, by=second.process)
             beside = len(first.sent(Kind.SEARCH))
             until_lines(second.log, 4 * QPS, by=second.process)
@@ -106,8 +56,8 @@ def test_two_machines_that_run_one_job_spend_its_budgets_together_and_to_the_las
     budget = {"search_calls": 60, "create_calls": 50}
     with (
         vendor(tmp_path) as server,
-        machine(tmp_path / "first", server.url, pictures=100, budget=budget) as first,
-        machine(tmp_path / "second", server.url, pictures=100, budget=budget) as second,
+        machine(tmp_path / "first", server.url, qps=QPS, pictures=100, budget=budget) as first,
+        machine(tmp_path / "second", server.url, qps=QPS, pictures=100, budget=budget) as second,
     ):
         for one in (first, second):
             _, said = ended(one.process)
@@ -126,8 +76,8 @@ def test_machines_use_one_access_token_so_that_a_vendor_that_keeps_one_alive_ref
     (tmp_path / "leases").mkdir()
     with (
         vendor(tmp_path, one_token=True) as server,
-        machine(tmp_path / "first", server.url, pictures=40) as first,
-        machine(tmp_path / "second", server.url, pictures=40) as second,
+        machine(tmp_path / "first", server.url, qps=QPS, pictures=40) as first,
+        machine(tmp_path / "second", server.url, qps=QPS, pictures=40) as second,
     ):
         for one in (first, second):
             _, said = ended(one.process)
@@ -142,7 +92,10 @@ def test_machines_use_one_access_token_so_that_a_vendor_that_keeps_one_alive_ref
 @pytest.mark.proofs
 def test_without_its_store_a_machine_sends_nothing_and_it_goes_on_when_the_store_is_back(tmp_path: Path) -> None:
     (tmp_path / "leases").mkdir()
-    with vendor(tmp_path) as server, machine(tmp_path / "first", server.url, pictures=400) as first:
+    with (
+        vendor(tmp_path) as server,
+        machine(tmp_path / "first", server.url, qps=QPS, pictures=400) as first,
+    ):
         until_lines(first.log, 2 * QPS, by=first.process)
         gone_at = time.monotonic()
         (tmp_path / "leases").rename(tmp_path / "away")

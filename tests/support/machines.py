@@ -1,0 +1,71 @@
+"""Runs that share one account as machines do: two state folders stand for two machines."""
+
+import os
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pipeline.models import Kind
+from tests.support.jobs import ACCOUNT, job
+from tests.support.processes import python, running
+
+LEASE_S = 2.0
+
+# Runs a job and notes the kind and the permit's time of each call, the moment it is sent.
+_RUN = """
+import sys; from pipeline import RunOptions, run_job; from pipeline.run import leased
+path, log, lease_s = sys.argv[1:]
+leased.LEASE_S = float(lease_s)
+def say(line):
+    print(line, file=sys.stderr, flush=True)
+with open(log, "w", buffering=1) as sent:
+    def on_sent(kind, at):
+        sent.write(f"{kind} {at!r}\\n")
+    sys.exit(run_job(path, options=RunOptions(say=say, on_sent=on_sent)).exit_code)
+"""
+
+
+class Machine(NamedTuple):
+    """A run on a machine of its own, as far as one machine can tell."""
+
+    process: subprocess.Popen[str]
+    folder: Path
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "sent"
+
+    @property
+    def results(self) -> Path:
+        return self.folder / "runs/job/results.jsonl"
+
+    def sent(self, kind: Kind) -> list[float]:
+        """The times at which calls of a kind took their permits; all processes share the monotonic clock."""
+        whole = self.log.read_text().rpartition("\n")[0]
+        return [float(at) for of, at in (line.split() for line in whole.splitlines()) if of == kind]
+
+
+@contextmanager
+def machine(
+    folder: Path,
+    url: str,
+    *,
+    pictures: int,
+    qps: float,
+    leases: str | None = "../leases",
+    account: Mapping[str, str] = ACCOUNT,
+    **api: Any,
+) -> Iterator[Machine]:
+    """A run whose account is leased in the folder `leases` beside its own, for so many seconds at a time."""
+    folder.mkdir()
+    path = job(folder, url=url, pictures=pictures, api={"qps": qps, "leases": leases, **api})
+    environment = {**os.environ, **account, "XDG_STATE_HOME": str(folder / "state")}
+    with running(python(_RUN, path, folder / "sent", str(LEASE_S)), cwd=folder, env=environment) as process:
+        yield Machine(process, folder)
+
+
+def together(kind: Kind, *machines: Machine) -> list[float]:
+    """The times of all calls of a kind."""
+    return sorted(at for one in machines for at in one.sent(kind))
