@@ -49,8 +49,10 @@ class ItemMeter:
         """
         self.request_id = request_id
         self._refuse_expired(kind)
-        if (lacking := await self._promises.claim_shared(self._work.ord, kind)) is not None:
-            raise self._budget.used_up(lacking)
+        if self._promises.claim(self._work.ord, kind) is not None:
+            lacking = await self._promises.claim_shared(self._work.ord, kind)
+            if lacking is not None:
+                raise self._budget.used_up(lacking)
         await self._budget.reserve(kind)
         self._promises.counted(self._work.ord, kind)
         self._reserved = True

@@ -33,8 +33,10 @@ class ReportMeter:
         if not self.may_ask:
             what = f"it was asked about {MOST_POLLS} times in this run"
             raise ItemRefused(what, code=Code.REPORT_PENDING, sent=False, request_id=request_id)
-        if (lacking := await self._promises.claim_shared(self._work.ord, kind)) is not None:
-            raise self._budget.used_up(lacking)
+        if self._promises.claim(self._work.ord, kind) is not None:
+            lacking = await self._promises.claim_shared(self._work.ord, kind)
+            if lacking is not None:
+                raise self._budget.used_up(lacking)
         await self._budget.reserve(kind)
         self._promises.counted(self._work.ord, kind)
         self._reserved = True

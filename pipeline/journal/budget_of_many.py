@@ -103,6 +103,8 @@ class BudgetOfMany(Budget):
         return super()._room(kind, lease)[0], drawn
 
     def _noted_beside(self, reserved: Mapping[Kind, int]) -> Mapping[str, str]:
+        if not self._shared.has_begun:  # what the store knows stays as it is noted
+            return {}
         return {DRAWN: self._shared.noting(reserved, self._cost_or_none({**self._asked(), **reserved}))}
 
     def _least(self, left: int | None, kind: Kind, *, fair: bool) -> int | None:

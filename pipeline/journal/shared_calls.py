@@ -29,6 +29,7 @@ class SharedCalls:
         self._caps = caps
         self._drawing = Drawing(caps)
         self._noted: dict[str, str] = {}
+        self.has_begun = False  # before, the store does not know what the journal has reserved
 
     async def begin(self, calls: Mapping[Kind, int], cost: Decimal | None, noted: str | None) -> str:
         """Begin with what the journal has reserved, and what it cost; `noted` is what it remembers as `DRAWN`.
@@ -38,6 +39,7 @@ class SharedCalls:
         self._noted = msgspec.json.decode(noted or "{}", type=dict[str, str])
         known = {name: Decimal(amount) for name, amount in self._noted.items()}
         await self._drawing.begin(_amounts(calls, cost), known)
+        self.has_begun = True
         return self.noting(calls, cost)
 
     def noting(self, calls: Mapping[Kind, int], cost: Decimal | None) -> str:

@@ -1,5 +1,6 @@
 """Budgets that several machines spend: each call is drawn from all of them, then noted, then sent."""
 
+import functools
 import threading
 from collections.abc import Callable
 from decimal import Decimal
@@ -14,9 +15,11 @@ from pipeline.journal.journal import Journal
 from pipeline.journal.purse import Tariff
 from pipeline.journal.shared_calls import budget_name
 from pipeline.journal.sql import calls
+from pipeline.journal.storage import open_disk
+from pipeline.journal.writer import Writer
 from pipeline.leases.money import CHUNK, SharedBudget
 from pipeline.models import KINDS, Kind
-from tests.support.fakes import dead_copy, look, open_journal
+from tests.support.fakes import NOW, dead_copy, look, open_journal
 from tests.support.shared_store import MemoryStore
 
 pytestmark = pytest.mark.anyio
@@ -113,6 +116,30 @@ async def test_a_store_that_was_lost_begins_with_what_the_journal_knows(tmp_path
     async with open_journal(tmp_path, budgets={SEARCH: 100}, shared=of_all(store, search=100)) as journal:
         assert drawn(store) == 60
         assert await spend(journal) == 40
+
+
+async def test_a_start_that_never_reached_the_store_leaves_what_it_must_be_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_journal(tmp_path, budgets={SEARCH: 100}) as alone:
+        await spend(alone, most=30)
+    store = MemoryStore()
+    store.answers = False
+    monkeypatch.setattr(drawing, "PATIENCE_S", 0.0)
+    monkeypatch.setattr(drawing, "AGAIN_S", 0.001)
+    writer = Writer(functools.partial(open_disk, tmp_path, now=NOW))
+    await writer.start()
+    journal = Journal(writer, budgets={SEARCH: 100}, shared=of_all(store, search=100))
+    with pytest.raises(RunPaused, match="does not answer"):
+        await journal.begin()
+    await journal.close()
+    store.answers = True
+    of_all(store, search=100).draw("search_calls", 50, 50)  # by another machine
+    async with open_journal(tmp_path, budgets={SEARCH: 100}, shared=of_all(store, search=100)) as journal:
+        assert drawn(store) == 80
+        assert await spend(journal) == 20
+    async with open_journal(tmp_path, budgets={SEARCH: 100}, shared=of_all(store, search=100)):
+        assert drawn(store) == 100, "nor is it told twice"
 
 
 async def test_a_call_that_is_not_sent_can_be_spent_again(tmp_path: Path) -> None:
