@@ -3,7 +3,7 @@
 import sys
 from typing import Any
 
-from pipeline.system import language, signals
+from pipeline.system import signals
 
 
 def main() -> None:
@@ -25,6 +25,8 @@ def main() -> None:
 
 def _say_language() -> None:
     """Say, once, that the language which was asked for is not spoken."""
+    from pipeline.system import language
+
     if remark := language.remark():
         from pipeline.cli.errors import say
 
@@ -60,6 +62,7 @@ def command_line() -> Any:
     # They add commands before and behind those of `options`.
     from pipeline.cli import cluster_options, first_options, keeping, results_options  # noqa: F401
     from pipeline.cli.app import app
+    from pipeline.system import language
 
     command = get_command(app)
     if language.in_chinese():

@@ -9,8 +9,6 @@ import signal
 from contextlib import suppress
 from types import FrameType
 
-from pipeline.system.language import told
-
 _ENDING = ("SIGINT", "SIGTERM", "SIGHUP")
 _heard: list[int] = []
 
@@ -53,6 +51,8 @@ def leave_at_once(code: int) -> None:
 
 def last_word(stop: KeyboardInterrupt) -> int:
     """Say why the command ends, where nothing else can be counted on any more; return the exit code."""
+    from pipeline.system.language import told
+
     with suppress(OSError):  # nobody is there to read it
         os.write(2, f"{told(str(stop))}\n".encode())
     return stop.exit_code if isinstance(stop, Stop) else 130

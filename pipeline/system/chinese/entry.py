@@ -13,11 +13,12 @@ A place is `{name}`; what stands there is a message of its own, and said in Chin
     {name:&}  a list of names
     {name:!}  a message, and nothing else
 
-`[item|items]` is one of several words that mean the same.
+`[item|items]` is one of several words that mean the same. What stands in backticks is left as it is.
 """
 
 import re
 from functools import cached_property
+from itertools import accumulate
 from typing import NamedTuple
 
 WORD = re.compile(r"[A-Za-z]+")
@@ -27,6 +28,7 @@ _FORMS = {
     "#": _NUMBER,
     ";": r"(?:(?!; ).)*?",
     "1": r"\S+",
+    "`": r"[^`]*",
     "q": r"""'.*?'|".*?"|\S+""",
     "$": rf"{_NUMBER}(?: [A-Za-z\u4e00-\u9fff$\u20ac\u00a5\u00a3]+)?",
 }
@@ -48,7 +50,7 @@ class Entry:
     def __init__(self, english: str, chinese: str, words: str) -> None:
         self.english, self.chinese = english, chinese
         self._words = words  # a pattern of all single words
-        self.parts = [part for part in _PARTS.split(english) if part]
+        self.parts = _in_commands([part for part in _PARTS.split(english) if part])
         self.places = [_place(part) for part in self.parts if _is_place(part)]
         literals = [_unescaped(part) for part in self.parts if not _is_place(part) and not _is_choice(part)]
         self.probe = max(literals, key=len, default="")  # what is always in it, and tells most others apart
@@ -94,6 +96,15 @@ class Entry:
         if _is_choice(part):
             return f"(?:{'|'.join(map(re.escape, part[1:-1].split('|')))})"
         return re.escape(_unescaped(part))
+
+
+def _in_commands(parts: list[str]) -> list[str]:
+    """Let places within a command, which stands in backticks, end where it does."""
+    ticks = accumulate(0 if _is_place(part) else part.count("`") for part in parts)
+    return [
+        f"{{{_place(part).name}:`}}" if _is_place(part) and before % 2 else part
+        for part, before in zip(parts, ticks, strict=True)
+    ]
 
 
 def _is_place(part: str) -> bool:
