@@ -15,6 +15,7 @@ _LETTER = re.compile(r"[A-Za-z]")
 _COMMANDS = re.compile(r"`[^`]*`")
 _QUOTES = {"'": "'", '"': '"', "`": "`", "\u201c": "\u201d"}
 _JOINTS = {"\n": "\n", ". ": "\u3002", "; ": ";", ": ": ":", ", ": ",", "   ": "   ", " \u00b7 ": " \u00b7 "}
+_OF_LISTS = ("; ", "   ", " \u00b7 ")
 _OPENING = " ,;.(:"  # what a message begins with that stands behind another
 _OWN_CODE = re.compile(r"(?!unknown_code)[a-z]+(?:_[a-z]+)*")
 # A refusal with its code and what was said of it, in which brackets may close what they opened.
@@ -114,8 +115,23 @@ def _coded(form: re.Pattern[str], text: str) -> str | None:
 
 def _in_parts(text: str) -> str:
     """Take a text apart: what stands behind a message, before one, in brackets, or beside one."""
+    for joint in _OF_LISTS:
+        if joint in text and (listed := _all_of(text.split(joint))) is not None:
+            return _JOINTS[joint].join(listed)
     takes = (_with_a_tail, _with_a_head, partial(_coded, _CODED_WILDLY), _at_a_joint, _in_brackets)
     return min(filter(None, (take(text) for take in takes)), key=_left, default=text)
+
+
+def _all_of(parts: list[str]) -> list[str] | None:
+    """Say the parts of a line of progress, where each is a message: in one go, for it is drawn again and again."""
+    said = []
+    for part in parts:
+        name, colon, rest = part.partition(": ")
+        sides = [_whole(part)] if not colon or _whole(part) is not None else [_whole(name), _whole(rest)]
+        if None in sides:
+            return None
+        said.append(_JOINTS[": "].join(filter(None, sides)))
+    return said
 
 
 def _with_a_tail(text: str) -> str | None:
