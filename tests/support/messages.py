@@ -80,7 +80,7 @@ def _is_text(node: ast.stmt) -> bool:
 
 
 def _is_command(node: ast.FunctionDef) -> bool:
-    return any("app.command" in ast.unparse(one) for one in node.decorator_list) or node.name == "report"
+    return any(".command(" in ast.unparse(one) for one in node.decorator_list) or node.name == "report"
 
 
 def _is_count(node: ast.AST) -> bool:

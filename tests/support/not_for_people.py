@@ -53,7 +53,7 @@ FORMS = {
     r"\s*(SELECT|INSERT|UPDATE|DELETE|CREATE|PRAGMA|BEGIN|WHERE|NULL AS|iif\(|ord >|state =) ?\S.*": "SQL",
     r"(item\.\{\w+\} )?([a-z_]+=[^ ]+ ?|\{\w+\} ?|%s ?)+": "the event log",
     r"--[a-z-]+ \S.*": "options to type",
-    r"(pipeline|export|apt-get|pip|ray) [a-zA-Z{][^`]*|`[^`]*`": "commands to type",
+    r"(pipeline|export|apt-get|pip|ray|timedatectl) [a-zA-Z{][^`]*|`[^`]*`": "commands to type",
     r"`?- \{?\{?(path|id): .*": "lines to write in a job file",
     r"(upload|output|api|columns|sheet|public|cluster)[.\w]*: [\w{].*": "lines to write in a job file",
     r"<.*|\(\?:.*|\\b.*|`\(pipeline.*": "markup, patterns and names of objects",
