@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pipeline.cluster.claims import Claim, Claims, Given, Standing
 from pipeline.cluster.epochs import folder_of, read_note
+from pipeline.cluster.joining import LEASES
 from pipeline.cluster.layout import shard_folder
 from pipeline.cluster.split import read_split
 from pipeline.cluster.takeover import take_over
@@ -25,7 +26,6 @@ from pipeline.leases.opening import open_store
 from pipeline.models import UNFINISHED, State
 from pipeline.system.fault import Fault, typed
 
-LEASES = ".leases"  # beside the runs, where the job names no other place
 _LOOK_S = 0.2
 
 

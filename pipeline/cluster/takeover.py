@@ -28,7 +28,7 @@ from pipeline.journal.copying import become_another, copy_file, copy_journal, fi
 from pipeline.journal.emergency import left_over
 from pipeline.journal.epochs import NOTE
 from pipeline.journal.identity import NOTE as IDENTITY
-from pipeline.journal.places import JOURNAL, REPORT, RESULTS, SUMMARY
+from pipeline.journal.places import JOURNAL, REPORT, RESULTS, SUMMARY, collection_of
 from pipeline.run.directory import LOCK, LOG
 from pipeline.system.fault import Fault
 from pipeline.system.files import sync_folder
@@ -76,6 +76,7 @@ def _copied(shard: Path, claim: Claim, base: int, draft: Path, note: EpochNote) 
     if (source / JOURNAL).exists():  # else its owner died before anything was begun
         copy_journal(source, draft)
         counts = become_another(draft)
+    _copy_reports(source, draft)
     copy_file(source / RESULTS, draft / RESULTS)
     _copy_rest(source, draft)
     finished = finished_in(counts)
@@ -107,6 +108,15 @@ def _end_of_lines(file: Path) -> int:
     return 0
 
 
+def _copy_reports(source: Path, draft: Path) -> None:
+    """Copy the journal of the reports that were collected for it, which becomes another one, too."""
+    reports, target = collection_of(source), collection_of(draft)
+    if (reports / JOURNAL).exists():
+        target.mkdir(mode=0o700)
+        copy_journal(reports, target)
+        become_another(target)
+
+
 def _copy_rest(source: Path, draft: Path) -> None:
     """Copy all other files: hits under way, lines of an emergency, details, drawings, pictures."""
     for file in _files(source, source):
@@ -125,9 +135,13 @@ def _files(folder: Path, top: Path) -> Iterator[Path]:
         path = Path(entry.path)
         if entry.is_dir(follow_symlinks=False):
             yield from _files(path, top)
-        elif entry.is_file(follow_symlinks=False) and not (folder == top and _is_left_out(entry.name)):
+        elif entry.is_file(follow_symlinks=False) and not _is_left_out(entry.name, folder, top):
             yield path
 
 
-def _is_left_out(name: str) -> bool:
-    return name in _NOT_COPIED or name in _FIRST or (name.startswith(".") and name != ".results.check")
+def _is_left_out(name: str, folder: Path, top: Path) -> bool:
+    if folder == collection_of(top):
+        return name in {LOCK, IDENTITY} or name in _FIRST
+    return folder == top and (
+        name in _NOT_COPIED or name in _FIRST or (name.startswith(".") and name != ".results.check")
+    )

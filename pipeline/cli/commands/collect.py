@@ -5,12 +5,15 @@ from pathlib import Path
 
 from pipeline.cli.next_command import next_command
 from pipeline.cli.screen import Output, Remarks, observing, show_summary, shown
+from pipeline.cluster.directories import Directories, directories
 from pipeline.cluster.layout import refuse_shard
+from pipeline.cluster.sending import sending
 from pipeline.errors import SpecError
 from pipeline.journal.collected import LATER_SINCE
 from pipeline.journal.storage import reading_only
 from pipeline.offline.collect import collect_reports, collecting_job
 from pipeline.offline.opening import find_run
+from pipeline.offline.shards.collect import awaiting, collect_in_shards
 from pipeline.results.summary import RunSummary
 from pipeline.run.load import Job, folder_of, load_again
 from pipeline.run.local import LocalExecutor
@@ -22,6 +25,9 @@ def collect_command(path: Path, overrides: list[str], options: RunOptions, outpu
     """Read the reports of a run's tasks, and begin no item; return the exit code."""
     folder = folder_of(path)
     refuse_shard(folder, "collect")
+    found = directories(folder)
+    if found.cluster is not None:
+        return _in_shards(found, overrides, options, output)
     spec = find_run(folder).spec
     with reading_only(folder) as db:
         later = not spec.awaits_reports and db.meta(LATER_SINCE) is not None
@@ -36,6 +42,25 @@ def collect_command(path: Path, overrides: list[str], options: RunOptions, outpu
         if summary.exit_code:
             remarks.release()
     following = next_command(summary, job.spec, "collect", path, overrides=overrides)
+    return show_summary(summary, output, following=following)
+
+
+def _in_shards(found: Directories, overrides: list[str], options: RunOptions, output: Output) -> int:
+    """Read the reports of a cluster run, one shard after the other, within the leased account."""
+    shards = awaiting(found)
+    if not shards:
+        what = "this run waits for no reports: write `task: {report: wait}` (or later) in the job file and run it"
+        raise SpecError(Fault(what, where=str(found.folder)))
+    loaded = collecting_job if shards[0].later else load_again  # its questions have a pace of their own
+    job = loaded(shards[0].run, overrides=overrides)
+    with Remarks(output) as remarks:
+        with observing(output) as display, sending(found.folder, job, shown(options, display, remarks)) as sender:
+            summary = collect_in_shards(found, shards, sender, overrides)
+        if summary is None or summary.exit_code:
+            remarks.release()
+    if summary is None:
+        return 1
+    following = next_command(summary, job.spec, "collect", found.folder, overrides=overrides)
     return show_summary(summary, output, following=following)
 
 

@@ -8,12 +8,15 @@ from pipeline.cli.asking import ask, asked_again, on_a_terminal
 from pipeline.cli.errors import say
 from pipeline.cli.next_command import next_command
 from pipeline.cli.screen import Output, Remarks, observing, show_summary, shown
+from pipeline.cluster.directories import Directories, directories
 from pipeline.cluster.layout import refuse_shard
+from pipeline.cluster.sending import sending
 from pipeline.journal.places import run_of
 from pipeline.models import OF_REPORT
 from pipeline.offline.collect import bring_hits, collect_reports, collecting_job, holds
 from pipeline.offline.opening import Place, find_run, opened
 from pipeline.offline.retry import Wanted, select
+from pipeline.offline.shards.retry import in_all, retry_in_shards, select_in_shards
 from pipeline.run.load import Job, load_again
 from pipeline.run.local import LocalExecutor
 from pipeline.run.options import RunOptions
@@ -24,6 +27,9 @@ def retry_command(
 ) -> int:
     """Pay once more for the open items that are wanted, and for no others; return the exit code."""
     refuse_shard(run, "retry")
+    found = directories(run)
+    if found.cluster is not None:
+        return _in_shards(found, wanted, overrides, options, output, yes=yes)
     place, job, collects = _meant(run, wanted, overrides)
     selection = select(place, wanted)
     text = selection.text(job.spec)
@@ -46,14 +52,39 @@ def retry_command(
                 summary = LocalExecutor().run(job, replace(options, again=again))
         if summary.exit_code:
             remarks.release()
-    words = [
-        "retry",
-        run,
-        "--only",
-        wanted.state.word.replace("_", "-"),
-        *(["--code", wanted.code] if wanted.code else []),
-    ]
-    return show_summary(summary, output, following=next_command(summary, job.spec, *words, overrides=overrides))
+    following = next_command(summary, job.spec, *_words(run, wanted), overrides=overrides)
+    return show_summary(summary, output, following=following)
+
+
+def _words(run: Path, wanted: Wanted) -> list[object]:
+    code = ["--code", wanted.code] if wanted.code else []
+    return ["retry", run, "--only", wanted.state.word.replace("_", "-"), *code]
+
+
+def _in_shards(
+    found: Directories, wanted: Wanted, overrides: list[str], options: RunOptions, output: Output, *, yes: bool
+) -> int:
+    """Pay once more for the wanted items of a cluster run, one shard after the other, within the leased account."""
+    chosen = select_in_shards(found, wanted)
+    selection, job = in_all(chosen), load_again(chosen[0].run, overrides=overrides)
+    text = selection.text(job.spec)
+    with Remarks(output) as remarks:
+        for line in found.not_read.values():
+            say(line)
+        if not selection.candidates:
+            say(text)
+            return 0
+        asks = not yes and not job.spec.sandbox and on_a_terminal()
+        ask(text) if asks else say(text)
+        with observing(output) as display:
+            options = shown(options, display, remarks)
+            options = asked_again(options, display) if asks else options
+            with sending(found.folder, job, options) as sender:
+                summary = retry_in_shards(found, chosen, sender, overrides)
+        if summary.exit_code:
+            remarks.release()
+    following = next_command(summary, job.spec, *_words(found.folder, wanted), overrides=overrides)
+    return show_summary(summary, output, following=following)
 
 
 def _meant(run: Path, wanted: Wanted, overrides: list[str]) -> tuple[Place, Job, Path | None]:

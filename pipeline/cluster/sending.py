@@ -1,0 +1,57 @@
+"""The sending of calls by a command that a person types, for shards of a run: within the leased account, as a worker.
+
+Calls go in the name of the incarnation that claimed the shard. When that one is lost, nothing more is sent, and the
+answers on their way are recorded.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from pipeline.calls.account import account_of
+from pipeline.cluster.joining import LEASES
+from pipeline.cluster.owning import Owner
+from pipeline.cluster.split import read_split
+from pipeline.cluster.work import AccountOfOwner
+from pipeline.leases.lease import LEASE_S, Lease
+from pipeline.leases.opening import open_store
+from pipeline.run.leased import LeasedShare
+from pipeline.run.load import Job
+from pipeline.run.locks import on_this_machine
+from pipeline.run.options import Given, RunOptions
+from pipeline.run.stop import Stop
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """The account and the ownership of shards while a command lasts."""
+
+    owner: Owner
+    options: RunOptions
+    _account: AccountOfOwner
+    _share: LeasedShare
+
+    @contextmanager
+    def owned(self, shard: int) -> Iterator[tuple[Path, RunOptions]]:
+        """Own a shard until the block ends; yield its run directory, and the options of a run in it."""
+        lease, stop = self._account.lease, self.options.stop or Stop()
+        with self.owner.owned(shard) as folder:
+            self._account.owner = lease.incarnation
+            lease.on_lost = lambda _: stop.silence()
+            yield folder, replace(self.options, given=Given(folder, self._share), stop=stop)
+
+
+@contextmanager
+def sending(run: Path, job: Job, options: RunOptions) -> Iterator[Sender]:
+    """Take part in the account of a run's job until the block ends. Raises SpecError or RunLocked."""
+    spec = job.spec
+    place = spec.api.leases or str(run.absolute().parent / LEASES)
+    lease = Lease(open_store(place), lease_s=LEASE_S)
+    lease.say = options.say
+    qps = {str(kind): spec.api.qps_of(kind) for kind in spec.paced}
+    digest = account_of(spec.api.base_url, job.credentials)
+    with on_this_machine(job, options, place) as part, lease, AccountOfOwner(lease, digest, qps) as account:
+        account.hungry(account.slots)
+        share = LeasedShare(account, digest, part=part, budgets=read_split(run).id)
+        yield Sender(Owner(run, lease, say=options.say), options, account, share)

@@ -1,0 +1,91 @@
+"""Open items of a cluster run that a person wants to pay for once more: found in all shards, tried again in each."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+from pipeline.cluster.directories import Directories
+from pipeline.cluster.merge import MANIFEST
+from pipeline.cluster.sending import Sender
+from pipeline.errors import SpecError
+from pipeline.journal.collected import has_collection
+from pipeline.journal.sql.forecast import candidates
+from pipeline.journal.sql.items import counts
+from pipeline.journal.storage import reading_only
+from pipeline.models import OF_REPORT, WAITING, State
+from pipeline.offline.refresh import unseen
+from pipeline.offline.retry import Selection, Wanted
+from pipeline.results.summary import RunSummary
+from pipeline.results.sums import in_one
+from pipeline.run.load import load_again
+from pipeline.run.local import LocalExecutor
+from pipeline.system.fault import Fault, typed
+from pipeline.system.wording import count, listed
+
+
+class OfShard(NamedTuple):
+    """The items of a shard that a retry works on."""
+
+    shard: int
+    run: Path
+    selection: Selection
+
+
+def select_in_shards(found: Directories, wanted: Wanted) -> list[OfShard]:
+    """Find the wanted items, shard by shard. Raises SpecError when some are in doubt that nobody was shown."""
+    left = wanted.limit
+    chosen = []
+    for one in found.each(lambda run: _of_shard(found.folder, run, wanted)):
+        some = one.selection.candidates[:left]
+        left = None if left is None else left - len(some)
+        chosen.append(one._replace(selection=replace(one.selection, candidates=some)))
+    return chosen
+
+
+def _of_shard(folder: Path, run: Path, wanted: Wanted) -> OfShard:
+    state, code, limit = wanted
+    if state in OF_REPORT and has_collection(run):
+        what = "tasks whose reports were collected are paid for anew in a run that is not split alone"
+        raise SpecError(Fault(what, where=str(run), fix=""))
+    with reading_only(run) as db:
+        if state is State.IN_DOUBT and (new := unseen(run, db, folder)):
+            more = count(len(new), "item is", "items are")
+            what = f"{more} in doubt that nobody was shown: {listed(new)}. Nothing was sent; look first"
+            raise SpecError(Fault(what, where=str(folder), fix=typed("report", folder)))
+        known = candidates(db, state, code=code, limit=limit, now=time.time())
+        waiting = sum(counts(db).get(one, 0) for one in WAITING)
+    kind = state.word.replace("_", " ") + (f" with {code}" if code else "")
+    risked, has_task = state is State.IN_DOUBT, state in OF_REPORT
+    return OfShard(int(run.parent.name), run, Selection(kind, known, waiting, risked=risked, has_task=has_task))
+
+
+def in_all(chosen: Sequence[OfShard]) -> Selection:
+    """Put the selections of all shards together, to be told."""
+    first = chosen[0].selection
+    return replace(
+        first,
+        candidates=[one for of in chosen for one in of.selection.candidates],
+        waiting=sum(of.selection.waiting for of in chosen),
+    )
+
+
+def retry_in_shards(
+    found: Directories, chosen: Sequence[OfShard], sender: Sender, overrides: Sequence[str]
+) -> RunSummary:
+    """Try the items again, one shard after the other; return the summary of these shards."""
+    summaries = []
+    for one in chosen:
+        if one.selection.candidates:
+            with sender.owned(one.shard) as (folder, options):
+                again = one.selection.again(folder)
+                job = load_again(folder, overrides=overrides)
+                summaries.append(LocalExecutor().run(job, replace(options, again=again)))
+    return summed(found, summaries)
+
+
+def summed(found: Directories, summaries: Sequence[RunSummary]) -> RunSummary:
+    """Put the summaries of some shards together."""
+    name = found.folder.resolve().name
+    return in_one(summaries, run=name, results=str(found.folder / MANIFEST), not_begun=0)
