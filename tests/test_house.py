@@ -52,7 +52,7 @@ def within(name: str, scopes: Iterable[str]) -> bool:
 
 # Who may import a library (`pipeline.` is left out).
 LIBRARIES = {
-    "aiohttp": ["calls.connection", "calls.downloads", "calls.proxy", "calls.transport", "sandbox"],
+    "aiohttp": ["calls.connection", "calls.downloads", "calls.lookups", "calls.proxy", "calls.transport", "sandbox"],
     "yarl": ["calls.downloads", "calls.transport", "sandbox"],
     "aiolimiter": ["calls.access"],
     "sqlite3": [

@@ -18,6 +18,7 @@ import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
+from pipeline.calls.lookups import Lookups
 from pipeline.version import __version__
 
 MOST_BYTES: Final = 8 << 20
@@ -33,7 +34,7 @@ class _PublicOnly(AbstractResolver):
     """A resolver of names that lead to public addresses alone."""
 
     def __init__(self) -> None:
-        self._resolver = aiohttp.ThreadedResolver()
+        self._resolver = Lookups()
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET

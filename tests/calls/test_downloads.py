@@ -107,7 +107,7 @@ async def test_a_name_that_leads_inside_is_not_opened_even_beside_public_address
         part = {"hostname": host, "port": port, "family": family, "proto": 0, "flags": 0}
         return [{**part, "host": "93.184.216.34"}, {**part, "host": inside}]
 
-    monkeypatch.setattr(downloads.aiohttp.ThreadedResolver, "resolve", resolve)
+    monkeypatch.setattr(downloads.Lookups, "resolve", resolve)
     async with open_downloads() as fetching:
         with pytest.raises(NotFetched, match="not public"):
             await fetching.fetch("https://rebound.example.com/a.png")
