@@ -3,6 +3,8 @@
 import json
 import shutil
 import signal
+import threading
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from pipeline.results.summary import RunSummary
 from pipeline.run.load import load
 from pipeline.run.local import LocalExecutor
 from pipeline.run.options import Given, RunOptions
+from pipeline.run.stop import Stop
 from tests.support.jobs import ACCOUNT, job, lines, started, vendor
 from tests.support.processes import ended, until, until_lines
 
@@ -158,3 +161,28 @@ def test_three_owners_that_die_one_after_the_other_without_an_item_poison_a_shar
         assert taken is not None
         assert taken.poisoned is poisoned
     assert folder_of(shard, 4).is_dir()
+
+
+def test_a_run_that_is_silenced_sends_nothing_more_and_records_what_was_on_its_way(tmp_path: Path) -> None:
+    with vendor(tmp_path, latency_s=1.0) as server:
+        job(tmp_path, url=server.url, pictures=30, api={"qps": {"search": 1000, "create": 5}, "drain_s": 600})
+        folder, stop = first(tmp_path / "shard"), Stop()
+        sent: list[float] = []
+
+        def silence() -> None:
+            until(lambda: created(tmp_path).total() >= 4)
+            stop.silence()
+            sent.append(time.monotonic())
+
+        calls: list[float] = []
+        options = RunOptions(
+            given=Given(folder, Part()), environment=ACCOUNT, stop=stop, on_sent=lambda _, at: calls.append(at)
+        )
+        beside = threading.Thread(target=silence)
+        beside.start()
+        summary = LocalExecutor().run(load(tmp_path / "job.yaml", environment=ACCOUNT), options)
+        beside.join()
+    assert max(calls) <= sent[0]
+    assert summary.items["in_doubt"] == 0
+    assert summary.items["settled"] == created(tmp_path).total() < 30
+    assert summary.items["not_started"] == 30 - summary.items["settled"]

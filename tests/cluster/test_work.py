@@ -1,0 +1,147 @@
+"""A worker claims shards until none is left, gives back what it does not finish, and sets aside what kills workers."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.cluster.claims import Claims, Given, Standing
+from pipeline.cluster.joining import LEASES
+from pipeline.cluster.split import read_split
+from pipeline.leases.folder_store import FolderStore
+from tests.support.jobs import ACCOUNT, FaultPlan, job, lines, pipeline, vendor
+from tests.support.processes import ended, until
+from tests.support.workers import sent_in, truth_of, worker, workers
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+
+
+def shards_of(folder: Path) -> list[Standing]:
+    run = folder / "shared" / "job"
+    return Claims(FolderStore.open(folder / "shared" / LEASES), read_split(run)).look()
+
+
+def job_of(folder: Path, *, url: str, shards: int = 4, **parts: Any) -> None:
+    job(folder, url=url, cluster={"shared": "shared", "shards": shards, "lease_s": 2}, **parts)
+
+
+@pytest.mark.proofs
+def test_the_config_for_many_machines_runs_as_it_is(tmp_path: Path) -> None:
+    for name in ("cluster.yaml", "portfolio.csv"):
+        shutil.copy(CONFIGS / name, tmp_path)
+    shared = tmp_path / "shared"
+    done = pipeline("cluster", "run", "cluster.yaml", "--local", "2", "--set", f"cluster.shared={shared}", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    run = shared / "many-machines"
+    assert sum(len(lines(file)) for file in run.glob("shards/*/e1/results.jsonl")) == read_split(run).items
+    again = pipeline("work", "cluster.yaml", "--set", f"cluster.shared={shared}", cwd=tmp_path)
+    assert again.returncode == 0, again.stderr
+    assert not list(run.glob("shards/*/e2"))
+
+
+@pytest.mark.proofs
+def test_a_worker_that_is_asked_to_end_gives_its_shard_back_and_another_goes_on(tmp_path: Path) -> None:
+    """By SIGTERM, and by `cluster down` on whatever machine."""
+    with vendor(tmp_path, latency_s=0.2) as server:
+        job_of(tmp_path, url=server.url, shards=1, pictures=60, api={"qps": 10})
+        with worker(tmp_path, "w0") as first:
+            until(lambda: len(sent_in(tmp_path)) > 10, by=first)
+            first.send_signal(signal.SIGTERM)
+            ended(first)
+        assert first.returncode == 143
+        [given_back] = shards_of(tmp_path)
+        assert (given_back.worker, given_back.state, given_back.base) == ("", Given.OPEN, 1)
+        with worker(tmp_path, "w1") as second:
+            until(lambda: (tmp_path / "shared/job/workers/w1/progress.json").exists(), by=second)
+            before = len(sent_in(tmp_path))
+            until(lambda: len(sent_in(tmp_path)) > before + 5, by=second)
+            down = pipeline("cluster", "down", "job.yaml", "w1", cwd=tmp_path, **ACCOUNT)
+            assert down.returncode == 0, down.stderr
+            ended(second)
+        assert second.returncode == 1
+        with worker(tmp_path, "w2") as third:
+            ended(third)
+        assert third.returncode == 0
+    truth = truth_of(tmp_path, tmp_path / "shared" / "job")
+    assert truth == ([], [], 60, 0, 0)
+
+
+@pytest.mark.proofs
+def test_a_shard_that_kills_three_workers_is_set_aside_and_the_rest_goes_on(tmp_path: Path) -> None:
+    deadly = """
+from pipeline.cluster import work as working
+run = working.LocalExecutor.run
+def deadly(self, job, options):
+    if "/0001/" in str(options.given.folder):
+        os.kill(os.getpid(), 9)
+    return run(self, job, options)
+working.LocalExecutor.run = deadly
+"""
+    with vendor(tmp_path) as server:
+        job_of(tmp_path, url=server.url, pictures=40)
+        codes = []
+        for _ in range(4):
+            with workers(tmp_path, 1, more=deadly) as [process]:
+                said = ended(process)[1]
+                codes.append(process.returncode)
+    assert codes == [-9, -9, -9, 1]
+    assert "shard 0001 is set aside" in said
+    assert [one.state for one in shards_of(tmp_path)] == [Given.DONE, Given.ASIDE, Given.DONE, Given.DONE]
+    left = len((tmp_path / "shared/job/shards/0001/items.jsonl").read_bytes().splitlines())
+    assert truth_of(tmp_path, tmp_path / "shared" / "job") == ([], [], 40 - left, 0, 0)
+    with vendor(tmp_path) as server:
+        (tmp_path / "job.yaml").write_text(json.dumps(again_at(tmp_path, server.url)))
+        done = pipeline("work", "job.yaml", "--set-aside", cwd=tmp_path, **ACCOUNT)
+    assert done.returncode == 0, done.stderr
+
+
+def again_at(folder: Path, url: str) -> dict[str, Any]:
+    spec: dict[str, Any] = json.loads((folder / "job.yaml").read_text())
+    spec["api"]["base_url"] = url
+    return spec
+
+
+@pytest.mark.proofs
+def test_a_bug_in_one_shard_sets_it_aside_and_the_rest_goes_on(tmp_path: Path) -> None:
+    buggy = """
+from pipeline.cluster import work as working
+run = working.LocalExecutor.run
+def buggy(self, job, options):
+    if "/0001/" in str(options.given.folder):
+        raise ValueError("what nobody thought of")
+    return run(self, job, options)
+working.LocalExecutor.run = buggy
+"""
+    with vendor(tmp_path) as server:
+        job_of(tmp_path, url=server.url, pictures=40)
+        with workers(tmp_path, 1, more=buggy) as [process]:
+            _, said = ended(process)
+    assert process.returncode == 1
+    assert "shard 0001: a bug of this program ended its run (ValueError: what nobody thought of)" in said
+    assert [one.state for one in shards_of(tmp_path)] == [Given.DONE, Given.ASIDE, Given.DONE, Given.DONE]
+
+
+@pytest.mark.proofs
+def test_what_says_no_to_the_account_ends_the_worker_as_it_ends_a_run(tmp_path: Path) -> None:
+    with vendor(tmp_path, faults=FaultPlan.parse("search:67200004=1")) as server:
+        job_of(tmp_path, url=server.url, pictures=40)
+        with worker(tmp_path, "w0") as process:
+            ended(process)
+    assert process.returncode not in (0, 1)
+    assert all(not one.worker and one.state is Given.OPEN for one in shards_of(tmp_path))
+
+
+@pytest.mark.proofs
+def test_two_workers_of_one_name_on_one_machine_have_two_folders(tmp_path: Path) -> None:
+    with vendor(tmp_path, latency_s=0.2) as server:
+        job_of(tmp_path, url=server.url, pictures=20, api={"qps": 5})
+        command = [sys.executable, "-m", "pipeline", "work", "job.yaml", "--name", "same"]
+        both = [subprocess.Popen(command, cwd=tmp_path, env={**os.environ, **ACCOUNT}) for _ in range(2)]
+        assert [process.wait(timeout=300) for process in both] == [0, 0]
+    assert {one.name for one in (tmp_path / "shared/job/workers").iterdir()} == {"same", "same-2"}
