@@ -122,6 +122,7 @@ looks: $(VENV)/.test
 scale: $(VENV)/.test
 	$(BIN)/python -m tests.bench.leases
 	$(BIN)/python -m tests.bench.machines
+	$(BIN)/python -m tests.bench.many_machines
 
 leases-model: $(VENV)/.test
 	THOROUGH=1 $(BIN)/python -m pytest -n auto --dist worksteal tests/leases/test_model.py

@@ -12,11 +12,16 @@ from pipeline.system.fault import Fault
 NOTE = "epoch.json"
 
 
+def is_epoch(folder: Path) -> bool:
+    """Return whether a run directory is an epoch: those beside it are of the same items, and no runs of their own."""
+    return (folder / NOTE).is_file()
+
+
 def superseded_by(folder: Path) -> Path | None:
     """Return the newest epoch after the one in this folder; None for the newest, and for any other run directory."""
     whole = folder.absolute()
     number = whole.name.removeprefix("e")
-    if not (whole / NOTE).is_file() or not number.isdecimal():
+    if not is_epoch(whole) or not number.isdecimal():
         return None
     others = (note.parent.name.removeprefix("e") for note in whole.parent.glob(f"e*/{NOTE}"))
     newest = max((int(other) for other in others if other.isdecimal()), default=0)

@@ -12,6 +12,7 @@ from pathlib import Path
 from pipeline.engine.reuse import Found
 from pipeline.errors import PipelineError
 from pipeline.job.schema import JobSpec
+from pipeline.journal.epochs import is_epoch
 from pipeline.journal.journal import Journal
 from pipeline.journal.places import JOURNAL, RESULTS, collection_of
 from pipeline.journal.sql.database import Database
@@ -74,7 +75,7 @@ def open_donors(spec: JobSpec, folder: Path, account: str | None, *, now: float)
     with ExitStack() as opened:
         donors = []
         for other in sorted(folder.parent.glob(f"*/{JOURNAL}"), key=_changed_at, reverse=True):
-            if other.parent == folder or _changed_at(other) < now - age_s:
+            if other.parent == folder or is_epoch(other.parent) or _changed_at(other) < now - age_s:
                 continue
             with suppress(*_UNREADABLE):
                 db = opened.enter_context(reading_only(other.parent))

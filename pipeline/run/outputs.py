@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 
 from pipeline.errors import SpecError
+from pipeline.journal.epochs import is_epoch
 from pipeline.journal.places import SUMMARY, results_file, run_of
 from pipeline.journal.sql import line_index
 from pipeline.journal.sql.database import Database
@@ -65,13 +66,14 @@ def write_outputs(
         if wishes is not None:
             raise
         _log.error("report.failed error=%s %s", type(exc).__name__, exc)
-    write_runs(folder.parent)
+    if not is_epoch(folder):
+        write_runs(folder.parent)
     return summary
 
 
 def _before(folder: Path, summary: RunSummary, wishes: Wishes | None, since: str | None) -> Before:
     """Read the run before. Raises SpecError where a person wishes one that is not there; a run has one that is."""
-    if run_of(folder) is not None:
+    if run_of(folder) is not None or is_epoch(folder):
         return Before()
     try:
         return read_before(folder, summary, since if wishes is None else wishes.since)

@@ -70,7 +70,7 @@ def _listed(spec: JobSpec, ids: Ids, note: Note | None) -> Iterator[Item]:
 
 
 def _identified(spec: JobSpec, item: Item, looks: Looks | None) -> Item:
-    if item.problem is not None:
+    if item.problem is not None or item.picture:
         return item
     if has_views(item.source):
         return _distinct(spec, item, looks)
@@ -171,6 +171,8 @@ def _row_item(spec: JobSpec, entry: ImageEntry, row: Row, origin: str, ids: Ids)
     if fault:
         message = f"{origin}: {fault}"
         return Item(item_id, source, False, origin, labels, Problem("read", Code.BAD_ROW, message, "fail", False))
+    if row.url and not views:  # most rows, so that they are made once
+        return Item(item_id, source, False, origin, labels, None, identity_of_url(source))
     local = bool(local_views(source)) if views else not row.url
     return Item(item_id, source, local, origin, labels, _upload_problem(spec) if local else None)
 

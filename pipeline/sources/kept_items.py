@@ -42,7 +42,9 @@ _ENCODER = msgspec.json.Encoder()
 
 def write_item(n: int, item: Item) -> bytes:
     """Write an item as a line."""
-    source = item.source.encode("utf-8", "backslashreplace").decode()  # a bad row's may be no text
+    source = item.source
+    if not source.isascii():
+        source = source.encode("utf-8", "backslashreplace").decode()  # a bad row's may be no text
     picture = None if item.picture == source else item.picture
     kept = KeptItem(n, item.id, source, item.origin, item.labels, item.local, picture, item.problem)
     return _ENCODER.encode(kept) + b"\n"

@@ -186,3 +186,15 @@ def test_a_run_that_is_silenced_sends_nothing_more_and_records_what_was_on_its_w
     assert summary.items["in_doubt"] == 0
     assert summary.items["settled"] == created(tmp_path).total() < 30
     assert summary.items["not_started"] == 30 - summary.items["settled"]
+
+
+def test_what_an_owner_before_found_is_no_earlier_run(tmp_path: Path) -> None:
+    """Its hits are not those of last month, nothing is reused of it, and no list of runs lies in the shard."""
+    with vendor(tmp_path) as server:
+        job(tmp_path, url=server.url, pictures=3, search={"reuse": "6h"})
+        go_on(tmp_path, first(tmp_path / "shard"))
+        before = (tmp_path / "shard/e1/results.jsonl").read_bytes()
+        e2 = next_of(tmp_path / "shard", 2, died=False)
+        assert go_on(tmp_path, e2).exit_code == 0
+    assert (e2 / "results.jsonl").read_bytes() == before
+    assert {one.name for one in (tmp_path / "shard").iterdir()} == {"e1", "e2"}
