@@ -101,12 +101,14 @@ def test_each_machine_is_told_with_its_shards_slots_and_when_it_was_seen(
     now = time.time()
     tell(run, "a", host="vm-1", since=now - 60, at=now, shards=[{"shard": 1, "epoch": 1}], slots={"search": 3})
     tell(run, "b", host="vm-2", since=now - 60, at=now - 3600, shards=[{"shard": 2}], slots={"search": 2})
+    tell(run, "d", host="vm-4", since=now - 60, at=now - 9, shards=[], slots={"search": 2}, ended=True)
     (run / "workers" / "c").mkdir()
     (run / "workers" / "c" / "progress.json").write_text("{half")
     found = status(run)
     assert [(one.name, one.alive, one.shards, one.slots) for one in found.machines] == [
         ("a", True, ["0001"], {"search": 3}),
         ("b", False, ["0002"], {"search": 2}),
+        ("d", False, [], {}),
     ]
     assert (found.running, found.shards["running"], found.shards["finished"]) == (True, 1, 2)
     assert found.about_shards == ["shard 0001 is being worked on by a: 0 of 4 items not started"]
@@ -115,6 +117,7 @@ def test_each_machine_is_told_with_its_shards_slots_and_when_it_was_seen(
     assert "machine a on vm-1: alive, since " in shown
     assert "; shards 0001; slots: 3 search; last seen " in shown
     assert "machine b on vm-2: not heard of any more" in shown
+    assert "machine d on vm-4: ended in good order" in shown
 
 
 def test_status_as_json_has_the_fields_of_a_run_and_those_of_its_shards(

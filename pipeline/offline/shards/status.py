@@ -23,6 +23,7 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     host: str
     alive: bool  # False where it ended, or has told nothing for half a minute
+    ended: bool  # True where it ended in good order
     since: str  # when it began; "" where it did not say
     last_seen: str
     shards: list[str]  # those that it works on
@@ -145,10 +146,11 @@ def _machine(told: Told, *, now: float) -> Machine:
         name=told.name,
         host=told.host,
         alive=told.is_there(now=now),
+        ended=told.ended,
         since=iso(told.since) if told.since else "",
         last_seen=iso(told.at) if told.at else "",
         shards=[f"{one.shard:04}" for one in told.shards],
-        slots=told.slots,
+        slots={} if told.ended else told.slots,
         per_s=told.per_s,
     )
 
@@ -166,5 +168,5 @@ def worded(machine: Machine) -> str:
     slots = ", ".join(f"{number} {kind}" for kind, number in machine.slots.items()) or "none"
     works = f"shards {', '.join(machine.shards)}" if machine.shards else "no shard"
     host = f" on {shlex.quote(machine.host)}" if machine.host and machine.host != machine.name else ""
-    alive = "alive" if machine.alive else "not heard of any more"
+    alive = "alive" if machine.alive else "ended in good order" if machine.ended else "not heard of any more"
     return f"machine {machine.name}{host}: {alive}{since}; {works}; slots: {slots}; last seen {machine.last_seen}"
