@@ -39,14 +39,12 @@ class Standing:
 
         `score` is that of now, in ten thousandths, and `mark` what the hit is against the run before.
         """
-        one = self._decided.get((item, number))
-        if one is not None and one.decision:
-            return self._risen(one, number, score, mark) if one.decision == DISMISS else None
-        one = self._decided.get((item, ""))
+        own, whole = self._decided.get((item, number)), self._decided.get((item, ""))
+        one = own if own is not None and own.decision else whole
         return None if one is None or not one.decision else self._risen(one, number, score, mark)
 
     def _risen(self, one: Decision, number: str, score: int, mark: str) -> int | None:
-        if one.key not in self._runs:  # made in this run
+        if one.key not in self._runs:  # made in this run, or a hit that is watched or escalated stays so
             return None
         then = self._runs[one.key]
         if then is None or one.item not in then:

@@ -47,6 +47,21 @@ def of_october(products: int) -> Iterator[dict[str, Any]]:
         yield {**one, "hits": hits}
 
 
+def dismissals(products: int) -> tuple[Decision, Decision, Decision]:
+    """The best hit of a product that did not change; of one that rose; a product as a whole to which a hit came."""
+    able = [(number, one) for number, one in enumerate(records(products)) if one.get("hits") and number % 17]
+    able = [(number, one) for number, one in able if number % 11 and number % 13 and one["hits"][0]["score"] >= 0.93]
+    same = next(one for number, one in able if number % 5 and number % 7)
+    risen = next(one for number, one in able if not number % 5 and number % 7)
+    came = next(one for number, one in able if number % 5 and not number % 14)
+    made = {"decision": "dismiss", "at": "2026-10-31", "run": OCTOBER}
+    return (
+        Decision(item=same["item"], patent_pn=same["hits"][0]["patent_pn"], **made),
+        Decision(item=risen["item"], patent_pn=risen["hits"][0]["patent_pn"], **made),
+        Decision(item=came["item"], **made),
+    )
+
+
 def two_months(folder: Path, products: int, decisions: tuple[Decision, ...] = (), **changes: Any) -> Written:
     """Write both runs into a folder, and the page of the later one."""
     october, november = folder / OCTOBER, folder / NOVEMBER

@@ -1,4 +1,4 @@
-"""The pictures of the documents, made from the demo and from the tutorial's list: `make screenshots`.
+"""The pictures of the documents, made from the demo, the tutorial's list and two made-up months: `make screenshots`.
 
 They show drawn designs alone, and are made small by a palette.
 """
@@ -13,11 +13,13 @@ from PIL import Image
 from pipeline.cli.main import run
 from tests.support.browser import Tab, browser
 from tests.support.documents import ROOT
+from tests.support.months import NOVEMBER, dismissals, two_months
 from tests.support.tutorial import begin
 
 PICTURES = ROOT / "docs" / "pictures"
 WINDOW = (1280, 900)
 PHONE = (390, 780)
+PRODUCTS = 400  # of the made-up months
 COLOURS = 128  # of the palette; more make no difference that one sees
 
 
@@ -49,6 +51,17 @@ async def take(demo: Path, tutorial: Path, tab: Tab) -> None:
     assert tab.console == []
 
 
+async def take_month(folder: Path, tab: Tab) -> None:
+    """Take a picture of what is new in a second month, some of it dismissed in the first one."""
+    await tab.size(1280, 720)
+    await tab.dark(dark=False)
+    two_months(folder, PRODUCTS, dismissals(PRODUCTS))
+    await tab.open(folder / NOVEMBER / "report.html", "#mark=new&min=0.9")
+    await tab.run("window.scrollTo(0, document.querySelector('#since').offsetTop - 12)")
+    await tab.until("[...document.querySelectorAll('.row img')].every((one) => one.complete)")
+    await _shot(tab, PICTURES / "month.png")
+
+
 async def _picture(tab: Tab, page: Path, file: Path) -> None:
     await tab.open(page)
     await tab.until("[...document.querySelectorAll('.row img')].every((one) => one.complete)")
@@ -66,6 +79,7 @@ async def look(folder: Path, made: tuple[Path, Path]) -> None:
     """Start a browser, and take the pictures in it."""
     async with browser(folder / "browser") as tab:
         await take(*made, tab)
+        await take_month(folder / "months", tab)
 
 
 def main() -> None:

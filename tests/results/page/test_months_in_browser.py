@@ -4,10 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.results.decisions import Decision
 from tests.support.browser import BROWSER, Tab, look
-from tests.support.months import NOVEMBER, OCTOBER, two_months
-from tests.support.portfolio import records
+from tests.support.months import NOVEMBER, OCTOBER, dismissals, two_months
 
 pytestmark = [
     pytest.mark.proofs,
@@ -21,25 +19,10 @@ ROW = "[...document.querySelectorAll('.row')].find((one) => one.querySelector('h
 TODO = "Number(document.querySelectorAll('.tile b')[3].textContent)"
 
 
-def dismissals() -> tuple[Decision, Decision, Decision]:
-    """The best hit of a product that did not change; of one that rose; a product as a whole to which a hit came."""
-    able = [(number, one) for number, one in enumerate(records(PRODUCTS)) if one.get("hits") and number % 17]
-    able = [(number, one) for number, one in able if number % 11 and number % 13 and one["hits"][0]["score"] >= 0.93]
-    same = next(one for number, one in able if number % 5 and number % 7)
-    risen = next(one for number, one in able if not number % 5 and number % 7)
-    came = next(one for number, one in able if number % 5 and not number % 14)
-    made = {"decision": "dismiss", "at": "2026-10-31", "run": OCTOBER}
-    return (
-        Decision(item=same["item"], patent_pn=same["hits"][0]["patent_pn"], **made),
-        Decision(item=risen["item"], patent_pn=risen["hits"][0]["patent_pn"], **made),
-        Decision(item=came["item"], **made),
-    )
-
-
 @pytest.fixture(scope="module")
 def month(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("months")
-    two_months(folder, PRODUCTS, dismissals())
+    two_months(folder, PRODUCTS, dismissals(PRODUCTS))
     return folder / NOVEMBER / "report.html"
 
 
@@ -91,7 +74,7 @@ def test_the_page_says_what_it_is_compared_with_and_each_number_is_a_filter(mont
 
 
 def test_a_dismissed_hit_is_folded_until_it_rises_and_can_be_dismissed_again(month: Path, tmp_path: Path) -> None:
-    same, risen, came = dismissals()
+    same, risen, came = dismissals(PRODUCTS)
 
     async def steps(tab: Tab) -> None:
         await tab.open(month, f"#q={same.item}")
@@ -140,7 +123,7 @@ def test_a_dismissed_hit_is_folded_until_it_rises_and_can_be_dismissed_again(mon
 
 
 def test_a_second_month_in_chinese_on_a_phone_and_printed(month: Path, tmp_path: Path) -> None:
-    same, risen, _ = dismissals()
+    same, risen, _ = dismissals(PRODUCTS)
 
     async def steps(tab: Tab) -> None:
         await tab.open(month, "#lang=zh&mark=new&min=0.9")
