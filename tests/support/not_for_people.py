@@ -70,6 +70,7 @@ TEXTS = {
     "cli/app.py": {"pipeline {}"},
     "cli/commands/collect.py": {"{}: task.report: {}"},
     "cli/commands/doctor.py": {"{}  {}  {} {}"},
+    "cli/commands/cluster_check.py": {"{}  all  {}: {}"},
     "cli/live.py": {"{}{}  {} %   {} of {}"},
     "cli/options.py": {"ID TASK"},
     "endpoints/patsnap/credentials.py": {"Credentials(client credentials)", "Credentials(API key)"},
