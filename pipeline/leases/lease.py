@@ -212,7 +212,8 @@ class Lease:
         self._turns[0].hurry()
 
     def _renewal(self) -> bytes:
-        return written({"hungry": sorted(self.hungry), "since": self._since, **self._about})
+        about = {"since": self._since, "silence_s": self.takeover_s, **self._about}
+        return written({"hungry": sorted(self.hungry), **about})
 
     def _answered(self) -> None:
         if self._number == 1:

@@ -17,16 +17,18 @@ ROOM = "w"  # of the series that hold the renewals
 class Member(NamedTuple):
     """A living incarnation: what it said of itself with its newest renewal.
 
-    hungry  the words of what it could use: a kind of call of an account, for example
-    host    the name of its machine
-    pid     its process there
-    since   the wall time of its machine when it began
+    hungry     the words of what it could use: a kind of call of an account, for example
+    host       the name of its machine
+    pid        its process there
+    since      the wall time of its machine when it began
+    silence_s  the time after which it may be declared dead, by the length of its own lease; 0 where it did not say
     """
 
     hungry: frozenset[str]
     host: str
     pid: int
     since: float
+    silence_s: float = 0.0
 
 
 @dataclass(slots=True)
@@ -38,7 +40,7 @@ class _Seen:
 class Members:
     """The incarnations that answers of the store showed, ours among them. Times are seconds of our steady clock.
 
-    silence_s  an incarnation whose entry stays the newest for so long is to be declared dead
+    silence_s  an incarnation whose entry stays the newest for so long is to be declared dead; longer, if its lease is
     blind_s    when no answer came for longer than this, nothing of the silence before counts
     """
 
@@ -70,9 +72,14 @@ class Members:
         self.living, self.dead = MappingProxyType(living), frozenset(dead)
 
     def silent(self, now: float) -> dict[str, Entry]:
-        """Return the newest entries of those who are to be declared dead."""
+        """Return the newest entries of those who are to be declared dead.
+
+        One with a longer lease than ours may send for longer, so its silence must last longer, too.
+        """
         return {
-            name: seen.entry for name in self.living if now - (seen := self._seen[name]).first_at >= self._silence_s
+            name: seen.entry
+            for name, member in self.living.items()
+            if now - (seen := self._seen[name]).first_at >= max(self._silence_s, member.silence_s)
         }
 
     def died(self, name: str) -> None:
@@ -97,10 +104,11 @@ def ended(entry: Entry) -> bool:
 
 def _member(entry: Entry) -> Member:
     body = body_of(entry.value)
-    hungry, host, pid, since = (body.get(key) for key in ("hungry", "host", "pid", "since"))
+    hungry, host, pid, since, silence_s = (body.get(key) for key in ("hungry", "host", "pid", "since", "silence_s"))
     return Member(
         frozenset(map(str, hungry)) if isinstance(hungry, list) else frozenset(),
         str(host or ""),
         pid if isinstance(pid, int) else 0,
         float(since) if isinstance(since, int | float) else 0.0,
+        float(silence_s) if isinstance(silence_s, int | float) else 0.0,
     )

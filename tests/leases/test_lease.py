@@ -277,3 +277,15 @@ def test_a_step_that_fails_stops_all_calls_and_says_so(store: MemoryStore) -> No
         until(lambda: told)
         assert isinstance(lease.broken, ZeroDivisionError)
         assert told == ["the lease ended, and no call goes any more: ZeroDivisionError: of the test"]
+
+
+def test_one_with_a_longer_lease_is_declared_dead_only_when_that_lease_is_over(
+    store: MemoryStore, clock: Clock
+) -> None:
+    long = Lease(store, lease_s=60.0, clock=clock.steady, wall=clock.wall)
+    long.renew()
+    short = begun(store, clock)
+    gone_by(clock, silence_s(short.lease_s) + 5, short.renew, short.look)
+    assert (long.allowed(), long.incarnation in short.members.dead) == (True, False)
+    gone_by(clock, silence_s(60.0), short.renew, short.look)
+    assert (long.allowed(), long.incarnation in short.members.dead) == (False, True)

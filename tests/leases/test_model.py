@@ -149,7 +149,8 @@ class Restless(Slots):
 
 def impatient(*args: object, **named: object) -> Lease:
     lease = Lease(*args, **named)  # type: ignore[arg-type]
-    lease.members = Members(silence_s=8.0, blind_s=5.0)
+    lease.takeover_s = 8.0
+    lease.members = Members(silence_s=lease.takeover_s, blind_s=5.0)
     return lease
 
 
