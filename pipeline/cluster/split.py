@@ -127,7 +127,7 @@ def _same(spec: JobSpec, folder: Path, *, upgrade: bool) -> Split:
 
 def _split(spec: JobSpec, cluster: ClusterSpec, folder: Path, draft: Path, key: Key | None) -> Split:
     read = fingerprint(spec)
-    items = list_items(read_items(spec, contents=cluster.same_picture != "source"), draft, key=key)
+    items = list_items(read_items(spec), draft, key=key)
     shards = cluster.shards if isinstance(cluster.shards, int) else _shards_for(items)
     buckets = draft / "buckets"
     buckets.mkdir()

@@ -39,7 +39,8 @@ def read_items(
 ) -> Iterator[Item]:
     """Yield the job's items in the order of the job file; only one row, or one folder's names, is in memory at a time.
 
-    With `contents` local pictures are known by their bytes, so that copies of one are found; without, by their paths.
+    With `contents` local pictures are known by their bytes, so that copies of one are found; without, and where a job
+    of many machines asks for that, by their paths.
     `hashed` gives local pictures that are listed without an id one by a hash, as earlier versions did. `note` is
     called with each row of a manifest. The items of a shard are read as they were kept, whatever is asked for here.
     Raises SpecError when a manifest cannot be read or a pattern names nothing.
@@ -47,9 +48,10 @@ def read_items(
     if spec.shard is not None:
         yield from kept_items(spec.shard)
         return
+    by_source = spec.cluster is not None and spec.cluster.same_picture == "source"
     with looking() as looks:
         for item in _listed(spec, Ids(spec, hashed=hashed), note):
-            yield _identified(spec, item, looks if contents else None)
+            yield _identified(spec, item, looks if contents and not by_source else None)
 
 
 def _listed(spec: JobSpec, ids: Ids, note: Note | None) -> Iterator[Item]:

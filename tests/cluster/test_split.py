@@ -1,5 +1,6 @@
 """The split of a job: every item in one shard, once, the same each time, whatever dies meanwhile."""
 
+import io
 import json
 import signal
 import subprocess
@@ -8,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from pipeline.cluster.ids import shards_of
 from pipeline.cluster.layout import cluster_run
@@ -16,6 +18,7 @@ from pipeline.errors import Code, SpecError
 from pipeline.job.load import load_job
 from pipeline.job.schema import JobSpec
 from pipeline.models import Item
+from pipeline.offline.plan import plan_job
 from pipeline.sources.check import fingerprint
 from pipeline.sources.items import read_items
 from pipeline.sources.kept_items import kept_items
@@ -28,6 +31,15 @@ api: {base_url: sandbox}
 upload: {public: true}
 cluster: {shared: shared, shards: 7}
 """
+
+
+def _picture() -> bytes:
+    file = io.BytesIO()
+    Image.new("RGB", (200, 200), "red").save(file, "PNG")
+    return file.getvalue()
+
+
+PICTURE = _picture()
 
 
 def job_in(folder: Path, rows: str, *overrides: str) -> JobSpec:
@@ -223,3 +235,16 @@ def test_memory_does_not_grow_with_the_list(tmp_path: Path) -> None:
         done = subprocess.run([sys.executable, "-c", run], cwd=folder, capture_output=True, check=True, timeout=300)
         peaks.append(int(done.stdout.split()[-1]) / 1024)
     assert peaks[1] - peaks[0] < 60  # MB: what waits for the shards' files, and a range of ids
+
+
+def test_plan_counts_what_the_opt_out_costs(tmp_path: Path) -> None:
+    """Copies of a file share a call where pictures are known by their bytes, and none where by their paths."""
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.png").write_bytes(PICTURE)
+    rows = "id,path\nA,a.png\nB,b.png\n"
+    job_in(tmp_path, rows)
+    calls = [
+        plan_job(tmp_path / "job.yaml", overrides=[f"cluster.same_picture={way}"]).calls["search"]
+        for way in ("bytes", "source")
+    ]
+    assert calls == [1, 2]
