@@ -23,9 +23,7 @@ from pipeline.system.language import named, told
 from pipeline.system.widths import padded, width
 from pipeline.system.wording import count, duration
 
-PLAIN_EVERY_S = 10.0
 _CHANGED = 10  # pictures that changed since they were searched
-_PREPARING = "preparing the sandbox's gallery, once"
 
 
 class Output(NamedTuple):

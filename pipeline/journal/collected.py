@@ -96,14 +96,10 @@ def open_reports(folder: Path, *, limit: int) -> list[tuple[Work, State, Problem
 
 
 def _open_reports(folder: Path, *, limit: int) -> list[tuple[Work, State, Problem]]:
-    found: list[tuple[Work, State, Problem]] = []
-    if has_collection(folder):
-        with reading_only(collection_of(folder)) as db:
-            after = 0
-            while len(found) < limit and (batch := items.open_items(db, after=after, limit=_BATCH)):
-                after = batch[-1][0].ord
-                found += [one for one in batch if one[1] is not State.REPORT_PENDING]
-    return found[:limit]
+    if not has_collection(folder):
+        return []
+    with reading_only(collection_of(folder)) as db:
+        return items.open_items(db, after=0, limit=limit, but=State.REPORT_PENDING)
 
 
 def spent_beside(folder: Path) -> tuple[dict[Kind, tuple[int, int]], dict[Kind, Priced]]:

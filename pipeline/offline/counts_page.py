@@ -9,15 +9,14 @@ import sys
 from pathlib import Path
 
 from pipeline.journal.places import REPORT
-from pipeline.journal.sql.items import in_view
 from pipeline.journal.storage import reading_only
 from pipeline.offline.opening import find_run
-from pipeline.offline.refresh import summary_of_journal
+from pipeline.offline.refresh import summary_now
 from pipeline.results.page.marks import put_marks
 from pipeline.results.page.page import write_report
 from pipeline.results.page.thumbs import NoPictures
 from pipeline.results.page.view import COUNTED, Wishes
-from pipeline.results.summary import RUNNING, item_counts
+from pipeline.results.summary import RUNNING
 from pipeline.results.survey import Survey
 from pipeline.run.page import view_of
 
@@ -27,10 +26,8 @@ def write_counts(folder: Path) -> None:
     place = find_run(folder)
     with reading_only(folder) as db:
         db.do("BEGIN")  # one state of the journal
-        counts, removed = in_view(db)
-        items = item_counts(counts, removed=removed)
-        summary = summary_of_journal(place, db, items, RUNNING)
-    counted = {word: items.get(word, 0) for word in COUNTED}
+        summary = summary_now(place, db, running=True)
+    counted = {word: summary.items.get(word, 0) for word in COUNTED}
     if put_marks(folder / REPORT, counted, RUNNING, summary.as_of):
         return
     view = view_of(place.spec, folder, summary, Wishes())

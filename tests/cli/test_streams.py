@@ -16,7 +16,7 @@ from tests.support.processes import completed, ended, python, running, until_lin
 PIPELINE = [sys.executable, "-m", "pipeline"]
 ON_THE_SANDBOX = {"url": "sandbox", "pictures": drawings(1)}
 START = "import os, sys\nfrom pipeline.cli import main as cli\n"
-OFTEN = "from pipeline.cli import screen\nscreen.PLAIN_EVERY_S = 0.0\n"  # a line of progress at every beat
+OFTEN = "from pipeline.cli import live\nlive.PLAIN_EVERY_S = 0.0\n"  # a line of progress at every beat
 
 
 def through_shell(redirection: str, *arguments: str | Path, cwd: Path) -> tuple[int, str]:
