@@ -168,6 +168,10 @@ def test_states_are_called_as_the_page_calls_them() -> None:
             "20,783 items are not started; run again to go on",
             "20,783 \u4e2a\u4ea7\u54c1\u672a\u5f00\u59cb;\u518d\u6b21\u8fd0\u884c\u5373\u53ef\u7ee7\u7eed",
         ),
+        (
+            "calls so far: 2 upload, 1 search; the sandbox billed 4 units",
+            "至今调用:上传 2 次,检索 1 次;沙箱计费 4 单位",
+        ),
         ("3 h 5 min", "3 \u5c0f\u65f6 5 \u5206"),
         ("since 4 min 12 s", "\u5df2\u7528 4 \u5206 12 \u79d2"),
     ],

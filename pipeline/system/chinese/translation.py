@@ -58,8 +58,8 @@ def _is_quoted(text: str) -> bool:
 @lru_cache(maxsize=4000)
 def _whole(text: str) -> str | None:
     """Say a text that is one message; of several that it may be, the one that leaves the least in English."""
-    # Of two that leave as much the one with fewer places says more by itself.
-    found = sorted(entries_of(text), key=lambda one: len(one[0].places))
+    # Of two that leave as much the one that says `36 uploads` tells more than the one for a number and any word.
+    found = sorted(entries_of(text), key=lambda one: sum(place.kind == "@" for place in one[0].places))
     return min((_filled(entry, values) for entry, values in found), key=_left, default=None) or _coded(_CODED, text)
 
 
