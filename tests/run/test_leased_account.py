@@ -99,6 +99,7 @@ def test_without_its_store_a_machine_sends_nothing_and_it_goes_on_when_the_store
         until_lines(first.log, 2 * QPS, by=first.process)
         gone_at = time.monotonic()
         (tmp_path / "leases").rename(tmp_path / "away")
+        until_said(first.process, "leases begin here")
         until_said(first.process, "one item ran alone")  # the state folder of this machine is new
         until_said(first.process, "the store of leases is out of reach")
         time.sleep(LEASE_S)  # in which eighty calls would go
