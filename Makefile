@@ -119,10 +119,11 @@ exports: $(VENV)/.test
 looks: $(VENV)/.test
 	$(BIN)/python -m tests.bench.looks
 
-scale: $(VENV)/.test
+scale: $(VENV)/.ray
 	$(BIN)/python -m tests.bench.leases
 	$(BIN)/python -m tests.bench.machines
 	$(BIN)/python -m tests.bench.many_machines
+	THOROUGH=1 $(BIN)/python -m pytest tests/proof/test_ray.py
 
 leases-model: $(VENV)/.test
 	THOROUGH=1 $(BIN)/python -m pytest -n auto --dist worksteal tests/leases/test_model.py

@@ -116,6 +116,13 @@ def test_the_job_of_ray_starts_as_many_workers_as_there_are_nodes() -> None:
         assert pod["spec"]["terminationGracePeriodSeconds"] == STOP_S
 
 
+def test_the_proofs_on_a_ray_cluster_are_not_skipped_where_all_is_proved() -> None:
+    rules = (ROOT / "Makefile").read_text(encoding="utf-8")
+    for target in ("proofs", "thorough", "stress", "scale"):
+        assert re.search(rf"(?m)^{target}: \$\(VENV\)/\.ray$", rules), target
+    assert re.search(r"(?m)^make proofs$", (ROOT / ".ci" / "run").read_text(encoding="utf-8"))
+
+
 # --- Slurm ---
 
 

@@ -15,7 +15,10 @@ import pytest
 
 from pipeline.cluster.detached import going
 from pipeline.cluster.first_pass import prepare
+from pipeline.cluster.machines import workers_in
+from pipeline.cluster.put_once import NAMES
 from pipeline.run.load import load_spec
+from tests.support.jobs import ACCOUNT, job, vendor
 from tests.support.processes import completed, ended, python, running, until
 from tests.support.ray_cluster import ROOT, RayCluster, needs_ray, ray_cluster
 
@@ -145,16 +148,15 @@ def test_workers_are_started_followed_and_found_again(cluster: RayCluster, run: 
     assert [worker.name[-8:] for worker in going(str(run))] == [third[:8]], "a worker needs no head"
 
 
-def test_the_first_pass_on_a_cluster_finds_what_one_machine_finds(cluster: RayCluster, tmp_path: Path) -> None:
-    cluster.add()
+def the_first_pass_finds_what_one_machine_finds(cluster: RayCluster, tmp_path: Path) -> None:
     pictures = ROOT / "samples"
-    job = tmp_path / "job.yaml"
-    job.write_text(
+    file = tmp_path / "job.yaml"
+    file.write_text(
         f"version: 1\nname: pictures\nroot: {pictures}\nimages: [{{path: products/*.jpg}}]\nupload: {{public: true}}\n"
         "cluster: {shared: shared}\napi: {base_url: sandbox}\n"
     )
-    here = prepare(load_spec(job), tmp_path / "alone", spread=lambda function, parts: map(function, parts))
-    command = [sys.executable, "-m", "pipeline", "split", job, "--ray", cluster.address]
+    here = prepare(load_spec(file), tmp_path / "alone", spread=lambda function, parts: map(function, parts))
+    command = [sys.executable, "-m", "pipeline", "split", file, "--ray", cluster.address]
     done = completed(command, env={**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")})
     assert done.returncode == 0, done.stderr
     assert f"{here.pictures} local pictures looked at, {here.read} of them now" in done.stderr
@@ -168,6 +170,34 @@ def test_the_first_pass_on_a_cluster_finds_what_one_machine_finds(cluster: RayCl
     )
     assert one == other
     assert len(one) == 2
+
+
+def test_the_commands_see_every_node_and_a_stop_drains_all_workers(state: Path, tmp_path: Path) -> None:
+    run = tmp_path / "shared" / "job"
+    (tmp_path / "shared").mkdir(mode=0o700)
+    words, env = [sys.executable, "-m", "pipeline", "cluster"], {**os.environ, **ACCOUNT}
+    with vendor(tmp_path, latency_s=0.2) as server, ray_cluster(os.environ) as cluster:
+        nodes = cluster.add_several(2)
+        (tmp_path / "first").mkdir()
+        the_first_pass_finds_what_one_machine_finds(cluster, tmp_path / "first")
+        shared = {"shared": "shared", "shards": 4, "lease_s": 2}
+        job(tmp_path, url=server.url, pictures=200, api={"qps": 10}, cluster=shared)
+        ray = ["job.yaml", "--ray", cluster.address]
+        done = completed([*words, "check", *ray], cwd=tmp_path, env=env)
+        assert done.returncode == 2, "credentials of the command go to no node"
+        assert done.stdout.count("FAIL") == len(nodes)
+        (tmp_path / ".env").write_text("".join(f"{name}={value}\n" for name, value in ACCOUNT.items()))
+        done = completed([*words, "check", *ray], cwd=tmp_path, env=env)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert f"put once: {NAMES} names wanted by {len(nodes)}: each went to one" in done.stdout
+        with running([*words, "run", *ray], cwd=tmp_path, env=env) as process:
+            until(lambda: len(list(run.glob("shards/*/e*/results.jsonl"))) >= len(nodes), by=process)
+            process.send_signal(signal.SIGINT)
+            said = "".join(ended(process))
+        assert process.returncode == 130, said
+    assert list(going(str(run))) == [], "the command waited for all of them"
+    told = list(workers_in(run))
+    assert (len(told), all(one.ended for one in told)) == (len(nodes), True), "each came to its end in good order"
 
 
 def test_where_no_cluster_runs_one_line_says_what_to_type() -> None:
