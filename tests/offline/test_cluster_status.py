@@ -152,3 +152,9 @@ def test_a_command_for_one_run_directory_says_so(
     said = capsys.readouterr().err
     assert "split over shards" in said
     assert str(made.run(0)) in said
+
+
+def test_verify_does_not_call_whole_what_lacks_a_shard(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.rmtree(run / "shards" / "0001")
+    assert cli.run(["status", str(run), "--verify"]) == 5
+    assert "shard 0001 is missing" in capsys.readouterr().err

@@ -10,10 +10,12 @@ import msgspec
 
 from pipeline.cluster.directories import Directories, about_not_begun, items_in
 from pipeline.cluster.machines import Told, held_by, workers_in
+from pipeline.errors import JournalError
 from pipeline.offline.status import SHOWN, Status, about_page, read_status, verify_run
 from pipeline.results.summary import FINISHED, INTERRUPTED, RUNNING
 from pipeline.results.sums import added, spent_in_all
 from pipeline.system.clock import iso
+from pipeline.system.fault import Fault
 from pipeline.system.wording import count, enumerated
 
 
@@ -156,9 +158,11 @@ def _machine(told: Told, *, now: float) -> Machine:
 
 
 def verify_cluster(found: Directories) -> str:
-    """Check journal and lines of every shard; return a sentence. Raises JournalError for the first that is damaged."""
+    """Check journal and lines of every shard; return a sentence. Raises JournalError for one damaged or missing."""
     for run in found.runs:
         verify_run(run)
+    if found.not_read:
+        raise JournalError(Fault("; ".join(found.not_read.values()), where=str(found.folder)))
     return f"verified: {count(len(found.runs), 'shard is', 'shards are')} whole, journals and lines"
 
 
