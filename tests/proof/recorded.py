@@ -147,7 +147,7 @@ def used(base: Path, diary: Diary, connecting: Callable[[Path], Connection]) -> 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_STATE_HOME", str(base / STATE))
         patch.setattr(known_patents, "sqlite3", disk)
-        patch.setattr(known_patents, "_is_gone", lambda pid: True)  # every run but the one at hand is over
+        patch.setattr(known_patents, "is_gone", lambda pid, started: True)  # every run but the one at hand is over
         patch.setattr(details, "WAIT_S", TOLD_LATE_S)
         for name in ("LINGER_S", "GATHER_S"):
             patch.setattr(patent_batches, name, 0.001)
