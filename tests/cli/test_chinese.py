@@ -22,12 +22,14 @@ from pipeline.system import language
 from tests.support.jobs import ACCOUNT, FaultPlan, job, pipeline, started, vendor
 
 _CHINESE = re.compile(r"[\u4e00-\u9fff]")
-# What is not translated: commands, keys, quoted names, lines to type, paths and URLs, codes with the vendor's words.
+# What is not translated: commands, keys, quoted names, lines to type, paths and URLs, codes with the vendor's words,
+# and the extras that are installed here.
 _NOT_OURS = re.compile(
     r"`[^`\n]*`|'[^'\n]*'|\"[^\"\n]*\"|^ *\u4fee\u6b63: ?.*|\u4e0b\u4e00\u6b65:.*|\u793a\u4f8b:.*(\n  .*)*|"
     r"\(\d{8}[^)]*\)|\S*[/\\=_.]\S*|\[OPTIONS\].*|^\s+(-\w|--)\S*.*?(?=  |$)|<\w+ range>|"
     r"^\u7528\u6cd5: .*|^  pipeline .*?#|^[A-Z|]+ <.*?>|"
-    r"client id|API key|secret|pipeline \d\S*,.*|docker stop|Python \S+",
+    r"client id|API key|secret|pipeline \d\S*,.*|docker stop|Python \S+|pip install|"
+    r"\u5df2\u5b89\u88c5:[a-z, ]+",
     re.MULTILINE,
 )
 _SENTENCE = re.compile(r"[A-Za-z]+,? [a-z]{2,}(?: [a-z]+)*|^[A-Z][a-z]+\.$", re.MULTILINE)
