@@ -123,7 +123,7 @@ scale: $(VENV)/.ray
 	$(BIN)/python -m tests.bench.leases
 	$(BIN)/python -m tests.bench.machines
 	$(BIN)/python -m tests.bench.many_machines
-	THOROUGH=1 $(BIN)/python -m pytest tests/proof/test_ray.py
+	THOROUGH=1 $(BIN)/python -m pytest tests/proof/test_ray.py tests/proof/test_many_machines.py
 
 leases-model: $(VENV)/.test
 	THOROUGH=1 $(BIN)/python -m pytest -n auto --dist worksteal tests/leases/test_model.py

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.jobs import job, vendor
-from tests.support.lengths import lengths
+from tests.support.lengths import some
 from tests.support.processes import ended, until
 from tests.support.workers import most_in_a_second, sent_in, truth_of, workers
 
@@ -19,7 +19,7 @@ SILENCE_S = 1.5 * LEASE_S + 1  # after which a worker without a renewal is dead 
 KINDS = ("search", "create")
 
 
-@pytest.mark.parametrize("pictures", lengths(short=300, long=2000))
+@pytest.mark.parametrize("pictures", some([300, 2000], 300))
 def test_a_killed_and_a_frozen_worker_cost_nothing_twice(tmp_path: Path, pictures: int) -> None:
     with vendor(tmp_path, latency_s=0.3) as server:
         cluster = {"shared": "shared", "shards": pictures // 25, "lease_s": LEASE_S}
