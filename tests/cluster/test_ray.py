@@ -19,6 +19,7 @@ from pipeline.cluster.machines import workers_in
 from pipeline.cluster.put_once import NAMES
 from pipeline.run.load import load_spec
 from tests.support.jobs import ACCOUNT, job, vendor
+from tests.support.lengths import THOROUGH
 from tests.support.processes import completed, ended, python, running, until
 from tests.support.ray_cluster import ROOT, RayCluster, needs_ray, ray_cluster
 
@@ -172,6 +173,7 @@ def the_first_pass_finds_what_one_machine_finds(cluster: RayCluster, tmp_path: P
     assert len(one) == 2
 
 
+@pytest.mark.skipif(not THOROUGH, reason="a minute of make thorough")
 def test_the_commands_see_every_node_and_a_stop_drains_all_workers(state: Path, tmp_path: Path) -> None:
     run = tmp_path / "shared" / "job"
     (tmp_path / "shared").mkdir(mode=0o700)
