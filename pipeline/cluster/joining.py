@@ -10,7 +10,7 @@ from typing import NamedTuple
 from pipeline.cluster.split import Split, split_job
 from pipeline.errors import SpecError
 from pipeline.job.schema import JobSpec
-from pipeline.leases.opening import is_bucket
+from pipeline.run.leased import named_place
 from pipeline.system.fault import Fault
 
 LEASES = ".leases"  # inside the shared folder, unless api.leases names another place
@@ -44,8 +44,8 @@ def join(spec: JobSpec, *, say: Callable[[str], None], wall: Callable[[], float]
 def place_of_leases(spec: JobSpec) -> str:
     """Return where the machines of a job lease the account and its shards; make the folder if it is the job's own."""
     assert spec.cluster is not None
-    if spec.api.leases is not None:
-        return spec.api.leases if is_bucket(spec.api.leases) else str(spec.place(spec.api.leases).resolve())
+    if (named := named_place(spec)) is not None:
+        return named
     folder = spec.place(spec.cluster.shared).resolve() / LEASES
     try:
         folder.mkdir(mode=0o700, exist_ok=True)

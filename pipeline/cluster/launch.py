@@ -20,6 +20,7 @@ RESTARTS = 5  # of one worker without a shard that came to its end meanwhile
 SHOWN_EVERY_S = 5.0
 _LOOK_S = 0.2
 FINAL = range(8)  # exit codes of a worker that knows why it ended
+_MEETS_ALL = (3, 4)  # of those: credentials that are refused, or a vendor, budget or limit that ends a run
 _ENDED_BY_SIGNAL = (129, 130, 143)  # in good order, because it was asked to
 
 
@@ -38,7 +39,9 @@ class Handle(Protocol):
 
 
 class Launcher(Protocol):
-    """A way to start workers."""
+    """A way to start workers; `one_machine` where all are on one, and what its network or account meets meets all."""
+
+    one_machine: bool
 
     def start(self, name: str) -> Handle:
         """Start a worker of this name."""
@@ -63,6 +66,8 @@ class LocalProcess:
 
 class LocalProcesses:
     """Workers in processes of this machine; `command` is what each runs, behind its name."""
+
+    one_machine = True
 
     def __init__(self, command: Sequence[str], *, errors: IO[str] | None = None) -> None:
         self._command = list(command)
@@ -101,7 +106,7 @@ class Supervision:
 
         Raises the KeyboardInterrupt once they have ended, at the second Ctrl-C without waiting.
         """
-        due = time.monotonic() + SHOWN_EVERY_S
+        due, shown = time.monotonic() + SHOWN_EVERY_S, ""
         stopped: KeyboardInterrupt | None = None
         while self._going:
             try:
@@ -109,7 +114,9 @@ class Supervision:
                 self._look()
                 if time.monotonic() >= due:
                     due = time.monotonic() + SHOWN_EVERY_S
-                    self._say(self._progress())
+                    if (line := self._progress()) != shown:  # while all wait, the same line says nothing
+                        self._say(line)
+                        shown = line
             except KeyboardInterrupt as stop:
                 self._drain()
                 if stopped is not None:
@@ -133,6 +140,9 @@ class Supervision:
             del self._going[name]
             if code in FINAL or code in _ENDED_BY_SIGNAL or self._draining:
                 self._codes.append(code if code in FINAL else 1)
+                if code in _MEETS_ALL and self._launcher.one_machine and self._going and not self._draining:
+                    self._say(f"worker {name} ended (exit {code}), and the others would meet the same: they end, too")
+                    self._drain()
             else:
                 self._start_again(name, worker.name, code)
 

@@ -25,6 +25,8 @@ class HeadLost(PipelineError):
 class RayLauncher:
     """The nodes of a cluster as a launcher; `command` is that of a worker, without Python and without its name."""
 
+    one_machine = False
+
     def __init__(self, machines: RayMachines, run: Path, command: Sequence[str], *, say: Callable[[str], None]) -> None:
         self.machines = machines
         self.run = run

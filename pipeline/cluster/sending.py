@@ -9,14 +9,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pipeline.calls.account import account_of
 from pipeline.cluster.joining import LEASES
 from pipeline.cluster.owning import Owner
 from pipeline.cluster.split import read_split
 from pipeline.cluster.work import AccountOfOwner
-from pipeline.leases.lease import LEASE_S, Lease
-from pipeline.leases.opening import open_store
-from pipeline.run.leased import LeasedShare
+from pipeline.run.leased import LeasedShare, leased, named_place
 from pipeline.run.load import Job
 from pipeline.run.locks import on_this_machine
 from pipeline.run.options import Given, RunOptions
@@ -29,15 +26,16 @@ class Sender:
 
     owner: Owner
     options: RunOptions
-    _account: AccountOfOwner
     _share: LeasedShare
 
     @contextmanager
     def owned(self, shard: int) -> Iterator[tuple[Path, RunOptions]]:
         """Own a shard until the block ends; yield its run directory, and the options of a run in it."""
-        lease, stop = self._account.lease, self.options.stop or Stop()
+        account, stop = self._share.account, self.options.stop or Stop()
+        assert isinstance(account, AccountOfOwner)
+        lease = account.lease
         with self.owner.owned(shard) as folder:
-            self._account.owner = lease.incarnation
+            account.owner = lease.incarnation
             lease.on_lost = lambda _: stop.silence()
             yield folder, replace(self.options, given=Given(folder, self._share), stop=stop)
 
@@ -45,13 +43,9 @@ class Sender:
 @contextmanager
 def sending(run: Path, job: Job, options: RunOptions) -> Iterator[Sender]:
     """Take part in the account of a run's job until the block ends. Raises SpecError or RunLocked."""
-    spec = job.spec
-    place = spec.api.leases or str(run.absolute().parent / LEASES)
-    lease = Lease(open_store(place), lease_s=LEASE_S)
-    lease.say = options.say
-    qps = {str(kind): spec.api.qps_of(kind) for kind in spec.paced}
-    digest = account_of(spec.api.base_url, job.credentials)
-    with on_this_machine(job, options, place) as part, lease, AccountOfOwner(lease, digest, qps) as account:
-        account.hungry(account.slots)
-        share = LeasedShare(account, digest, part=part, budgets=read_split(run).id)
-        yield Sender(Owner(run, lease, say=options.say), options, account, share)
+    place = named_place(job.spec) or str(run.absolute().parent / LEASES)
+    with (
+        on_this_machine(job, options, place) as part,
+        leased(job, place, part, say=options.say, budgets=read_split(run).id, account=AccountOfOwner) as share,
+    ):
+        yield Sender(Owner(run, share.account.lease, say=options.say), options, share)

@@ -10,7 +10,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from pipeline.calls.account import account_of
 from pipeline.cluster.claims import Claim, Claims, Given, Standing, free
 from pipeline.cluster.epochs import folder_of
 from pipeline.cluster.joining import Joined, answers, join
@@ -23,12 +22,10 @@ from pipeline.journal.sql.forecast import expiries
 from pipeline.journal.sql.items import counts
 from pipeline.journal.storage import reading_only
 from pipeline.leases.account import SharedAccount
-from pipeline.leases.lease import Lease
-from pipeline.leases.opening import open_store
 from pipeline.leases.store import StoreUnknown
 from pipeline.models import WAITING
 from pipeline.results.summary import RunSummary
-from pipeline.run.leased import LeasedShare
+from pipeline.run.leased import LeasedShare, leased
 from pipeline.run.load import Job
 from pipeline.run.local import LocalExecutor
 from pipeline.run.locks import on_this_machine
@@ -65,17 +62,19 @@ def work(job: Job, options: WorkOptions) -> int:
     spec = job.spec
     joined = join(spec, say=options.run.say)
     assert spec.cluster is not None
-    lease = Lease(open_store(joined.leases), lease_s=spec.cluster.lease_s)
-    lease.say = options.run.say
-    digest = account_of(spec.api.base_url, job.credentials)
-    qps = {str(kind): spec.api.qps_of(kind) for kind in spec.paced}
     with (
         named(joined.folder, options.name) as place,
         on_this_machine(job, options.run, joined.leases) as part,
-        lease,
-        AccountOfOwner(lease, digest, qps) as account,
+        leased(
+            job,
+            joined.leases,
+            part,
+            say=options.run.say,
+            lease_s=spec.cluster.lease_s,
+            budgets=joined.split.id,
+            account=AccountOfOwner,
+        ) as share,
     ):
-        share = LeasedShare(account, digest, part=part, budgets=joined.split.id)
         return Worker(job, joined, options, share, place).work()
 
 

@@ -12,7 +12,7 @@ from pipeline.errors import SpecError
 from pipeline.job.schema import JobSpec
 from pipeline.journal.drawing import SharedCaps
 from pipeline.leases.account import SharedAccount
-from pipeline.leases.lease import Lease
+from pipeline.leases.lease import LEASE_S, Lease
 from pipeline.leases.money import SharedBudget
 from pipeline.leases.opening import is_bucket, open_store
 from pipeline.leases.tokens import SharedTokens, seal_for
@@ -21,8 +21,6 @@ from pipeline.run.load import Job
 from pipeline.run.tariff import caps_of
 from pipeline.system.clock import steady
 from pipeline.system.fault import Fault
-
-LEASE_S = 10.0  # a machine that is cut off from the place sends nothing after so long
 
 
 class LeasedShare:
@@ -73,22 +71,34 @@ class LeasedShare:
 
 def place_of_leases(spec: JobSpec, share: float) -> str:
     """Return where the account is leased, as one spelling, or "". Raises SpecError for a share beside it."""
-    leases = spec.api.leases
-    if leases is None:
-        return ""
-    if share != 1.0:
+    if spec.api.leases is not None and share != 1.0:
         what = "an account that is leased is shared by itself, and takes no share beside it"
         raise SpecError(Fault(what, where=f"--share {share:g}", fix="api: {leases: null}"))
-    return leases if is_bucket(leases) else str(spec.place(leases).resolve())
+    return named_place(spec) or ""
+
+
+def named_place(spec: JobSpec) -> str | None:
+    """Return the place of leases that a job names, as one spelling; None where it names none."""
+    leases = spec.api.leases
+    return leases if leases is None or is_bucket(leases) else str(spec.place(leases).resolve())
 
 
 @contextmanager
-def leased(job: Job, place: str, part: Part, *, say: Callable[[str], None]) -> Iterator[LeasedShare]:
+def leased(
+    job: Job,
+    place: str,
+    part: Part,
+    *,
+    say: Callable[[str], None],
+    lease_s: float | None = None,
+    budgets: str = "",
+    account: type[SharedAccount] = SharedAccount,
+) -> Iterator[LeasedShare]:
     """Take part in the job's account, which is leased at a place, until the block ends. Raises SpecError."""
     digest = account_of(job.spec.api.base_url, job.credentials)
     qps = {str(kind): job.spec.api.qps_of(kind) for kind in job.spec.paced}
-    lease = Lease(open_store(place, say=say), lease_s=LEASE_S)
+    lease = Lease(open_store(place, say=say), lease_s=LEASE_S if lease_s is None else lease_s)
     lease.say = say
-    with lease, SharedAccount(lease, digest, qps) as shared:
+    with lease, account(lease, digest, qps) as shared:
         shared.hungry(qps)
-        yield LeasedShare(shared, digest, part=part)
+        yield LeasedShare(shared, digest, part=part, budgets=budgets)

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from itertools import pairwise
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
@@ -18,6 +17,7 @@ from pipeline.endpoints.patsnap.credentials import Credentials
 from pipeline.errors import JournalError, RunLocked, SpecError
 from pipeline.models import Kind
 from tests.support.jobs import ACCOUNT, job, lines, pipeline, vendor
+from tests.support.machines import Machine, assert_never_above
 from tests.support.processes import ended, python, running, until_lines, until_said
 from tests.support.told import faults_in
 
@@ -59,26 +59,6 @@ with open(log, "w", buffering=1) as sent:
     options = RunOptions(share=float(share), busy=busy, say=say, on_sent=on_sent)
     sys.exit(run_job(path, options=options).exit_code)
 """
-
-
-class Run(NamedTuple):
-    """A run under way in a process of its own."""
-
-    process: subprocess.Popen[str]
-    folder: Path
-
-    @property
-    def log(self) -> Path:
-        return self.folder / "sent"
-
-    @property
-    def results(self) -> Path:
-        return self.folder / "runs/job/results.jsonl"
-
-    def sent(self, kind: Kind) -> list[float]:
-        """The times at which calls of a kind took their permits; all processes share the monotonic clock."""
-        whole = self.log.read_text().rpartition("\n")[0]
-        return [float(at) for of, at in (line.split() for line in whole.splitlines()) if of == kind]
 
 
 @contextmanager
@@ -377,23 +357,13 @@ def test_no_second_holds_more_than_the_limit_across_a_kill_and_a_restart(tmp_pat
 
 
 @contextmanager
-def run(folder: Path, url: str, *, pictures: int, share: float = 1.0, busy: str = "exit") -> Iterator[Run]:
+def run(folder: Path, url: str, *, pictures: int, share: float = 1.0, busy: str = "exit") -> Iterator[Machine]:
     """A run in a process of its own that notes when it sends which call."""
     folder.mkdir()
     path = job(folder, url=url, pictures=pictures, api={"qps": QPS})
     command = python(RUN, path, folder / "sent", str(share), busy)
     with running(command, cwd=folder, env={**os.environ, **ACCOUNT}) as process:
-        yield Run(process, folder)
-
-
-def assert_never_above(qps: int, *runs: Run) -> None:
-    """No sliding second of all these runs together holds more than `qps` calls of a kind."""
-    for kind in (Kind.SEARCH, Kind.CREATE):
-        times = sorted(at for each in runs for at in each.sent(kind))
-        assert len(times) > qps, "too few calls to tell"
-        assert [
-            beyond - first for first, beyond in zip(times, times[qps:], strict=False) if beyond - first <= 1.0
-        ] == []
+        yield Machine(process, folder)
 
 
 @pytest.mark.proofs

@@ -29,6 +29,8 @@ class Worker:
 
 
 class Starts:
+    one_machine = False
+
     def __init__(self, codes: list[int | None]) -> None:
         self.codes = codes
         self.started: list[str] = []
@@ -100,3 +102,16 @@ def test_the_first_stop_drains_all_and_waits_for_them(tmp_path: Path, monkeypatc
     with pytest.raises(KeyboardInterrupt):
         Supervision(starts, ["w0", "w1"], tmp_path, say=lambda _: None).watch()
     assert [worker.drained for worker in starts.workers] == [1, 1]
+
+
+@pytest.mark.parametrize("one_machine", [True, False])
+def test_what_ends_one_worker_of_a_machine_for_all_ends_the_others_at_once(
+    watched: Callable[..., tuple[int, list[str]]], one_machine: bool
+) -> None:
+    """Else each would wait for a dead vendor after the other, ten minutes at a time."""
+    starts = Starts([4, None if one_machine else 0])
+    starts.one_machine = one_machine
+    code, said = watched(starts, 2)
+    assert code == 4
+    assert [worker.drained for worker in starts.workers] == [0, int(one_machine)]
+    assert len([line for line in said if "would meet the same" in line]) == one_machine

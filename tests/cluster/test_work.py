@@ -49,7 +49,7 @@ def test_the_config_for_many_machines_runs_as_it_is(tmp_path: Path) -> None:
 def test_a_worker_that_is_asked_to_end_gives_its_shard_back_and_another_goes_on(tmp_path: Path) -> None:
     """By SIGTERM, and by `cluster down` on whatever machine."""
     with vendor(tmp_path, latency_s=0.2) as server:
-        job_of(tmp_path, url=server.url, shards=1, pictures=60, api={"qps": 10})
+        job_of(tmp_path, url=server.url, shards=1, pictures=120, api={"qps": 10})
         with worker(tmp_path, "w0") as first:
             until(lambda: len(sent_in(tmp_path)) > 10, by=first)
             first.send_signal(signal.SIGTERM)
@@ -69,7 +69,7 @@ def test_a_worker_that_is_asked_to_end_gives_its_shard_back_and_another_goes_on(
             ended(third)
         assert third.returncode == 0
     truth = truth_of(tmp_path, tmp_path / "shared" / "job")
-    assert truth == ([], [], 60, 0, 0)
+    assert truth == ([], [], 120, 0, 0)
 
 
 @pytest.mark.proofs

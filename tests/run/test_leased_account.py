@@ -8,20 +8,11 @@ import pytest
 
 from pipeline.models import Kind
 from tests.support.jobs import ACCOUNT, job, lines, pipeline, vendor
-from tests.support.machines import LEASE_S, Machine, machine, together
+from tests.support.machines import LEASE_S, assert_never_above, machine, together
 from tests.support.processes import ended, until_lines, until_said
 from tests.support.told import faults_in
 
 QPS = 40
-
-
-def assert_never_above(qps: int, *machines: Machine) -> None:
-    """No sliding second of all these machines together holds more than `qps` calls of a kind."""
-    for kind in (Kind.SEARCH, Kind.CREATE):
-        times = together(kind, *machines)
-        assert len(times) > qps, "too few calls to tell"
-        too_near = [beyond - first for first, beyond in zip(times, times[qps:], strict=False) if beyond - first <= 1.0]
-        assert too_near == []
 
 
 @pytest.mark.proofs

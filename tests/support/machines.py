@@ -28,7 +28,7 @@ with open(log, "w", buffering=1) as sent:
 
 
 class Machine(NamedTuple):
-    """A run on a machine of its own, as far as one machine can tell."""
+    """A run in a process of its own, on a machine of its own as far as one machine can tell; it notes its calls."""
 
     process: subprocess.Popen[str]
     folder: Path
@@ -58,7 +58,7 @@ def machine(
     account: Mapping[str, str] = ACCOUNT,
     **api: Any,
 ) -> Iterator[Machine]:
-    """A run whose account is leased in the folder `leases` beside its own, for so many seconds at a time."""
+    """A run whose account is leased in the folder `leases` beside its own, for LEASE_S at a time."""
     folder.mkdir()
     path = job(folder, url=url, pictures=pictures, api={"qps": qps, "leases": leases, **api})
     environment = {**os.environ, **account, "XDG_STATE_HOME": str(folder / "state")}
@@ -69,3 +69,12 @@ def machine(
 def together(kind: Kind, *machines: Machine) -> list[float]:
     """The times of all calls of a kind."""
     return sorted(at for one in machines for at in one.sent(kind))
+
+
+def assert_never_above(qps: int, *machines: Machine) -> None:
+    """No sliding second of all these machines together holds more than `qps` calls of a kind."""
+    for kind in (Kind.SEARCH, Kind.CREATE):
+        times = together(kind, *machines)
+        assert len(times) > qps, "too few calls to tell"
+        too_near = [beyond - first for first, beyond in zip(times, times[qps:], strict=False) if beyond - first <= 1.0]
+        assert too_near == []

@@ -16,6 +16,7 @@ WORKER = """
 from pathlib import Path
 from pipeline.cluster import work as working
 from pipeline.leases import lease as leasing
+from pipeline.run import leased
 from pipeline.run.load import load
 from pipeline.run.options import RunOptions
 from pipeline.system.clock import steady
@@ -25,7 +26,7 @@ class Lease(leasing.Lease):
     def __init__(self, *arguments, **named):
         super().__init__(*arguments, **named)
         leases.append(self)
-working.Lease = Lease
+leased.Lease = Lease
 def on_sent(kind, at):
     log.write(b"%s %r %r %r\\n" % (str(kind).encode(), at, steady(), leases[0]._term[0]))
 say = lambda line: print(line, file=sys.stderr, flush=True)
