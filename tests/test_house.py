@@ -155,6 +155,28 @@ def test_a_docstring_begins_with_a_verb_or_a_noun() -> None:
     assert {name: said for name, said in found.items() if said} == {}
 
 
+def lost_updates(source: str) -> list[str]:
+    """Return the assignments that read an attribute, wait, and write it: what others write meanwhile is lost."""
+    changes = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Assign | ast.AugAssign)]
+    return [ast.unparse(node) for node in changes if _waits_in_between(node)]
+
+
+def _waits_in_between(node: ast.Assign | ast.AugAssign) -> bool:
+    targets = [node.target] if isinstance(node, ast.AugAssign) else node.targets
+    kept = {ast.unparse(target) for target in targets if isinstance(target, ast.Attribute | ast.Subscript)}
+    if not any(isinstance(inner, ast.Await) for inner in ast.walk(node.value)):
+        return False
+    if isinstance(node, ast.AugAssign):
+        return bool(kept)
+    kept = {name for name in kept if name.startswith("self.")}  # an argument may be one task's alone
+    return any(ast.unparse(inner) in kept for inner in ast.walk(node.value) if isinstance(inner, ast.expr))
+
+
+def test_no_update_of_an_attribute_is_lost_over_a_wait() -> None:
+    found = {name: lost_updates(file.read_text(encoding="utf-8")) for name, file in FILES.items()}
+    assert {name: said for name, said in found.items() if said} == {}
+
+
 DOCUMENT = re.compile(r"[\w./-]*\w\.(?:md|rst)\b")
 
 
@@ -180,6 +202,10 @@ def test_what_breaks_these_rules_is_seen() -> None:
     ):
         assert len(riddles(source)) == 1
     assert riddles('"""Whatever comes."""\ndef f():\n    """Return what is there."""') == []
+    wrong = ("self.a |= not await f()", "self.a[0] += await f()", "self.a = self.a or await f()")
+    right = ("a += await f()", "self.a = await f()", "self.a += b")
+    for source in wrong + right:
+        assert bool(lost_updates(f"async def g():\n    {source}")) == (source in wrong), source
     assert documents("# see api-contract.md, docs/reliability.md and ../shared/design.md") == [
         "api-contract.md",
         "docs/reliability.md",

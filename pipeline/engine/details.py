@@ -212,7 +212,9 @@ class HitDetails:
             self._is_behind = True  # the run ended first, or may not ask, and the next one does
         if said is not None and said.patents != PENDING:
             with anyio.CancelScope(shield=True):
-                self._is_behind |= not await self._late(item.id, said)
+                is_written = await self._late(item.id, said)
+            if not is_written:
+                self._is_behind = True
         self._waiting_late.discard(item.id)
         self._stir()
 
