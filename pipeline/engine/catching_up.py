@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from pipeline.endpoints.details import NOT_FOUND, REFUSED, Details, PatentDetail
+from pipeline.endpoints.details import NOT_FOUND, PENDING, REFUSED, Details, PatentDetail
 from pipeline.engine.best_hits import best
 from pipeline.models import Hits
 from pipeline.results.behind import behind
@@ -26,7 +26,7 @@ class Lacking(NamedTuple):
     """A record that lacks details.
 
     ids     the patents that are asked for
-    before  the details that it has; None where its run ended before they came
+    before  the details that it has, with reasons why there are none; None where its run ended before they came
     order   of all its hits, the best first
     """
 
@@ -42,7 +42,11 @@ def asked_by(wanted: Wanted) -> str:
 
 
 def lacking(folder: Path, wanted: Wanted, *, every: bool, until: int | None = None) -> Iterator[Lacking]:
-    """Read the records that lack details; those that never had any, or fewer than are wanted now, where `every` is."""
+    """Read the records that lack details.
+
+    Where `every` is, also those that never had any, or fewer than are wanted now, or that lack some for want of budget,
+    of permission or of an answer.
+    """
     for record in behind(folder, every=every, until=until):
         if (one := _lacking(record, wanted)) is not None:
             yield one
@@ -51,10 +55,10 @@ def lacking(folder: Path, wanted: Wanted, *, every: bool, until: int | None = No
 def _lacking(record: RecordView, wanted: Wanted) -> Lacking | None:
     hits = _hits_of(record)
     ids = best(hits, top=wanted.top, above=wanted.above)
-    if record.details_state:
+    if record.details_state == PENDING:
         return Lacking(record.item, ids, None)
     before = record.details
-    new = [id_ for id_ in ids if id_ not in before]
+    new = [id_ for id_ in ids if id_ not in before or not _is_said(before[id_])]
     if wanted.family and ids and (new or record.designs is None):
         new = ids
     return Lacking(record.item, new, before, best(hits, top=len(hits.scores), above=0.0)) if new else None
@@ -68,7 +72,7 @@ def gained(before: Mapping[str, PatentDetail], order: Sequence[str], details: De
     came = (
         {} if isinstance(details.patents, str) else {id_: one for id_, one in details.patents.items() if _is_said(one)}
     )
-    if came.keys() <= before.keys() and details.designs is None:
+    if came.keys() <= {id_ for id_, one in before.items() if _is_said(one)} and details.designs is None:
         return None
     both = {**before, **came}
     in_order = {id_: both[id_] for id_ in order if id_ in both}

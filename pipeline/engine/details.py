@@ -127,6 +127,8 @@ class HitDetails:
         details = item.details(families=self._families is not None)
         if details.patents == PENDING:
             self._wait_late(item)
+        elif not is_whole(details):
+            self._is_behind = True
         return details
 
     def forget(self, ord_: int) -> None:
@@ -171,7 +173,7 @@ class HitDetails:
             batches.stop()
 
     async def finish(self, grace_s: float = WAIT_S) -> bool:
-        """Wait for what is late, while some of it comes within `grace_s`; return whether everything came."""
+        """Wait for what is late, while some of it comes within `grace_s`; return whether all was said of every item."""
         while self._waiting_late or self._catching_up:
             with anyio.move_on_after(grace_s) as waiting:
                 await self._idle.wait()

@@ -26,7 +26,7 @@ def behind(folder: Path, *, every: bool = False, until: int | None = None) -> It
                 continue
             with suppress(ValueError):
                 record = read_line(line).with_late(late)
-                if record.same_as is None and record.details_state in (("", PENDING) if every else (PENDING,)):
+                if record.same_as is None and (every or record.details_state == PENDING):
                     yield record
 
 

@@ -50,7 +50,8 @@ async def hit_details(
         return
     known = await journal.recall([META, WAITING, ASKED])
     every = may_add and known[ASKED] != asked_by(wanted)
-    await journal.remember({WAITING: "1"})  # until the end: a kill may leave records whose details are pending
+    # Until the end: a kill may leave records whose details are pending, or that lack some.
+    await journal.remember({WAITING: "1"} | ({ASKED: ""} if may_add else {}))
     budget = PatentBudget(journal.budget, journal, counts_in(known[META]))
     cache = KnownPatents(_cache_file(job, folder, say), run=uuid.uuid4().hex, say=say)
     disk = anyio.CapacityLimiter(1)
@@ -85,9 +86,16 @@ async def finish(details: HitDetails | None, journal: Journal, wanted: Wanted | 
 
     `wanted` is what every record has them of then; None where not all were looked at.
     """
-    if details is not None and await details.finish():
-        with suppress(JournalError):
-            await journal.remember({WAITING: "0"} | ({ASKED: asked_by(wanted)} if wanted is not None else {}))
+    if details is None:
+        return
+    if not await details.finish():
+        noted = {ASKED: ""}
+    elif wanted is None:
+        noted = {WAITING: "0"}
+    else:
+        noted = {WAITING: "0", ASKED: asked_by(wanted)}
+    with suppress(JournalError):
+        await journal.remember(noted)
 
 
 def _cache_file(job: Job, folder: Path, say: Callable[[str], None]) -> Path | None:

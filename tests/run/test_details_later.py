@@ -135,6 +135,25 @@ def test_a_budget_that_is_used_up_leaves_records_as_they_were_and_more_of_it_goe
     assert all(list(record.details) == best_of(record) for record in records(tmp_path))
 
 
+@pytest.mark.parametrize(("budget", "faults"), [({"details": 4}, ""), ({}, "details:67200004@1")])
+def test_records_that_say_what_they_lack_get_it_once_more_may_be_asked_for(
+    budget: dict[str, int], faults: str, tmp_path: Path
+) -> None:
+    """They were settled by a run that wanted details, and had no budget, or no permission, for all of them."""
+    with vendor(tmp_path, faults=FaultPlan.parse(faults)) as server:
+        run(tmp_path, server, BEST, api={"budget": budget})
+        assert any(record.details_state for record in records(tmp_path))
+        assert plan(tmp_path, server, BEST).details > 0
+        run(tmp_path, server, BEST)
+        assert plan(tmp_path, server, BEST).details == 0
+        paid = server.stats.units
+        run(tmp_path, server, BEST)
+        assert server.stats.units == paid
+    assert [list(record.details) for record in records(tmp_path)] == [best_of(record) for record in records(tmp_path)]
+    said = [one for record in records(tmp_path) for one in record.details.values()]
+    assert all(one.known or one.missing == "not_found" for one in said)
+
+
 def test_the_question_before_paying_names_details_alone_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
     monkeypatch.setattr(command, "on_a_terminal", lambda **_: True)
