@@ -22,10 +22,14 @@ ANSWERS_S = 60  # how long answers that are out are waited for, beside `api.drai
 SECRET = re.compile(r"(?m)^\s*(?:- name: |export )?PATSNAP_\w+\s*[=:]\s*\S|value: .*(?:secret|key)", re.IGNORECASE)
 
 
+SPLIT = "Job screening-split"  # the one that goes before
+
+
 def kinds() -> dict[str, dict[str, Any]]:
-    """Read the files for Kubernetes, by kind."""
+    """Read the files for Kubernetes, by kind; of the two jobs, the one that splits is SPLIT."""
     texts = [block for block in blocks(PAGE, "yaml") if "apiVersion:" in block]
-    return {one["kind"]: one for text in texts for one in yaml.safe_load_all(text)}
+    found = [one for text in texts for one in yaml.safe_load_all(text)]
+    return {SPLIT if one["metadata"]["name"] == "screening-split" else one["kind"]: one for one in found}
 
 
 # --- systemd ---
@@ -82,6 +86,31 @@ def test_the_job_of_kubernetes_never_gives_one_index_to_two_pods() -> None:
     assert kinds()["PersistentVolumeClaim"]["spec"]["accessModes"] == ["ReadWriteMany"]
     mounted = {one["mountPath"] for one in container["volumeMounts"]}
     assert any(str(Path(container["args"][1]).parent) == place for place in mounted)
+
+
+def test_a_job_of_kubernetes_splits_before_the_pods_that_only_work() -> None:
+    """In one pod, at the place where the workers look, with no credentials: it sends nothing."""
+    splits, works = (kinds()[name]["spec"]["template"]["spec"] for name in (SPLIT, "Job"))
+    assert kinds()[SPLIT]["spec"].get("parallelism", 1) == 1
+    [container], [worker] = splits["containers"], works["containers"]
+    assert (container["args"][0], worker["args"][0]) == ("split", "work")
+    assert refusal(container["args"]) == ""
+    assert "envFrom" not in container
+    same = (container["args"][1], container["image"], container["volumeMounts"], splits["volumes"])
+    assert same == (worker["args"][1], worker["image"], worker["volumeMounts"], works["volumes"])
+    names = list(kinds())
+    assert names.index("PersistentVolumeClaim") < names.index(SPLIT) < names.index("Job")
+    assert "job/screening-split" in PAGE.read_text(encoding="utf-8")
+
+
+def test_workers_that_come_before_the_split_or_the_mount_are_started_again() -> None:
+    """By systemd and by Kubernetes: a run that is not there is no reason to give up for good."""
+    absent = errors.JournalError.exit_code
+    assert absent not in {int(code) for code in settings()["RestartPreventExitStatus"].split()}
+    [rule] = [rule for rule in kinds()["Job"]["spec"]["podFailurePolicy"]["rules"] if "onExitCodes" in rule]
+    assert absent not in rule["onExitCodes"]["values"]
+    assert settings()["ExecStart"].split()[1] == "work", "each machine would split what it sees as the shared folder"
+    assert "ExecStartPre" not in settings()
 
 
 def test_secrets_come_from_the_environment_alone() -> None:
@@ -167,6 +196,14 @@ def test_the_script_of_slurm_hands_its_signal_on_and_waits(slurm: tuple[Path, di
     told = re.search(r"(?m)^#SBATCH --signal=B:TERM@(\d+)$", (folder / "screening.sh").read_text())
     assert told is not None
     assert int(told[1]) == STOP_S
+
+
+def test_slurm_splits_before_the_workers_begin() -> None:
+    [text] = [block for block in blocks(PAGE, "sh") if "sbatch" in block]
+    split, work = text.splitlines()
+    [wrapped] = re.findall(r"--wrap='\S*/pipeline ([^']*)'", split)
+    assert (refusal(arguments(wrapped)), wrapped.split()[0]) == ("", "split")
+    assert work == 'sbatch --dependency="afterok:$split" screening.sh'
 
 
 # --- what people type ---

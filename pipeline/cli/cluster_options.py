@@ -45,7 +45,7 @@ def work(
     set_aside: _Aside = False,
     quiet: Quiet = False,
 ) -> int:
-    """Work on a job's shards beside other machines; pays."""
+    """Work on the shards of a job that was split, beside other machines; pays."""
     from pipeline.cli.commands.work import work_command
 
     return work_command(spec, set_, name=name, processes=processes, aside=set_aside, quiet=quiet)

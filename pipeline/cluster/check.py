@@ -12,13 +12,17 @@ import shutil
 import socket
 import time
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
 from pipeline.cluster.put_once import NAMES, RACERS, race, take
 from pipeline.errors import JournalError, SpecError
+from pipeline.journal.places import SPLIT
 from pipeline.leases.opening import is_bucket, open_store, shown
 from pipeline.leases.store import Store, StoreUnknown
+from pipeline.run.cluster_runs import LEASES, not_there, shared_folder
+from pipeline.run.directory import run_folder
 from pipeline.run.load import account_known, load_spec
 from pipeline.system.fault import Fault
 from pipeline.system.mounts import network_file_system
@@ -27,7 +31,6 @@ from pipeline.version import __version__
 
 MOST_APART_S, APART_S = 5.0, 1.0  # clocks: refused, and worth a word
 LEAST_BYTES = 1 << 30  # free in the shared folder
-LEASES = ".leases"  # in the shared folder, where the job names no other place
 _SCRATCH = ".check-"
 
 
@@ -64,6 +67,7 @@ class Question(NamedTuple):
     """The question to a machine, the same for all: no secret is in it."""
 
     shared: str
+    run: str  # the folder in which the job is split
     leases: str  # the place of leases
     scratch: str  # a folder inside `shared` for this check alone
     job: str  # the path of the job file
@@ -71,23 +75,22 @@ class Question(NamedTuple):
 
 
 def question_of(path: Path, overrides: Sequence[str]) -> Question:
-    """Return what each machine is asked. Raises SpecError for a job of one machine."""
+    """Return what each machine is asked. Raises SpecError for a job of one machine, JournalError for no folder."""
     spec = load_spec(path, overrides=overrides)
-    if spec.cluster is None:
-        what = "the job names no folder that machines share, so it is run by one: `pipeline run`"
-        raise SpecError(Fault(what, where="cluster", fix="cluster: {shared: /mnt/screening}"))
-    shared = spec.place(spec.cluster.shared).resolve()
+    shared = shared_folder(spec)
+    run = run_folder(spec, now=datetime.now().astimezone())
     leases = spec.api.leases or str(shared / LEASES)
     if not is_bucket(leases):
         leases = str(spec.place(leases).resolve())
-    return Question(str(shared), leases, f"{_SCRATCH}{secrets.token_hex(8)}", str(path.resolve()), tuple(overrides))
+    scratch = f"{_SCRATCH}{secrets.token_hex(8)}"
+    return Question(str(shared), str(run), leases, scratch, str(path.resolve()), tuple(overrides))
 
 
 @contextlib.contextmanager
 def scratch(question: Question) -> Iterator[None]:
     """Make the folder for a check, and remove it with all that was made in it. Raises JournalError."""
     folder = Path(question.shared) / question.scratch
-    if fault := _cannot_write(Path(question.shared)):
+    if fault := _cannot_write(folder.parent):
         raise JournalError(Fault(fault.text, where="cluster.shared", fix=fault.fix))
     folder.mkdir(mode=0o700)
     try:
@@ -103,10 +106,10 @@ def look(question: Question) -> View:
     won: list[str] = []
     ahead = 0.0
     account = _account(question, seen)
-    if fault := _cannot_write(shared):
+    if fault := _is_another(shared, question) or _cannot_write(shared):
         seen.append(fault)
     else:
-        seen.append(_folder(shared))
+        seen += [_folder(shared), _run(question)]
         ahead, clock = _clock(shared)
         seen += [clock, _owner(shared), _room(shared)]
         won = take(shared / question.scratch)
@@ -165,10 +168,18 @@ def _won_once(views: Sequence[View]) -> Seen:
     return Seen("put once", text, bad=True, storage=True)
 
 
+def _is_another(shared: Path, question: Question) -> Seen | None:
+    """Look for the folder of this check: where it is not, this is another place, such as an empty mount point."""
+    if not shared.is_dir() or (shared / question.scratch).is_dir():
+        return None
+    what = f"{shared} is another folder here than where the check was typed: it is not mounted on this machine"
+    return Seen("folder", what, bad=True, storage=True)
+
+
 def _cannot_write(shared: Path) -> Seen | None:
     if not shared.is_dir():
-        what = f"{shared} is not there; a file system that is not mounted looks the same"
-        return Seen("folder", what, bad=True, storage=True, fix=f"mkdir -m 700 {shared}")
+        fault = not_there(shared)
+        return Seen("folder", fault.what, bad=True, storage=True, fix=fault.fix)
     probe = shared / f"{_SCRATCH}{socket.gethostname()}-{secrets.token_hex(4)}"
     try:
         probe.mkdir(mode=0o700)
@@ -184,6 +195,13 @@ def _folder(shared: Path) -> Seen:
     if kind is None:
         return Seen("folder", f"{shared}, on a disk of this machine: other machines do not see it", warn=True)
     return Seen("folder", f"{shared} ({kind})")
+
+
+def _run(question: Question) -> Seen:
+    if (Path(question.run) / SPLIT).is_file():
+        return Seen("run", f"{question.run} is split")
+    what = f"{question.run} is not split yet: mount the folder everywhere, then `pipeline split JOB` on one machine"
+    return Seen("run", what, warn=True)
 
 
 def _clock(shared: Path) -> tuple[float, Seen]:

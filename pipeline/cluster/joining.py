@@ -7,13 +7,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from pipeline.cluster.split import Split, split_job
-from pipeline.errors import SpecError
-from pipeline.job.schema import JobSpec
+from pipeline.cluster.split import Split, find_split
+from pipeline.errors import JournalError, SpecError
+from pipeline.leases.opening import is_bucket
+from pipeline.run.cluster_runs import LEASES
 from pipeline.run.leased import named_place
+from pipeline.run.load import Job
 from pipeline.system.fault import Fault
 
-LEASES = ".leases"  # inside the shared folder, unless api.leases names another place
 WARN_S, REFUSE_S = 1.0, 5.0  # between this machine's clock and that of the shared folder
 
 
@@ -29,29 +30,35 @@ class Joined(NamedTuple):
     leases: str
 
 
-def join(spec: JobSpec, *, say: Callable[[str], None], wall: Callable[[], float] = time.time) -> Joined:
-    """Find the run of a job, or split it, and look whether this machine may take part. Raises SpecError."""
-    folder, split = split_job(spec)
+def join(job: Job, *, say: Callable[[str], None], wall: Callable[[], float] = time.time) -> Joined:
+    """Find the run of a job, and look whether this machine may take part; make nothing.
+
+    Raises JournalError where the run or its leases are not here, SpecError where this machine does not fit.
+    """
+    folder, split = find_split(job.spec, file=job.file)
+    leases = place_of_leases(folder, named_place(job.spec))
     ahead_s = _ahead_s(folder, wall)
     if abs(ahead_s) > REFUSE_S:
         what = f"this machine's clock is {_apart(ahead_s)} of the shared folder's, and the ages of paid things go by it"
         raise SpecError(Fault(f"{what}; set it by a time server", where=str(folder), fix="timedatectl set-ntp true"))
     if abs(ahead_s) > WARN_S:
         say(f"note: this machine's clock is {_apart(ahead_s)} of the shared folder's; {REFUSE_S:g} s are refused")
-    return Joined(folder, split, place_of_leases(spec))
+    return Joined(folder, split, leases)
 
 
-def place_of_leases(spec: JobSpec) -> str:
-    """Return where the machines of a job lease the account and its shards; make the folder if it is the job's own."""
-    assert spec.cluster is not None
-    if (named := named_place(spec)) is not None:
-        return named
-    folder = spec.place(spec.cluster.shared).resolve() / LEASES
-    try:
-        folder.mkdir(mode=0o700, exist_ok=True)
-    except OSError as exc:
-        raise SpecError(Fault(f"cannot be made: {exc.strerror}", where=str(folder))) from None
-    return str(folder)
+def place_of_leases(run: Path, named: str | None) -> str:
+    """Return where the machines of a run lease the account and its shards: where `named`, else beside the run.
+
+    Raises JournalError where a folder is not there: in a new one this machine would share the account with nobody.
+    """
+    place = named or str(run.absolute().parent / LEASES)
+    if not is_bucket(place) and not Path(place).is_dir():
+        what = (
+            "the folder for the leases is not here, although the run is: it is not mounted on this machine, or was "
+            "removed; mount it, or put it back as it was"
+        )
+        raise JournalError(Fault(what, where=place))
+    return place
 
 
 def answers(folder: Path) -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pipeline.cluster.claims import Claim, Claims, Given, Standing
 from pipeline.cluster.epochs import folder_of, read_note
-from pipeline.cluster.joining import LEASES
+from pipeline.cluster.joining import place_of_leases
 from pipeline.cluster.layout import shard_folder
 from pipeline.cluster.split import read_split
 from pipeline.cluster.takeover import take_over
@@ -104,8 +104,11 @@ class Owner:
 
 @contextmanager
 def owning(run: Path, leases: str | None, *, lease_s: float, say: Callable[[str], None]) -> Iterator[Owner]:
-    """Take part in the leases of a run until the block ends; by default they lie beside it. Raises SpecError."""
-    lease = Lease(open_store(leases or str(run.absolute().parent / LEASES)), lease_s=lease_s)
+    """Take part in the leases of a run until the block ends; by default they lie beside it.
+
+    Raises SpecError, or JournalError where they are not there.
+    """
+    lease = Lease(open_store(place_of_leases(run, leases)), lease_s=lease_s)
     lease.say = say
     with lease:
         yield Owner(run, lease, say=say)

@@ -5,16 +5,14 @@ from collections.abc import Callable
 from pipeline.cluster.first_pass import Prepared, prepare
 from pipeline.errors import SpecError
 from pipeline.job.schema import JobSpec
+from pipeline.run.cluster_runs import shared_folder
 from pipeline.run.listed import list_at_hand
 from pipeline.system.fault import Fault
 
 
 def prepared(spec: JobSpec, *, ray: str | None, watch: Callable[[int], None]) -> Prepared:
-    """Look over the local pictures of a job. Raises SpecError where that cannot be."""
-    if spec.cluster is None:
-        what = "the job names no folder that machines share, and a run of one machine prepares nothing"
-        raise SpecError(Fault(what, where="cluster", fix="cluster: {shared: /mnt/screening}"))
-    shared = spec.place(spec.cluster.shared).resolve()
+    """Look over the local pictures of a job. Raises SpecError or JournalError where that cannot be."""
+    shared = shared_folder(spec)
     try:
         with list_at_hand(spec) as listed:
             if ray is None:

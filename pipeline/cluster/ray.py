@@ -31,6 +31,7 @@ _HANDLED = (signal.SIGINT, signal.SIGTERM)
 # What Ray would send home, import into every task's log or print; said before it is imported.
 _QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0", "RAY_DEDUP_LOGS": "0"}
 _HEAD_S = 2.0  # a head that takes longer for a connection is not there
+ABSENT = -1  # the code of a worker that was not started: the run is not on its node
 ENDED = 128 + signal.SIGTERM  # the code of a worker that was to end before it began
 _GOODBYE_S = 30.0
 _ANSWER_S = 120.0  # for a node that looks at a folder
@@ -180,6 +181,8 @@ def _work(order: dict[str, Any], nodes: list[str]) -> int:
     One that goes on here already is followed instead: its driver died, or its node was declared dead and came back.
     """
     told = Order(**order)
+    if not Path(told.run).is_dir():  # a log would be written beneath a place where nothing is mounted
+        return ABSENT
     named = Detached(told.run, told.name)
     asked = functools.partial(named.asked_to_end, told.number)
     worker = named if named.runs else next(_left_behind(told, nodes), named)

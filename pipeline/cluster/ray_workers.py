@@ -8,9 +8,9 @@ from pathlib import Path
 from pipeline.cluster.detached import Order
 from pipeline.cluster.launch import FINAL
 from pipeline.cluster.layout import WORKERS
-from pipeline.cluster.ray import ENDED, RayMachines, RayWorker
+from pipeline.cluster.ray import ABSENT, ENDED, RayMachines, RayWorker
 from pipeline.cluster.telling import DOWN
-from pipeline.errors import PipelineError
+from pipeline.errors import JournalError, PipelineError
 
 _EVERY_S = 1.0  # between two looks at the cluster
 _NO_HEAD_S = 10.0  # Ray ends a driver itself after a minute without a head, with a page of its own
@@ -60,6 +60,10 @@ class RayLauncher:
             free[0], Order(str(self.run), on_node, command, str(Path.cwd()), secrets.token_hex(8))
         )
 
+    def say_absent(self, name: str) -> None:
+        """Say that a worker was not started, because its node does not see the run."""
+        self._say(f"{name} was not started: {self.run} is not on its machine, where the shared folder is not mounted")
+
     def look(self) -> None:
         """Look at the cluster again, where that was a moment ago. Raises HeadLost."""
         now = time.monotonic()
@@ -102,6 +106,9 @@ class NodeWorker:
                 self.name = self._worker.name
             return None
         code = self._worker.poll()
+        if code == ABSENT:
+            self._launcher.say_absent(self.name)
+            code = JournalError.exit_code
         self._launcher.over |= code in FINAL
         return code
 

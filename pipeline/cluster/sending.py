@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pipeline.cluster.joining import LEASES
+from pipeline.cluster.joining import place_of_leases
 from pipeline.cluster.owning import Owner
 from pipeline.cluster.split import read_split
 from pipeline.cluster.work import AccountOfOwner
@@ -42,8 +42,8 @@ class Sender:
 
 @contextmanager
 def sending(run: Path, job: Job, options: RunOptions) -> Iterator[Sender]:
-    """Take part in the account of a run's job until the block ends. Raises SpecError or RunLocked."""
-    place = named_place(job.spec) or str(run.absolute().parent / LEASES)
+    """Take part in the account of a run's job until the block ends. Raises SpecError, JournalError or RunLocked."""
+    place = place_of_leases(run, named_place(job.spec))
     with (
         on_this_machine(job, options, place) as part,
         leased(job, place, part, say=options.say, budgets=read_split(run).id, account=AccountOfOwner) as share,

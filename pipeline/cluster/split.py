@@ -26,6 +26,7 @@ from pipeline.errors import SpecError
 from pipeline.job.cluster import ITEMS_OF_A_SHARD, MOST_SHARDS, ClusterSpec
 from pipeline.job.schema import JobSpec
 from pipeline.journal.places import SPLIT
+from pipeline.run.cluster_runs import LEASES, refuse_not_split, shared_folder
 from pipeline.run.directory import run_folder
 from pipeline.run.listed import keep_list, list_at_hand
 from pipeline.sources.check import check_sources, fingerprint
@@ -66,9 +67,12 @@ def split_job(spec: JobSpec, *, new: bool = False, key: Key | None = None, upgra
     """Split a job, or find how it was split; return the folder of its run, and the split.
 
     With `upgrade` a run that another version of this program has split is gone on with by this one from now on.
-    Raises SpecError when the job is not for many machines, or its sources are not what was split.
+    Raises SpecError when the job is not for many machines, or its sources are not what was split, JournalError where
+    the folder that machines share is not there.
     """
-    cluster = _cluster(spec)
+    shared = shared_folder(spec)
+    cluster = spec.cluster
+    assert cluster is not None
     if cluster.same_picture == "pixels" and key is None:
         what = "no first pass has looked at the pixels of the pictures; compare them by their bytes"
         raise SpecError(Fault(what, where="cluster.same_picture: pixels", fix="--set cluster.same_picture=bytes"))
@@ -79,8 +83,21 @@ def split_job(spec: JobSpec, *, new: bool = False, key: Key | None = None, upgra
         check_sources(at_hand)
         with _draft(folder) as draft, _without_pauses():
             split = _split(keep_list(at_hand, draft), cluster, folder, draft, key)
+            if spec.api.leases is None:
+                (shared / LEASES).mkdir(mode=0o700, exist_ok=True)  # workers make none
             taken = _take_place(draft, folder)
         return folder, split if taken else _same(at_hand, folder, upgrade=upgrade)
+
+
+def find_split(spec: JobSpec, *, file: Path | None = None) -> tuple[Path, Split]:
+    """Find how a job was split, and make nothing; return the folder of its run, and the split.
+
+    Raises JournalError where it was not, SpecError when its sources, or the version, are not those of the split.
+    """
+    folder = run_folder(spec, now=datetime.now().astimezone())
+    refuse_not_split(folder, file)
+    with list_at_hand(spec, folder=folder) as at_hand:
+        return folder, _same(at_hand, folder, upgrade=False)
 
 
 def read_split(folder: Path) -> Split:
@@ -91,13 +108,6 @@ def read_split(folder: Path) -> Split:
         raise SpecError(Fault("this run is not split", where=str(folder), fix="pipeline split JOB")) from None
     except (OSError, msgspec.MsgspecError) as exc:
         raise SpecError(Fault(f"cannot be read: {exc}", where=str(folder / SPLIT))) from None
-
-
-def _cluster(spec: JobSpec) -> ClusterSpec:
-    if spec.cluster is None:
-        what = "the job names no folder that machines share, so it is run by one: `pipeline run`"
-        raise SpecError(Fault(what, where="cluster", fix="cluster: {shared: /mnt/screening}"))
-    return spec.cluster
 
 
 def _same(spec: JobSpec, folder: Path, *, upgrade: bool) -> Split:
@@ -169,7 +179,6 @@ def _draft(folder: Path) -> Iterator[Path]:
     """Make a draft folder beside the run's; remove it in the end unless it took that one's place."""
     host = "".join(char if char.isalnum() else "-" for char in socket.gethostname())
     try:
-        folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         for other in folder.parent.glob(f"{_DRAFT}{host}-*"):
             _remove_abandoned(other)
         draft = folder.parent / f"{_DRAFT}{host}-{os.getpid()}-{secrets.token_hex(4)}"

@@ -58,10 +58,12 @@ class AccountOfOwner(SharedAccount):
 
 
 def work(job: Job, options: WorkOptions) -> int:
-    """Work on shards until none is left; return the exit code, as `run` has them. Raises SpecError."""
-    spec = job.spec
-    joined = join(spec, say=options.run.say)
-    assert spec.cluster is not None
+    """Work on shards until none is left; return the exit code, as `run` has them.
+
+    Raises SpecError, or JournalError where no run was split here.
+    """
+    joined = join(job, say=options.run.say)
+    assert job.spec.cluster is not None
     with (
         named(joined.folder, options.name) as place,
         on_this_machine(job, options.run, joined.leases) as part,
@@ -70,7 +72,7 @@ def work(job: Job, options: WorkOptions) -> int:
             joined.leases,
             part,
             say=options.run.say,
-            lease_s=spec.cluster.lease_s,
+            lease_s=job.spec.cluster.lease_s,
             budgets=joined.split.id,
             account=AccountOfOwner,
         ) as share,

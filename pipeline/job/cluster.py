@@ -11,10 +11,10 @@ MOST_SHARDS = 4_096
 
 
 class ClusterSpec(Strict):
-    """Many machines that share one job; it is run with `pipeline cluster run`, or one `pipeline work` on each."""
+    """Many machines that share a job: `pipeline split` once and `pipeline work` on each, or `pipeline cluster run`."""
 
     shared: Annotated[str, Field(min_length=1)] = Field(
-        description="A folder that every machine has at the same path; its runs, their shards and the leases lie in it"
+        description="A folder that is there at the same path on every machine; runs, their shards and leases lie in it"
     )
     shards: Literal["auto"] | Annotated[int, Field(ge=1, le=MOST_SHARDS)] = Field(
         default="auto", description="auto = one for each 10,000 items, at most 4,096; fixed when the items are split"

@@ -37,7 +37,8 @@ def find_run(folder: Path) -> Place:
         runs = [str(shard.run) for shard in cluster.shards if shard.run is not None]
         raise SpecError(Fault(f"{what}, such as {runs[0]}" if runs else what, where=str(folder)))
     if not (folder / JOURNAL).is_file() and not results_file(folder).is_file() and not left_over(folder):
-        what = f"no run here (no {JOURNAL}); name a run directory, such as runs/autumn-portfolio"
+        missing = f"no {JOURNAL}" if folder.exists() else "no such folder, as where a file system is not mounted"
+        what = f"no run here ({missing}); name a run directory, such as runs/autumn-portfolio"
         raise SpecError(Fault(what, where=str(folder)))
     if was_stopped_at_once(folder):
         raise SpecError(Fault(f"no run here: {BEGINS_ANEW}", where=str(folder)))

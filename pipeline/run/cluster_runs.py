@@ -1,16 +1,23 @@
-"""The place of a run that many machines share, and the rule that no machine runs such a job for itself.
+"""The place of a run that many machines share, and the rules that keep a machine from paying beside the others.
 
 Its folders lie in `cluster.shared`, named as run directories are. A run that was split yesterday is gone on with today,
 whatever period its name says: a machine that joins it must find the one that there is.
+
+A file system that is not mounted leaves an empty folder behind. So a run begins where somebody asks for its split, in a
+folder that is there, and whoever works on it or looks at it makes nothing: the file of the split shows that the folder
+is the one that the machines share.
 """
 
 import re
+import shlex
 from pathlib import Path
 
-from pipeline.errors import SpecError
+from pipeline.errors import JournalError, SpecError
 from pipeline.job.schema import JobSpec
 from pipeline.journal.places import SPLIT
 from pipeline.system.fault import Fault, typed
+
+LEASES = ".leases"  # in the folder that machines share, where the job names no other place
 
 _PERIODS = {"date": r"\d{4}-\d\d-\d\d", "month": r"\d{4}-\d\d", "week": r"\d{4}-W\d\d"}
 
@@ -25,6 +32,34 @@ def refuse_alone(spec: JobSpec, file: Path | None) -> None:
         "`cluster run` starts workers here, `work` takes part in what runs; to run it alone add --set cluster=null"
     )
     raise SpecError(Fault(what, where="cluster", fix=typed("cluster", "run", job, "--local", 2)))
+
+
+def shared_folder(spec: JobSpec) -> Path:
+    """Return the folder that machines share. Raises SpecError for a job of one machine, JournalError for no folder."""
+    if spec.cluster is None:
+        what = "the job names no folder that machines share, so it is run by one: `pipeline run`"
+        raise SpecError(Fault(what, where="cluster", fix="cluster: {shared: /mnt/screening}"))
+    folder = spec.place(spec.cluster.shared).resolve()
+    if not folder.is_dir():
+        raise JournalError(not_there(folder))
+    return folder
+
+
+def not_there(shared: Path) -> Fault:
+    """Say that the folder that machines share is not there."""
+    what = f"{shared} is not there; a file system that is not mounted looks the same: mount it, or make the folder"
+    return Fault(what, where="cluster.shared", fix=shlex.join(["mkdir", "-m", "700", str(shared)]))
+
+
+def refuse_not_split(folder: Path, file: Path | None = None) -> None:
+    """Raise JournalError where no run was split in a folder, as on a machine that has not mounted the shared one."""
+    if (folder / SPLIT).is_file():
+        return
+    what = (
+        "no run that was split is here: `pipeline split JOB` (or `pipeline cluster run JOB`) was "
+        "not run yet, or the folder that the machines share is not mounted on this one"
+    )
+    raise JournalError(Fault(what, where=str(folder), fix=typed("cluster", "check", "JOB" if file is None else file)))
 
 
 def newest_split(base: Path, pattern: str, name: str) -> Path | None:

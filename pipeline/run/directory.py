@@ -105,6 +105,8 @@ def known_runs() -> Path | None:
 
 def is_locked(folder: Path) -> bool:
     """Return True if another process has locked the run directory: a run is under way."""
+    if not folder.is_dir():  # the lock would make it
+        return False
     try:
         with FileLock(folder / LOCK, timeout=0, mode=0o600):
             return is_held(folder / JOURNAL)

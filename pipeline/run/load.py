@@ -16,6 +16,7 @@ from pipeline.job.outlook import warnings
 from pipeline.job.schema import JobSpec
 from pipeline.journal.sql.database import Database
 from pipeline.journal.storage import reading_only
+from pipeline.run.cluster_runs import refuse_not_split
 from pipeline.run.directory import JOB_FOLDER, SPEC, run_folder
 from pipeline.system.fault import Fault
 from pipeline.system.masking import hide
@@ -78,12 +79,24 @@ def load_again(folder: Path, *, overrides: Sequence[str] = (), environment: Mapp
 
 
 def folder_of(path: Path, *, environment: Mapping[str, str] | None = None) -> Path:
-    """Return the run directory that a path names, itself or by its job file. Raises SpecError where it is neither."""
+    """Return the run directory that a path names, itself or by its job file.
+
+    Raises SpecError where it is neither, JournalError for a job of many machines that was not split here.
+    """
     if path.is_file():
-        return run_folder(load_spec(path, environment=environment), now=datetime.now().astimezone())
+        return run_of_job(path, load_spec(path, environment=environment))
     if not path.is_dir():
-        raise SpecError(Fault("no run directory and no job file", where=str(path)))
+        what = "no run directory and no job file; a file system that is not mounted looks the same"
+        raise SpecError(Fault(what, where=str(path)))
     return path
+
+
+def run_of_job(file: Path, spec: JobSpec) -> Path:
+    """Return the run directory of a job. Raises JournalError for a job of many machines that was not split here."""
+    folder = run_folder(spec, now=datetime.now().astimezone())
+    if spec.cluster is not None:
+        refuse_not_split(folder, file)
+    return folder
 
 
 def account_known(path: Path, spec: JobSpec, environment: Mapping[str, str] | None = None) -> str | None:

@@ -36,6 +36,7 @@ def split(rows: int) -> None:
     """Time the split of so many rows in a process of its own, and say what memory it took."""
     with tempfile.TemporaryDirectory() as place:
         spec = load_job(write_list(Path(place), rows))
+        Path(place, "shared").mkdir(mode=0o700)
         begun, cpu = time.perf_counter(), time.process_time()
         _, made = split_job(spec)
         took, cpu = time.perf_counter() - begun, time.process_time() - cpu

@@ -11,10 +11,12 @@ from pipeline.cli.commands.cluster_check import cluster_check_command
 from pipeline.cluster import check
 from pipeline.cluster.check import View, compare, look, question_of, scratch
 from pipeline.cluster.put_once import NAMES, RACERS, race, take
+from pipeline.cluster.split import split_job
 from pipeline.errors import JournalError, SpecError
 from pipeline.leases.folder_store import FolderStore
 from pipeline.leases.opening import open_store
 from pipeline.leases.store import Store
+from pipeline.run.load import load_spec
 from pipeline.system.fault import Fault
 
 
@@ -40,7 +42,7 @@ def test_a_folder_that_is_ready_says_so_and_is_left_as_it_was(job: Path, capsys:
     assert cluster_check_command(job, [], quick=True, ray=None) == 0
     lines = capsys.readouterr().out.splitlines()
     assert f"leases: {job.parent}/shared/.leases: {RACERS} racers, {NAMES} names, one winner each" in "\n".join(lines)
-    for word in ("job", "folder", "clock", "owner", "room", "leases"):
+    for word in ("job", "folder", "run", "clock", "owner", "room", "leases"):
         assert sum(f"  {word}: " in line for line in lines) == 1, word
     assert lines[-1] == f"ready for many machines: {job.parent}/shared"
     assert list((job.parent / "shared").iterdir()) == []
@@ -53,6 +55,23 @@ def test_a_folder_that_is_not_there_ends_with_5_and_a_line_to_type(job: Path) ->
     assert isinstance(caught.value.args[0], Fault)
     assert caught.value.args[0].fix.startswith("mkdir -m 700 ")
     assert caught.value.exit_code == 5
+
+
+def test_it_says_whether_the_run_is_split_already(job: Path) -> None:
+    [run] = [seen for seen in viewed(job).seen if seen.name == "run"]
+    assert (run.verdict, "is not split yet" in run.text) == ("warn", True)
+    split_job(load_spec(job))
+    [run] = [seen for seen in viewed(job).seen if seen.name == "run"]
+    assert (run.verdict, run.text) == ("pass", f"{job.parent}/shared/checked is split")
+
+
+def test_a_machine_that_sees_another_folder_at_the_path_is_found(job: Path) -> None:
+    """An empty mount point is such a folder: the check was typed where the file system is mounted."""
+    before = list((job.parent / "shared").iterdir())
+    [bad] = [seen for seen in look(question_of(job, ())).seen if seen.bad]
+    assert (bad.name, bad.storage) == ("folder", True)
+    assert "another folder here than where the check was typed: it is not mounted on this machine" in bad.text
+    assert list((job.parent / "shared").iterdir()) == before
 
 
 def test_a_job_of_one_machine_is_refused_with_what_to_write(job: Path) -> None:

@@ -9,7 +9,7 @@ from pipeline.cluster import launch, ray_workers
 from pipeline.cluster.detached import LOST, Order
 from pipeline.cluster.launch import Supervision
 from pipeline.cluster.layout import WORKERS
-from pipeline.cluster.ray import ENDED
+from pipeline.cluster.ray import ABSENT, ENDED
 from pipeline.cluster.ray_workers import HeadLost, NodeWorker, RayLauncher
 
 
@@ -88,6 +88,16 @@ def test_the_worker_of_a_lost_node_begins_elsewhere(tmp_path: Path) -> None:
     assert watch.watch() == 0
     assert [worker.place for worker in machines.started] == ["a", "b"]
     assert "died (exit -9); started again" in "\n".join(said)
+
+
+def test_a_node_that_does_not_see_the_run_is_named_and_its_worker_is_not_started_again(tmp_path: Path) -> None:
+    machines = Machines("a")
+    start, said = launcher(machines, tmp_path)
+    watch = Supervision(start, ["one"], tmp_path, say=said.append)
+    machines.started[0].code = ABSENT
+    assert watch.watch() == 5
+    assert len(machines.started) == 1
+    assert f"host-a was not started: {tmp_path} is not on its machine" in said[-1]
 
 
 def test_no_two_orders_have_one_number(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import io
 import json
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -14,11 +15,12 @@ from PIL import Image
 from pipeline.cluster.ids import shards_of
 from pipeline.cluster.layout import cluster_run
 from pipeline.cluster.split import Split, read_split, split_job
-from pipeline.errors import Code, SpecError
+from pipeline.errors import Code, JournalError, SpecError
 from pipeline.job.load import load_job
 from pipeline.job.schema import JobSpec
 from pipeline.models import Item
 from pipeline.offline.plan import plan_job
+from pipeline.run.cluster_runs import LEASES
 from pipeline.sources.check import fingerprint
 from pipeline.sources.items import read_items
 from pipeline.sources.kept_items import kept_items
@@ -43,6 +45,7 @@ PICTURE = _picture()
 
 
 def job_in(folder: Path, rows: str, *overrides: str) -> JobSpec:
+    (folder / "shared").mkdir(mode=0o700, exist_ok=True)
     (folder / "m.csv").write_text(rows)
     (folder / "job.yaml").write_text(JOB)
     return load_job(folder / "job.yaml", overrides=overrides)
@@ -99,6 +102,26 @@ def test_a_job_is_split_once(tmp_path: Path) -> None:
     before = {file: file.stat().st_mtime_ns for file in folder.rglob("*")}
     assert split_job(spec) == (folder, split)
     assert {file: file.stat().st_mtime_ns for file in folder.rglob("*")} == before
+
+
+def test_the_place_of_the_leases_is_made_with_the_split_for_its_owner_alone(tmp_path: Path) -> None:
+    split_job(job_in(tmp_path, rows_of(20)))
+    assert stat.S_IMODE((tmp_path / "shared" / LEASES).stat().st_mode) == 0o700
+
+
+def test_a_place_of_leases_that_the_job_names_is_nobodys_to_make(tmp_path: Path) -> None:
+    split_job(job_in(tmp_path, rows_of(20), "api.leases=leases"))
+    assert [one.name for one in (tmp_path / "shared").iterdir()] == ["many"]
+    assert not (tmp_path / "leases").exists()
+
+
+def test_a_folder_that_machines_share_and_that_is_not_there_is_not_made(tmp_path: Path) -> None:
+    spec = job_in(tmp_path, rows_of(20))
+    (tmp_path / "shared").rmdir()
+    with pytest.raises(JournalError, match=r"not mounted looks the same: mount it, or make") as refused:
+        split_job(spec)
+    assert refused.value.exit_code == 5
+    assert not (tmp_path / "shared").exists()
 
 
 def test_more_shards_later_change_nothing(tmp_path: Path) -> None:
@@ -203,7 +226,7 @@ def test_two_machines_that_split_at_once_make_one_split(tmp_path: Path) -> None:
     both = [subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE) for _ in range(2)]
     said = [json.loads(process.communicate(timeout=120)[0]) for process in both]
     assert said[0] == said[1]
-    assert [one.name for one in (tmp_path / "shared").iterdir()] == ["many"]
+    assert sorted(one.name for one in (tmp_path / "shared").iterdir()) == [LEASES, "many"]
 
 
 @pytest.mark.proofs

@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 
 from pipeline.cluster.claims import Claims, Given, Standing
-from pipeline.cluster.joining import LEASES
 from pipeline.cluster.split import read_split
 from pipeline.leases.folder_store import FolderStore
+from pipeline.run.cluster_runs import LEASES
 from tests.support.jobs import ACCOUNT, FaultPlan, job, lines, pipeline, vendor
 from tests.support.processes import ended, until
-from tests.support.workers import sent_in, truth_of, worker, workers
+from tests.support.workers import sent_in, split, truth_of, worker, workers
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 
@@ -29,6 +29,7 @@ def shards_of(folder: Path) -> list[Standing]:
 
 def job_of(folder: Path, *, url: str, shards: int = 4, **parts: Any) -> None:
     job(folder, url=url, cluster={"shared": "shared", "shards": shards, "lease_s": 2}, **parts)
+    split(folder)
 
 
 @pytest.mark.proofs
@@ -36,6 +37,7 @@ def test_the_config_for_many_machines_runs_as_it_is(tmp_path: Path) -> None:
     for name in ("cluster.yaml", "portfolio.csv"):
         shutil.copy(CONFIGS / name, tmp_path)
     shared = tmp_path / "shared"
+    shared.mkdir(mode=0o700)
     done = pipeline("cluster", "run", "cluster.yaml", "--local", "2", "--set", f"cluster.shared={shared}", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     run = shared / "many-machines"

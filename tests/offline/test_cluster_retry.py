@@ -28,6 +28,7 @@ def made(folder: Path, url: str, *, code: int, **parts: Any) -> Path:
     shared.mkdir()
     cluster = {"shared": str(shared), "shards": 3}
     path = job(folder, url=url, pictures=8, cluster=cluster, **parts)
+    assert cli.run(["split", str(path)]) == 0
     assert cli.run(["work", str(path), "--quiet"]) == code
     [run] = [split.parent for split in shared.glob("*/split.json")]
     return run

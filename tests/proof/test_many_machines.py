@@ -9,7 +9,7 @@ import pytest
 from tests.support.jobs import job, vendor
 from tests.support.lengths import some
 from tests.support.processes import ended, until
-from tests.support.workers import most_in_a_second, sent_in, truth_of, workers
+from tests.support.workers import most_in_a_second, sent_in, split, truth_of, workers
 
 pytestmark = pytest.mark.proofs
 
@@ -24,6 +24,7 @@ def test_a_killed_and_a_frozen_worker_cost_nothing_twice(tmp_path: Path, picture
     with vendor(tmp_path, latency_s=0.3) as server:
         cluster = {"shared": "shared", "shards": pictures // 25, "lease_s": LEASE_S}
         job(tmp_path, url=server.url, pictures=pictures, api={"qps": QPS}, cluster=cluster)
+        split(tmp_path)
         with workers(tmp_path, 4) as [killed, frozen, *others]:
             until(lambda: len(sent_in(tmp_path)) > 30, by=others[0])
             until(lambda: (tmp_path / "w0.sent").stat().st_size > 100, by=killed)

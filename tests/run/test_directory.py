@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import JournalError, RunLocked
-from pipeline.run.directory import LOCK, lock, run_folder
+from pipeline.run.directory import LOCK, is_locked, lock, run_folder
 from pipeline.system.files import write_whole
 from tests.support.fakes import job
 from tests.support.processes import python, running
@@ -75,6 +75,12 @@ def test_file_with_a_runs_name_is_no_run(tmp_path: Path) -> None:
 
 
 # --- the lock ---
+
+
+def test_a_look_whether_a_run_goes_on_makes_no_folder(tmp_path: Path) -> None:
+    assert not is_locked(tmp_path / "never-run")
+    assert list(tmp_path.iterdir()) == []
+
 
 HOLDER = """
 import sys

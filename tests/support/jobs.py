@@ -40,10 +40,12 @@ def drawings(count: int) -> list[str]:
 def job(folder: Path, *, url: str, pictures: list[str] | int = 5, known: bool = True, **parts: Any) -> Path:
     """Write a job with a manifest; `parts` are top-level keys of the job file.
 
-    ACCOUNT has used the vendor's endpoints before, unless it is not `known`.
+    ACCOUNT has used the vendor's endpoints before, unless it is not `known`. The folder that machines share is there.
     """
     if known and url != "sandbox":
         known_account(url, ACCOUNT)
+    if "cluster" in parts:
+        (folder / parts["cluster"]["shared"]).mkdir(mode=0o700, exist_ok=True)
     listed = drawings(pictures) if isinstance(pictures, int) else pictures
     rows = "".join(f"P{n:04},{picture}\n" for n, picture in enumerate(listed))
     (folder / "list.csv").write_text(f"id,url\n{rows}")

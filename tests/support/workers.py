@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pipeline.cluster.layout import cluster_run
+from pipeline.cluster.split import split_job
+from pipeline.job.load import load_job
 from tests.support.jobs import ACCOUNT, lines, started
 
 # A call is noted with the time of its permit by the clock that all processes of a machine share, with the steady clock,
@@ -43,6 +45,11 @@ class Sent(NamedTuple):
     at: float  # when it got its permit
     noted_at: float
     lease_until: float
+
+
+def split(folder: Path) -> None:
+    """Split the job in `folder`: workers take part in a run that there is."""
+    split_job(load_job(folder / "job.yaml"))
 
 
 @contextmanager

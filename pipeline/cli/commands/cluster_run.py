@@ -32,7 +32,7 @@ def cluster_run_command(path: Path, overrides: list[str], where: Where, *, new: 
             what = f"{job.spec.vendor} will be sent the calls of all items that are not done"
             ask(f"{what}, which the account pays for; `pipeline plan` says what they cost.", piped=False)
         split_job(job.spec, new=new)
-        joined = join(job.spec, say=remarks.say)
+        joined = join(job, say=remarks.say)
         if not quiet:
             shards = count(sum(map(bool, joined.split.counts)), "shard")
             show_lines([f"{count(joined.split.items, 'item')} in {shards}: {joined.folder}"])

@@ -11,6 +11,7 @@ from pipeline.job.schema import JobSpec
 from pipeline.run.load import load_spec
 from pipeline.sources.check import check_sources
 from pipeline.system.fault import typed
+from pipeline.system.mounts import network_file_system
 from pipeline.system.wording import count
 
 
@@ -23,6 +24,8 @@ def split_command(path: Path, overrides: list[str], *, new: bool, prepare: bool,
     if as_json:
         show_json({"folder": str(folder), "shards": split.shards, "items": split.items, "counts": split.counts})
         return 0
+    if network_file_system(folder) is None:
+        say(f"note: {folder.parent} is on a disk of this machine, which no other machine sees")
     rows = [("items", f"{split.items:,}"), ("shards", f"{split.shards:,}")]
     if split.clashes:
         rows.append(("items whose id another one has (they become failed items)", f"{split.clashes:,}"))

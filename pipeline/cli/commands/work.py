@@ -1,6 +1,5 @@
 """The command `pipeline work`."""
 
-from dataclasses import replace
 from pathlib import Path
 
 from pipeline.cli.screen import Output, Remarks
@@ -19,9 +18,9 @@ def work_command(
         job = load(path, overrides=overrides)
         if processes == 1:
             options = WorkOptions(name, aside, RunOptions(say=remarks.say))
-            code = work(replace(job, file=path), options)
+            code = work(job, options)
         else:
-            joined = join(job.spec, say=remarks.say)
+            joined = join(job, say=remarks.say)
             names = [f"{name or 'worker'}-{number}" for number in range(1, processes + 1)]
             command = [*worker_command(path, overrides), *(["--set-aside"] if aside else [])]
             code = Supervision(LocalProcesses(command), names, joined.folder, say=remarks.say).watch()
