@@ -71,6 +71,17 @@ def epoch_of(shard: Path) -> tuple[int, Path | None]:
 def is_superseded(run: Path) -> bool:
     """Return whether a run directory is an epoch of a shard that a later one has followed, with a copy of it."""
     whole = run.absolute()
-    if _EPOCH.fullmatch(whole.name) is None or not (whole.parents[2] / SPLIT).is_file():
-        return False
-    return epoch_of(whole.parent)[1] != whole
+    return run_of_shard(run) is not None and epoch_of(whole.parent)[1] != whole
+
+
+def run_of_shard(folder: Path) -> Path | None:
+    """Return the run that a run directory is a shard of; None for one that stands alone."""
+    whole = folder.absolute()
+    if _EPOCH.fullmatch(whole.name) is None or len(whole.parents) < 3 or not (whole.parents[2] / SPLIT).is_file():
+        return None
+    return whole.parents[2]
+
+
+def goes_on_with(folder: Path) -> str:
+    """Name the command that goes on with a run: `work` for one that machines share, or a shard of it, else `run`."""
+    return "work" if (folder / SPLIT).is_file() or run_of_shard(folder) is not None else "run"

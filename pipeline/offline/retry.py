@@ -50,9 +50,10 @@ class Selection:
 
     kind: str  # `failed with 68300010`
     candidates: list[Candidate]
-    waiting: int  # items that `pipeline run` works on anyway
+    waiting: int  # items that a run works on anyway
     risked: bool  # True when they are in doubt: each may be paid twice
     has_task: bool = False  # True when each was paid for a task that brought no report
+    goes_on: str = "run"  # the command that goes on with the run
 
     def again(self, folder: Path) -> Again:
         """Return the option that makes a run work on these items alone."""
@@ -62,7 +63,7 @@ class Selection:
         """Say how many items are paid for again, which, and with how many calls; or that there are none."""
         if not self.candidates:
             waiting, them = count(self.waiting, "item waits", "items wait"), "it" if self.waiting == 1 else "them"
-            rest = f"; {waiting}, and `pipeline run` works on {them}" if self.waiting else ""
+            rest = f"; {waiting}, and `pipeline {self.goes_on}` works on {them}" if self.waiting else ""
             return f"no item of this run is {self.kind} and could be tried again; nothing was sent{rest}"
         number = len(self.candidates)
         calls = {

@@ -17,7 +17,7 @@ from pipeline.job.schema import JobSpec
 from pipeline.journal.begun import was_stopped_at_once
 from pipeline.journal.collected import has_collection, joined, open_reports, unread
 from pipeline.journal.emergency import known_not_executed
-from pipeline.journal.places import JOURNAL, REPORT, SUMMARY, collection_of, results_file, run_of
+from pipeline.journal.places import JOURNAL, REPORT, SUMMARY, collection_of, goes_on_with, results_file, run_of
 from pipeline.journal.sql import laid_by
 from pipeline.journal.sql.calls import counted
 from pipeline.journal.sql.database import Database
@@ -123,7 +123,7 @@ def _standing(db: Database, folder: Path, counts: Mapping[State, int], *, runnin
         known[State.TASKED] += laid
         unfinished -= never_left + laid
     known[State.IN_DOUBT] += unfinished
-    return _Standing(known, _unfinished(unfinished) + _laid_by(laid))
+    return _Standing(known, _unfinished(unfinished) + _laid_by(laid, goes_on_with(folder)))
 
 
 def _open_items(db: Database, folder: Path, named: Path, api: ApiSpec, *, but: State | None) -> list[str]:
@@ -214,10 +214,10 @@ def _not_started(folder: Path, api: ApiSpec) -> str:
     return about_not_started(ended_by, daily=api.is_daily(ended_by))
 
 
-def _laid_by(records: int) -> str:
+def _laid_by(records: int, goes_on: str) -> str:
     """Say that records waited for their details when the run died; "" when none did."""
     wait = count(records, "record waits for its details", "records wait for their details")
-    return f"; {wait}; the next `pipeline run` writes {'it' if records == 1 else 'them'}" if records else ""
+    return f"; {wait}; the next `pipeline {goes_on}` writes {'it' if records == 1 else 'them'}" if records else ""
 
 
 def _unfinished(creates: int) -> str:

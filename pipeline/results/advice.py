@@ -11,10 +11,9 @@ from pathlib import Path
 
 from pipeline.errors import Code
 from pipeline.job.images import LISTED
-from pipeline.journal.places import run_of
+from pipeline.journal.places import goes_on_with, run_of, run_of_shard
 from pipeline.models import OF_REPORT, Item, Problem, State, Work
 
-RUN = "`pipeline run` the job file"
 _IN_WORKBOOK = re.compile(r"(?P<file>.+):(?P<sheet>.+)!(?P<row>[0-9]+)")
 
 # What to do about an item that failed with one of these codes; `{place}` is where it is listed, `{retry}` the command
@@ -46,55 +45,62 @@ def todo_for(work: Work, state: State, problem: Problem, *, run: Path, about_pic
     `run` is the run directory; `about_picture` says whether a refusal with a code says something about one picture.
     """
     around = run_of(run)  # where reports are collected
+    run = run_of_shard(run) or run  # commands take a run as a whole
+    goes_on = goes_on_with(run if around is None else around)
     folder = shlex.quote(str(run if around is None or state not in OF_REPORT else around))
     if around is not None and state in OF_REPORT and problem.consequence == "retry":
         return f"`pipeline collect {folder}` before the task expires: it asks for the report, and creates nothing"
     if around is not None and state in (State.FAILED, State.EXPIRED):
         return f"its task was to be paid for anew: `pipeline retry {folder} --only {state.word}`"
     if state is State.IN_DOUBT:
-        return _about_doubt(work, problem, folder)
-    todo = _about_failure(work.item, state, problem, folder, about_picture)
+        return _about_doubt(work, problem, folder, goes_on)
+    todo = _about_failure(work.item, state, problem, folder, goes_on, about_picture)
     if work.listed:
         return todo
     return (
-        f"the job lists it no longer, and `pipeline run` and `pipeline retry` leave out what is not listed: list "
-        f"{work.item.source} again with the id {work.item.id}, then {RUN}; if it is open then, {todo}"
+        f"the job lists it no longer, and `pipeline {goes_on}` and `pipeline retry` leave out what is not listed: list "
+        f"{work.item.source} again with the id {work.item.id}, then {_again(goes_on)}; if it is open then, {todo}"
     )
 
 
+def _again(command: str) -> str:
+    """Say that the job file goes on by a command."""
+    return f"`pipeline {command}` the job file"
+
+
 def _about_failure(
-    item: Item, state: State, problem: Problem, folder: str, about_picture: Callable[[str], bool]
+    item: Item, state: State, problem: Problem, folder: str, goes_on: str, about_picture: Callable[[str], bool]
 ) -> str:
-    code = problem.code
+    code, run = problem.code, _again(goes_on)
     if state in OF_REPORT:
-        return _about_report(state, problem, folder)
+        return _about_report(state, problem, folder, run)
     if state is State.EXPIRED:
-        return f"{RUN}: it is searched, and paid, anew"
+        return f"{run}: it is searched, and paid, anew"
     retry = f"pipeline retry {folder} --only failed --code {shlex.quote(code)}"
     place = _place(item.origin, folder)
     if code in _FAILED:
-        return _FAILED[code].format(place=place, source=item.source, run=RUN, retry=retry)
+        return _FAILED[code].format(place=place, source=item.source, run=run, retry=retry)
     if problem.stage == "read":
-        return f"mend it ({place}), then {RUN}"
+        return f"mend it ({place}), then {run}"
     if problem.retryable:
-        return RUN
+        return run
     if about_picture(code):
         return (
-            f"list another picture for it in {place} (the id may stay), then {RUN}; if you mended the picture where it "
+            f"list another picture for it in {place} (the id may stay), then {run}; if you mended the picture where it "
             f"is: `{retry}`"
         )
     return (
-        "check the job's settings, for `pipeline run` leaves it as it is; to pay for it once more: "
+        f"check the job's settings, for `pipeline {goes_on}` leaves it as it is; to pay for it once more: "
         f"`{retry}`; if it is refused again, ask the vendor"
     )
 
 
-def _about_report(state: State, problem: Problem, folder: str) -> str:
+def _about_report(state: State, problem: Problem, folder: str, run: str) -> str:
     anew = f"`pipeline retry {folder} --only {state.word.replace('_', '-')}`"
     if state is State.REPORT_LOST:
         return f"to pay for a new task of it: {anew}, then its report is read in time while that command lasts"
     if problem.consequence == "retry":
-        return f"{RUN} before the task expires: it asks for the report, which is paid already, and creates nothing"
+        return f"{run} before the task expires: it asks for the report, which is paid already, and creates nothing"
     return f"ask the vendor why the task failed and whether it is billed; to pay for a new one: {anew}"
 
 
@@ -110,7 +116,7 @@ def about_changed(id_: str, source: str, *, refused: bool, other: str, free: str
     if other:
         return f"{kept}; the picture it is now is that of item {other!r}"
     entry = f"- {{id: {json.dumps(free, ensure_ascii=False)}, path: {json.dumps(source, ensure_ascii=False)}}}"
-    return f"{kept}; to search the one it is now, add `{entry}` to `images:` in the job file, then {RUN}"
+    return f"{kept}; to search the one it is now, add `{entry}` to `images:` in the job file, then run the job again"
 
 
 def about_not_started(ended_by: str, *, daily: bool) -> str:
@@ -130,7 +136,7 @@ def about_not_started(ended_by: str, *, daily: bool) -> str:
     return f"{goes_on[0].upper()}{goes_on[1:]}."
 
 
-def _about_doubt(work: Work, problem: Problem, folder: str) -> str:
+def _about_doubt(work: Work, problem: Problem, folder: str, goes_on: str) -> str:
     ask = _IN_DOUBT.get(problem.code, "ask the vendor whether its task exists")
     resolve, id_ = f"pipeline resolve {folder}", shlex.quote(work.item.id)
     todo = (
@@ -138,7 +144,8 @@ def _about_doubt(work: Work, problem: Problem, folder: str) -> str:
         f"`{resolve} --retry {id_}`"
     )
     if work.repeats:
-        return f"`pipeline run` creates it once more and may pay twice (api.on_in_doubt); to decide before that: {todo}"
+        creates = f"`pipeline {goes_on}` creates it once more and may pay twice (api.on_in_doubt)"
+        return f"{creates}; to decide before that: {todo}"
     if not work.listed:
         return f"{todo}; the job lists it no longer: a run creates it only when {work.item.source} is listed again"
     return todo

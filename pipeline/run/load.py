@@ -14,6 +14,7 @@ from pipeline.job.environment import Environment, read_environment
 from pipeline.job.load import load_job
 from pipeline.job.outlook import warnings
 from pipeline.job.schema import JobSpec
+from pipeline.journal.places import goes_on_with
 from pipeline.journal.sql.database import Database
 from pipeline.journal.storage import reading_only
 from pipeline.run.cluster_runs import refuse_not_split
@@ -117,10 +118,11 @@ def _job_folder(folder: Path) -> Path:
     with reading_only(folder) as db:
         known = db.meta(JOB_FOLDER)
     if known is None:
-        what = "it does not say where its job file lies; `pipeline run` that job file once, then retry"
+        goes_on = f"`pipeline {goes_on_with(folder)}` that job file once, then retry"
+        what = f"it does not say where its job file lies; {goes_on}"
         raise SpecError(Fault(what, where=str(folder)))
     if not Path(known).is_dir():
-        what = f"its job file's folder {known} is gone; put it back, or `pipeline run` the job file"
+        what = f"its job file's folder {known} is gone; put it back, or `pipeline {goes_on_with(folder)}` the job file"
         raise SpecError(Fault(what, where=str(folder)))
     return Path(known)
 

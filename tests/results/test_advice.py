@@ -21,11 +21,18 @@ RUN = Path("runs/my job")
 
 
 def todo(
-    state: State, code: str, *, stage: str = "search", retryable: bool = False, origin: str = "p.csv:3", **work: Any
+    state: State,
+    code: str,
+    *,
+    stage: str = "search",
+    retryable: bool = False,
+    origin: str = "p.csv:3",
+    run: Path = RUN,
+    **work: Any,
 ) -> str:
     problem = Problem(stage, code, "it went wrong", "fail", retryable)
     one = work_of(1, item=item(1, origin=origin), **work)
-    return todo_for(one, state, problem, run=RUN, about_picture=ApiSpec().is_about_picture)
+    return todo_for(one, state, problem, run=run, about_picture=ApiSpec().is_about_picture)
 
 
 @pytest.mark.parametrize(
@@ -47,6 +54,20 @@ def test_a_failure_has_advice_of_its_own_and_a_slip_in_a_list_is_no_matter_for_t
     assert told in said
     assert ("ask the vendor" in said) is (code == "68300004")
     assert "pay for it once more" not in said or "pipeline retry 'runs/my job' --only failed --code 68300004" in said
+
+
+@pytest.mark.parametrize("place", ["", "shards/0001/e2"])
+def test_a_run_that_machines_share_goes_on_by_work_and_is_named_as_a_whole(place: str, tmp_path: Path) -> None:
+    """Whoever asks: its shards, whose run directories no command takes, or those who look at all of them."""
+    (tmp_path / place).mkdir(parents=True, exist_ok=True)
+    (tmp_path / "split.json").write_text("{}")
+    states = [(State.FAILED, Code.PICTURE), (State.FAILED, "68300010"), (State.FAILED, "68300004"), (State.EXPIRED, "")]
+    said = [todo(state, code, run=tmp_path / place) for state, code in states]
+    said += [todo(State.IN_DOUBT, "x", run=tmp_path / place, repeats=True)]
+    said += [todo(State.FAILED, Code.PICTURE, run=tmp_path / place, listed=False)]
+    assert all("`pipeline work`" in one and "`pipeline run`" not in one for one in said), said
+    assert f"pipeline resolve {tmp_path} --created" in said[4]
+    assert "shards/" not in "".join(said)
 
 
 @pytest.mark.parametrize("code", ["hits_missing", "no_data"])

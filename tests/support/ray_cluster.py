@@ -60,9 +60,11 @@ class RayCluster:
 def ray_cluster(env: Mapping[str, str]) -> Iterator[RayCluster]:
     """Run a cluster with a head alone while the block lasts; its nodes have this environment."""
     folder = Path(tempfile.mkdtemp(prefix="ray-", dir="/tmp"))  # short: Ray's sockets lie in it
+    (folder / "ray").mkdir()  # Ray notes there which cluster is the last, and does not make it
     command = [sys.executable, "-m", "tests.support.ray_cluster", folder]
+    environment = {**env, "RAY_USAGE_STATS_ENABLED": "0", "RAY_TMPDIR": str(folder)}
     try:
-        with running(command, cwd=ROOT, env={**env, "RAY_USAGE_STATS_ENABLED": "0"}, stdin=subprocess.PIPE) as process:
+        with running(command, cwd=ROOT, env=environment, stdin=subprocess.PIPE) as process:
             try:
                 yield RayCluster(process, folder)
             finally:

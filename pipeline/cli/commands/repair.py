@@ -6,7 +6,7 @@ from pipeline.cli.screen import show_lines
 from pipeline.errors import SpecError
 from pipeline.journal.begun import BEGINS_ANEW, was_stopped_at_once
 from pipeline.journal.emergency import left_over
-from pipeline.journal.places import JOURNAL, REPORT, SUMMARY, results_file, run_of
+from pipeline.journal.places import JOURNAL, REPORT, SUMMARY, goes_on_with, results_file, run_of
 from pipeline.journal.sql.items import counts
 from pipeline.journal.storage import reading_only, refuse_forbidden
 from pipeline.models import State
@@ -58,7 +58,7 @@ def repair_command(run: Path, *, only_copy: bool = False) -> int:
         items = count(doubtful, "item is", "items are")
         done.append(f"{items} in doubt: ask the vendor, then decide with `pipeline resolve {run}`")
     around = run_of(run)
-    again = typed("run") if around is None else typed("collect", around)
+    again = typed(goes_on_with(run)) if around is None else typed("collect", around)
     show_lines([*done, f"`{again}` goes on with the job"])
     return 0
 

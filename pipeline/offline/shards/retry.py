@@ -11,6 +11,7 @@ from pipeline.cluster.merge import MANIFEST
 from pipeline.cluster.sending import Sender
 from pipeline.errors import SpecError
 from pipeline.journal.collected import has_collection
+from pipeline.journal.places import goes_on_with
 from pipeline.journal.sql.forecast import candidates
 from pipeline.journal.sql.items import counts
 from pipeline.journal.storage import reading_only
@@ -58,7 +59,9 @@ def _of_shard(folder: Path, run: Path, wanted: Wanted) -> OfShard:
         waiting = sum(counts(db).get(one, 0) for one in WAITING)
     kind = state.word.replace("_", " ") + (f" with {code}" if code else "")
     risked, has_task = state is State.IN_DOUBT, state in OF_REPORT
-    return OfShard(int(run.parent.name), run, Selection(kind, known, waiting, risked=risked, has_task=has_task))
+    goes_on = goes_on_with(run)
+    selection = Selection(kind, known, waiting, risked=risked, has_task=has_task, goes_on=goes_on)
+    return OfShard(int(run.parent.name), run, selection)
 
 
 def in_all(chosen: Sequence[OfShard]) -> Selection:

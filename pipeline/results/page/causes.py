@@ -10,6 +10,7 @@ from pipeline.results.page.text import tidy
 from pipeline.results.reading import RecordView
 
 _COMMAND = re.compile(r"`(pipeline [^`]+)`")
+_UNNAMED = ("pipeline run", "pipeline work")  # of a job file that is not named there
 _PLACE = re.compile(r"\b(line|row) [0-9]+\b|images\[[0-9]+\]")
 _ORDER: Mapping[str, int] = {state.word: place for place, state in enumerate(OPEN)}
 
@@ -64,4 +65,4 @@ def _of_many(record: RecordView) -> str:
 
 def _command(todo: str) -> str:
     """Return the first command that helps as it stands; "" where each item needs one of its own."""
-    return next((one for one in _COMMAND.findall(todo) if " ID" not in one and one != "pipeline run"), "")
+    return next((one for one in _COMMAND.findall(todo) if " ID" not in one and one not in _UNNAMED), "")

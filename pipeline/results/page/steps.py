@@ -1,7 +1,9 @@
 """The next steps after a run, most urgent first: what, how many, the command to type, and until when."""
 
+from pathlib import Path
 from typing import Any, NamedTuple
 
+from pipeline.journal.places import goes_on_with
 from pipeline.results.page.view import NOT_STARTED, RunView
 from pipeline.system.fault import typed
 
@@ -21,7 +23,7 @@ def next_steps(view: RunView, *, first_task: str, first_awaited: str) -> list[St
     `first_task` is when the first task expires, `first_awaited` the same of those whose report is not read.
     """
     number = view.counts.get
-    run, status = typed("run", view.job_file), typed("status", view.folder)
+    run, status = typed(goes_on_with(Path(view.folder)), view.job_file), typed("status", view.folder)
     lost = number("report_failed", 0) + number("report_lost", 0)
     tasks = 0 if view.sandbox or view.unread else number("tasked", 0)
     steps = [
