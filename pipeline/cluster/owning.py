@@ -103,12 +103,12 @@ class Owner:
 
 
 @contextmanager
-def owning(run: Path, leases: str | None, *, lease_s: float, say: Callable[[str], None]) -> Iterator[Owner]:
+def owning(run: Path, leases: str | None, *, say: Callable[[str], None]) -> Iterator[Owner]:
     """Take part in the leases of a run until the block ends; by default they lie beside it.
 
     Raises SpecError, or JournalError where they are not there.
     """
-    lease = Lease(open_store(place_of_leases(run, leases)), lease_s=lease_s)
+    lease = Lease(open_store(place_of_leases(run, leases)), lease_s=read_split(run).lease_s)
     lease.say = say
     with lease:
         yield Owner(run, lease, say=say)

@@ -73,7 +73,7 @@ class RayMachines:
         with _own_signals():
             try:
                 self.ray.init(address=address, log_to_driver=False, configure_logging=False, namespace="pipeline")
-            except ConnectionError:
+            except (ConnectionError, self.ray.exceptions.AuthenticationError):
                 raise SpecError(_no_cluster(address)) from None
             except (RuntimeError, ValueError) as error:
                 what = f"the Ray cluster does not take this machine in: {' '.join(str(error).split())[:300]}"
@@ -155,6 +155,12 @@ def _import_ray() -> Any:
 
 
 def _no_cluster(address: str) -> Fault:
+    if os.environ.get("RAY_AUTH_MODE", "").lower() == "token":  # a wrong one is answered as if nobody were there
+        what = (
+            f"no Ray cluster lets this machine in at {address}: most likely its token is not the cluster's "
+            "(RAY_AUTH_TOKEN, or the file that RAY_AUTH_TOKEN_PATH names); or none runs there"
+        )
+        return Fault(what, where=f"--ray {address}")
     if address == AUTO:
         return Fault("no Ray cluster runs on this machine", where="--ray auto", fix=_HEAD)
     what = f"no Ray cluster answers at {address}; it is HOST:PORT of its head, as `ray start` printed it there"

@@ -43,9 +43,11 @@ class Sender:
 @contextmanager
 def sending(run: Path, job: Job, options: RunOptions) -> Iterator[Sender]:
     """Take part in the account of a run's job until the block ends. Raises SpecError, JournalError or RunLocked."""
-    place = place_of_leases(run, named_place(job.spec))
+    split, place = read_split(run), place_of_leases(run, named_place(job.spec))
     with (
         on_this_machine(job, options, place) as part,
-        leased(job, place, part, say=options.say, budgets=read_split(run).id, account=AccountOfOwner) as share,
+        leased(
+            job, place, part, say=options.say, lease_s=split.lease_s, budgets=split.id, account=AccountOfOwner
+        ) as share,
     ):
         yield Sender(Owner(run, share.account.lease, say=options.say), options, share)

@@ -26,6 +26,7 @@ from pipeline.errors import SpecError
 from pipeline.job.cluster import ITEMS_OF_A_SHARD, MOST_SHARDS, ClusterSpec
 from pipeline.job.schema import JobSpec
 from pipeline.journal.places import SPLIT
+from pipeline.leases.lease import LEASE_S
 from pipeline.run.cluster_runs import LEASES, refuse_not_split, shared_folder
 from pipeline.run.directory import run_folder
 from pipeline.run.listed import keep_list, list_at_hand
@@ -47,6 +48,7 @@ class Split(msgspec.Struct, frozen=True, kw_only=True):
     fingerprint   of the sources that were read
     shards        their number, which never changes
     counts        how many items each has
+    lease_s       how long a lease lasts, for commands that work on shards as the workers do
     clashes       items that failed because another one of another shard has their id
     """
 
@@ -61,6 +63,7 @@ class Split(msgspec.Struct, frozen=True, kw_only=True):
     items: int
     clashes: int
     counts: list[int]
+    lease_s: float = LEASE_S
 
 
 def split_job(spec: JobSpec, *, new: bool = False, key: Key | None = None, upgrade: bool = False) -> tuple[Path, Split]:
@@ -160,6 +163,7 @@ def _split(spec: JobSpec, cluster: ClusterSpec, folder: Path, draft: Path, key: 
         items=items,
         clashes=clashes,
         counts=counts,
+        lease_s=cluster.lease_s,
     )
     _write_split(draft, split)
     make_durable(draft, shards)

@@ -3,8 +3,10 @@
 import functools
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from pipeline.calls.account import account_of
 from pipeline.calls.stats import Stats
@@ -25,6 +27,7 @@ class UsedEndpoints:
 
     def __init__(self, folder: Path, account: str) -> None:
         self._file = folder / f"{account}.json"
+        self._telling = FileLock(folder / f"{account}.lock", timeout=0, mode=0o600)
 
     def counts(self) -> dict[str, int]:
         """Read the counts; none where the file is not there or cannot be read."""
@@ -42,6 +45,23 @@ class UsedEndpoints:
             write_whole(self._file, data, durable=False, several_writers=True)
         except OSError as exc:
             _log.warning("endpoints.not_noted error=%s", exc.strerror)
+
+    def is_told(self, names: Iterable[str]) -> bool:
+        """Return whether another process of this machine tells of a first item with these endpoints, or has done so.
+
+        Where none does it is ours to tell, as long as this object is there: workers that begin together tell once.
+        """
+        counts = self.counts()
+        if all(counts.get(name) for name in names):
+            return True
+        try:
+            self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._telling.acquire()
+        except Timeout:
+            return True
+        except OSError:  # better twice than not at all
+            return False
+        return False
 
 
 def used_endpoints(job: Job) -> UsedEndpoints | None:
@@ -66,12 +86,16 @@ def first_items(job: Job, options: RunOptions, endpoints: Endpoints, stats: Stat
         {kind: counts.get(name, 0) for kind, name in names.items()},
         also=also,
         keep=lambda kind, count: used.keep(names[kind], count),
-        go_on=functools.partial(_go_on, job.spec.vendor, options, names, stats),
+        go_on=functools.partial(_go_on, job.spec.vendor, options, used, names, stats),
     )
 
 
-async def _go_on(vendor: str, options: RunOptions, names: Mapping[Kind, str], stats: Stats, first: First) -> bool:
+async def _go_on(
+    vendor: str, options: RunOptions, used: UsedEndpoints, names: Mapping[Kind, str], stats: Stats, first: First
+) -> bool:
     """Tell what the first item came to and what it cost; return whether to go on."""
+    if options.confirm is None and used.is_told(names[kind] for kind in first.kinds):
+        return True
     new = " and ".join(names[kind] for kind in first.kinds)
     sent = ", ".join(f"{count} {kind}" for kind, count in stats.sent.items() if count and kind is not Kind.TOKEN)
     cost = billed(stats.units, Said(stats.said, stats.answers), vendor=vendor, sent=True)

@@ -6,10 +6,14 @@ from pathlib import Path
 import pytest
 
 from pipeline.cluster.owning import owning
+from pipeline.cluster.split import split_job
 from pipeline.errors import RunLocked
-from pipeline.leases.lease import Lease
+from pipeline.job.load import load_job
+from pipeline.leases.lease import Lease, silence_s
 from pipeline.leases.opening import open_store
-from tests.support.jobs import vendor
+from pipeline.leases.store import body_of
+from tests.support.jobs import job, vendor
+from tests.support.processes import until
 from tests.support.sharded import Sharded, leased, sharded
 
 LEASE_S = 1.0
@@ -36,19 +40,34 @@ def silent(_: str) -> None:
 def test_a_shard_whose_worker_ended_in_good_order_is_owned_at_once(made: Sharded) -> None:
     with Lease(open_store(str(made.folder.parent / ".leases")), lease_s=LEASE_S) as worker:
         name = worker.incarnation
-    leased(made, counts=[1], worker=name)
-    with owning(made.folder, None, lease_s=LEASE_S, say=silent) as owner, owner.owned(0) as folder:
+    leased(made, counts=[1], worker=name, lease_s=LEASE_S)
+    with owning(made.folder, None, say=silent) as owner, owner.owned(0) as folder:
         assert folder == made.run(0, epoch=2)
         assert (folder / "spec.yaml").read_bytes() == made.run(0).joinpath("spec.yaml").read_bytes()
+
+
+def test_a_command_leases_for_as_long_as_the_workers_of_the_run(made: Sharded) -> None:
+    leased(made, counts=[1], lease_s=LEASE_S)
+    store = open_store(str(made.folder.parent / ".leases"))
+    with owning(made.folder, None, say=silent):
+        until(lambda: store.newest("w"))
+        [renewal] = [body_of(entry.value) for entry in store.newest("w").values()]
+    assert renewal["silence_s"] == silence_s(LEASE_S)
+
+
+def test_the_length_of_leases_is_that_of_the_job_that_was_split(tmp_path: Path) -> None:
+    (tmp_path / "shared").mkdir()
+    file = job(tmp_path, url="sandbox", pictures=1, cluster={"shared": "shared", "lease_s": 60})
+    assert split_job(load_job(file))[1].lease_s == 60
 
 
 @pytest.mark.proofs
 def test_a_shard_that_a_worker_has_is_left_to_it(made: Sharded) -> None:
     said: list[str] = []
     with Lease(open_store(str(made.folder.parent / ".leases")), lease_s=LEASE_S) as worker:
-        leased(made, counts=[1], worker=worker.incarnation)
+        leased(made, counts=[1], worker=worker.incarnation, lease_s=LEASE_S)
         with (
-            owning(made.folder, None, lease_s=LEASE_S, say=said.append) as owner,
+            owning(made.folder, None, say=said.append) as owner,
             pytest.raises(RunLocked, match="shard 0000 is being worked on by process"),
             owner.owned(0),
         ):

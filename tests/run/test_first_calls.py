@@ -104,6 +104,26 @@ def test_on_a_new_account_one_item_runs_alone_to_its_end_then_two_and_then_all(t
     assert used(path).counts() == {"P009": 3, "AI39-1": 3}
 
 
+def test_of_workers_that_begin_together_on_one_machine_one_tells_of_the_first_item(tmp_path: Path) -> None:
+    said: list[str] = []
+    with serving(Vendor()) as url:
+        path = job(tmp_path, url=url, pictures=pictures(0, 2), known=False)
+        other = used(path)
+        assert not other.is_told(["P009", "AI39-1"])
+        assert run(path, say=said.append).exit_code == 0
+        assert said == [], "the other one tells, and goes on"
+    assert other.is_told(["P009", "AI39-1"]), "an item has ended well with them meanwhile"
+
+
+def test_who_told_and_ended_keeps_nobody_from_telling_of_an_endpoint_that_is_new_still(tmp_path: Path) -> None:
+    path = job(tmp_path, url="https://connect.example.com", known=False)
+    first = used(path)
+    assert not first.is_told(["P009"])
+    assert used(path).is_told(["P009"])
+    del first
+    assert not used(path).is_told(["P009"])
+
+
 def test_units_that_are_not_said_are_not_called_zero_after_the_first_item(tmp_path: Path) -> None:
     said: list[str] = []
     with serving(Vendor()) as url:

@@ -12,6 +12,7 @@ from pipeline.cluster.epochs import EpochNote, write_note
 from pipeline.cluster.layout import ITEMS, shard_folder
 from pipeline.cluster.split import Split
 from pipeline.journal.places import SPLIT
+from pipeline.leases.lease import LEASE_S
 from pipeline.leases.opening import open_store
 from pipeline.version import __version__
 from tests.support.jobs import ACCOUNT, drawings, job
@@ -74,7 +75,7 @@ def run_shard(found: Sharded, spec: dict[str, Any], number: int, rows: list[str]
     path.unlink()
 
 
-def leased(found: Sharded, *, counts: list[int], worker: str = "") -> Path:
+def leased(found: Sharded, *, counts: list[int], worker: str = "", lease_s: float = LEASE_S) -> Path:
     """Make the shards those of workers that gave them back; of the first one `worker` is the owner still."""
     split = Split(
         id="5eed",
@@ -87,6 +88,7 @@ def leased(found: Sharded, *, counts: list[int], worker: str = "") -> Path:
         items=sum(counts),
         clashes=0,
         counts=counts,
+        lease_s=lease_s,
     )
     (found.folder / SPLIT).write_bytes(msgspec.json.encode(split))
     place = found.folder.parent / ".leases"

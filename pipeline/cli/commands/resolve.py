@@ -11,7 +11,6 @@ from pipeline.cluster.layout import refuse_shard
 from pipeline.cluster.owning import owning
 from pipeline.errors import SpecError
 from pipeline.journal.sql.items import counts
-from pipeline.leases.lease import LEASE_S
 from pipeline.models import State
 from pipeline.offline.decisions import CREATED, NOT_CREATED, RETRY, Decision, read_decisions
 from pipeline.offline.opening import find_run, opened
@@ -65,7 +64,7 @@ def _in_shards(found: Directories, decisions: list[Decision], everything: str | 
     spec = next(found.each(find_run)).spec
     placed = shards.place(found, decisions) if everything is None else shards.doubtful(found, everything)
     number = 0
-    with owning(found.folder, spec.api.leases, lease_s=LEASE_S, say=say) as owner:
+    with owning(found.folder, spec.api.leases, say=say) as owner:
         for one in placed:
             done, remark = shards.resolve_shard(found, owner, one, everything)
             number += len(done)
