@@ -94,7 +94,8 @@ class Execution:
             collect_by = await collect_by_of(spec, folder, journal, lambda: engine.items(), self.options.say)
             reuse = opened.enter_context(open_donors(spec, folder, self._account(client), now=time.time()))
             beside = await self._beside(client, opened)
-            engine = Engine(self._ports(client, collect_by, reuse, beside), self.intake, self.records, tally=tally)
+            ports = self._ports(client, collect_by, reuse, beside, opened)
+            engine = Engine(ports, self.intake, self.records, tally=tally)
             gauges = Gauges(spec, engine, client, journal, collect_by, run=folder.name)
             count = to_pay_for(tally, spec, self.options, all_in=self.intake.done)
             require_room(folder, count)
@@ -128,8 +129,10 @@ class Execution:
         details = hit_details(self.job, folder, self.journal, client, self.options.say, may_add=may_add)
         return _Beside(await opened.enter_async_context(kept), await opened.enter_async_context(details))
 
-    def _ports(self, client: Client, collect_by: CollectBy | None, reuse: Reuse | None, beside: _Beside) -> Ports:
-        """Return the parts that an item needs while it is worked on."""
+    def _ports(
+        self, client: Client, collect_by: CollectBy | None, reuse: Reuse | None, beside: _Beside, opened: AsyncExitStack
+    ) -> Ports:
+        """Return the parts that an item needs while it is worked on; those to be closed end with `opened`."""
         spec, options = self.job.spec, self.options
         endpoints = endpoints_for(spec.search, report_lang=spec.task.report_lang, country=spec.task.country)
         return Ports(
@@ -138,7 +141,7 @@ class Execution:
             client,
             self.journal,
             *readers(spec.root_path, fit=spec.upload.fit),
-            first_items=first_items(self.job, options, endpoints, client.stats),
+            first_items=opened.enter_context(first_items(self.job, options, endpoints, client.stats)),
             details=beside.details,
             reuse=reuse,
             say=options.say,

@@ -3,7 +3,8 @@
 import functools
 import json
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -49,7 +50,7 @@ class UsedEndpoints:
     def is_told(self, names: Iterable[str]) -> bool:
         """Return whether another process of this machine tells of a first item with these endpoints, or has done so.
 
-        Where none does it is ours to tell, as long as this object is there: workers that begin together tell once.
+        Where none does it is ours to tell, until `end_telling`: workers that begin together tell once.
         """
         counts = self.counts()
         if all(counts.get(name) for name in names):
@@ -63,6 +64,10 @@ class UsedEndpoints:
             return False
         return False
 
+    def end_telling(self) -> None:
+        """Let others tell of endpoints that are new still. Do it without harm where we told nothing."""
+        self._telling.release()
+
 
 def used_endpoints(job: Job) -> UsedEndpoints | None:
     """Return the file of the job's account; None on the sandbox, which nobody pays, and where no home is known."""
@@ -72,22 +77,27 @@ def used_endpoints(job: Job) -> UsedEndpoints | None:
     return UsedEndpoints(state / "endpoints", account_of(job.spec.api.base_url, job.credentials))
 
 
-def first_items(job: Job, options: RunOptions, endpoints: Endpoints, stats: Stats) -> FirstItems:
+@contextmanager
+def first_items(job: Job, options: RunOptions, endpoints: Endpoints, stats: Stats) -> Iterator[FirstItems]:
     """Make the care that a run takes of its first items: none where all of its endpoints were used before."""
     used = used_endpoints(job)
     if used is None:
-        return FirstItems()
+        yield FirstItems()
+        return
     # A report comes long after its task: nothing waits for it, and it may be asked for again.
     also = () if job.spec.details is None else (Kind.DETAILS,)
     names: dict[Kind, str] = {kind: name for kind, name in endpoints.names.items() if kind is not Kind.QUERY}
     names |= {kind: job.spec.names[kind] for kind in also}
     counts = used.counts()
-    return FirstItems(
-        {kind: counts.get(name, 0) for kind, name in names.items()},
-        also=also,
-        keep=lambda kind, count: used.keep(names[kind], count),
-        go_on=functools.partial(_go_on, job.spec.vendor, options, used, names, stats),
-    )
+    try:
+        yield FirstItems(
+            {kind: counts.get(name, 0) for kind, name in names.items()},
+            also=also,
+            keep=lambda kind, count: used.keep(names[kind], count),
+            go_on=functools.partial(_go_on, job.spec.vendor, options, used, names, stats),
+        )
+    finally:
+        used.end_telling()
 
 
 async def _go_on(

@@ -175,7 +175,7 @@ def test_schema_is_the_one_in_configs(capsys: pytest.CaptureFixture[str]) -> Non
         pytest.param(["run", "good.yaml", "--busy", "perhaps"], "--busy", id="neither wait nor exit"),
         pytest.param(["run", "good.yaml", "--wait-quota"], "api.quota_resets_at", id="wait until when"),
         pytest.param(["run", "good.yaml", "--set", "api.qps=fast"], "--set api.qps", id="bad override"),
-        pytest.param(["status", "nowhere"], "no run directory and no job file\n  at: nowhere", id="no such run"),
+        pytest.param(["status", "nowhere"], "not mounted looks the same\n  at: nowhere", id="no such run"),
         pytest.param(["sandbox", "--faults", "create:nonsense"], "nonsense", id="bad faults"),
     ],
 )

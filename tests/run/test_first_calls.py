@@ -112,6 +112,7 @@ def test_of_workers_that_begin_together_on_one_machine_one_tells_of_the_first_it
         assert not other.is_told(["P009", "AI39-1"])
         assert run(path, say=said.append).exit_code == 0
         assert said == [], "the other one tells, and goes on"
+        other.end_telling()
     assert other.is_told(["P009", "AI39-1"]), "an item has ended well with them meanwhile"
 
 
@@ -120,7 +121,7 @@ def test_who_told_and_ended_keeps_nobody_from_telling_of_an_endpoint_that_is_new
     first = used(path)
     assert not first.is_told(["P009"])
     assert used(path).is_told(["P009"])
-    del first
+    first.end_telling()
     assert not used(path).is_told(["P009"])
 
 
