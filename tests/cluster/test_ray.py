@@ -151,6 +151,7 @@ def test_workers_are_started_followed_and_found_again(cluster: RayCluster, run: 
 
 def the_first_pass_finds_what_one_machine_finds(cluster: RayCluster, tmp_path: Path) -> None:
     pictures = ROOT / "samples"
+    (tmp_path / "shared").mkdir(mode=0o700)
     file = tmp_path / "job.yaml"
     file.write_text(
         f"version: 1\nname: pictures\nroot: {pictures}\nimages: [{{path: products/*.jpg}}]\nupload: {{public: true}}\n"
