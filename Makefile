@@ -13,7 +13,7 @@ RATE ?= 1000
 
 SUITE ?= trixie
 
-.PHONY: help demo test coverage proofs thorough stress lint build docs screenshots image fresh bench pace growth exports looks scale leases-model kills power-loss soak load clean
+.PHONY: help demo test coverage proofs thorough stress lint build docs screenshots image fresh bench pace growth exports looks scale simulate leases-model kills power-loss soak load clean
 
 help:
 	@echo "make demo   set up and run 36 pictures on the sandbox, no credentials needed"
@@ -31,6 +31,7 @@ help:
 	@echo "make bench, make pace, make growth, make exports: speed, use of the limit, size; docs/performance.md"
 	@echo "make looks  size and speed of the page in a browser: 36, 1,000 and 10,000 products; docs/looks.md"
 	@echo "make scale  the cost of leases and of many machines; make leases-model: 20,000 histories of leases; 20 minutes"
+	@echo "make simulate: 100 million pictures and 1,000 accounts, by the real leases in virtual time; docs/estimates.md"
 	@echo "make kills KILLS=1000, make power-loss STATES=50000, make soak MINUTES=30, make load RATE=1000: the long proofs, docs/reliability.md"
 
 $(BIN)/python:
@@ -123,7 +124,11 @@ scale: $(VENV)/.ray
 	$(BIN)/python -m tests.bench.leases
 	$(BIN)/python -m tests.bench.machines
 	$(BIN)/python -m tests.bench.many_machines
+	$(BIN)/python -m tests.bench.shards
 	THOROUGH=1 $(BIN)/python -m pytest tests/proof/test_ray.py tests/proof/test_many_machines.py
+
+simulate: $(VENV)/.test
+	$(BIN)/python -m tests.bench.simulate
 
 leases-model: $(VENV)/.test
 	THOROUGH=1 $(BIN)/python -m pytest -n auto --dist worksteal tests/leases/test_model.py
