@@ -26,7 +26,7 @@ class Steady(NamedTuple):
 
 
 class Cost(NamedTuple):
-    """What a death costs, in seconds of the whole pace; creates in doubt, and shards that are taken over."""
+    """What a death costs, in seconds of the whole pace; creates in doubt, and shards to be taken over."""
 
     seconds: float
     in_doubt: float
@@ -62,7 +62,7 @@ def lost(world: World, pace: float, since: float, done: float) -> float:
 
 def death(world: World, pace: float, back_s: float, after_s: float = AFTER_S) -> Cost:
     """Kill a machine, start its workers anew after a while, and measure what was lost."""
-    since, done, in_doubt, copies = world.threads.now, world.done(), world.in_doubt, len(world.copies)
+    since, done, in_doubt = world.threads.now, world.done(), world.in_doubt
     killed = world.of_machine(0)
     for worker in killed:
         worker.kill()
@@ -70,7 +70,7 @@ def death(world: World, pace: float, back_s: float, after_s: float = AFTER_S) ->
     for worker in killed:
         worker.begin()
     world.go_on(after_s - back_s)
-    return Cost(lost(world, pace, since, done), world.in_doubt - in_doubt, len(world.copies) - copies)
+    return Cost(lost(world, pace, since, done), world.in_doubt - in_doubt, len(killed))
 
 
 def outage(world: World, pace: float, seconds: float) -> float:
@@ -129,33 +129,31 @@ def of_one_account(given: Assumed) -> None:
 
 def of_a_thousand(given: Assumed, accounts: int) -> None:
     """Print 1,000 accounts with a worker each, on few and on many machines."""
-    rows = []
-    for machines in (10, 40):
-        case = Case(FOLDER, accounts=accounts, machines=machines, shards=4, between_s=0.0, tick_s=2.0)
-        with simulated(case) as world:
-            found = steady(world, warm_s=40, steady_s=40)
-            cost = death(world, found.use, given.back_s, after_s=given.back_s + 60)
-            away = outage(world, found.use, 60)
-        use = found.use * given.grid * given.working(case.qps, case.shard_items)
-        use *= 1 - cost.seconds * machines * given.deaths / 86_400
-        rows.append(
-            (
-                machines,
-                f"{use:.3f}",
-                f"{days(case.qps * accounts * use) * 24:.1f} h",
-                f"{cost.seconds:.1f} ({cost.seconds * machines:.0f} of its own part)",
-                f"{cost.in_doubt:,.0f}",
-                f"{cost.takeovers}, {cost.takeovers * case.shard_items / 2 * given.item_kb / 1e3:,.0f} MB",
-                f"{away:.0f}",
-                f"{sum(found.per_s.values()):,.0f}",
-            )
-        )
     head = (
         "machines; use of the limit; 100 M pictures; s of all lost a death; in doubt a death; takeovers a death; "
-        "s lost in an outage of 60 s; requests of the store a second"
+        "requests of the store a second"
     )
-    table(head.split("; "), rows)
+    table(head.split("; "), (fleet(given, accounts, machines) for machines in (10, 40)))
     table(("", "10 machines", "40 machines"), fleet_rows(given, accounts))
+
+
+def fleet(given: Assumed, accounts: int, machines: int) -> tuple[object, ...]:
+    """Simulate so many accounts, each with a place of leases of its own, on so many machines, and the death of one."""
+    case = Case(FOLDER, accounts=accounts, machines=machines, shards=4, between_s=0.0, tick_s=2.0)
+    with simulated(case) as world:
+        found = steady(world, warm_s=40, steady_s=20)
+        cost = death(world, found.use, given.back_s, after_s=given.back_s + 40)
+    use = found.use * given.grid * given.working(case.qps, case.shard_items)
+    use *= 1 - cost.seconds * machines * given.deaths / 86_400
+    return (
+        machines,
+        f"{use:.3f}",
+        f"{days(case.qps * accounts * use) * 24:.1f} h",
+        f"{cost.seconds:.1f}",
+        f"{cost.in_doubt:,.0f}",
+        f"{cost.takeovers}, {cost.takeovers * case.shard_items / 2 * given.item_kb / 1e6:,.1f} GB",
+        f"{sum(found.per_s.values()):,.0f}",
+    )
 
 
 def of_mishaps() -> None:

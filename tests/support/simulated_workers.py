@@ -167,7 +167,6 @@ class Worker:
         left = {kind: self.account.left[kind] for kind in KINDS}
         if claim.base or claim.tried:
             done = world.case.shard_items - left["create"][claim.shard]
-            world.copies.append(done)
             world.threads.sleep(done / world.case.copy_per_s)
         before = world.threads.now
         while lease.incarnation == owner and not self.asked and left["create"][claim.shard] > 0:
@@ -231,7 +230,6 @@ class World:
             for number in range(case.accounts)
         ]
         self.in_doubt = self.unleased_s = 0.0
-        self.copies: list[float] = []  # items of each epoch that was copied
         self.lasted: dict[str, list[float]] = {"renew": [], "look": []}
         self.log: list[tuple[float, float]] = []  # each second: the pictures done until then
         self.workers = [

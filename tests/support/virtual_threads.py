@@ -74,7 +74,7 @@ class VirtualThreads:
         if me.killed:
             raise Killed
         if self._errors and me not in self._all:
-            raise self._errors[0]
+            raise self._errors.pop(0)
 
     def wait(self, seconds: float) -> None:
         """Sleep so that `hurry` may end it."""
