@@ -6,18 +6,22 @@ from dataclasses import dataclass, fields
 
 PICTURES = 100_000_000
 GUESS = "a guess"
-SPEED, MANY = "performance.md", "many-machines.md"
+SPEED, SCALE = "performance.md", "`make scale`"
 
 # Name, unit and source of each; the fields below hold the values.
 WORDS = {
     "grid": ("use of the limit by one process", "", f"measured, {SPEED}, `make pace`"),
     "answer_s": ("answer of the vendor", "s", "the vendor's documents: most within 5 s"),
-    "change_s": ("a change of shards, beyond two answers", "s", f"measured, {MANY}, `make scale`, on a busy machine"),
+    "change_s": (
+        "a change of shards, beyond two answers",
+        "s",
+        f"measured, {SCALE}, on a busy machine",
+    ),
     "deaths": ("deaths of each machine in a day", "", GUESS),
     "back_s": ("from a death until its workers run again", "s", f"{GUESS}: a supervisor and a boot"),
     "search_kb": ("answer to a search", "KB", f"{SPEED}, of 100 hits"),
     "record_kb": ("a record", "KB", f"{GUESS}: `output.hits: 5`; with all hits 73"),
-    "journal_b": ("journal", "bytes an item", f"measured, {MANY}, `make scale`"),
+    "journal_b": ("journal", "bytes an item", "measured, tests/bench/many_machines.py"),
     "cpu_ms": ("processor time of a picture", "ms", f"measured, {SPEED}, `make bench`"),
     "process_mb": ("memory of a worker", "MB", f"measured, {SPEED}, `make growth`"),
     "syncs": ("syncs of an item, when nothing waits for company", "", f"{GUESS}: intent, hits, task"),

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import NamedTuple
 
-from tests.bench.estimates import Assumed, assumed, days, dollars_a_day, fleet_rows
+from tests.bench.estimates import GUESS, Assumed, assumed, days, dollars_a_day, fleet_rows
 from tests.support.simulated_workers import Case, World, simulated
 from tests.support.timed_store import StoreKind
 
@@ -213,6 +213,18 @@ def _part(some: float, of: float) -> str:
     return f"{100 * some / of:.1f} %" if of else "all"
 
 
+def of_protocol() -> Iterable[tuple[str, str, str]]:
+    """Return the assumptions about stores and processes, which are no options."""
+    for kind in (FOLDER, BUCKET):
+        asked = f"{kind.of_put} requests a put, {kind.of_get} a get, {kind.page} names a list"
+        times = f"{kind.typical_s * 1e3:g} ms, {kind.slow_s * 1e3:g} ms (99 of 100)"
+        yield f"a {kind.name}: an answer; requests in a second", f"{times}; {kind.per_s:,g}; {asked}", GUESS
+    case = Case(FOLDER)
+    yield "items of a shard", f"{case.shard_items:,}", "the default of a job"
+    yield "start of a worker", f"{case.start_s:g} s", GUESS
+    yield "copy of an epoch", f"{case.copy_per_s:,g} items/s", "measured, tests/bench/many_machines.py: 1 s"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--accounts", type=int, default=1000)
@@ -220,7 +232,7 @@ def main() -> None:
     parser.add_argument("--only", choices=["assumptions", "one", "mishaps", "thousand", "stores"])
     given, options = assumed(parser)
     parts: dict[str, Callable[[], None]] = {
-        "assumptions": lambda: table(("assumed", "value", "from"), given.rows()),
+        "assumptions": lambda: table(("assumed", "value", "from"), [*given.rows(), *of_protocol()]),
         "one": lambda: of_one_account(given),
         "mishaps": of_mishaps,
         "thousand": lambda: of_a_thousand(given, options.accounts),
