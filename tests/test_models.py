@@ -2,10 +2,11 @@
 
 import dataclasses
 
+import msgspec
 import pytest
 
 from pipeline import models, outcomes
-from pipeline.models import OPEN, PAID, SETTLED, WAITING, Calls, Hits, Kind, State, Task
+from pipeline.models import OPEN, PAID, SETTLED, WAITING, Calls, Hits, Item, Kind, State, Task
 from pipeline.system.clock import iso
 
 
@@ -72,9 +73,19 @@ def test_every_paid_kind_of_call_is_counted() -> None:
 
 
 def test_what_is_said_once_is_not_changed_afterwards() -> None:
-    """All but `Work`, an item on its way, is frozen."""
+    """All but `Work`, an item on its way, and its `Calls` is frozen."""
     named = {**vars(models), **vars(outcomes)}
     kinds = [kind for kind in named.values() if dataclasses.is_dataclass(kind)]
+    structs = [kind for kind in named.values() if isinstance(kind, type) and issubclass(kind, msgspec.Struct)]
     loose = {kind.__name__ for kind in kinds if not kind.__dataclass_params__.frozen}
-    assert len(kinds) > 10
-    assert loose == {"Work"}
+    assert len(kinds) + len(structs) > 10
+    assert loose | {kind.__name__ for kind in structs if not kind.__struct_config__.frozen} == {"Work", "Calls"}
+
+
+def test_an_item_is_the_same_whatever_was_found_out_of_its_picture() -> None:
+    item = Item("a", "a.jpg", True, "m.csv:2", {"brand": "x"})
+    assert item == msgspec.structs.replace(item, picture="sha256:0")
+    others = {"id": "b", "source": "b.jpg", "local": False, "origin": "m.csv:3", "labels": {}}
+    for name, value in others.items():
+        assert item != msgspec.structs.replace(item, **{name: value})
+    assert item != "a"

@@ -6,7 +6,7 @@ from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_network
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from pipeline.job.checks import check_url, plain_url
+from pipeline.job.checks import check_url, host_of_plain_url
 from pipeline.models import SANDBOX_HOST
 
 _LOCAL_ENDINGS = (
@@ -24,11 +24,14 @@ _FIX = "list a URL that opens from anywhere, or the file itself with `path:`"
 
 def check_picture_url(value: str) -> str:
     """Return `value` if a vendor may be able to fetch a picture there; raise ValueError with the rule."""
-    plain = plain_url(value)
-    netloc = urlsplit(check_url(value)).netloc if plain is None else plain[1]
+    require_reachable(host_of_plain_url(value) or urlsplit(check_url(value)).netloc)
+    return value
+
+
+def require_reachable(netloc: str) -> None:
+    """Raise ValueError where no vendor elsewhere can reach a host."""
     if fault := _fault_of_netloc(netloc):
         raise ValueError(fault)
-    return value
 
 
 @lru_cache(maxsize=1000)  # a million URLs of a manifest are those of a few hosts

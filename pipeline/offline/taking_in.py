@@ -1,8 +1,9 @@
 """The sources of a job taken into an imagined journal, as the next run would take them in; nothing is sent."""
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
 from itertools import islice
+
+from msgspec.structs import replace
 
 from pipeline.engine.intake import BATCH, differences
 from pipeline.errors import Code

@@ -1,8 +1,9 @@
 """The pictures a job lists as items: lazy, in order, with stable ids. A bad row becomes an item with a problem."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path, PurePosixPath
+
+from msgspec.structs import replace
 
 from pipeline.errors import Code, SpecError
 from pipeline.job.checks import check_id, is_loopback
@@ -19,7 +20,7 @@ from pipeline.sources.looks import Looks, looking
 from pipeline.sources.names import is_pattern, with_slashes
 from pipeline.sources.pictures import MAX_BYTES, most_of
 from pipeline.sources.tables import Row, locate_manifest, read_rows
-from pipeline.sources.urls import identity_of_url, identity_of_views
+from pipeline.sources.urls import checked_identity, identity_of_url, identity_of_views
 from pipeline.system.fault import Fault
 from pipeline.views import MOST, fault_of_view, has_views, is_url, joined_views, local_views, views_of
 
@@ -51,7 +52,7 @@ def read_items(
     by_source = spec.cluster is not None and spec.cluster.same_picture == "source"
     with looking() as looks:
         for item in _listed(spec, Ids(spec, hashed=hashed), note):
-            yield _identified(spec, item, looks if contents and not by_source else None)
+            yield item if item.picture else _identified(spec, item, looks if contents and not by_source else None)
 
 
 def _listed(spec: JobSpec, ids: Ids, note: Note | None) -> Iterator[Item]:
@@ -65,14 +66,15 @@ def _listed(spec: JobSpec, ids: Ids, note: Note | None) -> Iterator[Item]:
         elif entry.path is not None:
             yield from _local_items(spec, entry, origin, ids)
         else:
+            listing = entry.listing
             for row in read_rows(locate_manifest(spec, entry), entry):
                 if note is not None:
                     note(index, row)
-                yield _row_item(spec, entry, row, f"{entry.listing}:{row.place}", ids)
+                yield _row_item(spec, entry, row, f"{listing}:{row.place}", ids)
 
 
 def _identified(spec: JobSpec, item: Item, looks: Looks | None) -> Item:
-    if item.problem is not None or item.picture:
+    if item.problem is not None:
         return item
     if has_views(item.source):
         return _distinct(spec, item, looks)
@@ -154,27 +156,29 @@ def _matched_item(spec: JobSpec, entry: ImageEntry, name: str, origin: str, ids:
 
 def _row_item(spec: JobSpec, entry: ImageEntry, row: Row, origin: str, ids: Ids) -> Item:
     source = row.url or with_slashes(row.path)
-    labels = entry.labels | (row.labels or {})
+    labels = row.labels or {}
+    if entry.labels:
+        labels = entry.labels | labels
     views: tuple[str, ...] = ()
     if spec.search.TAKES_VIEWS and row.view_labels:
         labels = {name: text for name, text in labels.items() if name not in row.view_labels}
         views = tuple(view if is_url(view) else with_slashes(view) for view in row.views)
         source = joined_views(dict.fromkeys(views)) if views else source
     # A row without a usable id is named by its origin, so that two of them never share an id.
-    item_id, fault = origin, row.fault
+    item_id, fault, picture = origin, row.fault, ""
     if not fault:
         try:
             if row.id:
                 item_id = check_id(row.id)
-            _check_source(row, entry, views)
+            picture = _checked_source(row, entry, views)
             item_id = row.id or _made_id(source, ids)
         except (ValueError, SpecError) as exc:
             fault = str(exc)
     if fault:
         message = f"{origin}: {fault}"
         return Item(item_id, source, False, origin, labels, Problem("read", Code.BAD_ROW, message, "fail", False))
-    if row.url and not views:  # most rows, so that they are made once
-        return Item(item_id, source, False, origin, labels, None, identity_of_url(source))
+    if picture:  # most rows, so that they are made once
+        return Item(item_id, source, False, origin, labels, None, picture)
     local = bool(local_views(source)) if views else not row.url
     return Item(item_id, source, local, origin, labels, _upload_problem(spec) if local else None)
 
@@ -185,20 +189,24 @@ def _made_id(source: str, ids: Ids) -> str:
     return ids.of_url(source) if is_url(source) else ids.of_file(source)
 
 
-def _check_source(row: Row, entry: ImageEntry, views: tuple[str, ...]) -> None:
+def _checked_source(row: Row, entry: ImageEntry, views: tuple[str, ...]) -> str:
+    """Check what a row names; return the identity of a picture at a URL, and "" for files and views.
+
+    Raises ValueError or SpecError that says what is wrong.
+    """
     if views:
         _check_views(row, views)
-        return
+        return ""
     if bool(row.url) == bool(row.path):
         raise ValueError("a row names one of url and path" + ("; this one names both" if row.url else ""))
     if row.url:
         if "://" not in row.url and with_slashes(row.url).lower().endswith(SENT_ENDINGS):
             raise ValueError(f"{row.url[:60]!r} is a path in the column of URLs; say `{_as(path=entry.columns.url)}`")
-        check_picture_url(row.url)
-    elif row.path.lower().startswith(("http://", "https://")):
+        return checked_identity(row.url)
+    if row.path.lower().startswith(("http://", "https://")):
         raise ValueError(f"{row.path[:60]!r} is a URL in the column of paths; say `{_as(url=entry.columns.path)}`")
-    else:
-        require_inside(row.path, "path")
+    require_inside(row.path, "path")
+    return ""
 
 
 def _check_views(row: Row, views: tuple[str, ...]) -> None:

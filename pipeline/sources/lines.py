@@ -39,6 +39,8 @@ class Lines:
         if not line:
             raise StopIteration
         self.number += 1
+        if line[-1] == "\n" and self.number > 1:  # most lines
+            return line
         if len(line) == MAX_LINE and not line.endswith(("\n", "\r")):
             length = len(line)
             while (more := self._text.readline(MAX_LINE)) and not more.endswith(("\n", "\r")):

@@ -9,17 +9,26 @@ from collections.abc import Iterable
 from functools import lru_cache
 from urllib.parse import SplitResult, urlsplit
 
-from pipeline.job.checks import plain_url
+from pipeline.job.checks import host_of_plain_url
+from pipeline.job.reach import check_picture_url, require_reachable
 from pipeline.models import BY_PATH, CONTENT
 from pipeline.views import is_url, joined_views, views_of
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
+def checked_identity(url: str) -> str:
+    """Check a URL as `check_picture_url` does; return the identity of the picture there."""
+    if (host := host_of_plain_url(url)) is None:
+        return identity_of_url(check_picture_url(url))
+    require_reachable(host)
+    return url
+
+
 def identity_of_url(url: str) -> str:
     """Return the identity of the picture at a URL."""
-    if (plain := plain_url(url)) is not None:
-        return f"{_beginning(plain[0], plain[1])}{plain[2]}"
+    if host_of_plain_url(url) is not None:
+        return url
     scheme, netloc, path, query, _ = urlsplit(url)
     return f"{_beginning(scheme, netloc)}{path or '/'}{f'?{query}' if query else ''}"
 

@@ -6,8 +6,9 @@ came of it, leaves nothing behind.
 """
 
 from collections.abc import Collection, Iterator
-from dataclasses import replace
 from typing import NamedTuple
+
+from msgspec.structs import replace
 
 from pipeline.journal.sql.database import Database
 from pipeline.journal.sql.rows import (
