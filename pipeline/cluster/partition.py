@@ -7,18 +7,17 @@ keys        per item eight bytes that decide its shard, and eight that know its 
 import os
 import struct
 from collections.abc import Callable, Iterable
-from hashlib import blake2b
+from itertools import islice
 from pathlib import Path
 
 from pipeline.cluster.ids import IdBuckets, hash_of
 from pipeline.cluster.layout import ITEMS, shard_folder
 from pipeline.journal.places import SHARDS
 from pipeline.models import Item
-from pipeline.sources.kept_items import write_item
+from pipeline.sources.kept_items import write_items
 from pipeline.system.files import sync_folder
 
 ALL, KEYS = "all.jsonl", "keys"
-_KEY = 8
 _ENTRY = struct.Struct(">Q8s")
 _LINES = 2_000  # that are written together
 _MOST_BYTES = 32 << 20  # of lines that wait for their shards' files: not all of these can be open at once
@@ -28,31 +27,23 @@ Key = Callable[[Item], str | None]  # returns what decides the shard of an item;
 
 def list_items(items: Iterable[Item], draft: Path, *, key: Key | None = None) -> int:
     """Write all items in their order, with their keys; return their number."""
-    number = 0
-    lines: list[bytes] = []
-    keys: list[bytes] = []
+    number, left = 0, iter(items)
+    keys = bytearray()
     with (draft / ALL).open("wb") as all_, (draft / KEYS).open("wb") as known:
-        for item in items:
-            lines.append(write_item(number, item))
-            keys += (_digest((key and key(item)) or _picture_of(item)), hash_of(item.id))
-            number += 1
-            if len(lines) >= _LINES:
-                all_.writelines(lines)
-                known.writelines(keys)
-                lines.clear()
-                keys.clear()
-        all_.writelines(lines)
-        known.writelines(keys)
+        while some := list(islice(left, _LINES)):
+            all_.write(write_items(number, some))
+            for item in some:
+                keys += hash_of((key and key(item)) or _picture_of(item))
+                keys += hash_of(item.id)
+            known.write(keys)
+            keys.clear()
+            number += len(some)
     return number
 
 
 def _picture_of(item: Item) -> str:
     """Return what items with the same picture have in common; a row that cannot be used has nothing."""
     return item.id if item.problem is not None else item.identity
-
-
-def _digest(text: str) -> bytes:
-    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=_KEY).digest()
 
 
 class _ShardFiles:
@@ -82,15 +73,16 @@ def divide(draft: Path, shards: int, ids: IdBuckets) -> list[int]:
     """
     files = _ShardFiles(draft, shards)
     names = [shard.to_bytes(2, "big") for shard in range(shards)]
-    waiting, add = files.waiting, ids.add
+    waiting, noted = files.waiting, ids.waiting
     with (draft / ALL).open("rb") as all_, (draft / KEYS).open("rb") as keys:
         while lines := all_.readlines(_MOST_BYTES):
             entries = _ENTRY.iter_unpack(keys.read(_ENTRY.size * len(lines)))
             for line, (key, hash_) in zip(lines, entries, strict=True):
                 shard = key % shards
                 waiting[shard].append(line)
-                add(hash_, names[shard])
+                noted[hash_[0]] += hash_ + names[shard]
             files.write()
+            ids.write_long()
     for name in (ALL, KEYS):
         (draft / name).unlink()
     return files.counts

@@ -3,7 +3,7 @@
 A shard is read by itself: what only the whole list tells, such as the id of a picture that has none, is settled here.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -13,7 +13,7 @@ from pipeline.models import Item, Problem
 from pipeline.system.fault import Fault
 
 
-class KeptItem(msgspec.Struct, frozen=True, omit_defaults=True):
+class KeptItem(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """An item as one line.
 
     n        its place among all items of the job, from 0 on
@@ -42,12 +42,20 @@ _ENCODER = msgspec.json.Encoder()
 
 def write_item(n: int, item: Item) -> bytes:
     """Write an item as a line."""
+    return _ENCODER.encode(_kept(n, item)) + b"\n"
+
+
+def write_items(first: int, items: Iterable[Item]) -> bytes:
+    """Write items that follow one another in the job, a line each."""
+    return _ENCODER.encode_lines([_kept(n, item) for n, item in enumerate(items, first)])
+
+
+def _kept(n: int, item: Item) -> KeptItem:
     source = item.source
     if not source.isascii():
         source = source.encode("utf-8", "backslashreplace").decode()  # a bad row's may be no text
     picture = None if item.picture == source else item.picture
-    kept = KeptItem(n, item.id, source, item.origin, item.labels, item.local, picture, item.problem)
-    return _ENCODER.encode(kept) + b"\n"
+    return KeptItem(n, item.id, source, item.origin, item.labels, item.local, picture, item.problem)
 
 
 def read_kept(line: bytes) -> KeptItem:
