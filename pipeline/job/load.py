@@ -7,6 +7,7 @@ import hashlib
 import json
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ _NOTHING_SET = Environment()
 _SHORTEST_SECRET = 8  # characters; a shorter one may be any word of an ordinary file
 _FREE_NAMES = {"labels", "columns"}  # below them keys are the user's own words
 _LONGEST = 800  # characters of a line about a fault: a value may be a megabyte
+_RUN_WROTE = Path("spec.yaml")  # the name of such a file in its faults
 _PATH_KEYS = ("output.dir", "root", "api.ca_file", "cluster.shared")
 
 
@@ -46,6 +48,20 @@ def load_job(
     Raises SpecError with one line for each fault.
     """
     raw = _read(path)
+    return _job(raw, path, overrides, environment, as_run=as_run).with_folder(_folder_of(path))
+
+
+def load_as_run(path: Path) -> JobSpec:
+    """Read the job that a run wrote, as `load_job` does; equal ones, as shards of one run have them, are read once."""
+    return _job_as_run(_read(path)).with_folder(_folder_of(path))
+
+
+@lru_cache(maxsize=8)
+def _job_as_run(raw: bytes) -> JobSpec:
+    return _job(raw, _RUN_WROTE, (), _NOTHING_SET, as_run=True)
+
+
+def _job(raw: bytes, path: Path, overrides: Sequence[str], environment: Environment, *, as_run: bool) -> JobSpec:
     document = parse(raw)
     secrets = [secret for secret in environment.secrets if len(secret) >= _SHORTEST_SECRET]
     faults = list(document.faults)
@@ -65,7 +81,7 @@ def load_job(
         for fault in ordered:
             gathered.add(_told(path, fault, secrets))
         raise SpecError(*gathered.told(len(ordered)))
-    return spec.with_folder(_folder_of(path))
+    return spec
 
 
 def write_as_run(spec: JobSpec) -> tuple[bytes, str]:

@@ -5,6 +5,7 @@ read here without disturbing whoever writes it; of a run that never collected an
 """
 
 import logging
+import os
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import TypeVar
 
 from pipeline.errors import JournalError
 from pipeline.journal.begun import has_begun
-from pipeline.journal.places import collection_of, is_collection, run_of
+from pipeline.journal.places import REPORTS_FOLDER, collection_of, is_collection, run_of
 from pipeline.journal.sql import collected, items
 from pipeline.journal.sql.calls import counted
 from pipeline.journal.sql.database import Database
@@ -28,7 +29,15 @@ _log = logging.getLogger(__name__)
 
 
 def has_collection(run: Path) -> bool:
-    """Return whether reports were, or are, collected for a run. Raises JournalError if their journal is lost."""
+    """Return whether reports were, or are, collected for a run. Raises JournalError if their journal is lost.
+
+    Of most runs nothing is there whose name begins as theirs does, and one look at the names says so.
+    """
+    try:
+        if not any(name.startswith(REPORTS_FOLDER) for name in os.listdir(run)):
+            return False
+    except OSError:
+        pass
     return has_begun(collection_of(run))
 
 

@@ -12,7 +12,7 @@ import msgspec
 
 from pipeline.errors import JournalError, SpecError
 from pipeline.job.api import ApiSpec
-from pipeline.job.load import load_job
+from pipeline.job.load import load_as_run
 from pipeline.job.schema import JobSpec
 from pipeline.journal.begun import was_stopped_at_once
 from pipeline.journal.collected import has_collection, joined, open_reports, unread
@@ -198,7 +198,7 @@ def _item(folder: Path, work: Work, state: State, problem: Problem, api: ApiSpec
 def _spec(folder: Path, db: Database) -> JobSpec | None:
     """Read the job as it was run; None where nobody can read that."""
     try:
-        spec = load_job(folder / SPEC, as_run=True)
+        spec = load_as_run(folder / SPEC)
     except (SpecError, OSError):
         return None
     home = known_home(db)
