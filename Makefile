@@ -125,6 +125,7 @@ scale: $(VENV)/.ray
 	$(BIN)/python -m tests.bench.machines
 	$(BIN)/python -m tests.bench.many_machines
 	$(BIN)/python -m tests.bench.shards
+	$(BIN)/python -m tests.bench.many_shards
 	THOROUGH=1 $(BIN)/python -m pytest tests/proof/test_ray.py tests/proof/test_many_machines.py
 
 simulate: $(VENV)/.test

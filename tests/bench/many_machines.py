@@ -33,7 +33,7 @@ def write_list(folder: Path, rows: int) -> Path:
 
 
 def split(rows: int) -> None:
-    """Time the split of so many rows in a process of its own, and say what memory it took."""
+    """Time the split of so many rows, and say what memory it took."""
     with tempfile.TemporaryDirectory() as place:
         spec = load_job(write_list(Path(place), rows))
         Path(place, "shared").mkdir(mode=0o700)
@@ -41,7 +41,9 @@ def split(rows: int) -> None:
         _, made = split_job(spec)
         took, cpu = time.perf_counter() - begun, time.process_time() - cpu
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-        print(f"split: {rows:,} rows, {made.shards} shards: {took:.1f} s, {cpu:.1f} s of a core, peak {peak} MB")
+        load = os.getloadavg()[0]
+        what = f"{took:.1f} s, {cpu:.1f} s of a core, peak {peak} MB, load {load:.1f}"
+        print(f"split: {rows:,} rows, {made.shards} shards: {what}")
 
 
 def takeover(items: int, line_bytes: int) -> None:

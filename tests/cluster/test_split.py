@@ -3,16 +3,19 @@
 import io
 import json
 import signal
+import sqlite3
 import stat
 import subprocess
 import sys
 import time
+from contextlib import closing
+from hashlib import blake2b
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from pipeline.cluster.ids import shards_of
+from pipeline.cluster.ids import hash_of, shards_of, write_index
 from pipeline.cluster.layout import cluster_run
 from pipeline.cluster.split import Split, read_split, split_job
 from pipeline.errors import Code, JournalError, SpecError
@@ -23,7 +26,7 @@ from pipeline.offline.plan import plan_job
 from pipeline.run.cluster_runs import LEASES
 from pipeline.sources.check import fingerprint
 from pipeline.sources.items import read_items
-from pipeline.sources.kept_items import kept_items
+from pipeline.sources.kept_items import kept_items, write_item, write_items
 
 JOB = """\
 version: 1
@@ -271,3 +274,25 @@ def test_plan_counts_what_the_opt_out_costs(tmp_path: Path) -> None:
         for way in ("bytes", "source")
     ]
     assert calls == [1, 2]
+
+
+def test_ids_and_pictures_are_hashed_as_ever_for_a_run_goes_on_after_an_upgrade() -> None:
+    assert hash_of("SKU-1") == blake2b(b"SKU-1", digest_size=8).digest()
+    assert hash_of("\ud800") == blake2b(b"\xed\xa0\x80", digest_size=8).digest()
+
+
+def test_an_index_has_every_id_however_many_there_are(tmp_path: Path) -> None:
+    """Fifty go into one statement; what is left over goes in by itself."""
+    numbers = (range(49), range(100, 150), range(200, 351))
+    ranges = [[(at, at % 7) for at in some] for some in numbers]
+    ranges[-1] += [(400, 1), (400, 3)]
+    assert write_index(tmp_path / "ids", ranges) == {(400).to_bytes(8, "big"): [1, 3]}
+    with closing(sqlite3.connect(tmp_path / "ids")) as db:
+        found = db.execute("SELECT hash, shard FROM ids ORDER BY hash, shard").fetchall()
+    assert found == [pair for pairs in ranges for pair in pairs]
+
+
+def test_items_are_written_alike_together_and_one_by_one() -> None:
+    labels = ({}, {"brand": "é"}, {"brand": "x", "shop": "y"})
+    items = [Item(f"a{n}", f"https://h.example/{n}", False, f"m.csv:{n}", some) for n, some in enumerate(labels)]
+    assert write_items(7, items) == b"".join(write_item(n, item) for n, item in enumerate(items, 7))

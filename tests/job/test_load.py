@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.errors import SpecError
 from pipeline.job.environment import CREDENTIALS, PROXY, Environment
-from pipeline.job.load import load_job
+from pipeline.job.load import load_as_run, load_job
 from pipeline.job.schema import JobSpec
 from tests.support.fixtures import Faults, Load
 from tests.support.job_files import MINIMAL
@@ -267,3 +267,15 @@ def test_a_job_is_read_through_a_link_and_its_paths_start_at_the_real_file(tmp_p
     (tmp_path / "real" / "job.yaml").write_text(MINIMAL)
     os.symlink("real/job.yaml", tmp_path / "job.yaml")
     assert load_job(tmp_path / "job.yaml").folder == tmp_path.resolve() / "real"
+
+
+def test_equal_jobs_of_runs_have_their_own_folders_and_a_changed_one_is_read_anew(tmp_path: Path) -> None:
+    """The shards of a run have one job, which is read once."""
+    files = [tmp_path / name / "spec.yaml" for name in ("e1", "e2")]
+    for file in files:
+        file.parent.mkdir()
+        file.write_text(MINIMAL)
+    assert [load_as_run(file).folder for file in files] == [file.resolve().parent for file in files]
+    files[0].write_text(MINIMAL.replace("name: ", "name: other-"))
+    assert load_as_run(files[0]) == load_job(files[0], as_run=True)
+    assert load_as_run(files[0]).name != load_as_run(files[1]).name

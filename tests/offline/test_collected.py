@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.cli import main as cli
 from pipeline.errors import JournalError
-from pipeline.journal.collected import spent_beside
+from pipeline.journal.collected import has_collection, spent_beside
 from pipeline.journal.places import REPORTS, RESULTS, collection_of
 from pipeline.journal.storage import JOURNAL
 from pipeline.offline.status import read_status
@@ -70,3 +70,17 @@ def test_nothing_is_paid_while_what_collecting_spent_is_not_known(run: Path) -> 
     lose(run, "gone")
     with pytest.raises(JournalError, match="pipeline repair"):
         spent_beside(run)
+
+
+@pytest.mark.parametrize("left", ["reports.jsonl", "reports.emergency-1.jsonl"])
+def test_reports_whose_folder_is_gone_are_missed_as_long_as_anything_of_them_is_there(
+    tmp_path: Path, left: str
+) -> None:
+    assert not has_collection(tmp_path)
+    (tmp_path / left).write_text("x\n")
+    with pytest.raises(JournalError, match=r"journal.sqlite is gone|it was taken away"):
+        has_collection(tmp_path)
+
+
+def test_of_a_folder_that_is_not_there_no_reports_were_collected(tmp_path: Path) -> None:
+    assert not has_collection(tmp_path / "nowhere")

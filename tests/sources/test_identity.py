@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.job.reach import check_picture_url
 from pipeline.sources import looks as looks_module
 from pipeline.sources.items import identity_of_file, read_items
 from pipeline.sources.looks import Looks
 from pipeline.sources.names import as_listed, on_disk
-from pipeline.sources.urls import identity_of_url
+from pipeline.sources.urls import checked_identity, identity_of_url
 from tests.support.fixtures import Job
 
 
@@ -150,3 +151,33 @@ def test_cache_that_cannot_be_used_changes_nothing(old: Path, tmp_path: Path) ->
 
 def test_file_that_cannot_be_read_is_known_by_its_path(tmp_path: Path) -> None:
     assert identity_of_file(tmp_path, "./none.jpg", Looks(tmp_path)) == "path:none.jpg"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://h.example/a.jpg?v=1", "http://h.example/", "https://h.example/?", "https://h.example",
+        "HTTPS://H.Example/a", "https://h.example:443/a", "https://h.example/a#b",
+        "https://h.example/ä.jpg", "https://h.example/" + "a" * 2000,
+    ],
+)  # fmt: skip
+def test_a_url_that_is_checked_has_the_identity_that_it_has_anywhere(url: str) -> None:
+    assert checked_identity(url) == identity_of_url(check_picture_url(url))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://localhost/a.jpg",
+        "https://http/a.jpg",
+        "ftp://h.example/a",
+        "https://u:p@h.example/a",
+        "https://10.0.0.1/",
+    ],
+)
+def test_a_url_is_refused_in_the_same_words_with_its_identity(url: str) -> None:
+    with pytest.raises(ValueError, match=r".") as alone:
+        check_picture_url(url)
+    with pytest.raises(ValueError, match=r".") as together:
+        checked_identity(url)
+    assert str(alone.value) == str(together.value)

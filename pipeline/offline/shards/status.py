@@ -3,6 +3,7 @@
 import shlex
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,6 +18,8 @@ from pipeline.results.sums import added, spent_in_all
 from pipeline.system.clock import iso
 from pipeline.system.fault import Fault
 from pipeline.system.wording import count, enumerated
+
+_AT_ONCE = 8  # shards: most of a look is waiting for the file system, the more so for one on a network
 
 
 class Machine(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,7 +64,11 @@ def read_cluster_status(found: Directories) -> ClusterStatus:
     def look(run: Path) -> _Seen:
         return _Seen(run.parent.name, read_status(run, named=found.folder, held=int(run.parent.name) in held))
 
-    seen = list(found.each(look)) if found.runs or not found.not_begun else []
+    if not found.runs and found.not_begun:
+        return _merged(found, [], workers, held, now=now)
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        looks = {run: pool.submit(look, run) for run in found.runs}
+        seen = list(found.each(lambda run: looks[run].result()))
     return _merged(found, seen, workers, held, now=now)
 
 
