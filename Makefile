@@ -6,6 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 KILLS ?= 1000
+INJURIES ?= 2000
 STATES ?= 50000
 MINUTES ?= 30
 SECONDS ?= 60
@@ -13,7 +14,7 @@ RATE ?= 1000
 
 SUITE ?= trixie
 
-.PHONY: help demo test coverage proofs thorough stress lint build docs screenshots image fresh bench pace growth exports looks scale simulate leases-model kills power-loss soak load clean
+.PHONY: help demo test coverage proofs thorough stress lint build docs screenshots image fresh bench pace growth exports looks scale simulate leases-model kills chaos power-loss soak load clean
 
 help:
 	@echo "make demo   set up and run 36 pictures on the sandbox, no credentials needed"
@@ -32,6 +33,7 @@ help:
 	@echo "make looks  size and speed of the page in a browser: 36, 1,000 and 10,000 products; docs/looks.md"
 	@echo "make scale  the cost of leases and of many machines; make leases-model: 20,000 histories of leases; 20 minutes"
 	@echo "make simulate: 100 million pictures and 1,000 accounts, by the real leases in virtual time; docs/estimates.md"
+	@echo "make chaos INJURIES=2000: four workers killed, frozen and cut off, over and over; an hour; docs/many-machines.md"
 	@echo "make kills KILLS=1000, make power-loss STATES=50000, make soak MINUTES=30, make load RATE=1000: the long proofs, docs/reliability.md"
 
 $(BIN)/python:
@@ -95,6 +97,9 @@ image: $(VENV)/.test
 
 kills: $(VENV)/.test
 	$(BIN)/python -m tests.proof kills --kills $(KILLS)
+
+chaos: $(VENV)/.test
+	$(BIN)/python -m tests.proof chaos --injuries $(INJURIES)
 
 power-loss: $(VENV)/.test
 	$(BIN)/python -m tests.proof power-loss --states $(STATES)

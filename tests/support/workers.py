@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pipeline.cluster.layout import cluster_run
 from pipeline.cluster.split import split_job
@@ -14,28 +14,51 @@ from tests.support.jobs import ACCOUNT, lines, started
 
 # A call is noted with the time of its permit by the clock that all processes of a machine share, with the steady clock,
 # and with the end of the lease by that. The note may be late on a busy machine, the permit's time is not.
-WORKER = """
+_NOTING = """
+from functools import partial
 from pathlib import Path
+from pipeline.cli.commands import work as command
 from pipeline.cluster import work as working
 from pipeline.leases import lease as leasing
 from pipeline.run import leased
 from pipeline.run.load import load
 from pipeline.run.options import RunOptions
+from pipeline.system import signals
 from pipeline.system.clock import steady
 log = open(sys.argv[1], "ab", buffering=0)
 leases = []
 class Lease(leasing.Lease):
+    until = 0.0
     def __init__(self, *arguments, **named):
         super().__init__(*arguments, **named)
         leases.append(self)
+    def __setattr__(self, name, value):
+        super().__setattr__(name, value)
+        if name == "_term" and value[0] > 0:  # a lease that is lost ended when it was to end
+            self.until = value[0]
 leased.Lease = Lease
 def on_sent(kind, at):
-    log.write(b"%s %r %r %r\\n" % (str(kind).encode(), at, steady(), leases[0]._term[0]))
+    log.write(b"%s %r %r %r\\n" % (str(kind).encode(), at, steady(), leases[0].until))
+"""
+WORKER = (
+    _NOTING
+    + """
 say = lambda line: print(line, file=sys.stderr, flush=True)
 options = working.WorkOptions(sys.argv[2], False, RunOptions(on_sent=on_sent, say=say))
 MORE
 sys.exit(working.work(load(Path("job.yaml")), options))
 """
+)
+# The command itself, as a supervisor starts it: `pipeline work job.yaml --name NAME ...`.
+COMMAND = (
+    _NOTING
+    + """
+command.RunOptions = partial(RunOptions, on_sent=on_sent)
+MORE
+signals.hear()
+sys.exit(cli.run(["work", "job.yaml", "--name", *sys.argv[2:]]))
+"""
+)
 
 
 class Sent(NamedTuple):
@@ -98,16 +121,27 @@ def truth_of(folder: Path, run: Path) -> Truth:
     """Compare the vendor's own tasks with the records and the open items of all shards."""
     tasks = lines(folder / "vendor" / "tasks.jsonl")
     pictures = Counter(task["urls"][0] for task in tasks)
-    records, open_ = [], []
-    cluster = cluster_run(run)
-    assert cluster is not None
-    for shard in cluster.shards:
-        if shard.run is not None:
-            records += lines(shard.run / "results.jsonl")
-            open_ += lines(shard.run / "open.jsonl") if (shard.run / "open.jsonl").exists() else []
+    records, open_ = told_by(run)
     known = {record["task"]["task_id"] for record in records if record.get("task")}
-    doubts = {one["image"]["source"] for one in open_ if one["status"] == "in_doubt"}
+    doubts = doubted(open_)
     untracked = [t["urls"][0] for t in tasks if t["task_id"] not in known and t["urls"][0] not in doubts]
     in_doubt = sum(one["status"] == "in_doubt" for one in open_)
     twice = [picture for picture, number in pictures.items() if number > 1]
     return Truth(twice, untracked, len(records), in_doubt, len(open_) - in_doubt)
+
+
+def told_by(run: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Return the records and the open items of all shards."""
+    records, open_ = [], []
+    cluster = cluster_run(run)
+    assert cluster is not None
+    for shard in cluster.shards:
+        for told, name in ((records, "results.jsonl"), (open_, "open.jsonl")):
+            if shard.run is not None and (shard.run / name).exists():
+                told += lines(shard.run / name)
+    return records, open_
+
+
+def doubted(open_: list[dict[str, Any]]) -> set[str]:
+    """Return the pictures of the open items that are in doubt."""
+    return {one["image"]["source"] for one in open_ if one["status"] == "in_doubt"}
