@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from pipeline.cluster.claims import Claim, Claims, Given, Standing, free
@@ -97,6 +98,7 @@ class Worker:
         self._asked = False
         self._code = 0
         self._left: set[int] = set()  # shards whose run ended here with items that it did not begin
+        self._owed: list[Callable[[], bool]] = []  # shards to give back, of which the store does not know yet
         self._telling = Telling(place, self._take_down, self._slots)
         self._lease.on_lost = self._lose
 
@@ -121,8 +123,9 @@ class Worker:
         """Return how the shards stand; None while this machine may not act."""
         if not self._lease.allowed():
             return None
-        with suppress(StoreUnknown):
-            return self._claims.look()
+        if self._pay():
+            with suppress(StoreUnknown):
+                return self._claims.look()
         return None
 
     def _claim(self, shards: list[Standing]) -> Claim | None:
@@ -235,11 +238,10 @@ class Worker:
             raise error
         self._code = error.exit_code
         self._say(f"shard {claim.shard:04} is set aside: {error}")
-        with suppress(StoreUnknown):
-            self._claims.refuse(claim)
+        self._owe(partial(self._claims.refuse, claim))
 
     def _give_back(self, claim: Claim, state: Given) -> None:
-        """Give a shard back. Where the store does not answer others find it by our death."""
+        """Give a shard back."""
         hits_until, in_doubt = 0.0, 0
         with suppress(PipelineError, OSError), reading_only(folder_of(self._shard(claim.shard), claim.epoch)) as db:
             found = counts(db)
@@ -247,11 +249,26 @@ class Worker:
             if state is Given.OPEN and any(found.get(one) for one in WAITING):
                 first = expiries(db, now=time.time()).get(_HITS)
                 hits_until = 0.0 if first is None else first.first
+        self._owe(partial(self._claims.give_back, claim, state, hits_until=hits_until, in_doubt=in_doubt))
+
+    def _owe(self, give: Callable[[], bool]) -> None:
+        """Give something back, now or when the store answers again; if we end before, our end says it.
+
+        While we live nobody else may take it, so that it must never be forgotten.
+        """
+        self._owed.append(give)
         for _ in range(3):
-            with suppress(StoreUnknown):
-                self._claims.give_back(claim, state, hits_until=hits_until, in_doubt=in_doubt)
+            if self._pay():
                 return
             time.sleep(self._lease.renew_s / 2)
+
+    def _pay(self) -> bool:
+        """Give back what is owed; return whether the store knows all of it."""
+        with suppress(StoreUnknown):
+            while self._owed:
+                self._owed[0]()
+                del self._owed[0]
+        return not self._owed
 
     # --- what comes from outside; called from other threads ---
 

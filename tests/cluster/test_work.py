@@ -130,6 +130,38 @@ working.LocalExecutor.run = buggy
 
 
 @pytest.mark.proofs
+@pytest.mark.parametrize("given", ["give_back", "refuse"])
+def test_a_shard_is_given_back_once_the_store_of_leases_answers_again(tmp_path: Path, given: str) -> None:
+    """Else it stays that of a worker which lives, does not work on it, and waits for its end for ever."""
+    silent = f"""
+from pipeline.cluster import claims
+from pipeline.errors import JournalError
+from pipeline.leases.store import StoreUnknown
+give, times = claims.Claims.{given}, iter(range(8))
+def given(self, *arguments, **named):
+    if next(times, None) is not None:
+        raise StoreUnknown("no answer")
+    return give(self, *arguments, **named)
+claims.Claims.{given} = given
+if "{given}" == "refuse":
+    take_over = working.take_over
+    def refused(shard, claim, **named):
+        if claim.shard == 1:
+            raise JournalError("this shard cannot be gone on with")
+        return take_over(shard, claim, **named)
+    working.take_over = refused
+"""
+    with vendor(tmp_path) as server:
+        job_of(tmp_path, url=server.url, pictures=12, shards=2)
+        with workers(tmp_path, 1, more=silent) as [process]:
+            ended(process)
+    first = Given.DONE
+    second = Given.DONE if given == "give_back" else Given.ASIDE
+    assert [(one.worker, one.state) for one in shards_of(tmp_path)] == [("", first), ("", second)]
+    assert process.returncode == (0 if given == "give_back" else 5)
+
+
+@pytest.mark.proofs
 def test_what_says_no_to_the_account_ends_the_worker_as_it_ends_a_run(tmp_path: Path) -> None:
     with vendor(tmp_path, faults=FaultPlan.parse("search:67200004=1")) as server:
         job_of(tmp_path, url=server.url, pictures=40)

@@ -28,7 +28,7 @@ class World:
         self.wrong: list[str] = []
         addresses = [f"127.0.0.{11 + number}" for number in range(MACHINES)]
         self.machines = [
-            Machine(folder, f"w{number}", links.add(address, vendor.port), code)
+            Machine(folder, f"w{number}", vendor.url, links.add(address, vendor.port), code)
             for number, address in enumerate(addresses)
         ]
         self._later: list[tuple[float, Callable[[], None]]] = []

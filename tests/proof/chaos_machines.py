@@ -1,7 +1,7 @@
 """Machines of a chaos campaign, and the vendor that outlives them: processes that are hurt, and started again.
 
-A machine is a `pipeline work` with a state folder, a link to the vendor and a name of its own. A file beside it cuts it
-off from the leases: its store then fails, loses answers or hangs, as a network file system does.
+A machine is a `pipeline work` with a state folder, a name, and a link to the vendor of its own, which is its proxy. A
+file beside it cuts it off from the leases: its store then fails, loses answers or hangs, as network file systems do.
 """
 
 import multiprocessing
@@ -154,14 +154,14 @@ class Machine:
     start_at when its supervisor starts it again (`time.monotonic`); None while it runs or is done
     """
 
-    def __init__(self, folder: Path, name: str, link: Link, code: str) -> None:
+    def __init__(self, folder: Path, name: str, url: str, link: Link, code: str) -> None:
         self.name, self.link, self._folder = name, link, folder
         self._code = COMMAND.replace("MORE", _CUT + code)
         self._state = folder / f"{name}.state"
         self._cut = folder / f"{name}.cut"
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("XDG_STATE_HOME", str(self._state))
-            known_account(link.url, ACCOUNT)
+            known_account(url, ACCOUNT)
         self.process: ForkServerProcess | None = None
         self.done = self.frozen = False
         self.codes: list[int] = []
@@ -169,10 +169,10 @@ class Machine:
 
     def start(self, *more: str) -> None:
         """Start its worker; what that says is added to `NAME.err`."""
-        arguments = [f"{self.name}.sent", self.name, "--set", f"api.base_url={self.link.url}", *more]
+        arguments = [f"{self.name}.sent", self.name, *more]
         self.start_at, self.frozen = None, False
         self._line, other = _FORKS.Pipe()
-        environment = {**ACCOUNT, "XDG_STATE_HOME": str(self._state)}
+        environment = {**ACCOUNT, "XDG_STATE_HOME": str(self._state), "PATSNAP_PROXY": self.link.url}
         self.process = _FORKS.Process(target=_work, args=(other, self._folder, self._code, arguments, environment))
         self.process.start()
         other.close()

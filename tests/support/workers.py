@@ -90,9 +90,9 @@ def worker(folder: Path, name: str, code: str = WORKER.replace("MORE", "")) -> I
         yield process
 
 
-def sent_in(folder: Path) -> list[Sent]:
-    """All calls of all workers, in the order in which they left."""
-    found = (line.split() for file in folder.glob("*.sent") for line in file.read_text().splitlines())
+def sent_in(folder: Path, logs: str = "*.sent") -> list[Sent]:
+    """All calls of all workers, in the order in which they left; of those whose logs have such names."""
+    found = (line.split() for file in folder.glob(logs) for line in file.read_text().splitlines())
     return sorted((Sent(kind, *map(float, times)) for kind, *times in found), key=lambda sent: sent.at)
 
 
