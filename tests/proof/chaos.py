@@ -48,11 +48,12 @@ class Mutant(NamedTuple):
     code: str
     kind: str  # of the injuries
     lease_s: float
+    shards: int
 
 
 MUTANTS = {
-    "no-deadline": Mutant("leasing.Lease.allowed = lambda self: True", "cut off from the leases", LEASE_S),
-    "takeover-after-2-s": Mutant("leasing.silence_s = lambda lease_s: 2.0", "cut off from the leases", 3 * LEASE_S),
+    "no-deadline": Mutant("leasing.Lease.allowed = lambda self: True", "cut off from the leases", LEASE_S, SHARDS),
+    "takeover-after-2-s": Mutant("leasing.silence_s = lambda lease_s: 2.0", "cut off from the leases", 3 * LEASE_S, 3),
 }
 
 
@@ -115,7 +116,9 @@ class Campaign:
         self._pictures, self._every_s = pictures, every_s
         self._dice = random.Random(seed)
         wrong = MUTANTS.get(mutant or "")
-        self._code, self._lease_s, kinds = (wrong.code, wrong.lease_s, [wrong.kind]) if wrong else ("", LEASE_S, kinds)
+        self._code, self._lease_s, self._shards = wrong.code if wrong else "", LEASE_S, SHARDS
+        if wrong:
+            self._lease_s, self._shards, kinds = wrong.lease_s, wrong.shards, [wrong.kind]
         self._kinds = {kind: one for kind, one in injuries_of(self._lease_s).items() if not kinds or kind in kinds}
         self._until = time.monotonic() + most_s
         warm_up()
@@ -139,7 +142,7 @@ class Campaign:
     def _one_run(self, folder: Path) -> None:
         folder.mkdir(parents=True)
         vendor = Vendor(folder / "vendor", FAULTS, self._dice.randrange(10**6))
-        cluster = {"shared": "shared", "shards": SHARDS, "lease_s": self._lease_s}
+        cluster = {"shared": "shared", "shards": self._shards, "lease_s": self._lease_s}
         api = {"qps": QPS, "drain_s": 3, "leases": LEASES}
         (folder / LEASES).mkdir(mode=0o700)
         job(folder, url=vendor.url, pictures=self._pictures, known=False, api=api, cluster=cluster)
@@ -169,7 +172,7 @@ class Campaign:
         healed = False
         while not (world.done and _is_over(folder)):
             now = time.monotonic()
-            if due == float("inf") and world.all_work:
+            if due == float("inf") and world.at_work(self._shards):
                 due = now
             last = not self._left or now > begun + END_S
             if not last and now >= due:

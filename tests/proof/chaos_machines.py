@@ -32,7 +32,7 @@ from tests.support.workers import COMMAND
 STORE_CUTS = ("fails", "loses answers", "hangs")
 OVER = (0, 1)  # exit codes of a worker that found no shard left
 # It was killed, asked to end (also before it could hear that), or met a vendor or a store that was away.
-AGAIN = (-signal.SIGKILL, -signal.SIGTERM, 128 + signal.SIGTERM, 2, 4)
+AGAIN = (-signal.SIGKILL, -signal.SIGTERM, 128 + signal.SIGTERM, 2, 4, 5)
 
 _FORKS = multiprocessing.get_context("forkserver")
 
@@ -227,4 +227,4 @@ class Machine:
 
     def last_words(self) -> str:
         """Return the end of what its workers said."""
-        return (self._folder / f"{self.name}.err").read_text(errors="replace")[-1500:]
+        return (self._folder / f"{self.name}.err").read_text(errors="replace")[-300:]
