@@ -95,7 +95,14 @@ class Claims:
 
     def refuse(self, claim: Claim) -> bool:
         """Set a shard aside whose run directory could not be made; return False as `give_back` does."""
-        body = {"worker": None, "state": Given.ASIDE, "base": claim.base, "tried": [*claim.tried, claim.epoch]}
+        return self._without_folder(claim, Given.ASIDE, [*claim.tried, claim.epoch])
+
+    def leave(self, claim: Claim) -> bool:
+        """Give a shard back in which we did nothing, and never shall; return False as `give_back` does."""
+        return self._without_folder(claim, Given.OPEN, list(claim.tried))
+
+    def _without_folder(self, claim: Claim, state: Given, tried: list[int]) -> bool:
+        body = {"worker": None, "state": state, "base": claim.base, "tried": tried}
         return put_mine(self._store, self._series(claim.shard), claim.epoch + 1, body)
 
     def give_back(self, claim: Claim, state: Given, *, hits_until: float = 0.0, in_doubt: int = 0) -> bool:

@@ -1,5 +1,6 @@
 """The entry of a worker into a run: the split that there is, one version, one time, the place of the leases."""
 
+import contextlib
 import os
 import secrets
 import time
@@ -9,6 +10,7 @@ from typing import NamedTuple
 
 from pipeline.cluster.split import Split, find_split
 from pipeline.errors import JournalError, SpecError
+from pipeline.journal.emergency import require_room
 from pipeline.leases.opening import is_bucket
 from pipeline.run.cluster_runs import LEASES
 from pipeline.run.leased import named_place
@@ -70,6 +72,15 @@ def answers(folder: Path) -> bool:
     return True
 
 
+def has_room(folder: Path) -> bool:
+    """Return whether a folder has room for what a shard needs besides its items."""
+    try:
+        require_room(folder, 1)
+    except (JournalError, OSError):
+        return False
+    return True
+
+
 def _ahead_s(folder: Path, wall: Callable[[], float]) -> float:
     """Return by how much our clock is ahead of the one that dates files in a folder; 0 when it cannot be told."""
     probe = folder / f".clock-{secrets.token_hex(4)}"
@@ -84,7 +95,8 @@ def _ahead_s(folder: Path, wall: Callable[[], float]) -> float:
     except OSError as exc:
         raise SpecError(Fault(f"cannot be written: {exc.strerror}", where=str(folder))) from None
     finally:
-        probe.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # out of reach; the first error is the one to report
+            probe.unlink(missing_ok=True)
     if before - WARN_S / 4 <= dated <= after + WARN_S / 4:  # some file systems date by ticks
         return 0.0
     return before - dated if dated < before else after - dated

@@ -1,7 +1,8 @@
 """Lines that an owner before wrote after its shard was taken over: answers that were on their way when it was cut off.
 
 They are handed in as the product takes in all that was kept elsewhere (journal/emergency.py): the next start of the run
-reads them, ends the doubts that they settle, and leaves alone what it knows already.
+reads them, ends the doubts that they settle, and leaves alone what it knows already. What that owner could not even
+write there it kept in files of an emergency; they are handed in under their own names, which no two files share.
 """
 
 from collections.abc import Iterator
@@ -10,7 +11,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from pipeline.cluster.epochs import folder_of, read_note
+from pipeline.cluster.epochs import Earlier, folder_of, read_note
+from pipeline.journal.kept_files import in_and_beside
 from pipeline.journal.kept_lines import parts_of
 from pipeline.journal.places import RESULTS
 from pipeline.journal.results_file import read_line
@@ -26,7 +28,7 @@ class _Late(NamedTuple):
 
 
 def hand_in(folder: Path) -> int:
-    """Hand in the late lines of all earlier epochs of a run directory that nobody has open; return their number."""
+    """Hand in what is late of all earlier epochs of a run directory that nobody has open; return 0 for nothing."""
     taken = _taken(folder)
     found = list(_late(folder, taken))
     for epoch, lines, end in found:
@@ -35,12 +37,23 @@ def hand_in(folder: Path) -> int:
     if found:
         now = taken | {late.epoch: late.end for late in found}
         write_whole(folder / _TAKEN, msgspec.json.encode({str(epoch): end for epoch, end in now.items()}))
-    return sum(len(late.lines) for late in found)
+    kept = list(_kept_late(folder))
+    for file in kept:
+        write_whole(folder / file.name, file.read_bytes())
+    return sum(len(late.lines) for late in found) + len(kept)
 
 
 def there_are(folder: Path) -> bool:
     """Return whether an earlier epoch has lines that were not handed in."""
-    return any(_late(folder, _taken(folder)))
+    return any(_late(folder, _taken(folder))) or any(_kept_late(folder))
+
+
+def _kept_late(folder: Path) -> Iterator[Path]:
+    """Find the files of an emergency of earlier epochs that the folder does not have, by their names."""
+    for epoch in _earlier(folder):
+        for file in in_and_beside(folder_of(folder.parent, epoch.epoch)):
+            if not any((folder / name).exists() for name in (file.name, f"{file.name}.adopted")):
+                yield file
 
 
 def _taken(folder: Path) -> dict[int, int]:
@@ -50,9 +63,13 @@ def _taken(folder: Path) -> dict[int, int]:
         return {}
 
 
-def _late(folder: Path, taken: dict[int, int]) -> Iterator[_Late]:
+def _earlier(folder: Path) -> list[Earlier]:
     note = read_note(folder)
-    for earlier in () if note is None else note.earlier:
+    return [] if note is None else note.earlier
+
+
+def _late(folder: Path, taken: dict[int, int]) -> Iterator[_Late]:
+    for earlier in _earlier(folder):
         begin = max(earlier.read, taken.get(earlier.epoch, 0))
         lines, end = _whole_lines(folder_of(folder.parent, earlier.epoch) / RESULTS, begin)
         if lines:

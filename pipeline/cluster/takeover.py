@@ -25,9 +25,9 @@ from pipeline.cluster.epochs import (
 from pipeline.errors import JournalError
 from pipeline.journal.begun import AS_RUN
 from pipeline.journal.copying import become_another, copy_file, copy_journal, finished_in
-from pipeline.journal.emergency import left_over
 from pipeline.journal.epochs import NOTE
 from pipeline.journal.identity import NOTE as IDENTITY
+from pipeline.journal.kept_files import left_over
 from pipeline.journal.places import JOURNAL, REPORT, RESULTS, SUMMARY, collection_of
 from pipeline.run.directory import LOCK, LOG
 from pipeline.system.fault import Fault

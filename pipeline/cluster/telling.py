@@ -89,12 +89,17 @@ class Telling:
     def _run(self) -> None:
         due, asked = 0.0, False
         while not self._ended.wait(_LOOK_S):
-            if not asked and (self._folder / DOWN).exists():
+            if not asked and self._is_asked():
                 asked = True
                 self._asked()
             if time.monotonic() >= due:
                 due = time.monotonic() + EVERY_S
                 self._write()
+
+    def _is_asked(self) -> bool:
+        with contextlib.suppress(OSError):  # the folder is out of reach: it is looked at next time
+            return (self._folder / DOWN).exists()
+        return False
 
     def _write(self, *, ended: bool = False) -> None:
         with contextlib.suppress(OSError):  # the folder is out of reach: it is written next time

@@ -4,27 +4,26 @@ One lease, and one share of the account, last as long as the process. A shard be
 it: when that one is lost, the shard's run sends nothing more, records the answers on their way, and ends.
 """
 
+import sqlite3
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 
 from pipeline.cluster.claims import Claim, Claims, Given, Standing, free
 from pipeline.cluster.epochs import folder_of
-from pipeline.cluster.joining import Joined, answers, join
+from pipeline.cluster.joining import Joined, answers, has_room, join
+from pipeline.cluster.kept_lines import hand_over
 from pipeline.cluster.late_lines import hand_in, there_are
 from pipeline.cluster.layout import ITEMS, shard_folder
+from pipeline.cluster.returns import Returns
 from pipeline.cluster.takeover import take_over
 from pipeline.cluster.telling import Telling, named
 from pipeline.errors import JournalError, PipelineError
-from pipeline.journal.sql.forecast import expiries
-from pipeline.journal.sql.items import counts
-from pipeline.journal.storage import reading_only
+from pipeline.journal.emergency import cannot_open
 from pipeline.leases.account import SharedAccount
 from pipeline.leases.store import StoreUnknown
-from pipeline.models import WAITING
 from pipeline.results.summary import RunSummary
 from pipeline.run.leased import LeasedShare, leased
 from pipeline.run.load import Job
@@ -35,7 +34,6 @@ from pipeline.run.options import RunOptions
 from pipeline.run.stop import Stop
 
 _FINISHED = (0, 1, 7)  # exit codes of a run that came to its end
-_HITS = "paid searches without a task"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,13 +96,15 @@ class Worker:
         self._asked = False
         self._code = 0
         self._left: set[int] = set()  # shards whose run ended here with items that it did not begin
-        self._owed: list[Callable[[], bool]] = []  # shards to give back, of which the store does not know yet
+        self._failed: set[int] = set()  # shards whose journal failed here though the shared folder answered
+        self._returns = Returns(self._lease, self._claims, joined.folder)
         self._telling = Telling(place, self._take_down, self._slots)
         self._lease.on_lost = self._lose
 
     def work(self) -> int:
         """Claim and work on shards until none is left, or something ends the work; return the exit code."""
         with self._telling:
+            hand_over(self._joined.folder)
             ending = None
             while ending is None and not self._asked:
                 shards = self._look()
@@ -123,7 +123,7 @@ class Worker:
         """Return how the shards stand; None while this machine may not act."""
         if not self._lease.allowed():
             return None
-        if self._pay():
+        if self._returns.pay():
             with suppress(StoreUnknown):
                 return self._claims.look()
         return None
@@ -167,17 +167,17 @@ class Worker:
     def _own(self, claim: Claim) -> int | None:
         """Work on a shard that is ours, and give it back; return the exit code where that ends the work."""
         owner = self._lease.incarnation
-        self._stop, self._account.owner = Stop(), owner
+        self._stop, self._account.owner = (stop := Stop()), owner
         self._account.hungry(self._account.slots)
         try:
             taken = take_over(self._shard(claim.shard), claim, worker=owner)
-        except JournalError as error:
-            self._put_aside(claim, error)
+        except (JournalError, OSError, sqlite3.Error) as error:
+            self._not_taken(claim, error)
             return None
         if taken is None:
             return None
         if taken.poisoned and not self._options.aside:
-            self._give_back(claim, Given.ASIDE)
+            self._returns.give_back(claim, Given.ASIDE)
             return None
         self._telling.begin(claim.shard, claim.epoch)
         summary: RunSummary | None = None
@@ -186,10 +186,8 @@ class Worker:
             summary = self._run(claim, taken.folder)
             state = Given.DONE if summary.exit_code in _FINISHED and not summary.items["not_started"] else Given.OPEN
         except JournalError as error:
-            if not answers(self._joined.folder):
-                raise  # it is not the shard
-            state, self._code = Given.ASIDE, error.exit_code
-            self._say(f"shard {claim.shard:04} is set aside: {error}")
+            self._say(f"shard {claim.shard:04}: {error}")
+            state = self._after_failure(claim, error)
         except PipelineError:
             raise
         except Exception as exc:
@@ -197,9 +195,9 @@ class Worker:
             self._say(f"shard {claim.shard:04}: a bug of this program ended its run ({type(exc).__name__}: {exc})")
         finally:
             self._stop = None
-            self._give_back(claim, state)
+            self._returns.give_back(claim, state)
             self._telling.end(None if summary is None else summary.items, done=state is Given.DONE)
-        return None if summary is None else self._after(claim, summary, state)
+        return None if summary is None else self._after(claim, summary, state, stop)
 
     def _run(self, claim: Claim, folder: Path) -> RunSummary:
         """Run a shard; once more where lines of an owner before came meanwhile."""
@@ -216,7 +214,7 @@ class Worker:
             summary = LocalExecutor().run(job, options)
         return summary
 
-    def _after(self, claim: Claim, summary: RunSummary, state: Given) -> int | None:
+    def _after(self, claim: Claim, summary: RunSummary, state: Given, stop: Stop) -> int | None:
         items = summary.items
         lost = self._lease.incarnation != self._account.owner
         said = f"{items['settled']:,} settled, {items['open']:,} open, {items['not_started']:,} not started"
@@ -225,50 +223,44 @@ class Worker:
             self._code = max(self._code, summary.exit_code)
             return None
         if lost:
-            return None
+            return 128 + stop.signal_number if stop.signal_number else None
         if summary.exit_code in _FINISHED and not self._asked:
             self._left.add(claim.shard)
             self._code = max(self._code, summary.exit_code)
             return None
         return summary.exit_code
 
-    def _put_aside(self, claim: Claim, error: JournalError) -> None:
-        """Leave a shard alone whose run directory cannot be gone on with. Raises the error where nothing can be."""
-        if not answers(self._joined.folder):
-            raise error
-        self._code = error.exit_code
-        self._say(f"shard {claim.shard:04} is set aside: {error}")
-        self._owe(partial(self._claims.refuse, claim))
+    def _not_taken(self, claim: Claim, error: JournalError | OSError | sqlite3.Error) -> None:
+        """Leave a shard whose run directory could not be made: to whoever comes, or alone where that cannot help."""
+        failed = error if isinstance(error, JournalError) else cannot_open(self._shard(claim.shard), error)
+        self._say(f"shard {claim.shard:04}: {failed}")
+        if self._after_failure(claim, failed) is Given.ASIDE:
+            self._returns.refuse(claim)
+        else:
+            self._returns.leave(claim)
 
-    def _give_back(self, claim: Claim, state: Given) -> None:
-        """Give a shard back."""
-        hits_until, in_doubt = 0.0, 0
-        with suppress(PipelineError, OSError), reading_only(folder_of(self._shard(claim.shard), claim.epoch)) as db:
-            found = counts(db)
-            in_doubt = sum(number for one, number in found.items() if one.word == "in_doubt")
-            if state is Given.OPEN and any(found.get(one) for one in WAITING):
-                first = expiries(db, now=time.time()).get(_HITS)
-                hits_until = 0.0 if first is None else first.first
-        self._owe(partial(self._claims.give_back, claim, state, hits_until=hits_until, in_doubt=in_doubt))
+    def _after_failure(self, claim: Claim, error: JournalError) -> Given:
+        """Wait until the shared folder answers; return how a shard is to be given back whose journal failed.
 
-    def _owe(self, give: Callable[[], bool]) -> None:
-        """Give something back, now or when the store answers again; if we end before, our end says it.
-
-        While we live nobody else may take it, so that it must never be forgotten.
+        What failed because the folder was out of reach goes on; so does, once, what failed for a moment that was over
+        when we looked. Raises the error where the folder has no room, since every shard would meet the same.
         """
-        self._owed.append(give)
-        for _ in range(3):
-            if self._pay():
-                return
+        folder = self._joined.folder
+        if answers(folder) and has_room(folder):
+            if claim.shard not in self._failed:
+                self._failed.add(claim.shard)
+                return Given.OPEN
+            self._code = error.exit_code
+            self._say(f"shard {claim.shard:04} is set aside: {error}")
+            return Given.ASIDE
+        if answers(folder):
+            raise error
+        self._say("the shared folder is out of reach; this worker goes on when it answers again")
+        while not answers(folder):
             time.sleep(self._lease.renew_s / 2)
-
-    def _pay(self) -> bool:
-        """Give back what is owed; return whether the store knows all of it."""
-        with suppress(StoreUnknown):
-            while self._owed:
-                self._owed[0]()
-                del self._owed[0]
-        return not self._owed
+        self._say("the shared folder answers again")
+        hand_over(folder)
+        return Given.OPEN
 
     # --- what comes from outside; called from other threads ---
 

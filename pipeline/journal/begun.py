@@ -12,9 +12,9 @@ from contextlib import closing
 from pathlib import Path
 
 from pipeline.errors import JournalError
-from pipeline.journal.emergency import left_over
 from pipeline.journal.evidence import doubts_in
 from pipeline.journal.identity import NOTE
+from pipeline.journal.kept_files import left_over
 from pipeline.journal.places import AS_RUN as AS_RUN
 from pipeline.journal.places import JOURNAL, SPOOL, results_file
 from pipeline.system.fault import Fault, typed

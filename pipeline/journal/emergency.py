@@ -3,21 +3,21 @@
 A run sets 16 MB of real blocks aside in `.ballast`. The first failed write gives them back, and the lines that could
 not be written go to `emergency-<time>.jsonl`, as do creates that provably were not executed; the next start takes them
 in and renames the file to `.adopted`. The file lies beside the run directory where that is gone, and in the person's
-state folder where its parent is gone, too. When even that fails, the task ids go to stderr, because they are paid for.
+state folder where its parent is gone or out of reach, too (journal/kept_files.py). When even that fails, the task ids
+go to stderr, because they are paid for.
 """
 
 import contextlib
 import errno
-import glob
 import logging
 import os
 import sqlite3
 import sys
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from pipeline.errors import JournalError
+from pipeline.journal.kept_files import is_here, left_over, open_new
 from pipeline.journal.kept_lines import Kept, NotExecuted, kept_in, parts_of
 from pipeline.journal.results_file import read_line
 from pipeline.models import State
@@ -25,7 +25,6 @@ from pipeline.reports import PaidTask
 from pipeline.system.checksum import RecordLine
 from pipeline.system.fault import Fault, typed
 from pipeline.system.files import private, write_all
-from pipeline.system.folders import state_folder
 from pipeline.system.wording import count
 
 BALLAST = ".ballast"
@@ -135,9 +134,7 @@ class Emergency:
         self._folder = folder.absolute()
         self._is_there = is_there
         self._fd: int | None = None
-        self._name = ""
         self._path: Path | None = None
-        self._found = True  # by the next start, without a person's help
         self.kept = 0
         self.shown = 0
         self.taken_back = 0
@@ -171,14 +168,16 @@ class Emergency:
 
     def text(self) -> str:
         """Say where the lines are, for the one line that the run ends with; "" when there are none."""
-        texts = []
+        texts, path = [], self._path
+        name = "" if path is None else path.name if path.parent == self._folder else str(path)
         if self.kept:
             them = "it" if self.kept == 1 else "them"
-            then = f", the next run takes {them} in" if self._found else "; move that file into the run directory"
-            texts.append(f"{count(self.kept, 'paid result is', 'paid results are')} kept in {self._name}{then}")
+            here = " on this machine" if path is not None and is_here(path) else ""
+            kept = count(self.kept, "paid result is", "paid results are")
+            texts.append(f"{kept} kept in {name}, the next run{here} takes {them} in")
         if self.taken_back:
             creates = count(self.taken_back, "create that was not executed is", "creates that were not executed are")
-            texts.append(f"{creates} noted in {self._name}")
+            texts.append(f"{creates} noted in {name}")
         if self.shown:
             results = count(self.shown, "paid result")
             texts.append(f"the tasks of {results} could not be written anywhere: they are above")
@@ -197,32 +196,11 @@ class Emergency:
         os.fsync(self._fd)
 
     def _open(self) -> int:
-        """Begin a file in the first place that takes one, or go on with the one that was closed with the thread."""
+        """Begin a file, or go on with the one that was closed with the thread."""
         if self._path is not None:
             return private(self._path, os.O_WRONLY | os.O_APPEND)
-        name = f"emergency-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{os.getpid()}.jsonl"
-        beside = self._folder.with_name(f"{self._folder.name}.{name}")
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND
-        if self._is_there():
-            with contextlib.suppress(OSError):
-                descriptor = private(self._folder / name, flags)
-                self._name, self._path = name, self._folder / name
-                return descriptor
-        with contextlib.suppress(OSError):
-            descriptor = private(beside, flags)
-            self._name, self._path = str(beside), beside
-            return descriptor
-        far = _state_folder() / beside.name
-        far.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = private(far, flags)
-        self._name, self._path, self._found = str(far), far, False
+        descriptor, self._path = open_new(self._folder, self._is_there)
         return descriptor
-
-
-def _state_folder() -> Path:
-    if (folder := state_folder()) is None:  # paid task ids then go to stderr, as where nothing can be written
-        raise FileNotFoundError(errno.ENOENT, "no home folder is known")
-    return folder / "emergency"
 
 
 def _show(lines: Sequence[bytes | RecordLine | PaidTask]) -> None:
@@ -239,25 +217,10 @@ def _show(lines: Sequence[bytes | RecordLine | PaidTask]) -> None:
             sys.stderr.flush()
 
 
-def left_over(folder: Path) -> list[Path]:
-    """Find the emergency files of earlier runs, in the run directory and beside it, oldest first."""
-    folder = folder.absolute()
-    return [
-        *sorted(folder.glob("*emergency-*.jsonl")),
-        *sorted(folder.parent.glob(f"{glob.escape(folder.name)}.emergency-*.jsonl")),
-    ]
-
-
 def known_not_executed(folder: Path) -> set[tuple[str, str]]:
     """Read which creates an emergency says were not executed: ids of items, each with a request id."""
     told = (line for line in kept_in(left_over(folder)) if isinstance(line, NotExecuted))
     return {(line.item, line.request_id) for line in told}
-
-
-def retire(files: Sequence[Path]) -> None:
-    """Rename files whose lines are in the journal now."""
-    for path in files:
-        path.rename(path.with_name(f"{path.name}.adopted"))
 
 
 def _reserve(path: Path) -> None:

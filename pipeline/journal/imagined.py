@@ -11,8 +11,8 @@ from pathlib import Path
 
 from pipeline.errors import JournalError
 from pipeline.journal.begun import has_begun
-from pipeline.journal.emergency import left_over
 from pipeline.journal.identity import of_journal, refuse_other
+from pipeline.journal.kept_files import left_over
 from pipeline.journal.kept_lines import kept_in
 from pipeline.journal.places import RESULTS
 from pipeline.journal.recovery import recover

@@ -12,11 +12,12 @@ from pathlib import Path
 
 from pipeline.errors import JournalError, PipelineError
 from pipeline.journal import begun
-from pipeline.journal.emergency import Emergency, cannot_open, left_over, retire
+from pipeline.journal.emergency import Emergency, cannot_open
 from pipeline.journal.epochs import refuse_superseded
 from pipeline.journal.evidence import refuse_unknown_doubts
 from pipeline.journal.hold import Hold
 from pipeline.journal.identity import NOTE, Identity, of_journal, of_note, refuse_other
+from pipeline.journal.kept_files import left_over, retire
 from pipeline.journal.kept_lines import kept_in
 from pipeline.journal.old_notes import forget_gone
 from pipeline.journal.places import JOURNAL, RESULTS, SPOOL, results_file

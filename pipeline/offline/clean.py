@@ -14,8 +14,8 @@ from typing import NamedTuple
 from pipeline.errors import JournalError, RunLocked
 from pipeline.journal.begun import refuse_lost_journal
 from pipeline.journal.collected import has_collection
-from pipeline.journal.emergency import left_over
 from pipeline.journal.identity import of_journal
+from pipeline.journal.kept_files import left_over
 from pipeline.journal.places import JOURNAL, REPORT, RESULTS, collection_of, is_collection
 from pipeline.journal.sql.database import Database
 from pipeline.journal.sql.forecast import expiries

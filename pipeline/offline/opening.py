@@ -12,7 +12,7 @@ from pipeline.errors import JournalError, SpecError
 from pipeline.job.load import load_job
 from pipeline.job.schema import JobSpec
 from pipeline.journal.begun import BEGINS_ANEW, was_stopped_at_once
-from pipeline.journal.emergency import left_over
+from pipeline.journal.kept_files import left_over
 from pipeline.journal.places import JOURNAL, results_file
 from pipeline.journal.storage import Disk, explaining_rows, open_disk, reading_only
 from pipeline.results.record import RecordLines

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from pipeline.errors import JournalError, OtherVersion
 from pipeline.journal.begun import REPAIRING
-from pipeline.journal.emergency import left_over
 from pipeline.journal.evidence import refuse_unexplained
 from pipeline.journal.identity import is_stale, of_journal, refuse_other
+from pipeline.journal.kept_files import left_over
 from pipeline.journal.kept_lines import kept_lines
 from pipeline.journal.places import JOURNAL, results_file
 from pipeline.journal.storage import reading_only

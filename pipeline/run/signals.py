@@ -89,6 +89,8 @@ class Signals:
         await anyio.sleep_forever()  # the program that runs the job may still ask for its end
 
     def _take(self, number: signal.Signals) -> None:
+        if self._stop is not None:
+            self._stop.signal_number = self._stop.signal_number or number
         if self._reason is None:
             self._reason = _interrupted(number)
             _log.warning("run.draining signal=%s drain_s=%s", number, self._drain_s)

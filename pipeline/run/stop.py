@@ -38,6 +38,7 @@ class Stop:
         self._set = False
         self._way = Way.DRAIN
         self._runs: list[tuple[EventLoopToken, int, _Take]] = []
+        self.signal_number = 0  # of the first signal that came while a run went on, whatever ended that run
 
     @property
     def is_set(self) -> bool:

@@ -6,10 +6,15 @@ line. Handlers matter most to a process that is number 1 of a container: those i
 
 import os
 import signal
+import threading
+import time
 from contextlib import suppress
 from types import FrameType
 
+HANGS_S = 30.0  # a signal that waits for so long will not be heard: a network file system that is gone answers nothing
+
 _ENDING = ("SIGINT", "SIGTERM", "SIGHUP")
+_LOOK_S = 1.0
 _heard: list[int] = []
 
 
@@ -36,6 +41,8 @@ def hear() -> None:
     """Raise Stop wherever the main thread is when one of these signals comes."""
     for number in ending():
         signal.signal(number, _stop)
+    if hasattr(signal, "sigpending"):
+        threading.Thread(target=_leave_where_it_hangs, name="signals", daemon=True).start()
 
 
 def heard() -> int | None:
@@ -51,13 +58,36 @@ def leave_at_once(code: int) -> None:
 
 def last_word(stop: KeyboardInterrupt) -> int:
     """Say why the command ends, where nothing else can be counted on any more; return the exit code."""
+    _say(str(stop))
+    return stop.exit_code if isinstance(stop, Stop) else 130
+
+
+def _say(line: str) -> None:
     from pipeline.system.language import told
 
     with suppress(OSError):  # nobody is there to read it
-        os.write(2, f"{told(str(stop))}\n".encode())
-    return stop.exit_code if isinstance(stop, Stop) else 130
+        os.write(2, f"{told(line)}\n".encode())
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
     _heard.append(number)
     raise Stop(number)
+
+
+def _leave_where_it_hangs() -> None:
+    """End the process when a signal has waited for HANGS_S: the main thread hangs in a call of the system.
+
+    A thread sees as pending only what it blocks itself, and what no other thread has taken. What ends here ends as by a
+    kill: what was to be recorded and is not is in doubt.
+    """
+    numbers = set(ending())
+    signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
+    waits_s = 0.0
+    while True:
+        time.sleep(_LOOK_S)
+        waiting = signal.sigpending() & numbers
+        waits_s = waits_s + _LOOK_S if waiting else 0.0
+        if waits_s >= HANGS_S:
+            number = min(waiting)
+            _say(f"stopped by {signal.Signals(number).name} while a disk or a network folder did not answer; run again")
+            os._exit(128 + number)

@@ -230,7 +230,11 @@ def test_lines_are_kept_beside_a_run_directory_that_is_gone_and_in_the_state_fol
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     for run, place, then in (
         (tmp_path / "run", tmp_path, ", the next run takes it in"),
-        (tmp_path / "gone/run", tmp_path / "state/infringement-pipeline/emergency", "; move that file into the run"),
+        (
+            tmp_path / "gone/run",
+            tmp_path / "state/infringement-pipeline/emergency",
+            ", the next run on this machine takes it in",
+        ),
     ):
         kept = Emergency(run, is_there=lambda: False)
         kept.keep([line(1)])
@@ -334,7 +338,7 @@ def test_the_failure_is_one_clear_line(error: Exception, said: str) -> None:
 def test_without_a_home_the_tasks_go_to_stderr(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("pipeline.journal.emergency.state_folder", lambda: None)
+    monkeypatch.setattr("pipeline.journal.kept_files.state_folder", lambda: None)
     monkeypatch.setattr("pipeline.journal.emergency.private", lambda *_: _refused())
     Emergency(tmp_path / "gone").keep([line(1)])
     assert "not recorded: item=" in capsys.readouterr().err

@@ -5,7 +5,7 @@ from pathlib import Path
 from pipeline.cli.screen import show_lines
 from pipeline.errors import SpecError
 from pipeline.journal.begun import BEGINS_ANEW, was_stopped_at_once
-from pipeline.journal.emergency import left_over
+from pipeline.journal.kept_files import left_over
 from pipeline.journal.places import JOURNAL, REPORT, SUMMARY, goes_on_with, results_file, run_of
 from pipeline.journal.sql.items import counts
 from pipeline.journal.storage import reading_only, refuse_forbidden

@@ -1,0 +1,195 @@
+"""A machine loses the shared folder while its creates are under way at the vendor, and gets it back after others went on.
+
+The folder is cut as a soft mount cuts it (every call fails) and as a hard one does (no call returns). Judged by the
+vendor's own tasks and by every call of all machines.
+"""
+
+import contextlib
+import errno
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.jobs import ACCOUNT, job, vendor
+from tests.support.processes import completed, ended, until
+from tests.support.separate_machines import ROOT, STORE, Machine, machine, machines, require_namespaces
+from tests.support.workers import most_in_a_second, sent_in, truth_of
+
+pytestmark = pytest.mark.proofs
+
+QPS = 20
+LEASE_S = 2
+PICTURES = 60
+KINDS = ("search", "create")
+
+
+@pytest.fixture(autouse=True)
+def place(tmp_path: Path) -> Iterator[Path]:
+    require_namespaces(fuse=True)
+    yield tmp_path
+
+
+def a_job(folder: Path, url: str, *, shards: int = 4, pictures: int = PICTURES) -> None:
+    cluster = {"shared": "shared", "shards": shards, "lease_s": LEASE_S}
+    job(folder, url=url, pictures=pictures, api={"qps": QPS}, cluster=cluster)
+
+
+def typed(machine: Machine, *words: str) -> subprocess.CompletedProcess[str]:
+    """Type a command on a machine."""
+    environment = {**os.environ, **ACCOUNT, "XDG_STATE_HOME": str(machine.state), "PYTHONPATH": str(ROOT)}
+    return completed([*machine.inside, sys.executable, "-m", "pipeline", *words], env=environment)
+
+
+def split(machine: Machine) -> None:
+    done = typed(machine, "split", "job.yaml")
+    assert done.returncode == 0, done.stderr
+
+
+def creates(machine: Machine) -> int:
+    return machine.sent.read_text().count("create") if machine.sent.exists() else 0
+
+
+def epochs(folder: Path, number: int) -> list[Path]:
+    return list((folder / STORE / "job" / "shards").glob(f"*/e{number}"))
+
+
+def judge(folder: Path, *, pictures: int = PICTURES) -> Any:
+    """Judge what all machines did together; return how it stands."""
+    truth, sent = truth_of(folder, folder / STORE / "job"), sent_in(folder)
+    assert truth.twice == []
+    assert truth.untracked == []
+    assert (truth.settled + truth.in_doubt, truth.other) == (pictures, 0)
+    assert all(most_in_a_second(sent, kind) <= QPS for kind in KINDS)
+    assert [one for one in sent if one.noted_at > one.lease_until] == []
+    return truth
+
+
+@pytest.mark.parametrize("kind", ["errors", "hangs"])
+def test_a_machine_that_loses_the_shared_folder_pays_nothing_twice_and_goes_on_when_it_is_back(
+    place: Path, kind: str
+) -> None:
+    with vendor(place, latency_s=0.7) as server, machines(place, 2) as [cut, other]:
+        a_job(place, server.url)
+        split(cut)
+        with cut.worker() as loser, other.worker() as heir:
+            until(lambda: creates(cut) > 8, by=loser)
+            cut.cut(errno.EIO) if kind == "errors" else cut.hang()
+            until(lambda: epochs(place, 2), by=heir)
+            assert loser.poll() is None, ended(loser)
+            cut.heal()
+            said, codes = [ended(one)[1] for one in (loser, heir)], [loser.returncode, heir.returncode]
+    assert "Traceback" not in "".join(said)
+    assert judge(place).in_doubt == 0, "all answers under way came, and were recorded late"
+    assert codes == [0, 0]
+    assert "the lease was lost, others go on with it" in said[0] or "the shared folder answers again" in said[0]
+
+
+def test_a_cut_of_a_moment_ends_nothing_and_sets_nothing_aside(place: Path) -> None:
+    """It is over before anybody looks, or before the machine is taken for dead: the shard must not stay with nobody."""
+    with vendor(place, latency_s=0.5) as server, machine(place, "w0") as one:
+        a_job(place, server.url, shards=1)
+        split(one)
+        with one.worker() as worker:
+            until(lambda: creates(one) > 8, by=worker)
+            one.cut(errno.ESTALE)
+            until(lambda: list((one.state / "infringement-pipeline/emergency").glob("*")), by=worker)
+            one.heal()
+            said = ended(worker)[1]
+    assert "Traceback" not in said
+    assert (worker.returncode, judge(place).in_doubt) == (0, 0), said
+
+
+def test_a_cut_in_the_middle_of_a_takeover_leaves_the_shard_to_be_taken_over(place: Path) -> None:
+    with vendor(place, latency_s=0.5) as server, machines(place, 2) as [dead, heir]:
+        a_job(place, server.url, shards=1)
+        split(dead)
+        with dead.worker() as killed:
+            until(lambda: creates(dead) > 8, by=killed)
+            killed.kill()
+            ended(killed)
+        # The first draft that is begun is cut: whatever was copied by then is no epoch.
+        begun = place / STORE / "job/shards/0000"
+        with heir.worker() as taking:
+            until(lambda: list(begun.glob(".e2-*")) or (begun / "e2").exists(), by=taking)
+            heir.cut()
+            until(lambda: "out of reach" in said_by(taking), by=taking)
+            heir.heal()
+            ended(taking)
+    assert taking.returncode in (0, 1)
+    judge(place)
+
+
+def said_by(process: subprocess.Popen[str]) -> str:
+    """Return a line that a process says; "" after its last."""
+    assert process.stderr is not None
+    line = process.stderr.readline()
+    assert "Traceback" not in line
+    return line
+
+
+def test_a_worker_whose_folder_hangs_ends_in_bounded_time_when_asked(place: Path) -> None:
+    soon = "from pipeline.system import signals; signals.HANGS_S = 2.0; signals.hear()"
+    with vendor(place, latency_s=0.5) as server, machines(place, 2) as [cut, other]:
+        a_job(place, server.url)
+        split(cut)
+        with cut.worker(more=soon) as loser:
+            until(lambda: creates(cut) > 8, by=loser)
+            cut.hang()
+            for _ in range(2):  # the first may be heard before the loop hangs; then the second is not
+                loser.send_signal(signal.SIGTERM)
+                until(lambda: waits_in_the_system(loser), by=loser)
+            said = ended(loser)[1]
+            cut.heal()
+        assert loser.returncode == 143
+        assert "did not answer; run again" in said
+        with other.worker() as heir:
+            ended(heir)
+    assert heir.returncode in (0, 1)
+    judge(place)
+
+
+def waits_in_the_system(process: subprocess.Popen[str]) -> bool:
+    """Return whether a process is gone, or its main thread waits where no signal reaches it."""
+    status = Path(f"/proc/{process.pid}/status")
+    return process.poll() is not None or "State:\tD" in status.read_text()
+
+
+def test_a_folder_without_room_ends_workers_with_one_line_and_they_go_on_with_room(place: Path) -> None:
+    (place / STORE).mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=200m", "tmpfs", place / STORE], check=True)
+    try:
+        with vendor(place, latency_s=0.5) as server, machine(place, "w0") as one:
+            a_job(place, server.url, shards=2)
+            split(one)
+            with one.worker() as worker:
+                until(lambda: creates(one) > 8, by=worker)
+                fill(place / STORE / "ballast")
+                said = ended(worker)[1]
+            assert worker.returncode == 5, said
+            assert "Traceback" not in said
+            assert "disk" in said.splitlines()[-1]
+            with one.worker() as again:
+                assert (ended(again)[1].count("Traceback"), again.returncode) == (0, 5)
+            (place / STORE / "ballast").unlink()
+            with one.worker() as healthy:
+                said = ended(healthy)[1]
+            assert healthy.returncode in (0, 1), said
+            judge(place)
+    finally:
+        subprocess.run(["umount", "--lazy", place / STORE], check=True)
+
+
+def fill(file: Path) -> None:
+    """Write a file until the disk is full."""
+    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT)
+    for block in (1 << 20, 1 << 12):
+        with contextlib.suppress(OSError):
+            while os.write(descriptor, bytes(block)):
+                pass
+    os.close(descriptor)
