@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 from pipeline.cluster.split import Split, find_split
 from pipeline.errors import JournalError, SpecError
-from pipeline.journal.emergency import require_room
 from pipeline.leases.opening import is_bucket
 from pipeline.run.cluster_runs import LEASES
 from pipeline.run.leased import named_place
@@ -68,15 +67,6 @@ def answers(folder: Path) -> bool:
     try:
         _ahead_s(folder, time.time)
     except SpecError:
-        return False
-    return True
-
-
-def has_room(folder: Path) -> bool:
-    """Return whether a folder has room for what a shard needs besides its items."""
-    try:
-        require_room(folder, 1)
-    except (JournalError, OSError):
         return False
     return True
 

@@ -4,7 +4,6 @@ One lease, and one share of the account, last as long as the process. A shard be
 it: when that one is lost, the shard's run sends nothing more, records the answers on their way, and ends.
 """
 
-import sqlite3
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -13,7 +12,7 @@ from pathlib import Path
 
 from pipeline.cluster.claims import Claim, Claims, Given, Standing, free
 from pipeline.cluster.epochs import folder_of
-from pipeline.cluster.joining import Joined, answers, has_room, join
+from pipeline.cluster.joining import Joined, answers, join
 from pipeline.cluster.kept_lines import hand_over
 from pipeline.cluster.late_lines import hand_in, there_are
 from pipeline.cluster.layout import ITEMS, shard_folder
@@ -21,7 +20,7 @@ from pipeline.cluster.returns import Returns
 from pipeline.cluster.takeover import take_over
 from pipeline.cluster.telling import Telling, named
 from pipeline.errors import JournalError, PipelineError
-from pipeline.journal.emergency import cannot_open
+from pipeline.journal.emergency import opening, require_room
 from pipeline.leases.account import SharedAccount
 from pipeline.leases.store import StoreUnknown
 from pipeline.results.summary import RunSummary
@@ -170,8 +169,9 @@ class Worker:
         self._stop, self._account.owner = (stop := Stop()), owner
         self._account.hungry(self._account.slots)
         try:
-            taken = take_over(self._shard(claim.shard), claim, worker=owner)
-        except (JournalError, OSError, sqlite3.Error) as error:
+            with opening(self._shard(claim.shard)):
+                taken = take_over(self._shard(claim.shard), claim, worker=owner)
+        except JournalError as error:
             self._not_taken(claim, error)
             return None
         if taken is None:
@@ -230,11 +230,10 @@ class Worker:
             return None
         return summary.exit_code
 
-    def _not_taken(self, claim: Claim, error: JournalError | OSError | sqlite3.Error) -> None:
+    def _not_taken(self, claim: Claim, error: JournalError) -> None:
         """Leave a shard whose run directory could not be made: to whoever comes, or alone where that cannot help."""
-        failed = error if isinstance(error, JournalError) else cannot_open(self._shard(claim.shard), error)
-        self._say(f"shard {claim.shard:04}: {failed}")
-        if self._after_failure(claim, failed) is Given.ASIDE:
+        self._say(f"shard {claim.shard:04}: {error}")
+        if self._after_failure(claim, error) is Given.ASIDE:
             self._returns.refuse(claim)
         else:
             self._returns.leave(claim)
@@ -246,15 +245,15 @@ class Worker:
         when we looked. Raises the error where the folder has no room, since every shard would meet the same.
         """
         folder = self._joined.folder
-        if answers(folder) and has_room(folder):
+        with suppress(OSError):  # out of reach
+            _refuse_full(folder, error)
+        if answers(folder):
             if claim.shard not in self._failed:
                 self._failed.add(claim.shard)
                 return Given.OPEN
             self._code = error.exit_code
             self._say(f"shard {claim.shard:04} is set aside: {error}")
             return Given.ASIDE
-        if answers(folder):
-            raise error
         self._say("the shared folder is out of reach; this worker goes on when it answers again")
         while not answers(folder):
             time.sleep(self._lease.renew_s / 2)
@@ -276,3 +275,11 @@ class Worker:
 
     def _slots(self) -> dict[str, int]:
         return {kind: len(slots.held) for kind, slots in self._account.slots.items()}
+
+
+def _refuse_full(folder: Path, error: JournalError) -> None:
+    """Raise the error that ended a shard's run where the shared folder has no room for another. Raises OSError."""
+    try:
+        require_room(folder, 1)
+    except JournalError:
+        raise error from None

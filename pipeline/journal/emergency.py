@@ -107,6 +107,15 @@ def cannot_open(folder: Path, exc: OSError | sqlite3.Error) -> JournalError:
     return JournalError(Fault(f"the journal cannot be read: {exc}", where=str(folder / "journal.sqlite"), fix=fix))
 
 
+@contextlib.contextmanager
+def opening(folder: Path) -> Iterator[None]:
+    """Raise what the disk refuses in the block as the JournalError that `cannot_open` makes of it."""
+    try:
+        yield
+    except (OSError, sqlite3.Error) as exc:
+        raise cannot_open(folder, exc) from exc
+
+
 def _is_full(exc: BaseException) -> bool:
     full = isinstance(exc, OSError) and exc.errno in _FULL
     return full or getattr(exc, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL

@@ -18,7 +18,7 @@ import anyio.abc
 from pipeline.engine.engine import Engine
 from pipeline.errors import Interrupted, PipelineError, StopAsked
 from pipeline.run.stop import Stop, Way
-from pipeline.system.signals import ending, heard, words
+from pipeline.system.signals import ending, heard, leaving_if_it_hangs, words
 
 _T = TypeVar("_T")
 _log = logging.getLogger(__name__)
@@ -43,17 +43,19 @@ class Signals:
         self._silent = False
         self._over = False
         self._drains: anyio.abc.TaskGroup | None = None
+        self._last_resort = contextlib.ExitStack()  # until the run has ended
 
     async def during(self, run: Callable[[], Awaitable[_T]]) -> _T:
         """Listen while `run` goes on, and return what it returns. Raises Interrupted when it never came to work."""
         if (number := heard()) is not None:
             raise _interrupted(number)
         done: list[_T] = []
-        async with anyio.create_task_group() as around:
-            await around.start(self._listen)
-            with anyio.CancelScope() as self._begin:
-                done.append(await run())
-            around.cancel_scope.cancel()
+        with self._last_resort:
+            async with anyio.create_task_group() as around:
+                await around.start(self._listen)
+                with anyio.CancelScope() as self._begin:
+                    done.append(await run())
+                around.cancel_scope.cancel()
         if not done:
             assert self._reason is not None
             raise self._reason
@@ -99,8 +101,9 @@ class Signals:
             elif self._begin is not None and not self._over:
                 self._begin.cancel()
         elif self._work is not None and number.name != "SIGHUP":
-            _log.warning("run.cut_short signal=%s", number)
             self._work.cancel()
+            self._last_resort.enter_context(leaving_if_it_hangs(number))
+            _log.warning("run.cut_short signal=%s", number)
 
     def _take_stop(self, way: Way) -> None:
         """End the run because its program asks for it; one that has not come to work yet ends when it does."""

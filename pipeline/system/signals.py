@@ -8,7 +8,8 @@ import os
 import signal
 import threading
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 HANGS_S = 30.0  # a signal that waits for so long will not be heard: a network file system that is gone answers nothing
@@ -16,6 +17,7 @@ HANGS_S = 30.0  # a signal that waits for so long will not be heard: a network f
 _ENDING = ("SIGINT", "SIGTERM", "SIGHUP")
 _LOOK_S = 1.0
 _heard: list[int] = []
+_hears: list[bool] = []  # not empty in a command, whose process is ours to end
 
 
 class Stop(KeyboardInterrupt):
@@ -41,6 +43,7 @@ def hear() -> None:
     """Raise Stop wherever the main thread is when one of these signals comes."""
     for number in ending():
         signal.signal(number, _stop)
+    _hears.append(True)
     if hasattr(signal, "sigpending"):
         threading.Thread(target=_leave_where_it_hangs, name="signals", daemon=True).start()
 
@@ -48,6 +51,19 @@ def hear() -> None:
 def heard() -> int | None:
     """Return the first signal that was raised as Stop, also where something swallowed it; None when none was."""
     return _heard[0] if _heard else None
+
+
+@contextmanager
+def leaving_if_it_hangs(number: int) -> Iterator[None]:
+    """End the command if the block takes longer than HANGS_S: its journal's thread hangs in a call of the system."""
+    timer = threading.Timer(HANGS_S, _leave, [number])
+    timer.daemon = True
+    if _hears:
+        timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def leave_at_once(code: int) -> None:
@@ -88,6 +104,9 @@ def _leave_where_it_hangs() -> None:
         waiting = signal.sigpending() & numbers
         waits_s = waits_s + _LOOK_S if waiting else 0.0
         if waits_s >= HANGS_S:
-            number = min(waiting)
-            _say(f"stopped by {signal.Signals(number).name} while a disk or a network folder did not answer; run again")
-            os._exit(128 + number)
+            _leave(min(waiting))
+
+
+def _leave(number: int) -> None:
+    _say(f"stopped by {signal.Signals(number).name} while a disk or a network folder did not answer; run again")
+    os._exit(128 + number)

@@ -12,6 +12,7 @@ import pytest
 from pipeline.errors import JournalError
 from pipeline.journal import emergency
 from pipeline.journal.emergency import Emergency
+from pipeline.journal.kept_files import left_over
 from pipeline.journal.kept_lines import NotExecuted, kept_in, parts_of
 from pipeline.journal.results_file import read_line
 from pipeline.journal.sql import items
@@ -245,6 +246,26 @@ def test_lines_are_kept_beside_a_run_directory_that_is_gone_and_in_the_state_fol
         assert f"1 paid result is kept in {file}{then}" in kept.text()
 
 
+def test_lines_of_a_folder_that_fails_are_kept_on_this_machine_and_the_next_start_finds_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a network folder that is away: not even whether it is there can be told."""
+
+    def fails() -> bool:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    run, other = tmp_path / "away/run", tmp_path / "other/run"
+    kept = Emergency(run, is_there=fails)
+    kept.keep([line(1)])
+    kept.close()
+    assert "the next run on this machine takes it in" in kept.text()
+    run.mkdir(parents=True)
+    [file] = left_over(run)
+    assert list(kept_in([file])) == [line(1)]
+    assert left_over(other) == []
+
+
 @pytest.mark.parametrize("wrong", ["a bit", "the check", "torn"])
 def test_a_kept_line_that_is_not_what_was_written_is_refused_and_the_others_are_taken(
     wrong: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
@@ -339,7 +360,7 @@ def test_without_a_home_the_tasks_go_to_stderr(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("pipeline.journal.kept_files.state_folder", lambda: None)
-    monkeypatch.setattr("pipeline.journal.emergency.private", lambda *_: _refused())
+    monkeypatch.setattr("pipeline.journal.kept_files.private", lambda *_: _refused())
     Emergency(tmp_path / "gone").keep([line(1)])
     assert "not recorded: item=" in capsys.readouterr().err
 

@@ -31,10 +31,10 @@ class Bucket:
 
 
 @contextmanager
-def bucket() -> Iterator[Bucket]:
+def bucket(host: str = "127.0.0.1") -> Iterator[Bucket]:
     """Serve a bucket while the block lasts."""
     held = Bucket()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"bucket": held}))
+    server = ThreadingHTTPServer((host, 0), type("Handler", (_Handler,), {"bucket": held}))
     held.address = f"http://127.0.0.1:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()

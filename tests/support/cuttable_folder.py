@@ -2,24 +2,27 @@
 
     python -m tests.support.cuttable_folder FOLDER MOUNT_POINT CUT
 
-While the file CUT exists every call fails with the errno that it holds, as on a soft mount. While this process is
-stopped (SIGSTOP) no call is answered, as on a hard mount; each is carried out when it goes on. Nothing is cached, so
-that several such mounts of one folder agree. It speaks the kernel's FUSE protocol itself (linux/fuse.h), so that it
-needs no library: root and /dev/fuse are enough.
+While the file CUT holds an errno every call fails with it, as on a soft mount. While it holds "hang" no call is taken,
+as on a hard mount: whoever makes one waits, and can be killed, until the file is gone. Nothing is cached, so that
+several such mounts of one folder agree. It speaks the kernel's FUSE protocol itself (linux/fuse.h), so that it needs
+no library: root and /dev/fuse are enough.
 """
 
 import ctypes
 import errno
 import os
+import select
 import stat
 import struct
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import NamedTuple
 
 TYPE = "fuse.cuttable"  # a network file system to whoever looks, as all of FUSE's are
 
+HANG = "hang"
 _REQUEST = struct.Struct("<IIQQIIIHH")  # length, number of the call, of this one, inode, user, group, process
 _ANSWER = struct.Struct("<IiQ")
 _ATTRIBUTES = struct.Struct("<6Q10I")
@@ -176,9 +179,6 @@ class Folder:
         (os.fdatasync if only_data & 1 else os.fsync)(handle)
         return b""
 
-    def flush(self, _: _Call) -> bytes:
-        return b""
-
     def fallocate(self, call: _Call) -> bytes:
         handle, offset, length, mode = call.unpack("QQQI")
         if mode:
@@ -204,6 +204,7 @@ class Folder:
         return struct.pack("<4IHHII32x", major, 31, ahead, flags, 16, 12, _LARGEST, 1)
 
 
+# No flush (25): the kernel waits for it even where whoever closes a file was killed.
 _METHODS = {
     1: "lookup",
     3: "getattr",
@@ -220,7 +221,6 @@ _METHODS = {
     17: "statfs",
     18: "release",
     20: "fsync",
-    25: "flush",
     _INIT: "init",
     27: "open",
     28: "readdir",
@@ -243,7 +243,15 @@ def _attributes(status: os.stat_result) -> bytes:
 
 def _serve(device: int, folder: Folder, cut: Path) -> None:
     """Answer calls until the mount is gone."""
+    waiting = select.poll()
+    waiting.register(device, select.POLLIN)
     while True:
+        if _said(cut) == HANG:
+            time.sleep(0.02)
+            continue
+        waiting.poll(100)
+        if _said(cut) == HANG:
+            continue
         try:
             asked = os.read(device, _LARGEST + 4096)
         except OSError as error:
@@ -261,8 +269,8 @@ def _serve(device: int, folder: Folder, cut: Path) -> None:
             continue
         failure, body = 0, b""
         try:
-            if number not in _NEVER_CUT and cut.exists():
-                raise OSError(int(cut.read_text()), "")
+            if number not in _NEVER_CUT and (said := _said(cut)) not in ("", HANG):
+                raise OSError(int(said), "")
             body = folder.answer(number, call)
         except OSError as error:
             failure = -(error.errno or errno.EIO)
@@ -272,10 +280,17 @@ def _serve(device: int, folder: Folder, cut: Path) -> None:
             continue  # whoever asked was killed
 
 
+def _said(cut: Path) -> str:
+    try:
+        return cut.read_text()
+    except FileNotFoundError:
+        return ""
+
+
 def main(folder: Path, place: Path, cut: Path) -> None:
     """Mount the folder at a place and serve it; a line on stdout tells that it is there."""
     os.umask(0)
-    device = os.open("/dev/fuse", os.O_RDWR)
+    device = os.open("/dev/fuse", os.O_RDWR | os.O_NONBLOCK)
     options = f"fd={device},rootmode=40000,user_id=0,group_id=0,allow_other".encode()
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.mount(b"shared", os.fsencode(place), TYPE.encode(), 0, options):

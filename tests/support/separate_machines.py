@@ -5,24 +5,35 @@ They live in namespaces of processes that a test starts, so that nothing is left
 
 import errno
 import os
-import signal
+import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from tests.support.cuttable_folder import HANG
 from tests.support.jobs import ACCOUNT
-from tests.support.processes import running, until, until_said
+from tests.support.processes import running, until_said
 from tests.support.workers import WORKER
 
 ROOT = Path(__file__).parents[2]
 STORE = "store"  # the folder that all machines have as `shared`
 SERVING = [sys.executable, "-m", "tests.support.cuttable_folder"]
 MOUNTS, NET = ["--mount", "--propagation", "private"], ["--net"]
+
+_ENDS = 'sys.exit(working.work(load(Path("job.yaml")), options))'
+_ENDS_IN_A_LINE = f"""
+from pipeline.errors import PipelineError
+try:
+    {_ENDS}
+except PipelineError as error:  # as the command line ends
+    say(error)
+    sys.exit(error.exit_code)
+"""
 
 
 def require_namespaces(*, fuse: bool = False) -> None:
@@ -32,6 +43,8 @@ def require_namespaces(*, fuse: bool = False) -> None:
     made = subprocess.run(["unshare", *MOUNTS, *NET, "true"], capture_output=True, text=True, check=False)
     if made.returncode:
         pytest.skip(f"no namespaces here: {made.stderr.strip()}")
+    if not fuse and shutil.which("ip") is None:
+        pytest.skip("needs ip (Debian: iproute2)")
     if fuse and not os.access("/dev/fuse", os.R_OK | os.W_OK):
         pytest.skip("no /dev/fuse here: the shared folder cannot be cut")
 
@@ -44,7 +57,6 @@ class Machine:
     name: str
     holder: subprocess.Popen[str]
     options: tuple[str, ...] = ()  # of its namespaces
-    server: subprocess.Popen[str] | None = None
 
     @property
     def inside(self) -> list[str]:
@@ -61,12 +73,12 @@ class Machine:
         return self.folder / f"{self.name}.state"
 
     @contextmanager
-    def worker(self, *, more: str = "", name: str = "") -> Iterator[subprocess.Popen[str]]:
+    def worker(self, *, more: str = "", environment: Mapping[str, str] = {}) -> Iterator[subprocess.Popen[str]]:
         """Start a worker on it."""
-        code = "import os, sys\n" + WORKER.replace("MORE", more)
-        command = [*self.inside, sys.executable, "-c", code, self.sent, name or self.name]
-        environment = {**os.environ, **ACCOUNT, "XDG_STATE_HOME": str(self.state), "PYTHONPATH": str(ROOT)}
-        with running(command, cwd=self.folder, env=environment) as process:
+        code = "import os, sys\n" + WORKER.replace("MORE", more).replace(_ENDS, _ENDS_IN_A_LINE)
+        command = [*self.inside, sys.executable, "-c", code, self.sent, self.name]
+        own = {"XDG_STATE_HOME": str(self.state), "PYTHONPATH": str(ROOT)}
+        with running(command, cwd=self.folder, env={**os.environ, **ACCOUNT, **own, **environment}) as process:
             yield process
 
     # --- the shared folder ---
@@ -75,24 +87,19 @@ class Machine:
     def _cut(self) -> Path:
         return self.folder / f"{self.name}.cut"
 
-    def cut(self, number: int = errno.EIO) -> None:
-        """Let every call to the shared folder fail."""
+    def cut(self, said: int | str = errno.EIO) -> None:
+        """Let every call to the shared folder fail with an error."""
         draft = self._cut.with_suffix(".draft")
-        draft.write_text(str(number))
+        draft.write_text(str(said))
         draft.rename(self._cut)
 
     def hang(self) -> None:
         """Let every call to the shared folder hang."""
-        assert self.server is not None
-        self.server.send_signal(signal.SIGSTOP)
-        tasks = Path(f"/proc/{self.server.pid}/task")
-        until(lambda: all("T (stopped)" in (one / "status").read_text() for one in tasks.iterdir()), by=self.server)
+        self.cut(HANG)
 
     def heal(self) -> None:
         """Let calls to the shared folder be answered again."""
-        assert self.server is not None
         self._cut.unlink(missing_ok=True)
-        self.server.send_signal(signal.SIGCONT)
 
 
 @contextmanager
@@ -108,9 +115,9 @@ def machine(folder: Path, name: str, *, mounted: bool = True, net: bool = False)
             (folder / "shared").mkdir(exist_ok=True)
             paths = [folder / STORE, folder / "shared", one._cut]
             environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-            one.server = opened.enter_context(running([*one.inside, *SERVING, *paths], env=environment))
-            assert one.server.stdout is not None
-            assert one.server.stdout.readline() == "mounted\n", one.server.communicate()
+            server = opened.enter_context(running([*one.inside, *SERVING, *paths], env=environment))
+            assert server.stdout is not None
+            assert server.stdout.readline() == "mounted\n", server.communicate()
         yield one
 
 
