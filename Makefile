@@ -131,6 +131,8 @@ scale: $(VENV)/.ray
 	$(BIN)/python -m tests.bench.many_machines
 	$(BIN)/python -m tests.bench.shards
 	$(BIN)/python -m tests.bench.many_shards
+	$(BIN)/python -m tests.bench.takeover
+	$(BIN)/python -m tests.bench.deaths
 	THOROUGH=1 $(BIN)/python -m pytest tests/proof/test_ray.py tests/proof/test_many_machines.py
 
 simulate: $(VENV)/.test

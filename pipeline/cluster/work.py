@@ -4,6 +4,7 @@ One lease, and one share of the account, last as long as the process. A shard be
 it: when that one is lost, the shard's run sends nothing more, records the answers on their way, and ends.
 """
 
+import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -98,7 +99,9 @@ class Worker:
         self._failed: set[int] = set()  # shards whose journal failed here though the shared folder answered
         self._returns = Returns(self._lease, self._claims, joined.folder)
         self._telling = Telling(place, self._take_down, self._slots)
+        self._looked = threading.Event()
         self._lease.on_lost = self._lose
+        self._lease.after_looks(self._looked.set)
 
     def work(self) -> int:
         """Claim and work on shards until none is left, or something ends the work; return the exit code."""
@@ -145,8 +148,10 @@ class Worker:
         return not shard.worker and there_are(folder_of(self._shard(shard.shard), shard.base))
 
     def _wait(self) -> None:
+        """Wait for a moment, or until the lease has looked at the others: one may have died."""
         self._account.hungry(())
-        time.sleep(self._lease.renew_s / 2)
+        self._looked.wait(self._lease.renew_s / 2)
+        self._looked.clear()
 
     def _shard(self, number: int) -> Path:
         return shard_folder(self._joined.folder, number)

@@ -156,8 +156,11 @@ class Lease:
         if self.clock() - begun > self.renew_s:  # the try lasted long: most of its lease is over
             self._turns[0].hurry()
 
-    def look(self) -> None:
-        """Look at all incarnations, and declare dead whose silence has lasted too long."""
+    def look(self) -> float | None:
+        """Look at all incarnations, and declare dead whose silence has lasted too long.
+
+        Return in how many seconds the next silence has lasted too long; None where that is not known.
+        """
         try:
             self.members.seen(self.store.newest(ROOM), self.clock())
             for name, entry in self.members.silent(self.clock()).items():
@@ -170,9 +173,11 @@ class Lease:
             for _ in range(min(DROPPED_AT_ONCE, len(self._left_over))):
                 self.store.drop(*self._left_over.popleft())
         except StoreUnknown:
-            return
+            return None
         for step in self._after_looks:
             step()
+        over_at = self.members.silent_from()
+        return None if over_at is None else over_at - self.clock()
 
     def bye(self) -> None:
         """Send nothing more, end the threads and tell the others at once. Do it again without harm."""

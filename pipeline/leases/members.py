@@ -72,15 +72,16 @@ class Members:
         self.living, self.dead = MappingProxyType(living), frozenset(dead)
 
     def silent(self, now: float) -> dict[str, Entry]:
-        """Return the newest entries of those who are to be declared dead.
+        """Return the newest entries of those who are to be declared dead."""
+        return {name: self._seen[name].entry for name in self.living if now >= self._over_at(name)}
 
-        One with a longer lease than ours may send for longer, so its silence must last longer, too.
-        """
-        return {
-            name: seen.entry
-            for name, member in self.living.items()
-            if now - (seen := self._seen[name]).first_at >= max(self._silence_s, member.silence_s)
-        }
+    def silent_from(self) -> float | None:
+        """Return when the first of the living is to be declared dead, unless it is heard of; None where nobody is."""
+        return min(map(self._over_at, self.living), default=None)
+
+    def _over_at(self, name: str) -> float:
+        """Return when a silence has lasted too long; of one with a longer lease than ours, who may send for longer."""
+        return self._seen[name].first_at + max(self._silence_s, self.living[name].silence_s)
 
     def died(self, name: str) -> None:
         """Take in a death that we declared ourselves."""

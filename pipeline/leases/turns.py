@@ -8,14 +8,15 @@ from collections.abc import Callable
 class Turns:
     """The thread. It never outlives its process, and ends with `end` unless its step hangs in the system for good.
 
-    A step begins `every_s` after the one before, or `soon_s` after its end where `hurry` was called or it lasted. An
-    error that a step should never raise is given to `failed`, and ends the thread.
+    A step begins `every_s` after the one before, or as many seconds after its end as that returned where this is
+    sooner, or `soon_s` after its end where `hurry` was called or it lasted. An error that a step should never raise is
+    given to `failed`, and ends the thread.
     """
 
     def __init__(
         self,
         name: str,
-        step: Callable[[], None],
+        step: Callable[[], float | None],
         *,
         failed: Callable[[Exception], None],
         every_s: float,
@@ -49,9 +50,12 @@ class Turns:
         try:
             while not self._ending.is_set():
                 begun = time.monotonic()
-                self._step()
+                wanted_s = self._step()
+                due = begun + self._every_s
+                if wanted_s is not None:
+                    due = min(due, time.monotonic() + wanted_s)
                 self._ending.wait(self._soon_s)
-                self._hurry.wait(max(0.0, begun + self._every_s - time.monotonic()))
+                self._hurry.wait(max(0.0, due - time.monotonic()))
                 self._hurry.clear()
         except Exception as error:
             self._failed(error)

@@ -38,9 +38,8 @@ class Group:
         job(folder, url=vendor.url, known=False, **parts)
         split = pipeline("split", "job.yaml", cwd=folder, **ACCOUNT)
         assert split.returncode == 0, split.stderr
-        address = f"127.0.{random.randrange(1, 250)}"
         with _ONE_START:
-            added = [links.add(f"{address}.{number + 1}", vendor.port) for number in range(machines)]
+            added = [links.add(vendor.port) for _ in range(machines)]
             self.machines = [Machine(folder, f"w{number}", vendor.url, link, "") for number, link in enumerate(added)]
 
     def start(self, machine: Machine) -> None:

@@ -10,8 +10,9 @@ import pytest
 from pipeline.leases.lease import AHEAD_OF_LEASE, AHEAD_S, REST_S, Lease, silence_s
 from pipeline.leases.opening import open_store
 from pipeline.leases.store import Entry, body_of, put_mine
+from pipeline.leases.turns import Turns
 from tests.support.lease_stores import MemoryStore
-from tests.support.processes import until
+from tests.support.processes import PATIENCE_S, until
 
 
 class Clock:
@@ -124,6 +125,38 @@ def test_silence_is_death_after_so_many_seconds_and_no_sooner(lease: Lease, stor
     assert other.members.dead == {lease.incarnation}
     assert newest(store, lease)["dead"] == other.incarnation
     assert set(other.members.living) == {other.incarnation}
+
+
+def test_a_look_says_when_the_next_silence_has_lasted_too_long(lease: Lease, store: MemoryStore, clock: Clock) -> None:
+    """A look every 2.5 s alone would find a death 1.5 s late: 16 s is no multiple of it."""
+    other = begun(store, clock)
+    assert lease.look() == lease.takeover_s
+    gone_by(clock, 15.0, lease.renew, lease.look)
+    assert lease.look() == lease.takeover_s - 15.0
+    clock.now += 1.0
+    lease.look()
+    assert other.incarnation in lease.members.dead
+    store.lose = lambda _: "before"
+    assert lease.look() is None
+
+
+def test_the_next_step_comes_when_the_one_before_wanted_it() -> None:
+    taken = threading.Semaphore(0)
+    wanted = iter([3600.0, 0.0, None])
+
+    def step() -> float | None:
+        taken.release()
+        return next(wanted)
+
+    turns = Turns("of a test", step, failed=lambda error: None, every_s=3600.0, soon_s=0.0)
+    turns.start()
+    assert taken.acquire(timeout=PATIENCE_S)
+    assert not taken.acquire(timeout=0.05)
+    turns.hurry()
+    assert taken.acquire(timeout=PATIENCE_S)  # hurried
+    assert taken.acquire(timeout=PATIENCE_S)  # wanted at once
+    assert not taken.acquire(timeout=0.05)
+    assert turns.end(PATIENCE_S)
 
 
 def test_after_its_death_a_process_begins_anew(lease: Lease, store: MemoryStore, clock: Clock) -> None:

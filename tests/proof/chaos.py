@@ -53,7 +53,7 @@ class Mutant(NamedTuple):
 
 MUTANTS = {
     "no-deadline": Mutant("leasing.Lease.allowed = lambda self: True", "cut off from the leases", LEASE_S, SHARDS),
-    "takeover-after-2-s": Mutant("leasing.silence_s = lambda lease_s: 2.0", "cut off from the leases", 3 * LEASE_S, 3),
+    "takeover-after-3-s": Mutant("leasing.silence_s = lambda lease_s: 3.0", "cut off from the leases", 10.0, 3),
 }
 
 

@@ -26,10 +26,8 @@ class World:
         self.place = folder / LEASES
         self.away = folder / "away"
         self.wrong: list[str] = []
-        addresses = [f"127.0.0.{11 + number}" for number in range(MACHINES)]
         self.machines = [
-            Machine(folder, f"w{number}", vendor.url, links.add(address, vendor.port), code)
-            for number, address in enumerate(addresses)
+            Machine(folder, f"w{number}", vendor.url, links.add(vendor.port), code) for number in range(MACHINES)
         ]
         self._later: list[tuple[float, Callable[[], None]]] = []
 

@@ -23,7 +23,7 @@ def test_sixty_injuries_of_four_machines_break_no_promise(tmp_path: Path, injuri
     assert score.judged.calls > score.judged.pictures
 
 
-@pytest.mark.parametrize("mutant", some(MUTANTS, "takeover-after-2-s"))
+@pytest.mark.parametrize("mutant", some(MUTANTS, "takeover-after-3-s"))
 def test_a_worker_that_keeps_no_lease_is_found_out(tmp_path: Path, mutant: str) -> None:
     score = Campaign(tmp_path, injuries=200, seed=SEED, mutant=mutant, **SHORT).run()
     assert score.judged.twice or score.judged.untracked or score.judged.after_lease, score
