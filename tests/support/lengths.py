@@ -3,6 +3,7 @@
 @pytest.mark.parametrize("kills", lengths(short=10, long=100, thorough=1000))
 @pytest.mark.parametrize("fault", only_short(FAULTS, "reset", "lost"))
 @pytest.mark.parametrize("mutant", some(MUTANTS, "early-ack"))
+@only_thorough
 """
 
 import os
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 THOROUGH = bool(os.environ.get("THOROUGH"))
+only_thorough = pytest.mark.skipif(not THOROUGH, reason="a part of make thorough")
 
 
 def lengths(*, short: object, long: object, thorough: object = None) -> list[Any]:
