@@ -7,6 +7,7 @@ doubt. Lines that come after the copy stay in the old folder, which its owner al
 """
 
 import os
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -23,12 +24,14 @@ from pipeline.cluster.epochs import (
     write_note,
 )
 from pipeline.errors import JournalError
-from pipeline.journal.begun import AS_RUN
+from pipeline.journal.begun import AS_RUN, has_begun, refuse_lost_journal
 from pipeline.journal.copying import become_another, copy_file, copy_journal, finished_in
+from pipeline.journal.emergency import cannot_open
 from pipeline.journal.epochs import NOTE
 from pipeline.journal.identity import NOTE as IDENTITY
 from pipeline.journal.kept_files import left_over
 from pipeline.journal.places import JOURNAL, REPORT, RESULTS, SUMMARY, collection_of
+from pipeline.models import State
 from pipeline.run.directory import LOCK, LOG
 from pipeline.system.fault import Fault
 from pipeline.system.files import sync_folder
@@ -72,10 +75,7 @@ def _copied(shard: Path, claim: Claim, base: int, draft: Path, note: EpochNote) 
     if before is None:
         what = "the run directory of this shard is gone, and what was paid in it with it; put it back"
         raise JournalError(Fault(what, where=str(source)))
-    counts = {}
-    if (source / JOURNAL).exists():  # else its owner died before anything was begun
-        copy_journal(source, draft)
-        counts = become_another(draft)
+    counts = _take_journal(source, draft)
     _copy_reports(source, draft)
     copy_file(source / RESULTS, draft / RESULTS)
     _copy_rest(source, draft)
@@ -91,6 +91,24 @@ def _copied(shard: Path, claim: Claim, base: int, draft: Path, note: EpochNote) 
         deaths=deaths,
         finished=finished,
     )
+
+
+def _take_journal(source: Path, target: Path) -> dict[State, int]:
+    """Copy a journal; return its items by state. Raises JournalError where it is lost, or cannot be read.
+
+    An owner that died before its journal was laid out has sent nothing: then there is none in the copy, either.
+    """
+    if (source / JOURNAL).exists():
+        copy_journal(source, target)
+    if not has_begun(target):
+        refuse_lost_journal(source)
+        for file in target.glob(f"{JOURNAL}*"):
+            file.unlink()
+        return {}
+    try:
+        return become_another(target)
+    except sqlite3.Error as exc:
+        raise cannot_open(source, exc) from exc
 
 
 def _end_of_lines(file: Path) -> int:
@@ -113,8 +131,7 @@ def _copy_reports(source: Path, draft: Path) -> None:
     reports, target = collection_of(source), collection_of(draft)
     if (reports / JOURNAL).exists():
         target.mkdir(mode=0o700)
-        copy_journal(reports, target)
-        become_another(target)
+        _take_journal(reports, target)
 
 
 def _copy_rest(source: Path, draft: Path) -> None:

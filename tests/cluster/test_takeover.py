@@ -3,9 +3,11 @@
 import json
 import shutil
 import signal
+import sqlite3
 import threading
 import time
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -161,6 +163,40 @@ def test_three_owners_that_die_one_after_the_other_without_an_item_poison_a_shar
         assert taken is not None
         assert taken.poisoned is poisoned
     assert folder_of(shard, 4).is_dir()
+
+
+def test_an_owner_that_died_while_it_made_its_journal_has_sent_nothing(tmp_path: Path) -> None:
+    """Else every next owner meets a journal without tables, and ends on it, too."""
+    shard = tmp_path / "shard"
+    left = first(shard)
+    with closing(sqlite3.connect(left / "journal.sqlite")) as db:
+        db.execute("PRAGMA journal_mode=WAL")
+    assert (left / "journal.sqlite").stat().st_size == 4096
+    (left / "journal.sqlite-wal").touch()
+    with vendor(tmp_path) as server:
+        job(tmp_path, url=server.url, pictures=3)
+        taken = next_of(shard, 2)
+        assert not list(taken.glob("journal.sqlite*"))
+        summary = go_on(tmp_path, taken)
+    assert (summary.exit_code, summary.items["settled"]) == (0, 3)
+    assert set(created(tmp_path).values()) == {1}
+
+
+@pytest.mark.parametrize("what", ["damaged", "gone beside its results"])
+def test_a_journal_that_cannot_be_gone_on_with_is_said_in_one_line(tmp_path: Path, what: str) -> None:
+    """Any other error would end every worker that takes the shard, one after the other."""
+    shard = tmp_path / "shard"
+    with vendor(tmp_path) as server:
+        job(tmp_path, url=server.url, pictures=3)
+        go_on(tmp_path, first(shard))
+    journal = folder_of(shard, 1) / "journal.sqlite"
+    if what == "damaged":
+        journal.write_bytes(b"x" * journal.stat().st_size)
+    else:
+        journal.unlink()
+    with pytest.raises(JournalError, match="journal"):
+        next_of(shard, 2)
+    assert not folder_of(shard, 2).exists()
 
 
 def test_a_run_that_is_silenced_sends_nothing_more_and_records_what_was_on_its_way(tmp_path: Path) -> None:

@@ -47,13 +47,14 @@ class Mutant(NamedTuple):
 
     code: str
     kind: str  # of the injuries
+    every_s: float  # an injury: where all machines are hurt nobody takes over
     lease_s: float
     shards: int
 
 
 MUTANTS = {
-    "no-deadline": Mutant("leasing.Lease.allowed = lambda self: True", "cut off from the leases", LEASE_S, SHARDS),
-    "takeover-after-3-s": Mutant("leasing.silence_s = lambda lease_s: 3.0", "cut off from the leases", 10.0, 3),
+    "no-deadline": Mutant("leasing.Lease.allowed = lambda self: True", "cut off from the leases", 2.0, LEASE_S, SHARDS),
+    "takeover-after-3-s": Mutant("leasing.silence_s = lambda lease_s: 3.0", "cut off from the leases", 5.0, 10.0, 3),
 }
 
 
@@ -119,6 +120,7 @@ class Campaign:
         self._code, self._lease_s, self._shards = wrong.code if wrong else "", LEASE_S, SHARDS
         if wrong:
             self._lease_s, self._shards, kinds = wrong.lease_s, wrong.shards, [wrong.kind]
+            self._every_s = wrong.every_s
         self._kinds = {kind: one for kind, one in injuries_of(self._lease_s).items() if not kinds or kind in kinds}
         self._until = time.monotonic() + most_s
         warm_up()

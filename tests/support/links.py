@@ -48,9 +48,14 @@ class Link:
         asyncio.run_coroutine_threadsafe(work, self._loop).result(30)
 
     async def _cut(self, *, silent: bool) -> None:
-        if self._listener is not None:
-            self._listener.close()
-        self._listener = None
+        listener, self._listener = self._listener, None
+        if listener is not None:
+            # asyncio leaks a connection that it accepts while its server closes: see pipeline.sandbox.server.
+            for socket in listener.sockets:
+                self._loop.remove_reader(socket)
+            for _ in range(10):
+                await asyncio.sleep(0)
+            listener.close()
         self._lost |= self._open
         self._open.clear()
         if not silent:
