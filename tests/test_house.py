@@ -4,6 +4,7 @@ The order of the rooms is checked by `make lint`.
 """
 
 import ast
+import functools
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -26,7 +27,13 @@ PACKAGES = {name for name, file in FILES.items() if file.name == "__init__.py"}
 def imports_of(module: str, source: str) -> set[str]:
     """Every module that the source of `module` imports, wherever the import stands."""
     package = module if module in PACKAGES else module.rpartition(".")[0]
-    return {found for node in ast.walk(ast.parse(source)) for found in _imported(node, package)}
+    return {found for node in nodes_of(source) for found in _imported(node, package)}
+
+
+@functools.cache
+def nodes_of(source: str) -> tuple[ast.AST, ...]:
+    """Parse a source, which several rules look at, once."""
+    return tuple(ast.walk(ast.parse(source)))
 
 
 def _imported(node: ast.AST, package: str) -> Iterator[str]:
@@ -146,7 +153,7 @@ RIDDLE = re.compile(r"(What|Who|That|As|How|When|Where)\b")
 def riddles(source: str) -> list[str]:
     """Return the docstrings that begin with such a word."""
     documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
-    nodes = [node for node in ast.walk(ast.parse(source)) if isinstance(node, documented)]
+    nodes = [node for node in nodes_of(source) if isinstance(node, documented)]
     return [said for node in nodes if RIDDLE.match(said := ast.get_docstring(node) or "")]
 
 
@@ -157,7 +164,7 @@ def test_a_docstring_begins_with_a_verb_or_a_noun() -> None:
 
 def lost_updates(source: str) -> list[str]:
     """Return the assignments that read an attribute, wait, and write it: what others write meanwhile is lost."""
-    changes = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Assign | ast.AugAssign)]
+    changes = [node for node in nodes_of(source) if isinstance(node, ast.Assign | ast.AugAssign)]
     return [ast.unparse(node) for node in changes if _waits_in_between(node)]
 
 

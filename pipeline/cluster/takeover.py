@@ -7,7 +7,6 @@ doubt. Lines that come after the copy stay in the old folder, which its owner al
 """
 
 import os
-import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -26,7 +25,7 @@ from pipeline.cluster.epochs import (
 from pipeline.errors import JournalError
 from pipeline.journal.begun import AS_RUN, has_begun, refuse_lost_journal
 from pipeline.journal.copying import become_another, copy_file, copy_journal, finished_in
-from pipeline.journal.emergency import cannot_open
+from pipeline.journal.emergency import opening
 from pipeline.journal.epochs import NOTE
 from pipeline.journal.identity import NOTE as IDENTITY
 from pipeline.journal.kept_files import left_over
@@ -105,10 +104,8 @@ def _take_journal(source: Path, target: Path) -> dict[State, int]:
         for file in target.glob(f"{JOURNAL}*"):
             file.unlink()
         return {}
-    try:
+    with opening(source):
         return become_another(target)
-    except sqlite3.Error as exc:
-        raise cannot_open(source, exc) from exc
 
 
 def _end_of_lines(file: Path) -> int:

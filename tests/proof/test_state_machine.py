@@ -361,6 +361,6 @@ def _settings(examples: int, **how: Any) -> settings:
 
 
 TestJournal = JournalMachine.TestCase
-TestJournal.settings = _settings(10, stateful_step_count=40, derandomize=True)
+TestJournal.settings = _settings(5, stateful_step_count=40, derandomize=True)
 TestJournalAtLength = pytest.mark.proofs(LongMachine.TestCase)
 TestJournalAtLength.settings = _settings(300 if THOROUGH else 80, stateful_step_count=60)
