@@ -77,6 +77,8 @@ def here(*arguments: str | Path, cwd: Path) -> Done:
 
 def export(ran: Path, folder: Path, *options: str | Path) -> list[str]:
     done = here("export", ran / "runs" / "job", *options, cwd=folder)
+    if "no font that has them is installed here" in done.stderr:
+        pytest.skip("needs a Chinese font, which .ci/run installs")
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()
 
