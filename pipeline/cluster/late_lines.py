@@ -2,19 +2,21 @@
 
 They are handed in as the product takes in all that was kept elsewhere (journal/emergency.py): the next start of the run
 reads them, ends the doubts that they settle, and leaves alone what it knows already. What that owner could not even
-write there it kept in files of an emergency; they are handed in under their own names, which no two files share.
+write there it kept in files of an emergency; they are handed in under their own names, which no two files share. Those
+that lie in its machine's state folder, because the shared folder was out of reach, it first moves into their epochs.
 """
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 
 from pipeline.cluster.epochs import Earlier, folder_of, read_note
-from pipeline.journal.kept_files import in_and_beside
+from pipeline.journal.kept_files import digest_of, in_and_beside, kept_here
 from pipeline.journal.kept_lines import parts_of
-from pipeline.journal.places import RESULTS
+from pipeline.journal.places import RESULTS, SHARDS
 from pipeline.journal.results_file import read_line
 from pipeline.system.files import write_whole
 
@@ -41,6 +43,17 @@ def hand_in(folder: Path) -> int:
     for file in kept:
         write_whole(folder / file.name, file.read_bytes())
     return sum(len(late.lines) for late in found) + len(kept)
+
+
+def hand_over(run: Path) -> None:
+    """Move the lines that this machine kept into the epochs of a run that they belong to; what fails stays here."""
+    if not (kept := kept_here()):
+        return
+    with suppress(OSError):
+        for epoch in (run / SHARDS).glob("*/e*"):
+            for file in kept.get(digest_of(epoch), ()):
+                write_whole(epoch / file.name, file.read_bytes())
+                file.unlink()
 
 
 def there_are(folder: Path) -> bool:

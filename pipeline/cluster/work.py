@@ -14,8 +14,7 @@ from pathlib import Path
 from pipeline.cluster.claims import Claim, Claims, Given, Standing, free
 from pipeline.cluster.epochs import folder_of
 from pipeline.cluster.joining import Joined, answers, join
-from pipeline.cluster.kept_lines import hand_over
-from pipeline.cluster.late_lines import hand_in, there_are
+from pipeline.cluster.late_lines import hand_in, hand_over, there_are
 from pipeline.cluster.layout import ITEMS, shard_folder
 from pipeline.cluster.returns import Returns
 from pipeline.cluster.takeover import take_over
@@ -260,6 +259,7 @@ class Worker:
             self._say(f"shard {claim.shard:04} is set aside: {error}")
             return Given.ASIDE
         self._say("the shared folder is out of reach; this worker goes on when it answers again")
+        self._account.hungry(())  # others may use its calls meanwhile
         while not answers(folder):
             time.sleep(self._lease.renew_s / 2)
         self._say("the shared folder answers again")

@@ -29,11 +29,8 @@ _log = logging.getLogger(__name__)
 
 
 def has_collection(run: Path) -> bool:
-    """Return whether reports were, or are, collected for a run. Raises JournalError if their journal is lost.
-
-    Of most runs nothing is there whose name begins as theirs does, and one look at the names says so.
-    """
-    try:
+    """Return whether reports were, or are, collected for a run. Raises JournalError if their journal is lost."""
+    try:  # most runs have no such folder, and to list the names takes less time than all that would be asked about it
         if not any(name.startswith(REPORTS_FOLDER) for name in os.listdir(run)):
             return False
     except OSError:

@@ -47,7 +47,7 @@ class FolderStore:
             store._try_links()
         except FileNotFoundError as error:
             what = "the folder for the leases does not exist; a file system that is not mounted looks the same"
-            raise SpecError(Fault(what, where=str(folder), fix=f"mkdir -m 700 '{folder}'")) from error
+            raise SpecError(Fault(what, where=str(folder), fix=f"mkdir -p -m 700 '{folder}'")) from error
         except OSError as error:
             what = f"the folder for the leases cannot be used: {error.strerror or error}"
             if error.errno in (errno.EPERM, errno.ENOTSUP, errno.EMLINK):

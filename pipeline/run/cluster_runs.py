@@ -48,7 +48,7 @@ def shared_folder(spec: JobSpec) -> Path:
 def not_there(shared: Path) -> Fault:
     """Say that the folder that machines share is not there."""
     what = f"{shared} is not there; a file system that is not mounted looks the same: mount it, or make the folder"
-    return Fault(what, where="cluster.shared", fix=shlex.join(["mkdir", "-m", "700", str(shared)]))
+    return Fault(what, where="cluster.shared", fix=shlex.join(["mkdir", "-p", "-m", "700", str(shared)]))
 
 
 def refuse_not_split(folder: Path, file: Path | None = None) -> None:

@@ -53,7 +53,7 @@ def test_a_folder_that_is_not_there_ends_with_5_and_a_line_to_type(job: Path) ->
     with pytest.raises(JournalError, match="is not there; a file system that is not mounted looks the same") as caught:
         cluster_check_command(job, [], quick=True, ray=None)
     assert isinstance(caught.value.args[0], Fault)
-    assert caught.value.args[0].fix.startswith("mkdir -m 700 ")
+    assert caught.value.args[0].fix.startswith("mkdir -p -m 700 ")
     assert caught.value.exit_code == 5
 
 

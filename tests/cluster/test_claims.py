@@ -7,23 +7,8 @@ import pytest
 
 from pipeline.cluster.claims import Claim, Claims, Given, Standing, free
 from pipeline.cluster.epochs import draft_of, folder_of, take_place, there_or_closed
-from pipeline.cluster.split import Split
 from pipeline.leases.folder_store import FolderStore
-
-
-def split_of(*counts: int) -> Split:
-    return Split(
-        id="ab12",
-        program="1",
-        job="many",
-        run="many",
-        fingerprint="",
-        same_picture="bytes",
-        shards=len(counts),
-        items=sum(counts),
-        clashes=0,
-        counts=list(counts),
-    )
+from tests.support.splits import split_of
 
 
 @pytest.fixture

@@ -61,7 +61,7 @@ def test_what_begins_a_run_makes_no_folder_for_machines_to_share(
     assert cli.run(command.split()) == 5
     told = capsys.readouterr().err.splitlines()
     assert f"error: {shared} is not there; a file system that is not mounted looks the same" in told[0]
-    assert told[1:] == ["  at: cluster.shared", f"  fix: mkdir -m 700 {shared}"]
+    assert told[1:] == ["  at: cluster.shared", f"  fix: mkdir -p -m 700 {shared}"]
     assert not shared.exists()
 
 

@@ -10,12 +10,11 @@ from pipeline import RunOptions, run_job
 from pipeline.cluster.claims import Claims, Given
 from pipeline.cluster.epochs import EpochNote, write_note
 from pipeline.cluster.layout import ITEMS, shard_folder
-from pipeline.cluster.split import Split
 from pipeline.journal.places import SPLIT
 from pipeline.leases.lease import LEASE_S
 from pipeline.leases.opening import open_store
-from pipeline.version import __version__
 from tests.support.jobs import ACCOUNT, drawings, job
+from tests.support.splits import split_of
 
 
 class Sharded(NamedTuple):
@@ -77,19 +76,7 @@ def run_shard(found: Sharded, spec: dict[str, Any], number: int, rows: list[str]
 
 def leased(found: Sharded, *, counts: list[int], worker: str = "", lease_s: float = LEASE_S) -> Path:
     """Make the shards those of workers that gave them back; of the first one `worker` is the owner still."""
-    split = Split(
-        id="5eed",
-        program=__version__,
-        job="job",
-        run="job",
-        fingerprint="",
-        same_picture="source",
-        shards=len(counts),
-        items=sum(counts),
-        clashes=0,
-        counts=counts,
-        lease_s=lease_s,
-    )
+    split = split_of(*counts, lease_s=lease_s)
     (found.folder / SPLIT).write_bytes(msgspec.json.encode(split))
     place = found.folder.parent / ".leases"
     place.mkdir(exist_ok=True)

@@ -12,14 +12,13 @@ from dataclasses import dataclass, field
 from unittest import mock
 
 from pipeline.cluster.claims import Claim, Claims, Given, Standing, free
-from pipeline.cluster.split import Split
 from pipeline.leases.account import SharedAccount
 from pipeline.leases.lease import Lease
 from pipeline.leases.money import SharedBudget
 from pipeline.leases.stops import Stops
 from pipeline.leases.store import StoreUnknown, body_of
-from pipeline.version import __version__
 from tests.support.lease_world import NAMES, token_hex
+from tests.support.splits import split_of
 from tests.support.timed_store import Place, Server, StoreKind, TimedStore
 from tests.support.virtual_threads import Sleeper, VirtualLock, VirtualThreads, VirtualTurns
 
@@ -219,7 +218,7 @@ class World:
         self.case, self.threads = case, threads
         self.server = Server(threads, case.store)
         counts = [case.shard_items] * case.shards
-        self.split = _split(counts)
+        self.split = split_of(*counts)
         one = Place()
         self.accounts = [
             Account(
@@ -283,18 +282,3 @@ def simulated(case: Case) -> Iterator[World]:
         world = World(case, threads)
         world.begin()
         yield world
-
-
-def _split(counts: list[int]) -> Split:
-    return Split(
-        id="5eed",
-        program=__version__,
-        job="job",
-        run="job",
-        fingerprint="",
-        same_picture="source",
-        shards=len(counts),
-        items=sum(counts),
-        clashes=0,
-        counts=counts,
-    )
