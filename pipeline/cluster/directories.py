@@ -1,6 +1,6 @@
 """The run directories that a folder stands for, in order: itself, or those of the shards of a cluster run."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -35,6 +35,12 @@ class Directories(NamedTuple):
         """The shards that no worker has begun."""
         shards = () if self.cluster is None else self.cluster.shards
         return [shard for shard in shards if shard.run is None and shard.folder.is_dir()]
+
+    @property
+    def listed(self) -> dict[Path, int]:
+        """How many items were split into the shard of each run directory; 0 where nobody knows."""
+        shards = () if self.cluster is None else self.cluster.shards
+        return {shard.run: max(0, shard.items) for shard in shards if shard.run is not None}
 
     def each(self, look: Callable[[Path], T]) -> Iterator[T]:
         """Look at one run directory after the other; a shard that cannot be read is noted, and passed over.
@@ -81,6 +87,11 @@ def about_not_begun(shards: list[Shard]) -> str:
         return ""
     are = count(len(shards), "shard is", "shards are")
     return f"{are} not begun ({listed([shard.name for shard in shards])}), with {count(items_in(shards), 'item')}"
+
+
+def not_taken_in(items: Mapping[str, int], listed: int) -> int:
+    """Count the items that a shard lists and its run directory has not taken in: its worker ended before that."""
+    return max(0, listed - items["all"] - items.get("removed", 0))
 
 
 def items_in(shards: list[Shard]) -> int:

@@ -157,7 +157,8 @@ def _opened(file: Path) -> Iterator[BinaryIO]:
 def _look(found: Directories, temporary: Path, wanted: Wanted) -> _Seen:
     """Look at each journal for a moment, and write what is open then to a file."""
     seen = _Seen()
-    for _ in found.each(lambda run: _add(seen, found.folder, run, temporary, wanted)):
+    listed = found.listed
+    for _ in found.each(lambda run: _add(seen, found.folder, run, temporary, wanted, listed.get(run, 0))):
         pass
     if found.not_begun:
         seen.states.add(INTERRUPTED)
@@ -166,7 +167,7 @@ def _look(found: Directories, temporary: Path, wanted: Wanted) -> _Seen:
     return seen
 
 
-def _add(seen: _Seen, named: Path, run: Path, temporary: Path, wanted: Wanted) -> None:
+def _add(seen: _Seen, named: Path, run: Path, temporary: Path, wanted: Wanted, listed: int) -> None:
     place = _place(run)
     if place is None:
         seen.settled.append(Part(results_file(run), late=read_late(run), joined=read_joined(run)))
@@ -180,7 +181,7 @@ def _add(seen: _Seen, named: Path, run: Path, temporary: Path, wanted: Wanted) -
         last, summary = line_index.last(db), read_summary(run)
         ended = not running and summary is not None and has_ended(summary, db)
         joined = read_joined(run, open_file=open_file)
-        seen.unfinished += _unfinished(db, wanted)
+        seen.unfinished += _unfinished(db, wanted, listed)
         seen.changed |= _changed(db, place)
     seen.states.add(RUNNING if running else FINISHED if ended else INTERRUPTED)
     seen.settled.append(Part(results_file(run), 0 if last is None else last.seq + 1, read_late(run), joined))
@@ -192,11 +193,13 @@ def _changed(db: Database, place: Place) -> dict[str, str]:
     return {one.item: one.source for one in found if not one.now_item}
 
 
-def _unfinished(db: Database, wanted: Wanted) -> int:
+def _unfinished(db: Database, wanted: Wanted, listed: int) -> int:
+    """Count the items that have not come to their end, with those that a shard lists and has not taken in."""
     if wanted.client is not None:
         return count_labelled_waiting(db, wanted.client_label, wanted.client)
-    counts, _ = in_view(db)
-    return sum(counts.get(state, 0) for state in UNFINISHED)
+    counts, removed = in_view(db)
+    lacking = max(0, listed - sum(counts.values()) - removed)
+    return sum(counts.get(state, 0) for state in UNFINISHED) + lacking
 
 
 def _decided(name: str, place: Place | None, asked: Asked) -> dict[tuple[str, str], Decision]:

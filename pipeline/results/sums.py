@@ -19,11 +19,11 @@ from pipeline.results.summary import (
 )
 
 
-def in_one(parts: Sequence[RunSummary], *, run: str, results: str, not_begun: int) -> RunSummary:
-    """Put the summaries of the shards of a run together; `not_begun` are items of shards that nobody has begun."""
-    waiting = {"all": not_begun, "settled": 0, "open": 0, "not_started": not_begun}
-    items = added([*(one.items for one in parts), waiting])
-    state = _state(parts, waiting=not_begun)
+def in_one(parts: Sequence[RunSummary], *, run: str, results: str, waiting: int) -> RunSummary:
+    """Put the summaries of the shards of a run together; `waiting` are items that no worker has taken in."""
+    more = {"all": waiting, "settled": 0, "open": 0, "not_started": waiting}
+    items = added([*(one.items for one in parts), more])
+    state = _state(parts, waiting=waiting)
     code, reason, ended_by = _end(parts, items, state)
     calls = _calls(parts)
     return msgspec.structs.replace(

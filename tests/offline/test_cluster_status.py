@@ -2,7 +2,9 @@
 
 import json
 import shutil
+import sqlite3
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +78,21 @@ def test_a_shard_that_is_missing_unreadable_unfinished_or_not_begun_is_said_in_a
     assert cli.run(["status", str(run)]) == 0
     shown = capsys.readouterr().out
     assert all(line in shown for line in found.about_shards)
+
+
+def test_what_a_shard_lists_and_has_not_taken_in_is_not_started(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its worker was refused, or killed, before it had read the list."""
+    with closing(sqlite3.connect(run / "shards/0001/e1/journal.sqlite")) as db, db:
+        db.execute("DELETE FROM items")
+    found = status(run)
+    assert (found.items["all"], found.items["not_started"]) == (12, 4)
+    assert (found.shards["finished"], found.shards["interrupted"]) == (2, 1)
+    assert "shard 0001 is not finished: 4 of 4 items not started" in found.about_shards[0]
+    assert cli.run(["report", str(run)]) == 0
+    assert "the run had been interrupted" in (said := capsys.readouterr().out)
+    assert "of 12 settled" in said
+    assert cli.run(["export", str(run), "--to", "csv", "-o", str(run / "out.csv")]) == 0
+    assert "4 products" in "".join(capsys.readouterr())
 
 
 def test_a_shard_with_items_that_were_not_started_is_not_finished(tmp_path: Path) -> None:

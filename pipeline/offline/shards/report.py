@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from pipeline.cluster.directories import Directories, items_in
+from pipeline.cluster.directories import Directories, items_in, not_taken_in
 from pipeline.cluster.machines import held_by, workers_in
 from pipeline.cluster.merge import MANIFEST, Lines, copy_lines, lines_in, write_manifest
 from pipeline.job.schema import JobSpec
@@ -57,9 +57,10 @@ class _Seen:
     open_files: list[Path] = field(default_factory=list)
     changed: list[str] = field(default_factory=list)
     waiting: int = 0  # of the client
+    lacking: int = 0  # items that shards list and have not taken in
 
-    def add(self, run: Path, *, held: bool) -> None:
-        """Look at a shard."""
+    def add(self, run: Path, *, held: bool, listed: int) -> None:
+        """Look at a shard, which lists so many items."""
         place = find_run(run)
         running = held or is_locked(run)
         open_file = self.temporary / f"{len(self.runs)}-{OPEN}"
@@ -75,6 +76,7 @@ class _Seen:
         self.spec = self.spec or place.spec
         self.runs.append(run)
         self.summaries.append(summary)
+        self.lacking += not_taken_in(summary.items, listed)
         self.lines.append(lines)
         self.settled.append(Part(results_file(run), lines.lines, read_late(run), joined))
         self.open_files.append(open_file)
@@ -90,7 +92,8 @@ def make_cluster_report(found: Directories, wishes: Wishes) -> Made:
     with tempfile.TemporaryDirectory(prefix="pipeline-") as temporary:
         seen = _Seen(found.folder, Path(temporary), wishes)
         held = held_by(list(workers_in(found.folder)), now=time.time())
-        for _ in found.each(lambda run: seen.add(run, held=int(run.parent.name) in held)):
+        listed = found.listed
+        for _ in found.each(lambda run: seen.add(run, held=int(run.parent.name) in held, listed=listed[run])):
             pass
         write_manifest(found.folder, seen.lines, copy_lines(seen.lines))
         write_whole(found.folder / OPEN, _joined(seen.open_files), several_writers=True)
@@ -127,7 +130,7 @@ def _summary(found: Directories, seen: _Seen, settled: Survey, open_: Survey) ->
         seen.summaries,
         run=found.folder.resolve().name,
         results=str(found.folder / MANIFEST),
-        not_begun=items_in(found.not_begun),
+        waiting=items_in(found.not_begun) + seen.lacking,
     )
     left = left_out(settled, open_, summary.items, changed=seen.changed)
     if found.not_read:

@@ -91,4 +91,4 @@ def retry_in_shards(
 def summed(found: Directories, summaries: Sequence[RunSummary]) -> RunSummary:
     """Put the summaries of some shards together."""
     name = found.folder.resolve().name
-    return in_one(summaries, run=name, results=str(found.folder / MANIFEST), not_begun=0)
+    return in_one(summaries, run=name, results=str(found.folder / MANIFEST), waiting=0)

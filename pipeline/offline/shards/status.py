@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from pipeline.cluster.directories import Directories, about_not_begun, items_in
+from pipeline.cluster.directories import Directories, about_not_begun, items_in, not_taken_in
 from pipeline.cluster.machines import Told, held_by, workers_in
 from pipeline.errors import JournalError
 from pipeline.offline.status import SHOWN, Status, about_page, read_status, verify_run
@@ -61,8 +61,13 @@ def read_cluster_status(found: Directories) -> ClusterStatus:
     workers = list(workers_in(found.folder))
     held = held_by(workers, now=now)
 
+    listed = found.listed
+
     def look(run: Path) -> _Seen:
-        return _Seen(run.parent.name, read_status(run, named=found.folder, held=int(run.parent.name) in held))
+        status = read_status(run, named=found.folder, held=int(run.parent.name) in held)
+        lacking = not_taken_in(status.items, listed[run])
+        items = added([status.items, {"all": lacking, "not_started": lacking}])
+        return _Seen(run.parent.name, msgspec.structs.replace(status, items=items))
 
     if not found.runs and found.not_begun:
         return _merged(found, [], workers, held, now=now)
