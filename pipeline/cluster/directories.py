@@ -38,7 +38,7 @@ class Directories(NamedTuple):
 
     @property
     def listed(self) -> dict[Path, int]:
-        """How many items were split into the shard of each run directory; 0 where nobody knows."""
+        """The number of items that were split into the shard of each run directory; 0 where nobody knows it."""
         shards = () if self.cluster is None else self.cluster.shards
         return {shard.run: max(0, shard.items) for shard in shards if shard.run is not None}
 
