@@ -133,7 +133,8 @@ scale: $(VENV)/.ray
 	$(BIN)/python -m tests.bench.many_shards
 	$(BIN)/python -m tests.bench.takeover
 	$(BIN)/python -m tests.bench.deaths
-	THOROUGH=1 $(BIN)/python -m pytest tests/proof/test_ray.py tests/proof/test_many_machines.py
+	THOROUGH=1 $(BIN)/python -m pytest tests/proof/test_ray.py tests/proof/test_many_machines.py \
+	  tests/proof/test_cut_folder.py tests/proof/test_cut_networks.py tests/proof/test_chaos.py
 
 simulate: $(VENV)/.test
 	$(BIN)/python -m tests.bench.simulate
