@@ -17,6 +17,9 @@ from typing import IO, Protocol
 from pipeline.cluster.machines import workers_in
 
 RESTARTS = 5  # of one worker without a shard that came to its end meanwhile
+# Before the second restart, and twice as long before each that follows: what ends a worker may be over by then, as for
+# the half of a minute in which Ray starts workers on a node that is gone.
+PAUSE_S = 2.0
 SHOWN_EVERY_S = 5.0
 _LOOK_S = 0.2
 FINAL = range(8)  # exit codes of a worker that knows why it ended
@@ -98,6 +101,7 @@ class Supervision:
         self._going = {name: launcher.start(name) for name in names}
         self._restarts = dict.fromkeys(names, 0)
         self._done = dict.fromkeys(names, 0)  # shards, when it was started last
+        self._due: dict[str, float] = {}  # workers that died, and when each is started again
         self._codes: list[int] = []
         self._draining = False
 
@@ -108,7 +112,7 @@ class Supervision:
         """
         due, shown = time.monotonic() + SHOWN_EVERY_S, ""
         stopped: KeyboardInterrupt | None = None
-        while self._going:
+        while self._going or self._due:
             try:
                 time.sleep(_LOOK_S)
                 self._look()
@@ -134,6 +138,14 @@ class Supervision:
             worker.drain()
 
     def _look(self) -> None:
+        for name, due in list(self._due.items()):
+            if self._draining:
+                self._codes.append(1)
+            elif time.monotonic() >= due:
+                self._going[name] = self._launcher.start(name)
+            else:
+                continue
+            del self._due[name]
         for name, worker in list(self._going.items()):
             if (code := worker.poll()) is None:
                 continue
@@ -156,8 +168,10 @@ class Supervision:
             self._say(f"worker {name} ended {RESTARTS + 1} times without a shard (exit {code}); it is left alone")
             self._codes.append(70 if code > 0 else 1)
             return
-        self._say(f"worker {name} died (exit {code}); started again")
-        self._going[name] = self._launcher.start(name)
+        pause_s = PAUSE_S * 2 ** (self._restarts[name] - 2) if self._restarts[name] > 1 else 0.0
+        again = f"started again in {pause_s:g} s" if pause_s else "started again"
+        self._say(f"worker {name} died (exit {code}); {again}")
+        self._due[name] = time.monotonic() + pause_s
 
     def _progress(self) -> str:
         """Write how far all workers are, as they tell themselves."""

@@ -45,6 +45,7 @@ class Starts:
 @pytest.fixture
 def watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Starts, int], tuple[int, list[str]]]:
     monkeypatch.setattr(launch, "_LOOK_S", 0.0)
+    monkeypatch.setattr(launch, "PAUSE_S", 0.01)
 
     def watch(starts: Starts, count: int) -> tuple[int, list[str]]:
         said: list[str] = []
@@ -71,7 +72,24 @@ def test_one_that_dies_again_and_again_is_left_alone(watched: Callable[..., tupl
     starts = Starts([70] * (RESTARTS + 1))
     code, said = watched(starts, 1)
     assert (code, len(starts.started)) == (70, RESTARTS + 1)
+    assert said[:3] == [f"worker w0 died (exit 70); started again{pause}" for pause in ("", " in 0.01 s", " in 0.02 s")]
     assert "it is left alone" in said[-1]
+
+
+def test_one_that_is_to_be_started_again_is_not_once_all_are_asked_to_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    starts = Starts([-9, -9])
+    said: list[str] = []
+
+    def nap(_: float) -> None:
+        if "in 2 s" in "".join(said) and len(said) == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(launch.time, "sleep", nap)
+    with pytest.raises(KeyboardInterrupt):
+        Supervision(starts, ["w0"], tmp_path, say=said.append).watch()
+    assert len(starts.started) == 2
 
 
 def test_one_that_brings_shards_to_their_end_may_die_more_often(
