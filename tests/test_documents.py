@@ -29,7 +29,7 @@ from pipeline.sandbox.settings import ENDPOINT_NAMES, SandboxSettings
 from pipeline.sources.check import check_sources
 from tests.support.command_reference import reference as of_commands
 from tests.support.job_reference import reference
-from tests.support.lengths import lengths
+from tests.support.lengths import THOROUGH
 from tests.support.record_reference import comments, kinds
 from tests.support.record_reference import reference as of_records
 
@@ -38,6 +38,7 @@ SETTLE_S = JobSpec.model_fields["task"].default.settle_s
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 _TEXT = (".py", ".md", ".toml", ".txt", ".yaml", ".json", ".j2", ".csv")
 NAMES_OF_COMMANDS = set(cli.command_line().commands)
+LIMIT = 1000 if THOROUGH else 40  # pictures of a job
 CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))
 
 
@@ -104,10 +105,10 @@ def test_every_config_is_a_valid_job_whose_sources_are_there(path: Path, urls_on
     assert spec.name == yaml.safe_load(path.read_text())["name"]
 
 
-@pytest.mark.parametrize("limit", lengths(short=3, long=1000))
+@pytest.mark.proofs
 @pytest.mark.parametrize("path", CONFIGS, ids=[path.name for path in CONFIGS])
 def test_every_config_runs_on_the_sandbox(
-    path: Path, limit: int, tmp_path: Path, capsys: pytest.CaptureFixture[str], urls_on_stdin: None
+    path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], urls_on_stdin: None
 ) -> None:
     """Few calls at a time: of 200 at once the last is answered too late by a sandbox on a busy machine.
 
@@ -115,10 +116,10 @@ def test_every_config_runs_on_the_sandbox(
     """
     settings = ["cluster=null", "api.base_url=sandbox", "api.qps=500", "api.max_in_flight=4", f"output.dir={tmp_path}"]
     overrides = [part for setting in settings for part in ("--set", setting)]
-    cli.run(["run", str(path), "--quiet", "--limit", str(limit), *overrides])
+    cli.run(["run", str(path), "--quiet", "--limit", str(LIMIT), *overrides])
     [summary] = tmp_path.glob("*/summary.json")
     items = json.loads(summary.read_text())["items"]
-    assert (items["settled"], items["open"]) == (min(limit, items["all"]), 0), capsys.readouterr().err
+    assert (items["settled"], items["open"]) == (min(LIMIT, items["all"]), 0), capsys.readouterr().err
 
 
 def test_the_page_of_portfolios_names_every_config_and_says_which_is_not_for_the_sandbox() -> None:

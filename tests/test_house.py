@@ -50,7 +50,10 @@ def _imported(node: ast.AST, package: str) -> Iterator[str]:
         yield str(node.args[0].value)
 
 
-IMPORTS = {name: imports_of(name, file.read_text(encoding="utf-8")) for name, file in FILES.items()}
+@functools.cache
+def imports() -> dict[str, set[str]]:
+    """Read what every module imports, once, and not yet when tests are collected: each process collects all of them."""
+    return {name: imports_of(name, file.read_text(encoding="utf-8")) for name, file in FILES.items()}
 
 
 def within(name: str, scopes: Iterable[str]) -> bool:
@@ -92,7 +95,7 @@ LIBRARIES = {
 @pytest.mark.parametrize("library", LIBRARIES)
 def test_a_library_is_known_to_one_part_alone(library: str) -> None:
     allowed = [f"pipeline.{name}" for name in LIBRARIES[library]]
-    users = [name for name, found in IMPORTS.items() if any(within(one, [library]) for one in found)]
+    users = [name for name, found in imports().items() if any(within(one, [library]) for one in found)]
     assert users, "nobody uses it any more; mend the table"
     assert [name for name in users if not within(name, allowed)] == []
 
@@ -106,13 +109,13 @@ def test_what_is_pure_imports_nothing_that_does_io(scope: str) -> None:
     doing = ["aiohttp", "anyio", "asyncio", "sqlite3", "yaml", "socket", "ssl", "os", "pathlib", "io", "time", "random"]
     modules = [name for name in FILES if within(name, [f"pipeline.{scope}"])]
     assert modules, "it is gone; mend the table"
-    wrong = {name: sorted(one for one in IMPORTS[name] if within(one, doing)) for name in modules}
+    wrong = {name: sorted(one for one in imports()[name] if within(one, doing)) for name in modules}
     assert {name: found for name, found in wrong.items() if found} == {}
 
 
 def test_a_package_file_imports_nothing() -> None:
     """An import there costs every command's start, and closes circles. The root alone holds the version."""
-    assert {name: IMPORTS[name] for name in PACKAGES - {"pipeline"} if IMPORTS[name]} == {}
+    assert {name: found for name, found in imports().items() if name in PACKAGES - {"pipeline"} and found} == {}
 
 
 @pytest.mark.parametrize(

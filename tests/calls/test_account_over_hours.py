@@ -236,7 +236,7 @@ def test_a_limit_that_falls_is_found_again_and_one_that_rises_is_used_again() ->
     assert load.ended == []
 
 
-@pytest.mark.parametrize("hours", lengths(short=1, long=3))
+@pytest.mark.parametrize("hours", lengths(short=1, long=2, thorough=3))
 def test_for_hours_no_call_meets_an_expired_token(hours: int) -> None:
     """Each token serves 25 of its 30 minutes, and is fetched once for all calls."""
     load = run(Account(steady_at(0.5), 1.0), qps=0.5, minutes=60.0 * hours, workers=2)

@@ -18,6 +18,7 @@ from pipeline.sandbox.server import SandboxServer
 from pipeline.sandbox.tasks import read_tasks
 from tests.support.fakes import assert_index_matches, assert_settled_once, rows, states
 from tests.support.jobs import ACCOUNT, FaultPlan, drawings, job, lines, vendor
+from tests.support.lengths import only_short
 from tests.support.told import faults_in
 
 LOST_TWICE = FaultPlan.scripted({"create": ["lost", "lost", "lost"]})
@@ -132,6 +133,7 @@ def test_hits_that_are_too_old_for_a_task_are_searched_again(
     assert states(doubtful.run)[doubtful.ids[0]] is State.PENDING
 
 
+@pytest.mark.proofs
 @pytest.mark.parametrize("decision", ["not-created", "retry"])
 def test_all_decides_about_every_item_in_doubt(doubtful: Doubtful, decision: str) -> None:
     code, out, _ = doubtful.resolve("--all", decision)
@@ -285,7 +287,7 @@ def test_what_waits_is_not_called_searched(doubtful: Doubtful) -> None:
     assert (code, f"{first!r} is not in doubt, it waits for the next run" in err) == (2, True)
 
 
-@pytest.mark.parametrize("file", ["open.jsonl", "summary.json", "report.html"])
+@pytest.mark.parametrize("file", only_short(["open.jsonl", "summary.json", "report.html"], "open.jsonl"))
 def test_what_was_decided_is_said_though_a_file_cannot_be_written_afterwards(doubtful: Doubtful, file: str) -> None:
     (doubtful.run / file).unlink()
     (doubtful.run / file).mkdir()
@@ -348,6 +350,7 @@ def killed(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pyte
         yield Killed(tmp_path, server, capsys)
 
 
+@pytest.mark.proofs
 @pytest.mark.parametrize(
     "command",
     [

@@ -72,7 +72,7 @@ def assert_job_or_spec_error(file: Path, raw: bytes, overrides: list[str]) -> No
     assert time.process_time() - before < CPU_S
 
 
-@fuzzed(MAPPINGS, st.booleans(), short=30, long=500)
+@fuzzed(MAPPINGS, st.booleans(), short=10, long=500)
 def test_any_tree_of_our_keys_is_a_job_or_a_spec_error(file: Path, tree: dict[str, object], complete: bool) -> None:
     whole = yaml.safe_load(MINIMAL) | tree if complete else tree
     dumped = yaml.dump(whole, Dumper=yaml.CSafeDumper, allow_unicode=True)

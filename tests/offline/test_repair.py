@@ -168,6 +168,7 @@ def lines_of(damaged: Damaged) -> list[dict[str, Any]]:
     return [json.loads(line) for line in damaged.lines]
 
 
+@pytest.mark.proofs
 def test_a_search_without_a_task_whose_line_is_damaged_is_searched_again(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -233,6 +234,7 @@ def test_from_the_lines_alone_every_other_item_is_in_doubt_and_never_waits(damag
     assert_index_matches(damaged.run)
 
 
+@pytest.mark.proofs
 def test_items_that_are_listed_after_the_next_whole_reading_are_new(damaged: Damaged) -> None:
     damaged.journal.unlink()
     damaged.repair()
@@ -383,6 +385,7 @@ def _dies_at(folder: Path, step: int) -> bool:
     return False
 
 
+@pytest.mark.proofs
 def test_two_repairs_keep_both_old_files(damaged: Damaged) -> None:
     foreign(damaged, "bytes between")
     damaged.repair()

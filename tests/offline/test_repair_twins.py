@@ -14,6 +14,7 @@ from pipeline.sandbox.resources import resource
 from pipeline.sandbox.server import SandboxServer
 from tests.support.fakes import assert_index_matches, assert_settled_once, states
 from tests.support.jobs import ACCOUNT, drawings, job, lines, vendor
+from tests.support.lengths import only_short
 
 SAME, OTHER = "P0000", "P0002"  # P0000, P0001 and P0003 show one picture
 
@@ -68,7 +69,7 @@ class Shared:
         return run_job(self.path, options=RunOptions(environment=ACCOUNT))
 
 
-@pytest.fixture(params=["one URL", "files with one content"])
+@pytest.fixture(params=only_short(["one URL", "files with one content"], "one URL"))
 def shared(request: pytest.FixtureRequest, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[Shared]:
     one, other = drawings(2)
     with vendor(tmp_path) as server:

@@ -100,6 +100,7 @@ def test_more_hits_of_each_item_cost_these_alone(tmp_path: Path) -> None:
     assert all(list(record.details) == best_of(record) for record in records(tmp_path))
 
 
+@pytest.mark.proofs
 def test_details_that_come_in_parts_stand_in_the_order_of_the_hits(tmp_path: Path) -> None:
     """The second best hit of one item may be the best of another, and be known long before."""
     known = {"as_of": "2026-11-27T00:00:00Z"}
@@ -112,6 +113,7 @@ def test_details_that_come_in_parts_stand_in_the_order_of_the_hits(tmp_path: Pat
     assert all(list(record.details) == best_of(record) for record in records(tmp_path))
 
 
+@pytest.mark.proofs
 def test_what_is_settled_while_a_job_asks_for_none_is_not_forgotten(tmp_path: Path) -> None:
     with vendor(tmp_path) as server:
         for wanted, limit in ((BEST, 2), (None, 2), (BEST, None)):
@@ -154,6 +156,7 @@ def test_records_that_say_what_they_lack_get_it_once_more_may_be_asked_for(
     assert all(one.known or one.missing == "not_found" for one in said)
 
 
+@pytest.mark.proofs
 def test_the_question_before_paying_names_details_alone_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
     monkeypatch.setattr(command, "on_a_terminal", lambda **_: True)

@@ -85,5 +85,6 @@ def test_a_job_that_keeps_few_hits_keeps_few_of_open_items_too(tmp_path: Path, k
     assert (shown.hits_found, len(shown.hits), "gone" in shown.rest) == (3, kept, False)
 
 
+@pytest.mark.proofs
 def test_open_lines_hold_ascii_alone(ended: Ended) -> None:
     assert (ended.run / "open.jsonl").read_bytes().isascii()

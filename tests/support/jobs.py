@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +34,13 @@ def sandbox_cache() -> Path:
 
 def drawings(count: int) -> list[str]:
     """URLs of that many different pictures that the sandbox ships."""
-    names = sorted(path.name for path in resource("gallery").iterdir())
+    names = _gallery()
     return [f"https://sandbox.invalid/gallery/{names[n % len(names)]}?n={n}" for n in range(count)]
+
+
+@cache
+def _gallery() -> list[str]:
+    return sorted(path.name for path in resource("gallery").iterdir())
 
 
 def job(folder: Path, *, url: str, pictures: list[str] | int = 5, known: bool = True, **parts: Any) -> Path:

@@ -56,7 +56,7 @@ def bombs() -> Iterator[tuple[str, bytes]]:
     for count in (100_001, 300_000):
         yield f"wide-list-{count}", b"[" + b"1," * count + b"1]"
         yield f"wide-lines-{count}", b"- 1\n" * count
-        yield f"wide-map-{count}", "".join(f"k{n}: 1\n" for n in range(count))[: 1 << 20].encode()
+        yield f"wide-map-{count}", "".join(f"k{n}: 1\n" for n in range(min(count, 110_000)))[: 1 << 20].encode()
     yield "many-urls", HEAD[:-1].replace("[{", "[" + "{url: 'https://a.example/1.jpg'}," * 11_000 + "{").encode()
     for size in (1 << 20, 3 << 20, 8 << 20):
         yield f"big-text-{size}", HEAD.encode() + b"root: " + b"x" * size
