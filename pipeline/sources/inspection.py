@@ -145,7 +145,7 @@ def _verdict_on(root: Path, source: str, fit: bool) -> Verdict:
     try:
         return Verdict(fitted=look_at_picture(root, source, fit=fit))
     except PictureRefused as refused:
-        return Verdict(fault=refused.message, helps=refused.fit_helps, lasts=refused.lasts)
+        return Verdict.of(refused)
 
 
 def _with_fault(item: Item, source: str, fault: str) -> Item:

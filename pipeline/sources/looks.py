@@ -13,6 +13,8 @@ from pathlib import Path
 
 import msgspec
 
+from pipeline.sources.decoding import PictureRefused
+from pipeline.sources.made_ahead import MadeAhead
 from pipeline.sources.pictures import (
     MAX_BYTES,
     Picture,
@@ -21,6 +23,7 @@ from pipeline.sources.pictures import (
     most_of,
     read_picture,
     stamp_of,
+    why_not_as_it_is,
 )
 from pipeline.sources.stamps import Stamp
 from pipeline.sources.urls import digest_of_views, identity_of_url
@@ -50,6 +53,19 @@ class Verdict(msgspec.Struct, frozen=True, omit_defaults=True):
     helps: bool = False
     fitted: str = ""
     lasts: bool = True
+
+    @classmethod
+    def of(cls, refused: PictureRefused) -> "Verdict":
+        """Return the verdict on a picture that was refused."""
+        return cls(fault=refused.message, helps=refused.fit_helps, lasts=refused.lasts)
+
+
+def verdict_on(data: bytes, *, fit: bool) -> Verdict:
+    """Decode a picture and judge whether it can be sent, with or without `fit`."""
+    try:
+        return Verdict(fitted=why_not_as_it_is(data, fit=fit))
+    except PictureRefused as refused:
+        return Verdict.of(refused)
 
 
 class Looks:
@@ -168,9 +184,12 @@ def looking() -> Iterator[Looks]:
         looks.close()
 
 
-def readers(root: Path, *, fit: bool) -> tuple[Callable[[str], Picture], Callable[[str], str | None]]:
-    """Return what reads a picture inside `root` to be sent, and what digests one."""
-    return partial(read_picture, root, fit=fit), partial(digest_now, root, most=most_of(fit=fit))
+def readers(
+    root: Path, *, fit: bool, ahead: Path | None = None
+) -> tuple[Callable[[str], Picture], Callable[[str], str | None]]:
+    """Return what reads a picture inside `root` to be sent, and what digests one; some may be made fit `ahead`."""
+    made = None if ahead is None else MadeAhead(ahead)
+    return partial(read_picture, root, fit=fit, ahead=made), partial(digest_now, root, most=most_of(fit=fit))
 
 
 def digest_now(root: Path, source: str, most: int = MAX_BYTES) -> str | None:

@@ -13,6 +13,7 @@ from pipeline.sources import fitting
 from pipeline.sources.archives import BadArchive, leaves_its_archive, members_of, read_member, split_name
 from pipeline.sources.decoding import PictureRefused, decoded_as, opened, without_texts
 from pipeline.sources.fitting import MOST, MOST_TO_READ, why_fitted
+from pipeline.sources.made_ahead import MadeAhead
 from pipeline.sources.metadata import without_metadata
 from pipeline.sources.names import on_disk
 from pipeline.sources.pixels import pixels_of
@@ -36,18 +37,19 @@ class Picture:
     sha256: str
 
 
-def read_picture(root: Path, source: str, *, fit: bool = False) -> Picture:
-    """Read the picture `source` inside `root`, and with `fit` make it fit for the vendor.
+def read_picture(root: Path, source: str, *, fit: bool = False, ahead: MadeAhead | None = None) -> Picture:
+    """Read the picture `source` inside `root`, and with `fit` make it fit for the vendor, unless that was done `ahead`.
 
     Raises PictureRefused, which says what to do; nothing was paid then.
     """
     data = read_inside(root, source, most_of(fit=fit))
+    sha256 = hashlib.sha256(data).hexdigest()
     if fit:
-        made, file_type, _ = fitting.fit(data)
+        made, file_type, _ = (ahead and ahead.find(sha256)) or fitting.fit(data)
     else:
         file_type = decoded_as(data).sent_as
         made = without_metadata(data)
-    return Picture(made, file_type, hashlib.sha256(data).hexdigest())
+    return Picture(made, file_type, sha256)
 
 
 def preview_picture(root: Path, source: str) -> Picture:

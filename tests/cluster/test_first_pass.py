@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.cluster import first_pass
-from pipeline.cluster.first_pass import Part, look_over, prepare
+from pipeline.cluster.first_pass import Prepared, look_over, prepare
+from pipeline.cluster.prepared import Part
 from pipeline.job.schema import JobSpec
 from pipeline.models import CONTENT
 from pipeline.run.load import load_spec
@@ -19,9 +20,7 @@ from tests.support.processes import python, running, until
 LONG_AGO = 1_600_000_000
 
 
-def one_after_the_other(
-    function: Callable[[Part], tuple[int, int, int]], parts: Iterable[Part]
-) -> Iterator[tuple[int, int, int]]:
+def one_after_the_other(function: Callable[[Part], Prepared], parts: Iterable[Part]) -> Iterator[Prepared]:
     return map(function, parts)
 
 
@@ -60,7 +59,7 @@ def identities(job: JobSpec) -> list[str]:
 def test_all_cores_find_what_the_split_would(job: JobSpec, tmp_path: Path) -> None:
     expected = [(looks.digest_of(job.root_path, item.source), item.source) for item in read_items(job, contents=False)]
     seen: list[int] = []
-    assert prepare(job, tmp_path / "shared", watch=seen.append) == (25, 1, 25)
+    assert prepare(job, tmp_path / "shared", watch=seen.append) == Prepared(pictures=25, unreadable=1, read=25)
     assert seen[-1] == 25
     assert len(made(tmp_path)) == 3
     assert identities(job) == [f"{CONTENT}{sha}" if sha else f"path:{source}" for sha, source in expected]
@@ -117,7 +116,7 @@ def test_a_kill_leaves_nothing_half_done(job: JobSpec, tmp_path: Path) -> None:
 def test_two_that_do_the_same_part_write_the_same(job: JobSpec, tmp_path: Path) -> None:
     parts: list[Part] = []
 
-    def twice(function: object, given: Iterable[Part]) -> Iterator[tuple[int, int, int]]:
+    def twice(function: object, given: Iterable[Part]) -> Iterator[Prepared]:
         for part in given:
             parts.append(part)
             yield look_over(part)
