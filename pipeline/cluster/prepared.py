@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from pipeline.journal.places import PREPARED
 from pipeline.sources.looks import Verdict
 from pipeline.sources.pictures import most_of
 
-PREPARED = ".prepared"
 _AHEAD = "ahead"
 
 
