@@ -229,6 +229,12 @@ def test_more_that_is_asked_is_found_beside_what_is_known(photos: JobSpec, tmp_p
     assert prepare(photos, tmp_path / "shared", spread=one_after_the_other, opened=True).read == 1
 
 
+def test_pixels_are_digested_where_a_pass_by_bytes_came_before(photos: JobSpec, tmp_path: Path) -> None:
+    by_bytes = load_spec(tmp_path / "job.yaml", overrides=["upload.fit=true"])
+    prepare(by_bytes, tmp_path / "shared", spread=one_after_the_other)
+    assert prepare(photos, tmp_path / "shared", spread=one_after_the_other).read == 25
+
+
 def test_a_check_opens_no_picture_that_a_first_pass_opened(
     photos: JobSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
