@@ -21,6 +21,7 @@ from pipeline.system.checksum import crc32
 
 # The prefixes of the identity of a picture that is known by its bytes, and by its path where they cannot be read.
 CONTENT, BY_PATH = "sha256:", "path:"
+PIXELS = "pixels:"  # of one that is known by its pixels, until the first item that shows them is found
 SANDBOX_HOST = "sandbox.invalid"  # the host of the pictures that the sandbox knows; nobody can own it (RFC 2606)
 # Links to uploads and to hits expire 9 hours after the answer, tasks after 8 hours.
 HITS_LIFE_S, UPLOAD_LIFE_S, TASK_LIFE_S = 9 * 3600, 9 * 3600, 8 * 3600
@@ -104,6 +105,7 @@ class Item(msgspec.Struct, frozen=True, gc=False):  # made a million times: a da
     origin    the place where it was listed (`images[3]`, `portfolio.csv:12`)
     problem   the reason why it cannot be worked on, else None: a listed thing never vanishes
     picture   the identity of its picture, which items with the same picture share; "" when its source is its identity
+    own       the digest of its own bytes, where its picture is known by those of another file; "" where not
     """
 
     id: str
@@ -113,12 +115,13 @@ class Item(msgspec.Struct, frozen=True, gc=False):  # made a million times: a da
     labels: dict[str, str]
     problem: Problem | None = None
     picture: str = ""
+    own: str = ""
 
     def __eq__(self, other: object) -> bool:
-        """Compare all that the job lists; the picture was found out."""
+        """Compare all that the job lists; what its picture is was found out."""
         if not isinstance(other, Item):
             return NotImplemented
-        return msgspec.structs.astuple(self)[:-1] == msgspec.structs.astuple(other)[:-1]
+        return msgspec.structs.astuple(self)[:-2] == msgspec.structs.astuple(other)[:-2]
 
     @property
     def identity(self) -> str:

@@ -20,7 +20,7 @@ def split(
     set_: Set = [],  # noqa: B006 - typer copies it
     new: New = False,
     prepare: Annotated[
-        bool, typer.Option("--prepare", help="First read local pictures on all cores; free, may be repeated.")
+        bool, typer.Option("--prepare", help="First read local pictures, and make them fit, on all cores; free.")
     ] = False,
     ray: Ray = None,
     json: Json = False,

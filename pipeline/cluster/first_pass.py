@@ -1,134 +1,181 @@
-"""A first pass over the local pictures of a job: their digests, by all cores here or of a Ray cluster, for the split.
+"""A first pass over the local pictures of a job, by all cores here or of a Ray cluster: what needs processors is done.
 
-It is free and may be repeated: each part of the list is looked over by whoever takes it, into a file of a fixed name
-that is replaced as a whole. Two that do the same part write the same bytes. A part is done again where a picture of it
-has changed.
-
-    <shared>/.prepared/<job>-<fingerprint>/list-0007.jsonl   a part of the list: paths of pictures
-    <shared>/.prepared/<job>-<fingerprint>/seen-0007.jsonl   what was found of each of them
+It digests their bytes, and their pixels where a job compares these, for the split; it makes them fit ahead of their
+upload, for the workers; it opens them, for a check. It is free and may be repeated: each part of the list is looked
+over by whoever takes it, into a file of a fixed name that is replaced as a whole. Two that do the same part write the
+same bytes. A part is done again where a picture of it has changed.
 """
 
+import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from itertools import islice
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
+from msgspec.structs import replace
 
+from pipeline.cluster.prepared import Part, Seen, folder_of, paths_in, seen_in
 from pipeline.job.schema import JobSpec
+from pipeline.sources import fitting
 from pipeline.sources.check import fingerprint
+from pipeline.sources.decoding import PictureRefused
 from pipeline.sources.items import read_items
-from pipeline.sources.looks import Looks
-from pipeline.sources.pictures import digest_of, most_of, stamp_of
+from pipeline.sources.looks import Looks, verdict_on
+from pipeline.sources.made_ahead import MadeAhead
+from pipeline.sources.pictures import read_inside, stamp_of
+from pipeline.sources.pixels import pixels_of
 from pipeline.sources.stamps import Stamp
 from pipeline.system.files import write_whole
 from pipeline.views import local_views
 
-PREPARED = ".prepared"
 _OF_A_PART = 1_000  # pictures
 _TRIES = 3  # for a picture that changes while it is read
-_AHEAD = 2  # parts that wait for each process
-
-
-class Seen(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A picture as it was found; `sha256` is empty where it cannot be read."""
-
-    source: str
-    size: int = -1
-    changed_ns: int = -1
-    sha256: str = ""
-
-
-class Part(NamedTuple):
-    """A part of the list, as it is handed to a process or a machine."""
-
-    folder: str
-    number: int
-    root: str
-    most: int  # bytes of a picture
-
-    @property
-    def list(self) -> Path:
-        """The file with its pictures."""
-        return Path(self.folder) / f"list-{self.number:04}.jsonl"
-
-    @property
-    def seen(self) -> Path:
-        """The file with what was found of them."""
-        return Path(self.folder) / f"seen-{self.number:04}.jsonl"
+_WAITING = 2  # parts that wait for each process
 
 
 class Prepared(NamedTuple):
-    """The outcome of a first pass."""
+    """The outcome of a first pass, or of a part of it, in pictures.
 
-    pictures: int
-    unreadable: int
-    read: int  # that were read now, and not known before
+    read     that were read now, and not known before
+    ahead    that lie ready for their upload, made fit
+    no_room  that would, had the shared folder room for them
+    """
+
+    pictures: int = 0
+    unreadable: int = 0
+    read: int = 0
+    ahead: int = 0
+    no_room: int = 0
+
+    def plus(self, other: "Prepared") -> "Prepared":
+        """Return both together."""
+        return Prepared(*(one + another for one, another in zip(self, other, strict=True)))
 
 
-Spread = Callable[[Callable[[Part], tuple[int, int, int]], Iterable[Part]], Iterator[tuple[int, int, int]]]
-_PATHS = msgspec.json.Decoder(str)
-_SEEN = msgspec.json.Decoder(Seen)
+Spread = Callable[[Callable[[Part], Prepared], Iterable[Part]], Iterator[Prepared]]
 
 
 def prepare(
-    spec: JobSpec, shared: Path, *, spread: Spread | None = None, watch: Callable[[int], None] | None = None
+    spec: JobSpec,
+    shared: Path,
+    *,
+    ahead: bool = False,
+    opened: bool = False,
+    spread: Spread | None = None,
+    watch: Callable[[int], None] | None = None,
 ) -> Prepared:
     """Look over the local pictures of a job, on all cores of this machine or as `spread` does; note here what they are.
 
-    `watch` is told how many pictures were looked at. Raises SpecError as `read_items` does, OSError where the folder
-    that machines share cannot be written.
+    With `ahead` they are made fit for the workers, where the job says so, with `opened` judged as `check` does. `watch`
+    is told how many were looked at. Raises SpecError as `read_items` does, OSError where the folder that machines share
+    cannot be written.
     """
-    folder = shared / PREPARED / f"{spec.name}-{fingerprint(spec)[:16]}"
+    compared = "bytes" if spec.cluster is None else spec.cluster.same_picture
+    ahead = ahead and spec.upload.fit
+    if compared == "source" and not ahead and not opened:
+        return Prepared()  # nobody asks what they show
+    folder = folder_of(shared, spec.name, fingerprint(spec))
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    parts = _list_parts(spec, folder)
-    pictures = unreadable = read = 0
-    for looked, bad, anew in (spread or _on_all_cores)(look_over, parts):
-        pictures, unreadable, read = pictures + looked, unreadable + bad, read + anew
+    as_asked = Part(str(folder), 0, str(spec.root_path), spec.upload.fit, compared == "pixels", ahead, opened)
+    parts = _list_parts(spec, as_asked)
+    done = Prepared()
+    for one in (spread or _on_all_cores)(look_over, parts):
+        done = done.plus(one)
         if watch is not None:
-            watch(pictures)
+            watch(done.pictures)
     _learn(spec.root_path, parts)
-    return Prepared(pictures, unreadable, read)
+    return done
 
 
-def look_over(part: Part) -> tuple[int, int, int]:
-    """Look over a part; return its pictures, those that cannot be read, and those that were read now."""
-    root = Path(part.root)
-    known = {seen.source: seen for seen in _lines(part.seen, _SEEN)}
+def look_over(part: Part) -> Prepared:
+    """Look over a part."""
+    made = MadeAhead(part.made)
+    known = {seen.source: seen for seen in seen_in(part.seen)}
     found, anew = [], 0
-    for source in _lines(part.list, _PATHS):
+    for source in paths_in(part.list):
         before = known.get(source)
-        if before is None or not before.sha256 or _stamp(root, source) != (before.size, before.changed_ns):
-            before, anew = _look(root, source, part.most), anew + 1
+        if before is None or not _is_known(before, part, made):
+            before, anew = _look(source, before, part, made), anew + 1
         found.append(before)
     if anew:
         write_whole(part.seen, (msgspec.json.encode(seen) + b"\n" for seen in found), several_writers=True)
-    return len(found), sum(not seen.sha256 for seen in found), anew
+    return Prepared(
+        pictures=len(found),
+        unreadable=sum(not seen.sha256 for seen in found),
+        read=anew,
+        ahead=sum(bool(seen.fitted) for seen in found) if part.ahead else 0,
+        no_room=sum(bool(seen.sha256) and seen.fitted is None for seen in found) if part.ahead else 0,
+    )
 
 
-def _list_parts(spec: JobSpec, folder: Path) -> list[Part]:
+def _list_parts(spec: JobSpec, as_asked: Part) -> list[Part]:
     """Write the list of local pictures in parts, the same however often."""
     local = (item for item in read_items(spec, contents=False) if item.local and item.problem is None)
     sources = list(dict.fromkeys(source for item in local for source in local_views(item.source)))
     parts = []
     for number, start in enumerate(range(0, len(sources), _OF_A_PART)):
         some = sources[start : start + _OF_A_PART]
-        part = Part(str(folder), number, str(spec.root_path), most_of(fit=spec.upload.fit))
+        part = as_asked._replace(number=number)
         write_whole(part.list, (msgspec.json.encode(source) + b"\n" for source in some), several_writers=True)
         parts.append(part)
     return parts
 
 
-def _look(root: Path, source: str, most: int) -> Seen:
+def _is_known(seen: Seen, part: Part, made: MadeAhead) -> bool:
+    """Return whether all that is asked of a picture was found, and it is as it was."""
+    if not seen.sha256 or _stamp(Path(part.root), seen.source) != (seen.size, seen.changed_ns):
+        return False
+    if (part.pixels and seen.pixels is None) or (part.opened and seen.verdict is None):
+        return False
+    return not part.ahead or (seen.fitted is not None and (not seen.fitted or made.has(seen.sha256)))
+
+
+def _look(source: str, before: Seen | None, part: Part, made: MadeAhead) -> Seen:
+    root = Path(part.root)
     for _ in range(_TRIES):
-        before = _stamp(root, source)
-        sha256 = digest_of(root, source, most) if before else None
-        if before and sha256 and before == _stamp(root, source):
-            return Seen(source, *before, sha256)
+        stamp = _stamp(root, source)
+        try:
+            data = read_inside(root, source, part.most)
+        except PictureRefused:
+            break
+        if stamp is not None and stamp == _stamp(root, source):
+            sha256 = hashlib.sha256(data).hexdigest()
+            same = before is not None and before.sha256 == sha256
+            seen = (
+                replace(before, size=stamp[0], changed_ns=stamp[1]) if before and same else Seen(source, *stamp, sha256)
+            )
+            return _found(data, seen, part, made)
     return Seen(source)
+
+
+def _found(data: bytes, seen: Seen, part: Part, made: MadeAhead) -> Seen:
+    """Find out what is asked of a picture and was not known."""
+    if part.pixels and seen.pixels is None:
+        seen = replace(seen, pixels=_pixels(data, fit=part.fit))
+    if part.opened and seen.verdict is None:
+        seen = replace(seen, verdict=verdict_on(data, fit=part.fit))
+    if part.ahead:
+        seen = replace(seen, fitted=_make_fit(data, seen.sha256, made))
+    return seen
+
+
+def _pixels(data: bytes, *, fit: bool) -> str:
+    try:
+        return pixels_of(data, fit=fit)
+    except PictureRefused:
+        return ""
+
+
+def _make_fit(data: bytes, sha256: str, made: MadeAhead) -> str | None:
+    try:
+        fitted = made.find(sha256) or fitting.fit(data)
+    except PictureRefused:
+        return ""
+    return fitted.why if not fitted.why or made.keep(sha256, fitted) else None
 
 
 def _stamp(root: Path, source: str) -> tuple[int, int] | None:
@@ -138,16 +185,24 @@ def _stamp(root: Path, source: str) -> tuple[int, int] | None:
 
 
 def _learn(root: Path, parts: Iterable[Part]) -> None:
-    """Note all that was found in this machine's own cache, where the split looks."""
+    """Note all that was found in this machine's own cache, where split and check look."""
     looks = Looks()
     try:
         for part in parts:
-            for seen in _lines(part.seen, _SEEN):
+            for seen in seen_in(part.seen):
                 stamp = _whole_stamp(root, seen.source) if seen.sha256 else None
                 if stamp is not None and (stamp.size, stamp.changed_ns) == (seen.size, seen.changed_ns):
-                    looks.note_digest(stamp, seen.sha256)
+                    _note(looks, stamp, seen, fit=part.fit)
     finally:
         looks.close()
+
+
+def _note(looks: Looks, stamp: Stamp, seen: Seen, *, fit: bool) -> None:
+    looks.note_digest(stamp, seen.sha256)
+    if seen.pixels:
+        looks.note_pixels(stamp, seen.pixels, fit=fit)
+    if seen.verdict is not None and looks.verdict(stamp, fit=fit) is None:
+        looks.note_verdict(stamp, seen.verdict, fit=fit)
 
 
 def _whole_stamp(root: Path, source: str) -> Stamp | None:
@@ -157,25 +212,13 @@ def _whole_stamp(root: Path, source: str) -> Stamp | None:
         return None
 
 
-def _lines(file: Path, decoder: "msgspec.json.Decoder[Any]") -> Iterator[Any]:
-    """Yield the lines of a file; none of one that is not there, or is none of ours."""
-    try:
-        yield from decoder.decode_lines(file.read_bytes())
-    except (OSError, msgspec.MsgspecError):
-        return
-
-
-def _on_all_cores(
-    function: Callable[[Part], tuple[int, int, int]], parts: Iterable[Part]
-) -> Iterator[tuple[int, int, int]]:
+def _on_all_cores(function: Callable[[Part], Prepared], parts: Iterable[Part]) -> Iterator[Prepared]:
     workers = os.cpu_count() or 1
-    ahead = iter(parts)
+    left = iter(parts)
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        going: set[Future[tuple[int, int, int]]] = {
-            pool.submit(function, one) for one in islice(ahead, workers * _AHEAD)
-        }
+        going: set[Future[Prepared]] = {pool.submit(function, one) for one in islice(left, workers * _WAITING)}
         while going:
             done, going = wait(going, return_when=FIRST_COMPLETED)
             for one in done:
                 yield one.result()
-            going |= {pool.submit(function, one) for one in islice(ahead, len(done))}
+            going |= {pool.submit(function, one) for one in islice(left, len(done))}

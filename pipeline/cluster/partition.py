@@ -6,7 +6,7 @@ keys        per item eight bytes that decide its shard, and eight that know its 
 
 import os
 import struct
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 
@@ -14,18 +14,17 @@ from pipeline.cluster.ids import IdBuckets, hash_of
 from pipeline.cluster.layout import ITEMS, shard_folder
 from pipeline.journal.places import SHARDS
 from pipeline.models import Item
-from pipeline.sources.kept_items import write_items
-from pipeline.system.files import sync_folder
+from pipeline.sources.kept_items import read_kept, write_item, write_items
+from pipeline.sources.pixels import Firsts
+from pipeline.system.files import sync_folder, write_whole
 
 ALL, KEYS = "all.jsonl", "keys"
 _ENTRY = struct.Struct(">Q8s")
 _LINES = 2_000  # that are written together
 _MOST_BYTES = 32 << 20  # of lines that wait for their shards' files: not all of these can be open at once
 
-Key = Callable[[Item], str | None]  # returns what decides the shard of an item; None for its picture
 
-
-def list_items(items: Iterable[Item], draft: Path, *, key: Key | None = None) -> int:
+def list_items(items: Iterable[Item], draft: Path) -> int:
     """Write all items in their order, with their keys; return their number."""
     number, left = 0, iter(items)
     keys = bytearray()
@@ -33,7 +32,7 @@ def list_items(items: Iterable[Item], draft: Path, *, key: Key | None = None) ->
         while some := list(islice(left, _LINES)):
             all_.write(write_items(number, some))
             for item in some:
-                keys += hash_of((key and key(item)) or _picture_of(item))
+                keys += hash_of(_picture_of(item))
                 keys += hash_of(item.id)
             known.write(keys)
             keys.clear()
@@ -86,6 +85,24 @@ def divide(draft: Path, shards: int, ids: IdBuckets) -> list[int]:
     for name in (ALL, KEYS):
         (draft / name).unlink()
     return files.counts
+
+
+def name_firsts(draft: Path, shards: int) -> None:
+    """Let each item that is known by its pixels name the bytes of the first one that shows them; that is in its shard.
+
+    The journal of the shard goes by what stands there, and so do all that read it: nobody compares pixels again.
+    """
+    for shard in range(shards):
+        file = shard_folder(draft, shard) / ITEMS
+        write_whole(file, _with_firsts(file), durable=False)
+
+
+def _with_firsts(file: Path) -> Iterator[bytes]:
+    firsts = Firsts()
+    with file.open("rb") as lines:
+        for line in lines:
+            kept = read_kept(line)
+            yield write_item(kept.n, firsts.named(kept.item))
 
 
 def make_durable(draft: Path, shards: int) -> None:

@@ -21,7 +21,7 @@ from pipeline.cluster.clashes import settle_clashes
 from pipeline.cluster.ids import IdBuckets, write_index
 from pipeline.cluster.layout import IDS
 from pipeline.cluster.machines import workers_in
-from pipeline.cluster.partition import Key, divide, list_items, make_durable
+from pipeline.cluster.partition import divide, list_items, make_durable, name_firsts
 from pipeline.errors import SpecError
 from pipeline.job.cluster import ITEMS_OF_A_SHARD, MOST_SHARDS, ClusterSpec
 from pipeline.job.schema import JobSpec
@@ -66,7 +66,7 @@ class Split(msgspec.Struct, frozen=True, kw_only=True):
     lease_s: float = LEASE_S
 
 
-def split_job(spec: JobSpec, *, new: bool = False, key: Key | None = None, upgrade: bool = False) -> tuple[Path, Split]:
+def split_job(spec: JobSpec, *, new: bool = False, upgrade: bool = False) -> tuple[Path, Split]:
     """Split a job, or find how it was split; return the folder of its run, and the split.
 
     With `upgrade` a run that another version of this program has split is gone on with by this one from now on.
@@ -76,16 +76,13 @@ def split_job(spec: JobSpec, *, new: bool = False, key: Key | None = None, upgra
     shared = shared_folder(spec)
     cluster = spec.cluster
     assert cluster is not None
-    if cluster.same_picture == "pixels" and key is None:
-        what = "no first pass has looked at the pixels of the pictures; compare them by their bytes"
-        raise SpecError(Fault(what, where="cluster.same_picture: pixels", fix="--set cluster.same_picture=bytes"))
     folder = run_folder(spec, now=datetime.now().astimezone(), new=new)
     with list_at_hand(spec, new=new, folder=folder) as at_hand:
         if (folder / SPLIT).exists():
             return folder, _same(at_hand, folder, upgrade=upgrade)
         check_sources(at_hand)
         with _draft(folder) as draft, _without_pauses():
-            split = _split(keep_list(at_hand, draft), cluster, folder, draft, key)
+            split = _split(keep_list(at_hand, draft), cluster, folder, draft)
             if spec.api.leases is None:
                 (shared / LEASES).mkdir(mode=0o700, exist_ok=True)  # workers make none
             taken = _take_place(draft, folder)
@@ -138,14 +135,16 @@ def _same(spec: JobSpec, folder: Path, *, upgrade: bool) -> Split:
     return split
 
 
-def _split(spec: JobSpec, cluster: ClusterSpec, folder: Path, draft: Path, key: Key | None) -> Split:
+def _split(spec: JobSpec, cluster: ClusterSpec, folder: Path, draft: Path) -> Split:
     read = fingerprint(spec)
-    items = list_items(read_items(spec), draft, key=key)
+    items = list_items(read_items(spec), draft)
     shards = cluster.shards if isinstance(cluster.shards, int) else _shards_for(items)
     buckets = draft / "buckets"
     buckets.mkdir()
     ids = IdBuckets(buckets)
     counts = divide(draft, shards, ids)
+    if cluster.same_picture == "pixels":
+        name_firsts(draft, shards)
     clashes = settle_clashes(draft, write_index(draft / IDS, ids.ranges()))
     buckets.rmdir()
     if fingerprint(spec) != read:

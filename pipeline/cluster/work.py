@@ -16,6 +16,7 @@ from pipeline.cluster.epochs import folder_of
 from pipeline.cluster.joining import Joined, answers, join
 from pipeline.cluster.late_lines import hand_in, hand_over, there_are
 from pipeline.cluster.layout import ITEMS, shard_folder
+from pipeline.cluster.prepared import ahead_of
 from pipeline.cluster.returns import Returns
 from pipeline.cluster.takeover import take_over
 from pipeline.cluster.telling import Telling, named
@@ -24,6 +25,7 @@ from pipeline.journal.emergency import opening, require_room
 from pipeline.leases.account import SharedAccount
 from pipeline.leases.store import StoreUnknown
 from pipeline.results.summary import RunSummary
+from pipeline.run.cluster_runs import shared_folder
 from pipeline.run.leased import LeasedShare, leased
 from pipeline.run.load import Job
 from pipeline.run.local import LocalExecutor
@@ -91,6 +93,7 @@ class Worker:
         self._lease = share.account.lease
         self._claims = Claims(self._lease.store, joined.split)
         self._say = options.run.say
+        self._ahead = ahead_of(shared_folder(job.spec), joined.split.job, joined.split.fingerprint)
         self._stop: Stop | None = None
         self._asked = False
         self._code = 0
@@ -209,7 +212,9 @@ class Worker:
         api = self._job.spec.api.model_copy(update={"leases": self._joined.leases})
         spec = self._job.spec.of_shard(self._shard(claim.shard) / ITEMS)
         job = replace(self._job, spec=spec.model_copy(update={"api": api, "notify": None}))
-        options = replace(self._options.run, given=Held(folder, self._share), stop=self._stop, observer=self._telling)
+        options = replace(
+            self._options.run, given=Held(folder, self._share, self._ahead), stop=self._stop, observer=self._telling
+        )
         hand_in(folder)
         if self._asked or self._lease.incarnation != self._account.owner:
             self._stop.silence()  # before it has begun: it only takes in what there is

@@ -8,10 +8,18 @@ from pipeline.engine.parts import Ports
 from pipeline.engine.problems import problem_of
 from pipeline.engine.views import digest_sent, read_views
 from pipeline.errors import Code, ItemRefused
-from pipeline.models import SETTLED, Problem, State, Work
+from pipeline.models import CONTENT, SETTLED, Problem, State, Work
 from pipeline.results.reading import read_line
 from pipeline.results.record import RecordLines
 from pipeline.views import has_views
+
+
+def is_alike(twin: Work, now: str | None, sent: str | None) -> bool:
+    """Return whether a twin that has other bytes `now` than those that were `sent` shows the same pixels.
+
+    That was found out of these very bytes of both when the job was split; `twin` is as the journal gives it.
+    """
+    return twin.upload is None and now is not None and now == twin.sha256 and twin.item.picture == f"{CONTENT}{sent}"
 
 
 class Sharing:
@@ -43,6 +51,7 @@ class Sharing:
         settled = line if state in SETTLED else None
         if settled is None and (problem is None or state is State.REPORT_PENDING):
             return None
+        own = None
         # The copies of a file were found when the sources were read: each may have been changed or removed since.
         if twin.item.local and (settled is not None or (problem is not None and problem.stage == "read")):
             sent = digest_sent(read_line(settled).image) if settled is not None else ""
@@ -50,11 +59,13 @@ class Sharing:
                 now = await self._digest(twin, sent)
             except ItemRefused as error:
                 return await self._leave_open(twin, problem_of("read", error))
-            if sent is not None and now != sent and await waiting.part(twin.ord, now):
+            alike = is_alike(twin, now, sent)
+            if sent is not None and now != sent and not alike and await waiting.part(twin.ord, now):
                 self.parted += 1
                 return None
+            own = now if alike else None
         if settled is not None:
-            await steps.settle(twin, state, self._records.twin(twin, settled), None)
+            await steps.settle(twin, state, self._records.twin(twin, settled, own=own), None)
             return state
         assert problem is not None
         message = f"shows the same picture as {first_id!r}, which is open: {problem.message}"

@@ -25,6 +25,6 @@ class ClusterSpec(Strict):
     )
     same_picture: Literal["bytes", "pixels", "source"] = Field(
         default="bytes",
-        description="Which items of all shards share a call: those of one file's bytes, of one picture's pixels, or of "
-        "one path or URL alone",
+        description="Which items of all shards share a call: those of one file's bytes, of files that show the same "
+        "pixels, whatever bytes they have, or of one path or URL alone",
     )

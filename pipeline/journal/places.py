@@ -12,6 +12,7 @@ SUMMARY, REPORT = "summary.json", "report.html"
 AS_RUN = "spec.yaml"  # the job; written once the journal is laid out, and before anything is sent
 REPORTS_FOLDER, REPORTS = "reports", "reports.jsonl"
 SPLIT, SHARDS = "split.json", "shards"  # in the folder of a run of several shards, each with run directories of its own
+PREPARED = ".prepared"  # in the folder that machines share: what first passes over pictures made (cluster/prepared.py)
 
 _EPOCH, _SHARD = re.compile(r"e(\d+)"), re.compile(r"\d{4,}")
 

@@ -16,7 +16,7 @@ from pipeline.journal.begun import refuse_lost_journal
 from pipeline.journal.collected import has_collection
 from pipeline.journal.identity import of_journal
 from pipeline.journal.kept_files import left_over
-from pipeline.journal.places import JOURNAL, REPORT, RESULTS, collection_of, is_collection
+from pipeline.journal.places import JOURNAL, PREPARED, REPORT, RESULTS, collection_of, is_collection
 from pipeline.journal.sql.database import Database
 from pipeline.journal.sql.forecast import expiries
 from pipeline.journal.sql.items import in_view
@@ -59,8 +59,12 @@ class Found(NamedTuple):
 
 
 def find(runs: Path, wanted: Wanted, *, now: float) -> list[Found]:
-    """Find what is wanted among the run directories in a folder, by their names. Nothing is changed."""
-    found = []
+    """Find what is wanted among the run directories in a folder, by their names. Nothing is changed.
+
+    So are what first passes over pictures made beside them (cluster/prepared.py).
+    """
+    found = [_prepared(folder, wanted) for folder in sorted((runs / PREPARED).glob("*")) if folder.is_dir()]
+    found = [one for one in found if now - one.used_at >= wanted.older_s]
     for folder in sorted(path for path in runs.iterdir() if is_run(path)):
         used_at = _used_at(folder)
         if now - used_at >= wanted.older_s:
@@ -75,6 +79,9 @@ def remove(found: Found, wanted: Wanted, *, now: float) -> str:
     A directory is renamed first, so that half of it is never taken for a run; what a kill leaves of it goes next time.
     """
     folder = found.folder
+    if folder.parent.name == PREPARED:
+        shutil.rmtree(folder)
+        return ""
     try:
         with contextlib.ExitStack() as locks:
             for one in _journals(folder):
@@ -103,6 +110,13 @@ def sweep_removed(runs: Path) -> None:
     for path in runs.glob(f"{_GONE}*"):
         if _IS_GONE.fullmatch(path.name):  # a person's own folder may be called nearly so
             shutil.rmtree(path, ignore_errors=True)
+
+
+def _prepared(folder: Path, wanted: Wanted) -> Found:
+    """Return what a first pass made for a job: pictures among it, whoever they are of; it can be made again at once."""
+    used_at = max(os.stat(file).st_mtime for file in (folder, *folder.glob("*.jsonl")))
+    kept = "" if wanted.client is None else "it holds pictures of all clients of its job; remove it without --client"
+    return Found(folder, used_at, _size(folder), kept)
 
 
 def is_run(path: Path) -> bool:

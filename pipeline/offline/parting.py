@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 
 from pipeline.engine.cost import upload_lasts
+from pipeline.engine.sharing import is_alike
 from pipeline.journal.sql import twins, waiting
 from pipeline.journal.sql.database import Database
 from pipeline.journal.sql.sent import first_item, unsearched_pictures
@@ -34,7 +35,7 @@ class Parting:
             if not twin.item.local or (shown := self.digest(twin.item.source)) is None:
                 continue
             sent = self._sent_for(db, first)
-            if sent is None or sent == shown:
+            if sent is None or sent == shown or is_alike(twin, shown, sent):
                 continue
             if not known:
                 known = True

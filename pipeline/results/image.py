@@ -40,8 +40,18 @@ def image_of(work: Work, url: str | None) -> ImagePart:
     return ImagePart(item.source, views[0].url, views[0].sha256, item.labels, views)
 
 
-def shared_image(work: Work, first: ImagePart) -> ImagePart:
-    """Return the picture of an item that shows that of another one, under its own names."""
+def shared_image(work: Work, first: ImagePart, own: str | None = None) -> ImagePart:
+    """Return the picture of an item that shows that of another one, under its own names.
+
+    `own` is the digest of its bytes where they are others; the URLs are always those that the vendor saw.
+    """
     sources = views_of(work.item.source)
-    views = [ViewPart(name, view.url, view.sha256) for name, view in zip(sources, first.views, strict=False)]
-    return ImagePart(work.item.source, first.url, first.sha256, work.item.labels, views)
+    names = zip(sources, first.views, strict=False)
+    if own is None:
+        views = [ViewPart(name, view.url, view.sha256) for name, view in names]
+        return ImagePart(work.item.source, first.url, first.sha256, work.item.labels, views)
+    views = [
+        ViewPart(name, view.url, None if is_url(name) else digest)
+        for (name, view), digest in zip(names, views_of(own), strict=False)
+    ]
+    return ImagePart(work.item.source, first.url, views[0].sha256 if views else own, work.item.labels, views)

@@ -177,14 +177,18 @@ class RecordLines:
             return _encode(msgspec.structs.replace(head, hits_lost=True), _NO_HITS)
         return _encode(head, self.kept(work.hits))
 
-    def twin(self, work: Work, line: bytes) -> bytes:
-        """Return the line of an item whose picture is that of a settled one; `line` gives its search, hits and task."""
-        return self.shared(work, line, same_as=msgspec.json.decode(line, type=Record).item, calls=Calls())
+    def twin(self, work: Work, line: bytes, *, own: str | None = None) -> bytes:
+        """Return the line of an item whose picture is that of a settled one; `line` gives its search, hits and task.
 
-    def shared(self, work: Work, line: bytes, *, same_as: str | None, calls: Calls) -> bytes:
+        `own` is the digest of its own bytes, where these are others and show the same.
+        """
+        same_as = msgspec.json.decode(line, type=Record).item
+        return self.shared(work, line, same_as=same_as, calls=Calls(), own=own)
+
+    def shared(self, work: Work, line: bytes, *, same_as: str | None, calls: Calls, own: str | None = None) -> bytes:
         """Return the line of an item that shows the picture of another, whose `line` gives its search, hits and task.
 
-        `same_as` is the item that the task was created for; None when that is this item itself.
+        `same_as` is the item that the task was created for; None when that is this item itself. `own` is as in `twin`.
         """
         first = msgspec.json.decode(line, type=Record)
         head = Record(
@@ -196,7 +200,7 @@ class RecordLines:
             rehearsal=first.rehearsal,
             tool=__version__,
             spec_sha256=self.spec_sha256,
-            image=shared_image(work, first.image),
+            image=shared_image(work, first.image, own),
             search=first.search,
             task=first.task,
             calls=calls,

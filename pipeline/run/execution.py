@@ -140,7 +140,7 @@ class Execution:
             endpoints,
             client,
             self.journal,
-            *readers(spec.root_path, fit=spec.upload.fit),
+            *readers(spec.root_path, fit=spec.upload.fit, ahead=None if options.given is None else options.given.ahead),
             first_items=opened.enter_context(first_items(self.job, options, endpoints, client.stats)),
             details=beside.details,
             reuse=reuse,

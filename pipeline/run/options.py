@@ -35,10 +35,14 @@ class Again:
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """A run directory and a share of the account that somebody else holds for a run, such as a worker of a cluster."""
+    """A run directory and a share of the account that somebody else holds for a run, such as a worker of a cluster.
+
+    `ahead` is a folder of pictures that were made fit ahead of their upload; it need not be there.
+    """
 
     folder: Path
     share: Share
+    ahead: Path | None = None
 
 
 class _Unfailing:

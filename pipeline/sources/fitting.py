@@ -49,6 +49,8 @@ def _fit(stripped: bytes, decodable: bytes) -> Fitted:
     with opened(decodable, FORMATS, whole=stripped) as image:
         kind = named_by_pillow(image.format)
         why = why_fitted(stripped, kind)
+        if not why:
+            image.draft(image.mode, (image.width // 8, image.height // 8))  # read through, and not drawn in full
         image.load()
         if not why:
             return Fitted(stripped, kind.sent_as, "")
@@ -73,9 +75,14 @@ def preview(data: bytes) -> bytes:
     """Make a small upright JPG of a picture of any kind. Raises PictureRefused."""
     with opened(without_texts(data), FORMATS, whole=data) as image:
         image.draft(None, (2 * _PREVIEW_PX, 2 * _PREVIEW_PX))
-        small = _on_white(_upright(image))
+        small = as_shown(image)
     small.thumbnail((_PREVIEW_PX, _PREVIEW_PX))
     return _jpeg(small, _WHEN_SMALLER)
+
+
+def as_shown(image: "Image.Image") -> "Image.Image":
+    """Return the first frame of a picture upright, on white, in colours of 8 bits."""
+    return _on_white(_upright(image))
 
 
 def _upright(image: "Image.Image") -> "Image.Image":

@@ -15,6 +15,7 @@ from pipeline.sources.decoding import PictureRefused
 from pipeline.sources.items import Note, read_items
 from pipeline.sources.looks import Looks, Verdict, looking
 from pipeline.sources.pictures import look_at_picture, stamp_of
+from pipeline.sources.pixels import Firsts
 from pipeline.sources.stamps import Stamp
 from pipeline.sources.unreadable import FIT
 from pipeline.system.wording import count, enumerated
@@ -61,7 +62,7 @@ def inspect_items(
             bad = [(source, verdict.fault) for source, verdict in verdicts if verdict.fault]
             return _with_fault(item, *bad[0]) if bad else item
 
-        for item in read_items(spec, hashed=hashed, note=note):
+        for item in map(Firsts().named, read_items(spec, hashed=hashed, note=note)):
             is_picture = item.local and item.problem is None
             sources = local_views(item.source) if is_picture else ()
             ahead.append((item, [_Look(spec, source, looks, pool) for source in sources]))
@@ -144,7 +145,7 @@ def _verdict_on(root: Path, source: str, fit: bool) -> Verdict:
     try:
         return Verdict(fitted=look_at_picture(root, source, fit=fit))
     except PictureRefused as refused:
-        return Verdict(fault=refused.message, helps=refused.fit_helps, lasts=refused.lasts)
+        return Verdict.of(refused)
 
 
 def _with_fault(item: Item, source: str, fault: str) -> Item:

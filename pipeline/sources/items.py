@@ -1,6 +1,6 @@
 """The pictures a job lists as items: lazy, in order, with stable ids. A bad row becomes an item with a problem."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
 from msgspec.structs import replace
@@ -10,7 +10,7 @@ from pipeline.job.checks import check_id, is_loopback
 from pipeline.job.images import ImageEntry
 from pipeline.job.reach import check_picture_url
 from pipeline.job.schema import JobSpec
-from pipeline.models import BY_PATH, CONTENT, Item, Problem
+from pipeline.models import BY_PATH, CONTENT, PIXELS, Item, Problem
 from pipeline.picture_formats import SENT_ENDINGS
 from pipeline.sources.columns import columns_written
 from pipeline.sources.folders import list_path
@@ -20,7 +20,7 @@ from pipeline.sources.looks import Looks, looking
 from pipeline.sources.names import is_pattern, with_slashes
 from pipeline.sources.pictures import MAX_BYTES, most_of
 from pipeline.sources.tables import Row, locate_manifest, read_rows
-from pipeline.sources.urls import checked_identity, identity_of_url, identity_of_views
+from pipeline.sources.urls import checked_identity, digest_of_views, identity_of_url, identity_of_views
 from pipeline.system.fault import Fault
 from pipeline.views import MOST, fault_of_view, has_views, is_url, joined_views, local_views, views_of
 
@@ -40,8 +40,8 @@ def read_items(
 ) -> Iterator[Item]:
     """Yield the job's items in the order of the job file; only one row, or one folder's names, is in memory at a time.
 
-    With `contents` local pictures are known by their bytes, so that copies of one are found; without, and where a job
-    of many machines asks for that, by their paths.
+    With `contents` local pictures are known by their bytes, so that copies of one are found; without by their paths. A
+    job of many machines may ask for their paths, or for their pixels (`Firsts`), instead.
     `hashed` gives local pictures that are listed without an id one by a hash, as earlier versions did. `note` is
     called with each row of a manifest. The items of a shard are read as they were kept, whatever is asked for here.
     Raises SpecError when a manifest cannot be read or a pattern names nothing.
@@ -49,10 +49,16 @@ def read_items(
     if spec.shard is not None:
         yield from kept_items(spec.shard)
         return
-    by_source = spec.cluster is not None and spec.cluster.same_picture == "source"
+    compared = "bytes" if spec.cluster is None else spec.cluster.same_picture
+    contents = contents and compared != "source"
     with looking() as looks:
         for item in _listed(spec, Ids(spec, hashed=hashed), note):
-            yield item if item.picture else _identified(spec, item, looks if contents and not by_source else None)
+            if item.picture:
+                yield item
+            elif contents and compared == "pixels":
+                yield _by_pixels(spec, item, looks)
+            else:
+                yield _identified(spec, item, looks if contents else None)
 
 
 def _listed(spec: JobSpec, ids: Ids, note: Note | None) -> Iterator[Item]:
@@ -89,14 +95,36 @@ def _distinct(spec: JobSpec, item: Item, looks: Looks | None) -> Item:
     """Leave out the views of an item that show a picture of it once more; with one left it has no views."""
     known: dict[str, str] = {}
     for view in views_of(item.source):
-        most = most_of(fit=spec.upload.fit)
-        picture = identity_of_url(view) if is_url(view) else identity_of_file(spec.root_path, view, looks, most)
-        known.setdefault(picture, view)
-    source = joined_views(known.values())
+        known.setdefault(_identity_of_view(spec, view, looks), view)
+    return _with_views(item, known.values(), identity_of_views(known))
+
+
+def _with_views(item: Item, views: Iterable[str], picture: str, own: str = "") -> Item:
+    source = joined_views(views)
     local = bool(local_views(source))
-    if not has_views(source):
-        return Item(item.id, source, local, item.origin, item.labels, picture=next(iter(known)))
-    return Item(item.id, source, local, item.origin, item.labels, picture=identity_of_views(known))
+    return Item(item.id, source, local, item.origin, item.labels, picture=picture, own=own)
+
+
+def _identity_of_view(spec: JobSpec, view: str, looks: Looks | None) -> str:
+    if is_url(view):
+        return identity_of_url(view)
+    return identity_of_file(spec.root_path, view, looks, most_of(fit=spec.upload.fit))
+
+
+def _by_pixels(spec: JobSpec, item: Item, looks: Looks) -> Item:
+    """Identify an item by the pixels of its picture, and of each of its views; by bytes what cannot be decoded."""
+    if item.problem is not None or not item.local:
+        return _identified(spec, item, looks)
+    known: dict[str, tuple[str, str]] = {}
+    for view in views_of(item.source):
+        own = _identity_of_view(spec, view, looks)
+        pixels = looks.pixels(spec.root_path, view, fit=spec.upload.fit) if own.startswith(CONTENT) else None
+        known.setdefault(f"{PIXELS}{pixels}" if pixels else own, (view, own))
+    views, owns = zip(*known.values(), strict=True)
+    if not any(key.startswith(PIXELS) for key in known):
+        return _with_views(item, views, identity_of_views(known))
+    picture = next(iter(known)) if len(known) == 1 else f"{PIXELS}{joined_views(known)}"
+    return _with_views(item, views, picture, digest_of_views(owns))
 
 
 def _viewed(spec: JobSpec, item: Item) -> Item:

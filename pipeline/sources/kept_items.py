@@ -18,6 +18,7 @@ class KeptItem(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
 
     n        its place among all items of the job, from 0 on
     picture  the identity of its picture; None when that is its source
+    own      the digest of its own bytes, where `picture` is of another file with the same pixels
     """
 
     n: int
@@ -28,12 +29,13 @@ class KeptItem(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     local: bool = False
     picture: str | None = None
     problem: Problem | None = None
+    own: str = ""
 
     @property
     def item(self) -> Item:
         """The item."""
         picture = self.source if self.picture is None else self.picture
-        return Item(self.id, self.source, self.local, self.origin, self.labels, self.problem, picture)
+        return Item(self.id, self.source, self.local, self.origin, self.labels, self.problem, picture, self.own)
 
 
 _DECODER = msgspec.json.Decoder(KeptItem)
@@ -55,7 +57,7 @@ def _kept(n: int, item: Item) -> KeptItem:
     if not source.isascii():
         source = source.encode("utf-8", "backslashreplace").decode()  # a bad row's may be no text
     picture = None if item.picture == source else item.picture
-    return KeptItem(n, item.id, source, item.origin, item.labels, item.local, picture, item.problem)
+    return KeptItem(n, item.id, source, item.origin, item.labels, item.local, picture, item.problem, item.own)
 
 
 def read_kept(line: bytes) -> KeptItem:

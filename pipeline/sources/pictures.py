@@ -13,8 +13,10 @@ from pipeline.sources import fitting
 from pipeline.sources.archives import BadArchive, leaves_its_archive, members_of, read_member, split_name
 from pipeline.sources.decoding import PictureRefused, decoded_as, opened, without_texts
 from pipeline.sources.fitting import MOST, MOST_TO_READ, why_fitted
+from pipeline.sources.made_ahead import MadeAhead
 from pipeline.sources.metadata import without_metadata
 from pipeline.sources.names import on_disk
+from pipeline.sources.pixels import pixels_of
 from pipeline.sources.stamps import Stamp
 from pipeline.sources.unreadable import FIT
 
@@ -35,23 +37,24 @@ class Picture:
     sha256: str
 
 
-def read_picture(root: Path, source: str, *, fit: bool = False) -> Picture:
-    """Read the picture `source` inside `root`, and with `fit` make it fit for the vendor.
+def read_picture(root: Path, source: str, *, fit: bool = False, ahead: MadeAhead | None = None) -> Picture:
+    """Read the picture `source` inside `root`, and with `fit` make it fit for the vendor, unless that was done `ahead`.
 
     Raises PictureRefused, which says what to do; nothing was paid then.
     """
-    data = _read_inside(root, source, most_of(fit=fit))
+    data = read_inside(root, source, most_of(fit=fit))
+    sha256 = hashlib.sha256(data).hexdigest()
     if fit:
-        made, file_type, _ = fitting.fit(data)
+        made, file_type, _ = (ahead and ahead.find(sha256)) or fitting.fit(data)
     else:
         file_type = decoded_as(data).sent_as
         made = without_metadata(data)
-    return Picture(made, file_type, hashlib.sha256(data).hexdigest())
+    return Picture(made, file_type, sha256)
 
 
 def preview_picture(root: Path, source: str) -> Picture:
     """Read a picture of any kind as a small JPG for people. Raises PictureRefused."""
-    data = _read_inside(root, source, MOST_TO_READ)
+    data = read_inside(root, source, MOST_TO_READ)
     return Picture(fitting.preview(data), JPG.sent_as, hashlib.sha256(data).hexdigest())
 
 
@@ -60,7 +63,11 @@ def look_at_picture(root: Path, source: str, *, fit: bool = False) -> str:
 
     Without `fit` the only such reason is that it is turned: every other one refuses it.
     """
-    data = _read_inside(root, source, most_of(fit=fit))
+    return why_not_as_it_is(read_inside(root, source, most_of(fit=fit)), fit=fit)
+
+
+def why_not_as_it_is(data: bytes, *, fit: bool) -> str:
+    """Decode a picture and return why it would be made fit, as `look_at_picture` does. Raises PictureRefused."""
     if not fit:
         return why_fitted(without_metadata(data), decoded_as(data))
     with opened(without_texts(data), FORMATS, whole=data) as image:
@@ -78,7 +85,15 @@ def most_of(*, fit: bool) -> int:
 def digest_of(root: Path, source: str, most: int = MAX_BYTES) -> str | None:
     """Return the SHA-256 of a picture inside `root`, sound or not; None where it cannot be read, or has more bytes."""
     try:
-        return hashlib.sha256(_read_inside(root, source, most)).hexdigest()
+        return hashlib.sha256(read_inside(root, source, most)).hexdigest()
+    except PictureRefused:
+        return None
+
+
+def digest_of_pixels(root: Path, source: str, *, fit: bool) -> str | None:
+    """Return the digest of the pixels of a picture inside `root`; None where it cannot be read or decoded."""
+    try:
+        return pixels_of(read_inside(root, source, most_of(fit=fit)), fit=fit)
     except PictureRefused:
         return None
 
@@ -154,7 +169,8 @@ def _too_large(size: int, most: int) -> PictureRefused:
     return PictureRefused(what, fit_helps=True)
 
 
-def _read_inside(root: Path, source: str, most: int) -> bytes:
+def read_inside(root: Path, source: str, most: int) -> bytes:
+    """Read a picture inside `root`. Raises PictureRefused where it cannot be read, or has more bytes."""
     if (zipped := split_name(source)) is not None:
         return _read_zipped(root, *zipped, most)
     try:

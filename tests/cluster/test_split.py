@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from contextlib import closing
-from hashlib import blake2b
+from hashlib import blake2b, sha256
 from pathlib import Path
 
 import pytest
@@ -264,16 +264,20 @@ def test_memory_does_not_grow_with_the_list(tmp_path: Path) -> None:
 
 
 def test_plan_counts_what_the_opt_out_costs(tmp_path: Path) -> None:
-    """Copies of a file share a call where pictures are known by their bytes, and none where by their paths."""
+    """Copies of a file share a call where pictures are known by their bytes, and none where by their paths.
+
+    By its pixels another file shares it, too.
+    """
     for name in ("a", "b"):
         (tmp_path / f"{name}.png").write_bytes(PICTURE)
-    rows = "id,path\nA,a.png\nB,b.png\n"
+    (tmp_path / "c.png").write_bytes(PICTURE + b"behind its end")
+    rows = "id,path\nA,a.png\nB,b.png\nC,c.png\n"
     job_in(tmp_path, rows)
     calls = [
         plan_job(tmp_path / "job.yaml", overrides=[f"cluster.same_picture={way}"]).calls["search"]
-        for way in ("bytes", "source")
+        for way in ("bytes", "source", "pixels")
     ]
-    assert calls == [1, 2]
+    assert calls == [2, 3, 1]
 
 
 def test_ids_and_pictures_are_hashed_as_ever_for_a_run_goes_on_after_an_upgrade() -> None:
@@ -296,3 +300,27 @@ def test_items_are_written_alike_together_and_one_by_one() -> None:
     labels = ({}, {"brand": "é"}, {"brand": "x", "shop": "y"})
     items = [Item(f"a{n}", f"https://h.example/{n}", False, f"m.csv:{n}", some) for n, some in enumerate(labels)]
     assert write_items(7, items) == b"".join(write_item(n, item) for n, item in enumerate(items, 7))
+
+
+def test_a_job_by_pixels_keeps_what_shows_the_same_in_one_shard_known_by_the_first(tmp_path: Path) -> None:
+    """The journal of a shard and all that reads it go by what stands there; nothing else compares pixels."""
+    lossless = io.BytesIO()
+    Image.open(io.BytesIO(PICTURE)).save(lossless, "PNG", compress_level=1)
+    assert lossless.getvalue() != PICTURE
+    for number in range(20):
+        (tmp_path / f"{number}.png").write_bytes(lossless.getvalue() if number % 2 else PICTURE + b"%d" % number)
+    (tmp_path / "broken.png").write_bytes(b"no picture")
+    rows = "".join(f"{n},{n}.png\n" for n in range(20)) + "20,broken.png\n"
+    spec = job_in(tmp_path, f"id,path\n{rows}", "cluster.same_picture=pixels")
+    folder, split = split_job(spec)
+    shards = [shard for shard in shards_in(folder) if any(item.id == "0" for item in shard)]
+    items = [item for item in shards[0] if item.id != "20"]
+    assert [item.id for item in items] == [str(n) for n in range(20)]
+    assert {item.picture for item in items} == {f"sha256:{sha256(PICTURE + b'0').hexdigest()}"}
+    odd = sha256(lossless.getvalue()).hexdigest()
+    assert [item.own for item in items[:3]] == ["", odd, sha256(PICTURE + b"2").hexdigest()]
+    assert (split.items, sum(split.counts), split.same_picture) == (21, 21, "pixels")
+    [broken] = [item for shard in shards_in(folder) for item in shard if item.id == "20"]
+    assert (broken.picture, broken.own) == (f"sha256:{sha256(b'no picture').hexdigest()}", "")
+    again, _ = split_anew(spec)
+    assert bytes_in(again) == bytes_in(folder)

@@ -1,12 +1,14 @@
 """Copies of one file share its outcome, but only what has those bytes when the outcome is shared."""
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pipeline.models import Item, Kind, State
+from pipeline.engine.sharing import is_alike
+from pipeline.models import Calls, Item, Kind, State, Upload, Work
 from pipeline.sources.pictures import Picture
 from tests.support.fakes import FakeVendor, engine_of, job, open_journal, records, states
 
@@ -125,3 +127,66 @@ async def test_copies_get_their_task_for_nothing_also_when_the_budget_or_the_lim
     await run(tmp_path, vendor, items, files, **limits)
     assert counted(vendor) == (1, 1, 1)
     assert states(tmp_path) == {"1": State.TASKED, "other": State.PENDING, "2": State.TASKED}
+
+
+def alike(id_: str, source: str, data: bytes) -> Item:
+    """Make an item whose file has other bytes than the first one and shows the same, as a split found out."""
+    return Item(id_, source, True, "images[0]", {}, picture=f"sha256:{picture(b'a').sha256}", own=picture(data).sha256)
+
+
+def shown(folder: Path) -> dict[str, tuple[str, str | None]]:
+    return {record["item"]: (record["image"]["sha256"], record.get("same_as")) for record in records(folder)}
+
+
+async def test_files_that_show_the_same_pixels_share_one_call_and_each_record_says_its_own_bytes(
+    tmp_path: Path,
+) -> None:
+    vendor = FakeVendor()
+    items = [copy("1", "1.jpg"), alike("2", "2.png", b"b"), copy("3", "3.jpg"), alike("4", "4.png", b"c")]
+    files = {"1.jpg": picture(b"a"), "2.png": picture(b"b"), "3.jpg": picture(b"a"), "4.png": picture(b"c")}
+    await run(tmp_path, vendor, items, files)
+    assert counted(vendor) == (1, 1, 1)
+    a, b, c = (picture(data).sha256 for data in (b"a", b"b", b"c"))
+    assert shown(tmp_path) == {"1": (a, None), "2": (b, "1"), "3": (a, "1"), "4": (c, "1")}
+    urls = {record["image"]["url"] for record in records(tmp_path)}
+    assert len(urls) == 1, "what the vendor saw is the first file alone"
+
+
+async def test_a_file_that_changed_since_its_pixels_were_compared_is_searched_itself(tmp_path: Path) -> None:
+    vendor = FakeVendor()
+    files = {"1.jpg": picture(b"a"), "2.png": picture(b"new"), "3.png": picture(b"c")}
+    await run(tmp_path, vendor, [copy("1", "1.jpg"), alike("2", "2.png", b"b"), alike("3", "3.png", b"c")], files)
+    assert counted(vendor) == (2, 2, 2)
+    assert shown(tmp_path)["2"] == (picture(b"new").sha256, None)
+    assert shown(tmp_path)["3"] == (picture(b"c").sha256, "1")
+
+
+@pytest.mark.parametrize("order", ["bca", "bac", "abc"])
+async def test_files_of_the_same_pixels_share_one_call_also_when_the_first_of_them_changed(
+    tmp_path: Path, order: str
+) -> None:
+    """The first of the others leads them from then on, whether it has the bytes of the first or its own."""
+    vendor = FakeVendor()
+    items, files = [copy("1", "1.jpg")], {"1.jpg": picture(b"new")}
+    for letter in order:
+        data = letter.encode()
+        items.append(copy(letter, f"{letter}.png") if letter == "a" else alike(letter, f"{letter}.png", data))
+        files[f"{letter}.png"] = picture(data)
+    await run(tmp_path, vendor, items, files)
+    assert counted(vendor) == (2, 2, 2)
+    sent = shown(tmp_path)
+    assert sent["1"] == (picture(b"new").sha256, None)
+    assert {sent[letter] for letter in order} == {
+        (picture(letter.encode()).sha256, None if letter == order[0] else order[0]) for letter in order
+    }
+
+
+async def test_the_digest_of_an_earlier_upload_is_not_taken_for_that_of_a_twins_own_bytes() -> None:
+    """Both stand in one column: a twin by its pixels was never uploaded itself."""
+    twin = Work(2, copy("2", "2.jpg"), Calls(), sha256=picture(b"b").sha256)
+    assert is_alike(twin, picture(b"b").sha256, picture(b"a").sha256)
+    assert not is_alike(twin, picture(b"c").sha256, picture(b"a").sha256)
+    assert not is_alike(twin, picture(b"b").sha256, picture(b"c").sha256)
+    assert not is_alike(
+        replace(twin, upload=Upload("https://up.example/2", 1.0)), picture(b"b").sha256, picture(b"a").sha256
+    )

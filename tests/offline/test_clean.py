@@ -234,3 +234,31 @@ def test_a_folder_beside_the_runs_is_left_alone(runs: Path, now: float) -> None:
     sweep_removed(runs)
     assert (runs / ".removed-photos").is_dir()
     assert [name for name, _ in names(find(runs, OLD, now=now))] == ["old"]
+
+
+def prepared_in(runs: Path) -> Path:
+    """Make what a first pass over pictures leaves, last used long ago."""
+    folder = runs / ".prepared" / "job-0123456789abcdef"
+    (folder / "ahead" / "fit-1" / "9f").mkdir(parents=True)
+    (folder / "ahead" / "fit-1" / "9f" / "9f86d081").write_bytes(b"picture")
+    (folder / "seen-0000.jsonl").write_bytes(b"{}\n")
+    for path in (folder, folder / "seen-0000.jsonl"):
+        os.utime(path, (1_600_000_000, 1_600_000_000))
+    return folder
+
+
+@pytest.mark.parametrize("pictures", [False, True], ids=["runs", "pictures alone"])
+def test_pictures_that_a_first_pass_made_go_when_they_are_old(tmp_path: Path, pictures: bool) -> None:
+    folder = prepared_in(tmp_path)
+    assert find(tmp_path, OLD, now=1_600_000_000 + DAY_S) == []
+    wanted = OLD._replace(pictures=pictures)
+    [found] = find(tmp_path, wanted, now=1_600_000_000 + LATER_S)
+    assert found == Found(folder, 1_600_000_000, 10, "")
+    assert remove(found, wanted, now=1_600_000_000 + LATER_S) == ""
+    assert not folder.exists()
+
+
+def test_pictures_of_a_first_pass_are_nobodys_alone(tmp_path: Path) -> None:
+    prepared_in(tmp_path)
+    [found] = find(tmp_path, OLD._replace(client="A"), now=1_600_000_000 + LATER_S)
+    assert "pictures of all clients" in found.kept

@@ -8,6 +8,7 @@ from pipeline.cli.errors import say
 from pipeline.cli.screen import show_lines, show_rows
 from pipeline.errors import SpecError
 from pipeline.offline.clean import DAY_S, Found, Wanted, find, is_run, remove, sweep_removed
+from pipeline.run.cluster_runs import shared_folder
 from pipeline.run.load import load_spec
 from pipeline.system.clock import iso
 from pipeline.system.fault import Fault, typed
@@ -72,10 +73,13 @@ def _seconds(older: str) -> float:
 
 
 def _runs_in(path: Path) -> Path:
-    """Return the folder with run directories that a path names, itself or by a job file."""
+    """Return the folder with run directories that a path names, itself or by a job file.
+
+    That of a job of many machines is the one they share.
+    """
     if path.is_file():
         spec = load_spec(path)
-        path = spec.place(spec.output.dir)
+        path = spec.place(spec.output.dir) if spec.cluster is None else shared_folder(spec)
     if not path.is_dir():
         raise SpecError(Fault("no folder with run directories", where=str(path)))
     if is_run(path):

@@ -4,20 +4,26 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from pipeline.cli.commands.check import check_command
+from pipeline.cli.first_pass import look_over_pictures
 from pipeline.cli.screen import show_lines
 from pipeline.cluster.check import Question, Seen, View, compare, look, question_of, scratch
+from pipeline.cluster.preparing import reads_stdin
 from pipeline.errors import JournalError, SpecError
+from pipeline.run.load import load_spec
 from pipeline.system.fault import Fault
 
 
 def cluster_check_command(path: Path, overrides: list[str], *, quick: bool, ray: str | None) -> int:
     """Check a job, and what this machine, or each node of a Ray cluster, sees of the folder that machines share.
 
+    Those nodes also open the job's pictures, unless it is to be `quick`: on all their cores, and each once.
     Raises SpecError for the job and for machines that do not go together, JournalError for the folder.
     """
     question = question_of(path, overrides)
-    check_command(path, overrides, quick=quick)
     with scratch(question):
+        if ray is not None and not quick and not reads_stdin(spec := load_spec(path, overrides=overrides)):
+            look_over_pictures(spec, ray, opened=True)
+        check_command(path, overrides, quick=quick)
         views = _at_each_node(question, ray) if ray is not None else [look(question)]
     together = compare(views)
     show_lines(_lines(views, together))

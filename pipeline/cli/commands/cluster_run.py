@@ -5,9 +5,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pipeline.cli.asking import ask, on_a_terminal
+from pipeline.cli.first_pass import look_over_pictures
 from pipeline.cli.screen import Output, Remarks, show_lines
 from pipeline.cluster.joining import join
 from pipeline.cluster.launch import LocalProcesses, Supervision, worker_command
+from pipeline.cluster.preparing import needs_first_pass
 from pipeline.cluster.split import split_job
 from pipeline.errors import SpecError
 from pipeline.run.load import load
@@ -31,6 +33,8 @@ def cluster_run_command(path: Path, overrides: list[str], where: Where, *, new: 
         if not yes and not job.spec.sandbox and on_a_terminal(piped=False):
             what = f"{job.spec.vendor} will be sent the calls of all items that are not done"
             ask(f"{what}, which the account pays for; `pipeline plan` says what they cost.", piped=False)
+        if needs_first_pass(job.spec, new=new):
+            look_over_pictures(job.spec, where.ray)
         split_job(job.spec, new=new)
         joined = join(job, say=remarks.say)
         if not quiet:

@@ -182,7 +182,8 @@ def _replace(db: Database, ord_: int, item: Item, generation: int) -> None:
 
 def _columns(db: Database, item: Item, generation: int, ord_: int = 0) -> dict[str, Any]:
     identity = twins.identity_of(item)
-    return {
+    own = {"sha256": item.own} if item.own else {}
+    return own | {
         "id": item.id,
         "source": twins.storable(item.source),
         "local": int(item.local),

@@ -1,6 +1,8 @@
 """Items with one picture: the first is worked on, the others are its twins and share its outcome.
 
 A row's `picture` is the identity of what it shows. Rows of an earlier version have none and are known by their source.
+A twin by its pixels has other bytes than its first item: `picture` names the first's, `sha256` its own, which nobody
+has sent (so it has no `url`).
 """
 
 from collections.abc import Iterator
@@ -8,6 +10,7 @@ from typing import NamedTuple
 
 from pipeline.journal.sql.database import Database
 from pipeline.journal.sql.rows import IN_DOUBT, state_in
+from pipeline.journal.sql.rows import SETTLED as IS_SETTLED
 from pipeline.models import BY_PATH, CONTENT, OF_REPORT, SETTLED, Item, State
 from pipeline.system.checksum import crc32
 
@@ -15,6 +18,7 @@ _SAME_PICTURE = (
     "CASE WHEN first.picture IS NULL OR twin.picture IS NULL THEN first.source = twin.source "
     "AND first.local = twin.local ELSE first.picture = twin.picture END"
 )
+_OWN = "iif(url IS NULL, sha256, NULL)"  # the digest of the bytes of a twin by its pixels
 # States in which a first item that is no longer listed has no outcome to share, and no doubt to wait for.
 _NOTHING_TO_SHARE = state_in(
     (state for state in State if state not in (*SETTLED, *OF_REPORT, State.IN_DOUBT)), "first.state"
@@ -124,25 +128,53 @@ def promote(db: Database, generation: int) -> None:
         ).fetchone()[0]
         db.do("UPDATE items SET same_as = NULL WHERE ord = ?", (promoted,))
         db.do("UPDATE items SET same_as = ? WHERE same_as = ? AND ord > ?", (promoted, gone, promoted))
+        _lead(db, promoted, promoted)
 
 
 def part(db: Database, ord_: int, digest: str) -> bool:
     """Part a twin from its first item: by now its file has the bytes of `digest`, which are not the first's.
 
-    The first is known from now on by the bytes that were sent for it, so that the twin does not find it again. Return
+    The first is known from now on by the bytes that were sent for it, so that the twin does not find it again. A twin
+    by its pixels whose own file is as it was leads the others that show the same, or follows one that does. Return
     False where hits or a create of just these bytes are paid for the first, whose own file was replaced: the twin is
     not paid for beside it.
     """
-    first, source = db.do("SELECT same_as, source FROM items WHERE ord = ?", (ord_,)).fetchone()
+    first, source, picture, own = db.do(
+        f"SELECT same_as, source, picture, {_OWN} FROM items WHERE ord = ?", (ord_,)
+    ).fetchone()
     if first is not None:
-        sent, path, paid = db.do(
-            f"SELECT sha256, source, segment IS NOT NULL OR {IN_DOUBT} FROM items WHERE ord = ?", (first,)
+        sent, path, shows, paid = db.do(
+            f"SELECT sha256, source, picture, segment IS NOT NULL OR {IN_DOUBT} FROM items WHERE ord = ?", (first,)
         ).fetchone()
+        if own == digest and shows == picture:  # it follows another one by now, which was parted a moment ago
+            return True
         if sent == digest and paid:
             return False
         identify(db, first, CONTENT + sent if sent and sent != digest else f"{BY_PATH}{path}")
-    identity = CONTENT + digest
+    identity = picture if own == digest else CONTENT + digest
     identify(db, ord_, identity)
     other = first_with(db, identity, source, local=True, but=ord_)
     db.do("UPDATE items SET same_as = ? WHERE ord = ?", (other, ord_))
+    if own not in (None, digest):
+        db.do("UPDATE items SET sha256 = NULL WHERE ord = ?", (ord_,))
+    elif other is None and first is not None:
+        _lead(db, ord_, first)
     return True
+
+
+def _lead(db: Database, heir: int, first: int) -> None:
+    """Let a twin by its pixels, now worked on itself, lead the other twins of `first` that show them.
+
+    It is known by its own bytes from then on, which are sent, and the others by the same; they keep what is their own.
+    """
+    picture, own = db.do(f"SELECT picture, {_OWN} FROM items WHERE ord = ?", (heir,)).fetchone()
+    if own is None:
+        return
+    identity, before = CONTENT + own, str(picture).removeprefix(CONTENT)
+    db.do(
+        f"UPDATE items SET same_as = ?, picture = ?, source_key = ?, sha256 = coalesce({_OWN}, ?) "
+        f"WHERE same_as = ? AND picture = ? AND NOT {IS_SETTLED}",
+        (heir, identity, source_key(identity), before, first, picture),
+    )
+    identify(db, heir, identity)
+    db.do("UPDATE items SET sha256 = NULL WHERE ord = ?", (heir,))

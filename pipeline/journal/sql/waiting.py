@@ -1,6 +1,9 @@
 """Items that wait to be worked on: of several with the same picture the first one, whose twins the others are."""
 
 from collections.abc import Sequence
+from dataclasses import replace
+
+import msgspec
 
 from pipeline.journal.sql.database import Database
 from pipeline.journal.sql.rows import SEARCHED_AT, WAITING, WORK, Waiting, waiting_of
@@ -37,10 +40,17 @@ def among(db: Database, ords: Sequence[int]) -> list[Waiting]:
 
 
 def twins(db: Database, *, after: int, limit: int, generation: int) -> list[tuple[Work, int]]:
-    """Read waiting twins beyond `after`, each with the `ord` of the item whose outcome it shares."""
+    """Read waiting twins beyond `after`, each with the `ord` of the item whose outcome it shares.
+
+    A twin's item says its picture. The digest of its work is that of its own bytes, where it is a twin by its pixels.
+    """
     rows = db.do(
-        f"SELECT {WORK}, same_as FROM items "
+        f"SELECT {WORK}, picture, same_as FROM items "
         "WHERE state = ? AND ord > ? AND generation = ? AND same_as IS NOT NULL ORDER BY ord LIMIT ?",
         (int(State.PENDING), after, generation, limit),
     ).fetchall()
-    return [(waiting_of(row).work, int(row[-1])) for row in rows]
+    return [(_known_by(waiting_of(row).work, row[-2]), int(row[-1])) for row in rows]
+
+
+def _known_by(work: Work, picture: str | None) -> Work:
+    return replace(work, item=msgspec.structs.replace(work.item, picture=picture or ""))
