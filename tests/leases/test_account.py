@@ -68,6 +68,22 @@ def test_accounts_in_one_place_share_nothing_and_do_not_look_at_each_other(tmp_p
         assert first.others("search") == second.others("search") == 0
 
 
+def test_workers_of_another_account_that_are_looked_at_take_no_part(tmp_path: Path) -> None:
+    lease, account = joined(tmp_path)
+    another = Lease(open_store(str(tmp_path)), "other", lease_s=60)
+    SharedAccount(another, QPS).hungry(["search"])
+    another.renew()
+    lease.lease_s = 60
+    lease.dead({another.incarnation})
+    account.hungry(["search"])
+    lease.renew()
+    for _ in range(3):
+        lease.look()
+        account._step()
+    assert another.incarnation in lease.members.living
+    assert (account.others("search"), len(account.slots["search"].held)) == (0, 4)
+
+
 @pytest.mark.proofs
 def test_whoever_waits_for_others_says_once_for_whom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pipeline.leases.account.TOLD_S", 0.3)

@@ -282,7 +282,9 @@ def test_a_store_of_an_earlier_version_is_refused_with_what_to_do(tmp_path: Path
     """What lives in it is not seen by this program, nor this program by it: they must never share an account."""
     open_store(str(tmp_path))
     (tmp_path / "format.000000000001").write_bytes(b'{"format": 1}')
-    with pytest.raises(SpecError, match=r"version 1, this .*; let all runs there end .*, then name a new place on all"):
+    with pytest.raises(
+        SpecError, match=r"version 1, this .*; let all runs there end .*, then name a new place for all"
+    ):
         open_store(str(tmp_path))
 
 
