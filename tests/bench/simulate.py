@@ -171,22 +171,24 @@ def of_mishaps() -> None:
 
 def of_stores(most: int) -> None:
     """Print what one place of leases carries, and what slow answers do."""
-    rows = []
-    for kind in (FOLDER, BUCKET):
-        for accounts, each in ((10, 1), (100, 1), (400, 1), (1000, 1), (1, 16), (10, 16), (1, 100), (1, 200)):
-            if accounts * each <= most:
-                rows.append((kind.name, accounts, each, *_carried(kind, accounts, each, 40.0)))
+    cases = ((10, 1), (100, 1), (400, 1), (1000, 1), (10, 16), (1, 16), (1, 100), (1, 200))
+    rows = (
+        (kind.name, accounts, each, *_carried(kind, accounts, each, 40.0))
+        for kind in (FOLDER, BUCKET)
+        for accounts, each in cases
+        if accounts * each <= most
+    )
     head = (
         "store; accounts in one place; workers of each; requests a second; renewals over 2.5 s; looks over 5 s; "
         "time without a lease"
     )
     table(head.split("; "), rows)
-    rows = []
+    answers = []
     for typical, slow in ((0.001, 0.02), (0.02, 0.2), (0.1, 1.0), (0.3, 3.0), (1.0, 5.0)):
         kind = StoreKind("", typical, slow, page=1000, of_put=1, of_get=1, per_s=1e6)
-        rows.append((f"{typical * 1e3:g} / {slow * 1e3:g} ms", *_carried(kind, 1, 4, 600.0)[1:]))
+        answers.append((f"{typical * 1e3:g} / {slow * 1e3:g} ms", *_carried(kind, 1, 4, 600.0)[1:]))
     head = "answers of the store, half / 99 of 100 within; renewals over 2.5 s; looks over 5 s; time without a lease"
-    table(head.split("; "), rows)
+    table(head.split("; "), answers)
 
 
 def _carried(kind: StoreKind, accounts: int, each: int, seconds: float) -> tuple[str, ...]:
