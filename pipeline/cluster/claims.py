@@ -117,6 +117,11 @@ class Claims:
         return f"{self._room}/{shard:04}"
 
 
+def owners(shards: Collection[Standing]) -> frozenset[str]:
+    """Return the incarnations that have shards, dead or alive."""
+    return frozenset(one.worker for one in shards if one.worker)
+
+
 def free(
     shards: Collection[Standing], dead: Collection[str], *, also: Collection[Given] = (Given.OPEN,)
 ) -> list[Standing]:

@@ -22,6 +22,7 @@ from pipeline.journal.sql.forecast import PAID_SEARCHES, expiries
 from pipeline.journal.sql.items import counts
 from pipeline.journal.storage import reading_only
 from pipeline.leases.lease import Lease
+from pipeline.leases.members import scope_of
 from pipeline.leases.opening import open_store
 from pipeline.models import UNFINISHED, State
 from pipeline.system.fault import Fault, typed
@@ -37,7 +38,8 @@ class Owner:
         self._lease = lease
         self._claims = Claims(lease.store, read_split(run))
         self._say = say
-        self._until = time.monotonic() + lease.takeover_s + 4 * lease.renew_s  # by then silence is death
+        self._silence_s = lease.takeover_s + 4 * lease.renew_s  # by then silence is death
+        self._first_asked: dict[str, float] = {}  # about an incarnation of a scope, which was looked at from then on
 
     @contextmanager
     def owned(self, shard: int) -> Iterator[Path]:
@@ -59,11 +61,12 @@ class Owner:
         told = False
         while True:
             standing = next(one for one in self._claims.look() if one.shard == shard)
-            if self._lease.allowed() and self._is_free(standing):
+            is_free = self._is_free(standing)
+            if self._lease.allowed() and is_free:
                 claim = self._claims.claim(standing, self._lease.incarnation)
                 if claim is not None:
                     return claim
-            elif time.monotonic() > self._until:
+            elif self._has_waited(standing):
                 raise RunLocked(self._in_use(standing))
             elif standing.worker and not told:
                 told = True
@@ -71,7 +74,12 @@ class Owner:
             time.sleep(_LOOK_S)
 
     def _is_free(self, shard: Standing) -> bool:
-        return not shard.worker or shard.worker in self._lease.members.dead
+        return not shard.worker or bool(self._lease.dead({shard.worker}))
+
+    def _has_waited(self, shard: Standing) -> bool:
+        """Return whether an owner would be known to be dead by now, if it were."""
+        now = time.monotonic()
+        return now > self._first_asked.setdefault(scope_of(shard.worker), now) + self._silence_s
 
     def _in_use(self, shard: Standing) -> Fault:
         owner = self._lease.members.living.get(shard.worker)
@@ -108,7 +116,9 @@ def owning(run: Path, leases: str | None, *, say: Callable[[str], None]) -> Iter
 
     Raises SpecError, or JournalError where they are not there.
     """
-    lease = Lease(open_store(place_of_leases(run, leases)), lease_s=read_split(run).lease_s)
+    split = read_split(run)
+    # In a scope of the run's: it sends nothing and needs no account; workers that wait for its shards look there, too.
+    lease = Lease(open_store(place_of_leases(run, leases)), split.id, lease_s=split.lease_s)
     lease.say = say
     with lease:
         yield Owner(run, lease, say=say)

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from pipeline.cluster.claims import Claim, Claims, Given, Standing, free
+from pipeline.cluster.claims import Claim, Claims, Given, Standing, free, owners
 from pipeline.cluster.epochs import folder_of
 from pipeline.cluster.joining import Joined, answers, join
 from pipeline.cluster.late_lines import hand_in, hand_over, there_are
@@ -135,7 +135,7 @@ class Worker:
     def _claim(self, shards: list[Standing]) -> Claim | None:
         """Claim the first shard that is free; one that is done is, too, where late lines may end its doubts."""
         also = [Given.OPEN, Given.ASIDE] if self._options.aside else [Given.OPEN]
-        wanted = free(shards, self._lease.members.dead, also=also)
+        wanted = free(shards, self._lease.dead(owners(shards)), also=also)
         wanted += [one for one in shards if one.state is Given.DONE and one.in_doubt and self._has_late_lines(one)]
         for shard in (one for one in wanted if one.shard not in self._left):
             with suppress(StoreUnknown):

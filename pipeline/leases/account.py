@@ -15,21 +15,22 @@ TOLD_S = 4.0  # others need a look to give back what is ours, and we another one
 
 
 class SharedAccount:
-    """One account under a lease. In its context it takes part; at its end it gives back all that it holds.
+    """The account of a lease. In its context it takes part; at its end it gives back all that it holds.
 
-    `qps` has the calls per second of the whole account for each kind of call. Several accounts may share one lease.
+    `qps` has the calls per second of the whole account for each kind of call.
     """
 
-    def __init__(self, lease: Lease, account: str, qps: Mapping[str, float]) -> None:
+    def __init__(self, lease: Lease, qps: Mapping[str, float]) -> None:
         self.lease = lease
-        self.name = name_of(account)
-        self.slots = {kind: Slots(lease, self.name, name_of(kind), limit) for kind, limit in qps.items()}
+        self.slots = {kind: Slots(lease, name_of(kind), limit) for kind, limit in qps.items()}
         self._waits_since: float | None = None  # for a first slot
         self._told = False  # that it waits
         self._one_step = threading.Lock()  # the lease's thread steps, and another one gives back at the end
 
     def __repr__(self) -> str:
-        return f"SharedAccount({self.name!r}, { ({kind: len(slots.held) for kind, slots in self.slots.items()}) })"
+        return (
+            f"SharedAccount({self.lease.scope!r}, { ({kind: len(slots.held) for kind, slots in self.slots.items()}) })"
+        )
 
     def __enter__(self) -> Self:
         self.lease.after_looks(self._step)
@@ -40,7 +41,7 @@ class SharedAccount:
     ) -> None:
         self.lease.without(self._step)
         within(END_S, self._give_back)
-        self.lease.set_hungry(self._words_of_others())
+        self.lease.set_hungry(frozenset())
 
     def per_second(self, kind: str) -> float:
         """Return the calls of a kind that may be sent in a second now; 0 when none may. Ask at every permit."""
@@ -58,8 +59,7 @@ class SharedAccount:
             changed = changed or slots.hungry != (kind in wanted)
             slots.hungry = kind in wanted
         if changed:
-            ours = {slots.word for slots in self.slots.values() if slots.hungry}
-            self.lease.set_hungry(self._words_of_others() | ours)
+            self.lease.set_hungry(frozenset(slots.word for slots in self.slots.values() if slots.hungry))
             self.lease.look_soon()
 
     def others(self, kind: str) -> int:
@@ -72,13 +72,9 @@ class SharedAccount:
             for slots in self.slots.values():
                 slots.give_back_all()
 
-    def _words_of_others(self) -> frozenset[str]:
-        """Return the words of other accounts under the same lease."""
-        return frozenset(word for word in self.lease.hungry if not word.startswith(f"{self.name}/"))
-
     def _step(self) -> None:
         try:
-            found = self.lease.store.newest(f"{ROOM}/{self.name}")
+            found = self.lease.store.newest(f"{ROOM}/{self.lease.scope}")
         except StoreUnknown:  # what is ours stays ours
             return
         with self._one_step:

@@ -25,7 +25,10 @@ _LINKED = 2  # names of a draft that was linked
 
 
 class FolderStore:
-    """A folder as a store. `known` holds entries that were read: they never change, so each is read once."""
+    """A folder as a store.
+
+    `known` holds entries that were read, or put here: they never change, so each is read once.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -63,9 +66,12 @@ class FolderStore:
         try:
             self._refuse_another_place()
             self._make_folders(path.parent)
-            return _linked(path, value)
+            ours = _linked(path, value)
         except OSError as error:
             raise StoreUnknown(self._said(error)) from error
+        if ours:
+            self._known[series] = Entry(number, value)
+        return ours
 
     def read(self, series: str, number: int) -> bytes | None:
         """Return an entry; None where it is not there."""
@@ -78,12 +84,12 @@ class FolderStore:
         except OSError as error:
             raise StoreUnknown(self._said(error)) from error
 
-    def newest(self, prefix: str) -> dict[str, Entry]:
-        """Return the newest entry of each series under a prefix: of the series itself, and of those below it."""
-        *above, last = parts_of(prefix)
+    def newest(self, room: str) -> dict[str, Entry]:
+        """Return the newest entry of each series below a room."""
+        folder = self.folder.joinpath(*parts_of(room))
         try:
             self._refuse_another_place()
-            found = _numbers(self.folder.joinpath(*above), "/".join(above), only=last)
+            found = _numbers(folder, room)
             return {series: entry for series, number in found.items() if (entry := self._entry(series, number))}
         except OSError as error:
             raise StoreUnknown(self._said(error)) from error
@@ -172,7 +178,7 @@ def _linked(path: Path, value: bytes) -> bool:
             draft.unlink()
 
 
-def _numbers(folder: Path, above: str, only: str = "") -> dict[str, int]:
+def _numbers(folder: Path, room: str) -> dict[str, int]:
     """Return the highest number of each series in a folder and below it."""
     found: dict[str, int] = {}
     try:
@@ -181,9 +187,9 @@ def _numbers(folder: Path, above: str, only: str = "") -> dict[str, int]:
         return found
     for entry in names:
         last, _, number = entry.name.partition(".")
-        if not last or (only and last != only):
+        if not last:
             continue
-        series = f"{above}/{last}" if above else last
+        series = f"{room}/{last}"
         if number.isdecimal():
             found[series] = max(found.get(series, 0), int(number))
         elif not number and entry.is_dir(follow_symlinks=False):

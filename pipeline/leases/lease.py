@@ -5,6 +5,9 @@ to be in the store, u may send until S + L. Whoever sees the same renewal as the
 death under the next number, which is u's next renewal or its death, never both. Clocks may be wrong by r: with
 T(1 - r) >= L(1 + r) + W nothing is sent in the W seconds before a death. After its death a process begins a new
 incarnation.
+
+Incarnations live in scopes, an account's each, and are named `scope/incarnation`. A process looks at its own scope, and
+at those of whomever it has asked about: what it waits for is held by one whose death it sees, or declares.
 """
 
 import os
@@ -13,12 +16,12 @@ import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from types import TracebackType
 from typing import Self
 
-from pipeline.leases.members import ROOM, Members
-from pipeline.leases.store import Store, StoreUnknown, put_after, put_mine, put_value, written
+from pipeline.leases.members import ROOM, Members, scope_of
+from pipeline.leases.store import Entry, Store, StoreUnknown, name_of, put_after, put_mine, put_value, written
 from pipeline.leases.turns import Turns, within
 from pipeline.system import clock as clocks
 from pipeline.version import __version__
@@ -41,7 +44,9 @@ def silence_s(lease_s: float) -> float:
 class Lease:
     """The lease; one incarnation of this process after the other. In its context its threads renew and watch.
 
-    incarnation  the name of the one that lives, or is about to
+    scope        the name of the account for which it sends, in the store
+    scopes       those it looks at, its own first
+    incarnation  the full name of the one that lives, or is about to
     members      the others and ourselves, with what each said
     hungry       the words of what we could use, as the others are told with the next renewal
     broken       an error that ended a thread for good; None most often
@@ -56,6 +61,7 @@ class Lease:
     def __init__(
         self,
         store: Store,
+        account: str,
         *,
         lease_s: float = LEASE_S,
         clock: Callable[[], float] = clocks.steady,
@@ -64,6 +70,8 @@ class Lease:
         pid: int = 0,
     ) -> None:
         self.store = store
+        self.scope = name_of(account)
+        self.scopes: tuple[str, ...] = (self.scope,)
         self.lease_s = lease_s
         self.renew_s = lease_s / 4
         self.takeover_s = silence_s(lease_s)
@@ -88,6 +96,7 @@ class Lease:
         self._kept = max(16, int(KEPT_S / self.renew_s))
         self._silent = False  # `say` was told that the store is out of reach
         self._one_renewal = threading.Lock()
+        self._one_scope = threading.Lock()
         self._begin()
         self._turns = [
             Turns(f"lease-{name}", step, failed=self._fail, every_s=self.renew_s, soon_s=self.renew_s / 5)
@@ -118,6 +127,17 @@ class Lease:
         if words != self.hungry:
             self.hungry = words
             self._turns[0].hurry()
+
+    def dead(self, names: Collection[str]) -> frozenset[str]:
+        """Return which of some incarnations are known to be dead, and look at the scopes of all from now on.
+
+        So whoever asks again and again hears of each death in the end, wherever it happens. Several threads may ask.
+        """
+        if not {scope for name in names if (scope := scope_of(name))} <= {*self.scopes}:
+            with self._one_scope:
+                self.scopes = (*self.scopes, *sorted({scope_of(name) for name in names} - {"", *self.scopes}))
+            self.look_soon()
+        return self.members.dead & frozenset(names)
 
     def after_looks(self, step: Callable[[], None]) -> None:
         """Take a step in the watching thread after each look at the others."""
@@ -157,12 +177,15 @@ class Lease:
             self._turns[0].hurry()
 
     def look(self) -> float | None:
-        """Look at all incarnations, and declare dead whose silence has lasted too long.
+        """Look at all incarnations of our scopes, and declare dead whose silence has lasted too long.
 
         Return in how many seconds the next silence has lasted too long; None where that is not known.
         """
         try:
-            self.members.seen(self.store.newest(ROOM), self.clock())
+            found: dict[str, Entry] = {}
+            for scope in self.scopes:
+                found |= self.store.newest(f"{ROOM}/{scope}")
+            self.members.seen(found, self.clock())
             for name, entry in self.members.silent(self.clock()).items():
                 if put_after(self.store, f"{ROOM}/{name}", entry, {"dead": self.incarnation}):
                     self.members.died(name)
@@ -201,7 +224,7 @@ class Lease:
                 return
 
     def _begin(self) -> None:
-        self.incarnation = secrets.token_hex(8)
+        self.incarnation = f"{self.scope}/{secrets.token_hex(8)}"
         self._series = f"{ROOM}/{self.incarnation}"
         self._number = 0  # of the newest renewal that is known to be in the store
         self._dropped = 0

@@ -1,4 +1,4 @@
-"""The members of a store: who lives, who is dead, and whose silence has lasted so long that it is to be declared dead.
+"""The members of the scopes that a process looks at: who lives, who is dead, and who is to be declared dead.
 
 Silence is counted on our own clock, from the moment at which an answer first showed the newest entry. While we saw
 nothing ourselves, it is not counted: at the end of an outage of the store all would be silent alike.
@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import NamedTuple
 
-from pipeline.leases.store import Entry, body_of
+from pipeline.leases.store import Entry, body_of, name_of
 
-ROOM = "w"  # of the series that hold the renewals
+ROOM = "w"  # of the series that hold the renewals, each below the scope of its incarnation
 
 
 class Member(NamedTuple):
@@ -38,7 +38,9 @@ class _Seen:
 
 
 class Members:
-    """The incarnations that answers of the store showed, ours among them. Times are seconds of our steady clock.
+    """The incarnations that answers of the store showed, by their full names, ours among them.
+
+    Times are seconds of our steady clock.
 
     silence_s  an incarnation whose entry stays the newest for so long is to be declared dead; longer, if its lease is
     blind_s    when no answer came for longer than this, nothing of the silence before counts
@@ -95,6 +97,12 @@ class Members:
     def _count_anew(self, now: float) -> None:
         for seen in self._seen.values():
             seen.first_at = now
+
+
+def scope_of(name: str) -> str:
+    """Return the scope in a full name of an incarnation, `scope/incarnation`; "" where it names none."""
+    scope, _, rest = name.partition("/")
+    return scope if rest and name_of(scope) == scope else ""
 
 
 def ended(entry: Entry) -> bool:

@@ -28,7 +28,10 @@ _RETRYING_S = timedelta(seconds=2)  # the lease tries again by itself, and must 
 
 
 class ObjectStore:
-    """A bucket, or what lies under a prefix in it, as a store. `known` entries are read once: they never change."""
+    """A bucket, or what lies under a prefix in it, as a store.
+
+    `known` holds entries that were read, or put here: they never change, so each is read once.
+    """
 
     def __init__(self, bucket: Bucket, place: str) -> None:
         self._bucket = bucket
@@ -60,6 +63,7 @@ class ObjectStore:
             return False
         except BaseError as error:
             raise StoreUnknown(f"{self._place}: {_said(error)}") from None
+        self._known[series] = Entry(number, value)
         return True
 
     def read(self, series: str, number: int) -> bytes | None:
@@ -71,16 +75,14 @@ class ObjectStore:
         except BaseError as error:
             raise StoreUnknown(f"{self._place}: {_said(error)}") from None
 
-    def newest(self, prefix: str) -> dict[str, Entry]:
-        """Return the newest entry of each series under a prefix."""
-        *above, last = parts_of(prefix)
-        wanted = "/".join([*above, last])  # as a folder it does not hold the series of that very name
+    def newest(self, room: str) -> dict[str, Entry]:
+        """Return the newest entry of each series below a room."""
         numbers: dict[str, int] = {}
         try:
-            for batch in listed(self._bucket, prefix="/".join(above) or last):
+            for batch in listed(self._bucket, prefix="/".join(parts_of(room))):
                 for one in batch:
                     series, _, number = one["path"].rpartition(".")
-                    if number.isdecimal() and (series == wanted or series.startswith(f"{wanted}/")):
+                    if number.isdecimal():
                         numbers[series] = max(numbers.get(series, 0), int(number))
         except BaseError as error:
             raise StoreUnknown(f"{self._place}: {_said(error)}") from None

@@ -30,6 +30,9 @@ def open_store(place: str, folder: Path | None = None, *, say: Callable[[str], N
     version = body_of(there or b"").get("format")
     if version != VERSION:
         what = f"the store of leases is of version {version}, this program knows version {VERSION}"
+        if isinstance(version, int) and version < VERSION:  # what lives there would not see us, nor we what lives there
+            what = f"{what}; let all runs there end with the program that began them, then name a new place for all"
+            raise SpecError(Fault(what, where=where))
         raise SpecError(Fault(f"{what}; use one version of the program on all machines", where=where))
     return store
 

@@ -5,6 +5,8 @@ from typing import Any
 
 from pipeline.leases.store import Entry, Store, body_of, put_value, written
 
+_STEPS = 8  # that are taken one by one; whoever is further behind lists
+
 
 class Series:
     """One series whose old entries are kept. Its calls block and raise StoreUnknown; one thread at a time makes them.
@@ -16,6 +18,8 @@ class Series:
         self.newest: Entry | None = None
         self._store = store
         self._name = name
+        self._room = name.rpartition("/")[0]
+        self._listed = False
         self._trying: tuple[int, bytes] | None = None  # a put whose answer was lost
 
     @property
@@ -34,13 +38,26 @@ class Series:
         return self._trying is not None
 
     def look(self) -> dict[str, Any]:
-        """Go on to the newest entry and return what it holds. A list may be old, so the next numbers are tried too."""
-        listed = self._store.newest(self._name).get(self._name)
+        """Go on to the newest entry and return what it holds.
+
+        No entry is ever dropped, so the next number tells whether there is more. The series is listed at first, and
+        where we are far behind; a list may be old, so the next numbers are tried after it, too.
+        """
+        steps = 0 if self._listed else _STEPS
+        while True:
+            if steps == _STEPS:
+                self._list()
+            value = self._store.read(self._name, self.number + 1)
+            if value is None:
+                return self.body
+            self.newest = Entry(self.number + 1, value)
+            steps += 1
+
+    def _list(self) -> None:
+        listed = self._store.newest(self._room).get(self._name)
+        self._listed = True
         if listed is not None and listed.number > self.number:
             self.newest = listed
-        while (value := self._store.read(self._name, self.number + 1)) is not None:
-            self.newest = Entry(self.number + 1, value)
-        return self.body
 
     def put(self, body: Mapping[str, object]) -> bool:
         """Put what follows the newest entry that was seen; return whether it is ours.

@@ -1,5 +1,7 @@
 """The slots of one account for one kind of call: whoever holds one may send its calls per second.
 
+The account is the lease's, so all holders are in its scope, and each lease looks at those that hold what it waits for.
+
 Entry n of a slot says who holds it, or that nobody does. A slot is given back first to the limiter, which asks at every
 permit, then to the store; and it may be used W after its claim. So its new holder's first call comes more than a second
 after the last one of the holder before, whether that one gave it back or died.
@@ -58,8 +60,8 @@ class Slots:
     hungry  whether this process has calls of this kind to make: others get all slots while it has none
     """
 
-    def __init__(self, lease: Lease, account: str, kind: str, qps: float) -> None:
-        self.word = f"{account}/{kind}"  # by which others know that we are hungry
+    def __init__(self, lease: Lease, kind: str, qps: float) -> None:
+        self.word = f"{lease.scope}/{kind}"  # by which others know that we are hungry
         self.hungry = False
         self._series = f"{ROOM}/{self.word}"
         self._lease = lease

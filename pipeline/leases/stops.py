@@ -1,6 +1,6 @@
 """Reasons why nobody with an account sends: whoever meets one tells it, and all others hear it within a renewal.
 
-What concerns the account is in one series, what concerns one job's calls alone in another one below it. A reason counts
+What concerns the account is in one series, what concerns one job's calls alone in another one. A reason counts
 for those who were running when it was told: who starts later finds out by a call of its own. It ends with its time, or
 when somebody's call is accepted and lifts it.
 """
@@ -51,8 +51,8 @@ class Stops:
     def __init__(
         self, store: Store, account: str, job: str | None = None, *, wall: Callable[[], float] = time.time
     ) -> None:
-        name = f"stop/{name_of(account)}"
-        self._series = Series(store, name if job is None else f"{name}/{name_of(job)}")
+        room = f"stop/{name_of(account)}"
+        self._series = Series(store, f"{room}/all" if job is None else f"{room}/job/{name_of(job)}")
         self.lifted = 0
         self._wall = wall
         self._one_step = threading.Lock()

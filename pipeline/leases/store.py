@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from hashlib import blake2b
 from typing import Any, NamedTuple, Protocol
 
-VERSION = 1  # of the series and their entries; another version refuses the store
+VERSION = 2  # of the series and their entries; another version refuses the store
 OF_VERSION = "format"  # the series that holds it
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,99}")  # no capitals: some file systems take them for small letters
@@ -39,8 +39,8 @@ class Store(Protocol):
         """Return an entry; None where it is not there, or not any more. Raises StoreUnknown."""
         ...
 
-    def newest(self, prefix: str) -> dict[str, Entry]:
-        """Return the newest entry of each series whose name begins with the parts of `prefix`; it may be old.
+    def newest(self, room: str) -> dict[str, Entry]:
+        """Return the newest entry of each series below a room, whose name is the first parts of theirs; it may be old.
 
         Raises StoreUnknown; a series that is missing in the answer may exist all the same.
         """

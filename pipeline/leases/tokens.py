@@ -79,7 +79,7 @@ class SharedTokens:
         wall: Callable[[], float] = time.time,
         clock: Callable[[], float] = clocks.steady,
     ) -> None:
-        self._series = Series(store, f"t/{name_of(account)}")
+        self._series = Series(store, f"t/{name_of(account)}/token")
         self._seal = seal
         self._ask = ask
         self._sleep = sleep

@@ -97,8 +97,8 @@ def leased(
     """Take part in the job's account, which is leased at a place, until the block ends. Raises SpecError."""
     digest = account_of(job.spec.api.base_url, job.credentials)
     qps = {str(kind): job.spec.api.qps_of(kind) for kind in job.spec.paced}
-    lease = Lease(open_store(place, say=say), lease_s=LEASE_S if lease_s is None else lease_s)
+    lease = Lease(open_store(place, say=say), digest, lease_s=LEASE_S if lease_s is None else lease_s)
     lease.say = say
-    with lease, account(lease, digest, qps) as shared:
+    with lease, account(lease, qps) as shared:
         shared.hungry(qps)
         yield LeasedShare(shared, digest, part=part, budgets=budgets)

@@ -21,9 +21,9 @@ LIMIT_US = 2.0
 def permit_us(*, calls: int = CALLS) -> float:
     """Return the microseconds of the two questions of a permit, the best of five rounds."""
     now = [0.0]
-    lease = Lease(MemoryStore(), lease_s=1e9)
+    lease = Lease(MemoryStore(), "acme", lease_s=1e9)
     real, lease.clock = lease.clock, lambda: now[0]
-    slots = Slots(lease, "acme", "search", 16)
+    slots = Slots(lease, "search", 16)
     slots.hungry = True
     lease.renew()
     for _ in range(3):
@@ -40,10 +40,10 @@ def store_ms(store: Store, *, machines: int, times: int = 50) -> tuple[float, fl
     """Return the milliseconds of a renewal and of a look at so many machines, each with its last minutes."""
     for number in range(machines):
         for renewal in range(1, 73):
-            put_mine(store, f"w/{number:016x}", renewal, {"hungry": []})
+            put_mine(store, f"w/acme/{number:016x}", renewal, {"hungry": []})
     numbers = iter(range(73, 10_000))
-    put = timeit.timeit(lambda: put_mine(store, "w/0000000000000000", next(numbers), {"hungry": []}), number=times)
-    return put / times * 1e3, timeit.timeit(lambda: store.newest("w"), number=times) / times * 1e3
+    put = timeit.timeit(lambda: put_mine(store, "w/acme/0000000000000000", next(numbers), {"hungry": []}), number=times)
+    return put / times * 1e3, timeit.timeit(lambda: store.newest("w/acme"), number=times) / times * 1e3
 
 
 def main() -> None:

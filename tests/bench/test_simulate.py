@@ -16,8 +16,8 @@ from tests.support.timed_store import Place, Server, TimedStore
 from tests.support.virtual_threads import VirtualThreads
 
 CASE = Case(FOLDER, qps=4, workers=2, machines=2, between_s=0, answer_s=5)
-SERIES = ["w/aa", "w/bb", "q/acme/search/0", "q/acme/search/1", "stop/acme", "stop/acme/job"]
-PREFIXES = ["w", "q/acme", "stop/acme", "stop/acme/job", "s/5eed"]
+SERIES = ["w/aa", "w/bb", "q/acme/search/0", "q/acme/search/1", "stop/acme/all", "stop/acme/job/a"]
+ROOMS = ["w", "q/acme", "stop/acme", "stop/acme/job", "s/5eed"]
 
 
 def test_threads_take_turns_in_the_order_of_time() -> None:
@@ -54,7 +54,7 @@ def test_the_timed_store_answers_as_a_folder_does(tmp_path: Path) -> None:
     with VirtualThreads() as threads:
         timed = TimedStore(Server(threads, FOLDER), Place())
         for _ in range(20):
-            series, prefix = chance.choice(SERIES), chance.choice(PREFIXES)
+            series, room = chance.choice(SERIES), chance.choice(ROOMS)
             number = numbers[series] = max(1, numbers[series] + chance.choice([0, 1, 1]))
             value = bytes([chance.randrange(65, 90)])
             assert timed.put_new(series, number, value) == folder.put_new(series, number, value)
@@ -62,7 +62,7 @@ def test_the_timed_store_answers_as_a_folder_does(tmp_path: Path) -> None:
                 timed.drop(series, number - 2)
                 folder.drop(series, number - 2)
             assert timed.read(series, number - 1) == folder.read(series, number - 1)
-            assert timed.newest(prefix) == folder.newest(prefix)
+            assert timed.newest(room) == folder.newest(room)
 
 
 def test_what_a_process_has_read_is_not_asked_for_again_and_each_page_of_names_is() -> None:

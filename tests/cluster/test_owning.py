@@ -1,12 +1,14 @@
 """A shard owned by a command: never one that a worker has, and at once one whose worker ended."""
 
 import shutil
+import time
 from pathlib import Path
 
 import pytest
 
+from pipeline.cluster.claims import Claims
 from pipeline.cluster.owning import owning
-from pipeline.cluster.split import split_job
+from pipeline.cluster.split import read_split, split_job
 from pipeline.errors import RunLocked
 from pipeline.job.load import load_job
 from pipeline.leases.lease import Lease, silence_s
@@ -38,7 +40,7 @@ def silent(_: str) -> None:
 
 
 def test_a_shard_whose_worker_ended_in_good_order_is_owned_at_once(made: Sharded) -> None:
-    with Lease(open_store(str(made.folder.parent / ".leases")), lease_s=LEASE_S) as worker:
+    with Lease(open_store(str(made.folder.parent / ".leases")), "acme", lease_s=LEASE_S) as worker:
         name = worker.incarnation
     leased(made, counts=[1], worker=name, lease_s=LEASE_S)
     with owning(made.folder, None, say=silent) as owner, owner.owned(0) as folder:
@@ -62,9 +64,23 @@ def test_the_length_of_leases_is_that_of_the_job_that_was_split(tmp_path: Path) 
 
 
 @pytest.mark.proofs
+def test_a_shard_of_a_worker_that_was_killed_is_owned_whenever_it_is_asked_for(made: Sharded) -> None:
+    """The command is in no account's scope, and looks at a worker's from the moment it meets its claim."""
+    leased(made, counts=[1], lease_s=LEASE_S)
+    killed = Lease(open_store(str(made.folder.parent / ".leases")), "acme", lease_s=LEASE_S)
+    with owning(made.folder, None, say=silent) as owner:
+        time.sleep(2 * silence_s(LEASE_S))
+        killed.renew()
+        claims = Claims(killed.store, read_split(made.folder))
+        assert claims.claim(claims.look()[0], killed.incarnation)
+        with owner.owned(0):
+            assert list(owner._lease.dead({killed.incarnation})) == [killed.incarnation]
+
+
+@pytest.mark.proofs
 def test_a_shard_that_a_worker_has_is_left_to_it(made: Sharded) -> None:
     said: list[str] = []
-    with Lease(open_store(str(made.folder.parent / ".leases")), lease_s=LEASE_S) as worker:
+    with Lease(open_store(str(made.folder.parent / ".leases")), "acme", lease_s=LEASE_S) as worker:
         leased(made, counts=[1], worker=worker.incarnation, lease_s=LEASE_S)
         with (
             owning(made.folder, None, say=said.append) as owner,

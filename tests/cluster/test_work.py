@@ -14,6 +14,8 @@ import pytest
 from pipeline.cluster.claims import Claims, Given, Standing
 from pipeline.cluster.split import read_split
 from pipeline.leases.folder_store import FolderStore
+from pipeline.leases.lease import Lease
+from pipeline.leases.opening import open_store
 from pipeline.run.cluster_runs import LEASES
 from tests.support.jobs import ACCOUNT, FaultPlan, job, lines, pipeline, vendor
 from tests.support.processes import ended, until
@@ -101,6 +103,20 @@ working.LocalExecutor.run = deadly
         (tmp_path / "job.yaml").write_text(json.dumps(again_at(tmp_path, server.url)))
         done = pipeline("work", "job.yaml", "--set-aside", cwd=tmp_path, **ACCOUNT)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.proofs
+def test_a_shard_whose_owner_was_killed_in_another_scope_is_taken_over(tmp_path: Path) -> None:
+    """As `pipeline resolve` is, which owns shards and has no account: workers look for its death, too."""
+    with vendor(tmp_path) as server:
+        job_of(tmp_path, url=server.url, shards=1, pictures=2)
+        made = read_split(tmp_path / "shared" / "job")
+        killed = Lease(open_store(str(tmp_path / "shared" / LEASES)), made.id, lease_s=2)
+        killed.renew()
+        assert Claims(killed.store, made).claim(shards_of(tmp_path)[0], killed.incarnation)
+        done = pipeline("work", "job.yaml", cwd=tmp_path, **ACCOUNT)
+    assert done.returncode == 0, done.stderr
+    assert len(lines(tmp_path / "shared/job/shards/0000/e2/results.jsonl")) == 2
 
 
 def again_at(folder: Path, url: str) -> dict[str, Any]:

@@ -23,8 +23,8 @@ def no_thread_is_left() -> Iterator[None]:
 
 
 def joined(place: Path) -> tuple[Lease, SharedAccount]:
-    lease = Lease(open_store(str(place)), lease_s=0.4)
-    return lease, SharedAccount(lease, "Acme GmbH", QPS)
+    lease = Lease(open_store(str(place)), "Acme GmbH", lease_s=0.4)
+    return lease, SharedAccount(lease, QPS)
 
 
 @pytest.mark.proofs
@@ -55,15 +55,33 @@ def test_what_a_process_held_is_free_when_it_ends(tmp_path: Path) -> None:
     assert len(found) == 4, "kinds without calls hold no slots"
 
 
-def test_several_accounts_live_under_one_lease(tmp_path: Path) -> None:
+def test_accounts_in_one_place_share_nothing_and_do_not_look_at_each_other(tmp_path: Path) -> None:
     lease, first = joined(tmp_path)
-    second = SharedAccount(lease, "other", {"search": 2.0})
-    with lease, first, second:
+    another = Lease(open_store(str(tmp_path)), "other", lease_s=0.4)
+    second = SharedAccount(another, QPS)
+    with lease, first, another, second:
         first.hungry(["search"])
         second.hungry(["search"])
-        until(lambda: (len(first.slots["search"].held), len(second.slots["search"].held)) == (4, 2))
-        first.hungry([])
-        assert lease.hungry == {"other/search"}
+        until(lambda: (len(first.slots["search"].held), len(second.slots["search"].held)) == (4, 4))
+        assert set(lease.members.living) == {lease.incarnation}
+        assert set(another.members.living) == {another.incarnation}
+        assert first.others("search") == second.others("search") == 0
+
+
+def test_workers_of_another_account_that_are_looked_at_take_no_part(tmp_path: Path) -> None:
+    lease, account = joined(tmp_path)
+    another = Lease(open_store(str(tmp_path)), "other", lease_s=60)
+    SharedAccount(another, QPS).hungry(["search"])
+    another.renew()
+    lease.lease_s = 60
+    lease.dead({another.incarnation})
+    account.hungry(["search"])
+    lease.renew()
+    for _ in range(3):
+        lease.look()
+        account._step()
+    assert another.incarnation in lease.members.living
+    assert (account.others("search"), len(account.slots["search"].held)) == (0, 4)
 
 
 @pytest.mark.proofs
@@ -71,9 +89,9 @@ def test_whoever_waits_for_others_says_once_for_whom(tmp_path: Path, monkeypatch
     monkeypatch.setattr("pipeline.leases.account.TOLD_S", 0.3)
     told: list[str] = []
     lease, account = joined(tmp_path)
-    killed = Lease(open_store(str(tmp_path)), lease_s=2.0, host="alpha", pid=12)
+    killed = Lease(open_store(str(tmp_path)), "Acme GmbH", lease_s=2.0, host="alpha", pid=12)
     killed.renew()
-    before = SharedAccount(killed, "Acme GmbH", QPS)
+    before = SharedAccount(killed, QPS)
     before.hungry(["details"])
     for _ in range(3):  # then it is silent
         killed.look()

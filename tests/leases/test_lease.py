@@ -44,14 +44,14 @@ def lease(store: MemoryStore, clock: Clock) -> Lease:
     return begun(store, clock)
 
 
-def begun(store: MemoryStore, clock: Clock) -> Lease:
-    lease = Lease(store, clock=clock.steady, wall=clock.wall, host="a", pid=7)
+def begun(store: MemoryStore, clock: Clock, account: str = "acme") -> Lease:
+    lease = Lease(store, account, clock=clock.steady, wall=clock.wall, host="a", pid=7)
     lease.renew()
     return lease
 
 
 def newest(store: MemoryStore, lease: Lease) -> dict[str, object]:
-    return body_of(store.newest(f"w/{lease.incarnation}")[f"w/{lease.incarnation}"].value)
+    return body_of(store.newest(f"w/{lease.scope}")[f"w/{lease.incarnation}"].value)
 
 
 def gone_by(clock: Clock, seconds: float, *steps: Callable[[], None]) -> None:
@@ -71,7 +71,7 @@ def test_a_death_comes_later_than_the_last_second_of_the_lease_by_any_clock(leas
 
 
 def test_nothing_is_allowed_before_the_first_renewal_is_in_the_store(store: MemoryStore, clock: Clock) -> None:
-    assert not Lease(store, clock=clock.steady, wall=clock.wall).allowed()
+    assert not Lease(store, "acme", clock=clock.steady, wall=clock.wall).allowed()
 
 
 def test_a_renewal_allows_calls_for_as_long_as_the_lease_lasts(lease: Lease, clock: Clock) -> None:
@@ -125,6 +125,37 @@ def test_silence_is_death_after_so_many_seconds_and_no_sooner(lease: Lease, stor
     assert other.members.dead == {lease.incarnation}
     assert newest(store, lease)["dead"] == other.incarnation
     assert set(other.members.living) == {other.incarnation}
+
+
+def test_a_process_looks_at_those_of_its_account_alone(lease: Lease, store: MemoryStore, clock: Clock) -> None:
+    others = [begun(store, clock, account) for account in ("other", "acme")]
+    rooms: list[str] = []
+    look, store.newest = store.newest, lambda room: (rooms.append(room), look(room))[1]  # type: ignore[method-assign]
+    lease.look()
+    assert set(lease.members.living) == {lease.incarnation, others[1].incarnation}
+    assert rooms == ["w/acme"]
+
+
+def test_whoever_is_asked_about_is_looked_at_and_declared_dead_wherever_it_lived(
+    lease: Lease, store: MemoryStore, clock: Clock
+) -> None:
+    other = begun(store, clock, "Other GmbH")
+    gone_by(clock, 60, lease.renew, lease.look)
+    assert not lease.dead({other.incarnation, lease.incarnation}), "its silence counts from here"
+    gone_by(clock, silence_s(10.0), lease.renew, lease.look)
+    assert not lease.dead({other.incarnation})
+    gone_by(clock, 2.5, lease.renew, lease.look)
+    assert lease.dead({other.incarnation, lease.incarnation}) == {other.incarnation}
+    assert newest(store, other)["dead"] == lease.incarnation
+    assert lease.scopes == ("acme", other.scope)
+
+
+@pytest.mark.parametrize("name", ["", "5eed", "/5eed", "acme/", "../5eed", "A/5eed"])
+def test_what_names_no_incarnation_is_not_dead_and_leads_a_look_nowhere(lease: Lease, name: str) -> None:
+    assert not lease.dead({name})
+    lease.look()
+    assert lease.scopes == ("acme",)
+    assert lease.broken is None
 
 
 def test_a_look_says_when_the_next_silence_has_lasted_too_long(lease: Lease, store: MemoryStore, clock: Clock) -> None:
@@ -279,7 +310,8 @@ def no_thread_is_left() -> Iterator[None]:
 
 @pytest.mark.usefixtures("no_thread_is_left")
 def test_threads_renew_and_watch_until_the_context_ends(tmp_path: Path) -> None:
-    with Lease(open_store(str(tmp_path)), lease_s=0.1) as one, Lease(open_store(str(tmp_path)), lease_s=0.1) as other:
+    one, other = (Lease(open_store(str(tmp_path)), "acme", lease_s=0.1) for _ in range(2))
+    with one, other:
         until(lambda: one.allowed() and one.incarnation in other.members.living)
         one.set_hungry(frozenset({"x"}))
         until(lambda: {"x"} in [member.hungry for member in other.members.living.values()])
@@ -292,8 +324,7 @@ def test_threads_renew_and_watch_until_the_context_ends(tmp_path: Path) -> None:
 
 
 def _newest(place: Path, lease: Lease) -> Entry:
-    series = f"w/{lease.incarnation}"
-    return open_store(str(place)).newest(series)[series]
+    return open_store(str(place)).newest(f"w/{lease.scope}")[f"w/{lease.incarnation}"]
 
 
 @pytest.mark.usefixtures("no_thread_is_left")
@@ -303,7 +334,7 @@ def test_a_step_that_fails_stops_all_calls_and_says_so(store: MemoryStore) -> No
     def fail() -> None:
         raise ZeroDivisionError("of the test")
 
-    with Lease(store, lease_s=0.1) as lease:
+    with Lease(store, "acme", lease_s=0.1) as lease:
         lease.say = told.append
         until(lease.allowed)
         lease.after_looks(fail)
@@ -315,7 +346,7 @@ def test_a_step_that_fails_stops_all_calls_and_says_so(store: MemoryStore) -> No
 def test_one_with_a_longer_lease_is_declared_dead_only_when_that_lease_is_over(
     store: MemoryStore, clock: Clock
 ) -> None:
-    long = Lease(store, lease_s=60.0, clock=clock.steady, wall=clock.wall)
+    long = Lease(store, "acme", lease_s=60.0, clock=clock.steady, wall=clock.wall)
     long.renew()
     short = begun(store, clock)
     gone_by(clock, silence_s(short.lease_s) + 5, short.renew, short.look)

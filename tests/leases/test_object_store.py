@@ -28,10 +28,26 @@ def store(server: Bucket) -> Store:
 def test_entries_are_put_once_read_listed_and_dropped(store: Store, server: Bucket) -> None:
     assert [store.put_new("w/a", number, b"%d" % number) for number in range(1, 6)] == [True] * 5
     assert not store.put_new("w/a", 5, b"again")
-    assert store.newest("w") == store.newest("w/a") == {"w/a": Entry(5, b"5")}, "over several pages"
+    assert store.newest("w") == {"w/a": Entry(5, b"5")}, "over several pages"
     store.drop("w/a", 1)
     assert (store.read("w/a", 1), store.read("w/a", 5)) == (None, b"5")
     assert set(server.objects) == {"below/format.000000000001"} | {f"below/w/a.{n:012}" for n in range(2, 6)}
+
+
+def test_what_was_put_here_is_not_asked_for_again(store: Store, server: Bucket) -> None:
+    store.put_new("w/a/b", 1, b"ours")
+    before = server.asked.count("GET")
+    assert store.newest("w/a") == {"w/a/b": Entry(1, b"ours")}
+    assert server.asked.count("GET") == before + 1, "a list alone"
+
+
+def test_a_list_shows_the_server_no_more_than_its_room(store: Store, server: Bucket) -> None:
+    """However many accounts lease there, each pays for its own names alone."""
+    for account in range(20):
+        store.put_new(f"w/account-{account}/a", 1, b"x")
+    before = server.asked.count("GET")
+    assert set(store.newest("w/account-1")) == {"w/account-1/a"}
+    assert server.asked.count("GET") == before + 1, "one page"
 
 
 def test_a_put_that_the_library_sends_again_by_itself_is_known_for_ours(store: Store, server: Bucket) -> None:

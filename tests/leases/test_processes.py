@@ -29,9 +29,9 @@ from pipeline.leases.account import SharedAccount
 from pipeline.leases.lease import Lease
 from pipeline.leases.opening import open_store
 place, path, qps, lease_s = sys.argv[1], sys.argv[2], float(sys.argv[3]), float(sys.argv[4])
-lease = Lease(open_store(place), lease_s=lease_s)
+lease = Lease(open_store(place), "acme", lease_s=lease_s)
 log = []
-with lease, SharedAccount(lease, "acme", {"search": qps}) as account, open(path, "a", buffering=1) as out:
+with lease, SharedAccount(lease, {"search": qps}) as account, open(path, "a", buffering=1) as out:
     account.hungry(["search"])
     while True:
         before = time.monotonic()
@@ -109,11 +109,11 @@ def test_no_second_holds_more_calls_than_the_account_has_whoever_is_killed_or_st
 
 @pytest.mark.proofs
 def test_what_a_killed_process_held_is_used_by_the_others(tmp_path: Path) -> None:
-    lease = Lease(open_store(str(tmp_path)), lease_s=LEASE_S)
+    lease = Lease(open_store(str(tmp_path)), "acme", lease_s=LEASE_S)
     log = tmp_path / "sender.log"
     with running(python(SENDER, tmp_path, log, str(QPS), str(LEASE_S))) as process:
         until_lines(log, QPS, by=process)
-    with lease, SharedAccount(lease, "acme", {"search": QPS}) as account:
+    with lease, SharedAccount(lease, {"search": QPS}) as account:
         account.hungry(["search"])
         until(lambda: account.per_second("search") == QPS)
 
@@ -122,9 +122,9 @@ def test_what_a_killed_process_held_is_used_by_the_others(tmp_path: Path) -> Non
 def test_a_run_pauses_while_the_folder_is_gone_and_says_one_line_each_way(tmp_path: Path) -> None:
     place, away, told = tmp_path / "mount", tmp_path / "away", list[str]()
     place.mkdir()
-    lease = Lease(open_store(str(place)), lease_s=LEASE_S)
+    lease = Lease(open_store(str(place)), "acme", lease_s=LEASE_S)
     lease.say = told.append
-    with lease, SharedAccount(lease, "acme", {"search": QPS}) as account:
+    with lease, SharedAccount(lease, {"search": QPS}) as account:
         account.hungry(["search"])
         until(lambda: account.per_second("search") == QPS)
         place.rename(away)

@@ -40,11 +40,11 @@ def test_an_entry_is_put_once_and_read_as_it_was_put(store: Store) -> None:
     assert store.read("w/a", 2) is None
 
 
-def test_the_newest_entry_of_each_series_under_a_prefix_is_found(store: Store) -> None:
+def test_the_newest_entry_of_each_series_below_a_room_is_found(store: Store) -> None:
     for series, number in [("w/a", 1), ("w/a", 2), ("w/a", 10), ("w/b", 1), ("wide/c", 1), ("q/x/search/0", 3)]:
         store.put_new(series, number, f"{series} {number}".encode())
     assert store.newest("w") == {"w/a": Entry(10, b"w/a 10"), "w/b": Entry(1, b"w/b 1")}
-    assert store.newest("w/a") == {"w/a": Entry(10, b"w/a 10")}
+    assert store.newest("w/a") == {}, "a series is no room"
     assert store.newest("q/x") == {"q/x/search/0": Entry(3, b"q/x/search/0 3")}
     assert store.newest("q/x") == store.newest("q")
     assert store.newest("t") == {}
@@ -273,8 +273,18 @@ def test_whoever_begins_a_store_is_told_as_it_may_be_the_wrong_place(tmp_path: P
 def test_a_store_of_another_version_is_refused(tmp_path: Path) -> None:
     open_store(str(tmp_path))
     open_store(str(tmp_path))
-    (tmp_path / "format.000000000001").write_bytes(b'{"format": 2}')
-    with pytest.raises(SpecError, match="version 2, this program knows version 1"):
+    (tmp_path / "format.000000000001").write_bytes(b'{"format": 3}')
+    with pytest.raises(SpecError, match="version 3, this program knows version 2; use one version"):
+        open_store(str(tmp_path))
+
+
+def test_a_store_of_an_earlier_version_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    """What lives in it is not seen by this program, nor this program by it: they must never share an account."""
+    open_store(str(tmp_path))
+    (tmp_path / "format.000000000001").write_bytes(b'{"format": 1}')
+    with pytest.raises(
+        SpecError, match=r"version 1, this .*; let all runs there end .*, then name a new place for all"
+    ):
         open_store(str(tmp_path))
 
 

@@ -46,12 +46,12 @@ class MemoryStore:
         self._lost(bool(self.lose("read")))
         return self.entries.get(series, {}).get(number)
 
-    def newest(self, prefix: str) -> dict[str, Entry]:
+    def newest(self, room: str) -> dict[str, Entry]:
         self._lost(bool(self.lose("newest")))
         return {
             series: Entry(number := max(numbers), numbers[number])
             for series, numbers in self.entries.items()
-            if numbers and f"{series}/".startswith(f"{prefix}/")
+            if numbers and series.startswith(f"{room}/")
         }
 
     def drop(self, series: str, number: int) -> None:

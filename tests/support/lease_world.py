@@ -54,9 +54,9 @@ class Machine:
         self.lives += 1
         self.busy = set()
         about = {"host": str(self.name), "pid": self.lives}
-        self.lease = world.make_lease(_View(self), clock=self.steady, wall=self.wall, **about)
+        self.lease = world.make_lease(_View(self), "acme", clock=self.steady, wall=self.wall, **about)
         self.lease._kept = world.kept
-        self.slots = world.make_slots(self.lease, "acme", "search", world.qps)
+        self.slots = world.make_slots(self.lease, "search", world.qps)
         self.slots.hungry = True
         self.lease.hungry = frozenset({self.slots.word})
         self.lease.after_looks(self._move)

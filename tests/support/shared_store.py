@@ -29,13 +29,13 @@ class MemoryStore:
         self._require_answers()
         return self.entries.get(series, {}).get(number)
 
-    def newest(self, prefix: str) -> dict[str, Entry]:
+    def newest(self, room: str) -> dict[str, Entry]:
         self._require_answers()
         with self._lock:
             return {
                 series: Entry(max(entries), entries[max(entries)])
                 for series, entries in self.entries.items()
-                if series == prefix or series.startswith(f"{prefix}/")
+                if series.startswith(f"{room}/")
             }
 
     def drop(self, series: str, number: int) -> None:

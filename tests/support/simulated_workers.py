@@ -11,7 +11,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from unittest import mock
 
-from pipeline.cluster.claims import Claim, Claims, Given, Standing, free
+import msgspec
+
+from pipeline.cluster.claims import Claim, Claims, Given, Standing, free, owners
+from pipeline.cluster.split import Split
 from pipeline.leases.account import SharedAccount
 from pipeline.leases.lease import Lease
 from pipeline.leases.money import SharedBudget
@@ -31,7 +34,6 @@ _MOST = 1 << 40  # calls of one draw
 class Case:
     """What is simulated.
 
-    own_store  each account leases in a place of its own; else all in one
     answer_s   the time of an answer of the vendor
     between_s  from the last call of a shard to the first of the next
     start_s    from the start of a process to its lease
@@ -44,7 +46,6 @@ class Case:
     qps: float = 5
     workers: int = 1  # of each account
     machines: int = 1
-    own_store: bool = True
     shard_items: int = 10_000
     shards: int = 64  # of each account
     answer_s: float = 5.0
@@ -59,7 +60,7 @@ class Account:
     """One account and its job: what is left of its shards, and what was sent."""
 
     name: str
-    place: Place
+    split: Split
     left: dict[str, dict[int, float]]  # by kind and shard
     workers: list["Worker"] = field(default_factory=list)
     sent: Counter[str] = field(default_factory=Counter)
@@ -106,19 +107,20 @@ class Worker:
     def _live(self) -> None:
         world, case = self.world, self.world.case
         world.threads.sleep(case.start_s * (0.5 + world.server.chance.random()))
-        store = TimedStore(world.server, self.account.place)
-        self.lease = lease = Lease(store, clock=world.threads.clock, wall=world.wall, host=str(self.machine), pid=1)
+        store = TimedStore(world.server, world.place)
+        clocks = {"clock": world.threads.clock, "wall": world.wall}
+        self.lease = lease = Lease(store, self.account.name, **clocks, host=str(self.machine), pid=1)
         lease._one_renewal = VirtualLock(world.threads)  # type: ignore[assignment]
         every, soon = lease.renew_s, lease.renew_s / 5
         self._turns = [
             VirtualTurns(world.threads, step, every_s=every, soon_s=soon) for step in (lease.renew, lease.look)
         ]
         lease._turns = self._turns  # type: ignore[assignment]
-        self.share = SharedAccount(lease, self.account.name, dict.fromkeys(KINDS, case.qps))
+        self.share = SharedAccount(lease, dict.fromkeys(KINDS, case.qps))
         self.share._one_step = VirtualLock(world.threads)  # type: ignore[assignment]
         self._budget = SharedBudget(store, self.account.name, "job", dict.fromkeys(KINDS))
         self._drawn: Counter[str] = Counter()
-        self._claims = Claims(store, world.split)
+        self._claims = Claims(store, self.account.split)
         for stops in (Stops(store, self.account.name), Stops(store, self.account.name, "job")):
             stops._one_step = VirtualLock(world.threads)  # type: ignore[assignment]
             lease.after_looks(stops.look)
@@ -152,7 +154,7 @@ class Worker:
             return None
 
     def _claim(self, lease: Lease, shards: list[Standing]) -> Claim | None:
-        for shard in free(shards, lease.members.dead):
+        for shard in free(shards, lease.dead(owners(shards))):
             try:
                 if (claim := self._claims.claim(shard, lease.incarnation)) is not None:
                     return claim
@@ -217,13 +219,12 @@ class World:
     def __init__(self, case: Case, threads: VirtualThreads) -> None:
         self.case, self.threads = case, threads
         self.server = Server(threads, case.store)
-        counts = [case.shard_items] * case.shards
-        self.split = split_of(*counts)
-        one = Place()
+        self.place = Place()
+        split = split_of(*[case.shard_items] * case.shards)
         self.accounts = [
             Account(
                 f"account-{number}",
-                Place() if case.own_store else one,
+                msgspec.structs.replace(split, id=f"job-{number}"),
                 {kind: dict.fromkeys(range(case.shards), float(case.shard_items)) for kind in KINDS},
             )
             for number in range(case.accounts)

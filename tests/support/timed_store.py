@@ -24,7 +24,6 @@ class StoreKind:
     typical_s, slow_s  the time of one request: half are faster than the first, 99 of 100 than the second
     page               names in the answer to one list
     of_put, of_get     requests of one put and of one get
-    above              whether a list goes over all series beside those asked for, as that of a bucket does
     per_s              requests that the server answers in a second
     gives_up_s         a call without an answer ends so
     """
@@ -35,7 +34,6 @@ class StoreKind:
     page: int
     of_put: int
     of_get: int
-    above: bool
     per_s: float
     gives_up_s: float = 5.0
 
@@ -74,11 +72,11 @@ class Server:
 
 
 class Place:
-    """What a store holds. `names` counts the entries below each part of a series' name."""
+    """What a store holds. `names` counts the entries below each room."""
 
     def __init__(self) -> None:
         self.series: dict[str, dict[int, bytes]] = {}
-        self.newest: dict[str, dict[str, Entry]] = {}  # by the first part of the name
+        self.newest: dict[str, dict[str, Entry]] = {}  # by each room that the series is below
         self.names: Counter[str] = Counter()
 
     def put(self, series: str, number: int, value: bytes) -> bool:
@@ -88,9 +86,10 @@ class Place:
             return False
         there[number] = value
         self._count(series, 1)
-        room = self.newest.setdefault(series.partition("/")[0], {})
-        if series not in room or number > room[series].number:
-            room[series] = Entry(number, value)
+        for name in _rooms_of(series):
+            room = self.newest.setdefault(name, {})
+            if series not in room or number > room[series].number:
+                room[series] = Entry(number, value)
         return True
 
     def drop(self, series: str, number: int) -> None:
@@ -98,17 +97,19 @@ class Place:
         if self.series.get(series, {}).pop(number, None) is not None:
             self._count(series, -1)
 
-    def under(self, prefix: str) -> Mapping[str, Entry]:
-        """Return the newest entries of the series whose names begin so."""
-        room = self.newest.get(prefix.partition("/")[0], {})
-        if "/" not in prefix:
-            return dict(room)
-        return {one: entry for one, entry in room.items() if f"{one}/".startswith(f"{prefix}/")}
+    def below(self, room: str) -> Mapping[str, Entry]:
+        """Return the newest entries of the series below a room."""
+        return dict(self.newest.get(room, {}))
 
     def _count(self, series: str, number: int) -> None:
-        parts = series.split("/")
-        for length in range(1, len(parts) + 1):
-            self.names["/".join(parts[:length])] += number
+        for room in _rooms_of(series):
+            self.names[room] += number
+
+
+def _rooms_of(series: str) -> list[str]:
+    """Return the rooms that a series is below."""
+    parts = series.split("/")
+    return ["/".join(parts[:length]) for length in range(1, len(parts))]
 
 
 class TimedStore:
@@ -121,16 +122,18 @@ class TimedStore:
 
     def put_new(self, series: str, number: int, value: bytes) -> bool:
         self._server.ask("put", self._server.kind.of_put)
-        return self._place.put(series, number, value)
+        ours = self._place.put(series, number, value)
+        if ours:
+            self._known[series] = number
+        return ours
 
     def read(self, series: str, number: int) -> bytes | None:
         self._server.ask("get", self._server.kind.of_get)
         return self._place.series.get(series, {}).get(number)
 
-    def newest(self, prefix: str) -> dict[str, Entry]:
-        scanned = prefix.rpartition("/")[0] or prefix if self._server.kind.above else prefix
-        self._server.ask("list", max(1, math.ceil(self._place.names[scanned] / self._server.kind.page)))
-        found = dict(self._place.under(prefix))
+    def newest(self, room: str) -> dict[str, Entry]:
+        self._server.ask("list", max(1, math.ceil(self._place.names[room] / self._server.kind.page)))
+        found = dict(self._place.below(room))
         known = self._known
         new = [one for one, entry in found.items() if known.get(one) != entry.number]
         known.update((one, found[one].number) for one in new)
