@@ -20,7 +20,7 @@ _OF_READERS = frozenset({"lock", f"{JOURNAL}-shm"})
 _OPENED = frozenset({JOURNAL, _LOG, f"{JOURNAL}-journal", AS_RUN, SUMMARY, REPORT})
 # A file that changed just now may change again without a later time: file systems count in up to 2 s, and the clocks of
 # machines that share a folder differ by up to 5 s.
-_TOO_YOUNG_NS = 10_000_000_000
+TOO_YOUNG_S = 10.0
 
 
 class Signature(NamedTuple):
@@ -31,7 +31,7 @@ class Signature(NamedTuple):
 
     def is_proof(self, *, now: float) -> bool:
         """Return whether any later change would make another signature."""
-        return int(now * 1e9) - self.changed_ns > _TOO_YOUNG_NS
+        return now - self.changed_ns / 1e9 > TOO_YOUNG_S
 
 
 def signature_of(run: Path) -> Signature | None:

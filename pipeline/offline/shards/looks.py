@@ -86,7 +86,7 @@ class Looks:
             with contextlib.suppress(OSError):
                 self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
                 sweep(self._file.parent, [r"[0-9a-f]{16}"], older_s=SHARED_S)
-                write_looks(self._file, self._now_there.values())
+                write_looks(self._file, self._now_there.values(), several_writers=True)
 
 
 def keep(run: Path, look: Look, before: Signature | None, *, named: Path, now: float) -> Kept | None:
@@ -111,10 +111,10 @@ def read_looks(files: Iterable[Path]) -> Iterator[Kept]:
                 yield from found.looks if found.form == _FORM else []
 
 
-def write_looks(file: Path, looks: Iterable[Kept]) -> None:
+def write_looks(file: Path, looks: Iterable[Kept], *, several_writers: bool) -> None:
     """Replace a file of looks. Raises OSError."""
     body = msgspec.msgpack.encode(_File(_FORM, list(looks)))
-    write_whole(file, [_check(body), body], durable=False, several_writers=True)
+    write_whole(file, [_check(body), body], durable=False, several_writers=several_writers)
 
 
 def _check(body: bytes) -> bytes:
