@@ -34,34 +34,37 @@ class Signature(NamedTuple):
         return now - self.changed_ns / 1e9 > TOO_YOUNG_S
 
 
-def signature_of(run: Path) -> Signature | None:
-    """Take the signature of a run directory; None where one of its files cannot be seen."""
+def signature_of(run: Path, *, remote: bool = True) -> Signature | None:
+    """Take the signature of a run directory; None where one of its files cannot be seen.
+
+    With `remote` false it lies on a disk of this machine, which is quicker to ask.
+    """
     folder = os.fspath(run)
     try:
-        entries = sorted(_entries(folder, len(folder)))
+        entries = sorted(_entries(folder, len(folder), remote=remote))
     except OSError:
         return None
     changed_ns = max((max(times) for _, _, _, *times in entries), default=0)
     return Signature(blake2b(repr(entries).encode(), digest_size=16).digest(), changed_ns)
 
 
-def _entries(folder: str, skipped: int) -> Iterator[tuple[str, int, int, int, int]]:
+def _entries(folder: str, skipped: int, *, remote: bool) -> Iterator[tuple[str, int, int, int, int]]:
     """Yield path (without its first letters), inode, size and times; folders have an inode alone, their files count."""
     with os.scandir(folder) as found:
         for entry in found:
             if entry.name in _OF_READERS:
                 continue
-            status = _status(entry)
+            status = _status(entry, remote=remote)
             if stat.S_ISDIR(status.st_mode):
                 yield entry.path[skipped:], status.st_ino, 0, 0, 0
                 if entry.name == REPORTS_FOLDER:
-                    yield from _entries(entry.path, skipped)
+                    yield from _entries(entry.path, skipped, remote=remote)
             elif status.st_size or entry.name != _LOG:
                 yield entry.path[skipped:], status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
-def _status(entry: os.DirEntry[str]) -> os.stat_result:
-    if entry.name not in _OPENED:
+def _status(entry: os.DirEntry[str], *, remote: bool) -> os.stat_result:
+    if not remote or entry.name not in _OPENED:
         return os.stat(entry.path)
     descriptor = os.open(entry.path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
     try:

@@ -21,6 +21,7 @@ from pipeline.offline.status import look_at
 
 _LATER_S = TOO_YOUNG_S + 1
 _PATIENCE_S = 1.0  # at the end: a folder that is out of reach may let the thread hang
+_now = time.time
 
 
 class LeftLooks:
@@ -82,7 +83,7 @@ class LeftLooks:
 
 
 def _look(run: Path, *, named: Path) -> Kept | None:
-    now, before = time.time(), signature_of(run)
+    now, before = _now(), signature_of(run)
     with reading_only(run) as db:
         if any(sent_pictures(db)):  # nothing could be kept, and to look at thousands of pictures takes long
             return None

@@ -20,6 +20,7 @@ from pipeline.run.directory import is_free, is_locked
 from pipeline.system.drafts import SHARED_S, sweep
 from pipeline.system.files import write_whole
 from pipeline.system.folders import cache_folder
+from pipeline.system.mounts import network_file_system
 from pipeline.version import __version__
 
 LOOKS = "looks"  # beside what a worker tells of itself
@@ -55,6 +56,7 @@ class Looks:
         cache = cache or cache_folder()
         self._folder = folder
         self._now = now
+        self._remote = network_file_system(folder) is not None
         self._file = None if cache is None else cache / LOOKS / digest_of(folder)
         own = [] if self._file is None else [self._file]
         self._known: dict[str, list[Kept]] = {}
@@ -66,7 +68,7 @@ class Looks:
     def status(self, run: Path, *, held: bool) -> Status:
         """Return the status of a shard's run directory; `held` where another machine works on it. Raises as a look."""
         name = _name_of(run)
-        before = None if held else signature_of(run)
+        before = None if held else signature_of(run, remote=self._remote)
         for kept in self._known.get(name, ()):
             if before is not None and self._counts(kept, before) and (is_free(run) or not is_locked(run)):
                 self._now_there[name] = kept
@@ -90,8 +92,11 @@ class Looks:
 
 
 def keep(run: Path, look: Look, before: Signature | None, *, named: Path, now: float) -> Kept | None:
-    """Return what may be kept of a look that began when the files bore the signature `before`; None for nothing."""
-    if before is None or look.until <= now or not before.is_proof(now=now) or signature_of(run) != before:
+    """Return what may be kept of a look that began when the files bore the signature `before`; None for nothing.
+
+    A file that changed meanwhile has another one for good, so that such a look never counts.
+    """
+    if before is None or look.until <= now or not before.is_proof(now=now):
         return None
     words = str(named) if look.status.open_items else ""
     return Kept(_name_of(run), words, before.marks, now, look.until, look.status)
