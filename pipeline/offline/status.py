@@ -69,7 +69,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Look(NamedTuple):
-    """What was found of a run directory.
+    """The status of a run directory, and for how long it stays the same.
 
     until   while its files stay as they are, the status is the same until then, in seconds since the epoch; 0 where
             something else may change it: a run that goes on, an emergency's lines elsewhere, pictures that were sent
