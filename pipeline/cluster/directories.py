@@ -71,7 +71,7 @@ def directories(folder: Path) -> Directories:
     missing = {
         shard.name: f"shard {shard.name} is missing, and is not shown: there is no {shard.folder}"
         for shard in shards
-        if not shard.folder.is_dir()
+        if shard.run is None and not shard.folder.is_dir()
     }
     return Directories(folder, cluster, missing)
 

@@ -4,6 +4,7 @@
     <run>/shards/0042/items.jsonl       the items of a shard
     <run>/shards/0042/e7/               its run directory since it was claimed for the seventh time
     <run>/workers/<name>/progress.json  the work of one machine, as it goes
+    <run>/workers/<name>/looks          what it found of the shards that it ended, for a first `status`
     <run>/ids.sqlite                    the shard of each id
 
 The highest epoch of a shard that has a journal is the one that counts: it was begun with a copy of the one before it.

@@ -39,11 +39,15 @@ _FINISHED = (0, 1, 7)  # exit codes of a run that came to its end
 
 @dataclass(frozen=True, slots=True)
 class WorkOptions:
-    """Options of one worker; `run` are those of each shard's run. `aside` takes shards up that were set aside."""
+    """Options of one worker; `run` are those of each shard's run. `aside` takes shards up that were set aside.
+
+    `done` is told of each shard that came to its end here: the worker's own folder, and the shard's run directory.
+    """
 
     name: str | None = None
     aside: bool = False
     run: RunOptions = field(default_factory=RunOptions)
+    done: Callable[[Path, Path], None] = lambda place, run: None
 
 
 class AccountOfOwner(SharedAccount):
@@ -94,6 +98,7 @@ class Worker:
         self._claims = Claims(self._lease.store, joined.split)
         self._say = options.run.say
         self._ahead = ahead_of(shared_folder(job.spec), joined.split.job, joined.split.fingerprint)
+        self._place = place
         self._stop: Stop | None = None
         self._asked = False
         self._code = 0
@@ -204,6 +209,8 @@ class Worker:
             self._stop = None
             self._returns.give_back(claim, state)
             self._telling.end(None if summary is None else summary.items, done=state is Given.DONE)
+            if state is Given.DONE:
+                self._options.done(self._place, taken.folder)
         return None if summary is None else self._after(claim, summary, state, stop)
 
     def _run(self, claim: Claim, folder: Path) -> RunSummary:

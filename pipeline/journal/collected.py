@@ -58,6 +58,17 @@ def joined(db: Database, folder: Path, counts: Mapping[State, int], removed: int
     return dict(now), left
 
 
+def is_joined(folder: Path) -> bool:
+    """Return whether what became of a run's tasks can be read, if reports were collected for it."""
+    try:
+        for _ in _became(folder):
+            pass
+        spent_beside(folder)
+    except JournalError:
+        return False
+    return True
+
+
 def _not_read(error: JournalError, instead: _T) -> _T:
     """Log that the journal of reports cannot be read: whoever collects them is told, and a run stands without them."""
     _log.error("reports.not_joined without the reports that were collected: %s", error)

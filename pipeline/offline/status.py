@@ -4,7 +4,7 @@ import json
 import shlex
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,19 +15,20 @@ from pipeline.job.api import ApiSpec
 from pipeline.job.load import load_as_run
 from pipeline.job.schema import JobSpec
 from pipeline.journal.begun import was_stopped_at_once
-from pipeline.journal.collected import has_collection, joined, open_reports, unread
+from pipeline.journal.collected import has_collection, is_joined, joined, open_reports, unread
 from pipeline.journal.emergency import known_not_executed
 from pipeline.journal.places import JOURNAL, REPORT, SUMMARY, collection_of, goes_on_with, results_file, run_of
 from pipeline.journal.sql import laid_by
 from pipeline.journal.sql.calls import counted
 from pipeline.journal.sql.database import Database
 from pipeline.journal.sql.doubts import not_executed, repeated_by_itself
-from pipeline.journal.sql.forecast import expiries
+from pipeline.journal.sql.forecast import Expiry, expiries
 from pipeline.journal.sql.items import in_view, open_items
 from pipeline.journal.sql.money import cost_of, noted
+from pipeline.journal.sql.sent import sent_pictures
 from pipeline.journal.storage import reading_only
 from pipeline.journal.verify import WHOLE, verify
-from pipeline.models import KINDS, OPEN, PAID, Problem, State, Work
+from pipeline.models import KINDS, OPEN, PAID, TASK_LIFE_S, Problem, State, Work
 from pipeline.offline.refresh import has_ended, read_summary
 from pipeline.results.advice import about_not_started, todo_for
 from pipeline.results.money import Money, money_spent
@@ -44,6 +45,7 @@ from pipeline.system.fault import Fault, typed
 from pipeline.system.wording import count
 
 SHOWN = 20  # open items, and damaged lines
+_ROUNDED_S = 1.0  # sums of times in another order differ in their last digits
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,12 +68,27 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     page: str  # a sentence where report.html is older than the results; empty where it is not
 
 
-def read_status(folder: Path, *, named: Path | None = None, held: bool = False) -> Status:
+class Look(NamedTuple):
+    """The status of a run directory, and for how long it stays the same.
+
+    until   while its files stay as they are, the status is the same until then, in seconds since the epoch; 0 where
+            something else may change it: a run that goes on, an emergency's lines elsewhere, pictures that were sent
+    """
+
+    status: Status
+    until: float
+
+
+def read_status(folder: Path, *, named: Path | None = None, held: bool = False, now: float | None = None) -> Status:
     """Read a run directory, and speak of it as `named`. Raises JournalError when there is none.
 
     With `held` another machine works on it, whose lock is not seen here.
     """
-    named = named or folder
+    return look_at(folder, named=named or folder, held=held, now=time.time() if now is None else now).status
+
+
+def look_at(folder: Path, *, named: Path, held: bool, now: float) -> Look:
+    """Read the status of a run directory, as `read_status` does, and for how long it stays the same."""
     running = held or is_locked(folder)  # before the journal is opened: it opens and closes that file, too
     if running and was_stopped_at_once(folder):
         raise JournalError(f"{folder}: a run begins here right now and has sent nothing yet; look again in a moment")
@@ -81,12 +98,12 @@ def read_status(folder: Path, *, named: Path | None = None, held: bool = False) 
         items = item_counts(standing.counts, removed=removed)
         spec = _spec(folder, db)
         api = ApiSpec() if spec is None else spec.api
-        ends = expiries(db, now=time.time())
+        ends = expiries(db, now=now)
         unasked = State.REPORT_PENDING if running else None  # a run that goes on asks for reports, and nobody else must
         open_ = _open_items(db, folder, named, api, but=unasked)
-        tasks = unread(db, folder, now=time.time()) if spec is not None and spec.reads_later else []
+        tasks = unread(db, folder, now=now) if spec is not None and spec.reads_later else []
         calls = both(spec, folder, counted(db), {}).calls if spec is not None else counted(db)
-        return Status(
+        status = Status(
             run=str(named),
             running=running,
             now="running" if running else _last_end(folder, db.meta("started_at") or "") + standing.told,
@@ -100,9 +117,18 @@ def read_status(folder: Path, *, named: Path | None = None, held: bool = False) 
             open_not_shown=sum(standing.counts[state] for state in OPEN if state is not unasked) - len(open_),
             unread=len(tasks),
             collect_by="" if spec is None else iso_of(start_by(spec, tasks)),
-            changed=[] if spec is None else changed_pictures(db, spec, now=time.time()),
+            changed=[] if spec is None else changed_pictures(db, spec, now=now),
             page=about_page(folder, item_counts(counts), _state(folder, db, running=running)),
         )
+        # Lines of an emergency count while creates are unfinished, and those lie on one machine alone, perhaps.
+        alone = not running and State.CREATING not in counts and not any(sent_pictures(db)) and is_joined(folder)
+        return Look(status, _same_until(ends, tasks) if alone else 0.0)
+
+
+def _same_until(ends: Mapping[str, Expiry], tasks: Sequence[float]) -> float:
+    """Return until when no time passes at which something expires, comes within an hour of that, or dies unread."""
+    dies = [tasks[0] + TASK_LIFE_S] if tasks else []
+    return min([end.changes_at for end in ends.values()] + dies, default=float("inf")) - _ROUNDED_S
 
 
 class _Standing(NamedTuple):

@@ -5,6 +5,7 @@ import os
 import re
 import shlex
 import socket
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -24,7 +25,7 @@ from pipeline.journal.places import JOURNAL, REPORT, RESULTS, SPOOL, SUMMARY
 from pipeline.run.cluster_runs import newest_split
 from pipeline.system.drafts import probe_in, sweep
 from pipeline.system.fault import Fault, typed
-from pipeline.system.files import sync_names, write_whole
+from pipeline.system.files import private, sync_names, write_whole
 from pipeline.system.folders import state_folder
 
 SPEC, LOG, LOCK = AS_RUN, "run.log.jsonl", "lock"
@@ -114,6 +115,29 @@ def is_locked(folder: Path) -> bool:
         return True
     except OSError:
         return False
+
+
+def is_free(folder: Path) -> bool:
+    """Return True where the lock of a run directory is there and nobody has it; False says nothing.
+
+    It takes a hundredth of the time of `is_locked`, which knows of runs whose lock was removed, and of all systems.
+    """
+    if sys.platform != "linux":
+        return False
+    import fcntl
+
+    try:
+        descriptor = private(folder / LOCK, os.O_RDWR)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    else:
+        return True
+    finally:
+        os.close(descriptor)
 
 
 def keep_drawing(folder: Path, name: str, data: bytes) -> None:

@@ -4,14 +4,12 @@ import sys
 import time
 from pathlib import Path
 
-from pipeline.cli.live import block
 from pipeline.cli.screen import about_unread, show_changed, show_json, show_lines, show_rows
 from pipeline.cluster.directories import Directories, directories
 from pipeline.offline.packed import at_hand, is_packed
 from pipeline.offline.shards.status import read_cluster_status, verify_cluster, worded
 from pipeline.offline.status import Status, read_status, verify_run
 from pipeline.results.reading import OPEN
-from pipeline.run.progress_file import noted
 
 
 def status_command(path: Path, *, verifying: bool, as_json: bool) -> int:
@@ -50,6 +48,10 @@ def _cluster(found: Directories, *, verifying: bool, as_json: bool) -> int:
 
 def _show_running(folder: Path, *, running: bool) -> None:
     """Print the block that the run itself draws on a terminal."""
+    # These two bring the client of HTTP, a quarter of the time in which a status begins that needs none.
+    from pipeline.cli.live import block
+    from pipeline.run.progress_file import noted
+
     progress = noted(folder, now=time.time()) if running else None
     if progress is not None:
         show_lines([*block(progress, now=time.time(), letters=sys.stdout.encoding), ""])

@@ -6,6 +6,7 @@ from pipeline.cli.screen import Output, Remarks
 from pipeline.cluster.joining import join
 from pipeline.cluster.launch import LocalProcesses, Supervision, worker_command
 from pipeline.cluster.work import WorkOptions, work
+from pipeline.offline.shards.leaving import LeftLooks
 from pipeline.run.load import load
 from pipeline.run.options import RunOptions
 
@@ -17,8 +18,8 @@ def work_command(
     with Remarks(Output(quiet=quiet)) as remarks:
         job = load(path, overrides=overrides)
         if processes == 1:
-            options = WorkOptions(name, aside, RunOptions(say=remarks.say))
-            code = work(job, options)
+            with LeftLooks() as looks:
+                code = work(job, WorkOptions(name, aside, RunOptions(say=remarks.say), looks.done))
         else:
             joined = join(job, say=remarks.say)
             names = [f"{name or 'worker'}-{number}" for number in range(1, processes + 1)]

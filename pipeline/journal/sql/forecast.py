@@ -26,10 +26,14 @@ PAID_SEARCHES = "paid searches without a task"
 
 
 class Expiry(NamedTuple):
-    """The time at which the first of a kind of thing expires (epoch seconds), and how many do within an hour."""
+    """The time at which the first of a kind of thing expires (epoch seconds), and how many do within an hour.
+
+    changes_at   until then both stay as they are, unless the journal changes
+    """
 
     first: float
     within_hour: int
+    changes_at: float
 
 
 class Standing(NamedTuple):
@@ -80,12 +84,15 @@ def expiries(db: Database, *, now: float) -> dict[str, Expiry]:
     }
     found = {}
     for what, (column, life_s, where) in asked.items():
-        first, within_hour = db.do(
-            f"SELECT min({column}), sum({column} <= ?) FROM items WHERE {where} AND {column} > ?",
+        first, within_hour, later = db.do(
+            f"SELECT min({column}), sum({column} <= ?1), min(iif({column} > ?1, {column}, NULL)) FROM items "
+            f"WHERE {where} AND {column} > ?2",
             (now - life_s + 3600, now - life_s),
         ).fetchone()
         if first is not None:
-            found[what] = Expiry(float(first) + life_s, int(within_hour))
+            ends = float(first) + life_s
+            nears = ends if later is None else float(later) + life_s - 3600
+            found[what] = Expiry(ends, int(within_hour), min(ends, nears))
     return found
 
 

@@ -12,7 +12,8 @@ import msgspec
 from pipeline.cluster.directories import Directories, about_not_begun, items_in, not_taken_in
 from pipeline.cluster.machines import Told, held_by, workers_in
 from pipeline.errors import JournalError
-from pipeline.offline.status import SHOWN, Status, about_page, read_status, verify_run
+from pipeline.offline.shards.looks import Looks
+from pipeline.offline.status import SHOWN, Status, about_page, verify_run
 from pipeline.results.summary import FINISHED, INTERRUPTED, RUNNING
 from pipeline.results.sums import added, spent_in_all
 from pipeline.system.clock import iso
@@ -55,16 +56,16 @@ class _Seen(NamedTuple):
         return FINISHED if not self.status.items["not_started"] else INTERRUPTED
 
 
-def read_cluster_status(found: Directories) -> ClusterStatus:
+def read_cluster_status(found: Directories, *, now: float | None = None) -> ClusterStatus:
     """Read where a cluster run stands. Raises JournalError where no shard can be read."""
-    now = time.time()
+    now = time.time() if now is None else now
     workers = list(workers_in(found.folder))
     held = held_by(workers, now=now)
 
-    listed = found.listed
+    looks, listed = Looks(found.folder, now=now), found.listed
 
     def look(run: Path) -> _Seen:
-        status = read_status(run, named=found.folder, held=int(run.parent.name) in held)
+        status = looks.status(run, held=int(run.parent.name) in held)
         lacking = not_taken_in(status.items, listed[run])
         items = added([status.items, {"all": lacking, "not_started": lacking}])
         return _Seen(run.parent.name, msgspec.structs.replace(status, items=items))
@@ -72,8 +73,9 @@ def read_cluster_status(found: Directories) -> ClusterStatus:
     if not found.runs and found.not_begun:
         return _merged(found, [], workers, held, now=now)
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        looks = {run: pool.submit(look, run) for run in found.runs}
-        seen = list(found.each(lambda run: looks[run].result()))
+        under_way = {run: pool.submit(look, run) for run in found.runs}
+        seen = list(found.each(lambda run: under_way[run].result()))
+    looks.write()
     return _merged(found, seen, workers, held, now=now)
 
 
