@@ -13,10 +13,12 @@ from pipeline.cluster.claims import Claim, Claims, Given, Standing
 from pipeline.cluster.epochs import folder_of, read_note
 from pipeline.cluster.joining import place_of_leases
 from pipeline.cluster.layout import shard_folder
+from pipeline.cluster.mending import Mend, renew
 from pipeline.cluster.split import read_split
 from pipeline.cluster.takeover import take_over
 from pipeline.errors import RunLocked
 from pipeline.journal.copying import copy_file
+from pipeline.journal.emergency import opening
 from pipeline.journal.places import AS_RUN, JOURNAL
 from pipeline.journal.sql.forecast import PAID_SEARCHES, expiries
 from pipeline.journal.sql.items import counts
@@ -42,7 +44,7 @@ class Owner:
     @contextmanager
     def owned(self, shard: int) -> Iterator[Path]:
         """Own a shard until the block ends; yield its new run directory. Raises RunLocked where a worker has it."""
-        claim = self._claim(shard)
+        claim, _ = self._claim(shard)
         ours = self._lease.incarnation
         taken = take_over(shard_folder(self._run, shard), claim, worker=ours)
         if taken is None:
@@ -55,14 +57,39 @@ class Owner:
         if not back or self._lease.incarnation != ours:
             raise self._lost(shard)
 
-    def _claim(self, shard: int) -> Claim:
+    @contextmanager
+    def mended(self, shard: int, mend: Mend) -> Iterator[Path | None]:
+        """Own a shard until the block ends; yield its repaired run directory, None where nothing was damaged.
+
+        One that was repaired is open to workers then: they take in what its list has and its journal does not know.
+        Raises RunLocked where a worker has it, JournalError where it cannot be repaired.
+        """
+        claim, before = self._claim(shard)
+        ours, folder = self._lease.incarnation, None
+        try:
+            with opening(shard_folder(self._run, shard)):
+                folder = renew(shard_folder(self._run, shard), claim, worker=ours, mend=mend)
+            yield folder
+        finally:
+            if folder is None:
+                back = self._claims.put_back(claim, before)
+            else:
+                back = self._give_back(claim, folder, Given.OPEN)
+        if not back or self._lease.incarnation != ours:
+            raise self._lost(shard)
+
+    def standings(self) -> list[Standing]:
+        """Return how the shards with items stand. Raises StoreUnknown."""
+        return self._claims.look()
+
+    def _claim(self, shard: int) -> tuple[Claim, Standing]:
         told = False
         while True:
             standing = next(one for one in self._claims.look() if one.shard == shard)
             if self._lease.allowed() and self._is_free(standing):
                 claim = self._claims.claim(standing, self._lease.incarnation)
                 if claim is not None:
-                    return claim
+                    return claim, standing
             elif time.monotonic() > self._until:
                 raise RunLocked(self._in_use(standing))
             elif standing.worker and not told:
@@ -89,8 +116,8 @@ class Owner:
         if note is not None and note.base:
             copy_file(folder_of(folder.parent, note.base) / AS_RUN, folder / AS_RUN)
 
-    def _give_back(self, claim: Claim, folder: Path) -> bool:
-        """Give a shard back as its journal says: open where items wait, else done."""
+    def _give_back(self, claim: Claim, folder: Path, given: Given = Given.DONE) -> bool:
+        """Give a shard back as its journal says: open where items wait, else as `given`."""
         if not (folder / JOURNAL).is_file():
             return self._claims.give_back(claim, Given.OPEN)
         with reading_only(folder) as db:
@@ -98,7 +125,7 @@ class Owner:
             ends = expiries(db, now=time.time())
         waits = any(standing.get(state) for state in (*UNFINISHED, State.REPORT_PENDING))
         until = ends[PAID_SEARCHES].first if PAID_SEARCHES in ends else 0.0
-        state = Given.OPEN if waits else Given.DONE
+        state = Given.OPEN if waits else given
         return self._claims.give_back(claim, state, hits_until=until, in_doubt=standing.get(State.IN_DOUBT, 0))
 
 

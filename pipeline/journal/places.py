@@ -60,10 +60,11 @@ def shards_in(run: Path) -> list[tuple[int, str]]:
 def epoch_of(shard: Path) -> tuple[int, Path | None]:
     """Find the highest epoch of a shard that was begun, and its run directory; 0 and None where none was.
 
-    One that has a copy of the journal before it and no job yet holds nothing that is new.
+    One that has a copy of the journal before it and no job yet holds nothing that is new; one that has a job and no
+    journal has lost that, and no earlier one says what was paid in it.
     """
     epochs = (int(found[1]) for one in shard.glob("e*") if (found := _EPOCH.fullmatch(one.name)))
-    begun = (one for one in epochs if all((shard / f"e{one}" / name).is_file() for name in (JOURNAL, AS_RUN)))
+    begun = (one for one in epochs if (shard / f"e{one}" / AS_RUN).is_file())
     epoch = max(begun, default=0)
     return epoch, shard / f"e{epoch}" if epoch else None
 
