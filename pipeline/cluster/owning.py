@@ -78,6 +78,37 @@ class Owner:
         if not back or self._lease.incarnation != ours:
             raise self._lost(shard)
 
+    @contextmanager
+    def at_rest(self) -> Iterator[None]:
+        """Have no shard owned while the block lasts. Raises RunLocked where a worker has one, or had one in the end."""
+        before = self._all_free()
+        yield
+        if changed := [one.shard for one in self._claims.look() if one.number != before[one.shard]]:
+            what = f"a worker began to work on shard {changed[0]:04} meanwhile; wait for its end, then try again"
+            raise RunLocked(Fault(what, where=str(self._run), fix=typed("status", self._run)))
+
+    def _all_free(self) -> dict[int, int]:
+        """Wait until every shard's owner is known to have ended; return the number of each one's newest entry."""
+        told = False
+        while True:
+            standings = self._claims.look()
+            owned = [one for one in standings if not self._is_free(one)]
+            if self._lease.allowed() and not owned:
+                return {one.shard: one.number for one in standings}
+            if time.monotonic() > self._until:
+                raise RunLocked(self._in_use(owned[0]) if owned else self._no_lease())
+            if owned and not told:
+                told = True
+                self._tell_waiting(owned[0].shard)
+            time.sleep(_LOOK_S)
+
+    def _no_lease(self) -> Fault:
+        what = "the leases of this run do not answer, so nobody knows who works on it; try again later"
+        return Fault(what, where=str(self._run))
+
+    def _tell_waiting(self, shard: int) -> None:
+        self._say(f"shard {shard:04} has an owner; waiting for a moment to see whether it lives")
+
     def standings(self) -> list[Standing]:
         """Return how the shards with items stand. Raises StoreUnknown."""
         return self._claims.look()
@@ -94,7 +125,7 @@ class Owner:
                 raise RunLocked(self._in_use(standing))
             elif standing.worker and not told:
                 told = True
-                self._say(f"shard {shard:04} has an owner; waiting for a moment to see whether it lives")
+                self._tell_waiting(shard)
             time.sleep(_LOOK_S)
 
     def _is_free(self, shard: Standing) -> bool:

@@ -27,10 +27,10 @@ def states(folder: Path) -> list[Given]:
 def test_a_shard_that_was_set_aside_goes_on_after_a_repair_and_nothing_is_paid_twice(tmp_path: Path, how: str) -> None:
     run = tmp_path / "shared" / "job"
     with vendor(tmp_path) as server:
-        job(tmp_path, url=server.url, pictures=60, cluster={"shared": "shared", "shards": 3, "lease_s": 2}, api=SLOW)
+        job(tmp_path, url=server.url, pictures=24, cluster={"shared": "shared", "shards": 3, "lease_s": 2}, api=SLOW)
         split(tmp_path)
         with workers(tmp_path, 1) as [process]:  # ends in good order in the middle of a shard
-            until(lambda: len(lines(tmp_path / "vendor" / "tasks.jsonl")) >= 25, by=process)
+            until(lambda: len(lines(tmp_path / "vendor" / "tasks.jsonl")) >= 10, by=process)
             process.terminate()
             ended(process)
         [damaged] = [one for one in run_directories(run) if _is_half(one)]
@@ -50,14 +50,14 @@ def test_a_shard_that_was_set_aside_goes_on_after_a_repair_and_nothing_is_paid_t
         assert work.returncode == 1, work.stderr
         assert states(tmp_path) == [Given.DONE] * 3
         found = truth_of(tmp_path, run)
-        assert (found.twice, found.untracked, found.settled + found.in_doubt) == ([], [], 60)
+        assert (found.twice, found.untracked, found.settled + found.in_doubt) == ([], [], 24)
         assert known <= {record["item"] for record in lines(run_directories(run)[number] / "results.jsonl")}
         assert pipeline("report", "shared/job", cwd=tmp_path, **ACCOUNT).returncode == 0
         decided = pipeline("resolve", "shared/job", "--all", "not-created", cwd=tmp_path, **ACCOUNT)
         assert decided.returncode == 0, decided.stderr
         assert pipeline("work", "job.yaml", cwd=tmp_path, **ACCOUNT).returncode == 0
-    assert truth_of(tmp_path, run) == ([], [], 60, 0, 0)
-    assert len(lines(tmp_path / "vendor" / "tasks.jsonl")) == 60
+    assert truth_of(tmp_path, run) == ([], [], 24, 0, 0)
+    assert len(lines(tmp_path / "vendor" / "tasks.jsonl")) == 24
 
 
 def _is_half(run: Path) -> bool:

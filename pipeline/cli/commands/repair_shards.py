@@ -1,16 +1,14 @@
 """The command `pipeline repair` for a run of many machines: it repairs the shards that need it, each by itself."""
 
-from contextlib import suppress
 from pathlib import Path
 
 from pipeline.cli.errors import say
 from pipeline.cli.screen import show_lines
-from pipeline.cluster.directories import Directories, directories, in_a_line
+from pipeline.cluster.directories import directories, in_a_line
 from pipeline.cluster.owning import owning
 from pipeline.cluster.split import restore_split
-from pipeline.errors import PipelineError
-from pipeline.offline.opening import find_run
 from pipeline.offline.shards.repair import Looked, repair_shards
+from pipeline.offline.shards.resting import leases_of
 from pipeline.system.fault import typed
 from pipeline.system.wording import count, listed
 
@@ -33,14 +31,6 @@ def repair_shards_command(run: Path, numbers: list[int], *, only_copy: bool) -> 
         if any("in doubt" in line for one in repaired for line in one.done):
             show_lines([f"ask the vendor about what is in doubt, then decide with `{typed('resolve', run)}`"])
     return max((one.failed.exit_code for one in looked if one.failed is not None), default=0)
-
-
-def leases_of(found: Directories) -> str | None:
-    """Return the place of the leases that the job of a run names; None where it names none, or cannot be read."""
-    for run in found.runs:
-        with suppress(PipelineError, OSError):
-            return find_run(run).spec.api.leases
-    return None
 
 
 def _show(one: Looked) -> None:

@@ -55,8 +55,9 @@ class _Seen(NamedTuple):
         return FINISHED if not self.status.items["not_started"] else INTERRUPTED
 
 
-def read_cluster_status(found: Directories) -> ClusterStatus:
-    """Read where a cluster run stands. Raises JournalError where no shard can be read."""
+def read_cluster_status(found: Directories, *, named: Path | None = None) -> ClusterStatus:
+    """Read where a cluster run stands, and speak of it as `named`. Raises JournalError where no shard can be read."""
+    named = named or found.folder
     now = time.time()
     workers = list(workers_in(found.folder))
     held = held_by(workers, now=now)
@@ -64,21 +65,21 @@ def read_cluster_status(found: Directories) -> ClusterStatus:
     listed = found.listed
 
     def look(run: Path) -> _Seen:
-        status = read_status(run, named=found.folder, held=int(run.parent.name) in held)
+        status = read_status(run, named=named, held=int(run.parent.name) in held)
         lacking = not_taken_in(status.items, listed[run])
         items = added([status.items, {"all": lacking, "not_started": lacking}])
         return _Seen(run.parent.name, msgspec.structs.replace(status, items=items))
 
     if not found.runs and found.not_begun:
-        return _merged(found, [], workers, held, now=now)
+        return _merged(found, named, [], workers, held, now=now)
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         looks = {run: pool.submit(look, run) for run in found.runs}
         seen = list(found.each(lambda run: looks[run].result()))
-    return _merged(found, seen, workers, held, now=now)
+    return _merged(found, named, seen, workers, held, now=now)
 
 
 def _merged(
-    found: Directories, seen: Sequence[_Seen], workers: list[Told], held: dict[int, str], *, now: float
+    found: Directories, named: Path, seen: Sequence[_Seen], workers: list[Told], held: dict[int, str], *, now: float
 ) -> ClusterStatus:
     all_ = [one.status for one in seen]
     waiting = items_in(found.not_begun)
@@ -89,7 +90,7 @@ def _merged(
     number = len(open_) + sum(one.open_not_shown for one in all_)
     state = RUNNING if running else FINISHED if shards["finished"] == shards["all"] else INTERRUPTED
     return ClusterStatus(
-        run=str(found.folder),
+        run=str(named),
         running=running,
         now=_now(shards, running=running),
         items=items,
@@ -103,7 +104,7 @@ def _merged(
         unread=sum(one.unread for one in all_),
         collect_by=min((one.collect_by for one in all_ if one.collect_by), default=""),
         changed=[one for status in all_ for one in status.changed],
-        page=about_page(found.folder, items, state),
+        page=about_page(found.folder, items, state, named=named),
         shards=shards,
         about_shards=[*found.not_read.values(), *filter(None, [about_not_begun(found.not_begun)]), *_lines(seen, held)],
         machines=[_machine(one, now=now) for one in workers],
