@@ -26,10 +26,10 @@ from pipeline.journal.places import JOURNAL, collection_of
 from pipeline.offline.opening import find_run
 from pipeline.offline.shards.resting import shards_at_rest
 from pipeline.run.directory import LOCK, lock
+from pipeline.run.load import ARCHIVE
 from pipeline.system.fault import Fault
 from pipeline.system.files import private
 
-ENDING = ".zip"
 SUMS = "SHA256SUMS"
 _LEFT = {LOCK, BALLAST}
 _SANDBOX = "sandbox"  # the vendor's side of a run on the embedded sandbox
@@ -61,7 +61,7 @@ def pack(folder: Path, to: Path | None, *, say: Callable[[str], None] = _silent)
     if (cluster := cluster_run(folder)) is None:
         refuse_shard(folder, "pack")
         find_run(folder)
-    path = to or folder.with_name(folder.name + ENDING)
+    path = to or folder.with_name(folder.name + ARCHIVE)
     if path.exists():
         raise SpecError(Fault("this file is there already; name another one with --output", where=str(path)))
     draft = path.with_name(f".{path.name}.new")

@@ -7,7 +7,7 @@ from pathlib import Path
 from pipeline.cli.errors import say
 from pipeline.cli.screen import show_lines, show_rows
 from pipeline.errors import SpecError
-from pipeline.offline.clean import DAY_S, Found, Wanted, find, is_run, remove, sweep_removed
+from pipeline.offline.clean import DAY_S, Found, Wanted, find, is_run, is_split, remove, sweep_removed
 from pipeline.run.load import load_spec
 from pipeline.system.clock import iso
 from pipeline.system.fault import Fault, typed
@@ -75,10 +75,10 @@ def _runs_in(path: Path) -> Path:
     """Return the folder with run directories that a path names, itself or by a job file."""
     if path.is_file():
         spec = load_spec(path)
-        path = spec.place(spec.output.dir)
+        path = spec.place(spec.output.dir if spec.cluster is None else spec.cluster.shared)
     if not path.is_dir():
         raise SpecError(Fault("no folder with run directories", where=str(path)))
-    if is_run(path):
+    if is_run(path) or is_split(path):
         what = "this is a run directory itself; name the folder that it lies in, or its job file"
         raise SpecError(Fault(what, where=str(path), fix=typed("clean", path.absolute().parent)))
     return path
