@@ -5,7 +5,6 @@ those of every earlier epoch. What a repair that ends in the middle leaves is a 
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -76,13 +75,14 @@ def renew(shard: Path, claim: Claim, *, worker: str, mend: Mend) -> Path | None:
     source = folder_of(shard, there)
     with draft_of(shard, claim.epoch) as draft:
         _copy(source, draft)
+        _bring_job(shard, there, draft)
         before = _note_of(source)
         earlier = _earlier(shard, there, before, draft)
         note = EpochNote(epoch=claim.epoch, base=there, worker=worker, earlier=earlier)
         write_note(draft, note)
         if not mend(Copy(draft, source, newest=there == base, noted=before is not None)):
             return None
-        _finish(shard, draft, note)
+        _finish(draft, note)
         if not take_place(draft, shard, claim.epoch):
             what = "another machine took this shard over meanwhile, and what was repaired does not count; look"
             raise JournalError(Fault(what, where=str(shard)))
@@ -106,6 +106,14 @@ def _copy_journal(source: Path, target: Path) -> None:
         copy_file(source / name, target / name)
 
 
+def _bring_job(shard: Path, newest: int, draft: Path) -> None:
+    """Bring the job as it was run, from the newest epoch that has it."""
+    for epoch in range(newest, 0, -1):
+        if (folder_of(shard, epoch) / AS_RUN).is_file():
+            copy_file(folder_of(shard, epoch) / AS_RUN, draft / AS_RUN)
+            return
+
+
 def _note_of(folder: Path) -> EpochNote | None:
     try:
         return read_note(folder)
@@ -126,16 +134,11 @@ def find_lines(draft: Path) -> int:
     return bring_back(draft)
 
 
-def _finish(shard: Path, draft: Path, note: EpochNote) -> None:
-    """Let a repaired copy be another journal than the original, and bring the job as it was run."""
+def _finish(draft: Path, note: EpochNote) -> None:
+    """Let a repaired copy be another journal than the original."""
     counts = become_another(draft)
     if (collection_of(draft) / JOURNAL).exists():
         become_another(collection_of(draft))
     for folder in (draft, collection_of(draft)):
         (folder / IDENTITY).unlink(missing_ok=True)
     write_note(draft, msgspec.structs.replace(note, finished=finished_in(counts)))
-    for epoch in range(note.base, 0, -1):
-        if (draft / AS_RUN).exists():
-            break
-        with suppress(OSError):
-            copy_file(folder_of(shard, epoch) / AS_RUN, draft / AS_RUN)

@@ -16,7 +16,7 @@ from pipeline.cluster.layout import shard_folder
 from pipeline.cluster.mending import Mend, renew
 from pipeline.cluster.split import read_split
 from pipeline.cluster.takeover import take_over
-from pipeline.errors import RunLocked
+from pipeline.errors import JournalError, RunLocked
 from pipeline.journal.copying import copy_file
 from pipeline.journal.emergency import opening
 from pipeline.journal.places import AS_RUN, JOURNAL
@@ -25,6 +25,7 @@ from pipeline.journal.sql.items import counts
 from pipeline.journal.storage import reading_only
 from pipeline.leases.lease import Lease
 from pipeline.leases.opening import open_store
+from pipeline.leases.store import StoreUnknown
 from pipeline.models import UNFINISHED, State
 from pipeline.system.fault import Fault, typed
 
@@ -96,15 +97,11 @@ class Owner:
             if self._lease.allowed() and not owned:
                 return {one.shard: one.number for one in standings}
             if time.monotonic() > self._until:
-                raise RunLocked(self._in_use(owned[0]) if owned else self._no_lease())
+                raise RunLocked(self._in_use(owned[0]) if owned else _silent(self._run))
             if owned and not told:
                 told = True
                 self._tell_waiting(owned[0].shard)
             time.sleep(_LOOK_S)
-
-    def _no_lease(self) -> Fault:
-        what = "the leases of this run do not answer, so nobody knows who works on it; try again later"
-        return Fault(what, where=str(self._run))
 
     def _tell_waiting(self, shard: int) -> None:
         self._say(f"shard {shard:04} has an owner; waiting for a moment to see whether it lives")
@@ -169,4 +166,12 @@ def owning(run: Path, leases: str | None, *, say: Callable[[str], None]) -> Iter
     lease = Lease(open_store(place_of_leases(run, leases)), lease_s=read_split(run).lease_s)
     lease.say = say
     with lease:
-        yield Owner(run, lease, say=say)
+        try:
+            yield Owner(run, lease, say=say)
+        except StoreUnknown as exc:
+            raise JournalError(_silent(run)) from exc
+
+
+def _silent(run: Path) -> Fault:
+    what = "the leases of this run do not answer, so nobody knows who works on it; try again later"
+    return Fault(what, where=str(run))

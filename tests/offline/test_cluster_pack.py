@@ -16,6 +16,7 @@ from pipeline.errors import JournalError
 from pipeline.journal.places import SPLIT, run_directories
 from pipeline.leases.lease import Lease
 from pipeline.leases.opening import open_store
+from pipeline.leases.store import StoreUnknown
 from pipeline.offline import pack as packing
 from pipeline.offline.pack import SUMS, pack
 from pipeline.offline.packed import unpacked
@@ -172,6 +173,18 @@ def test_a_run_whose_leases_are_not_here_is_not_packed(run: Path, capsys: pytest
     shutil.rmtree(run.parent / ".leases")
     assert cli.run(["pack", str(run)]) == 5
     assert "the folder for the leases is not here" in capsys.readouterr().err
+
+
+def test_leases_that_do_not_answer_are_said(
+    run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def silent(_: Claims) -> None:
+        raise StoreUnknown("timed out")
+
+    monkeypatch.setattr(Claims, "look", silent)
+    for command in ("pack", "repair"):
+        assert cli.run([command, str(run)]) == 5
+        assert "the leases of this run do not answer" in capsys.readouterr().err
 
 
 def test_a_shard_alone_is_not_packed(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
