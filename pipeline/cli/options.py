@@ -200,7 +200,10 @@ def collect(
 
 @app.command(epilog="Example: pipeline repair runs/autumn")
 def repair(
-    run: Run,
+    run: RunOrSpec,
+    shard: Annotated[
+        list[int] | None, typer.Option(metavar="N", help="Of a run of many machines this shard alone; again for more.")
+    ] = None,
     only_copy: Annotated[
         bool, typer.Option("--this-is-the-only-copy", help="Go on here: the other copy is not used any more.")
     ] = False,
@@ -208,7 +211,7 @@ def repair(
     """Rebuild a damaged run directory; sends nothing."""
     from pipeline.cli.commands.repair import repair_command
 
-    return repair_command(run, only_copy=only_copy)
+    return repair_command(run, shards=shard, only_copy=only_copy)
 
 
 @app.command(epilog="Example: pipeline demo")

@@ -101,6 +101,12 @@ class Claims:
         """Give a shard back in which we did nothing, and never shall; return False as `give_back` does."""
         return self._without_folder(claim, Given.OPEN, list(claim.tried))
 
+    def put_back(self, claim: Claim, before: Standing) -> bool:
+        """Give a shard back as it stood before our claim, of which there is no folder and never will be."""
+        times = {"hits_until": before.hits_until, "in_doubt": before.in_doubt}
+        body = {"worker": None, "state": before.state, "base": claim.base, "tried": list(claim.tried), **times}
+        return put_mine(self._store, self._series(claim.shard), claim.epoch + 1, body)
+
     def _without_folder(self, claim: Claim, state: Given, tried: list[int]) -> bool:
         body = {"worker": None, "state": state, "base": claim.base, "tried": tried}
         return put_mine(self._store, self._series(claim.shard), claim.epoch + 1, body)

@@ -16,7 +16,7 @@ import msgspec
 from pipeline.cluster.epochs import Earlier, folder_of, read_note
 from pipeline.journal.kept_files import digest_of, in_and_beside, kept_here
 from pipeline.journal.kept_lines import parts_of
-from pipeline.journal.places import RESULTS, SHARDS
+from pipeline.journal.places import REPORTS, RESULTS, SHARDS
 from pipeline.journal.results_file import read_line
 from pipeline.system.files import write_whole
 
@@ -43,6 +43,44 @@ def hand_in(folder: Path) -> int:
     for file in kept:
         write_whole(folder / file.name, file.read_bytes())
     return sum(len(late.lines) for late in found) + len(kept)
+
+
+def bring_back(folder: Path) -> int:
+    """Append the lines that a run directory had of earlier epochs and has lost; return their number.
+
+    Only for one whose files are damaged: where they are whole, none is missing.
+    """
+    lost = 0
+    for name in (RESULTS, REPORTS):
+        file = folder / name
+        known = {view.item for line in _lines_of(file) if (view := read_line(line)) is not None}
+        found = []
+        for epoch in _earlier(folder):
+            most = epoch.read if name == RESULTS else None
+            for line in _lines_of(folder_of(folder.parent, epoch.epoch) / name, most):
+                if (view := read_line(line)) is not None and view.item not in known:
+                    known.add(view.item)
+                    found.append(line)
+        if found:
+            write_whole(file, (*_ended(_lines_of(file)), *found))
+            lost += len(found)
+    return lost
+
+
+def _lines_of(file: Path, most: int | None = None) -> Iterator[bytes]:
+    """Yield the lines of a file, or of so many bytes of it; none where it is not there."""
+    left = most
+    with suppress(FileNotFoundError), file.open("rb") as lines:
+        for line in lines:
+            if left is not None and (left := left - len(line)) < 0:
+                return
+            yield line
+
+
+def _ended(lines: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield lines, of which the last may lack its end."""
+    for line in lines:
+        yield line if line.endswith(b"\n") else line + b"\n"
 
 
 def hand_over(run: Path) -> None:

@@ -106,6 +106,24 @@ def shard_of(folder: Path) -> tuple[Path, int, int] | None:
     return (shards.parent, int(whole.parent.name), int(epoch[1])) if _SHARD.fullmatch(whole.parent.name) else None
 
 
+def shards_named(path: Path) -> tuple[Path, list[int]] | None:
+    """Return the run of many machines that a path names, and its shard where it lies in one; None for any other path.
+
+    Also where split.json is gone, and its copy is there.
+    """
+    whole = path.absolute()
+    if _is_split(whole):
+        return path, []
+    for folder in (whole, *whole.parents[:2]):
+        if _SHARD.fullmatch(folder.name) and folder.parent.name == SHARDS and _is_split(folder.parent.parent):
+            return folder.parent.parent, [int(folder.name)]
+    return None
+
+
+def _is_split(folder: Path) -> bool:
+    return (folder / SPLIT).is_file() or (folder / SHARDS / SPLIT).is_file()
+
+
 def refuse_shard(folder: Path, command: str) -> None:
     """Raise SpecError for the run directory of a shard, which belongs to whichever machine works on it."""
     if (of := shard_of(folder)) is not None:

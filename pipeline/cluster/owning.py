@@ -13,10 +13,12 @@ from pipeline.cluster.claims import Claim, Claims, Given, Standing
 from pipeline.cluster.epochs import folder_of, read_note
 from pipeline.cluster.joining import place_of_leases
 from pipeline.cluster.layout import shard_folder
+from pipeline.cluster.mending import Mend, renew
 from pipeline.cluster.split import read_split
 from pipeline.cluster.takeover import take_over
-from pipeline.errors import RunLocked
+from pipeline.errors import JournalError, RunLocked
 from pipeline.journal.copying import copy_file
+from pipeline.journal.emergency import opening
 from pipeline.journal.places import AS_RUN, JOURNAL
 from pipeline.journal.sql.forecast import PAID_SEARCHES, expiries
 from pipeline.journal.sql.items import counts
@@ -24,6 +26,7 @@ from pipeline.journal.storage import reading_only
 from pipeline.leases.lease import Lease
 from pipeline.leases.members import scope_of
 from pipeline.leases.opening import open_store
+from pipeline.leases.store import StoreUnknown
 from pipeline.models import UNFINISHED, State
 from pipeline.system.fault import Fault, typed
 
@@ -39,12 +42,13 @@ class Owner:
         self._claims = Claims(lease.store, read_split(run))
         self._say = say
         self._silence_s = lease.takeover_s + 4 * lease.renew_s  # by then silence is death
+        self._until = time.monotonic() + self._silence_s  # by then a lease is ours, if the store answers
         self._first_asked: dict[str, float] = {}  # about an incarnation of a scope, which was looked at from then on
 
     @contextmanager
     def owned(self, shard: int) -> Iterator[Path]:
         """Own a shard until the block ends; yield its new run directory. Raises RunLocked where a worker has it."""
-        claim = self._claim(shard)
+        claim, _ = self._claim(shard)
         ours = self._lease.incarnation
         taken = take_over(shard_folder(self._run, shard), claim, worker=ours)
         if taken is None:
@@ -57,7 +61,61 @@ class Owner:
         if not back or self._lease.incarnation != ours:
             raise self._lost(shard)
 
-    def _claim(self, shard: int) -> Claim:
+    @contextmanager
+    def mended(self, shard: int, mend: Mend) -> Iterator[Path | None]:
+        """Own a shard until the block ends; yield its repaired run directory, None where nothing was damaged.
+
+        One that was repaired is open to workers then: they take in what its list has and its journal does not know.
+        Raises RunLocked where a worker has it, JournalError where it cannot be repaired.
+        """
+        claim, before = self._claim(shard)
+        ours, folder = self._lease.incarnation, None
+        try:
+            with opening(shard_folder(self._run, shard)):
+                folder = renew(shard_folder(self._run, shard), claim, worker=ours, mend=mend)
+            yield folder
+        finally:
+            if folder is None:
+                back = self._claims.put_back(claim, before)
+            else:
+                back = self._give_back(claim, folder, Given.OPEN)
+        if not back or self._lease.incarnation != ours:
+            raise self._lost(shard)
+
+    @contextmanager
+    def at_rest(self) -> Iterator[None]:
+        """Have no shard owned while the block lasts. Raises RunLocked where a worker has one, or had one in the end."""
+        before = self._all_free()
+        yield
+        if changed := [one.shard for one in self._claims.look() if one.number != before[one.shard]]:
+            what = f"a worker began to work on shard {changed[0]:04} meanwhile; wait for its end, then try again"
+            raise RunLocked(Fault(what, where=str(self._run), fix=typed("status", self._run)))
+
+    def _all_free(self) -> dict[int, int]:
+        """Wait until every shard's owner is known to have ended; return the number of each one's newest entry."""
+        told = False
+        while True:
+            standings = self._claims.look()
+            owned = [one for one in standings if not self._is_free(one)]
+            if self._lease.allowed() and not owned:
+                return {one.shard: one.number for one in standings}
+            if alive := [one for one in owned if self._has_waited(one)]:
+                raise RunLocked(self._in_use(alive[0]))
+            if not owned and time.monotonic() > self._until:
+                raise RunLocked(_silent(self._run))
+            if owned and not told:
+                told = True
+                self._tell_waiting(owned[0].shard)
+            time.sleep(_LOOK_S)
+
+    def _tell_waiting(self, shard: int) -> None:
+        self._say(f"shard {shard:04} has an owner; waiting for a moment to see whether it lives")
+
+    def standings(self) -> list[Standing]:
+        """Return how the shards with items stand. Raises StoreUnknown."""
+        return self._claims.look()
+
+    def _claim(self, shard: int) -> tuple[Claim, Standing]:
         told = False
         while True:
             standing = next(one for one in self._claims.look() if one.shard == shard)
@@ -65,12 +123,12 @@ class Owner:
             if self._lease.allowed() and is_free:
                 claim = self._claims.claim(standing, self._lease.incarnation)
                 if claim is not None:
-                    return claim
+                    return claim, standing
             elif self._has_waited(standing):
                 raise RunLocked(self._in_use(standing))
             elif standing.worker and not told:
                 told = True
-                self._say(f"shard {shard:04} has an owner; waiting for a moment to see whether it lives")
+                self._tell_waiting(shard)
             time.sleep(_LOOK_S)
 
     def _is_free(self, shard: Standing) -> bool:
@@ -97,8 +155,8 @@ class Owner:
         if note is not None and note.base:
             copy_file(folder_of(folder.parent, note.base) / AS_RUN, folder / AS_RUN)
 
-    def _give_back(self, claim: Claim, folder: Path) -> bool:
-        """Give a shard back as its journal says: open where items wait, else done."""
+    def _give_back(self, claim: Claim, folder: Path, given: Given = Given.DONE) -> bool:
+        """Give a shard back as its journal says: open where items wait, else as `given`."""
         if not (folder / JOURNAL).is_file():
             return self._claims.give_back(claim, Given.OPEN)
         with reading_only(folder) as db:
@@ -106,7 +164,7 @@ class Owner:
             ends = expiries(db, now=time.time())
         waits = any(standing.get(state) for state in (*UNFINISHED, State.REPORT_PENDING))
         until = ends[PAID_SEARCHES].first if PAID_SEARCHES in ends else 0.0
-        state = Given.OPEN if waits else Given.DONE
+        state = Given.OPEN if waits else given
         return self._claims.give_back(claim, state, hits_until=until, in_doubt=standing.get(State.IN_DOUBT, 0))
 
 
@@ -121,4 +179,12 @@ def owning(run: Path, leases: str | None, *, say: Callable[[str], None]) -> Iter
     lease = Lease(open_store(place_of_leases(run, leases)), split.id, lease_s=split.lease_s)
     lease.say = say
     with lease:
-        yield Owner(run, lease, say=say)
+        try:
+            yield Owner(run, lease, say=say)
+        except StoreUnknown as exc:
+            raise JournalError(_silent(run)) from exc
+
+
+def _silent(run: Path) -> Fault:
+    what = "the leases of this run do not answer, so nobody knows who works on it; try again later"
+    return Fault(what, where=str(run))

@@ -22,10 +22,10 @@ from pipeline.cluster.ids import IdBuckets, write_index
 from pipeline.cluster.layout import IDS
 from pipeline.cluster.machines import workers_in
 from pipeline.cluster.partition import divide, list_items, make_durable, name_firsts
-from pipeline.errors import SpecError
+from pipeline.errors import JournalError, SpecError
 from pipeline.job.cluster import ITEMS_OF_A_SHARD, MOST_SHARDS, ClusterSpec
 from pipeline.job.schema import JobSpec
-from pipeline.journal.places import SPLIT
+from pipeline.journal.places import SHARDS, SPLIT
 from pipeline.leases.lease import LEASE_S
 from pipeline.run.cluster_runs import LEASES, refuse_not_split, shared_folder
 from pipeline.run.directory import run_folder
@@ -107,7 +107,31 @@ def read_split(folder: Path) -> Split:
     except FileNotFoundError:
         raise SpecError(Fault("this run is not split", where=str(folder), fix="pipeline split JOB")) from None
     except (OSError, msgspec.MsgspecError) as exc:
-        raise SpecError(Fault(f"cannot be read: {exc}", where=str(folder / SPLIT))) from None
+        fix = typed("repair", folder)
+        raise SpecError(Fault(f"cannot be read: {exc}", where=str(folder / SPLIT), fix=fix)) from None
+
+
+def restore_split(folder: Path) -> bool:
+    """Write split.json anew where it is gone or damaged; return whether it was. Raises JournalError without a copy."""
+    if _decoded(folder / SPLIT) is not None:
+        return False
+    if (split := _decoded(_copy_of(folder))) is None:
+        what = "this file says which shards are whose, it is gone or damaged, and there is no copy of it; put it back"
+        raise JournalError(Fault(what, where=str(folder / SPLIT)))
+    _write_split(folder, split)
+    return True
+
+
+def _decoded(file: Path) -> Split | None:
+    try:
+        return msgspec.json.decode(file.read_bytes(), type=Split)
+    except (OSError, msgspec.MsgspecError):
+        return None
+
+
+def _copy_of(folder: Path) -> Path:
+    """Return where the copy of split.json lies, for when that is damaged: nothing else says what it says."""
+    return folder / SHARDS / SPLIT
 
 
 def _same(spec: JobSpec, folder: Path, *, upgrade: bool) -> Split:
@@ -174,7 +198,8 @@ def _shards_for(items: int) -> int:
 
 
 def _write_split(folder: Path, split: Split) -> None:
-    write_whole(folder / SPLIT, msgspec.json.encode(split) + b"\n", several_writers=True)
+    for file in (_copy_of(folder), folder / SPLIT):
+        write_whole(file, msgspec.json.encode(split) + b"\n", several_writers=True)
 
 
 @contextlib.contextmanager

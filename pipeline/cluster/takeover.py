@@ -77,7 +77,7 @@ def _copied(shard: Path, claim: Claim, base: int, draft: Path, note: EpochNote) 
     counts = _take_journal(source, draft)
     _copy_reports(source, draft)
     copy_file(source / RESULTS, draft / RESULTS)
-    _copy_rest(source, draft)
+    copy_rest(source, draft)
     finished = finished_in(counts)
     deaths = note.deaths
     if base in claim.tried:  # its owner died, too
@@ -86,7 +86,7 @@ def _copied(shard: Path, claim: Claim, base: int, draft: Path, note: EpochNote) 
         epoch=note.epoch,
         base=base,
         worker=note.worker,
-        earlier=[*before.earlier, Earlier(base, _end_of_lines(draft / RESULTS))],
+        earlier=[*before.earlier, Earlier(base, end_of_lines(draft / RESULTS))],
         deaths=deaths,
         finished=finished,
     )
@@ -108,7 +108,7 @@ def _take_journal(source: Path, target: Path) -> dict[State, int]:
         return become_another(target)
 
 
-def _end_of_lines(file: Path) -> int:
+def end_of_lines(file: Path) -> int:
     """Return where the last whole line of a file ends: what was written of the next one is read once it is whole."""
     if not file.exists():
         return 0
@@ -131,7 +131,7 @@ def _copy_reports(source: Path, draft: Path) -> None:
         _take_journal(reports, target)
 
 
-def _copy_rest(source: Path, draft: Path) -> None:
+def copy_rest(source: Path, draft: Path) -> None:
     """Copy all other files: hits under way, lines of an emergency, details, drawings, pictures."""
     for file in _files(source, source):
         target = draft / file.relative_to(source)

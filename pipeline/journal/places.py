@@ -63,10 +63,11 @@ def shards_in(run: Path) -> list[tuple[int, str]]:
 def epoch_of(shard: Path) -> tuple[int, Path | None]:
     """Find the highest epoch of a shard that was begun, and its run directory; 0 and None where none was.
 
-    One that has a copy of the journal before it and no job yet holds nothing that is new.
+    One that has a copy of the journal before it and no job yet holds nothing that is new; one that has a job and no
+    journal has lost that, and no earlier one says what was paid in it.
     """
     epochs = ((int(found[1]), one.path) for one in _entries(shard) if (found := _EPOCH.fullmatch(one.name)))
-    begun = (epoch for epoch, path in epochs if all(_is_file(f"{path}/{name}") for name in (JOURNAL, AS_RUN)))
+    begun = (epoch for epoch, path in epochs if _is_file(f"{path}/{AS_RUN}"))
     epoch = max(begun, default=0)
     return epoch, shard / f"e{epoch}" if epoch else None
 

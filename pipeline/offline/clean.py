@@ -16,7 +16,16 @@ from pipeline.journal.begun import refuse_lost_journal
 from pipeline.journal.collected import has_collection
 from pipeline.journal.identity import of_journal
 from pipeline.journal.kept_files import left_over
-from pipeline.journal.places import JOURNAL, PREPARED, REPORT, RESULTS, collection_of, is_collection
+from pipeline.journal.places import (
+    JOURNAL,
+    PREPARED,
+    REPORT,
+    RESULTS,
+    SPLIT,
+    collection_of,
+    is_collection,
+    run_directories,
+)
 from pipeline.journal.sql.database import Database
 from pipeline.journal.sql.forecast import expiries
 from pipeline.journal.sql.items import in_view
@@ -26,6 +35,7 @@ from pipeline.offline.refresh import read_summary
 from pipeline.results.records import read_records
 from pipeline.results.summary import item_counts
 from pipeline.run.directory import is_locked, known_runs, lock
+from pipeline.system.fault import typed
 from pipeline.system.wording import count
 
 CLIENT = "client"  # the label that names an item's client
@@ -65,7 +75,7 @@ def find(runs: Path, wanted: Wanted, *, now: float) -> list[Found]:
     """
     found = [_prepared(folder, wanted) for folder in sorted((runs / PREPARED).glob("*")) if folder.is_dir()]
     found = [one for one in found if now - one.used_at >= wanted.older_s]
-    for folder in sorted(path for path in runs.iterdir() if is_run(path)):
+    for folder in sorted(path for path in runs.iterdir() if is_run(path) or is_split(path)):
         used_at = _used_at(folder)
         if now - used_at >= wanted.older_s:
             size = sum(map(_size, _parts(folder) if wanted.pictures else [folder]))
@@ -119,6 +129,11 @@ def _prepared(folder: Path, wanted: Wanted) -> Found:
     return Found(folder, used_at, _size(folder), kept)
 
 
+def is_split(path: Path) -> bool:
+    """Return whether a path is the folder of a run of many machines."""
+    return not path.is_symlink() and (path / SPLIT).is_file() and not _IS_GONE.fullmatch(path.name)
+
+
 def is_run(path: Path) -> bool:
     """Return whether a path is a run directory, whole or damaged; its folder of collected reports is none."""
     if path.is_symlink() or not path.is_dir() or _IS_GONE.fullmatch(path.name) or is_collection(path):
@@ -132,12 +147,15 @@ def _used_at(folder: Path) -> float:
     if summary is not None:
         with contextlib.suppress(ValueError):
             return datetime.fromisoformat(summary.finished_at).timestamp()
-    times = [path.stat().st_mtime for name in (JOURNAL, RESULTS) if (path := folder / name).is_file()]
+    files = [run / name for run in run_directories(folder) for name in (JOURNAL, RESULTS)]
+    times = [path.stat().st_mtime for path in (*files, folder / SPLIT) if path.is_file()]
     return max(times, default=time.time())
 
 
 def _kept(folder: Path, wanted: Wanted, *, now: float, own: bool = False) -> str:
     """Say why a run directory stays; "" when nothing in it is open and all of it is wanted."""
+    if is_split(folder):
+        return f"it is of many machines; stop them, pack it (`{typed('pack', folder)}`), then remove the folder"
     try:
         if not own and any(map(is_locked, _journals(folder))):
             return "a run goes on in it"

@@ -88,8 +88,12 @@ class _Seen:
         return next((state for state in (RUNNING, INTERRUPTED) if state in self.states), FINISHED)
 
 
-def make_export(folder: Path, asked: Asked, *, name: str, before: Before = NOTHING_BEFORE) -> Made:
-    """Write an export of a run that is called `name`. Raises SpecError, JournalError or OSError.
+def make_export(
+    folder: Path, asked: Asked, *, name: str, before: Before = NOTHING_BEFORE, named: Path | None = None
+) -> Made:
+    """Write an export of a run that is called `name`, and speak of it as `named`.
+
+    Raises SpecError, JournalError or OSError.
 
     Of a run that is under way only the journal is read, and nothing in the run directory is changed. `before` is the
     run to compare with, where somebody has read it.
@@ -104,7 +108,7 @@ def make_export(folder: Path, asked: Asked, *, name: str, before: Before = NOTHI
         report = asked.report or place.spec.report
         asked = asked._replace(wanted=asked.wanted._replace(client_label=report.client_label), report=report)
     with tempfile.TemporaryDirectory(prefix="pipeline-") as temporary:
-        seen = _look(found, Path(temporary), asked.wanted)
+        seen = _look(found, named or folder, Path(temporary), asked.wanted)
         selection = select(asked.wanted, seen.settled, seen.open_, look_for=seen.changed)
         export = Export(
             selection=selection,
@@ -117,7 +121,7 @@ def make_export(folder: Path, asked: Asked, *, name: str, before: Before = NOTHI
         )
         with _opened(file) as out:
             written = write(out, export)
-    remarks = (*written.remarks, *_remarks(folder, seen), *seen.remarks)
+    remarks = (*written.remarks, *_remarks(named or folder, seen), *seen.remarks)
     return Made(file, written, export.about.as_of, export.about.state, remarks)
 
 
@@ -154,11 +158,11 @@ def _opened(file: Path) -> Iterator[BinaryIO]:
             yield out
 
 
-def _look(found: Directories, temporary: Path, wanted: Wanted) -> _Seen:
+def _look(found: Directories, named: Path, temporary: Path, wanted: Wanted) -> _Seen:
     """Look at each journal for a moment, and write what is open then to a file."""
     seen = _Seen()
     listed = found.listed
-    for _ in found.each(lambda run: _add(seen, found.folder, run, temporary, wanted, listed.get(run, 0))):
+    for _ in found.each(lambda run: _add(seen, named, run, temporary, wanted, listed.get(run, 0))):
         pass
     if found.not_begun:
         seen.states.add(INTERRUPTED)

@@ -1,4 +1,7 @@
-"""A run directory as one archive: everything that its records and its page need, each file with its SHA-256.
+"""A run as one archive: everything that its records and its page need, each file with its SHA-256.
+
+Of a run of many machines these are all shards with all of their run directories: lines that came late stand in earlier
+ones. Its leases lie beside it, and nothing of them is in the archive.
 
 The archive is a zip file with one folder, in which SHA256SUMS names every other file as `sha256sum -c` reads it. It is
 for keeping and for giving away: `status`, `report` and `export` read it, and nothing goes on in it.
@@ -11,20 +14,22 @@ import os
 import re
 import stat
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
+from pipeline.cluster.layout import cluster_run, refuse_shard
 from pipeline.errors import SpecError
 from pipeline.journal.collected import has_collection
 from pipeline.journal.emergency import BALLAST
-from pipeline.journal.places import collection_of
+from pipeline.journal.places import JOURNAL, collection_of
 from pipeline.offline.opening import find_run
+from pipeline.offline.shards.resting import shards_at_rest
 from pipeline.run.directory import LOCK, lock
+from pipeline.run.load import ARCHIVE
 from pipeline.system.fault import Fault
 from pipeline.system.files import private
 
-ENDING = ".zip"
 SUMS = "SHA256SUMS"
 _LEFT = {LOCK, BALLAST}
 _SANDBOX = "sandbox"  # the vendor's side of a run on the embedded sandbox
@@ -32,6 +37,10 @@ CHUNK = 1 << 20
 _ESCAPED = re.compile(r"\\([\\nr])")
 _MEANS = {"\\": "\\", "n": "\n", "r": "\r"}
 _SAME_TIME = (1980, 1, 1, 0, 0, 0)  # of every member, so that one run makes one archive, byte for byte
+
+
+def _silent(_: str) -> None:
+    """Say nothing."""
 
 
 class Packed(NamedTuple):
@@ -42,31 +51,41 @@ class Packed(NamedTuple):
     size: int  # bytes of the archive
 
 
-def pack(folder: Path, to: Path | None) -> Packed:
-    """Pack a run directory that no run uses; the archive takes its place whole, and replaces nothing.
+def pack(folder: Path, to: Path | None, *, say: Callable[[str], None] = _silent) -> Packed:
+    """Pack a run that nobody works on; the archive takes its place whole, and replaces nothing.
 
-    Raises SpecError where there is no run or the archive is there already, RunLocked while a run goes on, OSError.
+    Raises SpecError where there is no run or the archive is there already, RunLocked while a run goes on, OSError,
+    JournalError where the machines of a run share leases that are not here.
     """
-    find_run(folder)
     folder = _named(folder)
-    path = to or folder.with_name(folder.name + ENDING)
+    if (cluster := cluster_run(folder)) is None:
+        refuse_shard(folder, "pack")
+        find_run(folder)
+    path = to or folder.with_name(folder.name + ARCHIVE)
     if path.exists():
         raise SpecError(Fault("this file is there already; name another one with --output", where=str(path)))
-    with contextlib.ExitStack() as locks:
-        for one in [folder, *([collection_of(folder)] if has_collection(folder) else [])]:
-            locks.enter_context(lock(one))
-        files = sorted(_files(folder))
-        draft = path.with_name(f".{path.name}.new")
-        try:
+    draft = path.with_name(f".{path.name}.new")
+    try:
+        with _at_rest(folder) if cluster is None else shards_at_rest(folder, say=say):
+            files = sorted(_files(folder))
             with open(private(draft, os.O_RDWR | os.O_CREAT | os.O_TRUNC), "w+b") as file:
                 _write(file, folder, files)
                 file.flush()
                 os.fsync(file.fileno())
-            size = draft.stat().st_size
-            _put(draft, path)
-        finally:
-            draft.unlink(missing_ok=True)
+        size = draft.stat().st_size
+        _put(draft, path)
+    finally:
+        draft.unlink(missing_ok=True)
     return Packed(path, len(files), size)
+
+
+@contextlib.contextmanager
+def _at_rest(folder: Path) -> Iterator[None]:
+    """Lock a run directory, and the one inside it whose reports were collected."""
+    with contextlib.ExitStack() as locks:
+        for one in [folder, *([collection_of(folder)] if has_collection(folder) else [])]:
+            locks.enter_context(lock(one))
+        yield
 
 
 def _named(folder: Path) -> Path:
@@ -104,8 +123,8 @@ def _files(folder: Path) -> Iterator[str]:
     """Yield the files of a run directory by their paths in it."""
     for where, folders, names in os.walk(folder):
         at = Path(where)
-        if at == folder:
-            folders[:] = [name for name in folders if name != _SANDBOX]
+        vendors = at == folder or JOURNAL in names
+        folders[:] = [name for name in folders if not (name[0] == "." or (vendors and name == _SANDBOX))]
         for name in names:
             file = at / name
             if _is_kept(name) and file.is_file() and not file.is_symlink() and not _is_empty_log(file):
@@ -114,7 +133,8 @@ def _files(folder: Path) -> Iterator[str]:
 
 def _is_kept(name: str) -> bool:
     """Return whether a file of this name belongs to the archive: no draft, and nothing that only a run needs."""
-    return name not in _LEFT and not name.endswith("-shm") and not (name[0] == "." and name.endswith((".new", ".part")))
+    draft = name[0] == "." and (name.endswith((".new", ".part")) or name.startswith(".clock-"))
+    return name not in _LEFT and not name.endswith("-shm") and not draft
 
 
 def _is_empty_log(file: Path) -> bool:

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from pipeline.errors import JournalError
-from pipeline.offline.pack import CHUNK, ENDING, SUMS, read_sum
-from pipeline.run.load import folder_of
+from pipeline.offline.pack import CHUNK, SUMS, read_sum
+from pipeline.run.load import ARCHIVE, folder_of
 from pipeline.system.fault import Fault
 from pipeline.system.files import private
 
@@ -41,7 +41,7 @@ def is_packed(path: Path) -> bool:
     """Return whether a path names an archive, by its ending and its first bytes."""
     try:
         with path.open("rb") as file:
-            return path.suffix.lower() == ENDING and file.read(2) == b"PK"
+            return path.suffix.lower() == ARCHIVE and file.read(2) == b"PK"
     except OSError:
         return False
 

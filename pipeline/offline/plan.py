@@ -25,6 +25,7 @@ from pipeline.offline.foreseen_reuse import ForeseenReuse, TakenFrom, counted
 from pipeline.offline.foresight import Foreseen, Seen, details_of, foresee, questions_of
 from pipeline.offline.listing import BadRows, Copies, bad_rows, copies_in, saved_calls
 from pipeline.offline.parting import Parting
+from pipeline.offline.shards.foresight import about_plan
 from pipeline.offline.taking_in import Listing, take_in
 from pipeline.results.money import Cost, cost_of_plan
 from pipeline.run.changed import Changed, find_changed, tell
@@ -113,7 +114,9 @@ def plan_job(
         account = account_known(Path(path), spec) if spec.search.reuse_s else None
         plan = make_plan(spec, PlannedRun(new=new, account=account), quick=quick, watch=watch)
         foreign = refuse_foreign(spec, Path(path))
-    return msgspec.structs.replace(plan, refused=[*([str(foreign)] if foreign else []), *plan.refused])
+        machines = [about_plan(Path(plan.run), Path(path))] if spec.cluster is not None else []
+    refused = [*([str(foreign)] if foreign else []), *plan.refused]
+    return msgspec.structs.replace(plan, refused=refused, warnings=[*machines, *plan.warnings])
 
 
 class PlannedRun(NamedTuple):

@@ -27,17 +27,17 @@ from pipeline.system.files import sync_names, write_whole
 from pipeline.system.wording import count
 
 
-def is_whole(folder: Path) -> bool:
+def is_whole(folder: Path, *, own: bool = True) -> bool:
     """Return True if nothing needs a repair: the journal is sound, and every line is what was written.
 
     Like the two below, for a run directory that we have locked: a change that a death cut short is taken back by SQLite
-    first, where it keeps no write-ahead log.
+    first, where it keeps no write-ahead log. Without `own` nothing is changed, and such a change counts as damage.
     Raises OtherVersion: a journal of another program is not damaged, and no repair must touch it.
     """
     if (folder / REPAIRING).exists() or not (folder / JOURNAL).is_file():
         return False
     try:
-        with reading_only(folder, own=True) as db:
+        with reading_only(folder, own=own) as db:
             refuse_unexplained(db, folder, results_file(folder))
             return verify(db, results_file(folder)).ok
     except OtherVersion:
@@ -61,12 +61,12 @@ def refuse_other_copy(folder: Path, *, places: Path | None) -> None:
     refuse_other(folder, known, places=places)
 
 
-def is_newest(folder: Path, *, places: Path | None) -> bool:
+def is_newest(folder: Path, *, places: Path | None, own: bool = True) -> bool:
     """Return False for a journal that is behind what lies beside it, or does not know it."""
     if not (folder / JOURNAL).is_file():
         return True
     try:
-        with reading_only(folder, own=True) as db:
+        with reading_only(folder, own=own) as db:
             refuse_unexplained(db, folder, results_file(folder))
             return not is_stale(folder, of_journal(db), places=places)
     except OtherVersion:

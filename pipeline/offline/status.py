@@ -118,7 +118,7 @@ def look_at(folder: Path, *, named: Path, held: bool, now: float) -> Look:
             unread=len(tasks),
             collect_by="" if spec is None else iso_of(start_by(spec, tasks)),
             changed=[] if spec is None else changed_pictures(db, spec, now=now),
-            page=about_page(folder, item_counts(counts), _state(folder, db, running=running)),
+            page=about_page(folder, item_counts(counts), _state(folder, db, running=running), named=named),
         )
         # Lines of an emergency count while creates are unfinished, and those lie on one machine alone, perhaps.
         alone = not running and State.CREATING not in counts and not any(sent_pictures(db)) and is_joined(folder)
@@ -174,12 +174,15 @@ def _state(folder: Path, db: Database, *, running: bool) -> str:
     return RUNNING if running else FINISHED if ended else INTERRUPTED
 
 
-def about_page(folder: Path, items: Mapping[str, int], state: str) -> str:
-    """Say that the page is older than the results, and how to make it anew; "" where it is not, or is not there."""
+def about_page(folder: Path, items: Mapping[str, int], state: str, *, named: Path) -> str:
+    """Say that the page is older than the results, and how to make it anew; "" where it is not, or is not there.
+
+    `named` is the run as a person names it.
+    """
     there = read_marks(folder / REPORT)
     if there is None or there == marks({word: items.get(word, 0) for word in COUNTED}, state):
         return ""
-    return f"{REPORT} is older than the results; `pipeline report {shlex.quote(str(folder))}` makes it anew"
+    return f"{REPORT} is older than the results; `pipeline report {shlex.quote(str(named))}` makes it anew"
 
 
 def verify_run(folder: Path) -> str:

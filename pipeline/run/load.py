@@ -22,6 +22,7 @@ from pipeline.run.directory import JOB_FOLDER, SPEC, run_folder
 from pipeline.system.fault import Fault
 from pipeline.system.masking import hide
 
+ARCHIVE = ".zip"  # the ending of what `pipeline pack` makes
 SANDBOX_CREDENTIALS = Credentials(client_id="sandbox", client_secret="sandbox-secret")  # noqa: S106 - it guards nothing
 PUBLIC = ("sandbox", "sandbox-secret", "sandbox-key")  # a sandbox's credentials are words that any text may hold
 
@@ -85,6 +86,9 @@ def folder_of(path: Path, *, environment: Mapping[str, str] | None = None) -> Pa
     Raises SpecError where it is neither, JournalError for a job of many machines that was not split here.
     """
     if path.is_file():
+        if path.suffix.lower() == ARCHIVE:
+            what = "an archive of a run is only looked at, by `status`, `report` and `export`; name the run itself"
+            raise SpecError(Fault(what, where=str(path)))
         return run_of_job(path, load_spec(path, environment=environment))
     if not path.is_dir():
         what = "no run directory and no job file; a file system that is not mounted looks the same"

@@ -80,7 +80,7 @@ def first(run: Path, *, at: float) -> ClusterStatus:
 
 def each(run: Path, at: float, *, kept: bool = True) -> dict[Path, Any]:
     """What is found of each shard, with what was kept or without."""
-    found = looks.Looks(run, now=at) if kept else None
+    found = looks.Looks(run, named=run, now=at) if kept else None
 
     def look(shard: Path) -> Any:
         try:

@@ -161,16 +161,6 @@ def test_verify_looks_at_every_shard(run: Path, capsys: pytest.CaptureFixture[st
     assert str(results) in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", ["repair", "pack"])
-def test_a_command_for_one_run_directory_says_so(
-    made: Sharded, command: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert cli.run([command, str(made.folder)]) == 2
-    said = capsys.readouterr().err
-    assert "split over shards" in said
-    assert str(made.run(0)) in said
-
-
 def test_verify_does_not_call_whole_what_lacks_a_shard(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shutil.rmtree(run / "shards" / "0001")
     assert cli.run(["status", str(run), "--verify"]) == 5

@@ -7,7 +7,7 @@ from pathlib import Path
 from pipeline.cli.errors import say
 from pipeline.cli.screen import show_lines, show_rows
 from pipeline.errors import SpecError
-from pipeline.offline.clean import DAY_S, Found, Wanted, find, is_run, remove, sweep_removed
+from pipeline.offline.clean import DAY_S, Found, Wanted, find, is_run, is_split, remove, sweep_removed
 from pipeline.run.cluster_runs import shared_folder
 from pipeline.run.load import load_spec
 from pipeline.system.clock import iso
@@ -82,7 +82,7 @@ def _runs_in(path: Path) -> Path:
         path = spec.place(spec.output.dir) if spec.cluster is None else shared_folder(spec)
     if not path.is_dir():
         raise SpecError(Fault("no folder with run directories", where=str(path)))
-    if is_run(path):
+    if is_run(path) or is_split(path):
         what = "this is a run directory itself; name the folder that it lies in, or its job file"
         raise SpecError(Fault(what, where=str(path), fix=typed("clean", path.absolute().parent)))
     return path

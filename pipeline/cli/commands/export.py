@@ -34,7 +34,9 @@ def export_command(path: Path, asked: Asked) -> int:
     if path.is_file() and not is_packed(path):
         asked = asked._replace(report=load_spec(path).report)
     with at_hand(path) as folder:
-        made = make_export(folder, asked, name=path.stem if is_packed(path) else folder.resolve().name)
+        packed = is_packed(path)
+        name = path.stem if packed else folder.resolve().name
+        made = make_export(folder, asked, name=name, named=path if packed else None)
     if made.file == STDOUT:
         for remark in made.remarks:
             say(remark)

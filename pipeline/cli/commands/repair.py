@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
+from pipeline.cli.commands.repair_shards import repair_shards_command
 from pipeline.cli.screen import show_lines
+from pipeline.cluster.layout import shards_named
 from pipeline.errors import SpecError
 from pipeline.journal.begun import BEGINS_ANEW, was_stopped_at_once
 from pipeline.journal.kept_files import left_over
@@ -18,15 +20,21 @@ from pipeline.offline.shared_tasks import certain_decisions
 from pipeline.offline.whole_lines import job_of
 from pipeline.results.reading import OPEN
 from pipeline.run.directory import SPEC, known_runs, lock
-from pipeline.system.fault import typed
+from pipeline.run.load import folder_of
+from pipeline.system.fault import Fault, typed
 from pipeline.system.wording import count
 
 
-def repair_command(run: Path, *, only_copy: bool = False) -> int:
-    """Make a damaged run directory usable again; print what was done.
+def repair_command(run: Path, *, shards: list[int] | None = None, only_copy: bool = False) -> int:
+    """Make a damaged run directory usable again, of many machines each shard that needs it; print what was done.
 
     With `only_copy` a copy, or a directory with an older journal, is the one to go on with.
     """
+    run = folder_of(run) if run.is_file() else run
+    if (named := shards_named(run)) is not None:
+        return repair_shards_command(named[0], [*named[1], *(shards or [])], only_copy=only_copy)
+    if shards:
+        raise SpecError(Fault("this run has no shards; leave this out", where=f"--shard {shards[0]}", fix=""))
     place = _place(run)
     with lock(run):
         refuse_forbidden(run)

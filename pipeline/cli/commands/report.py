@@ -37,7 +37,8 @@ def report_command(path: Path, wishes: Wishes, *, pdf: bool = False, fail_on: Co
     with at_hand(path) as folder:
         refuse_shard(folder, "report")
         to = _page_beside(path, wishes) if is_packed(path) else None
-        return _report(directories(folder), wishes, pdf=pdf, fail_on=fail_on, to=to)
+        named = path if is_packed(path) else None
+        return _report(directories(folder), wishes, pdf=pdf, fail_on=fail_on, to=to, named=named)
 
 
 def _page_beside(archive: Path, wishes: Wishes) -> Path:
@@ -49,12 +50,20 @@ def _page_beside(archive: Path, wishes: Wishes) -> Path:
     return page
 
 
-def _report(found: Directories, wishes: Wishes, *, pdf: bool, fail_on: Condition | None, to: Path | None) -> int:
-    """Make the page; `to` is where it goes from a directory that is gone afterwards."""
+def _report(
+    found: Directories,
+    wishes: Wishes,
+    *,
+    pdf: bool,
+    fail_on: Condition | None,
+    to: Path | None,
+    named: Path | None,
+) -> int:
+    """Make the page; `to` is where it goes from a directory that is gone afterwards, of the archive `named`."""
     if found.cluster is None:
         made = make_report(found.folder, wishes, unpacked=to is not None)
     else:
-        made = make_cluster_report(found, wishes)
+        made = make_cluster_report(found, wishes, named=named)
     summary, items = made.summary, made.summary.items
     figures = f"{items['settled']:,} of {items['all']:,} settled, {items['open']:,} open"
     lines = [f"as of {summary.as_of}: {STATES[summary.state]}; {figures}"]

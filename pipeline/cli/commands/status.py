@@ -15,10 +15,10 @@ from pipeline.results.reading import OPEN
 def status_command(path: Path, *, verifying: bool, as_json: bool) -> int:
     """Print where a run stands; also check every line when `verifying`. Raises JournalError on damage."""
     with at_hand(path) as folder:
-        found = directories(folder)
+        found, named = directories(folder), path if is_packed(path) else folder
         if found.cluster is not None:
-            return _cluster(found, verifying=verifying, as_json=as_json)
-        status = read_status(folder, named=path if is_packed(path) else folder)
+            return _cluster(found, named, verifying=verifying, as_json=as_json)
+        status = read_status(folder, named=named)
         if as_json:
             show_json(status)
         else:
@@ -31,8 +31,8 @@ def status_command(path: Path, *, verifying: bool, as_json: bool) -> int:
     return 0
 
 
-def _cluster(found: Directories, *, verifying: bool, as_json: bool) -> int:
-    status = read_cluster_status(found)
+def _cluster(found: Directories, named: Path, *, verifying: bool, as_json: bool) -> int:
+    status = read_cluster_status(found, named=named)
     if as_json:
         show_json(status)
     else:

@@ -11,6 +11,8 @@ from pipeline.job.schema import JobSpec
 from pipeline.journal.emergency import require_room
 from pipeline.offline.doctor.finding import Finding, failed, failure, failures, passed, warned
 from pipeline.offline.plan import Plan, PlannedRun, make_plan
+from pipeline.offline.shards.foresight import next_steps
+from pipeline.run.cluster_runs import shared_folder
 from pipeline.run.directory import is_locked, run_folder
 from pipeline.run.load import account_known
 from pipeline.sources.check import check_sources
@@ -41,7 +43,7 @@ def job(path: Path, spec: JobSpec, *, now: datetime, watch: Watch | None = None)
         *([failure("job", foreign)] if foreign else []),
         *_pictures(plan, typed("check", path)),
         *_uploads(spec, plan),
-        *_directory(folder, plan),
+        *(_directory(folder, plan) if spec.cluster is None else _shared(spec, folder, plan, path)),
         *_room(folder, plan),
         *_pace(spec, plan, now),
         *_notify(spec),
@@ -101,6 +103,18 @@ def _directory(folder: Path, plan: Plan) -> list[Finding]:
         *refused,
         passed("run directory", f"{folder}: a run would go on with it ({known or 'nothing settled yet'})"),
     ]
+
+
+def _shared(spec: JobSpec, folder: Path, plan: Plan, path: Path) -> list[Finding]:
+    """Look at the folder that machines share, and say how the job goes on there."""
+    refused = [failed("run directory", line) for line in plan.refused]
+    try:
+        shared = shared_folder(spec)
+    except JournalError as error:
+        return [*refused, *failures("run directory", error)]
+    if not os.access(shared, os.W_OK | os.X_OK):
+        return [*refused, failed("run directory", f"{folder}: {shared} cannot be written; set cluster.shared")]
+    return [*refused, passed("run directory", f"{folder}: {next_steps(folder, path)}")]
 
 
 def _room(folder: Path, plan: Plan) -> list[Finding]:

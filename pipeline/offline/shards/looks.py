@@ -51,10 +51,13 @@ _DECODER = msgspec.msgpack.Decoder(_File)
 class Looks:
     """The looks at the shards of one run; those that are new are kept once they are written."""
 
-    def __init__(self, folder: Path, *, now: float, cache: Path | None = None) -> None:
-        """Take up what is kept of the run in `folder`, in the folder `cache` (by default the user's), or by workers."""
-        cache = cache or cache_folder()
-        self._folder = folder
+    def __init__(self, folder: Path, *, named: Path, now: float, cache: Path | None = None) -> None:
+        """Take up what is kept of the run in `folder`, in the folder `cache` (by default the user's), or by workers.
+
+        Words speak of the run as `named`: where that is an archive, nothing is kept of the folder it was taken out to.
+        """
+        cache = (cache or cache_folder()) if named == folder else None
+        self._named = named
         self._now = now
         self._remote = network_file_system(folder) is not None
         self._file = None if cache is None else cache / LOOKS / digest_of(folder)
@@ -73,13 +76,13 @@ class Looks:
             if before is not None and self._counts(kept, before) and (is_free(run) or not is_locked(run)):
                 self._now_there[name] = kept
                 return kept.status
-        look = look_at(run, named=self._folder, held=held, now=self._now)
-        if (new := keep(run, look, before, named=self._folder, now=self._now)) is not None:
+        look = look_at(run, named=self._named, held=held, now=self._now)
+        if (new := keep(run, look, before, named=self._named, now=self._now)) is not None:
             self._now_there[name], self._is_new = new, True
         return look.status
 
     def _counts(self, kept: Kept, found: Signature) -> bool:
-        named = kept.named in ("", str(self._folder))
+        named = kept.named in ("", str(self._named))
         return named and kept.marks == found.marks and kept.since <= self._now < kept.until
 
     def write(self) -> None:
@@ -98,7 +101,7 @@ def keep(run: Path, look: Look, before: Signature | None, *, named: Path, now: f
     """
     if before is None or look.until <= now or not before.is_proof(now=now):
         return None
-    words = str(named) if look.status.open_items else ""
+    words = str(named) if look.status.open_items or look.status.page else ""
     return Kept(_name_of(run), words, before.marks, now, look.until, look.status)
 
 

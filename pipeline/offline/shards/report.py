@@ -46,7 +46,8 @@ _AT_ONCE = 1 << 20
 class _Seen:
     """The shards as they were when each was looked at. Not frozen: looking at one after the other adds to it."""
 
-    named: Path  # the folder of the run
+    folder: Path  # of the run
+    named: Path  # as a person names it
     temporary: Path
     wishes: Wishes
     spec: JobSpec | None = None  # of the first one
@@ -84,13 +85,13 @@ class _Seen:
         self.waiting += waiting
 
 
-def make_cluster_report(found: Directories, wishes: Wishes) -> Made:
-    """Make the files of a cluster run anew. Raises SpecError, JournalError or OSError.
+def make_cluster_report(found: Directories, wishes: Wishes, *, named: Path | None = None) -> Made:
+    """Make the files of a cluster run anew, and speak of it as `named`. Raises SpecError, JournalError or OSError.
 
     Nothing in the shards is changed, so that nobody has to own them, and workers go on meanwhile.
     """
     with tempfile.TemporaryDirectory(prefix="pipeline-") as temporary:
-        seen = _Seen(found.folder, Path(temporary), wishes)
+        seen = _Seen(found.folder, named or found.folder, Path(temporary), wishes)
         held = held_by(list(workers_in(found.folder)), now=time.time())
         listed = found.listed
         for _ in found.each(lambda run: seen.add(run, held=int(run.parent.name) in held, listed=listed[run])):
@@ -142,9 +143,9 @@ def _summary(found: Directories, seen: _Seen, settled: Survey, open_: Survey) ->
 def _write(seen: _Seen, summary: RunSummary, wishes: Wishes, surveys: tuple[Survey, Survey], before: Before) -> None:
     settled, open_ = surveys
     assert seen.spec is not None
-    view = compared(view_of(seen.spec, seen.named, summary, wishes), seen.named, summary, before)
+    view = compared(view_of(seen.spec, seen.named, summary, wishes), seen.folder, summary, before)
     view = dataclasses.replace(view, files=(MANIFEST, OPEN, SUMMARY, SPLIT))
     if (beyond := settled.taken + open_.taken) > (shown := len(settled) + len(open_)):
         said = f"products beyond the {shown:,} most alike, of {beyond:,}: not on this page"
         view = dataclasses.replace(view, not_looked_at=[*view.not_looked_at, said])
-    write_view(view, seen.named, open_, settled, pictures=pictures_on_page(seen.spec, *seen.runs))
+    write_view(view, seen.folder, open_, settled, pictures=pictures_on_page(seen.spec, *seen.runs))

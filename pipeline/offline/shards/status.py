@@ -56,13 +56,14 @@ class _Seen(NamedTuple):
         return FINISHED if not self.status.items["not_started"] else INTERRUPTED
 
 
-def read_cluster_status(found: Directories, *, now: float | None = None) -> ClusterStatus:
-    """Read where a cluster run stands. Raises JournalError where no shard can be read."""
+def read_cluster_status(found: Directories, *, named: Path | None = None, now: float | None = None) -> ClusterStatus:
+    """Read where a cluster run stands, and speak of it as `named`. Raises JournalError where no shard can be read."""
+    named = named or found.folder
     now = time.time() if now is None else now
     workers = list(workers_in(found.folder))
     held = held_by(workers, now=now)
 
-    looks, listed = Looks(found.folder, now=now), found.listed
+    looks, listed = Looks(found.folder, named=named, now=now), found.listed
 
     def look(run: Path) -> _Seen:
         status = looks.status(run, held=int(run.parent.name) in held)
@@ -71,16 +72,16 @@ def read_cluster_status(found: Directories, *, now: float | None = None) -> Clus
         return _Seen(run.parent.name, msgspec.structs.replace(status, items=items))
 
     if not found.runs and found.not_begun:
-        return _merged(found, [], workers, held, now=now)
+        return _merged(found, named, [], workers, held, now=now)
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         under_way = {run: pool.submit(look, run) for run in found.runs}
         seen = list(found.each(lambda run: under_way[run].result()))
     looks.write()
-    return _merged(found, seen, workers, held, now=now)
+    return _merged(found, named, seen, workers, held, now=now)
 
 
 def _merged(
-    found: Directories, seen: Sequence[_Seen], workers: list[Told], held: dict[int, str], *, now: float
+    found: Directories, named: Path, seen: Sequence[_Seen], workers: list[Told], held: dict[int, str], *, now: float
 ) -> ClusterStatus:
     all_ = [one.status for one in seen]
     waiting = items_in(found.not_begun)
@@ -91,7 +92,7 @@ def _merged(
     number = len(open_) + sum(one.open_not_shown for one in all_)
     state = RUNNING if running else FINISHED if shards["finished"] == shards["all"] else INTERRUPTED
     return ClusterStatus(
-        run=str(found.folder),
+        run=str(named),
         running=running,
         now=_now(shards, running=running),
         items=items,
@@ -105,7 +106,7 @@ def _merged(
         unread=sum(one.unread for one in all_),
         collect_by=min((one.collect_by for one in all_ if one.collect_by), default=""),
         changed=[one for status in all_ for one in status.changed],
-        page=about_page(found.folder, items, state),
+        page=about_page(found.folder, items, state, named=named),
         shards=shards,
         about_shards=[*found.not_read.values(), *filter(None, [about_not_begun(found.not_begun)]), *_lines(seen, held)],
         machines=[_machine(one, now=now) for one in workers],
