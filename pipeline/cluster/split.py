@@ -50,6 +50,7 @@ class Split(msgspec.Struct, frozen=True, kw_only=True):
     counts        how many items each has
     lease_s       how long a lease lasts, for commands that work on shards as the workers do
     clashes       items that failed because another one of another shard has their id
+    accounts      True where several accounts share the shards; nothing else notes one
     """
 
     schema: int = 1
@@ -64,6 +65,7 @@ class Split(msgspec.Struct, frozen=True, kw_only=True):
     clashes: int
     counts: list[int]
     lease_s: float = LEASE_S
+    accounts: bool | msgspec.UnsetType = msgspec.UNSET
 
 
 def split_job(spec: JobSpec, *, new: bool = False, key: Key | None = None, upgrade: bool = False) -> tuple[Path, Split]:
@@ -122,6 +124,7 @@ def _same(spec: JobSpec, folder: Path, *, upgrade: bool) -> Split:
             "nothing was sent: put the list back, or start a new run with what is listed now"
         )
         raise SpecError(Fault(what, where=str(folder), fix="pipeline split JOB --new"))
+    _refuse_other_accounts(spec, split, folder)
     if split.program == __version__:
         return split
     if not upgrade:
@@ -136,6 +139,15 @@ def _same(spec: JobSpec, folder: Path, *, upgrade: bool) -> Split:
     split = msgspec.structs.replace(split, program=__version__)
     _write_split(folder, split)
     return split
+
+
+def _refuse_other_accounts(spec: JobSpec, split: Split, folder: Path) -> None:
+    """Raise SpecError where a run of one account would go on with several, or the other way round."""
+    if bool(spec.accounts) == (split.accounts is True):
+        return
+    was = "several accounts, and" if split.accounts is True else "the one account, and cluster.accounts names several;"
+    what = f"this run was split for {was} what it paid for belongs to them: put cluster.accounts back as it was, or"
+    raise SpecError(Fault(f"{what} start a new run", where=str(folder), fix="pipeline split JOB --new"))
 
 
 def _split(spec: JobSpec, cluster: ClusterSpec, folder: Path, draft: Path, key: Key | None) -> Split:
@@ -164,6 +176,7 @@ def _split(spec: JobSpec, cluster: ClusterSpec, folder: Path, draft: Path, key: 
         clashes=clashes,
         counts=counts,
         lease_s=cluster.lease_s,
+        accounts=True if cluster.accounts else msgspec.UNSET,
     )
     _write_split(draft, split)
     make_durable(draft, shards)
