@@ -15,7 +15,7 @@ from pipeline.cluster.joining import place_of_leases
 from pipeline.cluster.layout import shard_folder
 from pipeline.cluster.split import read_split
 from pipeline.cluster.takeover import take_over
-from pipeline.errors import RunLocked
+from pipeline.errors import RunLocked, SpecError
 from pipeline.journal.copying import copy_file
 from pipeline.journal.places import AS_RUN, JOURNAL
 from pipeline.journal.sql.forecast import PAID_SEARCHES, expiries
@@ -30,13 +30,17 @@ _LOOK_S = 0.2
 
 
 class Owner:
-    """The owner of shards of one run, with a lease of its own that goes on meanwhile."""
+    """The owner of shards of one run, with a lease of its own that goes on meanwhile.
 
-    def __init__(self, run: Path, lease: Lease, *, say: Callable[[str], None]) -> None:
+    account  the digest of the one that calls are sent with; "" where none is sent
+    """
+
+    def __init__(self, run: Path, lease: Lease, *, say: Callable[[str], None], account: str = "") -> None:
         self._run = run
         self._lease = lease
         self._claims = Claims(lease.store, read_split(run))
         self._say = say
+        self._account = account
         self._until = time.monotonic() + lease.takeover_s + 4 * lease.renew_s  # by then silence is death
 
     @contextmanager
@@ -59,6 +63,7 @@ class Owner:
         told = False
         while True:
             standing = next(one for one in self._claims.look() if one.shard == shard)
+            self._refuse_another_account(standing)
             if self._lease.allowed() and self._is_free(standing):
                 claim = self._claims.claim(standing, self._lease.incarnation)
                 if claim is not None:
@@ -69,6 +74,13 @@ class Owner:
                 told = True
                 self._say(f"shard {shard:04} has an owner; waiting for a moment to see whether it lives")
             time.sleep(_LOOK_S)
+
+    def _refuse_another_account(self, shard: Standing) -> None:
+        """Raise SpecError where the calls would be those of an account that cannot see what is paid in a shard."""
+        if self._account and shard.account is not None and shard.account.digest != self._account:
+            what = f"shard {shard.shard:04} belongs to account {shard.account.name}, and the credentials that are set"
+            more = f"{what} for it now are another's: put those back that it was begun with; nothing was sent"
+            raise SpecError(Fault(more, where=str(self._run)))
 
     def _is_free(self, shard: Standing) -> bool:
         return not shard.worker or shard.worker in self._lease.members.dead

@@ -44,4 +44,5 @@ def sending(run: Path, job: Job, options: RunOptions) -> Iterator[Sender]:
     """Take part in the account of a run's job until the block ends. Raises SpecError, JournalError or RunLocked."""
     split, place = read_split(run), place_of_leases(run, named_place(job.spec))
     with sharing(job, place, split, options) as share:
-        yield Sender(Owner(run, share.account.lease, say=options.say), options, share)
+        owner = Owner(run, share.account.lease, say=options.say, account=share.digest)
+        yield Sender(owner, options, share)

@@ -31,7 +31,8 @@ class Environment:
     @property
     def secrets(self) -> tuple[str, ...]:
         """The credentials that are set, of whatever account; no job file may contain one."""
-        return tuple(value for key, value in self.values.items() if value and is_credential(key))
+        names = sorted(filter(is_credential, self.values), key=lambda key: CREDENTIALS.index(key.partition("__")[0]))
+        return tuple(self.values[name] for name in names if self.values[name])
 
     @property
     def proxy(self) -> str | None:

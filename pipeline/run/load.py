@@ -87,9 +87,9 @@ def load_again(folder: Path, *, overrides: Sequence[str] = (), environment: Mapp
     `overrides` may change how the vendor is called and no more: an item that is retried is asked as it was before.
     """
     keys = [text.partition("=")[0].strip() for text in overrides]
-    fixed = ("api.base_url", "api.rehearse")
+    fixed = ("api.base_url", "api.rehearse", "api.account")
     if wrong := [key for key in keys if not key.startswith("api.") or key.startswith(fixed)]:
-        only = "only keys of api but base_url and rehearse can be set here, such as api.qps=10"
+        only = "only keys of api but base_url, rehearse and account can be set here, such as api.qps=10"
         raise SpecError(*(Fault(only, where=f"--set {key}", fix="") for key in wrong))
     home = _job_folder(folder)
     rehearsal = load_job(folder / SPEC, as_run=True).rehearsal
