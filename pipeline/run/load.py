@@ -119,10 +119,15 @@ def run_of_job(file: Path, spec: JobSpec) -> Path:
     return folder
 
 
-def account_known(path: Path, spec: JobSpec, environment: Mapping[str, str] | None = None) -> str | None:
-    """Return the account that a job file would be run with, as calls/account names it; None without credentials."""
+def account_known(
+    path: Path, spec: JobSpec, name: str | None = None, *, environment: Mapping[str, str] | None = None
+) -> str | None:
+    """Return the account that a job file would be run with, as calls/account names it; None without credentials.
+
+    Of a job of several accounts it is that of a `name`, or the first.
+    """
     with contextlib.suppress(SpecError):
-        return account_of(spec.api.base_url, _job(spec, _environment(path, environment)).credentials)
+        return _job(spec, _environment(path, environment), name).account
     return None
 
 

@@ -8,7 +8,7 @@ from pipeline.cli.live import block
 from pipeline.cli.screen import about_unread, show_changed, show_json, show_lines, show_rows
 from pipeline.cluster.directories import Directories, directories
 from pipeline.offline.packed import at_hand, is_packed
-from pipeline.offline.shards.status import read_cluster_status, verify_cluster, worded
+from pipeline.offline.shards.status import about_account, read_cluster_status, verify_cluster, worded
 from pipeline.offline.status import Status, read_status, verify_run
 from pipeline.results.reading import OPEN
 from pipeline.run.progress_file import noted
@@ -40,6 +40,7 @@ def _cluster(found: Directories, *, verifying: bool, as_json: bool) -> int:
     else:
         _show_status(status)
         show_lines(status.about_shards)
+        show_lines(about_account(name, number) for name, number in status.accounts.items())
         show_lines(worded(machine) for machine in status.machines)
     if verifying:
         text = verify_cluster(found)
