@@ -146,7 +146,5 @@ def _wait(shards: Sequence[Standing]) -> str:
 
 
 def _per_s(job: Job) -> float:
-    """Return how many items an account can bring to their end in a second, by the slowest of their calls."""
-    spec = job.spec
-    kinds = spec.kinds(local=any(entry.url is None for entry in spec.images))
-    return min(spec.api.qps_of(kind) for kind in kinds)
+    """Return how many items an account can bring to their end in a second, by the slower of the calls that all make."""
+    return min(job.spec.api.qps_of(kind) for kind in job.spec.kinds(local=False))

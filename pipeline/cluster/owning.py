@@ -78,9 +78,11 @@ class Owner:
     def _refuse_another_account(self, shard: Standing) -> None:
         """Raise SpecError where the calls would be those of an account that cannot see what is paid in a shard."""
         if self._account and shard.account is not None and shard.account.digest != self._account:
-            what = f"shard {shard.shard:04} belongs to account {shard.account.name}, and the credentials that are set"
-            more = f"{what} for it now are another's: put those back that it was begun with; nothing was sent"
-            raise SpecError(Fault(more, where=str(self._run)))
+            what = (
+                f"shard {shard.shard:04} belongs to account {shard.account.name}, whose credentials are another one's "
+                "now: put those back that it was begun with; nothing was sent"
+            )
+            raise SpecError(Fault(what, where=str(self._run)))
 
     def _is_free(self, shard: Standing) -> bool:
         return not shard.worker or shard.worker in self._lease.members.dead

@@ -145,9 +145,10 @@ def _refuse_other_accounts(spec: JobSpec, split: Split, folder: Path) -> None:
     """Raise SpecError where a run of one account would go on with several, or the other way round."""
     if bool(spec.accounts) == (split.accounts is True):
         return
-    was = "several accounts, and" if split.accounts is True else "the one account, and cluster.accounts names several;"
-    what = f"this run was split for {was} what it paid for belongs to them: put cluster.accounts back as it was, or"
-    raise SpecError(Fault(f"{what} start a new run", where=str(folder), fix="pipeline split JOB --new"))
+    what = "this run was split for the one account, and cluster.accounts names several: take it out, or start a new run"
+    if split.accounts is True:
+        what = "this run was split for several accounts: put cluster.accounts back as it was, or start a new run"
+    raise SpecError(Fault(what, where=str(folder), fix="pipeline split JOB --new"))
 
 
 def _split(spec: JobSpec, cluster: ClusterSpec, folder: Path, draft: Path, key: Key | None) -> Split:

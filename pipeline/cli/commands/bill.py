@@ -24,9 +24,8 @@ def bill_command(path: Path, *, as_json: bool) -> int:
 
 
 def _show_bill(bill: Bill) -> None:
-    runs = count(len(bill.runs), "run directory", "run directories")
-    of = f"account {bill.account}" if bill.account else "this account"
-    show_lines([f"{bill.vendor}: {runs} of {of} known here"])
+    whose = f"account {bill.account}" if bill.account else "this account"
+    show_lines([f"{bill.vendor}: {count(len(bill.runs), 'run directory', 'run directories')} of {whose} known here"])
     for day in bill.days:
         open_ = "" if day.closed else f", not closed before {day.complete_at}"
         show_lines(["", f"{day.day} (a day of the vendor{open_})"])
