@@ -18,6 +18,21 @@ from tests.support.processes import ended, until
 from tests.support.two_accounts import CREDENTIALS, vendor_of_two
 from tests.support.workers import most_in_a_second, sent_in, split, told_by, worker, workers
 
+# No call leaves before shards of both accounts are begun, however late the other worker starts.
+TOGETHER = """
+import time
+from pipeline.cluster.claims import Claims
+from pipeline.cluster.split import read_split
+from pipeline.leases.folder_store import FolderStore
+claims = Claims(FolderStore.open(Path("shared/.leases")), read_split(Path("shared/job")))
+run, waits = working.LocalExecutor.run, [True]
+def together(self, job, options):
+    while waits and len({one.account for one in claims.look() if one.account}) < 2:
+        time.sleep(0.05)
+    waits.clear()
+    return run(self, job, options)
+working.LocalExecutor.run = together
+"""
 TWO = {"main": {"qps": 8}, "second": {"qps": {"search": 20, "create": 12}}}
 
 
@@ -56,7 +71,7 @@ def test_two_accounts_send_at_once_and_neither_ever_above_its_own_limit(tmp_path
     """By the merged logs of four workers, which spread over the accounts; the vendor refuses none for its speed."""
     with vendor_of_two(tmp_path, main={}, second={}) as vendor:
         job_of_two(tmp_path, vendor.url, pictures=96, shards=8)
-        with workers(tmp_path, 4, account=CREDENTIALS) as processes:
+        with workers(tmp_path, 4, more=TOGETHER, account=CREDENTIALS) as processes:
             accounts = [_account_of(tmp_path, f"w{n}", process) for n, process in enumerate(processes)]
             for process in processes:
                 ended(process)
@@ -96,7 +111,7 @@ def test_a_shard_of_a_killed_worker_is_gone_on_with_by_its_account_alone(tmp_pat
     [same] = [one for one in after if one.shard == begun.shard]
     assert same.account == begun.account
     assert same.number > begun.number
-    in_shard = {line["url"] for line in lines(tmp_path / f"shared/job/shards/{begun.shard:04}/items.jsonl")}
+    in_shard = {line["source"] for line in lines(tmp_path / f"shared/job/shards/{begun.shard:04}/items.jsonl")}
     assert not {task["urls"][0] for task in tasks_of(tmp_path, "main")} & in_shard
     pictures = [task["urls"][0] for name in TWO for task in tasks_of(tmp_path, name)]
     assert len(pictures) == len(set(pictures))
@@ -106,7 +121,7 @@ def test_a_shard_of_a_killed_worker_is_gone_on_with_by_its_account_alone(tmp_pat
 def test_an_account_without_balance_leaves_the_others_to_go_on_and_its_shards_wait_for_it(tmp_path: Path) -> None:
     with vendor_of_two(tmp_path, main={}, second={"balance": 15}) as vendor:
         job_of_two(tmp_path, vendor.url, pictures=80, shards=4)
-        with workers(tmp_path, 2, account=CREDENTIALS) as processes:
+        with workers(tmp_path, 2, more=TOGETHER, account=CREDENTIALS) as processes:
             said = [ended(process)[1] for process in processes]
         assert [process.returncode for process in processes] == [4, 4]
         after = standing(tmp_path)
@@ -125,7 +140,7 @@ def test_an_account_without_balance_leaves_the_others_to_go_on_and_its_shards_wa
 def test_a_budget_is_one_for_all_accounts_together(tmp_path: Path) -> None:
     with vendor_of_two(tmp_path, main={}, second={}) as vendor:
         job_of_two(tmp_path, vendor.url, pictures=120, shards=6, api={"budget": {"create_calls": 70}})
-        with workers(tmp_path, 2, account=CREDENTIALS) as processes:
+        with workers(tmp_path, 2, more=TOGETHER, account=CREDENTIALS) as processes:
             for process in processes:
                 ended(process)
         assert [process.returncode for process in processes] == [4, 4]
@@ -137,7 +152,7 @@ def test_a_budget_is_one_for_all_accounts_together(tmp_path: Path) -> None:
 def test_reports_are_collected_shard_by_shard_with_the_account_of_each(tmp_path: Path) -> None:
     with vendor_of_two(tmp_path, main={}, second={}) as vendor:
         job_of_two(tmp_path, vendor.url, pictures=40, shards=4, task={"report": "later"})
-        with workers(tmp_path, 2, account=CREDENTIALS) as processes:
+        with workers(tmp_path, 2, more=TOGETHER, account=CREDENTIALS) as processes:
             for process in processes:
                 ended(process)
         assert [process.returncode for process in processes] == [0, 0]
