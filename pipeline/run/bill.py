@@ -97,7 +97,7 @@ def _jobs_of(path: Path, environment: Mapping[str, str] | None) -> tuple[Path, l
     if path.is_file():
         return folder, load(path, environment=environment).each_account()
     runs = run_directories(folder) or [folder]
-    of_account = {load_as_run(run / SPEC).api.account: run for run in runs if (run / SPEC).is_file()}
+    of_account = {load_as_run(run / SPEC).api.account: run for run in reversed(runs) if (run / SPEC).is_file()}
     return folder, [load_again(run, environment=environment) for run in of_account.values() or runs[:1]]
 
 
