@@ -41,14 +41,19 @@ def work(
     spec: Spec,
     name: Annotated[str | None, typer.Option(metavar="NAME", help="By default the machine's name.")] = None,
     processes: Annotated[int, typer.Option(min=1, max=64, metavar="N", help="So many workers on this machine.")] = 1,
+    account: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Use this one of cluster.accounts alone; else whichever needs a worker."),
+    ] = None,
     set_: Set = [],  # noqa: B006
     set_aside: _Aside = False,
     quiet: Quiet = False,
 ) -> int:
     """Work on the shards of a job that was split, beside other machines; pays."""
-    from pipeline.cli.commands.work import work_command
+    from pipeline.cli.commands.work import Wanted, work_command
 
-    return work_command(spec, set_, name=name, processes=processes, aside=set_aside, quiet=quiet)
+    wanted = Wanted(name, processes, account, set_aside)
+    return work_command(spec, set_, wanted, quiet=quiet)
 
 
 cluster = typer.Typer(help="Many machines: run a job on them, ask one to end.", no_args_is_help=True)

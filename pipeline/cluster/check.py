@@ -13,6 +13,7 @@ import socket
 import time
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,7 +24,7 @@ from pipeline.leases.opening import is_bucket, open_store, shown
 from pipeline.leases.store import Store, StoreUnknown
 from pipeline.run.cluster_runs import LEASES, not_there, shared_folder
 from pipeline.run.directory import run_folder
-from pipeline.run.load import account_known, load_spec
+from pipeline.run.load import load, load_spec
 from pipeline.system.fault import Fault
 from pipeline.system.mounts import network_file_system
 from pipeline.system.wording import enumerated
@@ -122,18 +123,20 @@ def _account(question: Question, seen: list[Seen]) -> str:
     """Read the job as this machine has it; return its account, by a digest, "" where it has no credentials."""
     try:
         job = Path(question.job)
-        account = account_known(job, load_spec(job, overrides=question.overrides))
+        spec = load_spec(job, overrides=question.overrides)
     except SpecError as error:
         told = error.lines[0]
         fix = told.fix if isinstance(told, Fault) else ""
         seen.append(Seen("job", f"it cannot be read here: {told}", bad=True, fix=fix))
         return ""
-    if account is None:
+    try:
+        accounts = [one.account for one in load(job, overrides=question.overrides).each_account()]
+    except SpecError as error:
         text = "no credentials here: set PATSNAP_CLIENT_ID and PATSNAP_CLIENT_SECRET in this machine's environment"
-        seen.append(Seen("credentials", text, bad=True))
+        seen.append(Seen("credentials", str(error.lines[0]) if spec.accounts else text, bad=True))
         return ""
     seen.append(Seen("job", question.job))
-    return account
+    return accounts[0] if len(accounts) == 1 else sha256(" ".join(accounts).encode()).hexdigest()
 
 
 def compare(views: Sequence[View]) -> list[Seen]:

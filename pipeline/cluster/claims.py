@@ -4,19 +4,24 @@
                                       directory, `tried` are later claims of which that is not known
     {worker: null, state, base, ...}  given back: open, done, or set aside
 
+Where a job has several accounts, every entry names the one of the first claim, and its successors carry it on: pictures
+that were uploaded, links and tasks are an account's own, and another one cannot see them.
+
 Of all who put the next entry one succeeds, so a shard has one owner; whoever acts on an old view loses. A claim counts
 as given up only when its incarnation is known to be dead or to have ended, never because nothing is seen of it.
 """
 
 import time
 from collections.abc import Collection
+from contextlib import suppress
 from enum import StrEnum
 from typing import Any, NamedTuple
 
 from pipeline.cluster.split import Split
-from pipeline.leases.store import Entry, Store, body_of, put_mine
+from pipeline.leases.store import Entry, Store, StoreUnknown, body_of, put_mine
 
 ROOM = "s"  # of the series of shards
+_SILENT_S = 1.0  # before a store that does not answer is asked again
 _LATER = 8 * 3600.0  # seconds that paid hits may wait at most, about: what was interrupted long ago comes first
 
 
@@ -26,6 +31,13 @@ class Given(StrEnum):
     OPEN = "open"  # items wait
     DONE = "done"
     ASIDE = "aside"  # it killed its worker again and again: a person must look
+
+
+class AccountLabel(NamedTuple):
+    """The account that a shard belongs to."""
+
+    digest: str  # that names it in the store
+    name: str  # that the job has for it
 
 
 class Standing(NamedTuple):
@@ -38,6 +50,7 @@ class Standing(NamedTuple):
     tried       later epochs that may have one
     hits_until  when the first paid hits that wait in it become too old (seconds since the epoch); 0 where none do
     in_doubt    how many of its items are in doubt, as its owner last knew
+    account     to which it belongs; None for one that nobody has begun, and where the job has the one account
     """
 
     shard: int
@@ -48,6 +61,7 @@ class Standing(NamedTuple):
     tried: tuple[int, ...] = ()
     hits_until: float = 0.0
     in_doubt: int = 0
+    account: AccountLabel | None = None
 
     @property
     def begun(self) -> bool:
@@ -69,13 +83,18 @@ class Claim(NamedTuple):
     base: int
     tried: tuple[int, ...]
     died: bool
+    account: AccountLabel | None = None
 
 
 class Claims:
-    """The claims on the shards of one run. All calls block."""
+    """The claims on the shards of one run. All calls block.
 
-    def __init__(self, store: Store, split: Split) -> None:
+    account  to which a shard belongs from now on that belongs to none
+    """
+
+    def __init__(self, store: Store, split: Split, account: AccountLabel | None = None) -> None:
         self._store = store
+        self._account = account
         self._room = f"{ROOM}/{split.id}"
         self._filled = [shard for shard, items in enumerate(split.counts) if items]
 
@@ -87,11 +106,11 @@ class Claims:
     def claim(self, shard: Standing, worker: str) -> Claim | None:
         """Claim a shard that nobody has, or whose owner is dead; None where another was first. Raises StoreUnknown."""
         tried = (*shard.tried, shard.number) if shard.worker else shard.tried
-        epoch = shard.number + 1
+        epoch, account = shard.number + 1, shard.account or self._account
         body = {"worker": worker, "base": shard.base, "tried": tried, "at": time.time()}
-        if not put_mine(self._store, self._series(shard.shard), epoch, body):
+        if not put_mine(self._store, self._series(shard.shard), epoch, body | _of(account)):
             return None
-        return Claim(shard.shard, epoch, shard.base, tried, died=bool(shard.worker))
+        return Claim(shard.shard, epoch, shard.base, tried, bool(shard.worker), account)
 
     def refuse(self, claim: Claim) -> bool:
         """Set a shard aside whose run directory could not be made; return False as `give_back` does."""
@@ -108,16 +127,17 @@ class Claims:
         return put_mine(self._store, self._series(claim.shard), claim.epoch + 1, body)
 
     def _without_folder(self, claim: Claim, state: Given, tried: list[int]) -> bool:
-        body = {"worker": None, "state": state, "base": claim.base, "tried": tried}
-        return put_mine(self._store, self._series(claim.shard), claim.epoch + 1, body)
+        body: dict[str, object] = {"worker": None, "state": state, "base": claim.base, "tried": tried}
+        return put_mine(self._store, self._series(claim.shard), claim.epoch + 1, body | _of(claim.account))
 
     def give_back(self, claim: Claim, state: Given, *, hits_until: float = 0.0, in_doubt: int = 0) -> bool:
         """Give a shard back whose run directory is there and which nothing writes any more.
 
         Return False when somebody has claimed it meanwhile: we were taken for dead. Raises StoreUnknown.
         """
-        body = {"worker": None, "state": state, "base": claim.epoch, "hits_until": hits_until, "in_doubt": in_doubt}
-        return put_mine(self._store, self._series(claim.shard), claim.epoch + 1, body)
+        body: dict[str, object] = {"worker": None, "state": state, "base": claim.epoch}
+        body |= {"hits_until": hits_until, "in_doubt": in_doubt}
+        return put_mine(self._store, self._series(claim.shard), claim.epoch + 1, body | _of(claim.account))
 
     def _series(self, shard: int) -> str:
         return f"{self._room}/{shard:04}"
@@ -126,6 +146,14 @@ class Claims:
 def owners(shards: Collection[Standing]) -> frozenset[str]:
     """Return the incarnations that have shards, dead or alive."""
     return frozenset(one.worker for one in shards if one.worker)
+
+
+def look_without_lease(store: Store, split: Split) -> list[Standing]:
+    """Return how the shards stand; wait where the store does not answer."""
+    while True:
+        with suppress(StoreUnknown):
+            return Claims(store, split).look()
+        time.sleep(_SILENT_S)
 
 
 def free(
@@ -143,11 +171,17 @@ def _standing(shard: int, entry: Entry | None) -> Standing:
     body = body_of(entry.value)
     worker = body.get("worker")
     base, tried = _number(body.get("base")), tuple(map(_number, body.get("tried") or ()))
+    account = AccountLabel(str(body["account"]), str(body.get("account_name", ""))) if "account" in body else None
     if isinstance(worker, str):
-        return Standing(shard, entry.number, worker, Given.OPEN, base, tried, _seconds(body.get("at")) + _LATER)
+        until = _seconds(body.get("at")) + _LATER
+        return Standing(shard, entry.number, worker, Given.OPEN, base, tried, until, account=account)
     state = Given(body["state"]) if body.get("state") in list(Given) else Given.ASIDE
     until, in_doubt = _seconds(body.get("hits_until")), _number(body.get("in_doubt"))
-    return Standing(shard, entry.number, "", state, base, tried, until, in_doubt)
+    return Standing(shard, entry.number, "", state, base, tried, until, in_doubt, account)
+
+
+def _of(account: AccountLabel | None) -> dict[str, str]:
+    return {} if account is None else {"account": account.digest, "account_name": account.name}
 
 
 def _number(value: Any) -> int:

@@ -46,15 +46,17 @@ class Shard(NamedTuple):
 
 
 class ClusterRun(NamedTuple):
-    """A run that is split over shards, in their order."""
+    """A run that is split over shards, in their order; `accounts` where several share them."""
 
     folder: Path
     shards: tuple[Shard, ...]
+    accounts: bool
 
 
 class _Split(msgspec.Struct, frozen=True):
     shards: int = 0
     counts: list[int] = []  # items of each shard
+    accounts: bool = False
 
 
 _SPLIT = msgspec.json.Decoder(_Split)
@@ -67,7 +69,7 @@ def cluster_run(folder: Path) -> ClusterRun | None:
     split = _split(folder / SPLIT)
     here = {number for number, _ in shards_in(folder)}
     numbers = sorted({*range(split.shards), *here})
-    return ClusterRun(folder, tuple(_shard(folder, number, split) for number in numbers))
+    return ClusterRun(folder, tuple(_shard(folder, number, split) for number in numbers), split.accounts)
 
 
 def _split(file: Path) -> _Split:

@@ -29,6 +29,7 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
     at: float = 0.0
     ended: bool = False  # True when it came to its end in good order
     shards: list[Held] = []
+    account: str = ""  # that it uses, where the job has several
     slots: dict[str, int] = {}  # leased, by kind of call
     per_s: dict[str, float] = {}  # calls sent per second, by kind
     shards_done: int = 0  # since it was started

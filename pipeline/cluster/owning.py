@@ -16,7 +16,7 @@ from pipeline.cluster.layout import shard_folder
 from pipeline.cluster.mending import Mend, renew
 from pipeline.cluster.split import read_split
 from pipeline.cluster.takeover import take_over
-from pipeline.errors import JournalError, RunLocked
+from pipeline.errors import JournalError, RunLocked, SpecError
 from pipeline.journal.copying import copy_file
 from pipeline.journal.emergency import opening
 from pipeline.journal.places import AS_RUN, JOURNAL
@@ -34,13 +34,17 @@ _LOOK_S = 0.2
 
 
 class Owner:
-    """The owner of shards of one run, with a lease of its own that goes on meanwhile."""
+    """The owner of shards of one run, with a lease of its own that goes on meanwhile.
 
-    def __init__(self, run: Path, lease: Lease, *, say: Callable[[str], None]) -> None:
+    account  the digest of the one that calls are sent with; "" where none is sent
+    """
+
+    def __init__(self, run: Path, lease: Lease, *, say: Callable[[str], None], account: str = "") -> None:
         self._run = run
         self._lease = lease
         self._claims = Claims(lease.store, read_split(run))
         self._say = say
+        self._account = account
         self._silence_s = lease.takeover_s + 4 * lease.renew_s  # by then silence is death
         self._until = time.monotonic() + self._silence_s  # by then a lease is ours, if the store answers
         self._first_asked: dict[str, float] = {}  # about an incarnation of a scope, which was looked at from then on
@@ -119,6 +123,7 @@ class Owner:
         told = False
         while True:
             standing = next(one for one in self._claims.look() if one.shard == shard)
+            self._refuse_another_account(standing)
             is_free = self._is_free(standing)
             if self._lease.allowed() and is_free:
                 claim = self._claims.claim(standing, self._lease.incarnation)
@@ -130,6 +135,15 @@ class Owner:
                 told = True
                 self._tell_waiting(shard)
             time.sleep(_LOOK_S)
+
+    def _refuse_another_account(self, shard: Standing) -> None:
+        """Raise SpecError where the calls would be those of an account that cannot see what is paid in a shard."""
+        if self._account and shard.account is not None and shard.account.digest != self._account:
+            what = (
+                f"shard {shard.shard:04} belongs to account {shard.account.name}, whose credentials are another one's "
+                "now: put those back that it was begun with; nothing was sent"
+            )
+            raise SpecError(Fault(what, where=str(self._run)))
 
     def _is_free(self, shard: Standing) -> bool:
         return not shard.worker or bool(self._lease.dead({shard.worker}))

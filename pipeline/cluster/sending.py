@@ -11,11 +11,10 @@ from pathlib import Path
 
 from pipeline.cluster.joining import place_of_leases
 from pipeline.cluster.owning import Owner
+from pipeline.cluster.sharing import AccountOfOwner, sharing
 from pipeline.cluster.split import read_split
-from pipeline.cluster.work import AccountOfOwner
-from pipeline.run.leased import LeasedShare, leased, named_place
+from pipeline.run.leased import LeasedShare, named_place
 from pipeline.run.load import Job
-from pipeline.run.locks import on_this_machine
 from pipeline.run.options import Given, RunOptions
 from pipeline.run.stop import Stop
 
@@ -44,10 +43,6 @@ class Sender:
 def sending(run: Path, job: Job, options: RunOptions) -> Iterator[Sender]:
     """Take part in the account of a run's job until the block ends. Raises SpecError, JournalError or RunLocked."""
     split, place = read_split(run), place_of_leases(run, named_place(job.spec))
-    with (
-        on_this_machine(job, options, place) as part,
-        leased(
-            job, place, part, say=options.say, lease_s=split.lease_s, budgets=split.id, account=AccountOfOwner
-        ) as share,
-    ):
-        yield Sender(Owner(run, share.account.lease, say=options.say), options, share)
+    with sharing(job, place, split, options) as share:
+        owner = Owner(run, share.account.lease, say=options.say, account=share.digest)
+        yield Sender(owner, options, share)

@@ -50,6 +50,7 @@ class Split(msgspec.Struct, frozen=True, kw_only=True):
     counts        how many items each has
     lease_s       how long a lease lasts, for commands that work on shards as the workers do
     clashes       items that failed because another one of another shard has their id
+    accounts      True where several accounts share the shards; nothing else notes one
     """
 
     schema: int = 1
@@ -64,6 +65,7 @@ class Split(msgspec.Struct, frozen=True, kw_only=True):
     clashes: int
     counts: list[int]
     lease_s: float = LEASE_S
+    accounts: bool | msgspec.UnsetType = msgspec.UNSET
 
 
 def split_job(spec: JobSpec, *, new: bool = False, upgrade: bool = False) -> tuple[Path, Split]:
@@ -143,6 +145,7 @@ def _same(spec: JobSpec, folder: Path, *, upgrade: bool) -> Split:
             "nothing was sent: put the list back, or start a new run with what is listed now"
         )
         raise SpecError(Fault(what, where=str(folder), fix="pipeline split JOB --new"))
+    _refuse_other_accounts(spec, split, folder)
     if split.program == __version__:
         return split
     if not upgrade:
@@ -157,6 +160,16 @@ def _same(spec: JobSpec, folder: Path, *, upgrade: bool) -> Split:
     split = msgspec.structs.replace(split, program=__version__)
     _write_split(folder, split)
     return split
+
+
+def _refuse_other_accounts(spec: JobSpec, split: Split, folder: Path) -> None:
+    """Raise SpecError where a run of one account would go on with several, or the other way round."""
+    if bool(spec.accounts) == (split.accounts is True):
+        return
+    what = "this run was split for the one account, and cluster.accounts names several: take it out, or start a new run"
+    if split.accounts is True:
+        what = "this run was split for several accounts: put cluster.accounts back as it was, or start a new run"
+    raise SpecError(Fault(what, where=str(folder), fix="pipeline split JOB --new"))
 
 
 def _split(spec: JobSpec, cluster: ClusterSpec, folder: Path, draft: Path) -> Split:
@@ -187,6 +200,7 @@ def _split(spec: JobSpec, cluster: ClusterSpec, folder: Path, draft: Path) -> Sp
         clashes=clashes,
         counts=counts,
         lease_s=cluster.lease_s,
+        accounts=True if cluster.accounts else msgspec.UNSET,
     )
     _write_split(draft, split)
     make_durable(draft, shards)

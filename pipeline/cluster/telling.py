@@ -54,6 +54,7 @@ class Telling:
         self._asked = asked
         self._slots = slots
         self._since = time.time()
+        self._account = ""
         self._shard: dict[str, int] | None = None
         self._progress: Progress | None = None
         self._done = {"settled": 0, "open": 0}  # of the shards that came to an end here
@@ -70,6 +71,12 @@ class Telling:
         self._ended.set()
         self._thread.join()
         self._write(ended=True)
+
+    def use(self, account: str) -> None:
+        """Tell of the account that is used from now on, at once: others choose theirs by it; "" for the one account."""
+        self._account = account
+        if account:
+            self._write()
 
     def begin(self, shard: int, epoch: int) -> None:
         """Tell of the shard that is worked on from now on."""
@@ -118,6 +125,7 @@ class Telling:
             "ended": ended,
             "shards": [] if self._shard is None else [self._shard],
             "shards_done": self.shards_done,
+            **({"account": self._account} if self._account else {}),
             "slots": self._slots(),
             "per_s": {str(kind): round(flow.per_s, 2) for kind, flow in flows.items()},
             "calls": {str(kind): flow.sent for kind, flow in flows.items()},

@@ -1,40 +1,44 @@
 """The worker: it claims shards of a run until none is left, and runs each as an ordinary job in a folder of its own.
 
-One lease, and one share of the account, last as long as the process. A shard belongs to the incarnation that claimed
+One lease, and one share of the account, last as long as the process uses that account: the one that the job has, or
+one of several, each in its turn. A shard belongs to the incarnation that claimed
 it: when that one is lost, the shard's run sends nothing more, records the answers on their way, and ends.
 """
 
 import threading
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from pipeline.cluster.claims import Claim, Claims, Given, Standing, free, owners
+from pipeline.cluster.accounts import Accounts, Stopped
+from pipeline.cluster.claims import Claim, Claims, Given, Standing, free, look_without_lease, owners
 from pipeline.cluster.epochs import folder_of
-from pipeline.cluster.joining import Joined, answers, join
+from pipeline.cluster.failures import failed_by_itself, say_set_aside, wait_until_it_answers
+from pipeline.cluster.joining import Joined, join
 from pipeline.cluster.late_lines import hand_in, hand_over, there_are
 from pipeline.cluster.layout import ITEMS, shard_folder
 from pipeline.cluster.prepared import ahead_of
 from pipeline.cluster.returns import Returns
+from pipeline.cluster.sharing import AccountOfOwner, label_of, sharing
 from pipeline.cluster.takeover import take_over
 from pipeline.cluster.telling import Telling, named
 from pipeline.errors import JournalError, PipelineError
-from pipeline.journal.emergency import opening, require_room
-from pipeline.leases.account import SharedAccount
+from pipeline.journal.emergency import opening
+from pipeline.leases.opening import open_store
+from pipeline.leases.slots import Slots
 from pipeline.leases.store import StoreUnknown
 from pipeline.results.summary import RunSummary
 from pipeline.run.cluster_runs import shared_folder
-from pipeline.run.leased import LeasedShare, leased
+from pipeline.run.leased import LeasedShare
 from pipeline.run.load import Job
 from pipeline.run.local import LocalExecutor
-from pipeline.run.locks import on_this_machine
 from pipeline.run.options import Given as Held
 from pipeline.run.options import RunOptions
 from pipeline.run.stop import Stop
 
 _FINISHED = (0, 1, 7)  # exit codes of a run that came to its end
+_OF_ACCOUNT = (3, 4)  # of one that was refused or paused: with another account it may go on
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,81 +54,86 @@ class WorkOptions:
     done: Callable[[Path, Path], None] = lambda place, run: None
 
 
-class AccountOfOwner(SharedAccount):
-    """The account as it is open to the owner of a shard: to one incarnation, and to none that comes after it."""
-
-    owner = ""
-
-    def pace(self, kind: str) -> Callable[[], float]:
-        """Return what a limiter asks at every permit; 0 once the incarnation that claimed the shard is lost."""
-        inner = super().pace(kind)
-        return lambda: inner() if self.owner == self.lease.incarnation else 0.0
-
-
 def work(job: Job, options: WorkOptions) -> int:
     """Work on shards until none is left; return the exit code, as `run` has them.
 
     Raises SpecError, or JournalError where no run was split here.
     """
     joined = join(job, say=options.run.say)
-    assert job.spec.cluster is not None
-    with (
-        named(joined.folder, options.name) as place,
-        on_this_machine(job, options.run, joined.leases) as part,
-        leased(
-            job,
-            joined.leases,
-            part,
-            say=options.run.say,
-            lease_s=job.spec.cluster.lease_s,
-            budgets=joined.split.id,
-            account=AccountOfOwner,
-        ) as share,
-    ):
-        return Worker(job, joined, options, share, place).work()
+    with named(joined.folder, options.name) as place:
+        return Worker(job, joined, options, place).work()
 
 
 class Worker:
     """One process that works on a run."""
 
-    def __init__(self, job: Job, joined: Joined, options: WorkOptions, share: LeasedShare, place: Path) -> None:
+    def __init__(self, job: Job, joined: Joined, options: WorkOptions, place: Path) -> None:
         self._job = job
         self._joined = joined
         self._options = options
-        self._share = share
-        assert isinstance(share.account, AccountOfOwner)
-        self._account = share.account
-        self._lease = share.account.lease
-        self._claims = Claims(self._lease.store, joined.split)
         self._say = options.run.say
         self._ahead = ahead_of(shared_folder(job.spec), joined.split.job, joined.split.fingerprint)
         self._place = place
+        self._store = open_store(joined.leases, say=self._say)
+        self._accounts = Accounts(job, joined, self._store, place.name)
+        self._wanted: list[Standing] = []  # shards for which another account is used next
+        self._idle_since = 0.0
         self._stop: Stop | None = None
         self._asked = False
         self._code = 0
         self._left: set[int] = set()  # shards whose run ended here with items that it did not begin
         self._failed: set[int] = set()  # shards whose journal failed here though the shared folder answered
-        self._returns = Returns(self._lease, self._claims, joined.folder)
-        self._telling = Telling(place, self._take_down, self._slots)
+        self._slots: dict[str, Slots] = {}
+        self._telling = Telling(place, self._take_down, lambda: {k: len(one.held) for k, one in self._slots.items()})
         self._looked = threading.Event()
-        self._lease.on_lost = self._lose
-        self._lease.after_looks(self._looked.set)
 
     def work(self) -> int:
-        """Claim and work on shards until none is left, or something ends the work; return the exit code."""
+        """Use one account after the other until no shard is left, or something ends it; return the exit code."""
         with self._telling:
             hand_over(self._joined.folder)
             ending = None
             while ending is None and not self._asked:
-                shards = self._look()
-                claim = None if shards is None else self._claim(shards)
-                if claim is not None:
-                    ending = self._own(claim)
-                elif shards is not None and all(map(self._is_over, shards)):
-                    return max(self._code, int(self._set_aside(shards)))
-                else:
-                    self._wait()
+                wanted = self._unfinished() if self._accounts.several and not self._wanted else self._wanted
+                if (job := self._accounts.choose(wanted)) is None:
+                    return self._end(look_without_lease(self._store, self._joined.split))
+                with sharing(job, self._joined.leases, self._joined.split, self._options.run) as share:
+                    self._use(job, share)
+                    ending = self._work_here()
             return 1 if ending is None else ending
+
+    def _use(self, job: Job, share: LeasedShare) -> None:
+        """Use an account from now on, with its lease and all that goes by it."""
+        assert isinstance(share.account, AccountOfOwner)
+        self._job, self._share, self._account, self._lease = job, share, share.account, share.account.lease
+        self._claims = Claims(self._lease.store, self._joined.split, label_of(job))
+        self._returns = Returns(self._lease, self._claims, self._joined.folder)
+        self._lease.on_lost = self._lose
+        self._lease.after_looks(self._looked.set)
+        self._idle_since, self._slots = self._lease.clock(), share.account.slots
+        self._telling.use(self._accounts.name_of(self._accounts.now))
+
+    def _work_here(self) -> int | None:
+        """Claim and work on shards with one account; return the exit code, None where another one is to be used."""
+        while not self._asked:
+            if (shards := self._look()) is None:
+                self._wait()
+                continue
+            self._wanted = self._elsewhere(shards)
+            if self._wanted or self._accounts.now in self._accounts.stopped:
+                return None
+            if (claim := self._claim(shards)) is not None:
+                if (ending := self._own(claim)) is not None:
+                    return ending
+                self._idle_since = self._lease.clock()
+            elif all(map(self._is_over, shards)):
+                return self._end(shards)
+            else:
+                self._wait()
+        return None
+
+    def _end(self, shards: list[Standing]) -> int:
+        aside = say_set_aside(self._joined.folder, shards, self._say)
+        return max(self._code, self._accounts.left_over(shards, self._say), int(aside))
 
     # --- claiming ---
 
@@ -137,22 +146,41 @@ class Worker:
                 return self._claims.look()
         return None
 
+    def _unfinished(self) -> list[Standing]:
+        shards = look_without_lease(self._store, self._joined.split)
+        return [one for one in shards if not self._is_over(one) or self._has_late_lines(one)]
+
+    def _elsewhere(self, shards: list[Standing]) -> list[Standing]:
+        """Return for which shards to use another account; after a while without a shard, to see whether others live."""
+        others = [one for one in shards if not self._accounts.fits(one) and not self._is_over(one)]
+        mine, free = self._free(filter(self._accounts.fits, shards)), self._free(others)
+        patience_s = self._lease.takeover_s + 2 * self._lease.renew_s
+        waited = not mine and self._lease.clock() - self._idle_since > patience_s
+        return self._accounts.needed_by(mine, free) or (others if waited else [])
+
+    def _free(self, shards: Iterable[Standing]) -> list[Standing]:
+        also = [Given.OPEN, Given.ASIDE] if self._options.aside else [Given.OPEN]
+        shards = [*shards]
+        found = free(shards, self._lease.dead(owners(shards)), also=also)
+        return [one for one in found if one.shard not in self._left]
+
     def _claim(self, shards: list[Standing]) -> Claim | None:
         """Claim the first shard that is free; one that is done is, too, where late lines may end its doubts."""
-        also = [Given.OPEN, Given.ASIDE] if self._options.aside else [Given.OPEN]
-        wanted = free(shards, self._lease.dead(owners(shards)), also=also)
-        wanted += [one for one in shards if one.state is Given.DONE and one.in_doubt and self._has_late_lines(one)]
-        for shard in (one for one in wanted if one.shard not in self._left):
+        ours = [one for one in shards if self._accounts.fits(one)]
+        late = [one for one in ours if self._has_late_lines(one) and one.shard not in self._left]
+        for shard in [*self._free(ours), *late]:
             with suppress(StoreUnknown):
                 if (claim := self._claims.claim(shard, self._lease.incarnation)) is not None:
                     return claim
         return None
 
     def _is_over(self, shard: Standing) -> bool:
-        return not shard.worker and (shard.state is not Given.OPEN or shard.shard in self._left)
+        done = not shard.worker and (shard.state is not Given.OPEN or shard.shard in self._left)
+        return done or not self._accounts.concerns(shard)
 
     def _has_late_lines(self, shard: Standing) -> bool:
-        return not shard.worker and there_are(folder_of(self._shard(shard.shard), shard.base))
+        doubtful = shard.state is Given.DONE and shard.in_doubt and not shard.worker
+        return bool(doubtful and there_are(folder_of(self._shard(shard.shard), shard.base)))
 
     def _wait(self) -> None:
         """Wait for a moment, or until the lease has looked at the others: one may have died."""
@@ -162,16 +190,6 @@ class Worker:
 
     def _shard(self, number: int) -> Path:
         return shard_folder(self._joined.folder, number)
-
-    def _set_aside(self, shards: list[Standing]) -> bool:
-        """Say which shards a person must look at; return whether there are any."""
-        aside = [one for one in shards if one.state is Given.ASIDE]
-        for one in aside:
-            self._say(
-                f"shard {one.shard:04} is set aside: its run ended its worker again and again; see "
-                f"{folder_of(self._shard(one.shard), one.base)}, then `pipeline work JOB --set-aside`"
-            )
-        return bool(aside)
 
     # --- owning ---
 
@@ -244,6 +262,9 @@ class Worker:
             self._left.add(claim.shard)
             self._code = max(self._code, summary.exit_code)
             return None
+        if summary.exit_code in _OF_ACCOUNT and self._accounts.several:
+            self._accounts.stopped[self._accounts.now] = Stopped(summary.exit_code, summary.exit_reason)
+            return None
         return summary.exit_code
 
     def _not_taken(self, claim: Claim, error: JournalError) -> None:
@@ -261,21 +282,14 @@ class Worker:
         when we looked. Raises the error where the folder has no room, since every shard would meet the same.
         """
         folder = self._joined.folder
-        with suppress(OSError):  # out of reach
-            _refuse_full(folder, error)
-        if answers(folder):
+        if failed_by_itself(folder, error):
             if claim.shard not in self._failed:
                 self._failed.add(claim.shard)
                 return Given.OPEN
             self._code = error.exit_code
             self._say(f"shard {claim.shard:04} is set aside: {error}")
             return Given.ASIDE
-        self._say("the shared folder is out of reach; this worker goes on when it answers again")
-        self._account.hungry(())  # others may use its calls meanwhile
-        while not answers(folder):
-            time.sleep(self._lease.renew_s / 2)
-        self._say("the shared folder answers again")
-        hand_over(folder)
+        wait_until_it_answers(folder, self._account, self._say)
         return Given.OPEN
 
     # --- what comes from outside; called from other threads ---
@@ -289,14 +303,3 @@ class Worker:
         self._asked = True
         if (stop := self._stop) is not None:
             stop.set()
-
-    def _slots(self) -> dict[str, int]:
-        return {kind: len(slots.held) for kind, slots in self._account.slots.items()}
-
-
-def _refuse_full(folder: Path, error: JournalError) -> None:
-    """Raise the error that ended a shard's run where the shared folder has no room for another. Raises OSError."""
-    try:
-        require_room(folder, 1)
-    except JournalError:
-        raise error from None

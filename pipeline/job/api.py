@@ -12,11 +12,12 @@ from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag,
 from pipeline.endpoints.consequences import CLASSES, DEFAULT_ATTEMPTS, Override, Table, fault_of
 from pipeline.endpoints.parameters import Strict
 from pipeline.endpoints.patsnap.codes import MAX_ANSWER_S, ROWS, row_of, row_of_recorded, table_with
-from pipeline.job.checks import check_base_url, check_qps, check_time_of_day, check_url, read_time_of_day
+from pipeline.job.checks import check_account, check_base_url, check_qps, check_time_of_day, check_url, read_time_of_day
 from pipeline.job.prices import Amount
 from pipeline.models import KINDS, Kind
 
 Qps = Annotated[int | float, AfterValidator(check_qps)]
+AccountName = Annotated[str, AfterValidator(check_account)]
 
 
 class QpsSpec(Strict):
@@ -154,6 +155,10 @@ class ApiSpec(Strict):
     base_url: Annotated[str, AfterValidator(check_base_url)] = "https://connect.patsnap.com"
     rehearse: bool = Field(
         default=False, description="With base_url sandbox: drawn pictures stand for URLs; --rehearse sets both"
+    )
+    account: AccountName | None = Field(
+        default=None,
+        description="Credentials of a name: those of main are PATSNAP_CLIENT_ID__MAIN and PATSNAP_CLIENT_SECRET__MAIN",
     )
     qps: EachOrAll = 5
     timeout_s: TimeoutSpec = TimeoutSpec()

@@ -90,6 +90,13 @@ def is_loopback(url: str) -> bool:
     return host in _LOOPBACK or bool(re.fullmatch(r"127(\.\d{1,3}){3}", host))
 
 
+def check_account(value: str) -> str:
+    """Return `value` if it can name an account, and so an environment variable; raise ValueError if it cannot."""
+    if re.fullmatch("[a-z0-9][a-z0-9_-]{0,31}", value):
+        return value
+    raise ValueError(f"{value[:40]!r} is not allowed; allowed: small letters a-z, digits, - and _, 1 to 32 characters")
+
+
 def check_qps(value: int | float) -> int | float:
     """Return `value` if it may be a QPS; raise ValueError with the rule."""
     if not 0 < value <= 1_000_000 or (value > 1 and value != int(value)):

@@ -30,13 +30,19 @@ class Environment:
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """The credentials that are set; no job file may contain one."""
-        return tuple(self.values[key] for key in CREDENTIALS if self.values.get(key))
+        """The credentials that are set, of whatever account; no job file may contain one."""
+        names = sorted(filter(is_credential, self.values), key=lambda key: CREDENTIALS.index(key.partition("__")[0]))
+        return tuple(self.values[name] for name in names if self.values[name])
 
     @property
     def proxy(self) -> str | None:
         """The proxy for jobs that name none; None when it is not set."""
         return self.values.get(PROXY)
+
+
+def is_credential(name: str) -> bool:
+    """Return whether a variable holds credentials: PATSNAP_API_KEY, or PATSNAP_API_KEY__MAIN of a named account."""
+    return name.partition("__")[0] in CREDENTIALS
 
 
 def read_environment(path: Path, process: Mapping[str, str]) -> Environment:

@@ -117,6 +117,28 @@ class JobSpec(Strict):
                 )
         return self
 
+    @model_validator(mode="after")
+    def _accounts_in_one_place(self) -> Self:
+        if self.accounts and self.api.account is not None:
+            raise ValueError("api.account: the job names its accounts in cluster.accounts; write one of the two")
+        return self
+
+    @property
+    def accounts(self) -> tuple[str, ...]:
+        """The accounts that share the shards of this job, by their names; none where it has the one account."""
+        return () if self.cluster is None else self.cluster.account_names
+
+    def with_account(self, name: str) -> Self:
+        """Return the same job for one of its accounts, with the calls per second of that one."""
+        assert self.cluster is not None
+        qps = self.cluster.qps_of(name)
+        own = {"account": name} if qps is None else {"account": name, "qps": qps}
+        return self.model_copy(update={"api": self.api.model_copy(update=own)})
+
+    def qps_in_all(self, kind: Kind) -> float:
+        """Return the calls of a kind a second that all accounts of this job allow together."""
+        return sum(self.with_account(name).api.qps_of(kind) for name in self.accounts) or self.api.qps_of(kind)
+
     @property
     def submits(self) -> bool:
         """True if one call an item searches and opens the task (`method: submit`)."""

@@ -28,7 +28,7 @@ def chunk_of(rest: int) -> int:
 class SharedBudget:
     """The budgets of one job of an account. All but `left`, `fair` and `most_held` block; any thread may call them.
 
-    account  the digest that names it
+    account  the digest that names it, or what stands for several that spend one job's budgets together
     job      the name that all machines give the job's run directory
     caps     of this machine, by the names of the budgets: no draw of ours goes beyond; None is no cap
     sharers  returns among how many machines the rest is to be shared

@@ -77,6 +77,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     cost: Cost | None  # of these calls, by the job's prices; None where it names none
     seconds: float  # that these calls take at the QPS
     binds: str  # the limit that they wait for; empty when there are none
+    accounts: list[str] = []  # that share the calls, where the job has several: the time is that of all at once
     not_looked_at: list[str]  # what the search leaves out of sight, one phrase each
     changed: list[Changed]  # items whose pictures changed since they were searched
     warnings: list[str]  # what the job says that is probably not meant, one sentence each
@@ -228,6 +229,7 @@ def _plan_of(db: Database, spec: JobSpec, folder: Path, sources: _Sources, work:
         cost=cost_of_plan(spec, calls | {Kind.DETAILS: details, Kind.QUERY: questions}),
         seconds=seconds,
         binds=binds,
+        accounts=list(spec.accounts),
         not_looked_at=not_looked_at(spec),
         changed=[],
         warnings=[],
@@ -283,9 +285,9 @@ def _already(db: Database) -> dict[str, int]:
 
 def _time(spec: JobSpec, calls: Mapping[Kind, int]) -> tuple[float, str]:
     """Return the seconds that the calls take at the QPS, and the limit that binds."""
-    kind = max(PAID, key=lambda kind: calls[kind] / spec.api.qps_of(kind))
+    kind = max(PAID, key=lambda kind: calls[kind] / spec.qps_in_all(kind))
     if not calls[kind]:
         return 0.0, ""
-    qps = spec.api.qps_of(kind)
+    qps = spec.qps_in_all(kind)
     calls_of_an_item = sum(1 for kind in PAID if calls[kind])
     return calls[kind] / qps + NORMAL_ANSWER_S * calls_of_an_item, f"{kind.value} at {qps:g} a second"

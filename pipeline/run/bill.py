@@ -12,14 +12,15 @@ from pathlib import Path
 import anyio
 import msgspec
 
-from pipeline.calls.account import account_of
 from pipeline.calls.statement import ANSWER_S, Statements
 from pipeline.calls.transport import PATIENCE_S, open_transport
 from pipeline.endpoints.patsnap.statement import Used, closes_at, day_of
 from pipeline.errors import SpecError
+from pipeline.job.load import load_as_run
 from pipeline.journal.places import run_directories
 from pipeline.models import Kind
 from pipeline.results.comparison import Line, compare
+from pipeline.run.directory import SPEC
 from pipeline.run.load import Job, folder_of, load, load_again
 from pipeline.run.sent import SentHere, find_sent
 from pipeline.system.clock import iso
@@ -40,6 +41,7 @@ class Bill(msgspec.Struct, frozen=True, kw_only=True):
 
     run: str  # the path of the run directory
     vendor: str  # its host
+    account: str = ""  # by the job's name for it, where it names one
     days: list[Day]  # on which the run sent calls
     runs: list[str]  # the paths of all run directories whose calls are in our counts
     not_read: list[str]  # run directories that could not be read, a sentence each
@@ -52,26 +54,35 @@ class Bill(msgspec.Struct, frozen=True, kw_only=True):
         return 0 if self.agrees else 1
 
 
-def make_bill(
+def make_bills(
     path: Path, *, environment: Mapping[str, str] | None = None, now: Callable[[], float] = time.time
-) -> Bill:
-    """Ask for the statement of the account of a run directory or a job file, and compare it with our counts.
+) -> list[Bill]:
+    """Ask for the statement of each account of a run directory or a job file, and compare it with our counts.
 
     Raises SpecError for an account that cannot ask, RunPaused or RunStopped when there is no statement to be had.
     """
-    folder, job = _job_of(path, environment)
-    _refuse_who_cannot_ask(job, folder)
-    sent = find_sent(folder, account_of(job.spec.api.base_url, job.credentials))
-    days = sorted({day_of(row.hour * 3600) for row in sent.of_run})
-    if not days:
+    folder, jobs = _jobs_of(path, environment)
+    bills = [bill for job in jobs if (bill := _bill_of(folder, job, now)) is not None]
+    if not bills:
         what = "no calls of this account are noted in this run directory, so there is nothing to compare"
         raise SpecError(Fault(what, where=str(folder)))
+    return bills
+
+
+def _bill_of(folder: Path, job: Job, now: Callable[[], float]) -> Bill | None:
+    """Make the bill of one account; None where it sent nothing."""
+    _refuse_who_cannot_ask(job, folder)
+    sent = find_sent(folder, job.account)
+    days = sorted({day_of(row.hour * 3600) for row in sent.of_run})
+    if not days:
+        return None
     statements = anyio.run(_ask, job, days)
     compared = [_day(day, sent, used, now=now()) for day, used in zip(days, statements, strict=True)]
     agrees = all(line.explained for day in compared if day.closed for line in day.lines)
     return Bill(
         run=str(folder),
         vendor=job.spec.vendor,
+        account=job.spec.api.account or "",
         days=compared,
         runs=sent.runs,
         not_read=sent.not_read,
@@ -80,12 +91,14 @@ def make_bill(
     )
 
 
-def _job_of(path: Path, environment: Mapping[str, str] | None) -> tuple[Path, Job]:
+def _jobs_of(path: Path, environment: Mapping[str, str] | None) -> tuple[Path, list[Job]]:
+    """Return the run directory that a path names, and its job with each account that it was run with."""
     folder = folder_of(path, environment=environment)
     if path.is_file():
-        return folder, load(path, environment=environment)
-    runs = run_directories(folder)
-    return folder, load_again(runs[0] if runs else folder, environment=environment)
+        return folder, load(path, environment=environment).each_account()
+    runs = run_directories(folder) or [folder]
+    of_account = {load_as_run(run / SPEC).api.account: run for run in reversed(runs) if (run / SPEC).is_file()}
+    return folder, [load_again(run, environment=environment) for run in of_account.values() or runs[:1]]
 
 
 def _refuse_who_cannot_ask(job: Job, folder: Path) -> None:

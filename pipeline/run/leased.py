@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from pipeline.calls.access import RENEW_AT, Fetch, Sleep
-from pipeline.calls.account import Part, account_of
+from pipeline.calls.account import Part
 from pipeline.calls.limiter import Limiter
 from pipeline.endpoints.patsnap.credentials import Credentials
 from pipeline.errors import SpecError
@@ -28,14 +28,18 @@ class LeasedShare:
 
     digest   names the account
     budgets  the name under which all machines spend the budgets of the job; by default that of the run directory
+    purse    names those budgets where several accounts spend them together; "" where each account has its own
 
     `part` says what processes of this machine may have sent that did not lease the account.
     """
 
-    def __init__(self, account: SharedAccount, digest: str, *, part: Part | None = None, budgets: str = "") -> None:
+    def __init__(
+        self, account: SharedAccount, digest: str, *, part: Part | None = None, budgets: str = "", purse: str = ""
+    ) -> None:
         self.account = account
         self.digest = digest
         self.budgets = budgets
+        self.purse = purse
         self._part = part or Part()
         self._limiters: dict[Kind, Limiter] = {}
 
@@ -53,13 +57,11 @@ class LeasedShare:
 
     def caps(self, spec: JobSpec, run: str) -> SharedCaps:
         """Return the budgets of a job as all machines spend them together that run it in a directory of this name."""
-        return SharedBudget(
-            self.account.lease.store,
-            self.digest,
-            self.budgets or run,
-            caps_of(spec),
-            sharers=lambda: 1 + self.account.others(Kind.SEARCH),
-        )
+        store, job = self.account.lease.store, self.budgets or run
+        if self.purse:  # of the others' accounts nobody knows who sends: as many as there may be
+            return SharedBudget(store, self.purse, job, caps_of(spec))
+        others = functools.partial(self.account.others, Kind.SEARCH)
+        return SharedBudget(store, self.digest, job, caps_of(spec), sharers=lambda: 1 + others())
 
     def limiter(self, kind: Kind, qps: float, say: Callable[[str], None]) -> Limiter:
         """Return the limiter of our calls of one kind; it goes on where that of the run before stood."""
@@ -92,13 +94,14 @@ def leased(
     say: Callable[[str], None],
     lease_s: float | None = None,
     budgets: str = "",
+    purse: str = "",
     account: type[SharedAccount] = SharedAccount,
 ) -> Iterator[LeasedShare]:
     """Take part in the job's account, which is leased at a place, until the block ends. Raises SpecError."""
-    digest = account_of(job.spec.api.base_url, job.credentials)
+    digest = job.account
     qps = {str(kind): job.spec.api.qps_of(kind) for kind in job.spec.paced}
     lease = Lease(open_store(place, say=say), digest, lease_s=LEASE_S if lease_s is None else lease_s)
     lease.say = say
     with lease, account(lease, qps) as shared:
         shared.hungry(qps)
-        yield LeasedShare(shared, digest, part=part, budgets=budgets)
+        yield LeasedShare(shared, digest, part=part, budgets=budgets, purse=purse)

@@ -3,12 +3,12 @@
 import contextlib
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
 from pipeline.calls.account import account_of
-from pipeline.endpoints.patsnap.credentials import Credentials, credentials_from
+from pipeline.endpoints.patsnap.credentials import Credentials, credentials_from, variable
 from pipeline.errors import SpecError
 from pipeline.job.environment import Environment, read_environment
 from pipeline.job.load import load_job
@@ -21,6 +21,7 @@ from pipeline.run.cluster_runs import refuse_not_split
 from pipeline.run.directory import JOB_FOLDER, SPEC, run_folder
 from pipeline.system.fault import Fault
 from pipeline.system.masking import hide
+from pipeline.system.wording import enumerated
 
 ARCHIVE = ".zip"  # the ending of what `pipeline pack` makes
 SANDBOX_CREDENTIALS = Credentials(client_id="sandbox", client_secret="sandbox-secret")  # noqa: S106 - it guards nothing
@@ -35,6 +36,20 @@ class Job:
     credentials: Credentials
     remarks: tuple[str, ...] = ()  # sentences that a person should read before anything is paid
     file: Path | None = None  # the job file; None for one that a run directory keeps
+    accounts: Mapping[str, Credentials] = field(default_factory=dict)  # by their names, where the job has several
+
+    def with_account(self, name: str) -> "Job":
+        """Return the same job for one of its accounts, with the credentials and the calls per second of that one."""
+        return replace(self, spec=self.spec.with_account(name), credentials=self.accounts[name])
+
+    def each_account(self) -> "list[Job]":
+        """Return the job for each of its accounts in turn; itself where it has the one account."""
+        return [self.with_account(name) for name in self.accounts] or [self]
+
+    @property
+    def account(self) -> str:
+        """The account by the digest that names it (calls/account.py)."""
+        return account_of(self.spec.api.base_url, self.credentials)
 
 
 def load_spec(
@@ -56,11 +71,15 @@ def load(
     overrides: Sequence[str] = (),
     environment: Mapping[str, str] | None = None,
     rehearse: bool = False,
+    account: str | None = None,
 ) -> Job:
-    """Load a job file and the credentials it needs; a rehearsal reads none. Raises SpecError."""
+    """Load a job file and the credentials it needs, of one `account` of the job's alone where it is named.
+
+    A rehearsal reads none. Raises SpecError.
+    """
     found = Environment() if rehearse else _environment(path, environment)
     spec = load_job(path, overrides=overrides, environment=found)
-    return replace(_job(spec.rehearsed() if rehearse else spec, found), file=path)
+    return replace(_job(spec.rehearsed() if rehearse else spec, found, account), file=path)
 
 
 def load_again(folder: Path, *, overrides: Sequence[str] = (), environment: Mapping[str, str] | None = None) -> Job:
@@ -69,9 +88,9 @@ def load_again(folder: Path, *, overrides: Sequence[str] = (), environment: Mapp
     `overrides` may change how the vendor is called and no more: an item that is retried is asked as it was before.
     """
     keys = [text.partition("=")[0].strip() for text in overrides]
-    fixed = ("api.base_url", "api.rehearse")
+    fixed = ("api.base_url", "api.rehearse", "api.account")
     if wrong := [key for key in keys if not key.startswith("api.") or key.startswith(fixed)]:
-        only = "only keys of api but base_url and rehearse can be set here, such as api.qps=10"
+        only = "only keys of api but base_url, rehearse and account can be set here, such as api.qps=10"
         raise SpecError(*(Fault(only, where=f"--set {key}", fix="") for key in wrong))
     home = _job_folder(folder)
     rehearsal = load_job(folder / SPEC, as_run=True).rehearsal
@@ -104,10 +123,15 @@ def run_of_job(file: Path, spec: JobSpec) -> Path:
     return folder
 
 
-def account_known(path: Path, spec: JobSpec, environment: Mapping[str, str] | None = None) -> str | None:
-    """Return the account that a job file would be run with, as calls/account names it; None without credentials."""
+def account_known(
+    path: Path, spec: JobSpec, name: str | None = None, *, environment: Mapping[str, str] | None = None
+) -> str | None:
+    """Return the account that a job file would be run with, as calls/account names it; None without credentials.
+
+    Of a job of several accounts it is that of a `name`, or the first.
+    """
     with contextlib.suppress(SpecError):
-        return account_of(spec.api.base_url, _job(spec, _environment(path, environment)).credentials)
+        return _job(spec, _environment(path, environment), name).account
     return None
 
 
@@ -138,9 +162,39 @@ def _environment(path: Path, process: Mapping[str, str] | None) -> Environment:
     return found
 
 
-def _job(spec: JobSpec, found: Environment) -> Job:
+def _job(spec: JobSpec, found: Environment, account: str | None = None) -> Job:
+    names = _wanted(spec, account)
     if spec.sandbox:
-        return Job(spec, SANDBOX_CREDENTIALS, tuple(warnings(spec)))
-    credentials, remark = credentials_from(found.values)
-    hide(secret for secret in credentials.secrets if secret not in PUBLIC)
-    return Job(spec, credentials, tuple(text for text in (remark, found.remark, *warnings(spec)) if text))
+        each = {name: replace(SANDBOX_CREDENTIALS, client_id=f"sandbox-{name}") for name in names}
+        return Job(spec, SANDBOX_CREDENTIALS, tuple(warnings(spec)), accounts=each)
+    read = {name: credentials_from(found.values, name) for name in names or (spec.api.account,)}
+    for credentials, _ in read.values():
+        hide(secret for secret in credentials.secrets if secret not in PUBLIC)
+    remarks = [*dict.fromkeys(remark for _, remark in read.values()), found.remark, *warnings(spec)]
+    job = Job(spec, next(iter(read.values()))[0], tuple(text for text in remarks if text))
+    return replace(job, accounts=_apart({name: read[name][0] for name in names}, spec)) if names else job
+
+
+def _wanted(spec: JobSpec, account: str | None) -> tuple[str, ...]:
+    """Return the accounts whose credentials are needed. Raises SpecError for one that the job does not name."""
+    if account is None:
+        return spec.accounts
+    if account not in spec.accounts:
+        what = f"cluster.accounts names {enumerated(spec.accounts)}" if spec.accounts else "the job names no accounts"
+        fix = f"--account {spec.accounts[0]}" if spec.accounts else "cluster: {accounts: [main, second]}"
+        raise SpecError(Fault(f"no such account: {what}", where=f"--account {account}", fix=fix))
+    return (account,)
+
+
+def _apart(each: Mapping[str, Credentials], spec: JobSpec) -> Mapping[str, Credentials]:
+    """Return the credentials of accounts. Raises SpecError where two names are one account, with one limit for both."""
+    known: dict[str, str] = {}
+    for name, credentials in each.items():
+        first = known.setdefault(account_of(spec.api.base_url, credentials), name)
+        if first != name:
+            key = "CLIENT_ID" if credentials.client_id else "API_KEY"
+            same = enumerated([variable(key, one) for one in (first, name)])
+            what = f"{first} and {name} are one account: {same} have one value. It has one limit, whatever it is called"
+            fix = f"cluster: {{accounts: {[one for one in each if one != name]}}}".replace("'", "")
+            raise SpecError(Fault(what, where="cluster.accounts", fix=fix))
+    return each

@@ -14,7 +14,7 @@ import msgspec
 
 from pipeline.errors import PipelineError
 from pipeline.job.document import MAX_BYTES
-from pipeline.job.environment import CREDENTIALS, PROXY
+from pipeline.job.environment import PROXY, is_credential
 from pipeline.job.notify import NotifySpec, notify_in
 from pipeline.job.schema import JobSpec
 from pipeline.results.summary import RunSummary, to_json
@@ -110,7 +110,7 @@ def _start(
 
 def _handed_on(environment: Mapping[str, str], exit_code: int) -> dict[str, str]:
     """Return the environment of the program: ours without the credentials, for a notice needs none."""
-    kept = {name: value for name, value in environment.items() if name not in (*CREDENTIALS, PROXY)}
+    kept = {name: value for name, value in environment.items() if name != PROXY and not is_credential(name)}
     return kept | {"PIPELINE_EXIT_CODE": str(exit_code)}
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.cli import main as cli
-from pipeline.run.bill import make_bill
+from pipeline.run.bill import make_bills
 from tests.support.jobs import ACCOUNT, vendor
 from tests.support.sharded import Sharded, sharded
 
@@ -50,7 +50,7 @@ def test_the_bill_counts_each_call_of_all_shards_once(tmp_path: Path) -> None:
         made = sharded(tmp_path, server.url, shards=3, each=2, single=False)
         shutil.copytree(made.run(1), made.run(1, epoch=2))  # taken over: the copy has all that the first had
         ahead = 2 * 86_400
-        bill = make_bill(made.folder, environment=ACCOUNT, now=lambda: time.time() + ahead)
+        bill = make_bills(made.folder, environment=ACCOUNT, now=lambda: time.time() + ahead)[0]
     lines = [(line.endpoint, line.granted, line.vendor_billed) for day in bill.days for line in day.lines]
     assert sorted(lines) == [("AI39-1", 6, 6), ("P009", 6, 6)]
     assert (bill.agrees, len(bill.runs)) == (True, 3)
@@ -62,6 +62,6 @@ def test_the_bill_names_a_shard_that_cannot_be_read(tmp_path: Path) -> None:
         made = sharded(tmp_path, server.url, shards=2, each=2, single=False)
         (made.run(1) / "journal.sqlite").write_bytes(b"no database")
         ahead = 2 * 86_400
-        bill = make_bill(made.folder, environment=ACCOUNT, now=lambda: time.time() + ahead)
+        bill = make_bills(made.folder, environment=ACCOUNT, now=lambda: time.time() + ahead)[0]
     assert [str(made.run(1)) in line for line in bill.not_read] == [True]
     assert not bill.agrees

@@ -11,7 +11,7 @@ import pytest
 
 from pipeline.cli.main import run as command_line
 from pipeline.errors import PipelineError, SpecError
-from pipeline.run.bill import Bill, make_bill
+from pipeline.run.bill import Bill, make_bills
 from pipeline.run.local import run_job
 from pipeline.run.options import RunOptions
 from tests.support.jobs import ACCOUNT, FaultPlan, job, started, vendor
@@ -49,12 +49,12 @@ def test_bill_agrees_with_the_statement_of_a_closed_day_to_the_last_call(tmp_pat
             (tmp_path / name).mkdir()
             path = job(tmp_path / name, url=server.url, pictures=pictures)
             assert run_job(path, options=RUN).exit_code == 0
-        early = make_bill(path, environment=ACCOUNT, now=clock)
+        early = make_bills(path, environment=ACCOUNT, now=clock)[0]
         assert [day.closed for day in early.days] == [False] * len(early.days)
         assert "not closed" in early.days[0].lines[0].said
         clock.days = 2
         for asked in (path, tmp_path / "a/runs/job"):
-            bill = make_bill(asked, environment=ACCOUNT, now=clock)
+            bill = make_bills(asked, environment=ACCOUNT, now=clock)[0]
             assert by_endpoint(bill) == {"P009": [11, 11], "AI39-1": [11, 11]}
             assert {line.said for day in bill.days for line in day.lines} == {"agrees"}
             assert (bill.agrees, bill.not_noted, len(bill.runs)) == (True, {}, 2)
@@ -69,7 +69,7 @@ def test_lost_answers_and_refusals_are_told_apart_and_explain_the_difference(tmp
         summary = run_job(path, options=RUN)
         assert summary.items["in_doubt"] > 0
         clock.days = 2
-        bill = make_bill(path, environment=ACCOUNT, now=clock)
+        bill = make_bills(path, environment=ACCOUNT, now=clock)[0]
     lines = {line.endpoint: line for day in bill.days for line in day.lines}
     assert sum(line.sent for line in lines.values()) == sum(summary.calls_this_run.values())
     create = lines["AI39-1"]
@@ -91,7 +91,7 @@ def test_after_a_kill_the_bill_says_how_many_calls_may_be_missing(tmp_path: Path
             process.wait()
         assert run_job(path, options=RUN).items["tasked"] > 250
         clock.days = 2
-        bill = make_bill(path, environment=ACCOUNT, now=clock)
+        bill = make_bills(path, environment=ACCOUNT, now=clock)[0]
     assert bill.not_noted
     ours = dict.fromkeys(("search", "create"), 0)
     for day in bill.days:
@@ -106,7 +106,7 @@ def test_account_with_a_key_alone_is_told_in_one_line_that_it_cannot_ask(tmp_pat
     with vendor(tmp_path) as server:
         path = job(tmp_path, url=server.url, pictures=1)
         with pytest.raises(SpecError) as refused:
-            make_bill(path, environment={"PATSNAP_API_KEY": "sandbox-key"})
+            make_bills(path, environment={"PATSNAP_API_KEY": "sandbox-key"})[0]
         assert server.stats.calls("statement") == 0
     assert len(refused.value.lines) == 1
     assert "to a client id and secret alone, not to an API key" in refused.value.lines[0]
@@ -117,10 +117,10 @@ def test_run_that_sent_nothing_and_one_on_the_embedded_sandbox_have_no_bill(tmp_
         path = job(tmp_path, url=server.url, pictures=1)
         run_job(path, overrides=["api.budget.search_calls=0"], options=RUN)
         with pytest.raises(SpecError, match="no calls of this account are noted"):
-            make_bill(path, environment=ACCOUNT)
+            make_bills(path, environment=ACCOUNT)[0]
     path = job(tmp_path, url="sandbox", pictures=1)
     with pytest.raises(SpecError, match="ended with its run") as refused:
-        make_bill(path, environment=ACCOUNT)
+        make_bills(path, environment=ACCOUNT)[0]
     assert refused.value.args[0].endswith("run `pipeline sandbox`")  # a line that can be typed: bill takes no --set
 
 
@@ -139,7 +139,7 @@ def test_no_failure_shows_the_secret(
         if fault == "denied":
             account["PATSNAP_CLIENT_SECRET"] = secret = "canary%other-8"
         with pytest.raises(PipelineError) as caught:
-            make_bill(path, environment=account)
+            make_bills(path, environment=account)[0]
     shown = "".join(traceback.format_exception(caught.value)) + caplog.text + str(capsys.readouterr())
     shown += (tmp_path / "runs/job/run.log.jsonl").read_text()
     assert "canary" not in shown

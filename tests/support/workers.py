@@ -2,7 +2,7 @@
 
 import subprocess
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,7 +18,7 @@ _NOTING = """
 from functools import partial
 from pathlib import Path
 from pipeline.cli.commands import work as command
-from pipeline.cluster import work as working
+from pipeline.cluster import telling, work as working
 from pipeline.leases import lease as leasing
 from pipeline.run import leased
 from pipeline.run.load import load
@@ -37,8 +37,14 @@ class Lease(leasing.Lease):
         if name == "_term" and value[0] > 0:  # a lease that is lost ended when it was to end
             self.until = value[0]
 leased.Lease = Lease
+accounts = ["-"]
+use = telling.Telling.use
+def used(self, account):
+    accounts.append(account or "-")
+    use(self, account)
+telling.Telling.use = used
 def on_sent(kind, at):
-    log.write(b"%s %r %r %r\\n" % (str(kind).encode(), at, steady(), leases[0].until))
+    log.write(b"%s %r %r %r %s\\n" % (str(kind).encode(), at, steady(), leases[-1].until, accounts[-1].encode()))
 """
 WORKER = (
     _NOTING
@@ -68,6 +74,7 @@ class Sent(NamedTuple):
     at: float  # when it got its permit
     noted_at: float
     lease_until: float
+    account: str  # by the job's name for it; "-" where the job has the one account
 
 
 def split(folder: Path) -> None:
@@ -76,24 +83,29 @@ def split(folder: Path) -> None:
 
 
 @contextmanager
-def workers(folder: Path, count: int, *, more: str = "") -> Iterator[list[subprocess.Popen[str]]]:
+def workers(
+    folder: Path, count: int, *, more: str = "", account: Mapping[str, str] = ACCOUNT
+) -> Iterator[list[subprocess.Popen[str]]]:
     """Start so many workers of the job in `folder`; `more` is code that each runs before."""
     code = WORKER.replace("MORE", more)
     with ExitStack() as running:
-        yield [running.enter_context(worker(folder, f"w{n}", code)) for n in range(count)]
+        yield [running.enter_context(worker(folder, f"w{n}", code, account=account)) for n in range(count)]
 
 
 @contextmanager
-def worker(folder: Path, name: str, code: str = WORKER.replace("MORE", "")) -> Iterator[subprocess.Popen[str]]:
+def worker(
+    folder: Path, name: str, code: str = WORKER.replace("MORE", ""), *, account: Mapping[str, str] = ACCOUNT
+) -> Iterator[subprocess.Popen[str]]:
     """Start one worker."""
-    with started(folder / f"{name}.sent", name, cwd=folder, code=code, **ACCOUNT) as process:
+    with started(folder / f"{name}.sent", name, cwd=folder, code=code, **account) as process:
         yield process
 
 
 def sent_in(folder: Path, logs: str = "*.sent") -> list[Sent]:
     """All calls of all workers, in the order in which they left; of those whose logs have such names."""
     found = (line.split() for file in folder.glob(logs) for line in file.read_text().splitlines())
-    return sorted((Sent(kind, *map(float, times)) for kind, *times in found), key=lambda sent: sent.at)
+    sent = (Sent(kind, *map(float, times), account) for kind, *times, account in found)
+    return sorted(sent, key=lambda sent: sent.at)
 
 
 def most_in_a_second(sent: list[Sent], kind: str) -> int:

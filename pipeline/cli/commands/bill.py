@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pipeline.cli.screen import show_json, show_lines
 from pipeline.results.comparison import Line
-from pipeline.run.bill import Bill, make_bill
+from pipeline.run.bill import Bill, make_bills
 from pipeline.system.language import named, told
 from pipeline.system.widths import padded, width
 from pipeline.system.wording import count
@@ -14,18 +14,18 @@ _HEAD = ("endpoint", "sent", "granted", "refused", "unclear", "vendor", "billed"
 
 def bill_command(path: Path, *, as_json: bool) -> int:
     """Print the vendor's statement beside our counts; return 1 where they do not explain a closed day."""
-    bill = make_bill(path)
+    bills = make_bills(path)
     if as_json:
-        show_json(bill)
+        show_json(bills[0] if len(bills) == 1 else bills)
     else:
-        _show_bill(bill)
-    return bill.exit_code
+        for bill in bills:
+            _show_bill(bill)
+    return max(bill.exit_code for bill in bills)
 
 
 def _show_bill(bill: Bill) -> None:
-    show_lines(
-        [f"{bill.vendor}: {count(len(bill.runs), 'run directory', 'run directories')} of this account known here"]
-    )
+    whose = f"account {bill.account}" if bill.account else "this account"
+    show_lines([f"{bill.vendor}: {count(len(bill.runs), 'run directory', 'run directories')} of {whose} known here"])
     for day in bill.days:
         open_ = "" if day.closed else f", not closed before {day.complete_at}"
         show_lines(["", f"{day.day} (a day of the vendor{open_})"])

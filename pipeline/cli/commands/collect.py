@@ -7,13 +7,12 @@ from pipeline.cli.next_command import next_command
 from pipeline.cli.screen import Output, Remarks, observing, show_summary, shown
 from pipeline.cluster.directories import Directories, directories
 from pipeline.cluster.layout import refuse_shard
-from pipeline.cluster.sending import sending
 from pipeline.errors import SpecError
 from pipeline.journal.collected import LATER_SINCE
 from pipeline.journal.storage import reading_only
 from pipeline.offline.collect import collect_reports, collecting_job
 from pipeline.offline.opening import find_run
-from pipeline.offline.shards.collect import awaiting, collect_in_shards
+from pipeline.offline.shards.collect import asking_job, awaiting, collect_in_shards
 from pipeline.results.summary import RunSummary
 from pipeline.run.load import Job, folder_of, load_again
 from pipeline.run.local import LocalExecutor
@@ -51,11 +50,10 @@ def _in_shards(found: Directories, overrides: list[str], options: RunOptions, ou
     if not shards:
         what = "this run waits for no reports: write `task: {report: wait}` (or later) in the job file and run it"
         raise SpecError(Fault(what, where=str(found.folder)))
-    loaded = collecting_job if shards[0].later else load_again  # its questions have a pace of their own
-    job = loaded(shards[0].run, overrides=overrides)
+    job = asking_job(shards[0], overrides)
     with Remarks(output) as remarks:
-        with observing(output) as display, sending(found.folder, job, shown(options, display, remarks)) as sender:
-            summary = collect_in_shards(found, shards, sender, overrides)
+        with observing(output) as display:
+            summary = collect_in_shards(found, shards, shown(options, display, remarks), overrides)
         if summary is None or summary.exit_code:
             remarks.release()
     if summary is None:

@@ -63,7 +63,9 @@ def _findings(path: Path | None, overrides: list[str], grace_s: float | None) ->
     except SpecError as error:
         return [*machine(ApiSpec(), contained=contained, grace_s=grace_s), *failures("job", error)]
     faults, found = _environment(path, process)
-    of_account = faults or account(spec.api, found, path.parent, ask_for_token, process=process)
+    apis = [spec.with_account(name).api for name in spec.accounts] or [spec.api]
+    of_each = [one for api in apis for one in account(api, found, path.parent, ask_for_token, process=process)]
+    of_account = faults or of_each
     return [*machine(spec.api, contained=contained, grace_s=grace_s), *of_account, *_of_job(path, spec)]
 
 

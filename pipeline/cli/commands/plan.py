@@ -73,6 +73,8 @@ def _show_plan(plan: Plan) -> None:
         rows.append((f"money, without retries{at_most}", str(plan.cost)))
     if plan.seconds:
         rows.append(("time, about", f"{duration(plan.seconds)} (bound by {plan.binds})"))
+    if plan.accounts:
+        rows.append(("accounts at once", ", ".join(plan.accounts)))
     if plan.left_out:
         rows.append(("items that the budget leaves out", f"{plan.left_out:,} ({plan.budget})"))
     show_rows([*rows, ("run directory", plan.run)])

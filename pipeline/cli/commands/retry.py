@@ -10,7 +10,6 @@ from pipeline.cli.next_command import next_command
 from pipeline.cli.screen import Output, Remarks, observing, show_summary, shown
 from pipeline.cluster.directories import Directories, directories
 from pipeline.cluster.layout import refuse_shard
-from pipeline.cluster.sending import sending
 from pipeline.journal.places import run_of
 from pipeline.models import OF_REPORT
 from pipeline.offline.collect import bring_hits, collect_reports, collecting_job, holds
@@ -79,8 +78,7 @@ def _in_shards(
         with observing(output) as display:
             options = shown(options, display, remarks)
             options = asked_again(options, display) if asks else options
-            with sending(found.folder, job, options) as sender:
-                summary = retry_in_shards(found, chosen, sender, overrides)
+            summary = retry_in_shards(found, chosen, options, overrides)
         if summary.exit_code:
             remarks.release()
     following = next_command(summary, job.spec, *_words(found.folder, wanted), overrides=overrides)

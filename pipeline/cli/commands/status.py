@@ -7,7 +7,7 @@ from pathlib import Path
 from pipeline.cli.screen import about_unread, show_changed, show_json, show_lines, show_rows
 from pipeline.cluster.directories import Directories, directories
 from pipeline.offline.packed import at_hand, is_packed
-from pipeline.offline.shards.status import read_cluster_status, verify_cluster, worded
+from pipeline.offline.shards.status import about_account, read_cluster_status, verify_cluster, worded
 from pipeline.offline.status import Status, read_status, verify_run
 from pipeline.results.reading import OPEN
 
@@ -38,6 +38,7 @@ def _cluster(found: Directories, named: Path, *, verifying: bool, as_json: bool)
     else:
         _show_status(status)
         show_lines(status.about_shards)
+        show_lines(about_account(name, number) for name, number in status.accounts.items())
         show_lines(worded(machine) for machine in status.machines)
     if verifying:
         text = verify_cluster(found)

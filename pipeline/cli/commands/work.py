@@ -1,6 +1,7 @@
 """The command `pipeline work`."""
 
 from pathlib import Path
+from typing import NamedTuple
 
 from pipeline.cli.screen import Output, Remarks
 from pipeline.cluster.joining import join
@@ -11,19 +12,33 @@ from pipeline.run.load import load
 from pipeline.run.options import RunOptions
 
 
-def work_command(
-    path: Path, overrides: list[str], *, name: str | None, processes: int, aside: bool, quiet: bool
-) -> int:
+class Wanted(NamedTuple):
+    """The options of the command, but for those that every command has."""
+
+    name: str | None = None
+    processes: int = 1
+    account: str | None = None
+    aside: bool = False
+
+    @property
+    def handed_on(self) -> list[str]:
+        """The options that each of several workers gets."""
+        account = [] if self.account is None else ["--account", self.account]
+        return account + ["--set-aside"] * self.aside
+
+
+def work_command(path: Path, overrides: list[str], wanted: Wanted, *, quiet: bool) -> int:
     """Work on shards until none is left; return the exit code."""
     with Remarks(Output(quiet=quiet)) as remarks:
-        job = load(path, overrides=overrides)
-        if processes == 1:
+        job = load(path, overrides=overrides, account=wanted.account)
+        if wanted.processes == 1:
             with LeftLooks() as looks:
-                code = work(job, WorkOptions(name, aside, RunOptions(say=remarks.say), looks.done))
+                options = WorkOptions(wanted.name, wanted.aside, RunOptions(say=remarks.say), looks.done)
+                code = work(job, options)
         else:
             joined = join(job, say=remarks.say)
-            names = [f"{name or 'worker'}-{number}" for number in range(1, processes + 1)]
-            command = [*worker_command(path, overrides), *(["--set-aside"] if aside else [])]
+            names = [f"{wanted.name or 'worker'}-{number}" for number in range(1, wanted.processes + 1)]
+            command = [*worker_command(path, overrides), *wanted.handed_on]
             code = Supervision(LocalProcesses(command), names, joined.folder, say=remarks.say).watch()
         if code:
             remarks.release()

@@ -37,32 +37,48 @@ class Credentials:
         return tuple(dict.fromkeys(text for text in known + in_urls if text))
 
 
-def credentials_from(environment: Mapping[str, str]) -> tuple[Credentials, str | None]:
-    """Read the credentials; also return a remark when both kinds are set. Raises SpecError when there are none."""
-    values = {key: environment.get(f"PATSNAP_{key}", "").strip() for key in ("CLIENT_ID", "CLIENT_SECRET", "API_KEY")}
+def variable(key: str, account: str | None) -> str:
+    """Return the name of the environment variable that holds a part of an account's credentials."""
+    return f"PATSNAP_{key}" if account is None else f"PATSNAP_{key}__{account.upper().replace('-', '_')}"
+
+
+def credentials_from(environment: Mapping[str, str], account: str | None = None) -> tuple[Credentials, str | None]:
+    """Read the credentials, of a named `account` or of the one; also return a remark when both kinds are set.
+
+    Raises SpecError when there are none.
+    """
+    names = {key: variable(key, account) for key in ("CLIENT_ID", "CLIENT_SECRET", "API_KEY")}
+    values = {key: environment.get(name, "").strip() for key, name in names.items()}
     for key, value in values.items():
         if not value.isprintable() or " " in value:
             what = "the value holds a space or a control character; set it again without"
-            raise SpecError(Fault(what, where=f"PATSNAP_{key}", fix=_setting(key)))
+            raise SpecError(Fault(what, where=names[key], fix=_setting(account, key)))
     if ":" in values["CLIENT_ID"]:
         what = "the value holds a colon, which the vendor's Basic authorization cannot carry"
-        raise SpecError(Fault(what, where="PATSNAP_CLIENT_ID", fix=_setting("CLIENT_ID")))
+        raise SpecError(Fault(what, where=names["CLIENT_ID"], fix=_setting(account, "CLIENT_ID")))
     both = bool(values["CLIENT_ID"] and values["CLIENT_SECRET"])
     if both:
-        remark = "PATSNAP_API_KEY is set too; the client credentials are used" if values["API_KEY"] else None
+        remark = f"{names['API_KEY']} is set too; the client credentials are used" if values["API_KEY"] else None
         return Credentials(client_id=values["CLIENT_ID"], client_secret=values["CLIENT_SECRET"]), remark
     if values["API_KEY"]:
         return Credentials(api_key=values["API_KEY"]), None
+    raise _missing(names, values, account)
+
+
+def _missing(names: Mapping[str, str], values: Mapping[str, str], account: str | None) -> SpecError:
+    """Say which credentials are not set; a value is never named."""
     half = [key for key in ("CLIENT_ID", "CLIENT_SECRET") if values[key]]
     missing = [key for key in ("CLIENT_ID", "CLIENT_SECRET") if not values[key]]
     what = (
-        "set PATSNAP_CLIENT_ID and PATSNAP_CLIENT_SECRET, or PATSNAP_API_KEY, in the environment or in an .env file "
-        "beside the job file; or write `base_url: sandbox` to try the job without any"
+        f"set {names['CLIENT_ID']} and {names['CLIENT_SECRET']}, or {names['API_KEY']}, in the environment or in an "
+        ".env file beside the job file"
     )
-    name = f"PATSNAP_{missing[0]} is missing" if half else "no credentials"
-    raise SpecError(Fault(f"{name}: {what}", fix=_setting(*missing)))
+    sandbox = "; or write `base_url: sandbox` to try the job without any" if account is None else ""
+    of = "" if account is None else f" of account {account}"
+    name = f"{names[missing[0]]} is missing" if half else f"no credentials{of}"
+    return SpecError(Fault(f"{name}: {what}{sandbox}", fix=_setting(account, *missing)))
 
 
-def _setting(*keys: str) -> str:
+def _setting(account: str | None, *keys: str) -> str:
     """Write the line for a shell that sets credentials, with words in place of their values."""
-    return "export " + " ".join(f"PATSNAP_{key}=YOUR_{key}" for key in keys)
+    return "export " + " ".join(f"{variable(key, account)}=YOUR_{key}" for key in keys)

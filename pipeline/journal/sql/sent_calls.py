@@ -64,6 +64,13 @@ def uncounted(db: Database) -> dict[str, int]:
     return {str(kind): count - known[Kind(kind)] for kind, count, _ in counts if count > known[Kind(kind)]}
 
 
+def nothing_executed(db: Database) -> bool:
+    """Return whether it is certain that no call was executed here: none was sent, or each was refused."""
+    if uncounted(db) or not db.has_table("sent_calls"):
+        return False
+    return not db.do("SELECT EXISTS (SELECT 1 FROM sent_calls WHERE sent != refused)").fetchone()[0]
+
+
 def restore(db: Database, rows: Iterable[Sequence[object]]) -> None:
     """Take over the rows of a damaged journal, those that make sense."""
     for row in rows:

@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from pipeline.endpoints.patsnap.credentials import Credentials, credentials_from
+from pipeline.endpoints.patsnap.credentials import Credentials, credentials_from, variable
 from pipeline.errors import (
     HoldAll,
     InDoubt,
@@ -18,7 +18,7 @@ from pipeline.errors import (
     WrongProxy,
 )
 from pipeline.job.api import ApiSpec
-from pipeline.job.environment import CREDENTIALS, NAME, Environment
+from pipeline.job.environment import NAME, Environment
 from pipeline.offline.doctor.finding import Finding, failed, failures, passed, warned
 from pipeline.run.load import PUBLIC
 from pipeline.run.token_call import TokenAsked
@@ -39,11 +39,11 @@ def account(api: ApiSpec, found: Environment, folder: Path, ask: Ask, *, process
     if api.base_url == "sandbox":
         return [passed("credentials", "none needed on the sandbox; real ones are neither read nor sent")]
     try:
-        credentials, remark = credentials_from(found.values)
+        credentials, remark = credentials_from(found.values, api.account)
     except SpecError as error:
         return _without(error, folder)
     hide(secret for secret in credentials.secrets if secret not in PUBLIC)
-    text = f"{_which(credentials)}, from {_whence(credentials, folder, process)}"
+    text = f"{_which(credentials)}, from {_whence(credentials, api.account, folder, process)}"
     remarks = [warned("credentials", said) for said in (remark, found.remark) if said]
     said = [passed("credentials", text), *remarks]
     if credentials.api_key:
@@ -75,8 +75,9 @@ def _which(credentials: Credentials) -> str:
     return f"client id ***{shown} and its secret"
 
 
-def _whence(credentials: Credentials, folder: Path, process: Mapping[str, str]) -> str:
-    names = CREDENTIALS[2:] if credentials.api_key else CREDENTIALS[:2]
+def _whence(credentials: Credentials, account: str | None, folder: Path, process: Mapping[str, str]) -> str:
+    keys = ["API_KEY"] if credentials.api_key else ["CLIENT_ID", "CLIENT_SECRET"]
+    names = [variable(key, account) for key in keys]
     places = ["the environment" if process.get(name, "").strip() else str(folder / NAME) for name in names]
     return enumerated(list(dict.fromkeys(places)))
 
@@ -86,15 +87,17 @@ def _token(asked: TokenAsked, api: ApiSpec) -> Finding:
         return passed("token", f"{api.base_url} granted one for {duration(asked.lifetime_s)}; nothing was paid")
     error = asked.error
     assert error is not None
-    return (warned if isinstance(error, SlowDown | HoldAll) else failed)("token", f"{error}; {_meaning(error)}")
+    return (warned if isinstance(error, SlowDown | HoldAll) else failed)(
+        "token", f"{error}; {_meaning(error, api.account)}"
+    )
 
 
-def _meaning(error: PipelineError) -> str:
+def _meaning(error: PipelineError, of: str | None) -> str:
     """Say what a refused token means for the account, and what to do."""
     if isinstance(error, RefreshToken):
         return (
-            f"the client id or its secret is wrong, or belongs to another host: compare {CREDENTIALS[0]} and "
-            f"{CREDENTIALS[1]} with the vendor's page of your account"
+            f"the client id or its secret is wrong, or belongs to another host: compare {variable('CLIENT_ID', of)} "
+            f"and {variable('CLIENT_SECRET', of)} with the vendor's page of your account"
         )
     if isinstance(error, SlowDown):
         return "the account is used by somebody else at this moment: look again in a minute"

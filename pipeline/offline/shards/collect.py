@@ -6,16 +6,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pipeline.cluster.directories import Directories
-from pipeline.cluster.sending import Sender
+from pipeline.cluster.sending import sending
 from pipeline.errors import RunLocked
 from pipeline.journal.collected import LATER_SINCE
 from pipeline.journal.places import collection_of
 from pipeline.journal.storage import reading_only
 from pipeline.offline.collect import collect_reports, collecting_job
 from pipeline.offline.opening import find_run
-from pipeline.offline.shards.retry import summed
+from pipeline.offline.shards.retry import of_each_account, summed
 from pipeline.results.summary import RunSummary
-from pipeline.run.load import load_again
+from pipeline.run.load import Job, load_again
 from pipeline.run.local import LocalExecutor
 from pipeline.run.options import Again, RunOptions
 
@@ -41,20 +41,27 @@ def _awaiting(run: Path) -> Awaiting | None:
 
 
 def collect_in_shards(
-    found: Directories, shards: Sequence[Awaiting], sender: Sender, overrides: Sequence[str]
+    found: Directories, shards: Sequence[Awaiting], options: RunOptions, overrides: Sequence[str]
 ) -> RunSummary | None:
     """Read the reports, one shard after the other; return the summary of these, None where workers have all of them.
 
-    A shard that a worker has is passed over and told.
+    Those of an account are read together, within it. A shard that a worker has is passed over and told.
     """
     summaries = []
-    for one in shards:
-        try:
-            with sender.owned(one.shard) as (folder, options):
-                summaries.append(_collect(folder, options, overrides, later=one.later))
-        except RunLocked as error:
-            sender.options.say(f"not collected now: {error}")
+    for first, mine in of_each_account(shards):
+        with sending(found.folder, asking_job(first, overrides), options) as sender:
+            for one in mine:
+                try:
+                    with sender.owned(one.shard) as (folder, owned):
+                        summaries.append(_collect(folder, owned, overrides, later=one.later))
+                except RunLocked as error:
+                    options.say(f"not collected now: {error}")
     return summed(found, summaries) if summaries else None
+
+
+def asking_job(shard: Awaiting, overrides: Sequence[str]) -> Job:
+    """Load the job that asks for the reports of a shard: its questions have a pace of their own. Raises SpecError."""
+    return (collecting_job if shard.later else load_again)(shard.run, overrides=overrides)
 
 
 def _collect(folder: Path, options: RunOptions, overrides: Sequence[str], *, later: bool) -> RunSummary:

@@ -4,11 +4,11 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, TypeVar
 
 from pipeline.cluster.directories import Directories
 from pipeline.cluster.merge import MANIFEST
-from pipeline.cluster.sending import Sender
+from pipeline.cluster.sending import sending
 from pipeline.errors import SpecError
 from pipeline.journal.collected import has_collection
 from pipeline.journal.places import goes_on_with
@@ -16,14 +16,27 @@ from pipeline.journal.sql.forecast import candidates
 from pipeline.journal.sql.items import counts
 from pipeline.journal.storage import reading_only
 from pipeline.models import OF_REPORT, WAITING, State
+from pipeline.offline.opening import find_run
 from pipeline.offline.refresh import unseen
 from pipeline.offline.retry import Selection, Wanted
 from pipeline.results.summary import RunSummary
 from pipeline.results.sums import in_one
 from pipeline.run.load import load_again
 from pipeline.run.local import LocalExecutor
+from pipeline.run.options import RunOptions
 from pipeline.system.fault import Fault, typed
 from pipeline.system.wording import count, listed
+
+
+class _WithRun(Protocol):
+    """A shard that was begun."""
+
+    @property
+    def run(self) -> Path:
+        """Its run directory."""
+
+
+_Begun = TypeVar("_Begun", bound=_WithRun)
 
 
 class OfShard(NamedTuple):
@@ -75,17 +88,26 @@ def in_all(chosen: Sequence[OfShard]) -> Selection:
 
 
 def retry_in_shards(
-    found: Directories, chosen: Sequence[OfShard], sender: Sender, overrides: Sequence[str]
+    found: Directories, chosen: Sequence[OfShard], options: RunOptions, overrides: Sequence[str]
 ) -> RunSummary:
     """Try the items again, one shard after the other; return the summary of these shards."""
     summaries = []
-    for one in chosen:
-        if one.selection.candidates:
-            with sender.owned(one.shard) as (folder, options):
-                again = one.selection.again(folder)
-                job = load_again(folder, overrides=overrides)
-                summaries.append(LocalExecutor().run(job, replace(options, again=again)))
+    for first, mine in of_each_account([one for one in chosen if one.selection.candidates]):
+        with sending(found.folder, load_again(first.run, overrides=overrides), options) as sender:
+            for one in mine:
+                with sender.owned(one.shard) as (folder, owned):
+                    again = one.selection.again(folder)
+                    job = load_again(folder, overrides=overrides)
+                    summaries.append(LocalExecutor().run(job, replace(owned, again=again)))
     return summed(found, summaries)
+
+
+def of_each_account(shards: Sequence[_Begun]) -> list[tuple[_Begun, list[_Begun]]]:
+    """Part shards by the account that they belong to; return the first of each beside all of them."""
+    parts: dict[str | None, list[_Begun]] = {}
+    for one in shards:
+        parts.setdefault(find_run(one.run).spec.api.account, []).append(one)
+    return [(mine[0], mine) for mine in parts.values()]
 
 
 def summed(found: Directories, summaries: Sequence[RunSummary]) -> RunSummary:

@@ -4,6 +4,7 @@ import shlex
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,11 +12,13 @@ import msgspec
 
 from pipeline.cluster.directories import Directories, about_not_begun, items_in, not_taken_in
 from pipeline.cluster.machines import Told, held_by, workers_in
-from pipeline.errors import JournalError
+from pipeline.errors import JournalError, SpecError
+from pipeline.job.load import load_as_run
 from pipeline.offline.shards.looks import Looks
 from pipeline.offline.status import SHOWN, Status, about_page, verify_run
 from pipeline.results.summary import FINISHED, INTERRUPTED, RUNNING
 from pipeline.results.sums import added, spent_in_all
+from pipeline.run.directory import SPEC
 from pipeline.system.clock import iso
 from pipeline.system.fault import Fault
 from pipeline.system.wording import count, enumerated
@@ -30,6 +33,7 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True):
     host: str
     alive: bool  # False where it ended, or has told nothing for half a minute
     ended: bool  # True where it ended in good order
+    account: str = ""  # that it uses, by the job's name for it, where it has several
     since: str  # when it began; "" where it did not say
     last_seen: str
     shards: list[str]  # those that it works on
@@ -43,11 +47,13 @@ class ClusterStatus(Status, frozen=True, kw_only=True):
     shards: dict[str, int]  # all, finished, running, interrupted, not_begun, not_read
     about_shards: list[str]  # those that have not come to their end, a line each
     machines: list[Machine]
+    accounts: dict[str, dict[str, int]]  # by name, where the job has several: shards, finished, running, workers
 
 
 class _Seen(NamedTuple):
     name: str
     status: Status
+    account: str  # to which the shard belongs; "" where the job has the one account
 
     @property
     def state(self) -> str:
@@ -63,13 +69,14 @@ def read_cluster_status(found: Directories, *, named: Path | None = None, now: f
     workers = list(workers_in(found.folder))
     held = held_by(workers, now=now)
 
+    several = found.cluster is not None and found.cluster.accounts
     looks, listed = Looks(found.folder, named=named, now=now), found.listed
 
     def look(run: Path) -> _Seen:
         status = looks.status(run, held=int(run.parent.name) in held)
         lacking = not_taken_in(status.items, listed[run])
         items = added([status.items, {"all": lacking, "not_started": lacking}])
-        return _Seen(run.parent.name, msgspec.structs.replace(status, items=items))
+        return _Seen(run.parent.name, msgspec.structs.replace(status, items=items), _account_of(run) if several else "")
 
     if not found.runs and found.not_begun:
         return _merged(found, named, [], workers, held, now=now)
@@ -110,7 +117,24 @@ def _merged(
         shards=shards,
         about_shards=[*found.not_read.values(), *filter(None, [about_not_begun(found.not_begun)]), *_lines(seen, held)],
         machines=[_machine(one, now=now) for one in workers],
+        accounts=_accounts(seen, [one.account for one in workers if one.is_there(now=now)]),
     )
+
+
+def _account_of(run: Path) -> str:
+    with suppress(SpecError):  # a shard without its job says nothing of it
+        return load_as_run(run / SPEC).api.account or ""
+    return ""
+
+
+def _accounts(seen: Sequence[_Seen], used: Sequence[str]) -> dict[str, dict[str, int]]:
+    """Count the shards of each account and the workers that use it now."""
+    found = {}
+    for name in sorted({*(one.account for one in seen), *used} - {""}):
+        states = [one.state for one in seen if one.account == name]
+        number = {word: states.count(word) for word in (FINISHED, RUNNING)}
+        found[name] = {"shards": len(states), **number, "workers": used.count(name)}
+    return found
 
 
 def _expiring(all_: Sequence[Status]) -> list[str]:
@@ -146,7 +170,7 @@ def _not_started(all_: Sequence[Status]) -> str:
 def _lines(seen: Sequence[_Seen], held: dict[int, str]) -> list[str]:
     """Say in a line each which shards have not come to their end."""
     lines = []
-    for name, status in seen:
+    for name, status, _ in seen:
         left, all_ = status.items["not_started"], status.items["all"]
         by = held.get(int(name))
         if status.running:
@@ -164,6 +188,7 @@ def _machine(told: Told, *, now: float) -> Machine:
         host=told.host,
         alive=told.is_there(now=now),
         ended=told.ended,
+        account=told.account,
         since=iso(told.since) if told.since else "",
         last_seen=iso(told.at) if told.at else "",
         shards=[f"{one.shard:04}" for one in told.shards],
@@ -189,3 +214,9 @@ def worded(machine: Machine) -> str:
     host = f" on {shlex.quote(machine.host)}" if machine.host and machine.host != machine.name else ""
     alive = "alive" if machine.alive else "ended in good order" if machine.ended else "not heard of any more"
     return f"machine {machine.name}{host}: {alive}{since}; {works}; slots: {slots}; last seen {machine.last_seen}"
+
+
+def about_account(name: str, number: dict[str, int]) -> str:
+    """Write the shards and workers of an account as a line."""
+    shards = count(number["shards"], "shard")
+    return f"account {name}: {number[FINISHED]:,} of {shards} finished; {count(number['workers'], 'worker')} now"
