@@ -1,12 +1,12 @@
 """The worker: it claims shards of a run until none is left, and runs each as an ordinary job in a folder of its own.
 
-One lease, and one share of the account, last as long as the process uses that account: the one that the job has, or
-one of several, each in its turn. A shard belongs to the incarnation that claimed
-it: when that one is lost, the shard's run sends nothing more, records the answers on their way, and ends.
+One lease, and one share of the account, last as long as the process uses that account: the one that the job has, or one
+of several, each in its turn. A shard belongs to the incarnation that claimed it: when that one is lost, the shard's run
+sends nothing more, records the answers on their way, and ends.
 """
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -139,9 +139,7 @@ class Worker:
 
     def _look(self) -> list[Standing] | None:
         """Return how the shards stand; None while this machine may not act."""
-        if not self._lease.allowed():
-            return None
-        if self._returns.pay():
+        if self._lease.allowed() and self._returns.pay():
             with suppress(StoreUnknown):
                 return self._claims.look()
         return None
@@ -153,14 +151,13 @@ class Worker:
     def _elsewhere(self, shards: list[Standing]) -> list[Standing]:
         """Return for which shards to use another account; after a while without a shard, to see whether others live."""
         others = [one for one in shards if not self._accounts.fits(one) and not self._is_over(one)]
-        mine, free = self._free(filter(self._accounts.fits, shards)), self._free(others)
+        mine, free = self._free([*filter(self._accounts.fits, shards)]), self._free(others)
         patience_s = self._lease.takeover_s + 2 * self._lease.renew_s
         waited = not mine and self._lease.clock() - self._idle_since > patience_s
         return self._accounts.needed_by(mine, free) or (others if waited else [])
 
-    def _free(self, shards: Iterable[Standing]) -> list[Standing]:
+    def _free(self, shards: list[Standing]) -> list[Standing]:
         also = [Given.OPEN, Given.ASIDE] if self._options.aside else [Given.OPEN]
-        shards = [*shards]
         found = free(shards, self._lease.dead(owners(shards)), also=also)
         return [one for one in found if one.shard not in self._left]
 
@@ -195,12 +192,11 @@ class Worker:
 
     def _own(self, claim: Claim) -> int | None:
         """Work on a shard that is ours, and give it back; return the exit code where that ends the work."""
-        owner = self._lease.incarnation
-        self._stop, self._account.owner = (stop := Stop()), owner
+        self._stop, self._account.owner = (stop := Stop()), self._lease.incarnation
         self._account.hungry(self._account.slots)
         try:
             with opening(self._shard(claim.shard)):
-                taken = take_over(self._shard(claim.shard), claim, worker=owner)
+                taken = take_over(self._shard(claim.shard), claim, worker=self._account.owner)
         except JournalError as error:
             self._not_taken(claim, error)
             return None
@@ -281,15 +277,14 @@ class Worker:
         What failed because the folder was out of reach goes on; so does, once, what failed for a moment that was over
         when we looked. Raises the error where the folder has no room, since every shard would meet the same.
         """
-        folder = self._joined.folder
-        if failed_by_itself(folder, error):
+        if failed_by_itself(self._joined.folder, error):
             if claim.shard not in self._failed:
                 self._failed.add(claim.shard)
                 return Given.OPEN
             self._code = error.exit_code
             self._say(f"shard {claim.shard:04} is set aside: {error}")
             return Given.ASIDE
-        wait_until_it_answers(folder, self._account, self._say)
+        wait_until_it_answers(self._joined.folder, self._account, self._say)
         return Given.OPEN
 
     # --- what comes from outside; called from other threads ---

@@ -242,7 +242,7 @@ def test_a_retry_asks_what_was_asked_before_and_the_same_vendor(
         code, _, err = retry(capsys, tmp_path / "runs/job", "--only", "failed", "--set", key)
         assert server.stats.calls("search") == before
     assert (code, len(faults_in(err))) == (2, 1)
-    assert "only keys of api but base_url and rehearse can be set here" in err
+    assert "only keys of api but base_url, rehearse and account can be set here" in err
 
 
 def test_a_retry_takes_part_waits_for_the_account_and_for_the_day_as_a_run_does(

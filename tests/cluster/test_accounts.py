@@ -14,6 +14,7 @@ from pipeline.cluster.split import read_split
 from pipeline.leases.folder_store import FolderStore
 from pipeline.run.cluster_runs import LEASES
 from tests.support.jobs import job, lines, pipeline
+from tests.support.lengths import only_thorough
 from tests.support.processes import ended, until
 from tests.support.two_accounts import CREDENTIALS, vendor_of_two
 from tests.support.workers import most_in_a_second, sent_in, split, told_by, worker, workers
@@ -118,6 +119,7 @@ def test_a_shard_of_a_killed_worker_is_gone_on_with_by_its_account_alone(tmp_pat
 
 
 @pytest.mark.proofs
+@only_thorough
 def test_an_account_without_balance_leaves_the_others_to_go_on_and_its_shards_wait_for_it(tmp_path: Path) -> None:
     with vendor_of_two(tmp_path, main={}, second={"balance": 15}) as vendor:
         job_of_two(tmp_path, vendor.url, pictures=80, shards=4)
@@ -137,6 +139,7 @@ def test_an_account_without_balance_leaves_the_others_to_go_on_and_its_shards_wa
 
 
 @pytest.mark.proofs
+@only_thorough
 def test_a_budget_is_one_for_all_accounts_together(tmp_path: Path) -> None:
     with vendor_of_two(tmp_path, main={}, second={}) as vendor:
         job_of_two(tmp_path, vendor.url, pictures=120, shards=6, api={"budget": {"create_calls": 70}})
@@ -149,6 +152,7 @@ def test_a_budget_is_one_for_all_accounts_together(tmp_path: Path) -> None:
 
 
 @pytest.mark.proofs
+@only_thorough
 def test_reports_are_collected_shard_by_shard_with_the_account_of_each(tmp_path: Path) -> None:
     with vendor_of_two(tmp_path, main={}, second={}) as vendor:
         job_of_two(tmp_path, vendor.url, pictures=40, shards=4, task={"report": "later"})
