@@ -16,12 +16,11 @@ from pipeline.cluster.joining import Joined
 from pipeline.cluster.machines import FRESH_S, Told, workers_in
 from pipeline.cluster.sharing import label_of
 from pipeline.leases.series import Series
-from pipeline.leases.store import Store, StoreUnknown, drop_before
+from pipeline.leases.store import Store, StoreUnknown
 from pipeline.run.load import Job
 from pipeline.system.wording import count, listed
 
-_ROOM = "a"  # of the series of choices
-_KEPT = 16  # entries of it: each has all that counts of those before
+_ROOM = "a"  # of the series of choices; each entry has all that counts of those before, and none is dropped
 
 
 class Stopped(NamedTuple):
@@ -126,7 +125,6 @@ class Accounts:
                 fresh = {name: (one, at) for name, (one, at) in told.items() if now - at < FRESH_S}
                 best = self._best(among, {name: one for name, (one, _) in fresh.items()})
                 if choices.put({"chosen": fresh | {self._worker: (self.name_of(best), now)}}):
-                    drop_before(self._store, self._series, choices.number - _KEPT)
                     return best
         return self._best(among, {})
 
