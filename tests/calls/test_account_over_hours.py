@@ -21,7 +21,7 @@ from pipeline.endpoints.interface import Answer, Request
 from pipeline.endpoints.patsnap.credentials import Credentials
 from pipeline.errors import CallError, GivenUp, RunPaused, RunStopped, Stopping
 from pipeline.models import PAID, Kind
-from tests.support.lengths import lengths, only_short
+from tests.support.lengths import lengths, some
 from tests.support.virtual_time import run_virtually
 from tests.support.virtual_vendor import GOOD, create, search
 
@@ -198,11 +198,18 @@ CONVERGES: dict[str, tuple[float, float, float, dict[str, Any]]] = {
 }
 
 
-SHORT = ("half as much again", "double, refused with HTTP 429 and Retry-After")
+NAMED = (
+    "as much as is allowed, and no two at once",
+    "one in two seconds",
+    "half as much again",
+    "ten times too much",
+    "double, answered after up to ten seconds",
+    "double, refused with HTTP 429 and Retry-After",
+)
 
 
 @pytest.mark.proofs
-@pytest.mark.parametrize("case", only_short(CONVERGES, *SHORT))
+@pytest.mark.parametrize("case", some(CONVERGES, *NAMED))
 def test_whatever_is_asked_for_the_rate_settles_at_what_the_account_allows(case: str) -> None:
     """Within 15 % of it, at most 2 % of the calls refused, and none given up."""
     asked, allowed, burst, odd = CONVERGES[case]

@@ -15,7 +15,7 @@ from pipeline.sandbox.server import SandboxServer
 from pipeline.sandbox.tasks import read_tasks
 from tests.support.fakes import states
 from tests.support.jobs import ACCOUNT, FaultPlan, job, lines, pipeline, started, vendor
-from tests.support.lengths import only_short
+from tests.support.lengths import only_thorough, some
 from tests.support.processes import until_lines
 from tests.support.told import faults_in
 
@@ -101,7 +101,7 @@ def test_a_directory_that_was_moved_goes_on(place: Place) -> None:
 
 
 @pytest.mark.proofs
-@pytest.mark.parametrize("noted", only_short(["in the directory", "in the state folder"], "in the directory"))
+@pytest.mark.parametrize("noted", some(["in the directory", "in the state folder"], "in the directory"))
 def test_an_older_journal_that_was_put_back_is_refused(place: Place, noted: str, tmp_path: Path) -> None:
     """The create that it does not know may not be sent again, although no line tells of it."""
     assert place.command("run", place.path, "-q", "--limit", "2")[0] in (0, 1)
@@ -133,6 +133,7 @@ def test_a_journal_without_the_log_that_it_needs_is_refused(place: Place) -> Non
 
 
 @pytest.mark.proofs
+@only_thorough
 def test_a_journal_of_an_earlier_version_without_its_log_is_known_by_its_results(
     place: Place, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -148,8 +149,9 @@ def test_a_journal_of_an_earlier_version_without_its_log_is_known_by_its_results
 
 
 @pytest.mark.proofs
-@pytest.mark.parametrize("noted", [True, False], ids=["noted", "earlier version"])
-@pytest.mark.parametrize("left", [None, b""], ids=["deleted", "emptied"])
+@pytest.mark.parametrize(
+    ("left", "noted"), some([(None, True), (None, False), (b"", True), (b"", False)], (None, False), (b"", True))
+)
 def test_a_lost_journal_beside_doubts_is_refused(
     tmp_path: Path, left: bytes | None, noted: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:

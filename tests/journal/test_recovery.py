@@ -408,13 +408,13 @@ class open_store_ready:  # noqa: N801 - reads as a function
         self.memory.close()
 
 
-@pytest.mark.parametrize("every", lengths(short=101, long=1))
+@pytest.mark.parametrize("every", lengths(short=101, long=5, thorough=1))
 def test_of_a_tail_torn_at_any_byte_the_whole_lines_are_adopted(torn: Torn, every: int) -> None:
     for size in sorted({*range(0, len(torn.tail) + 1, every), *(end - less for end in torn.ends for less in (0, 1))}):
         torn.assert_adopted(torn.tail[:size], sum(end <= size for end in torn.ends))
 
 
-@pytest.mark.parametrize("every", lengths(short=201, long=3))
+@pytest.mark.parametrize("every", lengths(short=201, long=11, thorough=3))
 def test_of_a_tail_that_turns_to_zeros_at_any_byte_the_whole_lines_are_adopted(torn: Torn, every: int) -> None:
     """The file has its full length, but the last pages never reached the disk."""
     for size in range(0, len(torn.tail), every):

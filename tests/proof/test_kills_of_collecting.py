@@ -58,7 +58,7 @@ def _ended(process: ForkServerProcess) -> int:
     return 99 if process.exitcode is None else process.exitcode
 
 
-@pytest.mark.parametrize("items", lengths(short=40, long=400, thorough=1000))
+@pytest.mark.parametrize("items", lengths(short=40, long=200, thorough=1000))
 def test_tasks_are_read_once_however_often_the_run_and_the_collecting_beside_it_are_killed(
     tmp_path: Path, items: int
 ) -> None:

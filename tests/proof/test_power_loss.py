@@ -41,7 +41,7 @@ MISTAKES = dict.fromkeys(MUTANTS, "plain") | {
 NOT_HERE = ("page-not-awaited", "patents-not-counted", "task-told-early")
 
 
-@pytest.mark.parametrize(("states", "ways"), lengths(short=(60, SHORT), long=(800, ALL)))
+@pytest.mark.parametrize(("states", "ways"), lengths(short=(60, SHORT), long=(400, ALL), thorough=(800, ALL)))
 def test_power_loss_at_any_moment_loses_nothing_and_corrupts_nothing(states: int, ways: list[str]) -> None:
     with fast_folder() as base:
         score = Campaign(Path(base), states=states, seed=SEED, ways=ways).run()
