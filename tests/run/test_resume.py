@@ -51,7 +51,7 @@ from tests.support.fakes import (
     states,
     url,
 )
-from tests.support.lengths import lengths, only_short
+from tests.support.lengths import THOROUGH, lengths
 
 SEARCH, CREATE = Kind.SEARCH, Kind.CREATE
 ITEMS = 13
@@ -301,7 +301,7 @@ def go_on(death: Death, into: Path | None = None) -> tuple[FakeVendor, RunSummar
     return healthy, summary, watch.deaths
 
 
-@pytest.fixture(scope="module", params=only_short([1, 4, ITEMS], 4), ids="{}-in-flight".format)
+@pytest.fixture(scope="module", params=[1, 4, ITEMS] if THOROUGH else [4], ids="{}-in-flight".format)
 def deaths(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> list[Death]:
     """Every way the troubled run can die; with many items in flight, many share a group."""
     base = tmp_path_factory.mktemp("deaths")
