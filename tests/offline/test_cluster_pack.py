@@ -145,7 +145,7 @@ def test_a_run_that_a_worker_works_on_is_not_packed(
 ) -> None:
     shutil.rmtree(run.parent / ".leases")
     (run.parent / ".leases").mkdir()
-    with Lease(open_store(str(run.parent / ".leases")), lease_s=0.3) as worker:
+    with Lease(open_store(str(run.parent / ".leases")), "acme", lease_s=0.3) as worker:
         leased(Sharded(run, ran.single, ran.path), counts=[EACH] * 3, worker=worker.incarnation, lease_s=0.3)
         assert cli.run(["pack", str(run), "-o", str(tmp_path / "kept.zip")]) == 6
     assert "shard 0000 is being worked on by process" in capsys.readouterr().err

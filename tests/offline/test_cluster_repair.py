@@ -163,7 +163,7 @@ def test_a_shard_that_a_worker_has_is_left_to_it_and_the_others_are_repaired(
     shutil.rmtree(run.parent / ".leases")
     (run.parent / ".leases").mkdir()
     made = Sharded(run, ran.single, ran.path)
-    with Lease(open_store(str(run.parent / ".leases")), lease_s=0.3) as worker:
+    with Lease(open_store(str(run.parent / ".leases")), "acme", lease_s=0.3) as worker:
         leased(made, counts=[EACH] * 3, worker=worker.incarnation, lease_s=0.3)
         smash(newest(run, 0))
         smash(newest(run, 1))
