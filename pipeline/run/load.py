@@ -19,7 +19,7 @@ from pipeline.journal.sql.database import Database
 from pipeline.journal.storage import reading_only
 from pipeline.run.cluster_runs import refuse_not_split
 from pipeline.run.directory import JOB_FOLDER, SPEC, run_folder
-from pipeline.system.fault import Fault
+from pipeline.system.fault import Fault, typed
 from pipeline.system.masking import hide
 from pipeline.system.wording import enumerated
 
@@ -180,8 +180,10 @@ def _wanted(spec: JobSpec, account: str | None) -> tuple[str, ...]:
     if account is None:
         return spec.accounts
     if account not in spec.accounts:
-        what = f"cluster.accounts names {enumerated(spec.accounts)}" if spec.accounts else "the job names no accounts"
-        fix = f"--account {spec.accounts[0]}" if spec.accounts else "cluster: {accounts: [main, second]}"
+        what, fix = "the job names no accounts", "cluster: {accounts: [main, second]}"
+        if spec.accounts:
+            what = f"cluster.accounts names {enumerated(spec.accounts)}"
+            fix = typed("work", "JOB", "--account", spec.accounts[0])
         raise SpecError(Fault(f"no such account: {what}", where=f"--account {account}", fix=fix))
     return (account,)
 

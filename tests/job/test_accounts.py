@@ -71,8 +71,9 @@ def test_what_lacks_is_refused_in_one_line_that_names_variables_and_no_value(
 def test_a_worker_of_one_account_needs_the_credentials_of_that_one_alone(tmp_path: Path) -> None:
     path = written(tmp_path, ["main", "second"])
     assert [*load(path, environment=HALF, account="main").accounts] == ["main"]
-    with pytest.raises(SpecError, match=r"no such account: cluster\.accounts names main and second"):
+    with pytest.raises(SpecError, match=r"no such account: cluster\.accounts names main and second") as refused:
         load(path, environment=CREDENTIALS, account="third")
+    assert refused.value.lines[0].fix == "pipeline work JOB --account main"  # a whole line: it adds no second --account
 
 
 def test_no_job_file_may_hold_a_credential_of_whatever_account(tmp_path: Path) -> None:
