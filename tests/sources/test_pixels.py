@@ -2,6 +2,7 @@
 
 import io
 import os
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -147,7 +148,8 @@ def test_pixels_are_digested_once_and_kept(by_pixels: JobSpec, monkeypatch: pyte
     monkeypatch.setattr("pipeline.sources.looks.digest_of_pixels", lambda _root, source, fit: decoded.append(source))
     assert [item.picture for item in read_items(by_pixels)] == first
     assert set(decoded) == {"d.png"}, "what could not be decoded is tried again"
-    with_fit = Looks().pixels(by_pixels.root_path, "a.png", fit=True)
+    with closing(Looks()) as looks:
+        with_fit = looks.pixels(by_pixels.root_path, "a.png", fit=True)
     assert with_fit is None, "what is made fit is another question"
 
 
