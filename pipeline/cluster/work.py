@@ -118,7 +118,7 @@ class Worker:
             if (shards := self._look()) is None:
                 self._wait()
                 continue
-            self._wanted = self._elsewhere(shards)
+            self._wanted = self._elsewhere(shards) if self._accounts.several else []
             if self._wanted or self._accounts.now in self._accounts.stopped:
                 return None
             if (claim := self._claim(shards)) is not None:

@@ -20,8 +20,8 @@ from pipeline.leases.store import StoreUnknown
 from pipeline.offline import pack as packing
 from pipeline.offline.pack import SUMS, pack
 from pipeline.offline.packed import unpacked
-from tests.support.jobs import FaultPlan, lines, vendor
-from tests.support.sharded import Sharded, leased, sharded
+from tests.support.jobs import lines
+from tests.support.sharded import Sharded, doubtful, leased
 
 pytestmark = pytest.mark.proofs
 
@@ -31,11 +31,7 @@ EACH = 3
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory: pytest.TempPathFactory) -> Sharded:
     """Three shards, one of them taken over once, with an item in doubt; and a fourth that nobody has begun."""
-    folder = tmp_path_factory.mktemp("ran")
-    script = {"create": ["", "", "", "", "lost", "", "", "", ""]}
-    with vendor(folder, faults=FaultPlan.scripted(script)) as server:
-        made = sharded(folder, server.url, each=EACH, single=False, api={"max_in_flight": 1})
-    leased(made, counts=[EACH] * 3)
+    made = doubtful(tmp_path_factory.mktemp("ran"), 4)
     with owning(made.folder, None, say=lambda _: None) as owner, owner.owned(1):
         pass
     shard = made.folder / "shards" / "0003"

@@ -21,8 +21,8 @@ from pipeline.leases.lease import Lease
 from pipeline.leases.opening import open_store
 from pipeline.offline.status import verify_run
 from tests.support.fakes import assert_index_matches, assert_settled_once
-from tests.support.jobs import FaultPlan, lines, vendor
-from tests.support.sharded import Sharded, leased, sharded
+from tests.support.jobs import lines
+from tests.support.sharded import Sharded, doubtful, leased
 
 JOURNAL, RESULTS = "journal.sqlite", "results.jsonl"
 EACH = 3
@@ -34,11 +34,7 @@ pytestmark = pytest.mark.proofs
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory: pytest.TempPathFactory) -> Sharded:
     """Three shards of three items; in the second an item is in doubt."""
-    folder = tmp_path_factory.mktemp("ran")
-    script = {"create": ["", "", "", "", "lost", "", "", "", ""]}
-    with vendor(folder, faults=FaultPlan.scripted(script)) as server:
-        made = sharded(folder, server.url, each=EACH, single=False, api={"max_in_flight": 1})
-    leased(made, counts=[EACH] * 3)
+    made = doubtful(tmp_path_factory.mktemp("ran"), 4)
     for file in (made.folder / SPLIT, made.folder / SHARDS / SPLIT):
         file.write_bytes(msgspec.json.encode(read_split(made.folder)) + b"\n")
     return made

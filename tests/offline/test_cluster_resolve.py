@@ -13,8 +13,8 @@ from pipeline.cluster.split import read_split
 from pipeline.journal.places import run_directories
 from pipeline.leases.opening import open_store
 from pipeline.offline.shards.status import read_cluster_status
-from tests.support.jobs import FaultPlan, lines, vendor
-from tests.support.sharded import Sharded, leased, sharded
+from tests.support.jobs import lines
+from tests.support.sharded import Sharded, doubtful
 
 TASK = "t-0123456789"
 
@@ -24,11 +24,7 @@ pytestmark = pytest.mark.proofs
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory: pytest.TempPathFactory) -> Sharded:
     """Three shards of three items; in the first and in the last an item is in doubt."""
-    folder = tmp_path_factory.mktemp("ran")
-    script = {"create": ["", "lost", "", "", "", "", "lost", "", ""]}
-    with vendor(folder, faults=FaultPlan.scripted(script)) as server:
-        made = sharded(folder, server.url, each=3, single=False, api={"max_in_flight": 1})
-    leased(made, counts=[3, 3, 3])
+    made = doubtful(tmp_path_factory.mktemp("ran"), 1, 6)
     assert cli.run(["report", str(made.folder)]) == 0
     return made
 

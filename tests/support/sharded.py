@@ -13,7 +13,7 @@ from pipeline.cluster.layout import ITEMS, shard_folder
 from pipeline.journal.places import SPLIT
 from pipeline.leases.lease import LEASE_S
 from pipeline.leases.opening import open_store
-from tests.support.jobs import ACCOUNT, drawings, job
+from tests.support.jobs import ACCOUNT, FaultPlan, drawings, job, vendor
 from tests.support.splits import split_of
 
 
@@ -94,3 +94,12 @@ def write_split(folder: Path, counts: list[int]) -> None:
     """Note how many shards there are, and how many items were split into each."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / SPLIT).write_text(json.dumps({"version": 1, "shards": len(counts), "counts": counts}))
+
+
+def doubtful(folder: Path, *lost: int, each: int = 3) -> Sharded:
+    """Make a leased run of three shards, in which the answers of these creates, from 0 on, were lost: in doubt."""
+    script = {"create": ["lost" if number in lost else "" for number in range(3 * each)]}
+    with vendor(folder, faults=FaultPlan.scripted(script)) as server:
+        made = sharded(folder, server.url, each=each, single=False, api={"max_in_flight": 1})
+    leased(made, counts=[each] * 3)
+    return made
