@@ -1,14 +1,13 @@
 """details.jsonl: the details that came after their records were written, one line an item; the last one counts."""
 
 import contextlib
-import os
 from pathlib import Path
 
 import msgspec
 
 from pipeline.endpoints.details import Details, PatentDetail
 from pipeline.system.clock import iso
-from pipeline.system.files import private, sync_folder, write_all
+from pipeline.system.files import append_line
 
 DETAILS = "details.jsonl"
 
@@ -29,16 +28,7 @@ def append(path: Path, item: str, details: Details, *, at: float) -> None:
     """Append the details of an item, durably. A line that a kill cut short is ended first, and is passed over."""
     patents = details.patents if isinstance(details.patents, str) else dict(details.patents)
     line = msgspec.json.encode(LateLine(item=item, at=iso(at), details=patents, designs=details.designs)) + b"\n"
-    descriptor = private(path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
-    try:
-        size = os.fstat(descriptor).st_size
-        torn = size and os.pread(descriptor, 1, size - 1) != b"\n"
-        write_all(descriptor, [b"\n" + line if torn else line])
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    if not size:
-        sync_folder(path.parent)  # a file that is synced can still lose its name
+    append_line(path, line)
 
 
 def read_late(folder: Path) -> dict[str, LateLine]:

@@ -5,6 +5,7 @@ import errno
 import json
 import os
 import re
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
@@ -14,6 +15,7 @@ from pipeline.system.drafts import draft_of, hold
 _PARTS_AT_ONCE = 512  # of one writev; Linux takes 1,024
 _NOT_ASCII = re.compile(r"[^\x00-\x7e]")  # in JSON, letters inside strings alone
 _NOT_SYNCABLE = (errno.EACCES, errno.EPERM, errno.EINVAL, errno.ENOTSUP)
+_APPENDING = threading.Lock()  # while another thread writes a line, the file can seem to end in the middle of it
 
 
 def private(path: Path, flags: int) -> int:
@@ -71,6 +73,25 @@ def write_all(descriptor: int, parts: Sequence[bytes]) -> None:
         rest = memoryview(b"".join(some))[written:]
         while rest:
             rest = rest[os.write(descriptor, rest) :]
+
+
+def append_line(path: Path, line: bytes, *, durable: bool = True) -> None:
+    """Append a line, which ends with a line feed; a line that a kill cut short is ended first. Raises OSError.
+
+    Several threads may append to one file at the same time, several processes may not.
+    """
+    with _APPENDING:
+        descriptor = private(path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
+        try:
+            size = os.fstat(descriptor).st_size
+            torn = size and os.pread(descriptor, 1, size - 1) != b"\n"
+            write_all(descriptor, [b"\n" + line if torn else line])
+            if durable:
+                os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    if durable and not size:
+        sync_folder(path.parent)  # a file that is synced can still lose its name
 
 
 def sync_folder(folder: Path) -> None:

@@ -4,11 +4,13 @@ import json
 import os
 import stat
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from pipeline.system.files import ascii_line, private, sync_names, write_all, write_whole
+from pipeline.system.files import append_line, ascii_line, private, sync_names, write_all, write_whole
 
 
 def test_a_private_file_is_for_its_owner_and_never_behind_a_link(tmp_path: Path) -> None:
@@ -142,3 +144,25 @@ def test_ascii_line_changes_nothing_else() -> None:
     """Hits in a line stay what the vendor sent: no number is read and written again."""
     line = '{"score": 0.90, "n":1e400, "face":"\U0001f600\x7f", "far":123456789012345678901234567890}\n'
     assert ascii_line(line.encode()) == line.replace("\U0001f600\x7f", "\\ud83d\\ude00\\u007f").encode()
+
+
+def test_lines_that_threads_append_at_the_same_time_stay_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While one thread writes, the file ends in the middle of a line: no other may take that for a line cut short."""
+    write = os.write
+
+    def in_two_steps(descriptor: int, parts: list[bytes]) -> int:
+        written = write(descriptor, b"".join(parts)[:7])
+        time.sleep(0.001)  # so that another thread goes on here
+        return written
+
+    monkeypatch.setattr(os, "writev", in_two_steps)
+    written = [b'{"line": %d}\n' % number for number in range(40)]
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(lambda line: append_line(tmp_path / "lines", line, durable=False), written))
+    assert sorted((tmp_path / "lines").read_bytes().splitlines(keepends=True)) == sorted(written)
+
+
+def test_a_line_that_a_kill_cut_short_is_ended_before_the_next(tmp_path: Path) -> None:
+    (tmp_path / "lines").write_bytes(b"whole\ncut sh")
+    append_line(tmp_path / "lines", b"next\n")
+    assert (tmp_path / "lines").read_bytes() == b"whole\ncut sh\nnext\n"

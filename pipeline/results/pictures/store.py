@@ -6,14 +6,13 @@ missing, and a picture is never worth a paid call's time.
 
 import contextlib
 import hashlib
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import msgspec
 
-from pipeline.system.files import private, write_all, write_whole
+from pipeline.system.files import append_line, write_whole
 
 FOLDER = "pictures"
 _INDEX = "index.jsonl"
@@ -81,13 +80,7 @@ class PictureStore:
                 file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
                 write_whole(file, copy, durable=False)
         line = msgspec.json.encode(_Entry(key, digest)) + b"\n"
-        descriptor = private(self._folder / _INDEX, os.O_RDWR | os.O_CREAT | os.O_APPEND)
-        try:
-            size = os.fstat(descriptor).st_size
-            torn = size and os.pread(descriptor, 1, size - 1) != b"\n"  # a kill cut the last line short
-            write_all(descriptor, [b"\n" + line if torn else line])
-        finally:
-            os.close(descriptor)
+        append_line(self._folder / _INDEX, line, durable=False)
         self._known[key] = digest
 
     def _file(self, digest: str, side: int) -> Path:
