@@ -35,6 +35,7 @@ for number, heard in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHU
 
 NUMBERS = itertools.count()
 THEMES = ("faults", "proof", "threats")
+WAITING = ("test_ray.py", "test_chaos.py", "test_cut_networks.py", "test_many_machines.py")
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
@@ -50,6 +51,11 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     for file in sorted((root / "tests").rglob("test_*.py"))[int(worker.removeprefix("gw")) :: workers]:
         with contextlib.suppress(Exception):  # collecting it says what is wrong
             importlib.import_module(".".join(file.relative_to(root).with_suffix("").parts))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the tests that wait most first: the last of them would be alone at the end, with the other workers idle."""
+    items.sort(key=lambda item: item.path.name not in WAITING)
 
 
 def pytest_collection_finish() -> None:

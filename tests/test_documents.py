@@ -38,7 +38,7 @@ SETTLE_S = JobSpec.model_fields["task"].default.settle_s
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 _TEXT = (".py", ".md", ".toml", ".txt", ".yaml", ".json", ".j2", ".csv")
 NAMES_OF_COMMANDS = set(cli.command_line().commands)
-LIMIT = 1000 if THOROUGH else 40  # pictures of a job
+LIMIT = 1000 if THOROUGH else 12  # pictures of a job
 CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))
 
 

@@ -12,11 +12,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pipeline.cluster.accounts import Accounts, Stopped
-from pipeline.cluster.claims import Claim, Claims, Given, Standing, free, look_without_lease, owners
-from pipeline.cluster.epochs import folder_of
+from pipeline.cluster.choosing import Choice
+from pipeline.cluster.claims import Claim, Claims, Given, Standing, look_without_lease
 from pipeline.cluster.failures import failed_by_itself, say_set_aside, wait_until_it_answers
 from pipeline.cluster.joining import Joined, join
-from pipeline.cluster.late_lines import hand_in, hand_over, there_are
+from pipeline.cluster.late_lines import hand_in, hand_over
 from pipeline.cluster.layout import ITEMS, shard_folder
 from pipeline.cluster.prepared import ahead_of
 from pipeline.cluster.returns import Returns
@@ -76,12 +76,12 @@ class Worker:
         self._place = place
         self._store = open_store(joined.leases, say=self._say)
         self._accounts = Accounts(job, joined, self._store, place.name)
+        self._choice = Choice(joined.folder, self._accounts, aside=options.aside)
         self._wanted: list[Standing] = []  # shards for which another account is used next
         self._idle_since = 0.0
         self._stop: Stop | None = None
         self._asked = False
         self._code = 0
-        self._left: set[int] = set()  # shards whose run ended here with items that it did not begin
         self._failed: set[int] = set()  # shards whose journal failed here though the shared folder answered
         self._slots: dict[str, Slots] = {}
         self._telling = Telling(place, self._take_down, lambda: {k: len(one.held) for k, one in self._slots.items()})
@@ -93,7 +93,9 @@ class Worker:
             hand_over(self._joined.folder)
             ending = None
             while ending is None and not self._asked:
-                wanted = self._unfinished() if self._accounts.several and not self._wanted else self._wanted
+                wanted = self._wanted
+                if self._accounts.several and not wanted:
+                    wanted = self._choice.unfinished(look_without_lease(self._store, self._joined.split))
                 if (job := self._accounts.choose(wanted)) is None:
                     return self._end(look_without_lease(self._store, self._joined.split))
                 with sharing(job, self._joined.leases, self._joined.split, self._options.run) as share:
@@ -118,14 +120,15 @@ class Worker:
             if (shards := self._look()) is None:
                 self._wait()
                 continue
-            self._wanted = self._elsewhere(shards) if self._accounts.several else []
+            idle_s = self._lease.clock() - self._idle_since
+            self._wanted = self._choice.elsewhere(shards, self._lease, idle_s=idle_s) if self._accounts.several else []
             if self._wanted or self._accounts.now in self._accounts.stopped:
                 return None
-            if (claim := self._claim(shards)) is not None:
+            if (claim := self._choice.claim(shards, self._claims, self._lease)) is not None:
                 if (ending := self._own(claim)) is not None:
                     return ending
                 self._idle_since = self._lease.clock()
-            elif all(map(self._is_over, shards)):
+            elif all(map(self._choice.is_over, shards)):
                 return self._end(shards)
             else:
                 self._wait()
@@ -143,41 +146,6 @@ class Worker:
             with suppress(StoreUnknown):
                 return self._claims.look()
         return None
-
-    def _unfinished(self) -> list[Standing]:
-        shards = look_without_lease(self._store, self._joined.split)
-        return [one for one in shards if not self._is_over(one) or self._has_late_lines(one)]
-
-    def _elsewhere(self, shards: list[Standing]) -> list[Standing]:
-        """Return for which shards to use another account; after a while without a shard, to see whether others live."""
-        others = [one for one in shards if not self._accounts.fits(one) and not self._is_over(one)]
-        mine, free = self._free([*filter(self._accounts.fits, shards)]), self._free(others)
-        patience_s = self._lease.takeover_s + 2 * self._lease.renew_s
-        waited = not mine and self._lease.clock() - self._idle_since > patience_s
-        return self._accounts.needed_by(mine, free) or (others if waited else [])
-
-    def _free(self, shards: list[Standing]) -> list[Standing]:
-        also = [Given.OPEN, Given.ASIDE] if self._options.aside else [Given.OPEN]
-        found = free(shards, self._lease.dead(owners(shards)), also=also)
-        return [one for one in found if one.shard not in self._left]
-
-    def _claim(self, shards: list[Standing]) -> Claim | None:
-        """Claim the first shard that is free; one that is done is, too, where late lines may end its doubts."""
-        ours = [one for one in shards if self._accounts.fits(one)]
-        late = [one for one in ours if self._has_late_lines(one) and one.shard not in self._left]
-        for shard in [*self._free(ours), *late]:
-            with suppress(StoreUnknown):
-                if (claim := self._claims.claim(shard, self._lease.incarnation)) is not None:
-                    return claim
-        return None
-
-    def _is_over(self, shard: Standing) -> bool:
-        done = not shard.worker and (shard.state is not Given.OPEN or shard.shard in self._left)
-        return done or not self._accounts.concerns(shard)
-
-    def _has_late_lines(self, shard: Standing) -> bool:
-        doubtful = shard.state is Given.DONE and shard.in_doubt and not shard.worker
-        return bool(doubtful and there_are(folder_of(self._shard(shard.shard), shard.base)))
 
     def _wait(self) -> None:
         """Wait for a moment, or until the lease has looked at the others: one may have died."""
@@ -255,7 +223,7 @@ class Worker:
         if lost:
             return 128 + stop.signal_number if stop.signal_number else None
         if summary.exit_code in _FINISHED and not self._asked:
-            self._left.add(claim.shard)
+            self._choice.left.add(claim.shard)
             self._code = max(self._code, summary.exit_code)
             return None
         if summary.exit_code in _OF_ACCOUNT and self._accounts.several:

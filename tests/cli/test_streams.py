@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.jobs import ACCOUNT, drawings, job, lines, vendor
+from tests.support.lengths import THOROUGH
 from tests.support.processes import completed, ended, python, running, until_lines
 
 PIPELINE = [sys.executable, "-m", "pipeline"]
@@ -61,7 +62,7 @@ SHOWING = [
 def test_an_output_that_does_not_arrive_is_a_code_and_at_most_one_line(
     done: Path, redirection: str, code: int, said: str
 ) -> None:
-    for arguments in SHOWING:
+    for arguments in SHOWING if THOROUGH else SHOWING[::2]:
         found, err = through_shell(redirection, *arguments, cwd=done)
         own = [line for line in err.splitlines() if not line.startswith("note: ")]
         assert (found, len(own)) == (code, bool(said)), (arguments, err)

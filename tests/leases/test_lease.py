@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.leases.lease import AHEAD_OF_LEASE, AHEAD_S, REST_S, Lease, silence_s
+from pipeline.leases.lease import AHEAD_OF_LEASE, AHEAD_S, FEW, REST_S, Lease, silence_s
 from pipeline.leases.opening import open_store
 from pipeline.leases.store import Entry, body_of, put_mine
 from pipeline.leases.turns import Turns
@@ -159,9 +159,9 @@ def test_what_names_no_incarnation_is_not_dead_and_leads_a_look_nowhere(lease: L
 
 
 def test_a_look_says_when_the_next_silence_has_lasted_too_long(lease: Lease, store: MemoryStore, clock: Clock) -> None:
-    """A look every 2.5 s alone would find a death 1.5 s late: 16 s is no multiple of it."""
+    """A look every 1.25 s alone would find a death later: 16 s is no multiple of it."""
     other = begun(store, clock)
-    assert lease.look() == lease.takeover_s
+    assert lease.look() == lease.renew_s / 2
     gone_by(clock, 15.0, lease.renew, lease.look)
     assert lease.look() == lease.takeover_s - 15.0
     clock.now += 1.0
@@ -169,6 +169,16 @@ def test_a_look_says_when_the_next_silence_has_lasted_too_long(lease: Lease, sto
     assert other.incarnation in lease.members.dead
     store.lose = lambda _: "before"
     assert lease.look() is None
+
+
+@pytest.mark.parametrize(("others", "part"), [(0, 1), (1, 2), (FEW - 1, 2), (FEW, 1)])
+def test_a_few_look_at_each_other_twice_as_often_and_many_do_not(
+    lease: Lease, store: MemoryStore, clock: Clock, others: int, part: int
+) -> None:
+    """Silence counts from when a renewal is seen: a death is known sooner by half of what the looks are apart."""
+    for _ in range(others):
+        begun(store, clock)
+    assert lease.look() == lease.renew_s / part
 
 
 def test_the_next_step_comes_when_the_one_before_wanted_it() -> None:

@@ -17,9 +17,9 @@ from pipeline.journal.sql.database import UNSYNCED, Database
 from pipeline.journal.steps import Steps
 from pipeline.journal.writer import Writer
 from pipeline.models import SETTLED
-from pipeline.results import late_details
 from pipeline.run import directory, execution, known_patents
 from pipeline.run.known_patents import KnownPatents
+from pipeline.system import files
 
 
 class Mutant(NamedTuple):
@@ -211,7 +211,7 @@ def _hits_of_reports_not_synced(patch: pytest.MonkeyPatch) -> None:
 
 
 def _late_name_not_synced(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(late_details, "sync_folder", lambda folder: None)
+    patch.setattr(files, "sync_folder", lambda folder: None)
 
 
 def _patents_folder_not_synced(patch: pytest.MonkeyPatch) -> None:

@@ -105,7 +105,8 @@ def test_after_a_kill_at_any_write_of_its_making_no_command_asks_for_a_repair(ki
     """Not even `repair` puts anything in doubt, and the next run pays for each item once."""
     moments = making(mounts)
     unmade = runs = 0
-    for number, files in enumerate(moments, start=1):
+    every = 1 if THOROUGH else 2
+    for number, files in enumerate(moments[::every], start=1):
         killed.leaves(files)
         begun = has_begun(killed.run)
         unmade += not begun
@@ -126,7 +127,7 @@ def test_after_a_kill_at_any_write_of_its_making_no_command_asks_for_a_repair(ki
         assert set(states(killed.run).values()) == {states(killed.run)["P0000"]}
         tasks = Counter(task.urls for task in read_tasks(killed.folder / "vendor"))
         assert set(tasks.values()) == {runs}, number
-    assert 3 < unmade < len(moments)
+    assert 3 < unmade * every < len(moments)
 
 
 def stub() -> Files:

@@ -30,7 +30,7 @@ MISTAKES = {
 
 
 @pytest.mark.parametrize(
-    ("kills", "items", "ways"), lengths(short=(3, 120, SOME), long=(20, 200, ALL), thorough=(100, 400, ALL))
+    ("kills", "items", "ways"), lengths(short=(3, 120, SOME), long=(20, 150, ALL), thorough=(100, 400, ALL))
 )
 def test_killed_at_any_moment_a_job_ends_with_nothing_lost_and_nothing_paid_twice(
     tmp_path: Path, kills: int, items: int, ways: list[str]

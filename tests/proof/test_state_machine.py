@@ -363,4 +363,4 @@ def _settings(examples: int, **how: Any) -> settings:
 TestJournal = JournalMachine.TestCase
 TestJournal.settings = _settings(5, stateful_step_count=40, derandomize=True)
 TestJournalAtLength = pytest.mark.proofs(LongMachine.TestCase)
-TestJournalAtLength.settings = _settings(300 if THOROUGH else 25, stateful_step_count=60)
+TestJournalAtLength.settings = _settings(300 if THOROUGH else 12, stateful_step_count=60)

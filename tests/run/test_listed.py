@@ -21,16 +21,10 @@ def listed(folder: Path, url: str) -> None:
 
 
 def call(folder: Path, *arguments: str, given: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "pipeline", *arguments],
-        input=given,
-        cwd=folder,
-        env={**os.environ, **ACCOUNT},
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_S,
-        check=False,
-    )
+    command = [sys.executable, "-m", "pipeline", *arguments]
+    with running(command, cwd=folder, env={**os.environ, **ACCOUNT}, stdin=subprocess.PIPE) as process:
+        out, err = process.communicate(given, timeout=PATIENCE_S)
+    return subprocess.CompletedProcess(command, process.returncode, out, err)
 
 
 @pytest.mark.proofs

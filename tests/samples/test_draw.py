@@ -8,6 +8,8 @@ from types import ModuleType
 import pytest
 from PIL import Image
 
+from tests.support.lengths import only_thorough
+
 SAMPLES = Path(__file__).parents[2] / "samples"
 
 
@@ -55,6 +57,7 @@ def test_the_folders_hold_what_the_truth_lists() -> None:
 
 
 @pytest.mark.proofs
+@only_thorough
 def test_everything_is_drawn_again(draw: ModuleType, tmp_path: Path) -> None:
     draw.draw_all(tmp_path)
     assert (tmp_path / "truth.json").read_bytes() == (SAMPLES / "truth.json").read_bytes()

@@ -58,7 +58,7 @@ def fuzzed(*strategies: Any, short: int, long: int) -> Callable[[Callable[..., N
     def test_of(assert_for_one: Callable[..., None]) -> Callable[..., None]:
         fixtures = list(inspect.signature(assert_for_one).parameters)[: -len(strategies)]
 
-        @pytest.mark.parametrize("examples", lengths(short=short, long=long // 2, thorough=long))
+        @pytest.mark.parametrize("examples", lengths(short=short, long=long // 5, thorough=long))
         def test(request: pytest.FixtureRequest, examples: int) -> None:
             unhurried = [HealthCheck.too_slow, HealthCheck.data_too_large]
             how = settings(max_examples=examples, deadline=None, derandomize=True, suppress_health_check=unhurried)

@@ -13,17 +13,25 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tests.support.warm_starts import WarmProcess, can_be_warm
+
 PATIENCE_S = 300.0
 _POLL_S = 0.005
 
 
 @contextmanager
 def running(
-    command: Sequence[str | Path], *, cwd: Path | None = None, env: Mapping[str, str] = os.environ, **options: Any
+    command: Sequence[str | Path],
+    *,
+    cwd: Path | None = None,
+    env: Mapping[str, str] = os.environ,
+    **options: Any,
 ) -> Iterator[subprocess.Popen[str]]:
     """Run a command while the block lasts; afterwards it is dead and its pipes are closed."""
-    pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with subprocess.Popen(list(map(str, command)), cwd=cwd, env=env, text=True, **pipes | options) as process:
+    words = list(map(str, command))
+    pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options
+    start = WarmProcess if can_be_warm(words, env, pipes) else subprocess.Popen
+    with start(words, cwd=cwd, env=env, text=True, **pipes) as process:
         try:
             yield process
         finally:
