@@ -36,23 +36,26 @@ help:
 	@echo "make chaos INJURIES=2000: four workers killed, frozen and cut off, over and over; an hour; docs/many-machines.md"
 	@echo "make kills KILLS=1000, make power-loss STATES=50000, make soak MINUTES=30, make load RATE=1000: the long proofs, docs/reliability.md"
 
+# Python compiles what it loads, and that is a small part of what there is: pip would take twice as long to compile it all.
+INSTALL = $(BIN)/pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt -e
+
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.demo: $(BIN)/python pyproject.toml constraints.txt
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[sandbox,export]'
+	$(INSTALL) '.[sandbox,export]'
 	@touch $@
 
 $(VENV)/.test: $(BIN)/python pyproject.toml constraints.txt
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
+	$(INSTALL) '.[test]'
 	@touch $@
 
 $(VENV)/.ray: $(VENV)/.test
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[ray]'
+	$(INSTALL) '.[ray]'
 	@touch $@
 
 $(VENV)/.docs: $(BIN)/python pyproject.toml constraints.txt
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	$(INSTALL) '.[docs]'
 	@touch $@
 
 demo: $(VENV)/.demo
