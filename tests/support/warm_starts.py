@@ -160,8 +160,8 @@ def _text(number: int) -> io.TextIOWrapper:
     of_ours = (sys.stdin, sys.stdout, sys.stderr)[number]
     file = io.FileIO(number, "r" if number == 0 else "w", closefd=False)
     raw = io.BufferedReader(file) if number == 0 else io.BufferedWriter(file)
-    lines = number == 2 or file.isatty()
-    through = "PYTHONUNBUFFERED" in os.environ and number > 0
+    through = bool(os.environ.get("PYTHONUNBUFFERED"))
+    lines = not through and (number == 2 or file.isatty())
     return io.TextIOWrapper(
         raw, encoding=of_ours.encoding, errors=of_ours.errors, line_buffering=lines, write_through=through
     )
