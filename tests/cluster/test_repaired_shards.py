@@ -1,5 +1,6 @@
 """A shard that cannot be read, from its damage to its end: set aside, repaired, gone on with, nothing paid twice."""
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from tests.support.workers import split, truth_of, workers
 pytestmark = pytest.mark.proofs
 
 SLOW = {"max_in_flight": 1}
+KILLED = "from pipeline.offline.shards import repair\nrepair.STEP = lambda *_, **__: os.kill(os.getpid(), 9)\nsys.exit(cli.run())"
 
 
 def states(folder: Path) -> list[Given]:
@@ -41,9 +43,15 @@ def test_a_shard_that_was_set_aside_goes_on_after_a_repair_and_nothing_is_paid_t
         number = int(damaged.parent.name)
         assert states(tmp_path)[number] is Given.ASIDE
         assert f"shard {number:04} is set aside" in said
+        before = run_directories(run)
+        for step in ("_mended", "_decided"):  # in the middle of its making, and before it is given back
+            code = KILLED.replace("STEP", step)
+            killed = pipeline("repair", "shared/job", cwd=tmp_path, code=code, **ACCOUNT)
+            assert killed.returncode == -signal.SIGKILL, killed.stderr
+            assert (run_directories(run) == before) is (step == "_mended")
         done = pipeline("repair", "shared/job", cwd=tmp_path, **ACCOUNT)
         assert done.returncode == 0, done.stderr
-        assert f"shard {number:04}: " in done.stdout
+        assert done.stdout.startswith("1 shard is whole (0000)")
         # What may have been created is for a person, who asks the vendor: here nothing but the records was.
         known = {record["item"] for record in lines(run_directories(run)[number] / "results.jsonl")}
         work = pipeline("work", "job.yaml", "--set-aside", cwd=tmp_path, **ACCOUNT)
