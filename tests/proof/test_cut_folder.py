@@ -91,6 +91,40 @@ def test_a_machine_that_loses_the_shared_folder_pays_nothing_twice_and_goes_on_w
     assert "the lease was lost, others go on with it" in said[0] or "the shared folder answers again" in said[0]
 
 
+CUT_SPLIT = """
+import os, pathlib, sys
+from pipeline.cli import main as cli
+from pipeline.cluster import split
+step, file = split.STEP, pathlib.Path(sys.argv.pop())
+
+def cut(*arguments):
+    file.write_text("ERRNO")
+    return step(*arguments)
+
+split.STEP = cut
+sys.exit(cli.run())
+"""
+
+
+@pytest.mark.parametrize("step", some(["divide", "settle_clashes", "make_durable", "_take_place"], "divide"))
+def test_a_cut_in_the_middle_of_a_split_leaves_nothing_and_it_can_be_repeated(place: Path, step: str) -> None:
+    with vendor(place) as server, machine(place, "w0") as one:
+        a_job(place, server.url)
+        code = CUT_SPLIT.replace("STEP", step).replace("ERRNO", str(errno.EIO))
+        environment = {**os.environ, **ACCOUNT, "XDG_STATE_HOME": str(one.state), "PYTHONPATH": str(ROOT)}
+        command = [*one.inside, sys.executable, "-c", code, "split", "job.yaml", place / "w0.cut"]
+        done = completed(command, env=environment)
+        assert (done.returncode, done.stdout) == (2, ""), done.stderr
+        assert "the folder that the machines share cannot be written: Input/output error" in done.stderr
+        assert "Traceback" not in done.stderr
+        one.heal()
+        assert not (place / STORE / "job").exists()
+        split(one)
+        assert list((place / STORE).glob(".split-*")) == []
+        assert typed(one, "work", "job.yaml").returncode == 0
+    assert judge(place).in_doubt == 0
+
+
 @only_thorough
 def test_a_cut_of_a_moment_ends_nothing_and_sets_nothing_aside(place: Path) -> None:
     """It is over before anybody looks, or before the machine is taken for dead: the shard must not stay with nobody."""
