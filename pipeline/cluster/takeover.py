@@ -24,10 +24,11 @@ from pipeline.cluster.epochs import (
 )
 from pipeline.errors import JournalError
 from pipeline.journal.begun import AS_RUN, has_begun, refuse_lost_journal
-from pipeline.journal.copying import become_another, copy_file, copy_journal, finished_in
+from pipeline.journal.copying import become_another, copy_file, copy_journal, finished_in, known_of
 from pipeline.journal.emergency import opening
 from pipeline.journal.epochs import NOTE
 from pipeline.journal.identity import NOTE as IDENTITY
+from pipeline.journal.identity import of_note, refuse_older_copy
 from pipeline.journal.kept_files import left_over
 from pipeline.journal.places import JOURNAL, REPORT, RESULTS, SUMMARY, collection_of
 from pipeline.models import State
@@ -93,10 +94,11 @@ def _copied(shard: Path, claim: Claim, base: int, draft: Path, note: EpochNote) 
 
 
 def _take_journal(source: Path, target: Path) -> dict[State, int]:
-    """Copy a journal; return its items by state. Raises JournalError where it is lost, or cannot be read.
+    """Copy a journal; return its items by state. Raises JournalError where it is lost, older, or cannot be read.
 
     An owner that died before its journal was laid out has sent nothing: then there is none in the copy, either.
     """
+    noted = of_note(source / IDENTITY)
     if (source / JOURNAL).exists():
         copy_journal(source, target)
     if not has_begun(target):
@@ -105,6 +107,7 @@ def _take_journal(source: Path, target: Path) -> dict[State, int]:
             file.unlink()
         return {}
     with opening(source):
+        refuse_older_copy(source, known_of(target), noted=noted)
         return become_another(target)
 
 

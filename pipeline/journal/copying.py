@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pipeline.errors import JournalError
-from pipeline.journal.identity import COUNTER, ID
+from pipeline.journal.identity import COUNTER, ID, Known, of_journal
 from pipeline.journal.places import JOURNAL
 from pipeline.journal.sql import items
 from pipeline.journal.sql.database import Database
@@ -72,6 +72,12 @@ def copy_file(source: Path, target: Path) -> int:
     finally:
         os.close(read)
     return copied
+
+
+def known_of(folder: Path) -> Known | None:
+    """Read what a copied journal says of itself, of whichever version it is."""
+    with closing(Database(connect(folder / JOURNAL))) as db:
+        return of_journal(db)
 
 
 def become_another(folder: Path) -> dict[State, int]:

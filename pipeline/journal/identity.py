@@ -71,6 +71,15 @@ def refuse_other(folder: Path, known: Known | None, *, places: Path | None) -> N
         raise JournalError(stale)
 
 
+def refuse_older_copy(folder: Path, known: Known | None, *, noted: Known | None) -> None:
+    """Raise JournalError where a copy of the journal in `folder` is older than what was noted beside it before.
+
+    `noted` is read before the journal is copied: an owner that is alive counts on in both, in the journal first.
+    """
+    if stale := _behind(folder, known, noted, None):
+        raise JournalError(stale)
+
+
 def is_stale(folder: Path, known: Known | None, *, places: Path | None) -> bool:
     """Return whether the journal is behind what is noted outside of it."""
     return bool(_stale(folder, known, places))
@@ -94,7 +103,12 @@ def _copy_of(folder: Path, known: Known | None, places: Path | None) -> str:
 
 def _stale(folder: Path, known: Known | None, places: Path | None) -> str:
     here = of_note(folder / NOTE)
-    counters = [note.counter for note in (here, _noted_place(known or here, places)) if note is not None]
+    return _behind(folder, known, here, _noted_place(known or here, places))
+
+
+def _behind(folder: Path, known: Known | None, here: Known | None, there: Known | None) -> str:
+    """Say that a journal is behind what was noted in its directory or in the state folder; "" when it is not."""
+    counters = [note.counter for note in (here, there) if note is not None]
     another = here is not None and known is not None and here.id != known.id
     if not another and (not counters or (known is not None and known.counter >= max(counters))):
         return ""

@@ -18,7 +18,11 @@ from tests.support.workers import split, truth_of, workers
 pytestmark = pytest.mark.proofs
 
 SLOW = {"max_in_flight": 1}
-KILLED = "from pipeline.offline.shards import repair\nrepair.STEP = lambda *_, **__: os.kill(os.getpid(), 9)\nsys.exit(cli.run())"
+KILLED = """
+from pipeline.offline.shards import repair
+repair.STEP = lambda *_, **__: os.kill(os.getpid(), 9)
+sys.exit(cli.run())
+"""
 
 
 def states(folder: Path) -> list[Given]:

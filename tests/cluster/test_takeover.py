@@ -182,6 +182,23 @@ def test_an_owner_that_died_while_it_made_its_journal_has_sent_nothing(tmp_path:
     assert set(created(tmp_path).values()) == {1}
 
 
+def test_an_older_journal_that_was_put_back_is_refused(tmp_path: Path) -> None:
+    """It has forgotten creates that are paid, and the next owner would send them again."""
+    shard = tmp_path / "shard"
+    with vendor(tmp_path) as server:
+        job(tmp_path, url=server.url, pictures=6)
+        folder = first(shard)
+        spec = load(tmp_path / "job.yaml", environment=ACCOUNT)
+        LocalExecutor().run(spec, RunOptions(given=Given(folder, Part()), environment=ACCOUNT, limit=2))
+        older = (folder / "journal.sqlite").read_bytes()
+        go_on(tmp_path, folder)
+        (folder / "journal.sqlite").write_bytes(older)
+        with pytest.raises(JournalError, match="is older than this run directory"):
+            next_of(shard, 2)
+        assert not folder_of(shard, 2).exists()
+        assert set(created(tmp_path).values()) == {1}
+
+
 @pytest.mark.parametrize("what", ["damaged", "gone beside its results"])
 def test_a_journal_that_cannot_be_gone_on_with_is_said_in_one_line(tmp_path: Path, what: str) -> None:
     """Any other error would end every worker that takes the shard, one after the other."""
