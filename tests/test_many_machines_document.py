@@ -149,7 +149,7 @@ def test_the_proofs_on_a_ray_cluster_are_not_skipped_where_all_is_proved() -> No
     rules = (ROOT / "Makefile").read_text(encoding="utf-8")
     for target in ("proofs", "thorough", "stress", "scale"):
         assert re.search(rf"(?m)^{target}: \$\(VENV\)/\.ray$", rules), target
-    assert re.search(r"(?m)^make proofs$", (ROOT / ".ci" / "run").read_text(encoding="utf-8"))
+    assert re.search(r"(?m)^step make proofs$", (ROOT / ".ci" / "run").read_text(encoding="utf-8"))
 
 
 # --- Slurm ---
