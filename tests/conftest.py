@@ -84,8 +84,9 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """Answer `-n auto`: three workers for two cores, since tests of servers and signals wait now and then."""
-    return 3 * (os.cpu_count() or 1) // 2 or 1
+    """Answer `-n auto`: three workers for two cores, since tests of servers wait now and then; proofs more."""
+    of_two_cores = 4 if config.option.markexpr == "proofs" else 3
+    return of_two_cores * (os.cpu_count() or 1) // 2 or 1
 
 
 @pytest.fixture
