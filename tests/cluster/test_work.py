@@ -18,6 +18,7 @@ from pipeline.leases.lease import Lease
 from pipeline.leases.opening import open_store
 from pipeline.run.cluster_runs import LEASES
 from tests.support.jobs import ACCOUNT, FaultPlan, job, lines, pipeline, vendor
+from tests.support.lengths import only_thorough
 from tests.support.processes import ended, until
 from tests.support.workers import sent_in, split, truth_of, worker, workers
 
@@ -35,6 +36,7 @@ def job_of(folder: Path, *, url: str, shards: int = 4, **parts: Any) -> None:
 
 
 @pytest.mark.proofs
+@only_thorough
 def test_the_config_for_many_machines_runs_as_it_is(tmp_path: Path) -> None:
     for name in ("cluster.yaml", "portfolio.csv"):
         shutil.copy(CONFIGS / name, tmp_path)

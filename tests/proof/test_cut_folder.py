@@ -106,7 +106,8 @@ sys.exit(cli.run())
 """
 
 
-@pytest.mark.parametrize("step", some(["divide", "settle_clashes", "make_durable", "_take_place"], "divide"))
+@only_thorough
+@pytest.mark.parametrize("step", ["divide", "settle_clashes", "make_durable", "_take_place"])
 def test_a_cut_in_the_middle_of_a_split_leaves_nothing_and_it_can_be_repeated(place: Path, step: str) -> None:
     with vendor(place) as server, machine(place, "w0") as one:
         a_job(place, server.url)
@@ -170,6 +171,7 @@ def said_by(process: subprocess.Popen[str]) -> str:
     return line
 
 
+@only_thorough
 def test_a_worker_whose_folder_hangs_ends_in_bounded_time_when_asked(place: Path) -> None:
     soon = "from pipeline.system import signals; signals.HANGS_S = 2.0; signals.hear()"
     with vendor(place, latency_s=0.5) as server, machines(place, 2) as [cut, other]:

@@ -23,6 +23,7 @@ from pipeline.sandbox.fates import ReportPlan
 from pipeline.sandbox.server import SandboxServer
 from pipeline.sources.urls import identity_of_url
 from tests.support.jobs import ACCOUNT, drawings, job, lines, pipeline, started, vendor
+from tests.support.lengths import some
 from tests.support.reusing import FREE, LOCAL, Taken, take
 
 VIEWS = [
@@ -283,7 +284,7 @@ KILLED: dict[str, list[dict[str, Any]]] = {
 
 
 @pytest.mark.proofs
-@pytest.mark.parametrize("way", KILLED)
+@pytest.mark.parametrize("way", some(KILLED, "views-wait", "submit"))
 def test_a_run_that_is_killed_while_it_takes_reports_goes_on_and_pays_nothing(tmp_path: Path, way: str) -> None:
     """Whatever is killed between a line and its commit, the next start and `status` take it for what it is."""
     parts = {**WAYS.get(way, WAIT), "images": KILLED[way], "api": {"max_in_flight": 2}}
