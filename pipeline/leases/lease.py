@@ -119,8 +119,11 @@ class Lease:
 
     def allowed(self) -> bool:
         """Return whether a call may be sent now. Ask right before its first byte, with no wait in between."""
+        return self.allowed_at(self.clock())
+
+    def allowed_at(self, now: float) -> bool:
+        """Return what `allowed` does, for a caller that has just read `clock` itself."""
         until, ahead = self._term
-        now = self.clock()
         return now < until and self._wall() - now <= ahead
 
     def set_hungry(self, words: frozenset[str]) -> None:

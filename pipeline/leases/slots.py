@@ -79,9 +79,9 @@ class Slots:
         """Return the calls per second that may be sent now; 0 when the lease is over. Ask at every permit."""
         incarnation, all_at, calls = self._usable
         lease = self._lease
-        if not calls or not lease.allowed() or incarnation != lease.incarnation:
-            return 0.0
         now = lease.clock()
+        if not calls or not lease.allowed_at(now) or incarnation != lease.incarnation:
+            return 0.0
         if now >= all_at:
             return calls
         return sum(self._calls[slot] for slot, held in list(self._held.items()) if held.usable_at <= now)

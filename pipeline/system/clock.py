@@ -12,6 +12,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import NamedTuple
 
+_BOOTTIME = getattr(time, "CLOCK_BOOTTIME", None)  # of Linux; elsewhere a machine that sleeps may count no time
 JUMP_S = 30.0  # time servers correct a clock by less than this all the time
 
 
@@ -22,8 +23,7 @@ def loop_time() -> float:
 
 def steady() -> float:
     """Return seconds that only grow, also while the machine sleeps; they start anew when the machine does."""
-    boottime = getattr(time, "CLOCK_BOOTTIME", None)
-    return time.clock_gettime(boottime) if boottime is not None else time.monotonic()
+    return time.monotonic() if _BOOTTIME is None else time.clock_gettime(_BOOTTIME)
 
 
 class Clocks(NamedTuple):
