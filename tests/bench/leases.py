@@ -1,7 +1,7 @@
 """`make scale`, first part: what a lease costs a call, and what its store costs a machine.
 
-Each call asks `allowed` and `per_second` once, right before its first byte. A machine puts a renewal and looks at all
-others every 2.5 s.
+Each call asks `allowed` and `per_second` once, right before its first byte. A machine puts a renewal every 2.5 s, and
+looks at all others as often, or twice as often where they are few.
 """
 
 import tempfile
