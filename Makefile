@@ -68,7 +68,7 @@ coverage: $(VENV)/.test
 	$(BIN)/python -m pytest -n auto --dist worksteal -m 'not proofs' --cov --cov-report=term:skip-covered
 
 thorough: $(VENV)/.ray
-	THOROUGH=1 $(BIN)/python -m pytest -n auto --dist worksteal --durations=12 -m proofs
+	THOROUGH=1 COLD_STARTS=1 $(BIN)/python -m pytest -n auto --dist worksteal --durations=12 -m proofs
 
 proofs: $(VENV)/.ray
 	$(BIN)/python -m pytest -n auto --dist worksteal --durations=12 -m proofs

@@ -2,9 +2,11 @@
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ from tests.support.processes import python, running, until_said
 from tests.support.warm_starts import WarmProcess
 
 LOOK = """
-import gc, json, locale, os, signal, sys, threading
+import gc, json, locale, os, resource, signal, sys, threading
 streams = (sys.stdin, sys.stdout, sys.stderr)
 json.dump({
     "argv": sys.argv, "orig_argv": sys.orig_argv, "path": sys.path, "flags": list(sys.flags), "name": __name__,
@@ -24,6 +26,7 @@ json.dump({
     "the_same": streams == (sys.__stdin__, sys.__stdout__, sys.__stderr__), "locale": locale.getlocale(),
     "handlers": [str(signal.getsignal(one)) for one in sorted(signal.valid_signals())],
     "mask": list(signal.pthread_sigmask(signal.SIG_BLOCK, ())), "threads": [one.name for one in threading.enumerate()],
+    "limits": [resource.getrlimit(one) for one in range(16)],
     "garbage": (gc.isenabled(), gc.get_threshold()), "switch_s": sys.getswitchinterval(),
 }, sys.stdout)
 sys.stderr.write("said\\n")
@@ -38,9 +41,21 @@ def look(folder: Path, **options: Any) -> tuple[dict[str, Any], str, int]:
     return json.loads(out), err, process.returncode
 
 
+@pytest.fixture
+def unusual() -> Iterator[None]:
+    """Have another umask, another limit and another ignored signal than when the server was started."""
+    umask, heard = os.umask(0o27), signal.signal(signal.SIGUSR2, signal.SIG_IGN)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 40, limits[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    signal.signal(signal.SIGUSR2, heard)
+    os.umask(umask)
+
+
 @pytest.mark.parametrize("options", [{}, {"start_new_session": True}], ids=["plain", "session"])
 def test_code_sees_what_it_sees_in_a_new_interpreter(
-    options: dict[str, bool], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    options: dict[str, bool], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unusual: None
 ) -> None:
     warm = look(tmp_path, **options)
     monkeypatch.setenv("COLD_STARTS", "1")

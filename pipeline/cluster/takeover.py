@@ -7,6 +7,7 @@ doubt. Lines that come after the copy stay in the old folder, which its owner al
 """
 
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -28,7 +29,7 @@ from pipeline.journal.copying import become_another, copy_file, copy_journal, fi
 from pipeline.journal.emergency import opening
 from pipeline.journal.epochs import NOTE
 from pipeline.journal.identity import NOTE as IDENTITY
-from pipeline.journal.identity import of_note, refuse_older_copy
+from pipeline.journal.identity import OlderCopy, of_note, refuse_older_copy
 from pipeline.journal.kept_files import left_over
 from pipeline.journal.places import JOURNAL, REPORT, RESULTS, SUMMARY, collection_of
 from pipeline.models import State
@@ -37,6 +38,8 @@ from pipeline.system.fault import Fault
 from pipeline.system.files import sync_folder
 
 MOST_DEATHS = 3  # owners that died one after the other without bringing an item to its end
+CACHES_S = 60.0  # the caches of network file systems are a minute old at most
+_AGAIN_S = 2.0
 _BACK = 1 << 20
 # Of the owner before alone, written anew by each, or copied before all else.
 _NOT_COPIED = {LOCK, LOG, IDENTITY, SUMMARY, REPORT, NOTE, AS_RUN, "open.jsonl", "progress.json"}
@@ -95,6 +98,21 @@ def _copied(shard: Path, claim: Claim, base: int, draft: Path, note: EpochNote) 
 
 def _take_journal(source: Path, target: Path) -> dict[State, int]:
     """Copy a journal; return its items by state. Raises JournalError where it is lost, older, or cannot be read.
+
+    It is read again for CACHES_S before it counts as older: what this machine had read of it before may be shown.
+    """
+    until = time.monotonic() + CACHES_S
+    while True:
+        try:
+            return _taken(source, target)
+        except OlderCopy:
+            if time.monotonic() >= until:
+                raise
+        time.sleep(_AGAIN_S)
+
+
+def _taken(source: Path, target: Path) -> dict[State, int]:
+    """Copy a journal as it is shown now.
 
     An owner that died before its journal was laid out has sent nothing: then there is none in the copy, either.
     """

@@ -14,6 +14,7 @@ import logging
 import os
 import secrets
 import socket
+import sqlite3
 import time
 from pathlib import Path
 from typing import NamedTuple
@@ -42,12 +43,21 @@ class Known(NamedTuple):
     host: str = ""
 
 
+class OlderCopy(JournalError):
+    """The journal that was copied is older than what was noted beside it before."""
+
+
 def of_journal(db: Database) -> Known | None:
-    """Read what a journal says of itself; None for one of an earlier version, or one that was never laid out."""
+    """Read what a journal says of itself; None for one of an earlier version, or one that was never laid out.
+
+    Raises sqlite3.DatabaseError, as for any other damage, where its counter is no number.
+    """
     if not db.has_table("meta"):
         return None
-    id_ = db.meta(ID)
-    return None if id_ is None else Known(id_, int(db.meta(COUNTER) or 0))
+    id_, counter = db.meta(ID), db.meta(COUNTER) or "0"
+    if not counter.isdecimal():
+        raise sqlite3.DatabaseError("the counter of this run directory is no number")
+    return None if id_ is None else Known(id_, int(counter))
 
 
 def of_note(path: Path) -> Known | None:
@@ -72,12 +82,12 @@ def refuse_other(folder: Path, known: Known | None, *, places: Path | None) -> N
 
 
 def refuse_older_copy(folder: Path, known: Known | None, *, noted: Known | None) -> None:
-    """Raise JournalError where a copy of the journal in `folder` is older than what was noted beside it before.
+    """Raise OlderCopy where a copy of the journal in `folder` is older than what was noted beside it before.
 
     `noted` is read before the journal is copied: an owner that is alive counts on in both, in the journal first.
     """
     if stale := _behind(folder, known, noted, None):
-        raise JournalError(stale)
+        raise OlderCopy(stale)
 
 
 def is_stale(folder: Path, known: Known | None, *, places: Path | None) -> bool:

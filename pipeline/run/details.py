@@ -61,7 +61,7 @@ async def hit_details(
         return PatentBatches(endpoint.name, asking.ask, cache, budget.counts, disk=disk)
 
     families = batches(PatentFamilies()) if wanted.family else None
-    late = functools.partial(_late, disk, folder / DETAILS)
+    late = functools.partial(_late, anyio.CapacityLimiter(1), folder / DETAILS)
     details = HitDetails(
         batches(PatentDetails()), families, budget=budget, top=wanted.top, above=wanted.above, late=late
     )

@@ -90,8 +90,8 @@ def append_line(path: Path, line: bytes, *, durable: bool = True) -> None:
                 os.fsync(descriptor)
         finally:
             os.close(descriptor)
-    if durable and not size:
-        sync_folder(path.parent)  # a file that is synced can still lose its name
+        if durable and not size:
+            sync_folder(path.parent)  # a file that is synced can still lose its name
 
 
 def sync_folder(folder: Path) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.calls.account import Part
+from pipeline.cluster import takeover
 from pipeline.cluster.claims import Claim
 from pipeline.cluster.epochs import folder_of, read_note
 from pipeline.cluster.late_lines import hand_in, there_are
@@ -182,8 +183,15 @@ def test_an_owner_that_died_while_it_made_its_journal_has_sent_nothing(tmp_path:
     assert set(created(tmp_path).values()) == {1}
 
 
-def test_an_older_journal_that_was_put_back_is_refused(tmp_path: Path) -> None:
-    """It has forgotten creates that are paid, and the next owner would send them again."""
+@pytest.mark.parametrize("stays", [True, False], ids=["for good", "for a moment"])
+def test_an_older_journal_is_refused_unless_the_newest_shows_soon(
+    tmp_path: Path, stays: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has forgotten creates that are paid, and the next owner would send them again.
+
+    For a moment it may be what a cache of this machine shows.
+    """
+    monkeypatch.setattr(takeover, "CACHES_S", 0.0 if stays else 60.0)
     shard = tmp_path / "shard"
     with vendor(tmp_path) as server:
         job(tmp_path, url=server.url, pictures=6)
@@ -192,14 +200,19 @@ def test_an_older_journal_that_was_put_back_is_refused(tmp_path: Path) -> None:
         LocalExecutor().run(spec, RunOptions(given=Given(folder, Part()), environment=ACCOUNT, limit=2))
         older = (folder / "journal.sqlite").read_bytes()
         go_on(tmp_path, folder)
+        newest = (folder / "journal.sqlite").read_bytes()
         (folder / "journal.sqlite").write_bytes(older)
-        with pytest.raises(JournalError, match="is older than this run directory"):
-            next_of(shard, 2)
-        assert not folder_of(shard, 2).exists()
+        if stays:
+            with pytest.raises(JournalError, match="is older than this run directory"):
+                next_of(shard, 2)
+            assert not folder_of(shard, 2).exists()
+        else:
+            monkeypatch.setattr(time, "sleep", lambda _: (folder / "journal.sqlite").write_bytes(newest))
+            assert next_of(shard, 2) == folder_of(shard, 2)
         assert set(created(tmp_path).values()) == {1}
 
 
-@pytest.mark.parametrize("what", ["damaged", "gone beside its results"])
+@pytest.mark.parametrize("what", ["damaged", "a counter that is no number", "gone beside its results"])
 def test_a_journal_that_cannot_be_gone_on_with_is_said_in_one_line(tmp_path: Path, what: str) -> None:
     """Any other error would end every worker that takes the shard, one after the other."""
     shard = tmp_path / "shard"
@@ -209,6 +222,9 @@ def test_a_journal_that_cannot_be_gone_on_with_is_said_in_one_line(tmp_path: Pat
     journal = folder_of(shard, 1) / "journal.sqlite"
     if what == "damaged":
         journal.write_bytes(b"x" * journal.stat().st_size)
+    elif what == "a counter that is no number":
+        with closing(sqlite3.connect(journal)) as db, db:
+            db.execute("UPDATE meta SET value = '1r' WHERE key = 'counter'")
     else:
         journal.unlink()
     with pytest.raises(JournalError, match="journal"):

@@ -14,7 +14,9 @@ import gc
 import io
 import json
 import os
+import resource
 import runpy
+import signal
 import socket
 import subprocess
 import sys
@@ -27,7 +29,13 @@ from typing import Any
 
 _ROOT = Path(__file__).parents[2]
 _READ_AT_THE_START = ("PYTHON", "LC_", "LANG", "MALLOC_", "LD_", "TZ", "COVERAGE")
-_ABOUT_THE_START = ("sys.modules", "sys.meta_path", "maxrss")  # in code that is to have an interpreter of its own
+_ABOUT_THE_START = (
+    "sys.modules",
+    "sys.meta_path",
+    "addaudithook",
+    "maxrss",
+)  # in code that is to have an interpreter of its own
+_LIMITS = 16  # RLIM_NLIMITS of Linux
 _SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER of linux/prctl.h
 
 
@@ -41,6 +49,17 @@ def can_be_warm(command: Sequence[str], environment: Mapping[str, str], options:
     if (not own_code and command[1:3] != ["-m", "pipeline"]) or any(word in own_code for word in _ABOUT_THE_START):
         return False
     return _of_the_start(environment) == _of_the_start(os.environ)
+
+
+def _umask() -> int:
+    [line] = (line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("Umask:"))
+    return int(line.split()[1], 8)
+
+
+def _deaf() -> list[int]:
+    """List the signals that a process inherits as ignored; Popen gives those that Python ignores itself back."""
+    own = (signal.SIGPIPE, signal.SIGXFSZ)
+    return [one for one in signal.valid_signals() if one not in own and signal.getsignal(one) is signal.SIG_IGN]
 
 
 def _of_the_start(environment: Mapping[str, str]) -> dict[str, str]:
@@ -59,6 +78,7 @@ class WarmProcess(subprocess.Popen[str]):
     ) -> None:  # fmt: skip
         own = [there if there != -1 else number for number, there in enumerate((p2cread, c2pwrite, errwrite))]
         order = {"command": args, "cwd": os.fspath(cwd or os.getcwd()), "env": dict(env), "session": start_new_session}
+        order |= {"umask": _umask(), "limits": [resource.getrlimit(one) for one in range(_LIMITS)], "deaf": _deaf()}
         self.pid = _server().start(order, own)
         self._child_created = True
         self._close_pipe_fds(p2cread, p2cwrite, c2pread, c2pwrite, errread, errwrite)  # type: ignore[attr-defined]
@@ -110,7 +130,9 @@ def _serve(asked: socket.socket) -> dict[str, Any]:
             os._exit(0)
         left, data = int.from_bytes(size, "big"), b""
         while len(data) < left:
-            data += asked.recv(left - len(data))
+            if not (part := asked.recv(left - len(data))):
+                os._exit(0)
+            data += part
         number = _forked_twice()
         if number == 0:
             asked.close()
@@ -147,6 +169,12 @@ def _become(order: dict[str, Any]) -> None:
     """Be a process that was started with this command, folder and environment, as far as Python code can see."""
     if order["session"]:
         os.setsid()
+    os.umask(order["umask"])
+    for number, limit in enumerate(order["limits"]):
+        resource.setrlimit(number, limit)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in order["deaf"]:
+        signal.signal(number, signal.SIG_IGN)
     os.chdir(order["cwd"])
     os.environ.clear()
     os.environ.update(order["env"])
@@ -189,6 +217,7 @@ def _load() -> None:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # it is for the test, and for what that has started
     with socket.socket(fileno=int(sys.argv[1])) as orders:
         _load()
         order = _serve(orders)
