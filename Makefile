@@ -21,7 +21,7 @@ help:
 	@echo "make test   set up and run the quick tests: every promise, in a short form; two to four minutes"
 	@echo "make coverage: the same, and which lines they cover; at least 90 %"
 	@echo "make thorough: the proofs with every byte, every write and every mistake; an hour"
-	@echo "make proofs the rest of the tests: kills, power loss, failing disks, fuzzing at full length; 10 to 20 minutes"
+	@echo "make proofs the rest of the tests: kills, power loss, failing disks, fuzzing; 10 to 20 minutes"
 	@echo "make lint   ruff, mypy and the order of imports"
 	@echo "make build  the wheel"
 	@echo "make docs   the documents as a site, in build/site; every link checked"

@@ -41,6 +41,8 @@ class Choice:
 
     def elsewhere(self, shards: Sequence[Standing], lease: Lease, *, idle_s: float) -> list[Standing]:
         """Return for which shards to use another account; after a while without a shard, to see whether others live."""
+        if not self._accounts.several:
+            return []
         others = [one for one in shards if not self._accounts.fits(one) and not self.is_over(one)]
         mine, free_ones = self._free([*filter(self._accounts.fits, shards)], lease), self._free(others, lease)
         waited = not mine and idle_s > lease.takeover_s + 2 * lease.renew_s

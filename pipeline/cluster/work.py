@@ -121,7 +121,7 @@ class Worker:
                 self._wait()
                 continue
             idle_s = self._lease.clock() - self._idle_since
-            self._wanted = self._choice.elsewhere(shards, self._lease, idle_s=idle_s) if self._accounts.several else []
+            self._wanted = self._choice.elsewhere(shards, self._lease, idle_s=idle_s)
             if self._wanted or self._accounts.now in self._accounts.stopped:
                 return None
             if (claim := self._choice.claim(shards, self._claims, self._lease)) is not None:

@@ -81,12 +81,13 @@ def refuse_other(folder: Path, known: Known | None, *, places: Path | None) -> N
         raise JournalError(stale)
 
 
-def refuse_older_copy(folder: Path, known: Known | None, *, noted: Known | None) -> None:
+def refuse_older_copy(folder: Path, known: Known | None, *, noted: Known | None, places: Path | None = None) -> None:
     """Raise OlderCopy where a copy of the journal in `folder` is older than what was noted beside it before.
 
     `noted` is read before the journal is copied: an owner that is alive counts on in both, in the journal first.
+    `places` is the folder with the notes of all run directories, where no other process can count on.
     """
-    if stale := _behind(folder, known, noted, None):
+    if stale := _behind(folder, known, noted, _noted_place(known or noted, places)):
         raise OlderCopy(stale)
 
 

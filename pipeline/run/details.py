@@ -61,6 +61,7 @@ async def hit_details(
         return PatentBatches(endpoint.name, asking.ask, cache, budget.counts, disk=disk)
 
     families = batches(PatentFamilies()) if wanted.family else None
+    # One line at a time; hundreds that come at once would else each hold a thread, and wait there for each other.
     late = functools.partial(_late, anyio.CapacityLimiter(1), folder / DETAILS)
     details = HitDetails(
         batches(PatentDetails()), families, budget=budget, top=wanted.top, above=wanted.above, late=late
@@ -109,9 +110,9 @@ def _cache_file(job: Job, folder: Path, say: Callable[[str], None]) -> Path | No
     return state / "patents" / f"{account_of(job.spec.api.base_url, job.credentials)}.sqlite"
 
 
-async def _late(disk: anyio.CapacityLimiter, path: Path, item: str, details: Details) -> bool:
+async def _late(turn: anyio.CapacityLimiter, path: Path, item: str, details: Details) -> bool:
     try:
-        await anyio.to_thread.run_sync(functools.partial(append, path, item, details, at=time.time()), limiter=disk)
+        await anyio.to_thread.run_sync(functools.partial(append, path, item, details, at=time.time()), limiter=turn)
     except OSError as exc:  # they are in the cache: the next run writes them
         _log.warning("details.late_not_written item=%s %s", item, exc.strerror)
         return False

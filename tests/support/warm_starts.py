@@ -29,12 +29,8 @@ from typing import Any
 
 _ROOT = Path(__file__).parents[2]
 _READ_AT_THE_START = ("PYTHON", "LC_", "LANG", "MALLOC_", "LD_", "TZ", "COVERAGE")
-_ABOUT_THE_START = (
-    "sys.modules",
-    "sys.meta_path",
-    "addaudithook",
-    "maxrss",
-)  # in code that is to have an interpreter of its own
+# Code that speaks of these is to have an interpreter of its own.
+_ABOUT_THE_START = ("sys.modules", "sys.meta_path", "addaudithook", "maxrss")
 _LIMITS = 16  # RLIM_NLIMITS of Linux
 _SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER of linux/prctl.h
 

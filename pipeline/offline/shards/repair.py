@@ -12,7 +12,7 @@ from pipeline.cluster.mending import Copy, find_lines, newest_there
 from pipeline.cluster.owning import Owner
 from pipeline.errors import JournalError, PipelineError, RunLocked, SpecError
 from pipeline.journal.begun import REPAIRING, has_begun, was_stopped_at_once
-from pipeline.journal.identity import ACCEPT, is_stale, of_journal
+from pipeline.journal.identity import NOTE, of_journal, of_note, refuse_older_copy
 from pipeline.journal.places import JOURNAL, REPORTS, collection_of, results_file
 from pipeline.journal.sql.items import counts
 from pipeline.journal.storage import reading_only
@@ -24,7 +24,7 @@ from pipeline.offline.resolve import resolve
 from pipeline.offline.shared_tasks import certain_decisions
 from pipeline.offline.whole_lines import job_of
 from pipeline.run.directory import SPEC, known_runs
-from pipeline.system.fault import Fault, typed
+from pipeline.system.fault import Fault
 from pipeline.system.wording import count
 
 
@@ -139,13 +139,7 @@ def _refuse_older(copy: Copy, *, only_copy: bool) -> None:
                 known = of_journal(db)
         except JournalError:  # damaged: whatever it may have forgotten is put in doubt
             continue
-        if is_stale(one, known, places=known_runs()):
-            what = (
-                "the journal is older than this run directory (an older copy was put back, or its journal.sqlite-wal "
-                "was left out): put the newest journal.sqlite and journal.sqlite-wal back, or go on with what is "
-                "here, every item without a line in doubt"
-            )
-            raise JournalError(Fault(what, where=str(source), fix=typed("repair", source, ACCEPT)))
+        refuse_older_copy(source, known, noted=of_note(one / NOTE), places=known_runs())
 
 
 def _job_of(run: Path) -> str:
