@@ -78,21 +78,13 @@ def test_only_the_top_hits_that_score_enough_are_asked_for(tmp_path: Path) -> No
 @pytest.mark.proofs
 def test_many_items_with_common_hits_ask_for_each_patent_once_and_a_second_run_asks_none(tmp_path: Path) -> None:
     with vendor(tmp_path) as server:
-        first = run(
-            tmp_path, server, pictures=1000 if THOROUGH else 300, details={"top": 5, "above": 0.5}, search={"limit": 20}
-        )
+        many = {"pictures": 1000 if THOROUGH else 300, "details": {"top": 5, "above": 0.5}, "search": {"limit": 20}}
+        first = run(tmp_path, server, **many)
         asked = server.stats.patents_asked
         assert first.ok
         assert set(asked.values()) == {1}
         assert len(asked) <= 432
-        second = run(
-            tmp_path,
-            server,
-            pictures=1000 if THOROUGH else 300,
-            details={"top": 5, "above": 0.5},
-            search={"limit": 20},
-            new=True,
-        )
+        second = run(tmp_path, server, **many, new=True)
         assert second.ok
         assert server.stats.patents_asked == asked
     for place in ("job", "job.2"):
