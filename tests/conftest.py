@@ -8,9 +8,8 @@ import os
 import shutil
 import signal
 import sys
-import threading
 from collections import deque
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -34,7 +33,9 @@ for number, heard in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHU
 
 
 NUMBERS = itertools.count()
+# Folders whose tests are all proofs, and the one that `make lint` runs: the rules of the code, and what documents say.
 THEMES = ("faults", "proof", "threats")
+HOUSE = "house"
 WAITING = ("test_ray.py", "test_chaos.py", "test_cut_networks.py", "test_many_machines.py")
 
 
@@ -48,9 +49,30 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     if workers == 1 or sys.dont_write_bytecode or session.config.args != session.config.getini("testpaths"):
         return
     root = session.config.rootpath
-    for file in sorted((root / "tests").rglob("test_*.py"))[int(worker.removeprefix("gw")) :: workers]:
+    files = [
+        file for file in sorted((root / "tests").rglob("test_*.py")) if not _is_left_out(file.parent, session.config)
+    ]
+    for file in files[int(worker.removeprefix("gw")) :: workers]:
         with contextlib.suppress(Exception):  # collecting it says what is wrong
             importlib.import_module(".".join(file.relative_to(root).with_suffix("").parts))
+
+
+def _is_left_out(folder: Path, config: pytest.Config) -> bool:
+    """Return whether `make test` has no test in this folder; to collect it all the same takes a third of the time."""
+    return (
+        folder.name in (*THEMES, HOUSE)
+        and config.option.markexpr == "not proofs"
+        and config.args == config.getini("testpaths")
+    )
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    return _is_left_out(collection_path, config) or None
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    if item.path.parent.name in THEMES:
+        item.add_marker(pytest.mark.proofs)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -62,24 +84,6 @@ def pytest_collection_finish() -> None:
     """Take what was collected out of the search for garbage: eight thousand tests would be gone through at each."""
     gc.collect()
     gc.freeze()
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """Leave the themes out of the coverage: the rooms' own tests cover what they prove, and tracing makes them slow.
-
-    pytest-cov's marker for that has no effect in the workers of pytest-xdist.
-    """
-    if item.path.parent.name not in THEMES and "over_hours" not in item.path.name:
-        return (yield)
-    here, threads = sys.gettrace(), threading.gettrace()
-    sys.settrace(None)
-    threading.settrace(None)  # type: ignore[arg-type]
-    try:
-        return (yield)
-    finally:
-        sys.settrace(here)
-        threading.settrace(threads)  # type: ignore[arg-type]
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -1,6 +1,7 @@
 """The entry point of the command line. Results go to stdout, everything else to stderr."""
 
 import sys
+from functools import cache
 from typing import Any
 
 from pipeline.system import signals
@@ -49,23 +50,25 @@ def run(arguments: list[str] | None = None) -> int:
 
 def _command(arguments: list[str]) -> int:
     """Run one command. Not by typer's own `main`, which turns signals and closed pipes into codes of its own."""
-    command = command_line()
+    from pipeline.system import language
+
+    command = command_line(chinese=language.in_chinese())
     with command.make_context("pipeline", list(arguments)) as context:
         code = command.invoke(context)
     return code if isinstance(code, int) else 0
 
 
-def command_line() -> Any:
-    """Return the whole command line, with all commands."""
+@cache
+def command_line(*, chinese: bool = False) -> Any:
+    """Return the whole command line, with all commands, and with its help in this language."""
     from typer.main import get_command
 
     # They add commands before and behind those of `options`.
     from pipeline.cli import cluster_options, first_options, keeping, results_options  # noqa: F401
     from pipeline.cli.app import app
-    from pipeline.system import language
 
     command = get_command(app)
-    if language.in_chinese():
+    if chinese:
         from pipeline.cli.help_in_chinese import speak
 
         speak(command)

@@ -13,7 +13,7 @@ from pipeline.endpoints.patsnap.ai39_submit import NAME
 from pipeline.endpoints.patsnap.endpoints import SEARCHES, name_of, searches_taking
 from pipeline.job.document import Document, Fault, FieldPath, Mark, kind_in_yaml
 from pipeline.job.method import SUBMIT
-from pipeline.job.schema import JobSpec
+from pipeline.job.schema import json_schema
 from pipeline.system.wording import enumerated
 
 _NAMED = r"[a-z_]+(?:\.[a-z0-9_]+)+"  # a field that a message of ours begins with, such as `search.filters.field`
@@ -219,7 +219,7 @@ def _closest(word: str, allowed: list[str]) -> str:
 @lru_cache(maxsize=100)
 def _keys_at(field: FieldPath) -> list[str]:
     """List the keys that the mapping at `field` may have in any branch of a union, from the JSON Schema."""
-    schema = JobSpec.model_json_schema()
+    schema = json_schema()
     nodes = [schema]
     for part in field:
         nodes = [found for node in _branches(nodes, schema) if (found := _child(node, part)) is not None]

@@ -5,7 +5,7 @@ Units: `qps` in calls a second, names that end in `_s` in seconds, scores from 0
 
 import contextlib
 from decimal import Decimal
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
@@ -282,3 +282,9 @@ class JobSpec(Strict):
             "task": self.task.model_dump(mode="json", exclude_none=True, exclude={"settle_s"}),
             "pictures": {"root": self.root},
         }
+
+
+@cache
+def json_schema() -> dict[str, Any]:
+    """Return the JSON Schema of a job file; not to be changed."""
+    return JobSpec.model_json_schema()

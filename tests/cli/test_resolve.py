@@ -182,38 +182,36 @@ def test_every_bad_row_of_a_file_is_named_with_its_line_and_nothing_is_applied(
     assert doubtful.everything() == before
 
 
-@pytest.mark.parametrize(
-    ("decisions", "said"),
-    [
-        pytest.param(["--created", "nobody", TASK], "no item 'nobody'", id="unknown id"),
-        pytest.param(["--not-created", "{settled}"], "is not in doubt, it is tasked", id="not in doubt"),
-        pytest.param(["--retry", "{1}", "--not-created", "{1}"], "is decided twice", id="twice"),
-        pytest.param(["--created", "{1}", "{task}"], "is the one of", id="the task of another item"),
-        pytest.param(["--created", "{1}", TASK, "--created", "{2}", TASK], "is the one of", id="one task for two"),
-        pytest.param(["--created", "{1}", "a\tb"], "is no task id", id="no task id"),
-        pytest.param(["--created", "{1}", "--retry={2}"], "'--retry=P", id="an option in its place"),
-        pytest.param(["--created", "{1}", "short"], "'short' is no task id", id="a short one"),
-        pytest.param(["--all", "created"], "a task id of its own", id="all created"),
-        pytest.param(["--all", "maybe"], "allowed: not-created, retry", id="all maybe"),
-        pytest.param(["--all", "retry", "--retry", "{1}"], "leave out the other", id="all and one"),
-        pytest.param([], "nothing was decided", id="nothing"),
-        pytest.param(
-            ["--from", "nowhere.csv"], "cannot be read: No such file or directory\n  at: nowhere.csv", id="no file"
-        ),
-    ],
-)
-def test_one_wrong_decision_and_nothing_is_applied(doubtful: Doubtful, decisions: list[str], said: str) -> None:
+WRONG: list[tuple[list[str], str]] = [
+    (["--created", "nobody", TASK], "no item 'nobody'"),
+    (["--not-created", "{settled}"], "is not in doubt, it is tasked"),
+    (["--retry", "{1}", "--not-created", "{1}"], "is decided twice"),
+    (["--created", "{1}", "{task}"], "is the one of"),
+    (["--created", "{1}", TASK, "--created", "{2}", TASK], "is the one of"),
+    (["--created", "{1}", "a\tb"], "is no task id"),
+    (["--created", "{1}", "--retry={2}"], "'--retry=P"),
+    (["--created", "{1}", "short"], "'short' is no task id"),
+    (["--all", "created"], "a task id of its own"),
+    (["--all", "maybe"], "allowed: not-created, retry"),
+    (["--all", "retry", "--retry", "{1}"], "leave out the other"),
+    ([], "nothing was decided"),
+    (["--from", "nowhere.csv"], "cannot be read: No such file or directory\n  at: nowhere.csv"),
+]
+
+
+def test_one_wrong_decision_and_nothing_is_applied(doubtful: Doubtful) -> None:
     settled = lines(doubtful.run / "results.jsonl")[0]
     names = {"{1}": doubtful.ids[1], "{2}": doubtful.ids[2]}
     names |= {"{settled}": settled["item"], "{task}": settled["task"]["task_id"]}
     before = doubtful.everything()
-    good = [] if "--all" in decisions or not decisions else ["--not-created", doubtful.ids[0]]
-    for name, id_ in names.items():
-        decisions = [part.replace(name, id_) for part in decisions]
-    code, out, err = doubtful.resolve(*good, *decisions)
-    assert (code, out) == (2, "")
-    assert said in err
-    assert doubtful.everything() == before
+    for decisions, said in WRONG:
+        good = [] if "--all" in decisions or not decisions else ["--not-created", doubtful.ids[0]]
+        for name, id_ in names.items():
+            decisions = [part.replace(name, id_) for part in decisions]
+        code, out, err = doubtful.resolve(*good, *decisions)
+        assert (code, out) == (2, ""), decisions
+        assert said in err
+        assert doubtful.everything() == before, decisions
 
 
 @pytest.mark.proofs

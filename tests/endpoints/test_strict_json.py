@@ -47,7 +47,7 @@ def test_a_hundred_levels_are_read_and_one_more_is_refused(place: str, opening: 
     around, levels = PLACES[place]
     at_most = spelt(around % nested(MAX_DEPTH - levels, opening)).encode()
     assert read(at_most).value == json.loads(at_most)
-    for depth in (MAX_DEPTH - levels + 1, 300, 2_000, 100_000):
+    for depth in (MAX_DEPTH - levels + 1, 300, 20_000):
         with pytest.raises(ValueError, match="nested deeper than 100 levels"):
             read(spelt(around % nested(depth, opening)).encode())
 

@@ -109,7 +109,6 @@ def assert_nothing_paid_is_lost(folder: Path, run: Path, path: Path, *, in_doubt
     assert summary.items["in_doubt"] <= in_doubt
 
 
-@pytest.mark.proofs
 def test_a_file_that_may_not_grow_ends_the_run_and_loses_nothing(tmp_path: Path) -> None:
     run = tmp_path / "runs/job"
     with vendor(tmp_path, latency_s=0.02) as server:
@@ -124,7 +123,6 @@ def test_a_file_that_may_not_grow_ends_the_run_and_loses_nothing(tmp_path: Path)
         assert [path for path in run.glob("emergency-*") if path.stat().st_mode & 0o777 != 0o600] == []
 
 
-@pytest.mark.proofs
 def test_a_full_disk_gives_back_the_ballast_and_loses_nothing(tmp_path: Path, mount: Mount) -> None:
     disk = mount("disk", megabytes=120)
     run = disk / "job"
@@ -153,10 +151,7 @@ def test_a_full_disk_gives_back_the_ballast_and_loses_nothing(tmp_path: Path, mo
         assert (run / f"{kept.name}.adopted").exists()
 
 
-@pytest.mark.proofs
-@pytest.mark.parametrize(
-    "fsync", ["", pytest.param("too", marks=pytest.mark.proofs)], ids=["fdatasync", "fsync as well"]
-)
+@pytest.mark.parametrize("fsync", ["", "too"], ids=["fdatasync", "fsync as well"])
 def test_a_sync_that_failed_is_never_tried_again(tmp_path: Path, fsync: str) -> None:
     run = tmp_path / "runs/job"
     with vendor(tmp_path, latency_s=0.02) as server:
@@ -173,7 +168,6 @@ def test_a_sync_that_failed_is_never_tried_again(tmp_path: Path, fsync: str) -> 
         assert_nothing_paid_is_lost(tmp_path, run, path, in_doubt=8 if fsync else 0)
 
 
-@pytest.mark.proofs
 def test_a_job_that_will_not_fit_is_refused_before_anything_is_sent(tmp_path: Path, mount: Mount) -> None:
     disk = mount("disk", megabytes=40)
     with vendor(tmp_path) as server:
@@ -205,7 +199,6 @@ def test_what_a_killed_run_had_set_aside_counts_as_free(tmp_path: Path, monkeypa
         require_room(tmp_path, 100)
 
 
-@pytest.mark.proofs
 def test_only_what_is_to_be_sent_needs_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A finished job is looked at on a disk with next to nothing free; one more item needs room."""
     real = os.statvfs(tmp_path)
@@ -221,7 +214,6 @@ def test_only_what_is_to_be_sent_needs_room(tmp_path: Path, monkeypatch: pytest.
             go_on(path)
 
 
-@pytest.mark.proofs
 def test_a_run_whose_items_turn_out_too_many_ends_in_good_order(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -260,7 +252,6 @@ def test_no_room_for_the_ballast_is_one_clear_line(tmp_path: Path, mount: Mount)
     assert list(disk.iterdir()) == []
 
 
-@pytest.mark.proofs
 def test_a_disk_that_is_full_at_the_very_start_is_named_as_such(tmp_path: Path, mount: Mount) -> None:
     """Wherever the making of a run directory stops for want of room: where, and what to do."""
     disk = mount("disk", megabytes=1)

@@ -14,7 +14,6 @@ from pipeline import RunOptions, run_job
 from pipeline.calls.account import account_of, use_account
 from pipeline.endpoints.patsnap.credentials import Credentials
 from tests.support.jobs import ACCOUNT, job, pipeline, vendor
-from tests.support.lengths import only_short
 from tests.support.processes import completed, python
 
 ENDING = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
@@ -97,8 +96,7 @@ WAYS = [stopped, stopped_as_first_process]
 AS = ["any process", "process 1"]
 
 
-@pytest.mark.proofs
-@pytest.mark.parametrize("way", only_short(WAYS, WAYS[1]), ids=AS)
+@pytest.mark.parametrize("way", WAYS, ids=AS)
 @pytest.mark.parametrize(("number", "code"), ENDING.items(), ids=NAMES)
 def test_a_run_that_waits_for_the_account_ends_at_once(tmp_path: Path, way: object, number: int, code: int) -> None:
     with vendor(tmp_path) as server:
@@ -114,8 +112,7 @@ def test_a_run_that_waits_for_the_account_ends_at_once(tmp_path: Path, way: obje
         assert not (tmp_path / "runs").exists()
 
 
-@pytest.mark.proofs
-@pytest.mark.parametrize("way", only_short(WAYS, WAYS[1]), ids=AS)
+@pytest.mark.parametrize("way", WAYS, ids=AS)
 def test_a_run_that_reads_changed_sources_ends_at_once_and_goes_on_later(tmp_path: Path, way: object) -> None:
     with vendor(tmp_path) as server:
         path = job(tmp_path, url=server.url, pictures=3)
@@ -160,7 +157,6 @@ def test_installed_commands_begin_where_ctrl_c_is_heard() -> None:
 COMMANDS = ["run", "retry", "collect", "resolve", "repair", "check", "plan", "status", "schema", "demo", "sandbox"]
 
 
-@pytest.mark.proofs
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_hears_signals_while_its_own_part_is_loaded(tmp_path: Path, command: str) -> None:
     module = f"pipeline.cli.commands.{command}"
@@ -170,7 +166,6 @@ def test_every_command_hears_signals_while_its_own_part_is_loaded(tmp_path: Path
     assert (ended, said) == (130, ["stopped by SIGINT; run again to go on"])
 
 
-@pytest.mark.proofs
 @pytest.mark.parametrize("command", ["check", "plan"])
 def test_ctrl_c_ends_a_look_at_pictures_with_one_line(tmp_path: Path, product: bytes, command: str) -> None:
     for number in range(5):
@@ -180,7 +175,6 @@ def test_ctrl_c_ends_a_look_at_pictures_with_one_line(tmp_path: Path, product: b
     assert (ended, said) == (130, ["stopped by SIGINT; run again to go on"])
 
 
-@pytest.mark.proofs
 def test_a_run_under_nohup_goes_on_when_the_terminal_closes(tmp_path: Path) -> None:
     code = f"{START}import signal\nsignal.signal(signal.SIGHUP, signal.SIG_IGN)\n{WHILE_SOURCES_ARE_READ}"
     with vendor(tmp_path) as server:
@@ -190,7 +184,6 @@ def test_a_run_under_nohup_goes_on_when_the_terminal_closes(tmp_path: Path) -> N
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-@pytest.mark.proofs
 def test_a_signal_that_something_swallowed_still_keeps_the_run_from_paying(tmp_path: Path) -> None:
     code = """
 from pipeline.system import signals

@@ -286,7 +286,6 @@ def test_a_kept_line_that_is_not_what_was_written_is_refused_and_the_others_are_
     assert "emergency.line_refused emergency-1.jsonl:1 " in caplog.text
 
 
-@pytest.mark.proofs
 def test_each_bit_of_a_kept_line_counts(tmp_path: Path) -> None:
     kept = b"".join(parts_of(line(2)))
     for at in range(len(kept) * 8):

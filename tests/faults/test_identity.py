@@ -74,7 +74,6 @@ def place(tmp_path: Path) -> Iterator[Place]:
         yield Place(tmp_path, server)
 
 
-@pytest.mark.proofs
 def test_a_copy_beside_its_original_is_refused_until_a_person_says_which_one_counts(place: Place) -> None:
     assert place.command("run", place.path, "-q", "--limit", "4")[0] in (0, 1)
     shutil.copytree(place.folder / "runs", place.folder / "copy")
@@ -90,7 +89,6 @@ def test_a_copy_beside_its_original_is_refused_until_a_person_says_which_one_cou
     assert place.created() == ITEMS
 
 
-@pytest.mark.proofs
 def test_a_directory_that_was_moved_goes_on(place: Place) -> None:
     assert place.command("run", place.path, "-q", "--limit", "4")[0] in (0, 1)
     (place.folder / "runs").rename(place.folder / "moved")
@@ -100,7 +98,6 @@ def test_a_directory_that_was_moved_goes_on(place: Place) -> None:
     assert place.created() == ITEMS
 
 
-@pytest.mark.proofs
 @pytest.mark.parametrize("noted", some(["in the directory", "in the state folder"], "in the directory"))
 def test_an_older_journal_that_was_put_back_is_refused(place: Place, noted: str, tmp_path: Path) -> None:
     """The create that it does not know may not be sent again, although no line tells of it."""
@@ -120,7 +117,6 @@ def test_an_older_journal_that_was_put_back_is_refused(place: Place, noted: str,
     place.assert_nothing_twice()
 
 
-@pytest.mark.proofs
 def test_a_journal_without_the_log_that_it_needs_is_refused(place: Place) -> None:
     """A backup took the journal and left out its log."""
     place.is_killed_after(6)
@@ -132,7 +128,6 @@ def test_a_journal_without_the_log_that_it_needs_is_refused(place: Place) -> Non
     place.assert_nothing_twice()
 
 
-@pytest.mark.proofs
 @only_thorough
 def test_a_journal_of_an_earlier_version_without_its_log_is_known_by_its_results(
     place: Place, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
@@ -148,7 +143,6 @@ def test_a_journal_of_an_earlier_version_without_its_log_is_known_by_its_results
     place.assert_nothing_twice()
 
 
-@pytest.mark.proofs
 @pytest.mark.parametrize(
     ("left", "noted"), some([(None, True), (None, False), (b"", True), (b"", False)], (None, False), (b"", True))
 )
@@ -172,7 +166,6 @@ def test_a_lost_journal_beside_doubts_is_refused(
         place.assert_nothing_twice()
 
 
-@pytest.mark.proofs
 def test_an_older_journal_beside_doubts_is_known_by_them_where_nothing_is_noted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -20,7 +20,6 @@ from pipeline.models import Kind
 from tests.proof.history import Created, read_history, violations
 from tests.support import misbehaving as bad
 from tests.support.jobs import job
-from tests.support.lengths import only_short
 from tests.support.misbehaving import Caller, Proxied, Script, Seen, http, serving
 from tests.support.patience import GiveUp, giving_up_when_told
 
@@ -60,7 +59,6 @@ MODES: dict[str, Script] = {
 WHOLE = ("garbage", "HTTP 307", "HTTP 502 with a page", "a gzip bomb", "a body without end", "late")
 STOPPING = "HTTP 307"
 RESET_AT_ONCE, RESET_EARLY = "reset at once", "reset at the first bytes"
-SHORT = ("reset after the request", "half a body", "HTTP 307", "late", RESET_EARLY)
 
 
 def picture(number: int) -> str:
@@ -194,9 +192,8 @@ def assert_silent(folder: Path, said: str) -> None:
     assert [(place, form) for form in forms for place, text in texts.items() if form.encode() in text] == []
 
 
-@pytest.mark.proofs
 @pytest.mark.parametrize("kind", [Kind.SEARCH, Kind.CREATE], ids=["search", "create"])
-@pytest.mark.parametrize("mode", only_short([*MODES, RESET_AT_ONCE, RESET_EARLY], *SHORT))
+@pytest.mark.parametrize("mode", [*MODES, RESET_AT_ONCE, RESET_EARLY])
 def test_every_request_that_reaches_the_server_is_counted_and_every_create_known(
     tmp_path: Path, mode: str, kind: Kind, give_up: GiveUp, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -232,7 +229,6 @@ def test_every_request_that_reaches_the_server_is_counted_and_every_create_known
     assert_silent(tmp_path / "runs", said.out + said.err)
 
 
-@pytest.mark.proofs
 def test_of_a_refused_connection_nothing_is_counted_and_the_next_run_does_all(
     tmp_path: Path, give_up: GiveUp, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -5,8 +5,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from pipeline.system.open_files import OTHERS, PER_ITEM
 from tests.support.jobs import ACCOUNT, job, vendor
 from tests.support.processes import completed, python
@@ -73,7 +71,6 @@ def test_where_the_system_allows_no_more_files_fewer_items_are_in_flight() -> No
     assert 100 <= most <= (400 - OTHERS) // PER_ITEM
 
 
-@pytest.mark.proofs
 def test_a_run_with_few_open_files_finishes_every_item_with_fewer_at_once(tmp_path: Path) -> None:
     with vendor(tmp_path, latency_s=0.2) as server:
         path = job(tmp_path, url=server.url, pictures=150, api={"max_in_flight": 500})
@@ -84,7 +81,6 @@ def test_a_run_with_few_open_files_finishes_every_item_with_fewer_at_once(tmp_pa
     assert "of 500 items at once" in ended["said"][0]
 
 
-@pytest.mark.proofs
 def test_files_that_run_out_are_named_as_what_they_are_and_nothing_is_sent() -> None:
     done: subprocess.CompletedProcess[str] = completed([sys.executable, "-c", NO_MORE, "http://127.0.0.1:9"])
     assert done.returncode == 0, done.stderr

@@ -21,7 +21,6 @@ from tests.support.processes import completed
 from tests.support.told import faults_in
 
 NOBODY = 65534
-proofs = pytest.mark.proofs
 
 
 def go_on(path: Path, *overrides: str) -> RunSummary:
@@ -31,7 +30,6 @@ def go_on(path: Path, *overrides: str) -> RunSummary:
 # --- who may write here ---
 
 
-@pytest.mark.proofs
 def test_a_read_only_disk_is_refused_before_anything_is_sent(tmp_path: Path, mount: Mount) -> None:
     disk = mount("disk", megabytes=1, options="ro")
     with vendor(tmp_path) as server:
@@ -43,7 +41,6 @@ def test_a_read_only_disk_is_refused_before_anything_is_sent(tmp_path: Path, mou
     assert "Read-only file system; check the disk and the permissions" in told.error
 
 
-@pytest.mark.proofs
 def test_a_folder_without_permission_is_refused_before_anything_is_sent(tmp_path: Path) -> None:
     folder = tmp_path / "runs" / "job"
     folder.mkdir(parents=True)
@@ -58,7 +55,6 @@ def test_a_folder_without_permission_is_refused_before_anything_is_sent(tmp_path
     assert "Permission denied; check the disk and the permissions" in told.error
 
 
-@pytest.mark.proofs
 @pytest.mark.parametrize("name", ["journal.sqlite", "results.jsonl"])
 def test_a_file_that_this_user_may_not_read_is_told_as_that_and_no_repair_touches_it(tmp_path: Path, name: str) -> None:
     with vendor(tmp_path) as server:
@@ -150,7 +146,6 @@ def test_on_a_network_file_system_there_is_no_write_ahead_log(tmp_path: Path, ca
     back.close()
 
 
-@pytest.mark.proofs
 def test_a_whole_run_works_without_the_write_ahead_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pipeline.journal.storage.network_file_system", lambda *_, **__: "nfs4")
     with vendor(tmp_path) as server:
@@ -192,16 +187,13 @@ def test_a_line_again_of_an_item_that_is_settled_is_cut(tmp_path: Path) -> None:
     assert [row[0] for row in rows(tmp_path / "runs/job", "seq")] == [0, 1, 2] or len(lines(results)) == 3
 
 
-@pytest.mark.proofs
 @pytest.mark.parametrize(
     ("change", "said"),
     [
         pytest.param(lambda data: b'{"a":1}\n' + data, "line 3 is not what was written", id="a line before"),
-        pytest.param(
-            lambda data: data.replace(b'"tasked"', b'"TASKED"'), "is not what was written", id="a word", marks=proofs
-        ),
+        pytest.param(lambda data: data.replace(b'"tasked"', b'"TASKED"'), "is not what was written", id="a word"),
         pytest.param(lambda data: data[:-20], "shortened", id="the end gone"),
-        pytest.param(lambda _: b"", "shortened", id="emptied", marks=proofs),
+        pytest.param(lambda _: b"", "shortened", id="emptied"),
     ],
 )
 def test_foreign_bytes_inside_stop_the_run_before_anything_is_sent(tmp_path: Path, change: object, said: str) -> None:

@@ -110,7 +110,6 @@ CASES = [(moment, way) for moment in MOMENTS for way in WAYS]
 NAMED = {("search", WAYS[0]), ("create", WAYS[3]), ("commit", WAYS[0]), ("create", CLOSED)}
 
 
-@pytest.mark.proofs
 @pytest.mark.parametrize(
     ("moment", "number", "twice"),
     [

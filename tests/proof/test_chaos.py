@@ -8,8 +8,6 @@ import pytest
 from tests.proof.chaos import MUTANTS, QPS, Campaign
 from tests.support.lengths import only_thorough, some
 
-pytestmark = pytest.mark.proofs
-
 SEED = int(os.environ.get("PROOF_SEED", "7"))
 
 

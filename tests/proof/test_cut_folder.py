@@ -22,8 +22,6 @@ from tests.support.processes import completed, ended, until
 from tests.support.separate_machines import ROOT, STORE, Machine, machine, machines, require_namespaces
 from tests.support.workers import most_in_a_second, sent_in, truth_of
 
-pytestmark = pytest.mark.proofs
-
 QPS = 20
 LEASE_S = 2
 PICTURES = 60

@@ -17,8 +17,6 @@ from tests.support.processes import ended, until
 from tests.support.separate_machines import require_namespaces
 from tests.support.workers import Sent, most_in_a_second, sent_in, truth_of
 
-pytestmark = pytest.mark.proofs
-
 QPS = 20
 LEASE_S = 2
 PICTURES = 80

@@ -21,7 +21,7 @@ from tests.proof.tape import Names, Tape, Truncate, Write
 from tests.proof.workload import LOCAL, REMOTE
 from tests.support.fakes import NOW, states
 from tests.support.jobs import ACCOUNT, job, vendor
-from tests.support.lengths import THOROUGH, only_short
+from tests.support.lengths import THOROUGH
 from tests.support.told import faults_in
 
 ITEMS = 2
@@ -99,7 +99,6 @@ def killed(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pyte
         yield Killed(tmp_path, server, capsys)
 
 
-@pytest.mark.proofs
 @pytest.mark.parametrize("mounts", MOUNTS)
 def test_after_a_kill_at_any_write_of_its_making_no_command_asks_for_a_repair(killed: Killed, mounts: str) -> None:
     """Not even `repair` puts anything in doubt, and the next run pays for each item once."""
@@ -136,7 +135,7 @@ def stub() -> Files:
     return first
 
 
-@pytest.mark.parametrize("name", only_short([*LOOKING, "run"], "status", "repair"))
+@pytest.mark.parametrize("name", [*LOOKING, "run"])
 def test_a_journal_without_a_table_is_said_to_begin_anew(killed: Killed, name: str) -> None:
     killed.leaves(stub())
     code, said = killed.command(name)
@@ -156,7 +155,7 @@ PAID = {
 }
 
 
-@pytest.mark.parametrize("journal", only_short(["header alone", "empty", "gone"], "header alone"))
+@pytest.mark.parametrize("journal", ["header alone", "empty", "gone"])
 @pytest.mark.parametrize("beside", PAID)
 def test_it_never_begins_anew_beside_what_may_have_been_paid(killed: Killed, beside: str, journal: str) -> None:
     killed.leaves({"header alone": stub(), "empty": {JOURNAL: b""}, "gone": {}}[journal])

@@ -27,7 +27,6 @@ from tests.proof.kills import _FORKS, ACCOUNT, FAULTS, live, warm_up
 from tests.support.lengths import lengths
 from tests.support.strict_vendor import QPS, strict_vendor
 
-pytestmark = pytest.mark.proofs
 SEED = 11
 POLLS = 8  # allowed a task, on average
 KILLS = 8
@@ -58,7 +57,7 @@ def _ended(process: ForkServerProcess) -> int:
     return 99 if process.exitcode is None else process.exitcode
 
 
-@pytest.mark.parametrize("items", lengths(short=40, long=200, thorough=1000))
+@pytest.mark.parametrize("items", lengths(long=200, thorough=1000))
 def test_tasks_are_read_once_however_often_the_run_and_the_collecting_beside_it_are_killed(
     tmp_path: Path, items: int
 ) -> None:

@@ -13,12 +13,11 @@ from tests.proof.kills import _FORKS, FAULTS, live, warm_up
 from tests.support.lengths import lengths
 from tests.support.strict_vendor import QPS, strict_vendor
 
-pytestmark = pytest.mark.proofs
 SEED = 7
 POLLS = 6  # allowed a task, on average
 
 
-@pytest.mark.parametrize("items", lengths(short=40, long=200, thorough=1000))
+@pytest.mark.parametrize("items", lengths(long=200, thorough=1000))
 def test_killed_while_reports_are_awaited_every_task_is_read_once_paid_once_and_within_the_cap(
     tmp_path: Path, items: int
 ) -> None:

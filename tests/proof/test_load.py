@@ -9,13 +9,11 @@ from functools import partial
 from pathlib import Path
 
 import anyio
-import pytest
 
 from tests.proof.load import load
 from tests.proof.power_loss import fast_folder
 
 
-@pytest.mark.proofs
 def test_on_a_slow_disk_many_items_share_a_sync(tmp_path: Path) -> None:
     """Two barriers an item, yet at most a sync for eight of them: else 1,000 items a second would need 2,000 syncs.
 
@@ -26,7 +24,6 @@ def test_on_a_slow_disk_many_items_share_a_sync(tmp_path: Path) -> None:
     assert 0 < figures.syncs <= figures.items / 8
 
 
-@pytest.mark.proofs
 def test_nothing_is_kept_in_memory_of_items_that_are_done() -> None:
     """From the middle to the end at most 300 bytes an item, the measuring included; one on its way has thousands."""
 

@@ -11,8 +11,6 @@ from tests.support.lengths import some
 from tests.support.processes import ended, until
 from tests.support.workers import most_in_a_second, sent_in, split, truth_of, workers
 
-pytestmark = pytest.mark.proofs
-
 QPS = 20
 LEASE_S = 2
 SILENCE_S = 1.5 * LEASE_S + 1  # after which a worker without a renewal is dead to the others

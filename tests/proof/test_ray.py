@@ -16,7 +16,7 @@ from tests.support.processes import ended, python, running, until
 from tests.support.ray_cluster import needs_ray, ray_cluster
 from tests.support.workers import WORKER, most_in_a_second, sent_in, truth_of
 
-pytestmark = [pytest.mark.proofs, needs_ray]
+pytestmark = needs_ray
 
 PICTURES = 2000 if THOROUGH else 150
 QPS = 20

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -351,16 +350,11 @@ class JournalMachine(RuleBasedStateMachine):
         return self.now > at + HITS_LIFE_S - EXPIRY_MARGIN_S
 
 
-class LongMachine(JournalMachine):
-    """The same, for other and longer orders each time."""
-
-
-def _settings(examples: int, **how: Any) -> settings:
-    unhurried = [HealthCheck.too_slow, HealthCheck.data_too_large]
-    return settings(max_examples=examples, deadline=None, print_blob=True, suppress_health_check=unhurried, **how)
-
-
 TestJournal = JournalMachine.TestCase
-TestJournal.settings = _settings(5, stateful_step_count=40, derandomize=True)
-TestJournalAtLength = pytest.mark.proofs(LongMachine.TestCase)
-TestJournalAtLength.settings = _settings(300 if THOROUGH else 12, stateful_step_count=60)
+TestJournal.settings = settings(
+    max_examples=300 if THOROUGH else 12,
+    stateful_step_count=60,
+    deadline=None,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)

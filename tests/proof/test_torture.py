@@ -19,7 +19,7 @@ from tests.proof.power_loss import RUN, fast_folder
 from tests.proof.recorder import recording
 from tests.proof.tape import Acknowledged, Executed, Failed, Sent, Tape
 from tests.proof.workload import Vendor, run
-from tests.support.lengths import lengths, only_short
+from tests.support.lengths import lengths
 
 COUNT = 30
 SEED = 5
@@ -99,8 +99,8 @@ def calls() -> list[str]:
     return never.calls
 
 
-@pytest.mark.parametrize("every", lengths(short=20, long=13, thorough=1))
-@pytest.mark.parametrize("how", only_short(["eio", "enospc", "short"], "short"))
+@pytest.mark.parametrize("every", lengths(long=13, thorough=1))
+@pytest.mark.parametrize("how", ["eio", "enospc", "short"])
 def test_run_whose_disk_fails_at_any_call_loses_nothing(calls: list[str], how: str, every: int) -> None:
     ended: Counter[str] = Counter()
     hit: Counter[str] = Counter()

@@ -12,6 +12,7 @@ from pipeline.sandbox.resources import resource
 from pipeline.sandbox.server import SandboxServer
 from pipeline.sandbox.settings import SandboxSettings
 from tests.support.fixtures import Clock, Settings, Start
+from tests.support.jobs import sandbox_cache
 
 
 @pytest.fixture
@@ -21,8 +22,8 @@ def clock() -> Clock:
 
 @pytest.fixture(scope="session")
 def gallery(own_home: Path) -> Gallery:
-    """The whole gallery, indexed once in a session."""
-    return Gallery.load(resource("gallery"), own_home / "cache" / "infringement-pipeline")
+    """The whole gallery, indexed once for all tests of a session."""
+    return Gallery.load(resource("gallery"), sandbox_cache())
 
 
 @pytest.fixture

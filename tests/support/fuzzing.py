@@ -1,4 +1,4 @@
-"""Properties in both lengths: a check of drawn values becomes a short and a long test.
+"""Properties in both lengths: a check of drawn values becomes a long test, and a short one where that is asked for.
 
 @fuzzed(st.binary(), short=200, long=5000)
 @example(b"")
@@ -49,7 +49,9 @@ JSON = st.recursive(
 )
 
 
-def fuzzed(*strategies: Any, short: int, long: int) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def fuzzed(
+    *strategies: Any, long: int, short: int | None = None
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Turn a check of drawn values into a test of so many of them, the same ones every time.
 
     The last arguments of the check are drawn, those before them are fixtures; @example stands below this.

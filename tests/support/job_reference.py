@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from pipeline.job.schema import JobSpec
+from pipeline.job.schema import json_schema
 
 HEAD = """# The keys of a job file
 
@@ -20,7 +20,7 @@ _LONGEST = 90
 
 def reference() -> str:
     """Write the document."""
-    schema = JobSpec.model_json_schema()
+    schema = json_schema()
     rows: dict[str, list[list[str]]] = {}  # by the key: one of several kinds of a section may have it, or all
     for key, *cells in _keys(schema, schema["$defs"], ""):
         known = rows.setdefault(key, [[], [], []])

@@ -1,6 +1,7 @@
 """The lengths of a test: short in `make test`, long in `make proofs`, thorough in `make thorough`, which takes longer.
 
-@pytest.mark.parametrize("kills", lengths(short=10, long=100, thorough=1000))
+@pytest.mark.parametrize("examples", lengths(short=10, long=100, thorough=1000))
+@pytest.mark.parametrize("kills", lengths(long=100, thorough=1000))
 @pytest.mark.parametrize("fault", only_short(FAULTS, "reset", "lost"))
 @pytest.mark.parametrize("mutant", some(MUTANTS, "early-ack"))
 @only_thorough
@@ -16,10 +17,11 @@ THOROUGH = bool(os.environ.get("THOROUGH"))
 only_thorough = pytest.mark.skipif(not THOROUGH, reason="a part of make thorough")
 
 
-def lengths(*, short: object, long: object, thorough: object = None) -> list[Any]:
-    """Return the short and the long form as parameters; the long one is the thorough one where that is asked for."""
+def lengths(*, long: object, short: object = None, thorough: object = None) -> list[Any]:
+    """Return the forms that there are as parameters; the long one is the thorough one where that is asked for."""
     longest = thorough if THOROUGH and thorough is not None else long
-    return [_param(short, "short"), _param(longest, "long", marks=pytest.mark.proofs)]
+    of_proofs = _param(longest, "long", marks=pytest.mark.proofs)
+    return [of_proofs] if short is None else [_param(short, "short"), of_proofs]
 
 
 def _param(length: object, id_: str, **options: Any) -> Any:

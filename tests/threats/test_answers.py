@@ -162,7 +162,7 @@ def assert_classified(error: CallError, kind: Kind) -> None:
         assert not isinstance(error, InDoubt)
 
 
-@fuzzed(ANSWERS, short=80, long=1250)
+@fuzzed(ANSWERS, long=1250)
 def test_a_search_is_read_or_classified(answer: Answer) -> None:
     hits = outcome_of(Kind.SEARCH, answer)
     if isinstance(hits, CallError):
@@ -198,7 +198,7 @@ def _once(pairs: Any) -> dict[str, Any]:
     return dict(pairs)
 
 
-@fuzzed(ANSWERS, short=80, long=1250)
+@fuzzed(ANSWERS, long=1250)
 @example(Answer(200, b'{"data":{"task_id":"t"},"status":true,"error_code":67200002}', "asked", 0.0, {}))
 @example(Answer(200, b'{"data":{"task_id":"t"},"status":false,"error_code":67200002}', "asked", 0.0, {}))
 @example(Answer(200, b'{"data":{},"status":true,"error_code":0}', "asked", 0.0, {}))
@@ -216,7 +216,7 @@ def test_a_create_is_a_task_or_refused_or_in_doubt(answer: Answer) -> None:
     assert 1 <= len(task.task_id) <= 128
 
 
-@fuzzed(ANSWERS, short=80, long=1250)
+@fuzzed(ANSWERS, long=1250)
 def test_an_upload_is_read_or_classified(answer: Answer) -> None:
     upload = outcome_of(Kind.UPLOAD, answer)
     if isinstance(upload, CallError):
@@ -228,7 +228,7 @@ def test_an_upload_is_read_or_classified(answer: Answer) -> None:
     assert upload.expires_at <= answer.at + 32_400
 
 
-@fuzzed(ANSWERS, short=80, long=1250)
+@fuzzed(ANSWERS, long=1250)
 def test_a_token_is_read_or_classified(answer: Answer) -> None:
     token = outcome_of(Kind.TOKEN, answer)
     if isinstance(token, CallError):
@@ -239,7 +239,7 @@ def test_a_token_is_read_or_classified(answer: Answer) -> None:
     assert token.lifetime_s > 0
 
 
-@fuzzed(ANSWERS, short=80, long=1250)
+@fuzzed(ANSWERS, long=1250)
 def test_details_are_read_or_classified(answer: Answer) -> None:
     details = outcome_of(Kind.DETAILS, answer)
     if isinstance(details, CallError):
@@ -250,7 +250,7 @@ def test_details_are_read_or_classified(answer: Answer) -> None:
     assert all(detail.known for detail in details.values())
 
 
-@fuzzed(ANSWERS, short=80, long=1250)
+@fuzzed(ANSWERS, long=1250)
 def test_families_are_read_or_classified(answer: Answer) -> None:
     families = read_or_error(Kind.DETAILS, PatentFamilies().read, answer)
     if isinstance(families, CallError):

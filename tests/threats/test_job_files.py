@@ -144,26 +144,22 @@ def test_there_are_two_hundred_of_them() -> None:
     assert len(CORPUS) >= 200
 
 
-@pytest.mark.proofs
 def test_every_one_is_answered_and_none_is_a_crash(answers: dict[str, tuple[float, list[str]]]) -> None:
     assert set(answers) == set(CORPUS)
     assert {name: lines for name, (_, lines) in answers.items() if any("CRASH" in line for line in lines)} == {}
     assert [name for name, (_, lines) in answers.items() if not lines] == []
 
 
-@pytest.mark.proofs
 def test_every_answer_came_within_its_time(answers: dict[str, tuple[float, list[str]]]) -> None:
     assert {name: seconds for name, (seconds, _) in answers.items() if seconds > CPU_S} == {}
 
 
-@pytest.mark.proofs
 def test_every_line_is_short_and_can_be_printed(answers: dict[str, tuple[float, list[str]]]) -> None:
     shown = [(name, line) for name, (_, lines) in answers.items() for line in lines]
     assert [(name, line[:200]) for name, line in shown if not line.isprintable()] == []
     assert [(name, len(line), line[:100]) for name, line in shown if len(line) > 1_000] == []
 
 
-@pytest.mark.proofs
 def test_a_bomb_is_answered_in_one_line(answers: dict[str, tuple[float, list[str]]]) -> None:
     kinds = (
         "aliases-",
@@ -182,7 +178,6 @@ def test_a_bomb_is_answered_in_one_line(answers: dict[str, tuple[float, list[str
     assert {name: lines for name, lines in bombs_of.items() if len(lines) != 1} == {}
 
 
-@pytest.mark.proofs
 def test_the_command_answers_a_bomb_with_exit_code_2_and_no_traceback(tmp_path: Path) -> None:
     (tmp_path / "job.yaml").write_bytes(CORPUS["merges-20x50"])
     done = pipeline("check", "job.yaml", cwd=tmp_path)

@@ -11,7 +11,6 @@ from pipeline.cli import screen as show
 from pipeline.cli.errors import say
 from pipeline.job.environment import read_environment
 from tests.support.jobs import ACCOUNT, FaultPlan, drawings, job, lines, pipeline, started, vendor
-from tests.support.lengths import only_short
 from tests.support.processes import ended
 
 ESC, BIDI, C1 = "\x1b]0;owned\x07\x1b[2J\x1b[31m", "\u202e\u2066\u200b\ufeff", "\x9b31m\x85"
@@ -33,8 +32,7 @@ def test_rows_and_lines_on_stdout_hold_nothing_that_drives_a_terminal(capsys: py
     assert "[bold]text[/bold]" in out  # no markup either
 
 
-@pytest.mark.proofs
-@pytest.mark.parametrize("text", only_short([ESC, BIDI, C1, *FORMULAS], BIDI))
+@pytest.mark.parametrize("text", [ESC, BIDI, C1, *FORMULAS])
 def test_hostile_ids_and_labels_stay_text_in_every_file_and_on_every_screen(tmp_path: Path, text: str) -> None:
     """In a manifest, where a person may not look: as an id, as a label and as a file name."""
     rows = [
@@ -65,7 +63,6 @@ def test_hostile_ids_and_labels_stay_text_in_every_file_and_on_every_screen(tmp_
     assert len(seen) == 4
 
 
-@pytest.mark.proofs
 def test_a_vendors_error_text_drives_no_terminal(tmp_path: Path) -> None:
     """The sandbox says its texts plainly; what a hostile one says goes the same way as an item's id above."""
     with vendor(tmp_path, faults=FaultPlan.parse("search:68300010=1")) as server:
@@ -73,7 +70,6 @@ def test_a_vendors_error_text_drives_no_terminal(tmp_path: Path) -> None:
     assert all(line.isprintable() for line in (done.stdout + done.stderr).split("\n"))
 
 
-@pytest.mark.proofs
 def test_every_file_of_a_run_is_private_while_it_runs_and_after(tmp_path: Path) -> None:
     """Whatever the caller's umask: also SQLite's own files, the spool, the ballast and what is half written."""
     run = tmp_path / "runs/job"
@@ -118,7 +114,6 @@ def test_an_env_file_of_ones_own_is_not(tmp_path: Path, mode: int) -> None:
     assert read_environment(tmp_path / "elsewhere" / "job.yaml", {}).remark is None
 
 
-@pytest.mark.proofs
 def test_the_remark_is_one_line_on_stderr_and_the_run_goes_on(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("PATSNAP_API_KEY=sandbox-key\n")
     (tmp_path / ".env").chmod(0o644)

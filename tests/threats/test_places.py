@@ -64,7 +64,6 @@ def test_there_are_sixty_of_them() -> None:
     assert len(set(URLS)) >= 60
 
 
-@pytest.mark.proofs
 def test_no_listed_url_is_ever_visited(tmp_path: Path) -> None:
     """Those that the vendor can never reach stay here, it gets the others as text; this program asks nobody itself."""
     with vendor(tmp_path) as server:
@@ -172,7 +171,6 @@ def hostile_files(root: Path, outside: Path) -> dict[str, str]:
     return {f"F{number:02}": path for number, path in enumerate(paths)}
 
 
-@pytest.mark.proofs
 def test_no_file_leaves_but_a_regular_picture_inside_the_root(tmp_path: Path) -> None:
     """Thirty-odd paths; the one good picture is uploaded, nothing else, and no pipe or device holds the run up."""
     root, outside = tmp_path / "root", tmp_path / "outside"

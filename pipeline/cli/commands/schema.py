@@ -3,10 +3,10 @@
 import json
 import sys
 
-from pipeline.job.schema import JobSpec
+from pipeline.job.schema import json_schema
 
 
 def schema_command() -> int:
     """Print the JSON Schema of a job file."""
-    sys.stdout.write(json.dumps(JobSpec.model_json_schema(), indent=2) + "\n")
+    sys.stdout.write(json.dumps(json_schema(), indent=2) + "\n")
     return 0

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from pipeline.errors import SpecError
 from pipeline.job.document import parse
 from pipeline.job.environment import CREDENTIALS
-from pipeline.job.schema import JobSpec
+from pipeline.job.schema import JobSpec, json_schema
 from pipeline.offline.starting.doubts import doubts_about
 from pipeline.offline.starting.draft import Draft, Options, draft_of
 from pipeline.offline.starting.job_text import SCHEMA, job_text
@@ -109,7 +109,7 @@ def write_files(begun: Begun) -> tuple[list[str], list[str]]:
     folder = begun.job.parent
     texts = {
         **({begun.draft.example: _EXAMPLE_ROWS} if begun.draft.example else {}),
-        SCHEMA: json.dumps(JobSpec.model_json_schema(), indent=2) + "\n",
+        SCHEMA: json.dumps(json_schema(), indent=2) + "\n",
         DECISIONS: _DECISIONS,
         ".env.example": _example_of_credentials(),
         ".gitignore": _IGNORED,

@@ -58,7 +58,7 @@ from pipeline.endpoints.interface import Answer
 from pipeline.errors import SpecError
 from pipeline.job.load import load_job
 from pipeline.job.outlook import not_looked_at
-from pipeline.job.schema import JobSpec
+from pipeline.job.schema import json_schema
 
 def faults(search):
     lines = [line for line in Path("job.yaml").read_text().splitlines() if not line.startswith("search")]
@@ -73,7 +73,7 @@ request = job.search.request("a-picture")
 hits = job.search.read(Answer(200, b'{"data":{"patent_messages":[]},"status":true}', "id", 0.0))
 found = {
     "faults": {search: faults(search) for search in json.loads(sys.argv[1])},
-    "schema": JobSpec.model_json_schema(),
+    "schema": json_schema(),
     "not_looked_at": not_looked_at(job),
     "request": [request.path, dict(request.query)],
     "hits": [hits.endpoint, hits.params],

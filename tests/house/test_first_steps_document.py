@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.cli.main import run
 
-PAGE = (Path(__file__).parent.parent / "docs" / "first-steps.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[2] / "docs" / "first-steps.md").read_text(encoding="utf-8")
 
 
 def block(kind: str) -> str:

@@ -33,7 +33,7 @@ from tests.support.lengths import THOROUGH
 from tests.support.record_reference import comments, kinds
 from tests.support.record_reference import reference as of_records
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 SETTLE_S = JobSpec.model_fields["task"].default.settle_s
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 _TEXT = (".py", ".md", ".toml", ".txt", ".yaml", ".json", ".j2", ".csv")
