@@ -22,7 +22,7 @@ help:
 	@echo "make coverage: the same, and which lines they cover; at least 90 %"
 	@echo "make thorough: the proofs with every byte, every write and every mistake; an hour"
 	@echo "make proofs the rest of the tests: kills, power loss, failing disks, fuzzing; 10 to 20 minutes"
-	@echo "make lint   ruff, mypy and the order of imports"
+	@echo "make lint   ruff, mypy, the order of imports, the rules of the code, and what documents say"
 	@echo "make build  the wheel"
 	@echo "make docs   the documents as a site, in build/site; every link checked"
 	@echo "make screenshots: the pictures of the documents, made anew from the demo and the tutorial; needs chromium"
@@ -85,6 +85,7 @@ lint: $(VENV)/.test
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+	$(BIN)/python -m pytest -n auto --dist worksteal -m 'not proofs' tests/house
 
 build: $(VENV)/.test
 	$(BIN)/python -m build --wheel

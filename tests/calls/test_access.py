@@ -207,6 +207,7 @@ async def test_a_token_is_masked_wherever_it_is_said_from_the_moment_it_came() -
 # --- against the sandbox ---
 
 
+@pytest.mark.proofs
 @pytest.mark.parametrize("shape", ["flat", "nested"])
 async def test_client_credentials_work_with_both_shapes_of_token(sandbox: Start, shape: str) -> None:
     server = sandbox(token_shape=shape)

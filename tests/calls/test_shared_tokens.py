@@ -68,6 +68,7 @@ async def test_with_sharing_one_token_does_for_all_and_no_call_is_refused(sandbo
     assert server.stats.outcomes["search"] == {"ok": CLIENTS * EACH}
 
 
+@pytest.mark.proofs
 async def test_a_token_that_somebody_else_ended_is_replaced_once_for_all(sandbox: Start) -> None:
     """Another program with the same credentials fetches a token of its own in between."""
     server, taken = sandbox(one_token=True), []

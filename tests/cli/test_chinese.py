@@ -231,6 +231,7 @@ def progress(**changes: Any) -> Progress:
     return Progress(**plain | changes)
 
 
+@pytest.mark.proofs
 @pytest.mark.parametrize("changes", [{}, {"left_s": None}, {"all_in": False}, {"waits_until": 1_795_302_000.0}])
 def test_the_lines_and_the_block_of_a_run(zh: Path, changes: dict[str, Any]) -> None:
     now = progress(**changes)

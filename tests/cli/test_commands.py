@@ -82,6 +82,7 @@ def test_plan_counts_what_is_left_and_sends_nothing(folder: Path, capsys: pytest
     assert (after["already"], after["calls"]) == ({"tasked": 4}, {"upload": 0, "search": 6, "create": 6})
 
 
+@pytest.mark.proofs
 def test_plan_says_that_run_would_refuse_a_job_that_asks_something_else(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -206,6 +207,7 @@ def test_bad_usage_names_the_help_of_its_command(
     assert (code, out.startswith("Usage: ")) == (0, True)
 
 
+@pytest.mark.proofs
 def test_a_share_of_all_is_allowed_and_the_message_says_so(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "above 0 and at most 1" in call(capsys, "run", "good.yaml", "--share", "1.01")[2]
     assert call(capsys, "run", "good.yaml", "--share", "1", "-q")[0] == 0
@@ -299,6 +301,7 @@ def test_the_sandbox_without_numpy_says_what_to_install(folder: Path) -> None:
     assert done.stderr.strip() == "error: the sandbox needs numpy: pip install 'numpy>=2,<3'"
 
 
+@pytest.mark.proofs
 def test_the_first_run_on_a_sandbox_says_that_it_prepares_the_gallery_and_the_next_does_not(
     folder: Path, small_gallery: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

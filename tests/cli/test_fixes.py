@@ -94,6 +94,7 @@ def test_line_for_a_source_mends_its_entry(
         assert run(["check", "job.yaml"]) == 0, capsys.readouterr().err
 
 
+@pytest.mark.proofs
 def test_command_that_is_named_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

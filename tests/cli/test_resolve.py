@@ -277,6 +277,7 @@ def test_a_death_between_the_line_and_the_commit_keeps_the_decision(
     assert len(rows(doubtful.run)) == 5
 
 
+@pytest.mark.proofs
 def test_what_waits_is_not_called_searched(doubtful: Doubtful) -> None:
     """`searched` is the word for a settled item; this one has its hits and waits."""
     first = doubtful.ids[0]

@@ -96,6 +96,7 @@ def test_in_doubt_items_are_created_once_more_by_a_persons_decision(
     journal.close()
 
 
+@pytest.mark.proofs
 def test_a_retry_that_cannot_go_on_leaves_what_it_did_not_reach_in_doubt(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -106,6 +107,7 @@ def test_a_retry_that_cannot_go_on_leaves_what_it_did_not_reach_in_doubt(
     assert set(states(tmp_path / "runs/job").values()) == {State.IN_DOUBT}
 
 
+@pytest.mark.proofs
 def test_the_job_file_and_its_list_are_not_needed_but_the_pictures_and_the_account_are(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -203,6 +205,7 @@ def test_a_spec_as_run_that_is_gone_is_one_clear_line(tmp_path: Path, capsys: py
     assert (code, "run the job once more" in err) == (2, True)
 
 
+@pytest.mark.proofs
 def test_a_budget_is_raised_for_a_retry_that_reads_no_job_file(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -245,6 +248,7 @@ def test_a_retry_asks_what_was_asked_before_and_the_same_vendor(
     assert "only keys of api but base_url, rehearse and account can be set here" in err
 
 
+@pytest.mark.proofs
 def test_a_retry_takes_part_waits_for_the_account_and_for_the_day_as_a_run_does(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -69,6 +69,7 @@ def test_an_output_that_does_not_arrive_is_a_code_and_at_most_one_line(
         assert err.startswith(f"error: {said}" if said else "") or "note: " in err, arguments
 
 
+@pytest.mark.proofs
 def test_a_code_that_says_more_stands(tmp_path: Path) -> None:
     assert through_shell("--frob | true", "run", "job.yaml", cwd=tmp_path)[0] == 2
 

@@ -57,6 +57,7 @@ def test_a_folder_that_is_not_there_ends_with_5_and_a_line_to_type(job: Path) ->
     assert caught.value.exit_code == 5
 
 
+@pytest.mark.proofs
 def test_it_says_whether_the_run_is_split_already(job: Path) -> None:
     [run] = [seen for seen in viewed(job).seen if seen.name == "run"]
     assert (run.verdict, "is not split yet" in run.text) == ("warn", True)
@@ -94,6 +95,7 @@ class Generous(FolderStore):
         return True
 
 
+@pytest.mark.proofs
 def test_a_place_that_gives_a_name_twice_is_found(job: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(check, "open_store", lambda place: Generous.open(Path(place)))
     [bad] = [seen for seen in viewed(job).seen if seen.bad]
@@ -132,6 +134,7 @@ def test_files_that_a_server_hands_to_somebody_else_are_found(job: Path, monkeyp
     assert "files of user 4242 belong to" in bad.text
 
 
+@pytest.mark.proofs
 def test_missing_credentials_are_said_and_no_secret_is(job: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     job.write_text(job.read_text().replace("base_url: sandbox", "base_url: 'https://connect.patsnap.com'"))
     monkeypatch.setenv("PATSNAP_API_KEY", "k-never-shown-to-anybody")

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from pipeline.leases.folder_store import FolderStore
 from pipeline.leases.money import CHUNK, LEAST_UNCAPPED, SharedBudget, chunk_of
 from pipeline.leases.store import Store
+from tests.support.lengths import THOROUGH
 from tests.support.shared_store import MemoryStore
 
 KIND, MONEY = "search_calls", "money"
@@ -189,7 +190,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=1000 if THOROUGH else 100, deadline=None)
 @given(steps=STEPS, cap=st.integers(0, 600), lost=st.lists(st.booleans(), max_size=60))
 def test_whatever_four_machines_do_no_more_is_sent_than_drawn_nor_drawn_than_the_cap(
     steps: list[tuple[int, str, int]], cap: int, lost: list[bool]

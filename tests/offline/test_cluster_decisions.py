@@ -32,6 +32,7 @@ def test_decisions_about_items_of_all_shards_are_known(
     assert (made.path.parent / "decisions.csv").is_file()
 
 
+@pytest.mark.proofs
 def test_zeros_that_a_spreadsheet_took_come_back_only_where_one_id_of_all_shards_can_be_meant(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

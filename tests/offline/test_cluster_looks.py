@@ -199,6 +199,7 @@ def test_a_shard_that_is_worked_on_is_running_though_no_file_of_it_changed(run: 
     assert status(run, at=at).shards["running"] == 1
 
 
+@pytest.mark.proofs
 def test_what_expires_is_told_as_of_now_and_not_as_of_the_look(run: Path, read: list[str]) -> None:
     begun = time.time()
     status(run, at=begun + LATER_S)

@@ -134,6 +134,7 @@ def test_a_run_beside_has_a_line_in_the_list_of_runs(run: Path) -> None:
     assert make_cluster_report(directories(run), Wishes()).summary.run == "job"
 
 
+@pytest.mark.proofs
 def test_local_pictures_of_all_shards_are_on_the_page(tmp_path: Path) -> None:
     with vendor(tmp_path) as server:
         made = sharded(tmp_path, server.url, shards=2, each=2, single=True, report={"pictures": {"keep": 20}})

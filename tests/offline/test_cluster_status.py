@@ -145,6 +145,7 @@ def test_status_as_json_has_the_fields_of_a_run_and_those_of_its_shards(
     assert {"items", "calls", "open_items", "shards", "machines", "about_shards"} <= set(told)
 
 
+@pytest.mark.proofs
 def test_only_the_first_open_items_are_told_and_the_others_counted(tmp_path: Path) -> None:
     with vendor(tmp_path, faults=FaultPlan.scripted({"search": [BROKEN] * 99})) as server:
         made = sharded(tmp_path, server.url, shards=3, each=9, single=False, api={"max_in_flight": 1})

@@ -245,6 +245,7 @@ def test_items_that_are_listed_after_the_next_whole_reading_are_new(damaged: Dam
     assert summary.calls_this_run["create"] == 1
 
 
+@pytest.mark.proofs
 @pytest.mark.parametrize("seed", only_short(range(12), 0, 1))
 def test_a_journal_with_smashed_pages_is_refused_or_repaired_and_nothing_is_paid_twice(
     damaged: Damaged, seed: int
@@ -297,6 +298,7 @@ def test_damage_that_no_start_would_touch_is_found_after_an_unclean_end(tmp_path
             open_disk(tmp_path, now=0.0)
 
 
+@pytest.mark.proofs
 def test_budgets_still_count_what_was_spent(damaged: Damaged) -> None:
     damaged.journal.unlink()
     damaged.repair()
@@ -306,6 +308,7 @@ def test_budgets_still_count_what_was_spent(damaged: Damaged) -> None:
     assert run(damaged.path, "api.budget.create_calls=3").exit_code == 4
 
 
+@pytest.mark.proofs
 def test_policy_retry_creates_nothing_after_a_damaged_journal(damaged: Damaged) -> None:
     """Nobody knows any more how many duplicates were made already, so a person decides."""
     smash(damaged.journal, pages=2)
@@ -315,6 +318,7 @@ def test_policy_retry_creates_nothing_after_a_damaged_journal(damaged: Damaged) 
     assert summary.calls_this_run["create"] == 0
 
 
+@pytest.mark.proofs
 def test_items_with_one_picture_stay_together(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     url = drawings(1)[0]
     with vendor(tmp_path) as server:

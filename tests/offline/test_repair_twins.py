@@ -95,6 +95,7 @@ def test_repair_settles_an_item_by_the_task_in_the_line_of_its_twin(shared: Shar
     shared.assert_whole()
 
 
+@pytest.mark.proofs
 def test_a_twin_whose_line_is_lost_gets_it_again_without_a_call(shared: Shared) -> None:
     shared.damage("P0001")
     assert shared.command("repair", shared.run)[0] == 0
@@ -109,6 +110,7 @@ def test_without_a_journal_the_next_run_knows_the_picture_by_its_twins_line(shar
     shared.assert_whole()
 
 
+@pytest.mark.proofs
 def test_a_row_that_is_lost_beside_its_line_leaves_its_twins_linked(shared: Shared) -> None:
     shared.damage()
     shared.alter("DELETE FROM items WHERE id = ?", SAME)
@@ -139,6 +141,7 @@ def left_by_an_earlier_version(shared: Shared) -> None:
     shared.alter("UPDATE items SET task_id = ? WHERE id = 'P0001'", shared.task)
 
 
+@pytest.mark.proofs
 def test_a_repair_of_a_whole_directory_settles_what_an_earlier_one_left_in_doubt(shared: Shared) -> None:
     left_by_an_earlier_version(shared)
     code, out, _ = shared.command("repair", shared.run)
@@ -159,6 +162,7 @@ def test_resolve_takes_the_task_of_the_items_own_picture_and_no_other(shared: Sh
     shared.assert_whole()
 
 
+@pytest.mark.proofs
 def test_a_twin_in_doubt_is_settled_by_the_task_of_its_first_item(shared: Shared) -> None:
     put_in_doubt(shared, "P0003")
     code, out, _ = shared.command("repair", shared.run)

@@ -102,6 +102,7 @@ def test_sources_that_break_off_leave_the_journal_as_it_was_and_usable(tmp_path:
     assert rows(tmp_path / "run", "id, generation") == [("SKU-1", 1), ("SKU-2", 1), ("SKU-4", 1)]
 
 
+@pytest.mark.proofs
 def test_a_first_reading_that_was_cut_short_goes_on_and_keeps_what_it_had_listed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -70,6 +70,7 @@ def test_the_page_of_a_client_holds_nothing_of_others(folder: Path) -> None:
     assert "Nordlys" in everybody.text
 
 
+@pytest.mark.proofs
 def test_compared_with_a_run_that_is_named_after_another_client_it_holds_nothing_of_that(folder: Path) -> None:
     before = folder.with_name("Nordlys-2026-10")
     shutil.copytree(folder, before)
@@ -104,6 +105,7 @@ def test_pages_of_two_clients_never_share_a_folder(tmp_path: Path, one: str, oth
     assert first.parent.parent == second.parent.parent == tmp_path / "clients"
 
 
+@pytest.mark.proofs
 def test_an_open_product_of_a_client_says_no_sentence_that_may_name_another_one(folder: Path) -> None:
     page = Page(make_report(folder, Wishes(client="Acme")).page)
     opened = [one for one in page.products if one.cause >= 0]
@@ -112,11 +114,13 @@ def test_an_open_product_of_a_client_says_no_sentence_that_may_name_another_one(
     assert all(cause[2] == cause[3] == cause[4] == "" for cause in page.index["causes"])
 
 
+@pytest.mark.proofs
 def test_the_label_of_clients_is_the_jobs_own(folder: Path) -> None:
     wishes = Wishes(client="US", report=ReportSpec(client_label="market"))
     assert len(Page(make_report(folder, wishes).page).products) == 3
 
 
+@pytest.mark.proofs
 def test_a_client_that_is_not_there_is_named_with_those_that_are(folder: Path) -> None:
     with pytest.raises(SpecError, match="no product has the label client: Acne; there are Acme, Nordlys"):
         make_report(folder, Wishes(client="Acne"))

@@ -116,6 +116,7 @@ def test_a_job_without_details_does_nothing_new(tmp_path: Path) -> None:
     assert not (tmp_path / "runs/job/details.jsonl").exists()
 
 
+@pytest.mark.proofs
 def test_without_permission_the_run_goes_on_and_says_it_once(tmp_path: Path) -> None:
     said: list[str] = []
     with vendor(tmp_path, denied=frozenset({"D301"})) as server:
@@ -129,6 +130,7 @@ def test_without_permission_the_run_goes_on_and_says_it_once(tmp_path: Path) -> 
     assert "67200004" in remark
 
 
+@pytest.mark.proofs
 def test_a_budget_that_is_used_up_is_one_remark(tmp_path: Path) -> None:
     said: list[str] = []
     with vendor(tmp_path) as server:
@@ -165,6 +167,7 @@ def test_a_vendor_of_details_that_is_down_ends_them_alone(tmp_path: Path) -> Non
     assert {json.dumps(record["details"]) for record in records(tmp_path)} == {'"failed"'}
 
 
+@pytest.mark.proofs
 def test_one_bad_id_costs_the_other_patents_nothing(tmp_path: Path) -> None:
     with vendor(tmp_path, refused_patents=0.12) as server:
         summary = run(tmp_path, server, pictures=8, details={"top": 10, "above": 0.0}, search={"limit": 10})
@@ -267,6 +270,7 @@ def laid_by(folder: Path) -> int:
         return 0
 
 
+@pytest.mark.proofs
 def test_a_cap_of_money_holds_for_details_too_and_every_item_gets_its_task(tmp_path: Path) -> None:
     """Twenty items cost 3 each; 5 more are left for details at 0.5 a patent."""
     prices = {"P009": 1, "P010": 1, "AI39-1": 2, "D301": 0.5}
@@ -377,6 +381,7 @@ def test_a_share_that_leaves_details_less_than_a_call_a_second_is_refused_in_one
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.proofs
 def test_on_an_account_that_is_new_to_details_one_item_runs_alone_first(tmp_path: Path) -> None:
     said: list[str] = []
     with vendor(tmp_path) as server:

@@ -122,6 +122,7 @@ def test_what_is_settled_while_a_job_asks_for_none_is_not_forgotten(tmp_path: Pa
     assert [list(record.details) for record in records(tmp_path)] == [best_of(record) for record in records(tmp_path)]
 
 
+@pytest.mark.proofs
 def test_a_budget_that_is_used_up_leaves_records_as_they_were_and_more_of_it_goes_on(tmp_path: Path) -> None:
     with vendor(tmp_path) as server:
         run(tmp_path, server)
@@ -137,6 +138,7 @@ def test_a_budget_that_is_used_up_leaves_records_as_they_were_and_more_of_it_goe
     assert all(list(record.details) == best_of(record) for record in records(tmp_path))
 
 
+@pytest.mark.proofs
 @pytest.mark.parametrize(("budget", "faults"), [({"details": 4}, ""), ({}, "details:67200004@1")])
 def test_records_that_say_what_they_lack_get_it_once_more_may_be_asked_for(
     budget: dict[str, int], faults: str, tmp_path: Path

@@ -114,6 +114,7 @@ def test_second_holder_is_refused_and_told_who_holds_it(locked_elsewhere) -> Non
         assert caught.value.exit_code == 6
 
 
+@pytest.mark.proofs
 def test_run_whose_holder_was_killed_is_free(locked_elsewhere) -> None:
     folder, process = locked_elsewhere
     process.kill()

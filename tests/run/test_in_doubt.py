@@ -4,6 +4,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from pipeline import RunOptions, RunSummary, run_job
 from pipeline.journal.storage import connect
 from pipeline.models import Kind
@@ -51,6 +53,7 @@ def test_what_a_start_finds_in_doubt_is_created_once_more_with_the_hits_that_are
     assert summary.calls_this_run == {"upload": 0, "search": 0, "create": 2}
 
 
+@pytest.mark.proofs
 def test_never_more_than_max_duplicates_over_the_life_of_the_run_directory(tmp_path: Path) -> None:
     with vendor(tmp_path, faults=LOST_ALWAYS) as server:
         path = job(tmp_path, url=server.url, pictures=4, api={"on_in_doubt": {"retry": 1, "max_duplicates": 3}})
@@ -120,6 +123,7 @@ def test_a_create_that_is_sent_again_becomes_a_task(tmp_path: Path) -> None:
     assert (summary.exit_code, summary.items["tasked"], summary.calls_this_run["create"]) == (0, 1, 2)
 
 
+@pytest.mark.proofs
 def test_a_second_create_may_be_sent_again_too(tmp_path: Path) -> None:
     """The item is in doubt before; its doubt is taken up once, whatever the number of attempts."""
     with vendor(tmp_path, faults=FaultPlan.scripted({"create": ["lost", "lost", "ok"]})) as server:

@@ -75,6 +75,7 @@ def test_a_strict_limit_and_a_short_token_lose_nothing(tmp_path: Path) -> None:
         assert fullest <= 50, kind
 
 
+@pytest.mark.proofs
 def test_no_secret_reaches_any_file_of_the_run(tmp_path: Path) -> None:
     secret = "canary-3f9a7c5e-secret"
     account = {"PATSNAP_CLIENT_ID": "canary-id-77aa", "PATSNAP_CLIENT_SECRET": secret}
@@ -289,6 +290,7 @@ def test_a_bad_row_becomes_a_failed_item_and_its_correction_is_worked_on(tmp_pat
     assert (second.exit_code, second.items["tasked"], second.items["all"]) == (0, 2, 2)
 
 
+@pytest.mark.proofs
 def test_a_picture_that_was_mended_is_worked_on_by_the_next_run(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").write_text("no picture")
     with vendor(tmp_path) as server:

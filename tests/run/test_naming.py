@@ -58,6 +58,7 @@ def test_directory_of_the_version_before_keeps_its_ids_and_pays_for_nothing_agai
     assert plan_job(local).paid_calls == 0
 
 
+@pytest.mark.proofs
 def test_directory_that_notes_no_rule_has_the_one_that_its_items_show(local: Path, tmp_path: Path) -> None:
     assert run(["run", str(local), "-q"]) == 0
     forget_the_rule(tmp_path)

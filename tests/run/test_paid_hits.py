@@ -44,6 +44,7 @@ def ended(tmp_path: Path) -> Iterator[Ended]:
         yield Ended(tmp_path, server.url)
 
 
+@pytest.mark.proofs
 def test_what_failed_or_is_in_doubt_at_its_create_shows_its_paid_hits(ended: Ended) -> None:
     assert ended.hits() == {"P0000": 3, "P0001": 3, "P0003": 0}
     found = {one.item: one.total > one.hits_found == len(one.hits) for one in Page(ended.run / "report.html").products}

@@ -4,6 +4,8 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+import pytest
+
 from pipeline import RunOptions, run_job
 from pipeline.journal.places import JOURNAL
 from tests.support.jobs import ACCOUNT, FaultPlan, job, started, vendor
@@ -24,6 +26,7 @@ def paid_for(run: Path) -> int:
         return 0
 
 
+@pytest.mark.proofs
 def test_a_kill_costs_no_search_whose_answer_has_come(tmp_path: Path) -> None:
     """Nearly all of them wait for the permit of their create, which comes once a second."""
     run, faults = tmp_path / "runs/job", f"search:hang@{ANSWERED + 1}-{ANSWERED + UNANSWERED}"

@@ -111,6 +111,7 @@ def test_a_directory_in_which_two_accounts_ran_is_taken_by_none(tmp_path: Path) 
     assert third.plan.calls == {"upload": 2, "search": 4, "create": 4}
 
 
+@pytest.mark.proofs
 def test_what_is_older_than_the_job_says_or_near_its_end_is_not_taken(tmp_path: Path) -> None:
     """The task lives for 8 hours and is left alone in its last quarter of an hour; the hits are an hour younger."""
     from pipeline.run.donors import open_donors
@@ -170,6 +171,7 @@ def test_run_that_is_killed_while_it_reuses_goes_on_and_pays_nothing(tmp_path: P
     assert all(record.reused_from is not None and record.reused_from.task for record in records)
 
 
+@pytest.mark.proofs
 def test_plan_without_credentials_says_that_it_counts_nothing_as_reused(tmp_path: Path) -> None:
     with vendor(tmp_path) as server:
         take(tmp_path, server.url, "first", **LOCAL)

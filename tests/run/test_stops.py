@@ -116,6 +116,7 @@ def test_codes_that_nobody_knows_stop_the_run(tmp_path: Path) -> None:
     assert "api.errors" in summary.exit_reason
 
 
+@pytest.mark.proofs
 def test_a_job_that_explains_the_code_goes_on(tmp_path: Path) -> None:
     with trouble(tmp_path, "search:68300099@1-8") as server:
         path = job(

@@ -156,6 +156,7 @@ def test_items_with_one_picture_share_one_submit(tmp_path: Path) -> None:
     assert (second["line_drawing"], second["comparisons"]) == (first["line_drawing"], first["comparisons"])
 
 
+@pytest.mark.proofs
 def test_the_budget_of_creates_is_that_of_submits(tmp_path: Path) -> None:
     with vendor(tmp_path, report_after_s=0) as server:
         summary = run(submitted(tmp_path, server.url, api={"budget": {"create_calls": 2}}))
@@ -192,6 +193,7 @@ def test_the_method_does_not_change_under_tasks_whose_reports_are_awaited(tmp_pa
         assert server.stats.executed["create"] == 2
 
 
+@pytest.mark.proofs
 def test_a_search_that_is_paid_is_not_taken_for_hits_once_the_job_submits(tmp_path: Path) -> None:
     with vendor(tmp_path, report_after_s=0, denied=frozenset({"AI39-1"})) as server:
         assert run(job(tmp_path, url=server.url, pictures=2)).items["settled"] == 0
@@ -256,6 +258,7 @@ def test_the_task_of_a_doubt_that_a_person_found_is_asked_for_its_report(tmp_pat
     assert all(record["hits"] and record["line_drawing"] for record in results(tmp_path))
 
 
+@pytest.mark.proofs
 def test_comparisons_without_the_hits_that_the_vendor_counts_are_read_and_the_record_says_so(tmp_path: Path) -> None:
     lost = ReportPlan.parse("lost_hits=1")
     task = {**SUBMIT["task"], "settle_s": 1}

@@ -73,6 +73,7 @@ def test_the_views_of_a_product_are_one_search_and_one_task_of_all_of_them(tmp_p
     assert single["urls"] == [PRODUCT.format("mug-0")]
 
 
+@pytest.mark.proofs
 def test_a_manifest_lists_views_in_columns_and_rows_with_one_picture_beside_them(tmp_path: Path) -> None:
     for name, shown in (("a.jpg", "bag-0"), ("b.jpg", "bag-1"), ("c.jpg", "lamp-0")):
         product(tmp_path, name, shown)
@@ -93,6 +94,7 @@ def test_a_manifest_lists_views_in_columns_and_rows_with_one_picture_beside_them
     assert (records["C"].image.source, records["C"].image.views) == ("c.jpg", [])
 
 
+@pytest.mark.proofs
 def test_jsonl_lists_views_in_a_list(tmp_path: Path) -> None:
     urls = [PRODUCT.format(name) for name in ("bag-0", "bag-1")]
     rows = [{"id": "A", "views": urls, "client": "acme"}, {"id": "B", "url": urls[0]}]
@@ -145,6 +147,7 @@ def test_an_item_of_which_one_view_cannot_be_sent_costs_nothing(tmp_path: Path) 
     assert "gone.jpg" in second
 
 
+@pytest.mark.proofs
 def test_the_page_shows_every_view(tmp_path: Path) -> None:
     product(tmp_path, "front.jpg", "bag-0")
     product(tmp_path, "side.jpg", "bag-1")
@@ -196,6 +199,7 @@ def test_twenty_products_of_three_views_pay_twenty_searches(tmp_path: Path) -> N
     assert calls == {"upload": 60, "search": 20, "create": 20}
 
 
+@pytest.mark.proofs
 def test_a_job_without_p061_refuses_views_and_keeps_such_columns_as_labels(tmp_path: Path) -> None:
     (tmp_path / "list.csv").write_text(f"id,url,view_1\nA,{PRODUCT.format('bag-0')},left\n")
     with vendor(tmp_path) as server:

@@ -93,6 +93,7 @@ class TestLifetime:
                 await anyio.to_thread.run_sync(server.close)
         assert "sandbox" not in {thread.name for thread in threading.enumerate()}
 
+    @pytest.mark.proofs
     def test_without_numpy_it_is_one_line_that_says_what_to_install(self) -> None:
         code = "import sys; sys.modules['numpy'] = None\nimport pipeline.sandbox.server"
         ended = subprocess.run(

@@ -393,7 +393,7 @@ AFTER_SENDING: dict[str, tuple[Script, str]] = {
     "HTTP 502 with a page": (bad_gateway, "http_502"),
     "a body without end": (oversized, "too_large"),
     "broken gzip": (broken_gzip, "malformed"),
-    "a gzip bomb": (bomb(64 << 20), "too_large"),
+    "a gzip bomb": (bomb(16 << 20), "too_large"),
 }
 
 

@@ -4,7 +4,7 @@ import base64
 import hashlib
 import re
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
@@ -145,6 +145,7 @@ def rendered(name: str, **values: Any) -> bytes:
     return _template(name).render(**values).encode("utf-8", "replace")
 
 
+@cache
 def joined(kind: str, names: tuple[str, ...]) -> str:
     """Join files of a kind, without what only their readers need: indents, and lines that are comments."""
     lines = (line.strip() for name in names for line in _asset(f"{name}.{kind}").splitlines())

@@ -174,6 +174,7 @@ def test_beyond_so_many_products_there_are_no_pictures_and_it_says_so(
     assert "The first 2 products of 5, the most alike, have pictures" in text_of(path, "About")
 
 
+@pytest.mark.proofs
 def test_the_sheet_of_hits_has_the_most_alike_of_each(tmp_path: Path) -> None:
     many = record("A", hits=[hit(n / 100, patent_pn=f"P{n}") for n in range(20)])
     assert [row["Place"] for row in table(written("xlsx", tmp_path, many), "Hits")] == [1, 2, 3, 4, 5]

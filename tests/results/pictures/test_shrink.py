@@ -84,6 +84,7 @@ def test_the_worker_answers_each_picture_in_order_and_goes_on_after_a_broken_one
     assert [len(copies) for copies in answers(out.getvalue())] == [2, 0, 2]
 
 
+@pytest.mark.proofs
 def test_the_worker_ends_when_the_run_that_asks_it_is_gone() -> None:
     """Its stdin ends then, also after kill -9; half a picture is nobody's any more."""
     done = subprocess.run(
