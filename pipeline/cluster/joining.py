@@ -11,8 +11,7 @@ from typing import NamedTuple
 from pipeline.cluster.split import Split, find_split
 from pipeline.errors import JournalError, SpecError
 from pipeline.leases.opening import is_bucket
-from pipeline.run.cluster_runs import LEASES
-from pipeline.run.leased import named_place
+from pipeline.run.cluster_runs import LEASES, named_place
 from pipeline.run.load import Job
 from pipeline.system.fault import Fault
 

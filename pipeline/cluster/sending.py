@@ -13,7 +13,8 @@ from pipeline.cluster.joining import place_of_leases
 from pipeline.cluster.owning import Owner
 from pipeline.cluster.sharing import AccountOfOwner, sharing
 from pipeline.cluster.split import read_split
-from pipeline.run.leased import LeasedShare, named_place
+from pipeline.run.cluster_runs import named_place
+from pipeline.run.leased import LeasedShare
 from pipeline.run.load import Job
 from pipeline.run.options import Given, RunOptions
 from pipeline.run.stop import Stop

@@ -15,6 +15,7 @@ from pathlib import Path
 from pipeline.errors import JournalError, SpecError
 from pipeline.job.schema import JobSpec
 from pipeline.journal.places import SPLIT
+from pipeline.leases.opening import is_bucket
 from pipeline.system.fault import Fault, typed
 
 LEASES = ".leases"  # in the folder that machines share, where the job names no other place
@@ -43,6 +44,12 @@ def shared_folder(spec: JobSpec) -> Path:
     if not folder.is_dir():
         raise JournalError(not_there(folder))
     return folder
+
+
+def named_place(spec: JobSpec) -> str | None:
+    """Return the place of leases that a job names, as one spelling; None where it names none."""
+    leases = spec.api.leases
+    return leases if leases is None or is_bucket(leases) else str(spec.place(leases).resolve())
 
 
 def not_there(shared: Path) -> Fault:

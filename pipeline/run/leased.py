@@ -14,9 +14,10 @@ from pipeline.journal.drawing import SharedCaps
 from pipeline.leases.account import SharedAccount
 from pipeline.leases.lease import LEASE_S, Lease
 from pipeline.leases.money import SharedBudget
-from pipeline.leases.opening import is_bucket, open_store
+from pipeline.leases.opening import open_store
 from pipeline.leases.tokens import SharedTokens, seal_for
 from pipeline.models import Kind
+from pipeline.run.cluster_runs import named_place
 from pipeline.run.load import Job
 from pipeline.run.tariff import caps_of
 from pipeline.system.clock import steady
@@ -77,12 +78,6 @@ def place_of_leases(spec: JobSpec, share: float) -> str:
         what = "an account that is leased is shared by itself, and takes no share beside it"
         raise SpecError(Fault(what, where=f"--share {share:g}", fix="api: {leases: null}"))
     return named_place(spec) or ""
-
-
-def named_place(spec: JobSpec) -> str | None:
-    """Return the place of leases that a job names, as one spelling; None where it names none."""
-    leases = spec.api.leases
-    return leases if leases is None or is_bucket(leases) else str(spec.place(leases).resolve())
 
 
 @contextmanager

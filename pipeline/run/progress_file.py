@@ -3,12 +3,15 @@
 import contextlib
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from pipeline.run.gauges import Gauges
 from pipeline.run.progress import Display, Progress
 from pipeline.system.files import write_whole
+
+if TYPE_CHECKING:  # `status` reads progress and runs nothing
+    from pipeline.run.gauges import Gauges
 
 PROGRESS = "progress.json"
 EVERY_S = 1.0
@@ -23,7 +26,7 @@ class _Noted(msgspec.Struct, frozen=True):
 class Showing:
     """The picture of one run shown to whoever looks on, and noted once a second."""
 
-    def __init__(self, folder: Path, gauges: Gauges, observer: Display | None) -> None:
+    def __init__(self, folder: Path, gauges: "Gauges", observer: Display | None) -> None:
         self._folder = folder
         self._gauges = gauges
         self._observer = observer

@@ -279,11 +279,17 @@ def test_the_command_line_works_as_a_module_and_keeps_stdout_for_results(folder:
 @pytest.mark.proofs
 @pytest.mark.parametrize(
     ("command", "heavy"),
-    [(["--help"], "aiohttp pydantic PIL numpy sqlite3 yaml"), (["check", "good.yaml", "--quick"], "aiohttp numpy")],
-    ids=["help", "check"],
+    [
+        (["--help"], "aiohttp pydantic PIL numpy sqlite3 yaml"),
+        (["check", "good.yaml", "--quick"], "aiohttp numpy"),
+        (["status", "runs/good"], "aiohttp numpy"),
+    ],
+    ids=["help", "check", "status"],
 )
 def test_a_command_loads_no_library_that_it_does_not_use(folder: Path, command: list[str], heavy: str) -> None:
     """Imports decide how fast a command answers."""
+    if command[0] == "status":
+        assert pipeline("run", "good.yaml", "-q", cwd=folder).returncode == 0
     code = (
         f"import sys; from pipeline.cli import main as cli; assert cli.run({command}) == 0; "
         f"print([name for name in {heavy.split()} if name in sys.modules], file=sys.stderr)"
