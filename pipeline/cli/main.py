@@ -59,7 +59,7 @@ def _command(arguments: list[str]) -> int:
 
 
 @cache
-def command_line(*, chinese: bool = False) -> Any:
+def command_line(*, chinese: bool) -> Any:
     """Return the whole command line, with all commands, and with its help in this language."""
     from typer.main import get_command
 

@@ -68,7 +68,7 @@ def test_english_that_is_left_is_found() -> None:
 
 @pytest.mark.parametrize(
     "command",
-    sorted(cli.command_line().commands),
+    sorted(cli.command_line(chinese=False).commands),
 )
 def test_help(zh: Path, capsys: pytest.CaptureFixture[str], command: str) -> None:
     code, said = call(capsys, command, "--help")

@@ -3,6 +3,7 @@
 import os
 import pty
 import select
+import shutil
 import sys
 import termios
 from collections.abc import Sequence
@@ -27,12 +28,19 @@ def through_shell(redirection: str, *arguments: str | Path, cwd: Path) -> tuple[
     return done.returncode, done.stderr
 
 
-@pytest.fixture
-def done(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a job that has been run."""
-    path = job(tmp_path, **ON_THE_SANDBOX)
-    assert completed([*PIPELINE, "run", path, "-q"], cwd=tmp_path).returncode == 0
-    return tmp_path
+    folder = tmp_path_factory.mktemp("ran")
+    path = job(folder, **ON_THE_SANDBOX)
+    assert completed([*PIPELINE, "run", path, "-q"], cwd=folder).returncode == 0
+    return folder
+
+
+@pytest.fixture
+def done(ran: Path, tmp_path: Path) -> Path:
+    """A copy of it."""
+    return Path(shutil.copytree(ran, tmp_path / "done"))
 
 
 SHOWING = [

@@ -11,6 +11,7 @@ import pytest
 from pipeline.errors import JournalError
 from pipeline.journal.copying import copy_journal
 from pipeline.journal.epochs import NOTE, superseded_by
+from tests.support.lengths import THOROUGH
 from tests.support.processes import python, running
 
 # Each commit counts one of many rows up, each on pages of its own, and the sum of them all; the log begins anew often.
@@ -51,7 +52,7 @@ def test_a_copy_beside_a_writer_is_whole_or_refused(tmp_path: Path, mode: str) -
     with running(python(WRITER, source / "journal.sqlite", mode, "1")) as writer:
         assert writer.stdout is not None
         writer.stdout.readline()
-        for attempt in range(60):
+        for attempt in range(60 if THOROUGH else 24):
             stands_still = attempt % 6 == 5  # a slow machine may never find a moment in which it does by itself
             if stands_still:
                 writer.send_signal(signal.SIGSTOP)

@@ -120,7 +120,7 @@ def test_promises_hold_whatever_happens() -> None:
 
 @pytest.mark.proofs
 def test_promises_hold_whatever_happens_for_long() -> None:
-    check(Leases, runs=20_000 if THOROUGH else 120)
+    check(Leases, runs=20_000 if THOROUGH else 80)
 
 
 # --- each part is needed: without it, the same machine finds a broken promise ---

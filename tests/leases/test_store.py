@@ -77,7 +77,7 @@ def test_of_threads_that_put_one_name_one_succeeds(store: Store, racers: int) ->
 
 
 @pytest.mark.proofs
-@pytest.mark.parametrize("names", [5000 if THOROUGH else 1000])
+@pytest.mark.parametrize("names", [5000 if THOROUGH else 300])
 def test_of_processes_that_put_one_name_in_a_folder_one_succeeds(names: int, tmp_path: Path) -> None:
     told = race(tmp_path, racers=8, names=names)
     assert Counter(name for won in told for name in won) == dict.fromkeys(range(1, names + 1), 1)

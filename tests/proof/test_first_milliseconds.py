@@ -104,7 +104,7 @@ def test_after_a_kill_at_any_write_of_its_making_no_command_asks_for_a_repair(ki
     """Not even `repair` puts anything in doubt, and the next run pays for each item once."""
     moments = making(mounts)
     unmade = runs = 0
-    every = 1 if THOROUGH else 2
+    every = 1 if THOROUGH else 4
     for number, files in enumerate(moments[::every], start=1):
         killed.leaves(files)
         begun = has_begun(killed.run)

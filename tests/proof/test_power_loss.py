@@ -38,7 +38,7 @@ MISTAKES = dict.fromkeys(MUTANTS, "plain") | {
 NOT_HERE = ("page-not-awaited", "patents-not-counted", "task-told-early")
 
 
-@pytest.mark.parametrize("states", lengths(long=400, thorough=800))
+@pytest.mark.parametrize("states", lengths(long=300, thorough=800))
 def test_power_loss_at_any_moment_loses_nothing_and_corrupts_nothing(states: int) -> None:
     with fast_folder() as base:
         score = Campaign(Path(base), states=states, seed=SEED, ways=ALL).run()

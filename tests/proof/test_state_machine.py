@@ -352,7 +352,7 @@ class JournalMachine(RuleBasedStateMachine):
 
 TestJournal = JournalMachine.TestCase
 TestJournal.settings = settings(
-    max_examples=300 if THOROUGH else 12,
+    max_examples=300 if THOROUGH else 6,
     stateful_step_count=60,
     deadline=None,
     print_blob=True,

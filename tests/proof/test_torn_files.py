@@ -30,7 +30,7 @@ from tests.support.fakes import NOW
 from tests.support.lengths import lengths
 
 TAIL = 4096
-FLIPS = lengths(long=120, thorough=500)
+FLIPS = lengths(long=60, thorough=500)
 BUDGET = 5000
 # Numbers of items: settled and committed, written and not committed, created without an outcome, not begun.
 COMMITTED, WRITTEN, CREATING, WAITING = range(20), range(20, 35), range(35, 40), range(40, 60)
@@ -138,7 +138,7 @@ def folders() -> Iterator[Iterator[Path]]:
         yield (Path(base) / str(n) for n in range(10**6))
 
 
-@pytest.mark.parametrize("every", lengths(long=29, thorough=1))
+@pytest.mark.parametrize("every", lengths(long=61, thorough=1))
 def test_tail_cut_at_any_byte_keeps_every_whole_line(dead: Dead, folders: Iterator[Path], every: int) -> None:
     for end in _lengths(dead.results, len(dead.results) - TAIL, every=every):
         recovered, history = dead.opened(next(folders), dead.results[:end], check=dead.files[CHECK])
@@ -147,7 +147,7 @@ def test_tail_cut_at_any_byte_keeps_every_whole_line(dead: Dead, folders: Iterat
         assert history.results == dead.results[: dead.results.rindex(b"\n", 0, end) + 1], end
 
 
-@pytest.mark.parametrize("every", lengths(long=121, thorough=7))
+@pytest.mark.parametrize("every", lengths(long=301, thorough=7))
 def test_tail_that_ends_in_zeros_is_cut_before_them(dead: Dead, folders: Iterator[Path], every: int) -> None:
     """A file can have its new size before it has its new bytes."""
     for end in _lengths(dead.results, dead.committed + 1, every=every):
@@ -200,7 +200,7 @@ def test_flipped_bit_in_the_tail_is_never_believed(dead: Dead, folders: Iterator
         assert violations(history) == [], at
 
 
-@pytest.mark.parametrize("every", lengths(long=7, thorough=1))
+@pytest.mark.parametrize("every", lengths(long=11, thorough=1))
 def test_flipped_bit_in_the_check_harms_no_line(dead: Dead, folders: Iterator[Path], every: int) -> None:
     """A check that is not what was written is none."""
     dice = random.Random(3)

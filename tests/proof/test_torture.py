@@ -99,7 +99,7 @@ def calls() -> list[str]:
     return never.calls
 
 
-@pytest.mark.parametrize("every", lengths(long=13, thorough=1))
+@pytest.mark.parametrize("every", lengths(long=20, thorough=1))
 @pytest.mark.parametrize("how", ["eio", "enospc", "short"])
 def test_run_whose_disk_fails_at_any_call_loses_nothing(calls: list[str], how: str, every: int) -> None:
     ended: Counter[str] = Counter()

@@ -78,7 +78,7 @@ def test_only_the_top_hits_that_score_enough_are_asked_for(tmp_path: Path) -> No
 @pytest.mark.proofs
 def test_many_items_with_common_hits_ask_for_each_patent_once_and_a_second_run_asks_none(tmp_path: Path) -> None:
     with vendor(tmp_path) as server:
-        many = {"pictures": 1000 if THOROUGH else 300, "details": {"top": 5, "above": 0.5}, "search": {"limit": 20}}
+        many = {"pictures": 1000 if THOROUGH else 120, "details": {"top": 5, "above": 0.5}, "search": {"limit": 20}}
         first = run(tmp_path, server, **many)
         asked = server.stats.patents_asked
         assert first.ok

@@ -333,7 +333,7 @@ def test_run_that_does_not_die_comes_to_this(deaths: list[Death]) -> None:
     assert len(deaths) > 40
 
 
-@pytest.mark.parametrize("every", lengths(long=4, thorough=1))
+@pytest.mark.parametrize("every", lengths(long=6, thorough=1))
 def test_after_a_death_at_any_write_the_next_run_loses_nothing_and_pays_nothing_twice(
     deaths: list[Death], every: int
 ) -> None:
@@ -347,7 +347,7 @@ def test_after_a_death_at_any_write_the_next_run_loses_nothing_and_pays_nothing_
             raise
 
 
-@pytest.mark.parametrize("every", lengths(long=15, thorough=3))
+@pytest.mark.parametrize("every", lengths(long=30, thorough=3))
 def test_death_while_recovering_from_a_death_changes_nothing_either(deaths: list[Death], every: int) -> None:
     died_twice = 0
     for death in deaths[::every]:

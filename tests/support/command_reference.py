@@ -30,7 +30,7 @@ _WIDTH = 78  # as the program prints it on a terminal of 80 columns
 
 def reference() -> str:
     """Write the document."""
-    commands = command_line()
+    commands = command_line(chinese=False)
     context = commands.make_context("pipeline", ["-"], resilient_parsing=True, terminal_width=_WIDTH)
     told = commands.get_help(context).strip()
     sections = [

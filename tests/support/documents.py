@@ -52,7 +52,7 @@ def mentions(text: str) -> Iterator[list[str]]:
 
 def unknown(words: list[str]) -> list[str]:
     """Return the command, and the options of a mentioned command, that the program does not have."""
-    commands_: Any = command_line()
+    commands_: Any = command_line(chinese=False)
     with commands_.make_context("pipeline", ["-"], resilient_parsing=True) as context:
         command = commands_.get_command(context, words[0])
         if command is None:
@@ -75,7 +75,7 @@ def _command(commands_: Any, context: Any, words: list[str]) -> tuple[Any, list[
 
 def refusal(words: list[str]) -> str:
     """Return why the program's command line does not understand these arguments; "" if it does."""
-    commands_: Any = command_line()
+    commands_: Any = command_line(chinese=False)
     with commands_.make_context("pipeline", ["-"], resilient_parsing=True) as context:
         command, words = _command(commands_, context, words) if words[0] != "--version" else (commands_, words)
         if command is None:

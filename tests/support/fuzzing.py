@@ -60,7 +60,7 @@ def fuzzed(
     def test_of(assert_for_one: Callable[..., None]) -> Callable[..., None]:
         fixtures = list(inspect.signature(assert_for_one).parameters)[: -len(strategies)]
 
-        @pytest.mark.parametrize("examples", lengths(short=short, long=long // 5, thorough=long))
+        @pytest.mark.parametrize("examples", lengths(short=short, long=max(long // 10, 4), thorough=long))
         def test(request: pytest.FixtureRequest, examples: int) -> None:
             unhurried = [HealthCheck.too_slow, HealthCheck.data_too_large]
             how = settings(max_examples=examples, deadline=None, derandomize=True, suppress_health_check=unhurried)

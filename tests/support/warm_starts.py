@@ -12,8 +12,10 @@ import atexit
 import ctypes
 import gc
 import io
+import importlib
 import json
 import os
+import pkgutil
 import resource
 import runpy
 import signal
@@ -31,6 +33,15 @@ _ROOT = Path(__file__).parents[2]
 _READ_AT_THE_START = ("PYTHON", "LC_", "LANG", "MALLOC_", "LD_", "TZ", "COVERAGE")
 # Code that speaks of these is to have an interpreter of its own.
 _ABOUT_THE_START = ("sys.modules", "sys.meta_path", "addaudithook", "maxrss")
+_LOADED_WHEN_USED = (
+    "anyio._backends._asyncio",
+    "dotenv",
+    "encodings.idna",
+    "jinja2",
+    "platformdirs",
+    "pydantic.type_adapter",
+)
+_NOT_LOADED = ("pipeline.__main__",)  # to load it is to run it
 _LIMITS = 16  # RLIM_NLIMITS of Linux
 _SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER of linux/prctl.h
 
@@ -204,10 +215,15 @@ def _run(command: list[str]) -> None:
 
 
 def _load() -> None:
-    """Load what most commands load, and keep it out of the search for garbage, so that processes share its memory."""
+    """Load what commands load, and keep it out of the search for garbage, so that processes share its memory."""
+    import pipeline
     from pipeline.cli.main import command_line
 
-    command_line()
+    command_line(chinese=False)
+    ours = [module.name for module in pkgutil.walk_packages(pipeline.__path__, "pipeline.")]
+    for name in (*ours, *_LOADED_WHEN_USED):
+        if name not in _NOT_LOADED:
+            importlib.import_module(name)
     gc.collect()
     gc.freeze()
 

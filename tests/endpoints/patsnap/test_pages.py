@@ -120,7 +120,7 @@ def test_what_is_not_looked_at_names_the_depth_and_the_score_that_ends_it() -> N
     ]
 
 
-@fuzzed(st.binary() | st.recursive(st.none() | st.integers() | st.text(), st.lists, max_leaves=9), short=200, long=5000)
+@fuzzed(st.binary() | st.recursive(st.none() | st.integers() | st.text(), st.lists, max_leaves=9), short=60, long=2000)
 def test_any_answer_to_a_further_page_is_read_or_refused(body: Any) -> None:
     search = P009Search(depth=300)
     page = search.next_page(page_of(search, 0), now=AT)

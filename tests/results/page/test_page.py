@@ -256,18 +256,18 @@ def test_a_page_that_cannot_be_finished_leaves_the_last_one_and_nothing_else(tmp
 
 @pytest.mark.proofs
 def test_a_page_is_written_in_flat_memory(tmp_path: Path) -> None:
-    """Five hundred records of 100 KB are 50 MB; a page of them holds one at a time."""
+    """Two hundred and fifty records of 100 KB are 25 MB; a page of them holds one at a time."""
     padding = "x" * 1000
     hits = [hit(0.5, padding=padding) for _ in range(100)]
     (tmp_path / "open.jsonl").write_bytes(b"")
     with (tmp_path / "results.jsonl").open("wb") as file:
-        for number in range(500):
+        for number in range(250):
             file.write(json.dumps(record(f"S{number}", hits=hits)).encode() + b"\n")
     tracemalloc.start()
     try:
         settled, open_ = survey(Part(tmp_path / "results.jsonl")), survey(Part(tmp_path / "open.jsonl"))
         write_report(tmp_path / "report.html", run(), open_, settled, pictures=NoPictures())
-        assert tracemalloc.get_traced_memory()[1] < 20_000_000
+        assert tracemalloc.get_traced_memory()[1] < 12_000_000
     finally:
         tracemalloc.stop()
 
