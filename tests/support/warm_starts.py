@@ -11,8 +11,8 @@ COLD_STARTS=1 all do.
 import atexit
 import ctypes
 import gc
-import io
 import importlib
+import io
 import json
 import os
 import pkgutil
