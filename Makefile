@@ -14,7 +14,7 @@ RATE ?= 1000
 
 SUITE ?= trixie
 
-.PHONY: help demo test coverage proofs thorough stress lint build docs screenshots image fresh bench pace growth exports looks scale simulate leases-model kills chaos power-loss soak load clean
+.PHONY: help demo test coverage proofs thorough stress lint types rules build docs screenshots image fresh bench pace growth exports looks scale simulate leases-model kills chaos power-loss soak load clean
 
 help:
 	@echo "make demo   set up and run 36 pictures on the sandbox, no credentials needed"
@@ -81,11 +81,16 @@ fresh:
 	.ci/fresh $(SUITE)
 
 lint: $(VENV)/.test
+	$(MAKE) --jobs 2 --output-sync types rules
+
+types: $(VENV)/.test
+	$(BIN)/mypy
+
+rules: $(VENV)/.test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
-	$(BIN)/python -m pytest -n auto --dist worksteal -m 'not proofs' tests/house
+	$(BIN)/python -m pytest -m 'not proofs' tests/house
 
 build: $(VENV)/.test
 	$(BIN)/python -m build --wheel
@@ -131,6 +136,7 @@ looks: $(VENV)/.test
 
 scale: $(VENV)/.ray
 	$(BIN)/python -m tests.bench.leases
+	$(BIN)/python -m tests.bench.lease_cpu
 	$(BIN)/python -m tests.bench.machines
 	$(BIN)/python -m tests.bench.many_machines
 	$(BIN)/python -m tests.bench.shards
