@@ -4,6 +4,7 @@ An id is known by eight bytes of its hash. Of a hundred million ids two may have
 for the id itself in the shard, or in each of the few that are named.
 """
 
+import errno
 import sqlite3
 import struct
 from collections.abc import Iterable, Iterator
@@ -68,7 +69,17 @@ class IdBuckets:
 
 
 def write_index(file: Path, ranges: Iterable[list[tuple[int, int]]]) -> dict[bytes, list[int]]:
-    """Write the index of ids; return the hashes that stand in more than one shard, with these shards."""
+    """Write the index of ids; return the hashes that stand in more than one shard, with these shards.
+
+    Raises OSError where it cannot be written.
+    """
+    try:
+        return _write_index(file, ranges)
+    except sqlite3.Error as exc:
+        raise OSError(errno.EIO, str(exc), str(file)) from exc
+
+
+def _write_index(file: Path, ranges: Iterable[list[tuple[int, int]]]) -> dict[bytes, list[int]]:
     several: dict[bytes, list[int]] = {}
     with closing(sqlite3.connect(file, isolation_level=None)) as db:
         db.execute("PRAGMA journal_mode = OFF")  # a draft: a kill leaves nothing that anybody reads

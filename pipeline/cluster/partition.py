@@ -7,7 +7,7 @@ keys        per item eight bytes that decide its shard, and eight that know its 
 import os
 import struct
 from collections.abc import Iterable, Iterator
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 
 from pipeline.cluster.ids import IdBuckets, hash_of
@@ -27,22 +27,17 @@ _MOST_BYTES = 32 << 20  # of lines that wait for their shards' files: not all of
 def list_items(items: Iterable[Item], draft: Path) -> int:
     """Write all items in their order, with their keys; return their number."""
     number, left = 0, iter(items)
-    keys = bytearray()
     with (draft / ALL).open("wb") as all_, (draft / KEYS).open("wb") as known:
         while some := list(islice(left, _LINES)):
             all_.write(write_items(number, some))
-            for item in some:
-                keys += hash_of(_picture_of(item))
-                keys += hash_of(item.id)
-            known.write(keys)
-            keys.clear()
+            known.write(b"".join(map(hash_of, chain.from_iterable(map(_known_by, some)))))
             number += len(some)
     return number
 
 
-def _picture_of(item: Item) -> str:
-    """Return what items with the same picture have in common; a row that cannot be used has nothing."""
-    return item.id if item.problem is not None else item.identity
+def _known_by(item: Item) -> tuple[str, str]:
+    """Return what items with the same picture have in common, and the id; a row that cannot be used has only this."""
+    return (item.id if item.problem is not None else item.identity), item.id
 
 
 class _ShardFiles:

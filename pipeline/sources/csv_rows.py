@@ -35,8 +35,9 @@ def csv_rows(file: Path, entry: ImageEntry) -> Iterator[Row]:
                 )
                 yield Row(lines.number, fault=what)
                 continue
-            if "".join(cells).strip(BLANKS):
-                yield table.row(lines.number, cells)
+            text = "".join(cells)
+            if text.strip(BLANKS):
+                yield table.row(lines.number, cells, text)
 
 
 def _begun(file: Path, lines: Lines, entry: ImageEntry) -> tuple[Iterator[list[str]], list[str]]:

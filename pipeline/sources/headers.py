@@ -46,10 +46,12 @@ class Table:
         """The number of its columns, to the last that has a name."""
         return len(self._header)
 
-    def row(self, line: int, cells: list[str]) -> Row:
-        """Read one row from its cells; `line` is where it ends in the file. Empty cells at its end may be left out."""
-        text = "".join(cells)
-        if fault := self._fault(cells, text):
+    def row(self, line: int, cells: list[str], text: str) -> Row:
+        """Read one row from its cells, whose texts are all in `text`; `line` is where it ends in the file.
+
+        Empty cells at its end may be left out.
+        """
+        if (not text.isascii() or len(cells) > len(self._header)) and (fault := self._fault(cells, text)):
             return Row(line, sheet=self._sheet, fault=fault)
         cells = [cell.strip(BLANKS) for cell in cells]
         if len(cells) < len(self._header):

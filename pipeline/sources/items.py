@@ -188,7 +188,7 @@ def _row_item(spec: JobSpec, entry: ImageEntry, row: Row, origin: str, ids: Ids)
     if entry.labels:
         labels = entry.labels | labels
     views: tuple[str, ...] = ()
-    if spec.search.TAKES_VIEWS and row.view_labels:
+    if row.view_labels and spec.search.TAKES_VIEWS:
         labels = {name: text for name, text in labels.items() if name not in row.view_labels}
         views = tuple(view if is_url(view) else with_slashes(view) for view in row.views)
         source = joined_views(dict.fromkeys(views)) if views else source

@@ -35,7 +35,8 @@ def workbook_rows(file: Path, entry: ImageEntry) -> Iterator[Row]:
     names = [cell.strip(BLANKS) for cell in header[1]]
     table = Table(f"{file}:{name}!{header[0]}", names, entry, sheet=name)
     for line, cells in (*(row for row in first if row[0] > header[0]), *rows):
-        yield table.row(line, cells[: table.width])
+        cells = cells[: table.width]
+        yield table.row(line, cells, "".join(cells))
 
 
 def texts_of_sheet(file: Path, name: str) -> Iterator[tuple[int, list[str]]]:

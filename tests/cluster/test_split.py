@@ -324,3 +324,9 @@ def test_a_job_by_pixels_keeps_what_shows_the_same_in_one_shard_known_by_the_fir
     assert (broken.picture, broken.own) == (f"sha256:{sha256(b'no picture').hexdigest()}", "")
     again, _ = split_anew(spec)
     assert bytes_in(again) == bytes_in(folder)
+
+
+def test_an_index_that_cannot_be_written_is_an_error_of_the_folder(tmp_path: Path) -> None:
+    """SQLite's own error, as on a full disk, would be taken for a bug."""
+    with pytest.raises(OSError, match="unable to open database file"):
+        write_index(tmp_path / "gone" / "ids", [])

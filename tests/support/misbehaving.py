@@ -16,7 +16,6 @@ import struct
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from functools import cache
 from types import TracebackType
 from typing import NamedTuple, Self
 from urllib.parse import parse_qsl, urlsplit
@@ -350,16 +349,8 @@ def redirect(status: int, location: str) -> Script:
 
 def bomb(size: int) -> Script:
     """A gzip answer that unpacks to `size` bytes."""
-
-    async def answer(caller: Caller) -> None:
-        await then(http(200, _packed(size), "Content-Encoding: gzip"))(caller)
-
-    return answer
-
-
-@cache
-def _packed(size: int) -> bytes:
-    return gzip.compress(b'{"data":"' + bytes(size) + b'"}', compresslevel=6)
+    packed = gzip.compress(b'{"data":"' + bytes(size) + b'"}', compresslevel=6)
+    return then(http(200, packed, "Content-Encoding: gzip"))
 
 
 # Everything that can happen after a byte has left: the script, and the code of the error.
