@@ -123,8 +123,9 @@ class Claims:
     def put_back(self, claim: Claim, before: Standing) -> bool:
         """Give a shard back as it stood before our claim, of which there is no folder and never will be."""
         times = {"hits_until": before.hits_until, "in_doubt": before.in_doubt}
-        body = {"worker": None, "state": before.state, "base": claim.base, "tried": list(claim.tried), **times}
-        return put_mine(self._store, self._series(claim.shard), claim.epoch + 1, body)
+        body: dict[str, object] = {"worker": None, "state": before.state, "base": claim.base, **times}
+        body["tried"] = list(claim.tried)
+        return put_mine(self._store, self._series(claim.shard), claim.epoch + 1, body | _of(before.account))
 
     def _without_folder(self, claim: Claim, state: Given, tried: list[int]) -> bool:
         body: dict[str, object] = {"worker": None, "state": state, "base": claim.base, "tried": tried}

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from pipeline.cluster.split import Split, find_split
+from pipeline.cluster.split import Split, find_split, read_split
 from pipeline.errors import JournalError, SpecError
 from pipeline.leases.opening import is_bucket
 from pipeline.run.cluster_runs import LEASES, named_place
@@ -44,6 +44,17 @@ def join(job: Job, *, say: Callable[[str], None], wall: Callable[[], float] = ti
     if abs(ahead_s) > WARN_S:
         say(f"note: this machine's clock is {_apart(ahead_s)} of the shared folder's; {REFUSE_S:g} s are refused")
     return Joined(folder, split, leases)
+
+
+def refuse_replaced(joined: Joined) -> None:
+    """Raise JournalError where a run was removed, and another one split in its place, since this machine took part.
+
+    Its shards are other items, with the same folders. A folder that is out of reach is not refused here.
+    """
+    with contextlib.suppress(SpecError):
+        if read_split(joined.folder).id != joined.split.id:
+            what = "this run was removed, and another one was split in its place; start this worker anew for that one"
+            raise JournalError(Fault(what, where=str(joined.folder)))
 
 
 def place_of_leases(run: Path, named: str | None) -> str:

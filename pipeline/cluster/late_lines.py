@@ -99,6 +99,14 @@ def there_are(folder: Path) -> bool:
     return any(_late(folder, _taken(folder))) or any(_kept_late(folder))
 
 
+def late_tasks(folder: Path) -> set[str] | None:
+    """Return the ids of the tasks in late lines that were not handed in; None where files of an emergency were not."""
+    if any(_kept_late(folder)):
+        return None
+    lines = (read_line(line) for late in _late(folder, _taken(folder)) for line in late.lines)
+    return {view.task_part.task_id for view in lines if view is not None and view.task_part is not None}
+
+
 def _kept_late(folder: Path) -> Iterator[Path]:
     """Find the files of an emergency of earlier epochs that the folder does not have, by their names."""
     for epoch in _earlier(folder):

@@ -16,6 +16,7 @@ from pipeline.cluster.layout import shard_folder
 from pipeline.cluster.mending import Mend, renew
 from pipeline.cluster.split import read_split
 from pipeline.cluster.takeover import take_over
+from pipeline.cluster.whole_run import WholeRun
 from pipeline.errors import JournalError, RunLocked, SpecError
 from pipeline.journal.copying import copy_file
 from pipeline.journal.emergency import opening
@@ -89,20 +90,36 @@ class Owner:
     @contextmanager
     def at_rest(self) -> Iterator[None]:
         """Have no shard owned while the block lasts. Raises RunLocked where a worker has one, or had one in the end."""
-        before = self._all_free()
+        before = {one.shard: one.number for one in self._all_free()}
         yield
         if changed := [one.shard for one in self._claims.look() if one.number != before[one.shard]]:
-            what = f"a worker began to work on shard {changed[0]:04} meanwhile; wait for its end, then try again"
-            raise RunLocked(Fault(what, where=str(self._run), fix=typed("status", self._run)))
+            raise RunLocked(self._begun(changed[0]))
 
-    def _all_free(self) -> dict[int, int]:
-        """Wait until every shard's owner is known to have ended; return the number of each one's newest entry."""
+    @contextmanager
+    def whole(self) -> Iterator[WholeRun]:
+        """Own all shards at once until the block ends, and give them back as they stood. Raises RunLocked as above."""
+        shards = self._all_free()
+        run = WholeRun(self._claims, self._lease)
+        try:
+            for one in shards:
+                if not run.claim(one):
+                    raise RunLocked(self._begun(one.shard))
+            yield run
+        finally:
+            run.put_back()
+
+    def _begun(self, shard: int) -> Fault:
+        what = f"a worker began to work on shard {shard:04} meanwhile; wait for its end, then try again"
+        return Fault(what, where=str(self._run), fix=typed("status", self._run))
+
+    def _all_free(self) -> list[Standing]:
+        """Wait until every shard's owner is known to have ended; return how they stand."""
         told = False
         while True:
             standings = self._claims.look()
             owned = [one for one in standings if not self._is_free(one)]
             if self._lease.allowed() and not owned:
-                return {one.shard: one.number for one in standings}
+                return standings
             if alive := [one for one in owned if self._has_waited(one)]:
                 raise RunLocked(self._in_use(alive[0]))
             if not owned and time.monotonic() > self._until:

@@ -15,7 +15,7 @@ from pipeline.cluster.accounts import Accounts, Stopped
 from pipeline.cluster.choosing import Choice
 from pipeline.cluster.claims import Claim, Claims, Given, Standing, look_without_lease
 from pipeline.cluster.failures import failed_by_itself, say_set_aside, wait_until_it_answers
-from pipeline.cluster.joining import Joined, join
+from pipeline.cluster.joining import Joined, join, refuse_replaced
 from pipeline.cluster.late_lines import hand_in, hand_over
 from pipeline.cluster.layout import ITEMS, shard_folder
 from pipeline.cluster.prepared import ahead_of
@@ -160,6 +160,7 @@ class Worker:
 
     def _own(self, claim: Claim) -> int | None:
         """Work on a shard that is ours, and give it back; return the exit code where that ends the work."""
+        refuse_replaced(self._joined)
         self._stop, self._account.owner = (stop := Stop()), self._lease.incarnation
         self._account.hungry(self._account.slots)
         try:

@@ -6,39 +6,21 @@ import re
 import secrets
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from pipeline.errors import JournalError, RunLocked
-from pipeline.journal.begun import refuse_lost_journal
-from pipeline.journal.collected import has_collection
+from pipeline.cluster.directories import in_a_line
+from pipeline.errors import JournalError, PipelineError, RunLocked
 from pipeline.journal.identity import of_journal
-from pipeline.journal.kept_files import left_over
-from pipeline.journal.places import (
-    JOURNAL,
-    PREPARED,
-    REPORT,
-    RESULTS,
-    SPLIT,
-    collection_of,
-    is_collection,
-    run_directories,
-)
-from pipeline.journal.sql.database import Database
-from pipeline.journal.sql.forecast import expiries
-from pipeline.journal.sql.items import in_view
+from pipeline.journal.places import JOURNAL, PREPARED, REPORT, RESULTS, SPLIT, is_collection, run_directories
 from pipeline.journal.storage import reading_only
-from pipeline.models import WAITING, State
+from pipeline.offline.open_parts import journals, open_parts, others
 from pipeline.offline.refresh import read_summary
-from pipeline.results.records import read_records
-from pipeline.results.summary import item_counts
+from pipeline.offline.shards import removal
 from pipeline.run.directory import is_locked, known_runs, lock
-from pipeline.system.fault import typed
-from pipeline.system.wording import count
 
-CLIENT = "client"  # the label that names an item's client
 DAY_S = 86_400.0
 # What shows pictures. The page is among them: `pipeline report` makes it anew, without those that are gone.
 _SHOWS_PICTURES = ("pictures", "drawings", "sandbox", "report", "clients", REPORT)
@@ -83,7 +65,7 @@ def find(runs: Path, wanted: Wanted, *, now: float) -> list[Found]:
     return [one for one in found if one.size or one.kept]
 
 
-def remove(found: Found, wanted: Wanted, *, now: float) -> str:
+def remove(found: Found, wanted: Wanted, *, now: float, say: Callable[[str], None] = lambda _: None) -> str:
     """Remove what was found; return "", or why it stays after all: a run may have begun since. Raises OSError.
 
     A directory is renamed first, so that half of it is never taken for a run; what a kill leaves of it goes next time.
@@ -92,26 +74,56 @@ def remove(found: Found, wanted: Wanted, *, now: float) -> str:
     if folder.parent.name == PREPARED:
         shutil.rmtree(folder)
         return ""
+    if is_split(folder):
+        return _remove_split(folder, wanted, now=now, say=say)
     try:
         with contextlib.ExitStack() as locks:
-            for one in _journals(folder):
+            for one in journals(folder):
                 locks.enter_context(lock(one))
             if now - _used_at(folder) < wanted.older_s:
                 return "it was used a moment ago"
             if kept := _kept(folder, wanted, now=now, own=True):
                 return kept
             if wanted.pictures:
-                for part in _parts(folder):
-                    shutil.rmtree(part) if part.is_dir() else part.unlink()
-                return ""
-            notes = [note for one in _journals(folder) if (note := _note(one)) is not None]
-            gone = folder.with_name(f"{_GONE}{secrets.token_hex(4)}")
+                return _remove_parts(folder)
+            notes, gone = _notes([folder]), _name_of_gone(folder)
             folder.rename(gone)
     except RunLocked:
         return "it is in use"
+    return _delete(gone, notes)
+
+
+def _remove_split(folder: Path, wanted: Wanted, *, now: float, say: Callable[[str], None]) -> str:
+    """Remove a run of many machines as `remove` does, all of whose shards are owned meanwhile."""
+    try:
+        with removal.owned(folder, now=now, say=say) as whole:
+            if now - _used_at(folder) < wanted.older_s:
+                return "it was used a moment ago"
+            if wanted.client is not None and (kept := others(folder, wanted.client)):
+                return kept
+            if wanted.pictures:
+                return _remove_parts(folder)
+            notes, gone = _notes(removal.epochs_in(folder)), _name_of_gone(folder)
+            removal.let_go(folder, gone, whole)
+    except PipelineError as error:
+        return in_a_line(error)
+    return _delete(gone, notes)
+
+
+def _name_of_gone(folder: Path) -> Path:
+    return folder.with_name(f"{_GONE}{secrets.token_hex(4)}")
+
+
+def _delete(gone: Path, notes: list[Path]) -> str:
     shutil.rmtree(gone)
     for note in notes:
         note.unlink(missing_ok=True)
+    return ""
+
+
+def _remove_parts(folder: Path) -> str:
+    for part in _parts(folder):
+        shutil.rmtree(part) if part.is_dir() else part.unlink()
     return ""
 
 
@@ -154,56 +166,22 @@ def _used_at(folder: Path) -> float:
 
 def _kept(folder: Path, wanted: Wanted, *, now: float, own: bool = False) -> str:
     """Say why a run directory stays; "" when nothing in it is open and all of it is wanted."""
-    if is_split(folder):
-        return f"it is of many machines; stop them, pack it (`{typed('pack', folder)}`), then remove the folder"
     try:
-        if not own and any(map(is_locked, _journals(folder))):
-            return "a run goes on in it"
-        for one in (folder, collection_of(folder)):
-            refuse_lost_journal(one)
-            if left_over(one):
-                return "what was paid when a disk failed is not taken in yet"
-        for one in _journals(folder):
-            with reading_only(one, own=own) as db:
-                if open_ := _open(db, now=now):
-                    return open_
-        if wanted.client is not None:
-            return _others(folder, wanted.client)
+        if is_split(folder):
+            why = removal.kept(folder, now=now)
+        elif not own and any(map(is_locked, journals(folder))):
+            why = "a run goes on in it"
+        else:
+            why = open_parts(folder, now=now, own=own)
+        return why or ("" if wanted.client is None else others(folder, wanted.client))
     except JournalError as error:
         return f"it cannot be read ({error!s:.80})"
-    return ""
-
-
-def _open(db: Database, *, now: float) -> str:
-    counts, removed = in_view(db)
-    items = item_counts(counts, removed=removed)
-    unfinished = counts.get(State.CREATING, 0)
-    open_ = items["open"] + unfinished
-    if open_:
-        return f"{count(open_, 'item is', 'items are')} open"
-    if left := sum(counts.get(state, 0) for state in WAITING if state is not State.CREATING):
-        return f"{count(left, 'item was', 'items were')} not started"
-    if "tasks" in expiries(db, now=now):
-        return "its tasks can still be read at the vendor"
-    return ""
-
-
-def _others(folder: Path, client: str) -> str:
-    """Say that a run holds items that are not this client's; "" when all are."""
-    records = list(read_records(folder, include_open=True))
-    others = sum(record.image.labels.get(CLIENT) != client for record in records)
-    if others == len(records):
-        return f"no item has the label {CLIENT}: {client}"
-    return f"{count(others, 'item is', 'items are')} of other clients" if others else ""
-
-
-def _journals(folder: Path) -> list[Path]:
-    """List the folders of a run directory that have a journal: itself, and that in which its reports are collected."""
-    return [folder, *([collection_of(folder)] if has_collection(folder) else [])]
 
 
 def _parts(folder: Path) -> list[Path]:
-    return [folder / name for name in _SHOWS_PICTURES if (folder / name).exists()]
+    """List what shows pictures: of a run of many machines beside its shards, and in each of their epochs."""
+    folders = [folder, *(removal.epochs_in(folder) if is_split(folder) else [])]
+    return [one / name for one in folders for name in _SHOWS_PICTURES if (one / name).exists()]
 
 
 def _size(path: Path) -> int:
@@ -218,6 +196,11 @@ def _files(path: Path) -> Iterator[str]:
         for name in names:
             if not os.path.islink(file := os.path.join(where, name)):
                 yield file
+
+
+def _notes(folders: list[Path]) -> list[Path]:
+    """List the notes of run directories in the user's state folder."""
+    return [note for folder in folders for one in journals(folder) if (note := _note(one)) is not None]
 
 
 def _note(folder: Path) -> Path | None:

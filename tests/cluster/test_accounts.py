@@ -17,23 +17,8 @@ from tests.support.jobs import job, lines, pipeline
 from tests.support.lengths import only_thorough
 from tests.support.processes import ended, until
 from tests.support.two_accounts import CREDENTIALS, vendor_of_two
-from tests.support.workers import most_in_a_second, sent_in, split, told_by, worker, workers
+from tests.support.workers import TOGETHER, most_in_a_second, sent_in, split, told_by, worker, workers
 
-# No call leaves before shards of both accounts are begun, however late the other worker starts.
-TOGETHER = """
-import time
-from pipeline.cluster.claims import Claims
-from pipeline.cluster.split import read_split
-from pipeline.leases.folder_store import FolderStore
-claims = Claims(FolderStore.open(Path("shared/.leases")), read_split(Path("shared/job")))
-run, waits = working.LocalExecutor.run, [True]
-def together(self, job, options):
-    while waits and len({one.account for one in claims.look() if one.account}) < 2:
-        time.sleep(0.05)
-    waits.clear()
-    return run(self, job, options)
-working.LocalExecutor.run = together
-"""
 TWO = {"main": {"qps": 8}, "second": {"qps": {"search": 20, "create": 12}}}
 
 

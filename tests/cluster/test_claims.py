@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.cluster.claims import Claim, Claims, Given, Standing, free
+from pipeline.cluster.claims import AccountLabel, Claim, Claims, Given, Standing, free
 from pipeline.cluster.epochs import draft_of, folder_of, take_place, there_or_closed
 from pipeline.leases.folder_store import FolderStore
 from tests.support.splits import split_of
@@ -92,3 +92,20 @@ def test_an_epoch_that_is_there_is_not_closed(tmp_path: Path) -> None:
         assert take_place(draft, tmp_path, 7)
     assert there_or_closed(tmp_path, 7)
     assert [one.name for one in folder_of(tmp_path, 7).iterdir()] == ["journal.sqlite"]
+
+
+def test_a_shard_that_is_put_back_stays_its_accounts(tmp_path: Path) -> None:
+    """What is paid in it is that account's; one that belonged to nobody belongs to nobody."""
+    (tmp_path / "leases").mkdir()
+    store, main = FolderStore.open(tmp_path / "leases"), AccountLabel("d1ge57", "main")
+    claims = Claims(store, split_of(10, 10), main)
+    begun = claims.claim(claims.look()[0], "w1")
+    assert begun is not None
+    assert claims.give_back(begun, Given.DONE)
+    before = claims.look()
+    for shard in before:
+        claim = Claims(store, split_of(10, 10)).claim(shard, "a command")
+        assert claim is not None
+        assert claims.put_back(claim, shard)
+    assert [one._replace(number=0) for one in claims.look()] == [one._replace(number=0) for one in before]
+    assert [one.account for one in claims.look()] == [main, None]

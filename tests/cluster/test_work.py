@@ -197,3 +197,26 @@ def test_two_workers_of_one_name_on_one_machine_have_two_folders(tmp_path: Path)
         both = [subprocess.Popen(command, cwd=tmp_path, env={**os.environ, **ACCOUNT}) for _ in range(2)]
         assert [process.wait(timeout=300) for process in both] == [0, 0]
     assert {one.name for one in (tmp_path / "shared/job/workers").iterdir()} == {"same", "same-2"}
+
+
+@pytest.mark.proofs
+def test_a_worker_ends_where_its_run_was_removed_and_another_one_split_in_its_place(tmp_path: Path) -> None:
+    """It was frozen meanwhile: what it claims is a shard of a run that is gone, and the folder is that of another."""
+    with vendor(tmp_path) as server:
+        job_of(tmp_path, url=server.url, shards=1)
+        replaced = """
+from pipeline.cluster.claims import Claims
+claim = Claims.claim
+def late(self, shard, worker):
+    file = Path("shared/job/split.json")
+    split = json.loads(file.read_text())
+    file.write_text(json.dumps(split | {"id": "0123456789abcdef"}))
+    return claim(self, shard, worker)
+Claims.claim = late
+"""
+        with workers(tmp_path, 1, more=f"import json\n{replaced}") as [process]:
+            said = ended(process)[1]
+    assert process.returncode != 0
+    assert "this run was removed, and another one was split in its place" in said
+    assert not list((tmp_path / "shared" / "job").glob("shards/*/e*"))
+    assert sent_in(tmp_path) == []

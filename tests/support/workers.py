@@ -66,6 +66,22 @@ sys.exit(cli.run(["work", "job.yaml", "--name", *sys.argv[2:]]))
 """
 )
 
+# For a job of two accounts: no call leaves before shards of both are begun, however late the other worker starts.
+TOGETHER = """
+import time
+from pipeline.cluster.claims import Claims
+from pipeline.cluster.split import read_split
+from pipeline.leases.folder_store import FolderStore
+claims = Claims(FolderStore.open(Path("shared/.leases")), read_split(Path("shared/job")))
+run, waits = working.LocalExecutor.run, [True]
+def together(self, job, options):
+    while waits and len({one.account for one in claims.look() if one.account}) < 2:
+        time.sleep(0.05)
+    waits.clear()
+    return run(self, job, options)
+working.LocalExecutor.run = together
+"""
+
 
 class Sent(NamedTuple):
     """A call as it left."""

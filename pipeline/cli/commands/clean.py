@@ -43,7 +43,7 @@ def _remove(goes: list[Found], wanted: Wanted, total: str, *, now: float) -> int
     stayed = []
     for one in goes:
         try:
-            if why := remove(one, wanted, now=now):
+            if why := remove(one, wanted, now=now, say=say):
                 stayed.append(f"{one.folder} stays: {why}")
         except OSError as exc:
             stayed.append(f"{one.folder} could not be removed whole: {exc.strerror or exc}")
