@@ -7,17 +7,14 @@ same bytes. A part is done again where a picture of it has changed.
 """
 
 import hashlib
-import os
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from itertools import islice
-from multiprocessing import get_context
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 from msgspec.structs import replace
 
+from pipeline.cluster.all_cores import on_all_cores
 from pipeline.cluster.prepared import Part, Seen, folder_of, paths_in, seen_in
 from pipeline.job.schema import JobSpec
 from pipeline.sources import fitting
@@ -34,7 +31,6 @@ from pipeline.views import local_views
 
 _OF_A_PART = 1_000  # pictures
 _TRIES = 3  # for a picture that changes while it is read
-_WAITING = 2  # parts that wait for each process
 
 
 class Prepared(NamedTuple):
@@ -71,8 +67,8 @@ def prepare(
     """Look over the local pictures of a job, on all cores of this machine or as `spread` does; note here what they are.
 
     With `ahead` they are made fit for the workers, where the job says so, with `opened` judged as `check` does. `watch`
-    is told how many were looked at. Raises SpecError as `read_items` does, OSError where the folder that machines share
-    cannot be written.
+    is told how many were looked at. Raises SpecError as `read_items` does, and for a part that ends each process which
+    looks at it, OSError where the folder that machines share cannot be written.
     """
     compared = "bytes" if spec.cluster is None else spec.cluster.same_picture
     ahead = ahead and spec.upload.fit
@@ -83,7 +79,7 @@ def prepare(
     as_asked = Part(str(folder), 0, str(spec.root_path), spec.upload.fit, compared == "pixels", ahead, opened)
     parts = _list_parts(spec, as_asked)
     done = Prepared()
-    for one in (spread or _on_all_cores)(look_over, parts):
+    for one in (spread or on_all_cores)(look_over, parts):
         done = done.plus(one)
         if watch is not None:
             watch(done.pictures)
@@ -210,15 +206,3 @@ def _whole_stamp(root: Path, source: str) -> Stamp | None:
         return stamp_of(root, source)
     except (OSError, RuntimeError, ValueError):
         return None
-
-
-def _on_all_cores(function: Callable[[Part], Prepared], parts: Iterable[Part]) -> Iterator[Prepared]:
-    workers = os.cpu_count() or 1
-    left = iter(parts)
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        going: set[Future[Prepared]] = {pool.submit(function, one) for one in islice(left, workers * _WAITING)}
-        while going:
-            done, going = wait(going, return_when=FIRST_COMPLETED)
-            for one in done:
-                yield one.result()
-            going |= {pool.submit(function, one) for one in islice(left, len(done))}

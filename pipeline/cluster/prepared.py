@@ -13,9 +13,12 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from pipeline.errors import SpecError
 from pipeline.journal.places import PREPARED
 from pipeline.sources.looks import Verdict
 from pipeline.sources.pictures import most_of
+from pipeline.system.fault import Fault
+from pipeline.system.wording import count
 
 _AHEAD = "ahead"
 
@@ -87,6 +90,16 @@ def folder_of(shared: Path, job: str, fingerprint: str) -> Path:
 def ahead_of(shared: Path, job: str, fingerprint: str) -> Path:
     """Return the folder of pictures that a first pass made fit; it need not be there."""
     return folder_of(shared, job, fingerprint) / _AHEAD
+
+
+def died_over(part: Part, why: str = "it was killed") -> SpecError:
+    """Make the error for a part that ends, each time, the process that looks at it."""
+    names = list(paths_in(part.list)) or ["?"]
+    what = (
+        f"a process that looks at {count(len(names), 'picture')} from {names[0]!r} to {names[-1]!r} dies each time "
+        f"({why}); most likely one of them takes more memory than there is. What was found of the others is kept"
+    )
+    return SpecError(Fault(what, where=str(part.list)))
 
 
 def paths_in(file: Path) -> Iterator[str]:

@@ -12,13 +12,15 @@ import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pipeline.cluster.detached import LOST, Detached, Order, going
-from pipeline.errors import SpecError
+from pipeline.cluster.prepared import Part, died_over
+from pipeline.errors import PipelineError, SpecError
 from pipeline.system.fault import Fault
 
 T = TypeVar("T")
@@ -33,10 +35,18 @@ _QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": 
 _HEAD_S = 2.0  # a head that takes longer for a connection is not there
 ABSENT = -1  # the code of a worker that was not started: the run is not on its node
 ENDED = 128 + signal.SIGTERM  # the code of a worker that was to end before it began
+NO_HEAD_S = 10.0  # Ray ends a driver itself after a minute without a head, with a page of its own
+_LOOK_S = 1.0  # between two looks at whether there is a head
 _GOODBYE_S = 30.0
 _ANSWER_S = 120.0  # for a node that looks at a folder
 _REPEATS = 10
 _OF_ID = 8  # letters of a node's id in the name of its worker
+
+
+class HeadLost(PipelineError):
+    """The head of the Ray cluster is gone; what runs on its nodes goes on."""
+
+    exit_code = 4
 
 
 class RayWorker:
@@ -109,19 +119,41 @@ class RayMachines:
         """Start a worker on a node, or follow the one of that name that goes on there already."""
         return RayWorker(self, place, order)
 
-    def spread(self, function: Callable[[T], R], parts: Iterable[T]) -> Iterator[R]:
+    def spread(self, function: Callable[[Part], R], parts: Iterable[Part]) -> Iterator[R]:
         """Yield what a function returns for each part, on all cores of the cluster, as it comes.
 
-        For what is free and may be repeated: Ray does it once more where a node goes.
+        For what is free and may be repeated: Ray does it once more where a node goes, or a process. Raises SpecError
+        for a part that ends every process, OSError as the function does, HeadLost.
         """
         task = self.ray.remote(num_cpus=1, max_retries=_REPEATS, scheduling_strategy="SPREAD")(function)
-        cores = int(self.ray.cluster_resources().get("CPU", 1))
+        most = 2 * int(self.ray.cluster_resources().get("CPU", 1))
         ahead = iter(parts)
-        going = [task.remote(part) for part in islice(ahead, 2 * cores)]
-        while going:
-            done, going = self.ray.wait(going)
-            yield from self.ray.get(done)
-            going += [task.remote(part) for part in islice(ahead, len(done))]
+        going: dict[Any, Part] = {}
+        head_seen = time.monotonic()
+        while True:
+            going |= {task.remote(part): part for part in islice(ahead, most - len(going))}
+            if not going:
+                return
+            done, _ = self.ray.wait([*going], timeout=_LOOK_S)
+            if done or self.has_head():
+                head_seen = time.monotonic()
+            elif time.monotonic() - head_seen > NO_HEAD_S:
+                raise HeadLost(
+                    "the head of the Ray cluster is gone, and no more pictures are looked at; what was found is kept. "
+                    "Start a head and its nodes, then this command again"
+                )
+            for one in done:
+                yield self._outcome(one, going.pop(one))
+
+    def _outcome(self, task: Any, part: Part) -> Any:
+        try:
+            return self.ray.get(task)
+        except self.ray.exceptions.RayTaskError as error:
+            if isinstance(error.cause, OSError):
+                raise error.cause from None
+            raise SpecError(Fault(_no_answer(error), where=str(part.list))) from None
+        except self.ray.exceptions.RayError as error:
+            raise died_over(part, _last_line(error)) from None
 
     def on_each(self, function: Callable[[T], R], asked: T) -> list[R]:
         """Return what a function returns on each node. Raises SpecError for a node where it cannot be asked."""
@@ -131,9 +163,7 @@ class RayMachines:
             try:
                 answers.append(self.ray.get(task, timeout=_ANSWER_S))
             except self.ray.exceptions.RayError as error:
-                told = str(error).strip().splitlines()
-                what = f"this node gives no answer, or has another version of the program: {(told or ['?'])[-1][:300]}"
-                raise SpecError(Fault(what, where=self.name_of(place))) from None
+                raise SpecError(Fault(_no_answer(error), where=self.name_of(place))) from None
         return answers
 
     def on(self, place: str, function: Any, *arguments: Any, cpus: int = 1) -> Any:
@@ -141,6 +171,15 @@ class RayMachines:
         where = self.ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(place, soft=False)
         task = self.ray.remote(num_cpus=cpus, max_retries=0)(function)
         return task.options(scheduling_strategy=where, name=function.__name__.strip("_")).remote(*arguments)
+
+
+def _no_answer(error: Exception) -> str:
+    return f"this node gives no answer, or has another version of the program: {_last_line(error)}"
+
+
+def _last_line(error: Exception) -> str:
+    """Return the last line of what Ray says, which may be pages with a traceback."""
+    return (str(error).strip().splitlines() or ["?"])[-1][:300]
 
 
 def _import_ray() -> Any:

@@ -8,18 +8,11 @@ from pathlib import Path
 from pipeline.cluster.detached import Order
 from pipeline.cluster.launch import FINAL
 from pipeline.cluster.layout import WORKERS
-from pipeline.cluster.ray import ABSENT, ENDED, RayMachines, RayWorker
+from pipeline.cluster.ray import ABSENT, ENDED, NO_HEAD_S, HeadLost, RayMachines, RayWorker
 from pipeline.cluster.telling import DOWN
-from pipeline.errors import JournalError, PipelineError
+from pipeline.errors import JournalError
 
 _EVERY_S = 1.0  # between two looks at the cluster
-_NO_HEAD_S = 10.0  # Ray ends a driver itself after a minute without a head, with a page of its own
-
-
-class HeadLost(PipelineError):
-    """The head of the Ray cluster is gone; the workers go on."""
-
-    exit_code = 4
 
 
 class RayLauncher:
@@ -72,7 +65,7 @@ class RayLauncher:
         self._looked = now
         if self.machines.has_head():
             self._free, self._head_seen = self.machines.places(), now
-        elif now - self._head_seen > _NO_HEAD_S:
+        elif now - self._head_seen > NO_HEAD_S:
             raise HeadLost(
                 "the head of the Ray cluster is gone. Workers need none and go on; `pipeline status` shows them. Start "
                 "a head and its nodes, then this command again: it finds them"

@@ -9,8 +9,8 @@ from pipeline.cluster import launch, ray_workers
 from pipeline.cluster.detached import LOST, Order
 from pipeline.cluster.launch import Supervision
 from pipeline.cluster.layout import WORKERS
-from pipeline.cluster.ray import ABSENT, ENDED
-from pipeline.cluster.ray_workers import HeadLost, NodeWorker, RayLauncher
+from pipeline.cluster.ray import ABSENT, ENDED, HeadLost
+from pipeline.cluster.ray_workers import NodeWorker, RayLauncher
 
 
 class Worker:
@@ -132,7 +132,7 @@ def test_without_a_head_workers_go_on_and_a_person_is_told_what_to_do(
     worker = start.start("one")
     machines.head = False
     assert worker.poll() is None, "a head may be slow for a moment"
-    monkeypatch.setattr(ray_workers, "_NO_HEAD_S", -1.0)
+    monkeypatch.setattr(ray_workers, "NO_HEAD_S", -1.0)
     with pytest.raises(HeadLost, match=r"the head of the Ray cluster is gone\. Workers need none and go on") as caught:
         worker.poll()
     assert caught.value.exit_code == 4
