@@ -36,7 +36,7 @@ NUMBERS = itertools.count()
 # Folders whose tests are all proofs, and the one that `make lint` runs: the rules of the code, and what documents say.
 THEMES = ("faults", "proof", "threats")
 HOUSE = "house"
-WAITING = ("test_ray.py", "test_chaos.py", "test_cut_networks.py", "test_many_machines.py")
+WAITING = ("test_ray.py", "test_ray_jobs.py", "test_chaos.py", "test_cut_networks.py", "test_many_machines.py")
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:

@@ -139,12 +139,10 @@ def test_a_first_pass_whose_node_dies_finds_what_the_cores_of_one_machine_find(
     job_of_photos(tmp_path)
     for name in ("notes", "opened", "alone"):
         (tmp_path / name).mkdir(mode=0o700)
-    words = ("split", "job.yaml", "--prepare")
+    words, ray = ("split", "job.yaml", "--prepare"), ("--ray", cluster.address)
     nodes = cluster.add_several(3)
     cache = {"XDG_CACHE_HOME": str(tmp_path / "cache")}
-    with started(
-        tmp_path / "notes", nodes[1], *words, "--ray", cluster.address, cwd=tmp_path, code=DRIVER, **cache
-    ) as driver:
+    with started(tmp_path / "notes", nodes[1], *words, *ray, cwd=tmp_path, code=DRIVER, **cache) as driver:
         until((tmp_path / "notes" / "hangs").exists, by=driver)
         cluster.do("remove", nodes[1])
         alone = pipeline("-", "-", *words, "--set", "cluster.shared=alone", cwd=tmp_path, code=DRIVER)
@@ -191,9 +189,8 @@ def test_two_accounts_on_the_nodes_keep_their_limits_and_their_secrets(
     most = {name: {kind: most_in_a_second(sent[name], kind) for kind in kinds} for name, kinds in LIMITS.items()}
     assert all(most[name][kind] <= qps for name, kinds in LIMITS.items() for kind, qps in kinds.items()), most
     looked_at = {"typed": typed, "said": said, "session": session, "run": all_in(tmp_path / "shared")}
-    told = {
-        (secret, where) for secret in CREDENTIALS.values() for where in looked_at if secret.encode() in looked_at[where]
-    }
+    secrets = [value.encode() for value in CREDENTIALS.values()]
+    told = [(secret, where) for where, text in looked_at.items() for secret in secrets if secret in text]
     assert told == []
     assert cluster.address.encode() in session, "Ray's own files are among those that were looked at"
     assert b"LocalExecutor" in typed, "so are the commands of workers, which hold the code of this test"
@@ -224,5 +221,5 @@ def test_what_ends_a_first_pass_on_a_cluster_is_one_line(cluster: RayCluster, tm
         cluster.do("kill-head")
         said = ended(driver)[1]
     assert driver.returncode == 4, said
-    assert said.splitlines()[-1].startswith("error: the head of the Ray cluster is gone, and no more pictures")
+    assert said.splitlines()[-1].startswith("the head of the Ray cluster is gone, and no more pictures")
     assert "Traceback" not in said
