@@ -122,7 +122,7 @@ def test_workers_are_started_followed_and_found_again(cluster: RayCluster, run: 
         assert one.do("poll", first) is None
         # A machine dies: all of it, its worker too.
         [lost] = [worker for worker in going(str(run)) if worker.name.endswith(second[:8])]
-        cluster.do("remove", second)
+        cluster.remove(second)
         assert one.code(second) == -9
         assert lost.runs, "the loss of a node in Ray's eyes ends nothing"
         assert lost.process is not None

@@ -79,7 +79,7 @@ def test_a_machine_and_the_head_that_die_cost_nothing_twice(tmp_path: Path, monk
             until(lambda: len([one for one in going(str(run)) if calls_of(tmp_path, one.name)]) == 3, by=driver)
             dying = next(one for one in going(str(run)) if one.name.endswith(nodes[1][:8]))
             until(lambda: calls_of(tmp_path, dying.name) > QPS, by=driver)
-            cluster.do("remove", nodes[1])
+            cluster.remove(nodes[1])
             kill(dying)
             fourth = cluster.add()
             until(lambda: any(one.name.endswith(fourth[:8]) for one in going(str(run))), by=driver)

@@ -140,11 +140,11 @@ def test_a_first_pass_whose_node_dies_finds_what_the_cores_of_one_machine_find(
     for name in ("notes", "opened", "alone"):
         (tmp_path / name).mkdir(mode=0o700)
     words, ray = ("split", "job.yaml", "--prepare"), ("--ray", cluster.address)
-    nodes = cluster.add_several(3)
+    nodes = cluster.with_nodes(3)
     cache = {"XDG_CACHE_HOME": str(tmp_path / "cache")}
     with started(tmp_path / "notes", nodes[1], *words, *ray, cwd=tmp_path, code=DRIVER, **cache) as driver:
         until((tmp_path / "notes" / "hangs").exists, by=driver)
-        cluster.do("remove", nodes[1])
+        cluster.remove(nodes[1])
         alone = pipeline("-", "-", *words, "--set", "cluster.shared=alone", cwd=tmp_path, code=DRIVER)
         out, err = ended(driver)
     assert (driver.returncode, alone.returncode) == (0, 0), err + alone.stderr
@@ -171,7 +171,7 @@ def test_two_accounts_on_the_nodes_keep_their_limits_and_their_secrets(
     monkeypatch.setenv("XDG_STATE_HOME", str(state))
     pictures = 400 if THOROUGH else 72
     run = tmp_path / "shared" / "job"
-    cluster.add()
+    cluster.with_nodes(3)
     with vendor_of_two(tmp_path, main={}, second={}) as vendor, no_worker_left(run):
         accounts = {name: {"qps": qps} for name, qps in LIMITS.items()}
         shared = {"shared": "shared", "shards": 6, "lease_s": 2, "accounts": accounts}
@@ -210,7 +210,7 @@ def test_what_ends_a_first_pass_on_a_cluster_is_one_line(cluster: RayCluster, tm
     job_of_photos(tmp_path)
     (tmp_path / "notes").mkdir()
     words = ("split", "job.yaml", "--prepare", "--ray", cluster.address)
-    node = cluster.add()
+    node, *_ = cluster.with_nodes(1)
     done = pipeline(*words, cwd=tmp_path, code=KILLED)
     assert done.returncode == 2
     assert "a process that looks at 4 pictures from 'photos/08.png' to 'photos/11.png' dies each time" in done.stderr

@@ -26,12 +26,13 @@ needs_ray = pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not inst
 
 
 class RayCluster:
-    """The cluster as a test steers it."""
+    """The cluster as a test steers it; `nodes` are the ids of those that take work."""
 
     def __init__(self, process: "subprocess.Popen[str]", folder: Path) -> None:
         self._process = process
         self.folder = folder  # Ray's own: sessions, and in them its logs
         self.address: str = self._read()
+        self.nodes: list[str] = []
 
     def add(self) -> str:
         """Add a node; return its id."""
@@ -39,7 +40,20 @@ class RayCluster:
 
     def add_several(self, count: int) -> list[str]:
         """Add nodes, all at once; return their ids."""
-        return [str(one) for one in self.do("add", str(count))]
+        added = [str(one) for one in self.do("add", str(count))]
+        self.nodes += added
+        return added
+
+    def with_nodes(self, count: int) -> list[str]:
+        """Add nodes until there are so many; return the ids of all."""
+        if count > len(self.nodes):
+            self.add_several(count - len(self.nodes))
+        return list(self.nodes)
+
+    def remove(self, node: str) -> None:
+        """Let a node die."""
+        self.nodes.remove(node)
+        self.do("remove", node)
 
     def do(self, *words: str) -> Any:
         """Do what a line says; return the answer."""
