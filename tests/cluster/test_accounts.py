@@ -16,8 +16,8 @@ from pipeline.run.cluster_runs import LEASES
 from tests.support.jobs import job, lines, pipeline
 from tests.support.lengths import only_thorough
 from tests.support.processes import ended, until
-from tests.support.two_accounts import CREDENTIALS, vendor_of_two
-from tests.support.workers import TOGETHER, most_in_a_second, sent_in, split, told_by, worker, workers
+from tests.support.two_accounts import CREDENTIALS, assert_each_once, tasks_of, vendor_of_two
+from tests.support.workers import TOGETHER, most_in_a_second, sent_in, split, worker, workers
 
 TWO = {"main": {"qps": 8}, "second": {"qps": {"search": 20, "create": 12}}}
 
@@ -36,20 +36,6 @@ def standing(folder: Path) -> list[Standing]:
 def told_account(folder: Path, name: str) -> str:
     file = folder / f"shared/job/workers/{name}/progress.json"
     return json.loads(file.read_text()).get("account", "") if file.exists() else ""
-
-
-def tasks_of(folder: Path, account: str) -> list[dict[str, Any]]:
-    file = folder / f"vendor-{account}" / "tasks.jsonl"
-    return lines(file) if file.exists() else []
-
-
-def assert_each_once(folder: Path, pictures: int) -> None:
-    """Each picture has one task of one account, which its record has."""
-    tasks = [*tasks_of(folder, "main"), *tasks_of(folder, "second")]
-    assert len({task["urls"][0] for task in tasks}) == len(tasks) == pictures
-    records, open_ = told_by(folder / "shared" / "job")
-    assert not open_
-    assert {record["task"]["task_id"] for record in records} == {task["task_id"] for task in tasks}
 
 
 @pytest.mark.proofs

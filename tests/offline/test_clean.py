@@ -2,9 +2,7 @@
 
 import os
 import shutil
-import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -18,6 +16,7 @@ from pipeline.offline import clean
 from pipeline.offline.clean import DAY_S, Found, Wanted, find, remove, sweep_removed
 from pipeline.run.directory import known_runs, lock
 from tests.support.jobs import drawings, job
+from tests.support.journal_rows import state_of_an_item
 from tests.support.lengths import only_short
 
 OLD = Wanted(180 * DAY_S)
@@ -56,15 +55,6 @@ def finished(folder: Path, name: str, *, clients: str) -> Path:
     path = job(folder, url="sandbox", name=name, images=images, task=task, details="off")
     assert run_job(path, options=RunOptions(environment={})).ok
     return folder / "runs" / name
-
-
-def state_of_an_item(run: Path, state: State, *, at: float | None = None) -> None:
-    """Let the journal say that an item stands elsewhere."""
-    with closing(sqlite3.connect(run / JOURNAL)) as db, db:
-        triggers = [row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'")]
-        for trigger in triggers:
-            db.execute(f"DROP TRIGGER {trigger}")
-        db.execute("UPDATE items SET state = ?, task_at = coalesce(?, task_at) WHERE ord = 1", (int(state), at))
 
 
 def names(found: list[Found]) -> Iterator[tuple[str, bool]]:

@@ -23,13 +23,16 @@ from pipeline.leases.opening import open_store
 from pipeline.leases.store import Store, StoreUnknown
 from pipeline.models import State
 from pipeline.offline import clean
-from pipeline.offline.clean import DAY_S, find, remove
+from pipeline.offline.clean import DAY_S, Wanted, find, remove
 from pipeline.offline.shards import removal
 from pipeline.run.directory import lock
-from tests.offline.test_clean import LATER_S, OLD, state_of_an_item
 from tests.support.jobs import vendor
+from tests.support.journal_rows import state_of_an_item
 from tests.support.lengths import only_short
 from tests.support.sharded import Sharded, leased, sharded
+
+OLD = Wanted(180 * DAY_S)
+LATER_S = 200 * DAY_S
 
 
 @pytest.fixture(scope="module")

@@ -47,3 +47,12 @@ def pages_kept(run: Path) -> list[int]:
             return [len(json.loads(search)["paging"]["pages"]) for (search,) in rows]
     except sqlite3.OperationalError:  # its tables are being made
         return []
+
+
+def state_of_an_item(run: Path, state: State, *, at: float | None = None) -> None:
+    """Let the journal say that an item stands elsewhere."""
+    with closing(sqlite3.connect(run / JOURNAL)) as db, db:
+        triggers = [row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'")]
+        for trigger in triggers:
+            db.execute(f"DROP TRIGGER {trigger}")
+        db.execute("UPDATE items SET state = ?, task_at = coalesce(?, task_at) WHERE ord = 1", (int(state), at))

@@ -16,7 +16,8 @@ from aiohttp import ClientSession, TCPConnector, hdrs, web
 from pipeline.sandbox.server import SandboxServer
 from pipeline.sandbox.settings import SandboxSettings
 from tests.support.accounts import known_account
-from tests.support.jobs import sandbox_cache
+from tests.support.jobs import lines, sandbox_cache
+from tests.support.workers import told_by
 
 CREDENTIALS = {
     f"PATSNAP_{key}__{name.upper()}": f"{name}-{what}"
@@ -51,6 +52,21 @@ def vendor_of_two(folder: Path, *, main: dict[str, Any], second: dict[str, Any])
 def account(name: str) -> dict[str, str]:
     """The credentials of an account as the variables of the one account hold them."""
     return {"PATSNAP_CLIENT_ID": f"{name}-client-id", "PATSNAP_CLIENT_SECRET": f"{name}-very-secret"}
+
+
+def tasks_of(folder: Path, account: str) -> list[dict[str, Any]]:
+    """Return the tasks that an account of the vendor has."""
+    file = folder / f"vendor-{account}" / "tasks.jsonl"
+    return lines(file) if file.exists() else []
+
+
+def assert_each_once(folder: Path, pictures: int) -> None:
+    """Each picture has one task of one account, which its record has."""
+    tasks = [*tasks_of(folder, "main"), *tasks_of(folder, "second")]
+    assert len({task["urls"][0] for task in tasks}) == len(tasks) == pictures
+    records, open_ = told_by(folder / "shared" / "job")
+    assert not open_
+    assert {record["task"]["task_id"] for record in records} == {task["task_id"] for task in tasks}
 
 
 def _settings(folder: Path, name: str, settings: dict[str, Any]) -> SandboxSettings:
