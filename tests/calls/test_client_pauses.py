@@ -72,6 +72,7 @@ def test_after_the_first_refusal_for_money_nothing_is_sent_that_was_not_sent_alr
 FULL = 67200000
 
 
+@pytest.mark.proofs
 def test_a_full_platform_is_probed_by_one_call_at_a_time_and_less_and_less_often() -> None:
     async def scenario() -> tuple[VirtualVendor, list[object]]:
         vendor = VirtualVendor(lambda *_: FULL if anyio.current_time() < 1000 + 2000 else None, latency_s=1.0)

@@ -94,6 +94,7 @@ async def test_a_vendor_that_closes_after_every_answer_puts_no_create_in_doubt()
     assert meter.calls == {Kind.CREATE: 50}
 
 
+@pytest.mark.proofs
 async def test_a_connection_that_ends_over_tls_is_found_out_too(self_signed: Certificate) -> None:
     callers: list[Caller] = []
 

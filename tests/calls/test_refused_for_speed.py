@@ -201,6 +201,7 @@ def test_a_drain_does_not_wait_for_creates_that_the_account_does_not_accept() ->
     run_virtually(scenario)
 
 
+@pytest.mark.proofs
 def test_a_sleep_of_the_machine_is_no_time_in_which_calls_were_refused() -> None:
     async def scenario() -> None:
         client, _ = client_saying(VirtualVendor(lambda kind, number: 67200002), qps=5)

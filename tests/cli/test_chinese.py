@@ -20,6 +20,7 @@ from pipeline.models import Kind, State
 from pipeline.run.progress import Flow, Progress
 from pipeline.system import language
 from tests.support.jobs import ACCOUNT, FaultPlan, job, pipeline, started, vendor
+from tests.support.lengths import only_thorough
 
 _CHINESE = re.compile(r"[\u4e00-\u9fff]")
 # What is not translated: commands, keys, quoted names, lines to type, paths and URLs, codes with the vendor's words,
@@ -163,6 +164,7 @@ def test_json_and_files_stay_as_they_are(zh: Path, capsys: pytest.CaptureFixture
     assert not _CHINESE.search((zh / "runs/job/summary.json").read_text() + (zh / "runs/job/run.log.jsonl").read_text())
 
 
+@only_thorough
 @pytest.mark.proofs
 def test_a_demo(tmp_path: Path) -> None:
     done = pipeline("demo", cwd=tmp_path, PIPELINE_LANG="zh_CN.UTF-8", PYTHONUTF8="1")

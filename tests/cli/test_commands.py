@@ -44,6 +44,7 @@ def test_json_puts_the_summary_alone_on_stdout(folder: Path, capsys: pytest.Capt
     assert json.loads(out) == json.loads((folder / "runs/good/summary.json").read_text())
 
 
+@pytest.mark.proofs
 def test_quiet_says_nothing_when_all_is_settled(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert call(capsys, "run", "good.yaml", "--quiet") == (0, "", "")
 

@@ -101,6 +101,7 @@ def test_an_error_of_sqlite_that_nobody_translates_is_still_no_bug(
 # --- a journal of another version ---
 
 
+@pytest.mark.proofs
 @pytest.mark.parametrize(("version", "use"), [(str(VERSION + 1), "a newer"), ("0", "an older")])
 @pytest.mark.parametrize(
     "command", only_short(["run", "plan", "status", "verify", "repair", "retry", "resolve"], "run")
@@ -126,6 +127,7 @@ def test_a_journal_of_another_version_is_left_alone_and_says_which_program_to_us
     assert not list(ended.run.glob("*.damaged-*"))
 
 
+@pytest.mark.proofs
 def test_a_repair_touches_no_journal_of_another_version_when_the_results_are_gone_too(ended: Ended) -> None:
     ended.remember("version", str(VERSION + 1))
     ended.results.unlink()
@@ -137,6 +139,7 @@ def test_a_repair_touches_no_journal_of_another_version_when_the_results_are_gon
 # --- results.jsonl gone ---
 
 
+@pytest.mark.proofs
 def test_verify_without_results_names_repair(ended: Ended) -> None:
     ended.results.unlink()
     code, _, err = ended.command("status", ended.run, "--verify")
@@ -175,6 +178,7 @@ def test_a_repair_needs_no_job_file_and_the_run_goes_on_after_it(ended: Ended, h
     assert sorted(states(ended.run).values()) == [State.TASKED] * 3 + [State.IN_DOUBT]
 
 
+@pytest.mark.proofs
 def test_lines_of_another_job_are_left_out_also_when_only_the_lines_name_the_job(ended: Ended) -> None:
     lines = ended.results.read_bytes()
     lose_spec(ended, "gone")

@@ -247,6 +247,7 @@ def test_budget_that_is_too_small_and_a_run_under_way_are_said(
     assert run(shlex.split(used["fix"])[1:]) == 0
 
 
+@pytest.mark.proofs
 def test_program_that_tells_how_a_run_ended_must_be_there_and_is_not_started(
     account: None, server: SandboxServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -293,6 +294,7 @@ def test_urls_on_the_sandbox_are_a_fault_that_the_named_command_mends(
 # --- the time that a container has to stop ---
 
 
+@pytest.mark.proofs
 def test_grace_of_a_container_is_compared_with_what_a_stopped_run_needs(
     account: None,
     server: SandboxServer,

@@ -91,6 +91,7 @@ def test_created_in_a_job_that_waits_for_reports_is_asked_for_its_report(
     assert server.stats.calls("create") == 1
 
 
+@pytest.mark.proofs
 def test_created_without_its_hits_says_so_in_the_line(doubtful: Doubtful) -> None:
     for segment in (doubtful.run / "spool").iterdir():
         segment.unlink()
@@ -125,6 +126,7 @@ def test_without_its_hits_it_is_searched_again(doubtful: Doubtful) -> None:
     assert run(doubtful.path).calls_this_run == {"upload": 0, "search": 1, "create": 1}
 
 
+@pytest.mark.proofs
 def test_hits_that_are_too_old_for_a_task_are_searched_again(
     doubtful: Doubtful, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -286,6 +288,7 @@ def test_what_waits_is_not_called_searched(doubtful: Doubtful) -> None:
     assert (code, f"{first!r} is not in doubt, it waits for the next run" in err) == (2, True)
 
 
+@pytest.mark.proofs
 @pytest.mark.parametrize("file", only_short(["open.jsonl", "summary.json", "report.html"], "open.jsonl"))
 def test_what_was_decided_is_said_though_a_file_cannot_be_written_afterwards(doubtful: Doubtful, file: str) -> None:
     (doubtful.run / file).unlink()
@@ -300,6 +303,7 @@ def test_what_was_decided_is_said_though_a_file_cannot_be_written_afterwards(dou
     assert ("could not be written anew" in err) is (file == "summary.json")
 
 
+@pytest.mark.proofs
 def test_a_bug_in_the_report_takes_nothing_from_what_was_decided(
     doubtful: Doubtful, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -372,12 +376,14 @@ def test_nothing_is_decided_about_items_that_the_kill_put_in_doubt_until_they_we
     assert (code == 2, "nobody was shown" in err) == (False, False), err
 
 
+@pytest.mark.proofs
 def test_what_was_shown_before_may_be_decided_by_its_name(killed: Killed) -> None:
     code, out, _ = killed.command("resolve", "--not-created", killed.known)
     assert (code, out.splitlines()[-1].startswith("1 decided, 2 still in doubt")) == (0, True)
     assert [record["item"] for record in lines(killed.run / "open.jsonl")] == killed.new
 
 
+@pytest.mark.proofs
 def test_a_run_that_was_killed_and_never_showed_anything_shows_first(killed: Killed) -> None:
     (killed.run / "open.jsonl").unlink()
     assert killed.command("resolve", "--all", "retry")[0] == 2
@@ -385,6 +391,7 @@ def test_a_run_that_was_killed_and_never_showed_anything_shows_first(killed: Kil
     assert (code, out.splitlines()[-1].startswith("3 decided, 0 still")) == (0, True)
 
 
+@pytest.mark.proofs
 def test_status_shows_the_creates_that_were_under_way_at_the_kill_as_in_doubt(killed: Killed) -> None:
     code, out, _ = killed.command("status")
     assert code == 0
@@ -393,6 +400,7 @@ def test_status_shows_the_creates_that_were_under_way_at_the_kill_as_in_doubt(ki
     assert (shown["items"]["in_doubt"], shown["items"]["not_started"], shown["items"]["all"]) == (3, 1, 6)
 
 
+@pytest.mark.proofs
 def test_the_summary_of_a_killed_run_takes_its_calls_from_the_journal_and_none_from_an_older_run(
     killed: Killed,
 ) -> None:

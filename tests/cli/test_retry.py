@@ -72,6 +72,7 @@ def test_limit_takes_the_first_of_them(tmp_path: Path, capsys: pytest.CaptureFix
     assert states(tmp_path / "runs/job") == {"P0000": State.TASKED, "P0001": State.FAILED, "P0002": State.FAILED}
 
 
+@pytest.mark.proofs
 def test_a_search_that_is_paid_is_not_paid_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with vendor(tmp_path, faults=FaultPlan.scripted({"create": ["68300004"]})) as server:
         run(job(tmp_path, url=server.url, pictures=1))

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.jobs import ACCOUNT, drawings, job, lines, vendor
-from tests.support.lengths import THOROUGH
+from tests.support.lengths import THOROUGH, some
 from tests.support.processes import completed, ended, python, running, until_lines
 
 PIPELINE = [sys.executable, "-m", "pipeline"]
@@ -83,7 +83,9 @@ def test_a_code_that_says_more_stands(tmp_path: Path) -> None:
 
 
 @pytest.mark.proofs
-@pytest.mark.parametrize("redirection", ["<&-", "2>/dev/full", "2>&1 >/dev/null | true", "<&- 2>&-"])
+@pytest.mark.parametrize(
+    "redirection", some(["<&-", "2>/dev/full", "2>&1 >/dev/null | true", "<&- 2>&-"], "<&- 2>&-", "2>/dev/full")
+)
 def test_stdin_and_stderr_may_be_closed(done: Path, redirection: str) -> None:
     assert through_shell(redirection, "run", "job.yaml", cwd=done)[0] == 0
     assert through_shell(redirection, "check", "nowhere.yaml", cwd=done)[0] == 2

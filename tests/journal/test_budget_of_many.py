@@ -294,6 +294,7 @@ async def test_a_store_that_hangs_at_the_end_is_not_waited_for_for_ever(
     hangs.set()
 
 
+@pytest.mark.proofs
 @pytest.mark.parametrize("cap", [150, 151])
 async def test_the_cap_holds_when_many_ask_at_two_machines_at_once(tmp_path: Path, cap: int) -> None:
     store, granted = MemoryStore(), 0

@@ -172,6 +172,7 @@ async def test_the_end_of_the_run_ends_the_wait() -> None:
         await waiting.fetch("")
 
 
+@pytest.mark.proofs
 async def test_a_store_that_does_not_answer_is_waited_for_and_not_gone_round() -> None:
     world = World()
     machine = world.machine()

@@ -57,6 +57,7 @@ def test_the_bill_counts_each_call_of_all_shards_once(tmp_path: Path) -> None:
     assert (bill.agrees, len(bill.runs)) == (True, 3)
 
 
+@pytest.mark.proofs
 def test_the_bill_names_a_shard_that_cannot_be_read(tmp_path: Path) -> None:
     ahead = 0.0
     with vendor(tmp_path, clock=lambda: time.time() + ahead) as server:

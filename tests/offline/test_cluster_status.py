@@ -95,6 +95,7 @@ def test_what_a_shard_lists_and_has_not_taken_in_is_not_started(run: Path, capsy
     assert "4 products" in "".join(capsys.readouterr())
 
 
+@pytest.mark.proofs
 def test_a_shard_with_items_that_were_not_started_is_not_finished(tmp_path: Path) -> None:
     with vendor(tmp_path) as server:
         made = sharded(tmp_path, server.url, shards=2, each=3, single=False, api={"budget": {"create_calls": 2}})

@@ -144,6 +144,7 @@ def test_the_most_alike_of_all_shards_come_first(made: Sharded, tmp_path: Path) 
     assert len(rows) == 12
 
 
+@pytest.mark.proofs
 def test_open_items_of_all_shards_are_in_an_export_and_name_the_whole_run(tmp_path: Path) -> None:
     with vendor(tmp_path, faults=FaultPlan.scripted({"search": ["68300010"] * 2})) as server:
         made = sharded(tmp_path, server.url, shards=2, each=2, single=False, api={"max_in_flight": 1})

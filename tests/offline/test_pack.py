@@ -63,6 +63,7 @@ def test_status_reads_an_archive_as_it_reads_the_run(
     assert packed == json.loads(capsys.readouterr().out) | {"run": str(archive)}
 
 
+@pytest.mark.proofs
 def test_report_makes_the_page_of_an_archive_in_one_file_and_notes_nothing_of_it(
     archive: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

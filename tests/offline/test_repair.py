@@ -413,12 +413,14 @@ def test_a_journal_set_aside_by_an_earlier_repair_is_not_believed_later(damaged:
     assert max(damaged.executed().values()) == 1
 
 
+@pytest.mark.proofs
 def test_files_of_a_repair_are_for_their_owner_alone(damaged: Damaged) -> None:
     foreign(damaged, "a line is torn")
     damaged.repair()
     assert [path.name for path in damaged.run.iterdir() if path.stat().st_mode & 0o077] == []
 
 
+@pytest.mark.proofs
 def test_open_items_and_the_summary_are_written_anew(damaged: Damaged) -> None:
     import json
 
@@ -435,6 +437,7 @@ def test_a_run_under_way_is_not_repaired(damaged: Damaged) -> None:
         assert damaged.command("repair", damaged.run)[0] == 6
 
 
+@pytest.mark.proofs
 def test_verify_says_how_many_lines_are_whole(damaged: Damaged) -> None:
     code, out, _ = damaged.command("status", damaged.run, "--verify")
     assert code == 0

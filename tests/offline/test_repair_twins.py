@@ -83,6 +83,7 @@ def shared(request: pytest.FixtureRequest, tmp_path: Path, capsys: pytest.Captur
         yield Shared(path, server, capsys)
 
 
+@pytest.mark.proofs
 def test_repair_settles_an_item_by_the_task_in_the_line_of_its_twin(shared: Shared) -> None:
     shared.damage()
     code, out, _ = shared.command("repair", shared.run)

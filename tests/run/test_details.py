@@ -304,6 +304,7 @@ class TestPlan:
     def plan(self, folder: Path, server: SandboxServer, **parts: Any) -> Plan:
         return plan_job(job(folder, url=server.url, pictures=10, **{"details": BEST, "api": FAST, **parts}))
 
+    @pytest.mark.proofs
     def test_it_says_of_how_many_patents_details_are_asked_for_at_most(self, tmp_path: Path) -> None:
         with vendor(tmp_path) as server:
             assert self.plan(tmp_path, server, details=None).details == 0
@@ -327,6 +328,7 @@ FAMILY = {"top": 10, "above": 0.0, "family": True}
 class TestFamilies:
     """One design in several countries, told from different ones by P014."""
 
+    @pytest.mark.proofs
     def test_hits_of_one_design_have_one_family_and_the_designs_are_counted(self, tmp_path: Path) -> None:
         with vendor(tmp_path) as server:
             run(tmp_path, server, details=FAMILY, search={"limit": 20})
@@ -361,6 +363,7 @@ class TestFamilies:
         assert "P014 needs a permission of its own" in remark
 
 
+@pytest.mark.proofs
 def test_a_bill_does_not_take_patents_for_calls_that_nobody_noted(tmp_path: Path) -> None:
     with vendor(tmp_path) as server:
         run(tmp_path, server)

@@ -29,6 +29,7 @@ def outputs(spec: JobSpec, folder: Path, summary: RunSummary) -> None:
         write_outputs(folder, db, RecordLines(spec, "0" * 64), summary)
 
 
+@pytest.mark.proofs
 @pytest.mark.parametrize(
     "foreign",
     [

@@ -79,6 +79,7 @@ def test_an_open_line_in_doubt_says_when_why_and_what_to_quote(tmp_path: Path) -
     assert error["correlation_id"]
 
 
+@pytest.mark.proofs
 def test_the_line_after_two_doubts_names_both_requests(tmp_path: Path) -> None:
     with vendor(tmp_path, faults=LOST_ALWAYS) as server:
         path = job(tmp_path, url=server.url, pictures=1)
@@ -90,6 +91,7 @@ def test_the_line_after_two_doubts_names_both_requests(tmp_path: Path) -> None:
     assert first["error"]["request_id"] in record["error"]["message"]
 
 
+@pytest.mark.proofs
 def test_a_journal_of_the_first_version_learns_the_new_changes_of_state(tmp_path: Path) -> None:
     with vendor(tmp_path, faults=FaultPlan.scripted({"create": ["lost"]})) as server:
         path = job(tmp_path, url=server.url, pictures=1)
@@ -134,6 +136,7 @@ def test_a_second_create_may_be_sent_again_too(tmp_path: Path) -> None:
     assert (summary.exit_code, summary.items["tasked"], summary.calls_this_run["create"]) == (0, 1, 2)
 
 
+@pytest.mark.proofs
 def test_a_budget_that_ends_before_the_answer_came_leaves_the_item_in_doubt(tmp_path: Path) -> None:
     with vendor(tmp_path, faults=LOST_ALWAYS) as server:
         api = {"errors": {"no_answer": {"create": "retry", "base_s": 0}}, "budget": {"create_calls": 2}}

@@ -246,6 +246,7 @@ def test_a_run_directory_of_the_sandbox_is_refused_for_a_vendor(tmp_path: Path) 
         assert server.stats.calls("search") == 0
 
 
+@pytest.mark.proofs
 def test_a_record_says_what_was_really_asked(tmp_path: Path) -> None:
     """A search that is paid already keeps its parameters, though the job was changed and that was accepted."""
     with vendor(tmp_path, faults=FaultPlan.scripted({"create": ["67200005"]})) as server:
@@ -406,6 +407,7 @@ def test_the_umask_of_the_caller_is_left_as_it_was(tmp_path: Path) -> None:
         os.umask(before)
 
 
+@pytest.mark.proofs
 def test_a_death_while_changed_sources_are_read_sends_nothing_afterwards(tmp_path: Path) -> None:
     """The journal must not remember changed sources as begun: a known id may show another picture in them."""
     first, second, third = drawings(3)

@@ -52,6 +52,7 @@ def test_what_has_no_price_is_said_to_have_none(tmp_path: Path) -> None:
         assert str(run_job(path, options=RUN).money) == "0.40 spent (AI39-1 has no price)"
 
 
+@pytest.mark.proofs
 def test_job_without_prices_speaks_of_no_money(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with vendor(tmp_path) as server:
         path = job(tmp_path, url=server.url, pictures=2)

@@ -79,6 +79,7 @@ def test_doubts_of_an_earlier_run_do_not_count(tmp_path: Path) -> None:
     assert len(lines(tmp_path / "runs/job/results.jsonl")) == 21
 
 
+@pytest.mark.proofs
 def test_five_creates_in_a_row_without_a_task_id_stop_the_run(tmp_path: Path) -> None:
     with trouble(tmp_path, "create:no_data@4-40") as server:
         path = job(tmp_path, url=server.url, pictures=40, api={"max_in_flight": 2})
@@ -221,6 +222,7 @@ def test_an_answer_is_waited_for_as_long_as_the_job_says(tmp_path: Path) -> None
     assert "no whole answer in 1 s" in summary.exit_reason
 
 
+@pytest.mark.proofs
 def test_units_that_the_vendor_does_not_say_are_not_called_zero(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -244,6 +246,7 @@ def test_sixty_pictures_without_hits_are_settled_by_one_search_each(tmp_path: Pa
     assert summary.calls_this_run["search"] == 60
 
 
+@pytest.mark.proofs
 @pytest.mark.parametrize(("fault", "tasked"), [("blank_task_id", 0), ("same_task_id", 1)])
 def test_task_ids_that_are_none_or_another_items_stop_the_run_with_its_doubts(
     tmp_path: Path, fault: str, tasked: int

@@ -97,6 +97,7 @@ def test_a_local_picture_is_uploaded_and_then_submitted(tmp_path: Path) -> None:
     assert record["calls"]["upload"] == record["calls"]["create"] == 1
 
 
+@pytest.mark.proofs
 def test_a_picture_for_which_nothing_is_found_is_no_hits_with_its_task(tmp_path: Path) -> None:
     with vendor(tmp_path, report_after_s=0) as server:
         path = submitted(tmp_path, server.url, pictures=2, search={"filters": {"loc_items": ["99-99"]}})
@@ -182,6 +183,7 @@ def test_an_account_that_lacks_one_method_is_told_the_other(
     assert other in summary.exit_reason
 
 
+@pytest.mark.proofs
 def test_the_method_does_not_change_under_tasks_whose_reports_are_awaited(tmp_path: Path) -> None:
     with vendor(tmp_path, report_after_s=3600) as server:
         run(submitted(tmp_path, server.url, pictures=2, api={"budget": {"query_calls": 2}}))

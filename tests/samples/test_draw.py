@@ -44,6 +44,7 @@ def test_a_gallery_drawing_of_each_kind_comes_out_again(kind: str, draw: ModuleT
         assert same_pixels(draw.gallery_drawing(kind, design, number), shipped)
 
 
+@pytest.mark.proofs
 @pytest.mark.parametrize("kind", ["clock", "kettle", "phone"])
 def test_a_product_picture_comes_out_again(kind: str, draw: ModuleType, tmp_path: Path) -> None:
     draw.product_picture(kind, 1).save(tmp_path / "again.jpg", quality=85)

@@ -22,6 +22,7 @@ def shape(value: Any) -> Any:
     return type(value).__name__
 
 
+@pytest.mark.proofs
 @pytest.mark.anyio
 async def test_recorded_successes_have_the_shape_of_todays_answers(tmp_path: Path) -> None:
     for name, body in (await record(tmp_path, cache=sandbox_cache())).items():

@@ -69,6 +69,7 @@ def test_a_cameras_jpg_with_a_preview_inside_is_a_jpg(root: Path) -> None:
     assert read_picture(root, "a.jpg").file_type == "jpeg"
 
 
+@pytest.mark.proofs
 def test_4096_kb_are_read_and_one_byte_more_is_not(root: Path) -> None:
     png = drawn("PNG")
     (root / "a.png").write_bytes(png + b"\0" * (4096 * 1024 - len(png)))

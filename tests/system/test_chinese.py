@@ -73,6 +73,7 @@ def run(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
 _TELL = "from pipeline.system.language import remark, told; print(told('nothing was sent')); print(remark())"
 
 
+@pytest.mark.proofs
 @pytest.mark.parametrize("language", ["zh", "zh-CN", "zh_CN.UTF-8", "ZH", " zh-Hans "])
 def test_chinese_is_spoken_by_any_of_its_names(language: str) -> None:
     assert run(_TELL, PIPELINE_LANG=language, PYTHONUTF8="1").stdout == f"{translated('nothing was sent')}\n\n"

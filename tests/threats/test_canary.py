@@ -20,6 +20,7 @@ import pytest
 
 from pipeline.system.masking import hide, masked
 from tests.support.jobs import FaultPlan, job, vendor
+from tests.support.lengths import THOROUGH
 from tests.support.processes import completed
 
 CLIENT_ID = 'canary-id/+&="é'
@@ -70,8 +71,12 @@ def run(*arguments: str | Path, cwd: Path, code: str = "", **environment: str) -
     temporary = cwd / "tmp"
     temporary.mkdir(exist_ok=True)
     start = f"import sys\n{code}\nfrom pipeline.cli import main as cli\nsys.exit(cli.run(sys.argv[1:]))"
-    command = [sys.executable, "-X", "dev", "-W", "ignore", "-c", start, *arguments]
-    return completed(command, cwd=cwd, env={**os.environ, "TMPDIR": str(temporary), **environment})
+    talkative = ["-X", "dev", "-W", "ignore"] if THOROUGH else []  # asyncio then logs what it runs
+    return completed(
+        [sys.executable, *talkative, "-c", start, *arguments],
+        cwd=cwd,
+        env={**os.environ, "TMPDIR": str(temporary), **environment},
+    )
 
 
 def test_the_canary_would_be_found(tmp_path: Path) -> None:
