@@ -16,7 +16,7 @@ from tests.support.processes import python, running, until_said
 from tests.support.warm_starts import WarmProcess
 
 LOOK = """
-import gc, json, locale, os, resource, signal, sys, threading
+import gc, json, locale, os, resource, signal, sys, tempfile, threading
 streams = (sys.stdin, sys.stdout, sys.stderr)
 json.dump({
     "argv": sys.argv, "orig_argv": sys.orig_argv, "path": sys.path, "flags": list(sys.flags), "name": __name__,
@@ -28,6 +28,7 @@ json.dump({
     "mask": list(signal.pthread_sigmask(signal.SIG_BLOCK, ())), "threads": [one.name for one in threading.enumerate()],
     "limits": [resource.getrlimit(one) for one in range(16)],
     "garbage": (gc.isenabled(), gc.get_threshold()), "switch_s": sys.getswitchinterval(),
+    "temporary": tempfile.gettempdir(),
 }, sys.stdout)
 sys.stderr.write("said\\n")
 sys.exit(7)
@@ -35,7 +36,7 @@ sys.exit(7)
 
 
 def look(folder: Path, **options: Any) -> tuple[dict[str, Any], str, int]:
-    environment = {**os.environ, "A_NEW_ONE": "\N{SNOWMAN}"}
+    environment = {**os.environ, "A_NEW_ONE": "\N{SNOWMAN}", "TMPDIR": str(folder)}
     with running(python(LOOK, "a word"), cwd=folder, env=environment, stdin=subprocess.PIPE, **options) as process:
         out, err = process.communicate("given \N{SNOWMAN}")
     return json.loads(out), err, process.returncode

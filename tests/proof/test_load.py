@@ -12,7 +12,6 @@ import anyio
 
 from tests.proof.load import load
 from tests.proof.power_loss import fast_folder
-from tests.support.lengths import THOROUGH
 
 
 def test_on_a_slow_disk_many_items_share_a_sync(tmp_path: Path) -> None:
@@ -28,7 +27,7 @@ def test_on_a_slow_disk_many_items_share_a_sync(tmp_path: Path) -> None:
 def test_nothing_is_kept_in_memory_of_items_that_are_done() -> None:
     """From the middle to the end at most 300 bytes an item, the measuring included; one on its way has thousands."""
 
-    count = 2000 if THOROUGH else 500
+    count = 2000
 
     def traced() -> float:
         gc.collect()
