@@ -39,6 +39,7 @@ HOUSE = "house"
 WAITING = ("test_ray.py", "test_ray_jobs.py", "test_chaos.py", "test_cut_networks.py", "test_many_machines.py")
 
 
+@pytest.hookimpl(trylast=True)  # what is imported before pytest-cov has begun counts as not covered
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Import a part of the test modules, each of several workers another one, before each collects them all.
 
