@@ -22,7 +22,10 @@ from pipeline.system.fault import Fault
 
 
 def client_for(job: Job, options: RunOptions, transport: Transport, share: Share) -> Client:
-    """Put together the client that sends a run's calls, within our share of the account."""
+    """Put together the client that sends a run's calls, within our share of the account.
+
+    Each shard has a sandbox of its own, which knows no token of another one.
+    """
     api = job.spec.api
     leased = share if isinstance(share, LeasedShare) else None
     return Client(
@@ -35,7 +38,7 @@ def client_for(job: Job, options: RunOptions, transport: Transport, share: Share
             QuotaGate(api.quota_reset if options.wait_quota else None, table=api.table, say=options.say),
             ReachGate(api.patience_s, say=options.say),
         ),
-        share_tokens=None if leased is None else leased.share_tokens(job.credentials),
+        share_tokens=None if leased is None or job.spec.sandbox else leased.share_tokens(job.credentials),
     )
 
 

@@ -52,6 +52,14 @@ def test_the_config_for_many_machines_runs_as_it_is(tmp_path: Path) -> None:
 
 
 @pytest.mark.proofs
+def test_on_the_sandbox_of_each_shard_no_search_meets_the_token_of_another_one(tmp_path: Path) -> None:
+    job_of(tmp_path, url="sandbox", shards=3, pictures=6)
+    assert pipeline("work", "job.yaml", cwd=tmp_path).returncode == 0
+    records = [line for file in tmp_path.glob("shared/job/shards/*/e1/results.jsonl") for line in lines(file)]
+    assert [record["calls"]["search"] for record in records] == [1] * 6
+
+
+@pytest.mark.proofs
 def test_a_worker_that_is_asked_to_end_gives_its_shard_back_and_another_goes_on(tmp_path: Path) -> None:
     """By SIGTERM, and by `cluster down` on whatever machine."""
     with vendor(tmp_path, latency_s=0.2) as server:
