@@ -18,7 +18,7 @@ SUITE ?= trixie
 
 help:
 	@echo "make demo   set up and run 36 pictures on the sandbox, no credentials needed"
-	@echo "make test   set up and run the quick tests of every module; one and a half to three minutes"
+	@echo "make test   set up and run the quick tests of every module; two to four minutes, its set-up included"
 	@echo "make coverage: the same, and which lines they cover; at least 90 %"
 	@echo "make thorough: the proofs with every byte, every write and every mistake; an hour"
 	@echo "make proofs the rest of the tests: kills, power loss, failing disks, fuzzing; 10 to 20 minutes"

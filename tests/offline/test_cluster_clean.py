@@ -49,9 +49,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Sharded:
 
 @pytest.fixture
 def run(ran: Sharded, tmp_path: Path) -> Path:
-    """A copy of it with its leases."""
-    shutil.copytree(ran.folder.parent, tmp_path / "shared")
-    return tmp_path / "shared" / "job"
+    return ran.copied(tmp_path)
 
 
 @pytest.fixture

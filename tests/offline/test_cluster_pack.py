@@ -48,9 +48,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Sharded:
 
 @pytest.fixture
 def run(ran: Sharded, tmp_path: Path) -> Path:
-    """A copy of the cluster run with its leases."""
-    shutil.copytree(ran.folder.parent, tmp_path / "shared")
-    return tmp_path / "shared" / "job"
+    return ran.copied(tmp_path)
 
 
 @pytest.fixture

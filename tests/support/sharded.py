@@ -1,6 +1,7 @@
 """Cluster runs on disk, made of ordinary runs: a job's items split over shards, each run in a directory of its own."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,6 +28,11 @@ class Sharded(NamedTuple):
     def run(self, shard: int, epoch: int = 1) -> Path:
         """The run directory of a shard."""
         return shard_folder(self.folder, shard) / f"e{epoch}"
+
+    def copied(self, folder: Path) -> Path:
+        """Copy the run with its leases into a folder; return the folder of the copy."""
+        shutil.copytree(self.folder.parent, folder / "shared")
+        return folder / "shared" / self.folder.name
 
 
 def sharded(
