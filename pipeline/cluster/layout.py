@@ -5,7 +5,7 @@
     <run>/shards/0042/e7/               its run directory since it was claimed for the seventh time
     <run>/workers/<name>/progress.json  the work of one machine, as it goes
     <run>/workers/<name>/looks          what it found of the shards that it ended, for a first `status`
-    <run>/ids.sqlite                    the shard of each id
+    <run>/ids                           the shard of each id
 
 The highest epoch of a shard that has a journal is the one that counts: it was begun with a copy of the one before it.
 """
@@ -20,7 +20,7 @@ from pipeline.errors import SpecError
 from pipeline.journal.places import SHARDS, SPLIT, epoch_of, shards_in
 from pipeline.system.fault import Fault, typed
 
-WORKERS, ITEMS, IDS = "workers", "items.jsonl", "ids.sqlite"
+WORKERS, ITEMS, IDS = "workers", "items.jsonl", "ids"
 
 _EPOCH = re.compile(r"e(\d+)")
 _SHARD = re.compile(r"\d{4,}")

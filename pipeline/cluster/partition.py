@@ -1,43 +1,19 @@
-"""The items of a job in one stream, then in shards; memory does not grow with them.
-
-all.jsonl   every item in the order of the job, while they are counted
-keys        per item eight bytes that decide its shard, and eight that know its id
-"""
+"""The items of a job in shards; memory does not grow with them."""
 
 import os
-import struct
-from collections.abc import Iterable, Iterator
-from itertools import chain, islice
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
-from pipeline.cluster.ids import IdBuckets, hash_of
-from pipeline.cluster.layout import ITEMS, shard_folder
+from pipeline.cluster.ids import IdBuckets, write_index
+from pipeline.cluster.layout import IDS, ITEMS, shard_folder
+from pipeline.cluster.listing import Listing, unpacked
 from pipeline.journal.places import SHARDS
-from pipeline.models import Item
-from pipeline.sources.kept_items import read_kept, write_item, write_items
+from pipeline.sources.kept_items import read_kept, write_item
 from pipeline.sources.pixels import Firsts
 from pipeline.system.files import sync_folder, write_whole
 
-ALL, KEYS = "all.jsonl", "keys"
-_ENTRY = struct.Struct(">Q8s")
-_LINES = 2_000  # that are written together
 _MOST_BYTES = 32 << 20  # of lines that wait for their shards' files: not all of these can be open at once
-
-
-def list_items(items: Iterable[Item], draft: Path) -> int:
-    """Write all items in their order, with their keys; return their number."""
-    number, left = 0, iter(items)
-    with (draft / ALL).open("wb") as all_, (draft / KEYS).open("wb") as known:
-        while some := list(islice(left, _LINES)):
-            all_.write(write_items(number, some))
-            known.write(b"".join(map(hash_of, chain.from_iterable(map(_known_by, some)))))
-            number += len(some)
-    return number
-
-
-def _known_by(item: Item) -> tuple[str, str]:
-    """Return what items with the same picture have in common, and the id; a row that cannot be used has only this."""
-    return (item.id if item.problem is not None else item.identity), item.id
 
 
 class _ShardFiles:
@@ -60,26 +36,39 @@ class _ShardFiles:
                 lines.clear()
 
 
-def divide(draft: Path, shards: int, ids: IdBuckets) -> list[int]:
-    """Divide the items that were listed into shards, each in the order of the job, and note where each id stands.
-
-    Return how many items each shard has.
-    """
-    files = _ShardFiles(draft, shards)
-    names = [shard.to_bytes(2, "big") for shard in range(shards)]
-    waiting, noted = files.waiting, ids.waiting
-    with (draft / ALL).open("rb") as all_, (draft / KEYS).open("rb") as keys:
-        while lines := all_.readlines(_MOST_BYTES):
-            entries = _ENTRY.iter_unpack(keys.read(_ENTRY.size * len(lines)))
-            for line, (key, hash_) in zip(lines, entries, strict=True):
-                shard = key % shards
-                waiting[shard].append(line)
-                noted[hash_[0]] += hash_ + names[shard]
+def divide(listing: Listing, shards: int) -> list[int]:
+    """Divide the items that were listed into shards, each in the order of the job; return how many each has."""
+    files = _ShardFiles(listing.draft, shards)
+    waiting, size = files.waiting, 0
+    for lines, keys in listing.blocks():
+        for line, (key, _) in zip(lines, unpacked(keys), strict=True):
+            waiting[key % shards].append(line)
+        size += sum(map(len, lines))
+        if size > _MOST_BYTES:
             files.write()
-            ids.write_long()
-    for name in (ALL, KEYS):
-        (draft / name).unlink()
+            size = 0
+    files.write()
     return files.counts
+
+
+def index_ids(listing: Listing, shards: int) -> dict[bytes, list[int]]:
+    """Write the index of all ids; return the hashes that stand in more than one shard, with these shards.
+
+    Raises OSError where it cannot be written.
+    """
+    names = [shard.to_bytes(2, "big") for shard in range(shards)]
+    folder = listing.draft / "buckets"
+    shutil.rmtree(folder, ignore_errors=True)  # of a helper that died over this
+    folder.mkdir()
+    ids = IdBuckets(folder)
+    noted = ids.waiting
+    for some in listing.all_keys():
+        for key, hash_ in unpacked(some):
+            noted[hash_[0]] += hash_ + names[key % shards]
+        ids.write_long()
+    several = write_index(listing.draft / IDS, ids.ranges())
+    folder.rmdir()
+    return several
 
 
 def name_firsts(draft: Path, shards: int) -> None:

@@ -18,11 +18,11 @@ from pathlib import Path
 import msgspec
 
 from pipeline.cluster.clashes import settle_clashes
-from pipeline.cluster.ids import IdBuckets, write_index
-from pipeline.cluster.layout import IDS
+from pipeline.cluster.listing import list_items
 from pipeline.cluster.machines import workers_in
-from pipeline.cluster.partition import divide, list_items, make_durable, name_firsts
+from pipeline.cluster.partition import divide, index_ids, make_durable, name_firsts
 from pipeline.errors import JournalError, SpecError
+from pipeline.job.checks import WORKBOOK_ENDINGS
 from pipeline.job.cluster import ITEMS_OF_A_SHARD, MOST_SHARDS, ClusterSpec
 from pipeline.job.schema import JobSpec
 from pipeline.journal.places import SHARDS, SPLIT
@@ -31,13 +31,16 @@ from pipeline.run.cluster_runs import LEASES, refuse_not_split, shared_folder
 from pipeline.run.directory import run_folder
 from pipeline.run.listed import keep_list, list_at_hand
 from pipeline.sources.check import check_sources, fingerprint
-from pipeline.sources.items import read_items
+from pipeline.sources.tables import locate_manifest
 from pipeline.system.fault import Fault, typed
 from pipeline.system.files import sync_folder, write_whole
+from pipeline.system.helpers import helpers
 from pipeline.system.wording import listed
 from pipeline.version import __version__
 
 _DRAFT = ".split-"
+_LONG = 8 << 20  # bytes of lists that are worth the start of other processes
+_MOST_CORES = 4  # each reads the whole list
 
 
 class Split(msgspec.Struct, frozen=True, kw_only=True):
@@ -174,16 +177,16 @@ def _refuse_other_accounts(spec: JobSpec, split: Split, folder: Path) -> None:
 
 def _split(spec: JobSpec, cluster: ClusterSpec, folder: Path, draft: Path) -> Split:
     read = fingerprint(spec)
-    items = list_items(read_items(spec), draft)
-    shards = cluster.shards if isinstance(cluster.shards, int) else _shards_for(items)
-    buckets = draft / "buckets"
-    buckets.mkdir()
-    ids = IdBuckets(buckets)
-    counts = divide(draft, shards, ids)
-    if cluster.same_picture == "pixels":
-        name_firsts(draft, shards)
-    clashes = settle_clashes(draft, write_index(draft / IDS, ids.ranges()))
-    buckets.rmdir()
+    with helpers(_helpers_for(spec)) as cores:
+        listing = list_items(spec, draft, cores)
+        shards = cluster.shards if isinstance(cluster.shards, int) else _shards_for(listing.items)
+        indexed = [core.begin(index_ids, listing, shards) for core in cores[:1]]
+        counts = divide(listing, shards)
+        if cluster.same_picture == "pixels":
+            name_firsts(draft, shards)
+        several = next((outcome() for outcome in indexed), None)
+    clashes = settle_clashes(draft, index_ids(listing, shards) if several is None else several)
+    listing.remove()
     if fingerprint(spec) != read:
         raise SpecError(
             Fault("the list was changed while it was split, and nothing is split; split it again", where="")
@@ -196,7 +199,7 @@ def _split(spec: JobSpec, cluster: ClusterSpec, folder: Path, draft: Path) -> Sp
         fingerprint=read,
         same_picture=cluster.same_picture,
         shards=shards,
-        items=items,
+        items=listing.items,
         clashes=clashes,
         counts=counts,
         lease_s=cluster.lease_s,
@@ -205,6 +208,14 @@ def _split(spec: JobSpec, cluster: ClusterSpec, folder: Path, draft: Path) -> Sp
     _write_split(draft, split)
     make_durable(draft, shards)
     return split
+
+
+def _helpers_for(spec: JobSpec) -> int:
+    """Return how many processes beside this one are worth their start: none for a list that is read in a moment."""
+    manifests = [locate_manifest(spec, entry) for entry in spec.images if entry.manifest]
+    texts = [file for file in manifests if not file.name.lower().endswith(WORKBOOK_ENDINGS)]
+    long = sum(file.stat().st_size for file in texts) >= _LONG
+    return min(os.cpu_count() or 1, _MOST_CORES) - 1 if long else 0
 
 
 def _shards_for(items: int) -> int:

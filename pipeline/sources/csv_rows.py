@@ -3,7 +3,7 @@
 import csv
 import re
 from collections.abc import Iterator
-from itertools import chain
+from itertools import chain, repeat
 from pathlib import Path
 
 from pipeline.errors import SpecError
@@ -17,8 +17,11 @@ from pipeline.system.fault import Fault
 SEPARATORS = (",", ";", "\t", "|")
 
 
-def csv_rows(file: Path, entry: ImageEntry) -> Iterator[Row]:
-    """Yield the rows of a table."""
+_ALL = repeat(True)
+
+
+def csv_rows(file: Path, entry: ImageEntry, wanted: Iterator[bool] = _ALL) -> Iterator[Row]:
+    """Yield the rows of a table; of one after the other `wanted` says whether it is."""
     with open_lines(file, entry) as lines:
         reader, header = _begun(file, lines, entry)
         table = Table(_place(file, lines), header, entry, encoding=lines.encoding)
@@ -33,10 +36,11 @@ def csv_rows(file: Path, entry: ImageEntry) -> Iterator[Row]:
                 what = (
                     f"this is not CSV: {exc}{lost}; check the quotes" if isinstance(exc, csv.Error) else f"{exc}{lost}"
                 )
-                yield Row(lines.number, fault=what)
+                if next(wanted):
+                    yield Row(lines.number, fault=what)
                 continue
             text = "".join(cells)
-            if text.strip(BLANKS):
+            if text.strip(BLANKS) and next(wanted):
                 yield table.row(lines.number, cells, text)
 
 

@@ -1,6 +1,7 @@
 """The pictures a job lists as items: lazy, in order, with stable ids. A bad row becomes an item with a problem."""
 
 from collections.abc import Callable, Iterable, Iterator
+from itertools import compress, repeat
 from pathlib import Path, PurePosixPath
 
 from msgspec.structs import replace
@@ -32,18 +33,26 @@ PUBLIC_HINT = (
 PUBLIC_FIX = "upload: {public: true}"
 
 
+_ALL = repeat(True)
+
 Note = Callable[[int, Row], None]  # takes the number of an entry in `images`, and a row of its manifest
 
 
 def read_items(
-    spec: JobSpec, *, contents: bool = True, hashed: bool = False, note: Note | None = None
+    spec: JobSpec,
+    *,
+    contents: bool = True,
+    hashed: bool = False,
+    note: Note | None = None,
+    wanted: Iterator[bool] = _ALL,
 ) -> Iterator[Item]:
     """Yield the job's items in the order of the job file; only one row, or one folder's names, is in memory at a time.
 
     With `contents` local pictures are known by their bytes, so that copies of one are found; without by their paths. A
     job of many machines may ask for their paths, or for their pixels (`Firsts`), instead.
     `hashed` gives local pictures that are listed without an id one by a hash, as earlier versions did. `note` is
-    called with each row of a manifest. The items of a shard are read as they were kept, whatever is asked for here.
+    called with each row of a manifest. `wanted` says of one after the other whether it is made and yielded. The items
+    of a shard are read as they were kept, whatever is asked for here.
     Raises SpecError when a manifest cannot be read or a pattern names nothing.
     """
     if spec.shard is not None:
@@ -52,7 +61,7 @@ def read_items(
     compared = "bytes" if spec.cluster is None else spec.cluster.same_picture
     contents = contents and compared != "source"
     with looking() as looks:
-        for item in _listed(spec, Ids(spec, hashed=hashed), note):
+        for item in _listed(spec, Ids(spec, hashed=hashed), note, wanted):
             if item.picture:
                 yield item
             elif contents and compared == "pixels":
@@ -61,22 +70,28 @@ def read_items(
                 yield _identified(spec, item, looks if contents else None)
 
 
-def _listed(spec: JobSpec, ids: Ids, note: Note | None) -> Iterator[Item]:
+def _listed(spec: JobSpec, ids: Ids, note: Note | None, wanted: Iterator[bool]) -> Iterator[Item]:
     for index, entry in enumerate(spec.images):
         origin = f"images[{index}]"
-        if entry.views is not None:
-            source = joined_views(dict.fromkeys(view if is_url(view) else with_slashes(view) for view in entry.views))
-            yield _viewed(spec, Item(entry.id or make_id(source), source, False, origin, entry.labels))
-        elif entry.url is not None:
-            yield Item(entry.id or ids.of_url(entry.url), entry.url, False, origin, entry.labels)
-        elif entry.path is not None:
-            yield from _local_items(spec, entry, origin, ids)
-        else:
-            listing = entry.listing
-            for row in read_rows(locate_manifest(spec, entry), entry):
-                if note is not None:
-                    note(index, row)
-                yield _row_item(spec, entry, row, f"{listing}:{row.place}", ids)
+        if entry.manifest is None:
+            yield from compress(_items_of(spec, entry, origin, ids), wanted)
+            continue
+        listing = entry.listing
+        for row in read_rows(locate_manifest(spec, entry), entry, wanted):
+            if note is not None:
+                note(index, row)
+            yield _row_item(spec, entry, row, f"{listing}:{row.place}", ids)
+
+
+def _items_of(spec: JobSpec, entry: ImageEntry, origin: str, ids: Ids) -> Iterator[Item]:
+    """Yield the items of an entry that is no manifest."""
+    if entry.views is not None:
+        source = joined_views(dict.fromkeys(view if is_url(view) else with_slashes(view) for view in entry.views))
+        yield _viewed(spec, Item(entry.id or make_id(source), source, False, origin, entry.labels))
+    elif entry.url is not None:
+        yield Item(entry.id or ids.of_url(entry.url), entry.url, False, origin, entry.labels)
+    else:
+        yield from _local_items(spec, entry, origin, ids)
 
 
 def _identified(spec: JobSpec, item: Item, looks: Looks | None) -> Item:
@@ -225,12 +240,12 @@ def _checked_source(row: Row, entry: ImageEntry, views: tuple[str, ...]) -> str:
     if views:
         _check_views(row, views)
         return ""
-    if bool(row.url) == bool(row.path):
-        raise ValueError("a row names one of url and path" + ("; this one names both" if row.url else ""))
-    if row.url:
-        if "://" not in row.url and with_slashes(row.url).lower().endswith(SENT_ENDINGS):
-            raise ValueError(f"{row.url[:60]!r} is a path in the column of URLs; say `{_as(path=entry.columns.url)}`")
-        return checked_identity(row.url)
+    if (url := row.url) and not row.path:
+        if "://" not in url and with_slashes(url).lower().endswith(SENT_ENDINGS):
+            raise ValueError(f"{url[:60]!r} is a path in the column of URLs; say `{_as(path=entry.columns.url)}`")
+        return checked_identity(url)
+    if url or not row.path:
+        raise ValueError("a row names one of url and path" + ("; this one names both" if url else ""))
     if row.path.lower().startswith(("http://", "https://")):
         raise ValueError(f"{row.path[:60]!r} is a URL in the column of paths; say `{_as(url=entry.columns.path)}`")
     require_inside(row.path, "path")

@@ -3,12 +3,11 @@
 import io
 import json
 import signal
-import sqlite3
 import stat
 import subprocess
 import sys
 import time
-from contextlib import closing
+from collections.abc import Callable
 from hashlib import blake2b, sha256
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from PIL import Image
 
 from pipeline.cluster.ids import hash_of, shards_of, write_index
 from pipeline.cluster.layout import cluster_run
+from pipeline.cluster.partition import index_ids
 from pipeline.cluster.split import Split, read_split, split_job
 from pipeline.errors import Code, JournalError, SpecError
 from pipeline.job.load import load_job
@@ -27,6 +27,8 @@ from pipeline.run.cluster_runs import LEASES
 from pipeline.sources.check import fingerprint
 from pipeline.sources.items import read_items
 from pipeline.sources.kept_items import kept_items, write_item, write_items
+from pipeline.system.helpers import Helper
+from tests.support.processes import until
 
 JOB = """\
 version: 1
@@ -59,6 +61,11 @@ def rows_of(number: int) -> str:
     return "\n".join(["id,url,brand", *lines]) + "\n"
 
 
+def long_rows_of(number: int) -> str:
+    """A list that is long enough for several processes."""
+    return rows_of(number).replace("brand ", f"{'b' * 400} ")
+
+
 def shards_in(folder: Path) -> list[list[Item]]:
     run = cluster_run(folder)
     assert run is not None
@@ -66,7 +73,7 @@ def shards_in(folder: Path) -> list[list[Item]]:
 
 
 def bytes_in(folder: Path) -> dict[str, bytes]:
-    files = [*folder.glob("shards/*/items.jsonl"), folder / "ids.sqlite"]
+    files = [*folder.glob("shards/*/items.jsonl"), folder / "ids"]
     return {str(file.relative_to(folder)): file.read_bytes() for file in files}
 
 
@@ -234,10 +241,10 @@ def test_two_machines_that_split_at_once_make_one_split(tmp_path: Path) -> None:
 
 @pytest.mark.proofs
 def test_a_split_that_was_killed_is_made_anew_with_the_same_bytes(tmp_path: Path) -> None:
-    spec = job_in(tmp_path, rows_of(60_000))
+    spec = job_in(tmp_path, long_rows_of(25_000))
     shared = tmp_path / "shared"
     process = subprocess.Popen([sys.executable, "-m", "pipeline", "split", "job.yaml"], cwd=tmp_path)
-    while process.poll() is None and not list(shared.glob(".split-*/keys")):
+    while process.poll() is None and not list(shared.glob(".split-*/keys-0")):
         time.sleep(0.001)
     process.send_signal(signal.SIGKILL)
     process.wait()
@@ -286,14 +293,25 @@ def test_ids_and_pictures_are_hashed_as_ever_for_a_run_goes_on_after_an_upgrade(
 
 
 def test_an_index_has_every_id_however_many_there_are(tmp_path: Path) -> None:
-    """Fifty go into one statement; what is left over goes in by itself."""
-    numbers = (range(49), range(100, 150), range(200, 351))
-    ranges = [[(at, at % 7) for at in some] for some in numbers]
-    ranges[-1] += [(400, 1), (400, 3)]
-    assert write_index(tmp_path / "ids", ranges) == {(400).to_bytes(8, "big"): [1, 3]}
-    with closing(sqlite3.connect(tmp_path / "ids")) as db:
-        found = db.execute("SELECT hash, shard FROM ids ORDER BY hash, shard").fetchall()
-    assert found == [pair for pairs in ranges for pair in pairs]
+    ids = {f"SKU-{n}": n % 7 for n in range(3_000)}
+    entries = sorted(hash_of(id_) + shard.to_bytes(2, "big") for id_, shard in ids.items())
+    twice = hash_of("SKU-9") + (6).to_bytes(2, "big")
+    ranges = [[one for one in entries if one[0] == first] for first in range(256)]
+    ranges[twice[0]] = sorted([*ranges[twice[0]], twice])
+    assert write_index(tmp_path / "ids", ranges) == {hash_of("SKU-9"): [2, 6]}
+    assert shards_of(tmp_path, "SKU-9") == [2, 6]
+    assert {id_: [shard] for id_, shard in ids.items() if id_ != "SKU-9"} == {
+        id_: shards_of(tmp_path, id_) for id_ in ids if id_ != "SKU-9"
+    }
+    assert [shards_of(tmp_path, f"SKU-{n}") for n in range(3_000, 3_100)] == [[]] * 100
+
+
+def test_an_index_that_is_cut_off_or_gone_is_an_error_of_the_run(tmp_path: Path) -> None:
+    with pytest.raises(JournalError, match=r"ids: cannot be read: No such file"):
+        shards_of(tmp_path, "SKU-1")
+    (tmp_path / "ids").write_bytes(hash_of("SKU-1") + b"\0")
+    with pytest.raises(JournalError, match=r"ids: cannot be read: the file ends within an entry"):
+        shards_of(tmp_path, "SKU-1")
 
 
 def test_items_are_written_alike_together_and_one_by_one() -> None:
@@ -326,7 +344,36 @@ def test_a_job_by_pixels_keeps_what_shows_the_same_in_one_shard_known_by_the_fir
     assert bytes_in(again) == bytes_in(folder)
 
 
-def test_an_index_that_cannot_be_written_is_an_error_of_the_folder(tmp_path: Path) -> None:
-    """SQLite's own error, as on a full disk, would be taken for a bug."""
-    with pytest.raises(OSError, match="unable to open database file"):
-        write_index(tmp_path / "gone" / "ids", [])
+@pytest.mark.proofs
+def test_a_long_list_that_processes_share_makes_the_same_bytes_and_leaves_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = job_in(tmp_path, long_rows_of(25_000) + "SKU-7,https://cdn.example.com/other.jpg,\n")
+    folder, split = split_job(spec)
+    assert (split.items, split.clashes) == (25_001, 1)
+    together = bytes_in(folder)
+    monkeypatch.setattr("pipeline.cluster.split._LONG", 1 << 40)
+    assert bytes_in(split_anew(spec)[0]) == together
+    assert sorted(one.name for one in folder.iterdir()) == ["ids", "shards", "split.json"]
+
+
+@pytest.mark.proofs
+def test_a_helper_that_dies_over_the_index_takes_nothing_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = job_in(tmp_path, long_rows_of(25_000))
+    begin = Helper.begin
+
+    def killed(helper: Helper, function: Callable[..., object], *args: object) -> object:
+        outcome = begin(helper, function, *args)
+        if function is index_ids:
+            until((args[0].draft / "buckets").exists)  # type: ignore[attr-defined]
+            helper._process.kill()
+        return outcome
+
+    monkeypatch.setattr(Helper, "begin", killed)
+    folder, _ = split_job(spec)
+    together = bytes_in(folder)
+    monkeypatch.undo()
+    assert bytes_in(split_anew(spec)[0]) == together
+    assert sorted(one.name for one in folder.iterdir()) == ["ids", "shards", "split.json"]
