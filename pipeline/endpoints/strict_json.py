@@ -11,6 +11,8 @@ import orjson
 MAX_DEPTH = 100  # arrays and objects in one another; real answers have five
 _BRACKETS = re.compile(r"[\[\]{}]")
 _CONTAINERS = frozenset((dict, list))
+_HITS_KEY = b'"patent_messages":['
+_buffer = bytearray()  # in which usual hits are encoded, one answer's at a time; a new one for each costs page faults
 _HERE = b"\0"  # stands in no JSON text: there it is an escape
 
 NonEmpty = Annotated[str, msgspec.Meta(min_length=1)]
@@ -59,11 +61,63 @@ class _Outside(msgspec.Struct):
     data: msgspec.Raw
 
 
+class _UsualData(msgspec.Struct):
+    patent_messages: list[UsualHit]
+
+
+class _UsualEnvelope(msgspec.Struct):
+    data: _UsualData
+
+
+_ENCODER = msgspec.json.Encoder()
+_USUAL = msgspec.json.Decoder(_UsualEnvelope)
 _SLICE = msgspec.json.Decoder(_Envelope)
 _SLICE_OF_DATA = msgspec.json.Decoder(_Outside)
 
 
 def read(body: bytes) -> Whole:
+    """Decode a whole answer. Raises ValueError for what is not strict JSON, TooDeep for what nests too deep."""
+    return _read_usual(body) or _read_any(body)
+
+
+def _read_usual(body: bytes) -> Whole | None:
+    """Decode an answer with usual hits alone, written as they are encoded here; None for any other.
+
+    Its value has the hits as `usual` ones. This takes half the time of `_read_any`, which makes an object of each hit
+    that nobody reads. It is as strict: the hits yield the same bytes when they are encoded again, and so does all that
+    stands around them.
+    """
+    key = body.find(_HITS_KEY)
+    if key < 0:
+        return None
+    start = key + len(_HITS_KEY) - 1
+    try:
+        usual = _USUAL.decode(body).data.patent_messages
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return None
+    # The first is looked at by itself: with a vendor that writes them in another way, no answer is encoded in vain.
+    if not usual or not body.startswith(_ENCODER.encode(usual[0]), start + 1):
+        return None
+    _ENCODER.encode_into(usual, _buffer)
+    if not body.startswith(_buffer, start):
+        return None
+    end = start + len(_buffer)
+    around = b"%bnull%b" % (body[:start], body[end:])
+    if around.count(b"[") + around.count(b"{") > MAX_DEPTH:
+        return None
+    try:
+        value = orjson.loads(around)
+        data = value["data"]
+        # The place that was found is that of the hits which were decoded, and nothing around them is there twice.
+        if data["patent_messages"] is not None or orjson.dumps(value) != around:
+            return None
+    except (orjson.JSONDecodeError, orjson.JSONEncodeError, TypeError, KeyError):
+        return None
+    data["patent_messages"] = usual
+    return Whole(value, body[start:end], usual)
+
+
+def _read_any(body: bytes) -> Whole:
     """Decode a whole answer. Raises ValueError for what is not strict JSON, TooDeep for what nests too deep.
 
     If re-encoding yields the same bytes, no key was repeated (a repeated one would be dropped). That is so for compact

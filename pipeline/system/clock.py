@@ -7,9 +7,11 @@ a sleep within a second.
 """
 
 import asyncio
+import math
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import NamedTuple
 
 _BOOTTIME = getattr(time, "CLOCK_BOOTTIME", None)  # of Linux; elsewhere a machine that sleeps may count no time
@@ -81,4 +83,13 @@ def from_the_future(at: float, *, now: float) -> bool:
 
 def iso(at: float) -> str:
     """Write a time as `2026-11-21T10:00:00.000Z`."""
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
+    fraction, second = math.modf(at)
+    micros = round(fraction * 1e6)
+    if not 0 <= micros < 1_000_000:  # of the next second, or before 1970
+        return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
+    return f"{_iso_second(second)}.{micros // 1000:03}Z"
+
+
+@lru_cache(maxsize=64)  # a record has four times, and hundreds of records have the same second
+def _iso_second(second: float) -> str:
+    return datetime.fromtimestamp(second, UTC).isoformat()[:-6]
