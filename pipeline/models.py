@@ -230,7 +230,8 @@ class Calls(msgspec.Struct, omit_defaults=True):
 
     def add(self, kind: Kind, count: int = 1) -> None:
         """Count an attempt."""
-        setattr(self, kind.value, getattr(self, kind.value) + count)
+        name = kind.value
+        setattr(self, name, getattr(self, name) + count)
 
 
 @dataclass(slots=True)

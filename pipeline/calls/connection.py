@@ -82,7 +82,7 @@ def _is_ended(protocol: ResponseHandler) -> bool:
 
 
 def _tcp_state(descriptor: int) -> int:
-    """Ask the system for the state of a TCP connection; uvloop's own stand-in for a socket takes three times as long."""
+    """Ask the system for the state of a TCP connection; uvloop's stand-in for a socket takes three times as long."""
     sock = socket.SocketType(socket.AF_INET, socket.SOCK_STREAM, 0, descriptor)  # the family says nothing here
     try:
         return sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0]

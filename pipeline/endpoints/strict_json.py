@@ -12,7 +12,6 @@ MAX_DEPTH = 100  # arrays and objects in one another; real answers have five
 _BRACKETS = re.compile(r"[\[\]{}]")
 _CONTAINERS = frozenset((dict, list))
 _HITS_KEY = b'"patent_messages":['
-_buffer = bytearray()  # in which usual hits are encoded, one answer's at a time; a new one for each costs page faults
 _HERE = b"\0"  # stands in no JSON text: there it is an escape
 
 NonEmpty = Annotated[str, msgspec.Meta(min_length=1)]
@@ -90,19 +89,18 @@ def _read_usual(body: bytes) -> Whole | None:
     key = body.find(_HITS_KEY)
     if key < 0:
         return None
-    start = key + len(_HITS_KEY) - 1
+    start = key + len(_HITS_KEY) - 1  # of the array
     try:
         usual = _USUAL.decode(body).data.patent_messages
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
     # The first is looked at by itself: with a vendor that writes them in another way, no answer is encoded in vain.
     if not usual or not body.startswith(_ENCODER.encode(usual[0]), start + 1):
         return None
-    _ENCODER.encode_into(usual, _buffer)
-    if not body.startswith(_buffer, start):
+    hits = _ENCODER.encode(usual)
+    if not body.startswith(hits, start):
         return None
-    end = start + len(_buffer)
-    around = b"%bnull%b" % (body[:start], body[end:])
+    around = b"%bnull%b" % (body[:start], body[start + len(hits) :])
     if around.count(b"[") + around.count(b"{") > MAX_DEPTH:
         return None
     try:
@@ -114,7 +112,7 @@ def _read_usual(body: bytes) -> Whole | None:
     except (orjson.JSONDecodeError, orjson.JSONEncodeError, TypeError, KeyError):
         return None
     data["patent_messages"] = usual
-    return Whole(value, body[start:end], usual)
+    return Whole(value, hits, usual)
 
 
 def _read_any(body: bytes) -> Whole:

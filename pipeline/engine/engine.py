@@ -202,14 +202,15 @@ class Engine:
     async def _work(self, queue: Queue, workers: TaskGroup, most: int) -> None:
         """Process one item after the other; with the first, start one more worker until there are `most`."""
         try:
-            while (work := await queue.next()) is not None:
-                if self._has_ended():
-                    self._promises.end(work.ord)
-                    break
-                if most > 1:
-                    workers.start_soon(self._work, queue, workers, most - 1)
-                    most = 1
-                await self._process(work)
+            with anyio.CancelScope() as scope:  # one for all items: it costs as much as all else that is done for one
+                while (work := await queue.next()) is not None:
+                    if self._has_ended():
+                        self._promises.end(work.ord)
+                        break
+                    if most > 1:
+                        workers.start_soon(self._work, queue, workers, most - 1)
+                        most = 1
+                    await self._process(work, scope)
         except NotConfirmed as error:
             self.stop_intake(error)
         except JournalError as error:
@@ -227,8 +228,8 @@ class Engine:
         except JournalError as error:
             self.journal_failed(error)
 
-    async def _process(self, work: Work) -> None:
-        """Process one item and record its outcome; the recording is shielded, because the outcome is paid."""
+    async def _process(self, work: Work, scope: anyio.CancelScope) -> None:
+        """Process one item and record its outcome; `scope` shields the recording, because the outcome is paid."""
         before = State.SEARCHED if work.hits is not None else State.PENDING
         if work.doubt is not None:
             before = State.IN_DOUBT
@@ -241,27 +242,28 @@ class Engine:
                 outcome = after_doubt(work.doubt, outcome)
             if self._ports.keep_pictures is not None:
                 self._ports.keep_pictures(work, outcome.hits if isinstance(outcome, Settled) else work.hits)
-            with anyio.CancelScope(shield=True):
-                after = await record(
-                    work,
-                    outcome,
-                    steps=self._ports.ledger.steps,
-                    records=self._records,
-                    details=self._ports.details,
-                    is_new=before is State.PENDING,
-                )
-                self._tally[before] -= 1
-                self._tally[after] += 1
-                if self._ports.paid is not None and after is State.TASKED and isinstance(outcome, Tasked):
-                    self._ports.paid(outcome.task)
-                if isinstance(outcome, Failed | Expired | Doubtful):
-                    self.causes.add(after, work, outcome.problem)
-                if self._reports is not None and after is State.REPORT_PENDING and isinstance(outcome, Tasked):
-                    self._reports.add(work, outcome.task)
+            scope.shield = True
+            after = await record(
+                work,
+                outcome,
+                steps=self._ports.ledger.steps,
+                records=self._records,
+                details=self._ports.details,
+                is_new=before is State.PENDING,
+            )
+            self._tally[before] -= 1
+            self._tally[after] += 1
+            if self._ports.paid is not None and after is State.TASKED and isinstance(outcome, Tasked):
+                self._ports.paid(outcome.task)
+            if isinstance(outcome, Failed | Expired | Doubtful):
+                self.causes.add(after, work, outcome.problem)
+            if self._reports is not None and after is State.REPORT_PENDING and isinstance(outcome, Tasked):
+                self._reports.add(work, outcome.task)
         except JournalError as error:
             meter.journal_failed()
             self.journal_failed(error)
         finally:
+            scope.shield = False
             self._meters.discard(meter)
             if after is State.REPORT_PENDING:
                 self._promises.await_report(work.ord)

@@ -36,7 +36,7 @@ class Promises:
         self._awaiting: set[int] = set()  # items that hold a question for their reports alone
         self._now = now
         self._pages = pages
-        self._given_back = anyio.Event()
+        self._given_back: anyio.Event | None = None  # that an item waits for
         self._no_questions: str | None = None  # what lacked when the last one was asked; None while they are asked
 
     def needed(self, work: Work) -> tuple[Kind, ...]:
@@ -51,7 +51,8 @@ class Promises:
         """
         needed = self.needed(work)
         while (lacking := self._lacks(needed)) is not None:
-            given_back, waits = self._given_back, self._may_give_back(lacking)
+            given_back = self._given_back = self._given_back or anyio.Event()  # also set while we draw
+            waits = self._may_give_back(lacking)
             if lacking == self._no_questions:
                 return lacking
             if await self._secure(lacking, needed, force=not waits):
@@ -140,5 +141,6 @@ class Promises:
         self._wake()
 
     def _wake(self) -> None:
-        self._given_back.set()
-        self._given_back = anyio.Event()
+        if self._given_back is not None:
+            self._given_back.set()
+            self._given_back = None

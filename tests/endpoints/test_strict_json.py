@@ -2,10 +2,12 @@
 
 import json
 import sys
+from collections.abc import Callable
 
+import msgspec
 import pytest
 
-from pipeline.endpoints.strict_json import MAX_DEPTH, nests_deeper, read
+from pipeline.endpoints.strict_json import MAX_DEPTH, Whole, _read_any, _read_usual, nests_deeper, read
 from pipeline.errors import InDoubt, TryAgain
 from pipeline.models import Kind
 from tests.support.answers import answer, error_of, outcome_of
@@ -121,3 +123,86 @@ def test_usual_hits_come_with_the_answer_and_others_do_not() -> None:
     assert [hit.score for hit in usual.usual or []] == [0.5]
     assert more.usual is None
     assert more.hits == b"[" + USUAL[:-1].encode() + b',"apno":"1"}]'
+
+
+HITS = ",".join(
+    f'{{"patent_id":"{n}","patent_pn":"US{n}","title":"T\u00e9{n} \u6c34","url":"https://x/{n}.jpg","score":0.{n}}}'
+    for n in range(1, 4)
+)
+AROUND = '{"data":{"patent_messages":[%s],"total_search_result_count":2},"status":true,"error_code":0,"error_msg":""}'
+ANSWER = (AROUND % HITS).encode()
+PIECES = (
+    *(
+        b'"',
+        b"'",
+        b"\\",
+        b"\\u0041",
+        b"\\ud800",
+        b"\n",
+        b"\r",
+        b"\0",
+        b" ",
+        b",",
+        b":",
+        b"{",
+        b"}",
+        b"[",
+        b"]",
+        b"0",
+        b"-",
+    ),
+    *(
+        b".",
+        b"e",
+        b"1e999",
+        b"null",
+        b"true",
+        b"\xff",
+        b"\xc0\x80",
+        b"\xed\xa0\x80",
+        b'"score":0.5,',
+        b'"title":"again",',
+    ),
+    *(
+        b'"more":1,',
+        b'"patent_messages":[',
+        b'"patent_messages":null,',
+        b'"data":{},',
+        b"[{}],",
+        b'""',
+        b"",
+        b"NaN",
+        b"01",
+    ),
+)
+
+
+def read_by(way: Callable[[bytes], Whole | None], body: bytes) -> object:
+    """Return what a way of reading makes of an answer, as JSON and hits; None where it does not take it."""
+    try:
+        whole = way(body)
+    except ValueError:
+        return None
+    if whole is None:
+        return None
+    data = whole.value["data"] if isinstance(whole.value, dict) else None
+    usual = None if whole.usual is None else [msgspec.structs.asdict(hit) for hit in whole.usual]
+    others = {key: value for key, value in data.items() if key != "patent_messages"} if isinstance(data, dict) else None
+    return whole.hits, usual, others, {**whole.value, "data": None} if isinstance(whole.value, dict) else whole.value
+
+
+def test_usual_answers_are_read_in_the_quick_way_as_in_the_other() -> None:
+    found = read_by(_read_usual, ANSWER)
+    assert found is not None
+    assert found == read_by(_read_any, ANSWER)
+    assert json.loads(found[0])[2]["title"] == "T\u00e93 \u6c34"  # type: ignore[index]
+
+
+@pytest.mark.parametrize("piece", PIECES, ids=str)
+def test_whatever_is_put_anywhere_the_quick_way_reads_it_as_the_other_or_leaves_it_to_that(piece: bytes) -> None:
+    """A piece that is put in, or in the place of a byte: what the quick way takes, the strict one takes alike."""
+    for at in range(len(ANSWER)):
+        for behind in (at, at + 1):
+            body = ANSWER[:at] + piece + ANSWER[behind:]
+            if (found := read_by(_read_usual, body)) is not None:
+                assert found == read_by(_read_any, body), body

@@ -2,8 +2,11 @@
 
 import os
 import time
+from datetime import UTC, datetime
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pipeline.system.clock import Age, Clocks, Jump, Ticks, from_the_future, iso, steady
 
@@ -58,3 +61,14 @@ def test_a_time_ahead_of_the_clock_is_from_the_future_and_a_little_ahead_is_not(
 
 def test_times_are_written_in_utc_with_milliseconds() -> None:
     assert iso(0.0) == "1970-01-01T00:00:00.000Z"
+
+
+@given(
+    st.one_of(
+        st.floats(-1e9, 4e9),
+        st.builds(lambda whole, micros: whole + micros / 1e6, st.integers(0, 1 << 31), st.integers(0, 1_000_000)),
+        st.builds(lambda whole, over: whole + over, st.integers(0, 1 << 31), st.sampled_from([0.9999995, 0.9999994])),
+    )
+)
+def test_any_time_is_written_as_datetime_cuts_it_to_milliseconds(at: float) -> None:
+    assert iso(at) == datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
