@@ -1,10 +1,11 @@
 """Draw the sample gallery, the sample products and the truth about which belongs to which.
 
-    python samples/draw.py [--into DIR]
+    python samples/draw.py [--into DIR] [--index]
 
 18 kinds of product x 8 designs x 3 drawings become `gallery/`; photo-like pictures of the first two designs of each
-kind, seen from another side, become `products/`; `truth.json` says which design each picture shows. Every choice comes
-from a random generator seeded by names, so the same pictures come out again. The ORDER of the random draws is
+kind, seen from another side, become `products/`; `truth.json` says which design each picture shows. The index of the
+gallery lies beside its drawings, so that nobody's first run waits for it: of drawings or features that were changed the
+sandbox makes it anew, and `draw.py --index` writes that here. Every choice comes from a random generator seeded by names, so the same pictures come out again. The ORDER of the random draws is
 therefore part of the pictures: a draw that is moved, added or dropped changes everything after it.
 """
 
@@ -17,6 +18,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from PIL import Image, ImageDraw, ImageFilter
+
+from pipeline.sandbox.gallery import Gallery
 
 Choice = TypeVar("Choice")
 Color = tuple[int, int, int]
@@ -616,11 +619,22 @@ def draw_all(into: Path) -> None:
     (into / "truth.json").write_text(json.dumps(truth, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
 
+def write_index(gallery: Path) -> None:
+    """Write the index of the drawings beside them, in the place of the one that is there."""
+    for before in gallery.glob("*.npy"):
+        before.unlink()
+    Gallery.load(gallery, gallery)
+
+
 def main() -> None:
     """Read the command line and draw."""
     parser = argparse.ArgumentParser(description="Draw the sample gallery, products and truth.json.")
     parser.add_argument("--into", type=Path, default=Path(__file__).parent, help="folder to write to (default: here)")
-    draw_all(parser.parse_args().into)
+    parser.add_argument("--index", action="store_true", help="draw nothing, and write the index of what is drawn")
+    asked = parser.parse_args()
+    if not asked.index:
+        draw_all(asked.into)
+    write_index(asked.into / "gallery")
 
 
 if __name__ == "__main__":

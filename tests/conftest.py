@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.calls import account
 from pipeline.sandbox.resources import resource
 from pipeline.system import masking
 from pipeline.system.interpreter import EventLoop
@@ -35,6 +36,7 @@ for number, heard in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHU
 
 
 NUMBERS = itertools.count()
+QUIET, NO_QUIET = account.Part.quiet_s, lambda *_, **__: 0.0
 # Folders whose tests are all proofs, and the one that `make lint` runs: the rules of the code, and what documents say.
 THEMES = ("faults", "proof", "threats")
 HOUSE = "house"
@@ -122,21 +124,27 @@ def anyio_backend() -> tuple[str, dict[str, object]]:
 
 
 @pytest.fixture(autouse=True)
-def no_quiet_second(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a test run a job twice without the second of quiet that a run keeps after another one on its account.
+def as_alone(own_home: Path) -> Iterator[None]:
+    """Let each test begin as if it were the only one: one fixture for all that, since seven thousand tests pay for it.
 
-    tests/calls/test_account.py has the promise of that second, and processes that a test starts keep it.
+    - A state folder of its own. What is known of an account is kept by the vendor's address, and a port of this machine
+      is given out again: with one folder for all, a test's new account was the known one of an earlier test.
+    - The masks of the session, and none is left: others read what a test hides.
+    - Jobs may run twice without the second of quiet that a run keeps after another one on its account. Processes that a
+      test starts keep it, and tests of the promise itself have `quiet_second`.
     """
-    if request.path.name != "test_account.py":
-        monkeypatch.setattr("pipeline.calls.account.Part.quiet_s", lambda *_, **__: 0.0)
+    lasting, passing, longest = masking._lasting, masking._passing, masking._longest_first
+    masking._lasting, masking._passing = set(lasting), deque(passing, passing.maxlen)
+    os.environ["XDG_STATE_HOME"] = str(own_home / f"state-{next(NUMBERS)}")
+    account.Part.quiet_s = NO_QUIET  # type: ignore[method-assign]
+    yield
+    masking._lasting, masking._passing, masking._longest_first = lasting, passing, longest
 
 
-@pytest.fixture(autouse=True)
-def own_masks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let each test begin with the masks of the session, and leave none: others read what it hides."""
-    monkeypatch.setattr(masking, "_lasting", set(masking._lasting))
-    monkeypatch.setattr(masking, "_passing", deque(masking._passing, masking._passing.maxlen))
-    monkeypatch.setattr(masking, "_longest_first", masking._longest_first)
+@pytest.fixture
+def quiet_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let runs keep the second of quiet after another one on their account."""
+    monkeypatch.setattr(account.Part, "quiet_s", QUIET)
 
 
 @pytest.fixture(scope="session")
@@ -168,13 +176,3 @@ def own_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         for name in ("CLIENT_ID", "CLIENT_SECRET", "API_KEY", "PROXY"):
             patch.delenv(f"PATSNAP_{name}", raising=False)
         yield home
-
-
-@pytest.fixture(autouse=True)
-def own_state(own_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Give each test a state folder of its own.
-
-    What is known of an account is kept by the vendor's address, and a port of this machine is given out again: with one
-    folder for all, a test's new account was the known one of an earlier test.
-    """
-    monkeypatch.setenv("XDG_STATE_HOME", str(own_home / f"state-{next(NUMBERS)}"))

@@ -1,7 +1,8 @@
 """The gallery: every drawing is one patent, found by the similarity of its picture.
 
 It stands between `features`, which turns a picture into numbers, and `searching`, which writes the vendor's JSON. The
-index of a gallery is computed once and kept as a file, or computed in each process when there is no folder to keep it.
+index of the shipped gallery lies beside its drawings. That of another one is computed once and kept as a file, or
+computed in each process when there is no folder to keep it.
 """
 
 import hashlib
@@ -105,7 +106,7 @@ class Gallery:
     def load(
         cls, folder: Path, cache_dir: Path | None, preparing: Callable[[int, int], None] = lambda done, total: None
     ) -> "Gallery":
-        """Index every PNG and JPEG of a folder, or read the index kept in `cache_dir`.
+        """Index every PNG and JPEG of a folder, or read the index that lies beside them or is kept in `cache_dir`.
 
         While they are indexed, which takes seconds, `preparing` is called with the number of those done and of all.
         Raises FileNotFoundError for a folder without drawings and NotAPicture for a drawing that cannot be decoded. A
@@ -116,12 +117,13 @@ class Gallery:
         }
         if not drawings:
             raise FileNotFoundError(f"no drawings (*.png, *.jpg) in {folder}")
-        kept = cache_dir / f"gallery-{_digest(drawings)}.npy" if cache_dir else None
-        index = _read_index(kept, len(drawings)) if kept else None
+        name = f"gallery-{_digest(drawings)}.npy"
+        places = [place / name for place in (folder, cache_dir) if place is not None]
+        index = next((found for kept in places if (found := _read_index(kept, len(drawings))) is not None), None)
         if index is None:
             index = _build_index(drawings, preparing)
-            if kept:
-                _keep_index(kept, index)
+            if cache_dir is not None:
+                _keep_index(cache_dir / name, index)
         return cls(list(drawings), index)
 
     def patent(self, patent_id: str) -> Patent | None:

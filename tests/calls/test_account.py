@@ -21,6 +21,8 @@ from tests.support.machines import Machine, assert_never_above
 from tests.support.processes import ended, python, running, until_lines, until_said
 from tests.support.told import faults_in
 
+pytestmark = pytest.mark.usefixtures("quiet_second")
+
 QPS = 20
 HOLD = (
     "import sys, time; from pathlib import Path; from pipeline.calls.account import use_account\n"

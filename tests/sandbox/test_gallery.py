@@ -201,3 +201,16 @@ def test_making_the_index_says_how_far_it_is_and_a_kept_one_says_nothing(small_g
     for _ in range(2):
         Gallery.load(small_gallery, tmp_path, lambda done, total: told.append((done, total)))
     assert told == [(done, 12) for done in range(12)]
+
+
+def test_the_shipped_gallery_brings_its_index_so_that_nobody_waits_for_it(tmp_path: Path) -> None:
+    """An index is of its drawings and of `describe` as they are: after a change `samples/draw.py --index` writes it."""
+    told: list[tuple[int, int]] = []
+    Gallery.load(SAMPLES / "gallery", tmp_path, lambda done, total: told.append((done, total)))
+    assert told == []
+    assert not list(tmp_path.iterdir())
+    [kept] = (SAMPLES / "gallery").glob("*.npy")
+    index = np.load(kept)
+    drawings = sorted((SAMPLES / "gallery").glob("*.png"))
+    for row in range(0, len(drawings), 31):
+        assert np.allclose(index[row], describe(drawings[row].read_bytes())[0], atol=1e-5)
