@@ -107,7 +107,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_collection_finish() -> None:
     """Take what was collected out of the search for garbage: eight thousand tests would be gone through at each."""
-    gc.collect()
     gc.freeze()
 
 

@@ -348,9 +348,13 @@ def redirect(status: int, location: str) -> Script:
 
 
 def bomb(size: int) -> Script:
-    """A gzip answer that unpacks to `size` bytes."""
-    packed = gzip.compress(b'{"data":"' + bytes(size) + b'"}', compresslevel=6)
-    return then(http(200, packed, "Content-Encoding: gzip"))
+    """A gzip answer that unpacks to `size` bytes, and is packed once it is asked for."""
+
+    async def script(caller: Caller) -> None:
+        packed = gzip.compress(b'{"data":"' + bytes(size) + b'"}', compresslevel=6)
+        await then(http(200, packed, "Content-Encoding: gzip"))(caller)
+
+    return script
 
 
 # Everything that can happen after a byte has left: the script, and the code of the error.
