@@ -4,7 +4,7 @@
 
 18 kinds of product x 8 designs x 3 drawings become `gallery/`; photo-like pictures of the first two designs of each
 kind, seen from another side, become `products/`; `truth.json` says which design each picture shows. The index of the
-gallery lies beside its drawings, so that nobody's first run waits for it: of drawings or features that were changed the
+gallery lies in `gallery-index/`, so that nobody's first run waits for it: of drawings or features that were changed the
 sandbox makes it anew, and `draw.py --index` writes that here. Every choice comes from a random generator seeded by names, so the same pictures come out again. The ORDER of the random draws is
 therefore part of the pictures: a draw that is moved, added or dropped changes everything after it.
 """
@@ -19,7 +19,7 @@ from typing import TypeVar
 
 from PIL import Image, ImageDraw, ImageFilter
 
-from pipeline.sandbox.gallery import Gallery
+from pipeline.sandbox.gallery import Gallery, shipped_index
 
 Choice = TypeVar("Choice")
 Color = tuple[int, int, int]
@@ -620,10 +620,10 @@ def draw_all(into: Path) -> None:
 
 
 def write_index(gallery: Path) -> None:
-    """Write the index of the drawings beside them, in the place of the one that is there."""
-    for before in gallery.glob("*.npy"):
+    """Write the index of the drawings beside their folder, in the place of the one that is there."""
+    for before in shipped_index(gallery).glob("*.npy"):
         before.unlink()
-    Gallery.load(gallery, gallery)
+    Gallery.load(gallery, shipped_index(gallery))
 
 
 def main() -> None:

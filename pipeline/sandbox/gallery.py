@@ -1,7 +1,7 @@
 """The gallery: every drawing is one patent, found by the similarity of its picture.
 
 It stands between `features`, which turns a picture into numbers, and `searching`, which writes the vendor's JSON. The
-index of the shipped gallery lies beside its drawings. That of another one is computed once and kept as a file, or
+index of the shipped gallery lies beside it. That of another one is computed once and kept as a file, or
 computed in each process when there is no folder to keep it.
 """
 
@@ -106,7 +106,7 @@ class Gallery:
     def load(
         cls, folder: Path, cache_dir: Path | None, preparing: Callable[[int, int], None] = lambda done, total: None
     ) -> "Gallery":
-        """Index every PNG and JPEG of a folder, or read the index that lies beside them or is kept in `cache_dir`.
+        """Index every PNG and JPEG of a folder, or read the index that lies beside it or is kept in `cache_dir`.
 
         While they are indexed, which takes seconds, `preparing` is called with the number of those done and of all.
         Raises FileNotFoundError for a folder without drawings and NotAPicture for a drawing that cannot be decoded. A
@@ -118,7 +118,7 @@ class Gallery:
         if not drawings:
             raise FileNotFoundError(f"no drawings (*.png, *.jpg) in {folder}")
         name = f"gallery-{_digest(drawings)}.npy"
-        places = [place / name for place in (folder, cache_dir) if place is not None]
+        places = [place / name for place in (shipped_index(folder), cache_dir) if place is not None]
         index = next((found for kept in places if (found := _read_index(kept, len(drawings))) is not None), None)
         if index is None:
             index = _build_index(drawings, preparing)
@@ -146,6 +146,11 @@ class Gallery:
         ]
         hits.sort(key=wanted.sort_key)
         return len(hits), hits[wanted.offset : wanted.offset + wanted.limit]
+
+
+def shipped_index(folder: Path) -> Path:
+    """Return the folder beside that of a gallery in which its index may lie; among the drawings it would pass for one."""
+    return folder.with_name(f"{folder.name}-index")
 
 
 def _names_one_of(names: tuple[str, ...], patent: Patent) -> bool:

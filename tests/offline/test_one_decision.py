@@ -127,13 +127,13 @@ def test_what_is_planned_is_what_is_paid_and_all_places_count_alike(url: str, st
 
 
 @pytest.mark.proofs
-@fuzzed(STEPS, short=2, long=60 if THOROUGH else 10)
+@fuzzed(STEPS, long=60 if THOROUGH else 10)
 def test_the_pages_of_a_deep_search_are_planned_as_they_are_paid(url: str, steps: list[Step]) -> None:
     assert_planned_is_paid_through(url, *steps, parts=DEEP)
 
 
 @pytest.mark.proofs
-@fuzzed(steps_of(VIEWS + OTHER_VIEWS), short=2, long=80 if THOROUGH else 12)
+@fuzzed(steps_of(VIEWS + OTHER_VIEWS), long=80 if THOROUGH else 12)
 def test_the_uploads_of_views_are_planned_as_they_are_paid(url: str, steps: list[Step]) -> None:
     assert_planned_is_paid_through(url, *steps, parts=OF_VIEWS)
 

@@ -8,6 +8,7 @@ A list of scripts serves the first connection with the first, the next with the 
 """
 
 import asyncio
+import functools
 import gzip
 import json
 import socket
@@ -351,10 +352,15 @@ def bomb(size: int) -> Script:
     """A gzip answer that unpacks to `size` bytes, and is packed once it is asked for."""
 
     async def script(caller: Caller) -> None:
-        packed = gzip.compress(b'{"data":"' + bytes(size) + b'"}', compresslevel=6)
-        await then(http(200, packed, "Content-Encoding: gzip"))(caller)
+        await then(http(200, packed(size), "Content-Encoding: gzip"))(caller)
 
     return script
+
+
+@functools.cache
+def packed(size: int) -> bytes:
+    """Return the body of a bomb, which is packed once in a process."""
+    return gzip.compress(b'{"data":"' + bytes(size) + b'"}', compresslevel=6)
 
 
 # Everything that can happen after a byte has left: the script, and the code of the error.
