@@ -149,7 +149,7 @@ class Gallery:
 
 
 def shipped_index(folder: Path) -> Path:
-    """Return the folder beside that of a gallery in which its index may lie; among the drawings it would pass for one."""
+    """Return the folder in which the index of a gallery may lie: beside its own, where it would pass for a drawing."""
     return folder.with_name(f"{folder.name}-index")
 
 
