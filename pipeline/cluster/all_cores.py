@@ -1,6 +1,5 @@
 """Parts of a first pass on all cores of this machine, each in a process; one that dies takes no other part with it."""
 
-import os
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -9,6 +8,7 @@ from multiprocessing import get_context
 from typing import TypeVar
 
 from pipeline.cluster.prepared import Part, died_over
+from pipeline.system.processes import cores
 
 R = TypeVar("R")
 
@@ -29,7 +29,7 @@ def on_all_cores(function: Callable[[Part], R], parts: Iterable[Part]) -> Iterat
 
 def _together(function: Callable[[Part], R], left: Iterator[Part]) -> Generator[R, None, list[Part]]:
     """Yield the outcomes of parts until none is left, or a process dies; return those that have none."""
-    workers = os.cpu_count() or 1
+    workers = cores()
     going: dict[Future[R], Part] = {}
     with _pool(workers) as pool:
         while True:

@@ -35,6 +35,7 @@ from pipeline.sources.tables import locate_manifest
 from pipeline.system.fault import Fault, typed
 from pipeline.system.files import sync_folder, write_whole
 from pipeline.system.helpers import helpers
+from pipeline.system.processes import cores
 from pipeline.system.wording import listed
 from pipeline.version import __version__
 
@@ -177,10 +178,10 @@ def _refuse_other_accounts(spec: JobSpec, split: Split, folder: Path) -> None:
 
 def _split(spec: JobSpec, cluster: ClusterSpec, folder: Path, draft: Path) -> Split:
     read = fingerprint(spec)
-    with helpers(_helpers_for(spec)) as cores:
-        listing = list_items(spec, draft, cores)
+    with helpers(_helpers_for(spec)) as others:
+        listing = list_items(spec, draft, others)
         shards = cluster.shards if isinstance(cluster.shards, int) else _shards_for(listing.items)
-        indexed = [core.begin(index_ids, listing, shards) for core in cores[:1]]
+        indexed = [helper.begin(index_ids, listing, shards) for helper in others[:1]]
         counts = divide(listing, shards)
         if cluster.same_picture == "pixels":
             name_firsts(draft, shards)
@@ -215,7 +216,7 @@ def _helpers_for(spec: JobSpec) -> int:
     manifests = [locate_manifest(spec, entry) for entry in spec.images if entry.manifest]
     texts = [file for file in manifests if not file.name.lower().endswith(WORKBOOK_ENDINGS)]
     long = sum(file.stat().st_size for file in texts) >= _LONG
-    return min(os.cpu_count() or 1, _MOST_CORES) - 1 if long else 0
+    return min(cores(), _MOST_CORES) - 1 if long else 0
 
 
 def _shards_for(items: int) -> int:

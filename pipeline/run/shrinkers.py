@@ -13,6 +13,7 @@ from anyio.streams.buffered import BufferedByteReceiveStream
 from pipeline.results.pictures import worker
 from pipeline.results.pictures.shrink import LARGE, SMALL
 from pipeline.results.pictures.worker import LENGTH
+from pipeline.system.processes import cores
 
 SIDES = (LARGE, SMALL)
 PATIENCE_S = 30.0  # for one picture
@@ -103,7 +104,7 @@ class _Worker:
 @asynccontextmanager
 async def open_shrinkers(sides: tuple[int, ...]) -> AsyncIterator[Shrinkers]:
     """Yield worker processes for all cores but one, until the block ends; `sides` in pixels, the largest first."""
-    shrinkers = Shrinkers(max(1, (os.cpu_count() or 2) - 1), sides)
+    shrinkers = Shrinkers(max(1, cores() - 1), sides)
     try:
         yield shrinkers
     finally:

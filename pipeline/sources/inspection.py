@@ -1,6 +1,5 @@
 """Every local picture of a job, opened before a run: it is free, and what cannot be sent is known at once."""
 
-import os
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -18,6 +17,7 @@ from pipeline.sources.pictures import look_at_picture, stamp_of
 from pipeline.sources.pixels import Firsts
 from pipeline.sources.stamps import Stamp
 from pipeline.sources.unreadable import FIT
+from pipeline.system.processes import cores
 from pipeline.system.wording import count, enumerated
 from pipeline.views import local_views
 
@@ -43,7 +43,7 @@ def inspect_items(
     if quick:
         yield from read_items(spec, contents=False, hashed=hashed, note=note)
         return
-    workers = os.cpu_count() or 1
+    workers = cores()
     with looking() as looks, ThreadPoolExecutor(workers) as pool:
         ahead: deque[tuple[Item, list[_Look]]] = deque()
         seen = 0

@@ -1,4 +1,4 @@
-"""Processes of this machine, told apart for good: a number is given out again, a start is not."""
+"""Processes of this machine, told apart for good: a number is given out again, a start is not. And its cores."""
 
 import os
 from pathlib import Path
@@ -28,3 +28,8 @@ def is_gone(pid: int, started: str) -> bool:
         pass  # it is another user's
     now = start_of(pid)
     return bool(started and now) and started != now
+
+
+def cores() -> int:
+    """Return on how many cores this process may run."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -81,7 +81,7 @@ def test_progress_counts_the_pictures_that_were_looked_at_not_those_handed_out(
         return ""
 
     monkeypatch.setattr(inspection, "look_at_picture", slow)
-    monkeypatch.setattr(os, "cpu_count", lambda: 3)
+    monkeypatch.setattr("pipeline.sources.inspection.cores", lambda: 3)
     told: list[int] = []
     spec = job("{path: '*.jpg'}")
     check = threading.Thread(target=find_faulty_items, args=(spec,), kwargs={"most": 9, "watch": told.append})

@@ -1,6 +1,5 @@
 """Small pictures for a document, as JPEG: Excel reads no WebP."""
 
-import os
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -12,6 +11,7 @@ from pipeline.results.exports.export import Picture
 from pipeline.results.exports.rows import Ranked
 from pipeline.results.pictures.shrink import small_jpeg
 from pipeline.results.reading import RecordView
+from pipeline.system.processes import cores
 from pipeline.views import views_of
 
 _AT_ONCE, _AHEAD = 16, 4  # records whose pictures one thread makes in a row, and how many times that many wait
@@ -42,7 +42,7 @@ class Pictures:
         records = iter(records)
         waiting: deque[tuple[_Batch, Future[list[_Made]]]] = deque()
         left = most
-        with ThreadPoolExecutor(max(1, (os.cpu_count() or 1) - 1)) as threads:
+        with ThreadPoolExecutor(max(1, cores() - 1)) as threads:
             while batch := list(islice(records, _AT_ONCE)):
                 waiting.append((batch, threads.submit(self._made, batch[:left], hits)))
                 left = max(0, left - len(batch))
