@@ -7,6 +7,7 @@ vendor's own tasks and by every call of all machines.
 import contextlib
 import errno
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -69,6 +70,11 @@ def judge(folder: Path, *, pictures: int = PICTURES) -> Any:
     return truth
 
 
+def left_open(text: str) -> bool:
+    """Return whether a worker says of any shard that items of it are open."""
+    return any(int(number.replace(",", "")) for number in re.findall(r"settled, ([\d,]+) open", text))
+
+
 @pytest.mark.parametrize("kind", some(["errors", "hangs"], "errors"))
 def test_a_machine_that_loses_the_shared_folder_pays_nothing_twice_and_goes_on_when_it_is_back(
     place: Path, kind: str
@@ -85,7 +91,8 @@ def test_a_machine_that_loses_the_shared_folder_pays_nothing_twice_and_goes_on_w
             said, codes = [ended(one)[1] for one in (loser, heir)], [loser.returncode, heir.returncode]
     assert "Traceback" not in "".join(said)
     assert judge(place).in_doubt < 4, "of more than eight answers under way, which were recorded late"
-    assert codes == [0, 0]
+    # Whose lines come late may hand them in when the other one has ended: then that one says what it left in doubt.
+    assert all(code == 0 or (code == 1 and left_open(text)) for code, text in zip(codes, said, strict=True)), said
     assert "the lease was lost, others go on with it" in said[0] or "the shared folder answers again" in said[0]
 
 
