@@ -6,6 +6,7 @@ import re
 import shlex
 import socket
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -31,6 +32,7 @@ from pipeline.system.folders import state_folder
 SPEC, LOG, LOCK = AS_RUN, "run.log.jsonl", "lock"
 
 # Every file here that is made as a draft first.
+_MAKING_FOLDER = threading.Lock()
 _WHOLE_FILES = [re.escape(name) for name in (JOURNAL, RESULTS, NOTE, SUMMARY, SPEC, REPORT, OPEN, LISTED)]
 
 JOB_FOLDER = "job_folder"  # a key in the journal: where the job file lay when it was run
@@ -146,9 +148,10 @@ def keep_drawing(folder: Path, name: str, data: bytes) -> None:
     if file.exists():
         return
     try:
-        if not file.parent.exists():
-            file.parent.mkdir(mode=0o700, exist_ok=True)
-            sync_names(file.parent)
+        with _MAKING_FOLDER:  # who finds it made may count on its name to survive a power loss
+            if not file.parent.exists():
+                file.parent.mkdir(mode=0o700, exist_ok=True)
+                sync_names(file.parent)
         write_whole(file, data, several_writers=True)  # items with one drawing may be read at the same time
     except OSError as exc:
         what = f"{exc.strerror or exc}; the report that brought this drawing is asked for again by the next run"

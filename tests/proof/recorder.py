@@ -114,8 +114,9 @@ class _Calls:
             patch.setattr(os, name, getattr(self, name))
 
     def open(self, path: Any, flags: int, *arguments: Any, **options: Any) -> int:
-        parent = self._tape.parent(os.fspath(path)) if isinstance(path, str | os.PathLike) else None
-        known = self._tape.node(path) if isinstance(path, str | os.PathLike) else None
+        with self._lock:  # a folder that another thread makes is ours once it is there
+            parent = self._tape.parent(os.fspath(path)) if isinstance(path, str | os.PathLike) else None
+            known = self._tape.node(path) if isinstance(path, str | os.PathLike) else None
         if parent is None and known is None:
             return int(self._real["open"](path, flags, *arguments, **options))
         _fail(self._meddle("open"))
@@ -202,17 +203,19 @@ class _Calls:
     def _move(self, name: str, old: Any, new: Any, **options: Any) -> None:
         if self._tape.node(old) is not None:
             _fail(self._meddle("rename"))
-        self._real[name](old, new, **options)
-        if self._tape.node(old) is not None:
-            self._tape.renamed(old, new)
+        with self._lock:
+            self._real[name](old, new, **options)
+            if self._tape.node(old) is not None:
+                self._tape.renamed(old, new)
 
     def mkdir(self, path: Any, *arguments: Any, **options: Any) -> None:
         ours = self._tape.parent(os.fspath(path)) is not None
         if ours:
             _fail(self._meddle("mkdir"))
-        self._real["mkdir"](path, *arguments, **options)
-        if ours:
-            self._tape.created(path, folder=True)
+        with self._lock:
+            self._real["mkdir"](path, *arguments, **options)
+            if ours:
+                self._tape.created(path, folder=True)
 
 
 def _fail(what: str) -> None:

@@ -1,5 +1,6 @@
 """What a run did to the disk, in order, and what it made known to the world meanwhile; `recorder` writes it down."""
 
+import itertools
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -80,6 +81,7 @@ class Tape:
     def __post_init__(self) -> None:
         self._paths: dict[str, int] = {}
         self._sizes: dict[int, int] = {}
+        self._numbers = itertools.count()
         self._seen(self.root)
 
     def sent(self, kind: Kind) -> None:
@@ -105,7 +107,7 @@ class Tape:
 
     def created(self, path: Path | str, *, folder: bool = False) -> int:
         """A name appeared, for a new file or folder."""
-        node = len(self._sizes)
+        node = next(self._numbers)  # one for each, whichever threads make files at once
         self._sizes[node] = 0
         self._paths[os.path.abspath(path)] = node
         if folder:
@@ -155,7 +157,7 @@ class Tape:
             self.events.append(Names(parent, {os.path.basename(path): node}))
 
     def _seen(self, path: Path) -> int:
-        node = len(self._sizes)
+        node = next(self._numbers)  # one for each, whichever threads make files at once
         self._sizes[node] = 0
         self._paths[os.path.abspath(path)] = node
         if path.is_dir():
