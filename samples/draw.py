@@ -5,8 +5,10 @@
 18 kinds of product x 8 designs x 3 drawings become `gallery/`; photo-like pictures of the first two designs of each
 kind, seen from another side, become `products/`; `truth.json` says which design each picture shows. The index of the
 gallery lies in `gallery-index/`, so that nobody's first run waits for it: of drawings or features that were changed the
-sandbox makes it anew, and `draw.py --index` writes that here. Every choice comes from a random generator seeded by names, so the same pictures come out again. The ORDER of the random draws is
-therefore part of the pictures: a draw that is moved, added or dropped changes everything after it.
+sandbox makes it anew, and `draw.py --index` writes that here.
+
+Every choice comes from a random generator seeded by names, so the same pictures come out again. The ORDER of the random
+draws is therefore part of the pictures: a draw that is moved, added or dropped changes everything after it.
 """
 
 import argparse

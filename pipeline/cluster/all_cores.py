@@ -8,6 +8,7 @@ from multiprocessing import get_context
 from typing import TypeVar
 
 from pipeline.cluster.prepared import Part, died_over
+from pipeline.system.helpers import end_with_parent
 from pipeline.system.processes import cores
 
 R = TypeVar("R")
@@ -58,4 +59,4 @@ def _alone(function: Callable[[Part], R], part: Part) -> R:
 
 
 def _pool(workers: int) -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(workers, mp_context=get_context("spawn"))
+    return ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=end_with_parent)

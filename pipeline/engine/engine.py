@@ -202,7 +202,7 @@ class Engine:
     async def _work(self, queue: Queue, workers: TaskGroup, most: int) -> None:
         """Process one item after the other; with the first, start one more worker until there are `most`."""
         try:
-            with anyio.CancelScope() as scope:  # one for all items: it costs as much as all else that is done for one
+            with anyio.CancelScope() as scope:  # one for all items: to enter one for each costs throughput
                 while (work := await queue.next()) is not None:
                     if self._has_ended():
                         self._promises.end(work.ord)

@@ -3,7 +3,7 @@
 import csv
 import re
 from collections.abc import Iterator
-from itertools import chain, repeat
+from itertools import chain
 from pathlib import Path
 
 from pipeline.errors import SpecError
@@ -11,16 +11,13 @@ from pipeline.job.images import ImageEntry
 from pipeline.sources.columns import find_columns
 from pipeline.sources.headers import BLANKS, LOOKED_AT, Table
 from pipeline.sources.lines import Lines, LongLine, open_lines
-from pipeline.sources.row import Row
+from pipeline.sources.row import ALL, Row
 from pipeline.system.fault import Fault
 
 SEPARATORS = (",", ";", "\t", "|")
 
 
-_ALL = repeat(True)
-
-
-def csv_rows(file: Path, entry: ImageEntry, wanted: Iterator[bool] = _ALL) -> Iterator[Row]:
+def csv_rows(file: Path, entry: ImageEntry, wanted: Iterator[bool] = ALL) -> Iterator[Row]:
     """Yield the rows of a table; of one after the other `wanted` says whether it is."""
     with open_lines(file, entry) as lines:
         reader, header = _begun(file, lines, entry)

@@ -1,7 +1,7 @@
 """The pictures a job lists as items: lazy, in order, with stable ids. A bad row becomes an item with a problem."""
 
 from collections.abc import Callable, Iterable, Iterator
-from itertools import compress, repeat
+from itertools import compress
 from pathlib import Path, PurePosixPath
 
 from msgspec.structs import replace
@@ -20,6 +20,7 @@ from pipeline.sources.kept_items import kept_items
 from pipeline.sources.looks import Looks, looking
 from pipeline.sources.names import is_pattern, with_slashes
 from pipeline.sources.pictures import MAX_BYTES, most_of
+from pipeline.sources.row import ALL
 from pipeline.sources.tables import Row, locate_manifest, read_rows
 from pipeline.sources.urls import checked_identity, digest_of_views, identity_of_url, identity_of_views
 from pipeline.system.fault import Fault
@@ -33,8 +34,6 @@ PUBLIC_HINT = (
 PUBLIC_FIX = "upload: {public: true}"
 
 
-_ALL = repeat(True)
-
 Note = Callable[[int, Row], None]  # takes the number of an entry in `images`, and a row of its manifest
 
 
@@ -44,7 +43,7 @@ def read_items(
     contents: bool = True,
     hashed: bool = False,
     note: Note | None = None,
-    wanted: Iterator[bool] = _ALL,
+    wanted: Iterator[bool] = ALL,
 ) -> Iterator[Item]:
     """Yield the job's items in the order of the job file; only one row, or one folder's names, is in memory at a time.
 

@@ -14,7 +14,7 @@ from pipeline.sources.csv_rows import csv_rows
 from pipeline.sources.jsonl_rows import MAX_DEPTH, jsonl_rows
 from pipeline.sources.lines import MAX_LINE
 from pipeline.sources.listed_rows import listed_rows
-from pipeline.sources.row import Row
+from pipeline.sources.row import ALL, Row
 from pipeline.system.fault import Fault
 
 __all__ = ["MAX_DEPTH", "MAX_LINE", "READERS", "Row", "locate_manifest", "read_rows"]
@@ -44,7 +44,7 @@ def locate_manifest(spec: JobSpec, entry: ImageEntry) -> Path:
     return spec.place(entry.manifest or "")
 
 
-def read_rows(file: Path, entry: ImageEntry, wanted: Iterator[bool] | None = None) -> Iterator[Row]:
+def read_rows(file: Path, entry: ImageEntry, wanted: Iterator[bool] = ALL) -> Iterator[Row]:
     """Yield the rows of the manifest `file`, which `entry` of the job names; `wanted` says of each whether it is.
 
     Raises SpecError when the file cannot be read, or has neither a url nor a path column.
@@ -55,9 +55,7 @@ def read_rows(file: Path, entry: ImageEntry, wanted: Iterator[bool] | None = Non
         else next(read for ending, read in READERS.items() if file.name.lower().endswith(ending))
     )
     try:
-        if wanted is None:
-            yield from read(file, entry)
-        elif read is csv_rows:  # to tell where a row ends takes half the time of reading it
+        if read is csv_rows:  # to tell where a row ends takes half the time of reading it
             yield from csv_rows(file, entry, wanted)
         else:
             yield from compress(read(file, entry), wanted)

@@ -1,10 +1,12 @@
 """Processes that call functions for this one, so that more cores than one work on what does not wait for anything."""
 
 import gc
+import os
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from multiprocessing import Pipe, get_context
+from multiprocessing import Pipe, get_context, parent_process
 from multiprocessing.connection import Connection
 from typing import Any, TypeVar
 
@@ -44,7 +46,23 @@ class Helper:
         self._process.join()
 
 
+def end_with_parent() -> None:
+    """Let this process of multiprocessing's end when the one that started it does, whatever it is doing.
+
+    Without this one that is at work, or waits for work from a queue of which it holds both ends, outlives a kill -9.
+    """
+    parent = parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_after, args=(parent,), daemon=True).start()
+
+
+def _end_after(parent: Any) -> None:
+    parent.join()
+    os._exit(1)
+
+
 def _serve(connection: Connection) -> None:
+    end_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that asks
     gc.disable()  # it does not live long enough for circles of objects to matter, and looking for them takes time
     with connection, suppress(EOFError, OSError):

@@ -1,4 +1,4 @@
-"""Processes of this machine, told apart for good: a number is given out again, a start is not. And its cores."""
+"""Processes of this machine: which is which, for a number is given out again and a start is not, and their cores."""
 
 import os
 from pathlib import Path
