@@ -19,7 +19,7 @@ QPS = {"search": 4.0, "details": 1.0}
 def no_thread_is_left() -> Iterator[None]:
     before = set(threading.enumerate())
     yield
-    assert set(threading.enumerate()) == before
+    assert set(threading.enumerate()) <= before  # one of an earlier test may have ended meanwhile
 
 
 def joined(place: Path) -> tuple[Lease, SharedAccount]:

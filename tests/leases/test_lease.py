@@ -315,7 +315,7 @@ def test_a_process_that_ends_is_gone_at_once(lease: Lease, store: MemoryStore, c
 def no_thread_is_left() -> Iterator[None]:
     before = set(threading.enumerate())
     yield
-    assert set(threading.enumerate()) == before
+    assert set(threading.enumerate()) <= before  # one of an earlier test may have ended meanwhile
 
 
 @pytest.mark.usefixtures("no_thread_is_left")

@@ -72,7 +72,7 @@ def _early_acknowledgement(patch: pytest.MonkeyPatch) -> None:
         def telling(sql: str, *parameters: Any) -> Any:
             if sql == "COMMIT" or (sql.startswith(ADVANCE) and not disk.db.connection.in_transaction):
                 self._call_soon(self._acknowledge, group)
-                time.sleep(0.002)  # the loop is as fast as it likes to be
+                time.sleep(0.005)  # the loop is as fast as it likes to be
             return do(sql, *parameters)
 
         disk.db.do = telling
@@ -101,6 +101,7 @@ def _line_after_commit(patch: pytest.MonkeyPatch) -> None:
         write(self, disk, group)
         if late:
             next_, end = disk.results._next, disk.results._end
+            time.sleep(0.005)  # the disk is as slow as it likes to be
             append(disk.results, late)
             disk.results._next, disk.results._end = next_, end
             late.clear()

@@ -16,7 +16,7 @@ from typing import Any
 from tests.support.warm_starts import WarmProcess, can_be_warm
 
 PATIENCE_S = 300.0
-_POLL_S = 0.005
+_POLL_S = 0.02
 
 
 @contextmanager

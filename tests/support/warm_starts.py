@@ -218,12 +218,15 @@ def _load() -> None:
     """Load what commands load, and keep it out of the search for garbage, so that processes share its memory."""
     import pipeline
     from pipeline.cli.main import command_line
+    from pipeline.results.page.shell import template
 
     command_line(chinese=False)
     ours = [module.name for module in pkgutil.walk_packages(pipeline.__path__, "pipeline.")]
     for name in (*ours, *_LOADED_WHEN_USED):
         if name not in _NOT_LOADED:
             importlib.import_module(name)
+    for name in ("head", "runs", "without_script"):
+        template(name)
     gc.collect()
     gc.freeze()
 
@@ -234,4 +237,7 @@ if __name__ == "__main__":
         _load()
         order = _serve(orders)
     _become(order)
-    _run(order["command"])
+    try:
+        _run(order["command"])
+    finally:
+        gc.freeze()  # or the end of each would look through all that is loaded, and so copy the memory that they share

@@ -142,7 +142,7 @@ class Shell:
 
 def rendered(name: str, **values: Any) -> bytes:
     """Return a template of the page's with its values; text of the vendor may hold what UTF-8 cannot say."""
-    return _template(name).render(**values).encode("utf-8", "replace")
+    return template(name).render(**values).encode("utf-8", "replace")
 
 
 @cache
@@ -180,7 +180,8 @@ def _asset(name: str) -> str:
 
 
 @lru_cache(maxsize=4)
-def _template(name: str) -> "Template":
+def template(name: str) -> "Template":
+    """Return a template of the page's; to compile it takes as long as a small page takes to write."""
     from jinja2 import Environment, StrictUndefined  # heavy, and most commands write no page
 
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
