@@ -58,10 +58,10 @@ def test_the_nearest_row_counts(condition: str, code: str, under: str, changed: 
 
 
 @pytest.mark.parametrize("name", [name for name, row in ROWS.items() if row.may_exist])
-@pytest.mark.parametrize("word", sorted({*CLASSES} - {"in_doubt", "fail", "retry"}))
-def test_no_table_calls_a_create_not_executed_that_may_have_been(name: str, word: str) -> None:
-    with pytest.raises(ValueError, match="may have been executed"):
-        table_with({name: Override(create=word)})
+def test_no_table_calls_a_create_not_executed_that_may_have_been(name: str) -> None:
+    for word in {*CLASSES} - {"in_doubt", "fail", "retry"}:
+        with pytest.raises(ValueError, match="may have been executed"):
+            table_with({name: Override(create=word)})
 
 
 def test_the_table_itself_is_never_changed() -> None:

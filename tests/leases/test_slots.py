@@ -21,13 +21,13 @@ def test_jobs_that_give_different_limits_stay_within_the_higher_one() -> None:
             assert all(less <= more for less, more in zip(slot_calls(low), slot_calls(high), strict=False))
 
 
-@pytest.mark.parametrize("workers", range(1, 40))
 @pytest.mark.parametrize("slots", [1, 5, 16])
-def test_all_slots_are_shared_out_and_nobody_gets_more_than_one_above_another(workers: int, slots: int) -> None:
-    names = [f"{number:02}" for number in range(workers)]
-    shares = [share_of(name, names, slots) for name in names]
-    assert max(shares) - min(shares) <= 1
-    assert sum(shares) == max(workers, slots)
+def test_all_slots_are_shared_out_and_nobody_gets_more_than_one_above_another(slots: int) -> None:
+    for workers in range(1, 40):
+        names = [f"{number:02}" for number in range(workers)]
+        shares = [share_of(name, names, slots) for name in names]
+        assert max(shares) - min(shares) <= 1, workers
+        assert sum(shares) == max(workers, slots), workers
 
 
 def test_a_turn_is_so_long_that_nobody_waits_for_half_a_minute() -> None:
