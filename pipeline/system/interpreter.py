@@ -33,13 +33,15 @@ class EventLoop(uvloop.Loop):
 @contextmanager
 def tuned() -> Iterator[None]:
     """Apply the settings until the block ends."""
-    switch_s, garbage = sys.getswitchinterval(), gc.get_threshold()
+    switch_s, garbage, frozen = sys.getswitchinterval(), gc.get_threshold(), gc.get_freeze_count()
     sys.setswitchinterval(_SWITCH_S)
     gc.set_threshold(*_GARBAGE)
-    gc.freeze()  # what start-up built lives as long as the run: the collector need not visit it
+    if not frozen:  # a program that froze its own objects goes on as it was
+        gc.freeze()  # what start-up built lives as long as the run: the collector need not visit it
     try:
         yield
     finally:
-        gc.unfreeze()
+        if not frozen:
+            gc.unfreeze()
         gc.set_threshold(*garbage)
         sys.setswitchinterval(switch_s)

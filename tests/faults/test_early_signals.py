@@ -125,6 +125,29 @@ def test_a_run_that_reads_changed_sources_ends_at_once_and_goes_on_later(tmp_pat
     assert (summary.exit_code, summary.items["tasked"], summary.calls_this_run["create"]) == (0, 9, 6)
 
 
+def test_what_threads_leave_is_closed_before_its_modules_go(tmp_path: Path) -> None:
+    """Closed later, a generator would say in a traceback that it cannot be."""
+    left = """
+import gc, threading
+def waits(cycle):
+    try:
+        yield
+    finally:
+        os.write(2, b"closed")
+def held(cycle):
+    next(cycle[0])
+    threading.main_thread().join()
+cycle = []
+cycle.append(waits(cycle))
+threading.Thread(target=held, args=[cycle]).start()
+del cycle
+gc.disable()
+cli.main()
+"""
+    done = pipeline("schema", cwd=tmp_path, code=left)
+    assert (done.returncode, done.stderr) == (0, "closed")
+
+
 def test_a_first_process_hears_signals_from_its_first_line(tmp_path: Path) -> None:
     ended, said = stopped_as_first_process(WHEN_LOADED, "schema", cwd=tmp_path, number=signal.SIGTERM)
     assert (ended, said) == (143, ["stopped by SIGTERM; run again to go on"])

@@ -14,7 +14,7 @@ from tests.support.jobs import ACCOUNT, job, vendor
 from tests.support.lengths import THOROUGH
 from tests.support.processes import ended, python, running, until
 from tests.support.ray_cluster import needs_ray, ray_cluster
-from tests.support.workers import WORKER, most_in_a_second, sent_in, truth_of
+from tests.support.workers import HELD, THREE_ARE_THERE, WORKER, most_in_a_second, sent_in, truth_of
 
 pytestmark = needs_ray
 
@@ -36,6 +36,8 @@ machines = RayMachines(address)
 launcher = RayLauncher(machines, Path(run), ["-c", worker], say=say)
 sys.exit(Supervision(launcher, ["one", "two", "three"], Path(run), say=say).watch())
 """
+# All workers begin, and there is work left when the head dies, however long a node takes to start.
+HOLDING = HELD.replace("UNTIL", f"{THREE_ARE_THERE} if len(begun) == 1 else Path('goes-on').exists()")
 NAMED = "import sys\nsys.argv = ['', sys.argv[-1] + '.sent', sys.argv[-1]]\n"
 
 
@@ -73,9 +75,8 @@ def test_a_machine_and_the_head_that_die_cost_nothing_twice(tmp_path: Path, monk
         )  # fmt: skip
         assert split.returncode == 0, split.stderr
         nodes = cluster.add_several(3)
-        with running(
-            python(DRIVER, cluster.address, str(run), NAMED + WORKER.replace("MORE", "")), cwd=tmp_path
-        ) as driver:
+        worker = NAMED + WORKER.replace("MORE", HOLDING)
+        with running(python(DRIVER, cluster.address, str(run), worker), cwd=tmp_path) as driver:
             until(lambda: len([one for one in going(str(run)) if calls_of(tmp_path, one.name)]) == 3, by=driver)
             dying = next(one for one in going(str(run)) if one.name.endswith(nodes[1][:8]))
             until(lambda: calls_of(tmp_path, dying.name) > QPS, by=driver)
@@ -84,6 +85,7 @@ def test_a_machine_and_the_head_that_die_cost_nothing_twice(tmp_path: Path, monk
             fourth = cluster.add()
             until(lambda: any(one.name.endswith(fourth[:8]) for one in going(str(run))), by=driver)
             cluster.do("kill-head")
+            (tmp_path / "goes-on").touch()
             _, said = ended(driver)
         assert driver.returncode in (0, 1, 4), said
         until(lambda: not list(going(str(run))))

@@ -237,7 +237,7 @@ if __name__ == "__main__":
         _load()
         order = _serve(orders)
     _become(order)
-    try:
-        _run(order["command"])
-    finally:
-        gc.freeze()  # or the end of each would look through all that is loaded, and so copy the memory that they share
+    # Or the end of each would look through all that is loaded, and so copy the memory that they share.
+    atexit.register(gc.freeze)
+    atexit.register(gc.collect)
+    _run(order["command"])
