@@ -32,11 +32,11 @@ from pipeline.system.folders import state_folder
 SPEC, LOG, LOCK = AS_RUN, "run.log.jsonl", "lock"
 
 # Every file here that is made as a draft first.
-_MAKING_FOLDER = threading.Lock()
 _WHOLE_FILES = [re.escape(name) for name in (JOURNAL, RESULTS, NOTE, SUMMARY, SPEC, REPORT, OPEN, LISTED)]
 
 JOB_FOLDER = "job_folder"  # a key in the journal: where the job file lay when it was run
 ENDED = "ended"  # a key in the journal: when the run started that came to its end last
+_MAKING_FOLDER = threading.Lock()
 LOCK_WAIT_S = 1.0  # `status` takes the lock for a moment to see whether a run is under way
 
 

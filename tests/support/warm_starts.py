@@ -237,7 +237,8 @@ if __name__ == "__main__":
         _load()
         order = _serve(orders)
     _become(order)
-    # Or the end of each would look through all that is loaded, and so copy the memory that they share.
+    # What was registered last is called first. Without the freeze Python would look at the end of each process through
+    # all that is loaded, several times, and so copy the memory that they share.
     atexit.register(gc.freeze)
     atexit.register(gc.collect)
     _run(order["command"])
