@@ -104,6 +104,16 @@ class Client:
         return self._health.waits_until
 
     @property
+    def unreachable(self) -> bool:
+        """Return whether calls wait until the vendor can be reached."""
+        return self._health.unreachable
+
+    @property
+    def blocked(self) -> bool:
+        """Return whether no call but a probe goes; nobody knows for how long."""
+        return self._health.blocked
+
+    @property
     def quota(self) -> QuotaGate:
         """The gate that waits for the day's limit to be lifted."""
         return self._health.quota
@@ -114,7 +124,7 @@ class Client:
         While all wait for the vendor, for the day's limit to be lifted, or for the account to accept any call of those
         that would go on, they end together: a drain would only wait with them.
         """
-        waits = self.waits_until is not None or self._health.unreachable
+        waits = self.waits_until is not None or self.unreachable
         waits |= any(limiter.accepts_nothing for kind, limiter in self.limiters.items() if kind not in kinds)
         ended = (() if waits else kinds) or (*self.limiters, Kind.TOKEN)
         self._endings.end(ended)

@@ -96,6 +96,11 @@ class Health:
         return self._reach.closed
 
     @property
+    def blocked(self) -> bool:
+        """Return whether no call but a probe goes; nobody knows for how long."""
+        return any(gate.closed for gate in self._gates)
+
+    @property
     def retries_left(self) -> bool:
         """Return whether at least half of the run's retries are there."""
         return self._retries.refilled

@@ -109,6 +109,8 @@ def _pause(progress: Progress) -> str:
             return "calls wait for the day's limit to be lifted; one is on its way to see"
         when = datetime.fromtimestamp(progress.waits_until).astimezone()
         return f"calls wait for the day's limit to be lifted, until {when:%Y-%m-%d %H:%M %Z}"
+    if progress.unreachable:
+        return f"the vendor cannot be reached; next try in {duration(progress.paused_s)}"
     return f"all calls pause for {duration(progress.paused_s)}" if progress.paused_s > 1 else ""
 
 

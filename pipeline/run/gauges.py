@@ -66,6 +66,7 @@ class Gauges:
             ending=str(ended_by) if ended_by else None,
             collect_by=None if self._collect_by is None else self._collect_by.by,
             waits_until=self._client.waits_until,
+            unreachable=self._client.unreachable,
             run=self._run,
             vendor=self._spec.vendor,
             causes=self._engine.causes.listed(),
@@ -100,14 +101,15 @@ class Gauges:
     def _left(self, flows: dict[Kind, Flow]) -> tuple[float | None, str]:
         """Return the seconds that are left, and what they wait for.
 
-        Three things can bind: the vendor lifts the day's limit, at a time that says nothing of the rest; its answers
-        come much slower than the limits allow; or the slowest limit, which is the usual case.
+        Nobody can tell while calls wait for the vendor: to be reached, to work again, or to lift the day's limit, which
+        it does at a time that says nothing of the rest. Else its answers bind, where they come much slower than the
+        limits allow, or the slowest limit, which is the usual case.
         """
         items = self._engine.items()
         waiting = sum(items[state] for state in WAITING)
         if not waiting or not self._engine.all_in or self._engine.ended_by is not None:
             return None, ""
-        if self._client.waits_until is not None:
+        if self._client.blocked:
             return None, ""
         kinds = self._spec.kinds(local=flows[Kind.UPLOAD].sent > 0)
         slowest = min(kinds, key=lambda kind: flows[kind].slowed_to_per_s)

@@ -43,6 +43,7 @@ class Progress:
     ending: str | None  # the reason why the run is ending early
     money: Money | None = None  # spent by the job's prices, over the life of the run directory; None without prices
     waits_until: float | None = None  # seconds since the epoch; calls wait for the day's limit to be lifted until then
+    unreachable: bool = False  # calls wait until the vendor can be reached
     collect_by: float | None = None  # seconds since the epoch, with `report: later`; `pipeline collect` must start then
     run: str = ""  # the name of the run directory
     vendor: str = ""  # its host, or `sandbox`

@@ -23,7 +23,9 @@ LATER = 1_795_302_000.0  # 2026-11-21T23:00:00Z
 class Parts:
     """A run with ten items waiting, of which everything can be changed between two pictures."""
 
-    def __init__(self, *, paused_s: float = 0.0, waits_until: float | None = None) -> None:
+    def __init__(
+        self, *, paused_s: float = 0.0, waits_until: float | None = None, unreachable: bool = False, down: bool = False
+    ) -> None:
         self.items = dict.fromkeys(State, 0) | {State.PENDING: 10}
         self.engine = SimpleNamespace(
             items=lambda: self.items, in_flight=0, all_in=True, ended_by=None, causes=Causes()
@@ -33,6 +35,8 @@ class Parts:
             limiters={kind: Limiter(5) for kind in PAID},
             paused_s=paused_s,
             waits_until=waits_until,
+            unreachable=unreachable,
+            blocked=down or unreachable or waits_until is not None,
         )
         self.budget = SimpleNamespace(calls={kind: SimpleNamespace(used=0) for kind in PAID})
 
@@ -67,6 +71,13 @@ def test_a_pause_of_all_calls_counts_as_time_that_is_left(tmp_path: Path) -> Non
     line = said(tmp_path, paused_s=30.0)
     assert "about 37 s left" in line
     assert "all calls pause for 30 s" in line
+
+
+def test_while_the_vendor_cannot_be_reached_or_is_down_nobody_is_told_that_it_takes_seconds(tmp_path: Path) -> None:
+    unreached, down = said(tmp_path, paused_s=9.0, unreachable=True), said(tmp_path, paused_s=30.0, down=True)
+    assert "left" not in unreached + down
+    assert unreached.endswith("; the vendor cannot be reached; next try in 9 s")
+    assert down.endswith("; all calls pause for 30 s")
 
 
 @pytest.mark.parametrize(
