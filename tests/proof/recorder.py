@@ -234,6 +234,8 @@ class _Vfs(apsw.VFS):
 
     def xOpen(self, name: Any, flags: list[int]) -> Any:
         _fail_sqlite(self._meddle("sqlite open"))
+        if name is None:  # a temporary file of SQLite's: it has no name, and nothing of it survives
+            return apsw.VFSFile("", None, flags)
         return _File(self._tape, self._meddle, name, flags)
 
     def xDelete(self, name: str, sync: bool) -> None:

@@ -105,6 +105,19 @@ def _failures(tape: Tape, base: Path) -> Iterator[Path]:
         yield base / f"left-{number}"
 
 
+def test_what_sqlite_lays_aside_for_itself_is_not_recorded(tmp_path: Path) -> None:
+    """A large group can need a file without a name."""
+    tape = Tape(tmp_path)
+    with recording(tape) as connecting:
+        connection = connecting(tmp_path / "some.sqlite")
+        connection.execute("CREATE TABLE long (text)")
+        connection.execute("PRAGMA cache_size=10")
+        numbers = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000)"
+        connection.execute(f"{numbers} INSERT INTO long SELECT hex(randomblob(100)) FROM n")
+        assert len(connection.execute("SELECT text FROM long ORDER BY text").fetchall()) == 20_000
+        connection.close()
+
+
 def test_an_old_spool_segment_that_comes_back_is_not_taken_for_another_items_hits(tmp_path: Path) -> None:
     """Segments are numbered anew once all are gone, and neither their names nor their deletion are synced."""
     first = Spool(tmp_path)
