@@ -10,15 +10,16 @@ import signal
 import sys
 import tempfile
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
+from _pytest.runner import runtestprotocol
 
 from pipeline.calls import account
 from pipeline.sandbox.resources import resource
 from pipeline.system import masking
-from pipeline.system.interpreter import EventLoop
+from pipeline.system.interpreter import GARBAGE, EventLoop
 from tests.support.lengths import THOROUGH
 
 # Read when numpy is imported, here and in every process that a test starts. The sandbox multiplies small matrices; with
@@ -70,6 +71,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     pytest rewrites a module's asserts when it is imported, and keeps the outcome on the disk. Workers that collect in
     step would all do that for each module, the first time and after every change: a quarter of the time of `make test`.
     """
+    gc.disable()  # until all tests are collected: they are a million objects, and none is garbage
     worker, workers = os.environ.get("PYTEST_XDIST_WORKER", "gw0"), int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 1))
     if workers == 1 or sys.dont_write_bytecode or session.config.args != session.config.getini("testpaths"):
         return
@@ -105,9 +107,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.path.name not in WAITING)
 
 
-def pytest_collection_finish() -> None:
-    """Take what was collected out of the search for garbage: eight thousand tests would be gone through at each."""
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Search for garbage from now on, as seldom as a run does; what was collected is taken for old without a look.
+
+    Six thousand tests lie in memory, and are gone through at each search of all. They are not left frozen: a run would
+    have to count them, since it lets a program's frozen objects be (system/interpreter.py), and that takes as long.
+    """
+    collected = yield
     gc.freeze()
+    gc.unfreeze()
+    gc.set_threshold(*GARBAGE)
+    gc.enable()
+    return collected
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -115,6 +127,21 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """Answer `-n auto`: three workers for two cores, since tests of servers wait now and then; proofs more."""
     of_two_cores = 4 if config.option.markexpr == "proofs" else 3
     return of_two_cores * (os.cpu_count() or 1) // 2 or 1
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
+    """Run a test as pytest does, but send what matters of it alone from a worker: its outcome, and any failure.
+
+    pytest-xdist sends six messages for each test, four of which say that all is well before and after it: for most
+    tests that takes longer than the test. A list of the slowest (`--durations`) is made of them, and gets them all.
+    """
+    if "PYTEST_XDIST_WORKER" not in os.environ or item.config.option.durations is not None:
+        return None
+    for report in runtestprotocol(item, nextitem=nextitem, log=False):
+        if report.when == "call" or not report.passed:
+            item.ihook.pytest_runtest_logreport(report=report)
+    return True
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ import uvloop
 _SWITCH_S = 0.002
 # An answer is 100 small dicts. CPython's own threshold of 700 objects looks for reference cycles at every seventh
 # answer, and there are none to be found (measured: 3 % of the throughput).
-_GARBAGE = (20_000, 20, 50)
+GARBAGE = (20_000, 20, 50)
 
 
 class EventLoop(uvloop.Loop):
@@ -35,7 +35,7 @@ def tuned() -> Iterator[None]:
     """Apply the settings until the block ends."""
     switch_s, garbage, frozen = sys.getswitchinterval(), gc.get_threshold(), gc.get_freeze_count()
     sys.setswitchinterval(_SWITCH_S)
-    gc.set_threshold(*_GARBAGE)
+    gc.set_threshold(*GARBAGE)
     if not frozen:  # a program that froze its own objects goes on as it was
         gc.freeze()  # what start-up built lives as long as the run: the collector need not visit it
     try:

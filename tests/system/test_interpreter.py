@@ -10,18 +10,18 @@ from pipeline.system.interpreter import tuned
 
 
 @pytest.fixture
-def thawed() -> Iterator[None]:
-    """Begin with nothing frozen, as a program does; what the session froze is frozen again in the end."""
-    gc.unfreeze()
-    yield
+def frozen() -> Iterator[list[None]]:
+    """Freeze all objects, as a program around a run may do, and return one of them."""
+    one: list[None] = []
     gc.freeze()
+    yield one
+    gc.unfreeze()
 
 
 def settings() -> tuple[float, tuple[int, int, int]]:
     return sys.getswitchinterval(), gc.get_threshold()
 
 
-@pytest.mark.usefixtures("thawed")
 def test_a_run_that_ends_leaves_the_interpreter_as_it_was() -> None:
     before = settings()
     with tuned():
@@ -30,10 +30,7 @@ def test_a_run_that_ends_leaves_the_interpreter_as_it_was() -> None:
     assert (settings(), gc.get_freeze_count()) == (before, 0)
 
 
-@pytest.mark.usefixtures("thawed")
-def test_what_the_program_around_a_run_froze_stays_frozen() -> None:
-    gc.freeze()
-    before = gc.get_freeze_count()
+def test_what_the_program_around_a_run_froze_stays_frozen(frozen: list[None]) -> None:
     with tuned():
         pass
-    assert gc.get_freeze_count() == before
+    assert not any(found is frozen for found in gc.get_objects())  # which lists what the collector visits
