@@ -116,10 +116,18 @@ def folder_of(path: Path, *, environment: Mapping[str, str] | None = None) -> Pa
 
 
 def run_of_job(file: Path, spec: JobSpec) -> Path:
-    """Return the run directory of a job. Raises JournalError for a job of many machines that was not split here."""
-    folder = run_folder(spec, now=datetime.now().astimezone())
+    """Return the run directory of a job.
+
+    Raises SpecError for a job that was rehearsed and not run yet, and JournalError for one of many machines that was
+    not split here.
+    """
+    now = datetime.now().astimezone()
+    folder = run_folder(spec, now=now)
     if spec.cluster is not None:
         refuse_not_split(folder, file)
+    elif not folder.exists() and (tried := run_folder(spec.rehearsed(), now=now)).exists():
+        what = "this job was rehearsed, and not run yet; name the rehearsal's run directory, not the job file"
+        raise SpecError(Fault(what, where=str(tried)))
     return folder
 
 

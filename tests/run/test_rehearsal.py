@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.errors import SpecError
 from pipeline.results.records import read_records
-from pipeline.run.load import load, load_again
+from pipeline.run.load import folder_of, load, load_again
 from pipeline.run.local import run_job
 from pipeline.run.options import RunOptions
 from tests.support.jobs import ACCOUNT, job, lines, vendor
@@ -24,6 +24,16 @@ def test_nothing_reaches_the_vendor_or_a_proxy_and_no_credentials_are_read(tmp_p
         summary = run_job(path, options=RunOptions(rehearse=True, environment={"PATSNAP_PROXY": "http://127.0.0.1:9"}))
         assert (summary.exit_code, summary.items["tasked"]) == (0, 3)
         assert server.stats.outcomes == {}
+
+
+def test_a_job_that_was_only_rehearsed_is_called_so_by_what_looks_at_its_run(tmp_path: Path) -> None:
+    path = job(tmp_path, url="https://connect.patsnap.com", pictures=URLS[:1])
+    run_job(path, options=REHEARSE)
+    rehearsal = tmp_path / "runs" / "job-rehearsal"
+    with pytest.raises(SpecError, match="rehearsed, and not run yet") as refused:
+        folder_of(path, environment={})
+    assert str(rehearsal) in str(refused.value)
+    assert folder_of(rehearsal) == rehearsal
 
 
 def test_every_line_the_summary_and_the_page_say_that_it_was_a_rehearsal(tmp_path: Path) -> None:
