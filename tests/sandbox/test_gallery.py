@@ -213,4 +213,4 @@ def test_the_shipped_gallery_brings_its_index_so_that_nobody_waits_for_it(tmp_pa
     index = np.load(kept)
     drawings = sorted((SAMPLES / "gallery").glob("*.png"))
     for row in range(0, len(drawings), 31):
-        assert np.allclose(index[row], describe(drawings[row].read_bytes())[0], atol=1e-5)
+        assert np.allclose(index[row], describe(drawings[row].read_bytes())[0], atol=1e-4)
