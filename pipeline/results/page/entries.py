@@ -1,7 +1,7 @@
 """A record as the page shows it, with its best hits alone."""
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from heapq import nlargest
 from typing import Any, NamedTuple
 
@@ -30,9 +30,6 @@ class Hit(NamedTuple):
     change: Change = NO_CHANGE  # since the run before
 
 
-Ranked = tuple[int, int, Hit]  # its place in the vendor's order, from 1, and in the record, from 0
-
-
 class Entry(NamedTuple):
     """A record to show, without its hits but for the best ones."""
 
@@ -41,8 +38,8 @@ class Entry(NamedTuple):
     changes: Changes = NOTHING  # since the run before
 
 
-class _Shown(msgspec.Struct, gc=False):
-    """Values of a hit that the page shows; its score is a number or missing."""
+class _Sent(msgspec.Struct, gc=False):
+    """A hit as the vendor sent it, without what the page never shows; its score is a number or missing."""
 
     score: float | None = None
     patent_id: Any = None
@@ -51,7 +48,9 @@ class _Shown(msgspec.Struct, gc=False):
     url: Any = None
 
 
-_SHOWN = msgspec.json.Decoder(list[_Shown])
+_SENT = msgspec.json.Decoder(list[_Sent])
+
+Ranked = tuple[int, int, _Sent]  # its place in the vendor's order, from 1, and in the record, from 0
 
 
 def entry_of(
@@ -66,7 +65,7 @@ def entry_of(
 
     Changes that score `at_least` so much are to be seen: up to two stand in the place of hits that did not change.
     """
-    hits = list(_hits(record))
+    hits = _hits(record)
     in_task = _in_task(record, hits, min_score)
     # The vendor sorts by score unless the job asks for dates; the page always shows the most alike.
     ranked = zip(_ranks(record), range(len(hits)), hits, strict=False)
@@ -74,7 +73,17 @@ def entry_of(
     best = _with_changes(best, top, changes, at_least)
     usual = [rank for rank, _, _ in best] == [*range(1, len(best) + 1)]
     shown = [
-        hit._replace(rank=0 if usual else rank, place=place, in_task=place in in_task, change=changes.of(place))
+        Hit(
+            hit.score,
+            hit.patent_pn,
+            hit.title,
+            hit.url,
+            detail=_detail(record, hit.patent_id),
+            rank=0 if usual else rank,
+            place=place,
+            in_task=place in in_task,
+            change=changes.of(place),
+        )
         for rank, place, hit in best
     ]
     return Entry(record.without_hits(), shown, changes)
@@ -93,23 +102,28 @@ def _with_changes(best: list[Ranked], top: int, changes: Changes, at_least: floa
     return shown
 
 
-def _score_of(hit: Hit) -> float:
+def _score_of(hit: _Sent) -> float:
     return -1.0 if hit.score is None else hit.score
 
 
-def _in_task(record: RecordView, hits: list[Hit], min_score: float) -> set[int]:
+def _in_task(record: RecordView, hits: list[_Sent], min_score: float) -> set[int]:
     """Find the hits that the task was made of: the first complete ones, or of several pages the best."""
     if record.task is None or record.hits_lost or not record.task.hits:
         return set()
-    fit = [place for place, hit in enumerate(hits) if _fits(hit, min_score)]
+    fit = [place for place, hit in enumerate(hits) if _is_complete(hit)]
+    if min_score > 0:
+        fit = [place for place in fit if _score_of(hits[place]) >= min_score]
     if record.search is not None and record.search.ranks:
         fit.sort(key=lambda place: -(hits[place].score or 0.0))
     return set(fit[: record.task.hits])
 
 
-def _fits(hit: Hit, min_score: float) -> bool:
-    complete = all(isinstance(value, str) and value for value in (hit.number, hit.title, hit.url))
-    return complete and (min_score <= 0 or (hit.score is not None and hit.score >= min_score))
+def _is_complete(hit: _Sent) -> bool:
+    """Return whether a hit has all that a task needs and the page shows: texts, none of them empty."""
+    number, title, url = hit.patent_pn, hit.title, hit.url
+    return (
+        isinstance(number, str) and isinstance(title, str) and isinstance(url, str) and bool(number and title and url)
+    )
 
 
 def _ranks(record: RecordView) -> Iterable[int]:
@@ -118,16 +132,14 @@ def _ranks(record: RecordView) -> Iterable[int]:
     return search.ranks if search is not None and search.ranks else itertools.count(1)
 
 
-def _hits(record: RecordView) -> Iterator[Hit]:
+def _hits(record: RecordView) -> list[_Sent]:
     try:
-        shown = _SHOWN.decode(record.raw_hits)
+        return _SENT.decode(record.raw_hits)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):  # not the usual ones: each is looked at
-        for hit in record.hits:
-            detail = _detail(record, hit.get("patent_id"))
-            yield Hit(_score(hit), hit.get("patent_pn"), hit.get("title"), hit.get("url"), detail)
-        return
-    for one in shown:
-        yield Hit(one.score, one.patent_pn, one.title, one.url, _detail(record, one.patent_id))
+        return [
+            _Sent(_score(hit), hit.get("patent_id"), hit.get("patent_pn"), hit.get("title"), hit.get("url"))
+            for hit in record.hits
+        ]
 
 
 def _detail(record: RecordView, patent_id: object) -> PatentDetail | None:

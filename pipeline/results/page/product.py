@@ -169,11 +169,19 @@ def _rest(entry: Entry, tables: Tables, shelf: Shelf, comparisons: Any, others: 
 
 
 def _hit_rest(hit: Hit, number: int, shown: list[Hit], tables: Tables, shelf: Shelf) -> dict[str, Any]:
-    detail = hit.detail or PatentDetail()
     rest = {
         "t": tables.texts.number(tidy(hit.title, MAX_TITLE)) + 1,
         "p": shelf.put(hit.url, kind="best" if number == 0 else "hit") if isinstance(hit.url, str) else 0,
         "u": web_link(secured(hit.url)) if tables.links else "",
+    }
+    if hit.detail is not None:
+        rest |= _detail_rest(hit.detail, tables)
+        rest["same"] = _same_design(hit, shown)
+    return {key: value for key, value in rest.items() if value}
+
+
+def _detail_rest(detail: PatentDetail, tables: Tables) -> dict[str, Any]:
+    return {
         "tc": tables.texts.number(tidy(detail.title_cn, MAX_TITLE)) + 1,
         "o": tidy(detail.original_owner, 120) if detail.original_owner != detail.owner else "",
         "first": not detail.owner and bool(detail.original_owner),
@@ -186,9 +194,7 @@ def _hit_rest(hit: Hit, number: int, shown: list[Hit], tables: Tables, shelf: Sh
         "loc": tables.texts.number(", ".join(tidy(code, 20) for code in detail.loc[:6])) + 1,
         "as": tables.texts.number(tidy(detail.as_of, 40)[:10]) + 1,
         "m": tidy(detail.missing, 40),
-        "same": _same_design(hit, shown),
     }
-    return {key: value for key, value in rest.items() if value}
 
 
 def _same_design(hit: Hit, shown: list[Hit]) -> str:
