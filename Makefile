@@ -14,7 +14,7 @@ RATE ?= 1000
 
 SUITE ?= trixie
 
-.PHONY: help demo test coverage proofs thorough stress lint types rules build docs screenshots image fresh bench pace growth exports looks scale simulate leases-model kills chaos power-loss soak load clean
+.PHONY: help demo test coverage proofs thorough stress lint types rules build docs screenshots image fresh bench instructions pace growth exports looks scale simulate leases-model kills chaos power-loss soak load clean
 
 help:
 	@echo "make demo   set up and run 36 pictures on the sandbox, no credentials needed"
@@ -30,6 +30,7 @@ help:
 	@echo "make fresh SUITE=trixie: the demo and the tests on a bare Debian root; needs root and debootstrap"
 	@echo "make stress: the tests and the proofs, twice each, on a machine that is busy with other things"
 	@echo "make bench, make pace, make growth, make exports: speed, use of the limit, size; docs/performance.md"
+	@echo "make instructions: the cost of a picture in instructions, whatever the machine's speed; 4 minutes; needs valgrind"
 	@echo "make looks  size and speed of the page in a browser: 36, 1,000 and 10,000 products; docs/looks.md"
 	@echo "make scale  the cost of leases and of many machines; make leases-model: 20,000 histories of leases; 20 minutes"
 	@echo "make simulate: 100 million pictures and 1,000 accounts, by the real leases in virtual time; docs/estimates.md"
@@ -124,6 +125,9 @@ load: $(VENV)/.test
 
 bench: $(VENV)/.test
 	$(BIN)/python -m tests.bench.compare
+
+instructions: $(VENV)/.test
+	$(BIN)/python -m tests.bench.instructions
 
 pace: $(VENV)/.test
 	$(BIN)/python -m tests.bench.pace

@@ -96,17 +96,16 @@ class Survey:
 
     def in_order(self) -> Iterator[RecordView]:
         """Read the records again as the files have them, one at a time."""
-        return self._read(range(len(self)))
+        return (record for _, record in self._read(range(len(self))))
 
     def by_score(self) -> Iterator[RecordView]:
         """Read the records again by the score of their best hit, the highest first; equal ones in the files' order."""
-        return self._read(sorted(range(len(self)), key=self._scores.__getitem__, reverse=True))
+        return (record for _, record in self.scored())
 
     def scored(self) -> Iterator[tuple[float, RecordView]]:
         """Read the records again as `by_score` does, each with the score of its best hit (-1 without one)."""
-        for number in sorted(range(len(self)), key=self._scores.__getitem__, reverse=True):
-            for record in self._read([number]):
-                yield self._scores[number], record
+        best_first = sorted(range(len(self)), key=self._scores.__getitem__, reverse=True)
+        return ((self._scores[number], record) for number, record in self._read(best_first))
 
     def at_least(self, score: float) -> int:
         """Count the records whose best hit scores at least so much, as pages show it."""
@@ -165,7 +164,7 @@ class Survey:
             self.left_out += left_out
             self.left_out_of += left_out > 0
 
-    def _read(self, order: Iterable[int]) -> Iterator[RecordView]:
+    def _read(self, order: Iterable[int]) -> Iterator[tuple[int, RecordView]]:
         for at, numbers in groupby(order, key=self._parts.__getitem__):
             part = self.parts[at]
             with part.path.open("rb") as file:
@@ -174,7 +173,7 @@ class Survey:
                     with contextlib.suppress(ValueError):  # it was a record when it was taken in
                         record = part.read(file.read(self._lengths[number]))
                         if record is not None:
-                            yield record if part.late is None else record.with_late(part.late)
+                            yield number, record if part.late is None else record.with_late(part.late)
 
 
 def survey(*parts: Part, only: Callable[[RecordView], bool] | None = None, keep: int | None = None) -> Survey:

@@ -1,8 +1,11 @@
 """The benchmarks measure what they say: each contender does all of the work, and the counting counts."""
 
+from pathlib import Path
+
 import pytest
 
 from tests.bench.compare import CONTENDERS, measure, vendor
+from tests.bench.instructions import FEW, MORE, per_picture, total
 from tests.bench.leases import permit_us, store_ms
 from tests.bench.pace import early_ms, used, worst_second
 from tests.support.lease_stores import MemoryStore
@@ -34,3 +37,11 @@ def test_the_store_of_leases_is_measured_with_so_many_machines() -> None:
     store = MemoryStore()
     assert min(store_ms(store, machines=2, times=3)) > 0
     assert len(store.entries) == 2
+
+
+def test_instructions_are_those_of_one_more_picture(tmp_path: Path) -> None:
+    profile = tmp_path / "callgrind-01"
+    profile.write_text("# callgrind format\npid: 1\nthread: 1\n\nevents: Ir\nsummary: 4040462987\n\nfn=(1) f\n31 3\n")
+    assert total(profile) == 4_040_462_987
+    more = MORE - FEW
+    assert per_picture({1: 7, 2: 1}, {1: 7 + 2_500_000 * more, 2: 1, 3: 9}) == {"the loop": 2.5, "the journal": 0.0}
