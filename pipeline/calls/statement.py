@@ -42,7 +42,9 @@ class Statements:
             self._asked += 1
             try:
                 await self._access.ready()
-                return await self._once(day)
+                used = await self._once(day)
+                self._access.answered()
+                return used
             except (TryAgain, SlowDown, HoldAll) as error:
                 pause_s = pause_before_next_s(attempt, error)
                 if pause_s is None:

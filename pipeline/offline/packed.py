@@ -75,9 +75,9 @@ def _unpack(archive: zipfile.ZipFile, place: Path) -> Path:
     if lists[0].file_size > _MOST_SUMS or needed > shutil.disk_usage(place).free:
         raise ValueError(f"unpacked it would take {needed / 1e6:,.0f} MB, and {place.parent} has less")
     top = PurePosixPath(lists[0].filename).parts[0]
-    if top == "..":
-        raise ValueError("it names a folder outside of itself")
     folder = place / top
+    if top == ".." or folder.parent != place:  # joined with an absolute path, `folder` is that path
+        raise ValueError("it names a folder outside of itself")
     for line in filter(None, archive.read(lists[0]).decode().split("\n")):
         digest, name = read_sum(line)
         parts = PurePosixPath(name).parts

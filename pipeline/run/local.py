@@ -129,17 +129,16 @@ async def _run_heard(job: Job, options: RunOptions, place: Place) -> RunSummary:
     as_run, digest = write_as_run(spec)
     records = RecordLines(spec, digest)
     writer = Writer(functools.partial(open_disk, folder, now=started_at, places=known_runs()))
-    with anyio.CancelScope(shield=True):  # a thread that has begun to open the files must be there to close them
-        disk = await writer.start()
-    recovered = disk.recovered
-    if disk.identity.remark:
-        options.say(f"note: {disk.identity.remark}")
     shared = place.share if isinstance(place.share, LeasedShare) else None
     caps = None if shared is None else shared.caps(spec, options.home_of(folder).name)
-    journal = open_budgets(writer, spec, folder, caps)
+    journal = open_budgets(writer, spec, folder, caps)  # may fail: only from the next line on is there a thread to end
     journal.steps.on_settled = recorder(options.observer)
+    with anyio.CancelScope(shield=True):  # a thread that has begun to open the files must be there to close them
+        disk = await writer.start()
     try:
-        _log.info("run.started job=%s recovered=%s", spec.name, recovered)
+        if disk.identity.remark:
+            options.say(f"note: {disk.identity.remark}")
+        _log.info("run.started job=%s recovered=%s", spec.name, disk.recovered)
         following = await follow(spec, journal, options)
         intake = await begin(spec, journal, options)
         await journal.remember({"started_at": iso(started_at)})  # a run that is refused has not started

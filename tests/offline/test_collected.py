@@ -1,6 +1,7 @@
 """Collected reports that lost their journal: every command that reads them says so, once and in words."""
 
 import shutil
+import threading
 from pathlib import Path
 
 import anyio
@@ -12,8 +13,11 @@ from pipeline.journal.collected import has_collection, spent_beside
 from pipeline.journal.places import REPORTS, RESULTS, collection_of
 from pipeline.journal.storage import JOURNAL
 from pipeline.offline.status import read_status
+from pipeline.run.local import run_job
+from pipeline.run.options import RunOptions
 from tests.support import fakes
 from tests.support.fakes import FakeVendor, engine_of, item, open_journal
+from tests.support.jobs import ACCOUNT, job, vendor
 from tests.support.told import faults_in
 
 
@@ -70,6 +74,22 @@ def test_nothing_is_paid_while_what_collecting_spent_is_not_known(run: Path) -> 
     lose(run, "gone")
     with pytest.raises(JournalError, match="pipeline repair"):
         spent_beside(run)
+
+
+def test_a_run_that_cannot_begin_for_it_leaves_no_thread_and_no_lock_in_the_process(tmp_path: Path) -> None:
+    options = RunOptions(environment=ACCOUNT)
+    with vendor(tmp_path) as server:
+        path = job(tmp_path, url=server.url, pictures=1)
+        run_job(path, options=options)
+        folder = tmp_path / "runs/job"
+        collection_of(folder).mkdir()
+        lose(folder, "damaged")
+        before = threading.enumerate()
+        with pytest.raises(JournalError, match="pipeline repair"):
+            run_job(path, options=options)
+        assert set(threading.enumerate()) <= set(before)
+        shutil.rmtree(collection_of(folder))
+        assert run_job(path, options=options).exit_code == 0
 
 
 @pytest.mark.parametrize("left", ["reports.jsonl", "reports.emergency-1.jsonl"])

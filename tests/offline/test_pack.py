@@ -158,6 +158,9 @@ def rewritten(archive: Path, change: Callable[[str, bytes], tuple[str, bytes] | 
         (lambda name, data: None if SUMS in name else (name, data), f"it has no {SUMS}"),
         (lambda name, data: (name, b"0  ../../up\n" if SUMS in name else data), "outside of itself"),
         (lambda name, data: (name, b"0  /etc/up\n" if SUMS in name else data), "outside of itself"),
+        (lambda name, data: (f"/{SUMS}" if SUMS in name else name, data), "a folder outside of itself"),
+        (lambda name, data: (f"//{SUMS}" if SUMS in name else name, data), "a folder outside of itself"),
+        (lambda name, data: (f"../{SUMS}" if SUMS in name else name, data), "a folder outside of itself"),
         (lambda name, data: (name, data * 2 if SUMS in name else data), "no whole archive of a run"),
     ],
 )
