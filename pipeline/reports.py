@@ -16,7 +16,6 @@ from pipeline.picture_formats import PNG_BEGIN
 
 APART_S = 2.0  # at least, between two questions for the report of one task
 DRAWINGS = "drawings"  # a folder of a run directory
-_PER_CENT = 100.0
 
 
 class Progress(enum.IntEnum):
@@ -38,7 +37,7 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     country: str = ""
     status: int | None = None  # 1 valid, 2 invalid, 3 pending, as far as the vendor's newer endpoint says it
     score: float | None = None  # as the vendor sent it: it has sent both 80 and 0.93
-    score_of_1: float | None = None  # the same from 0 to 1: what is above 1 is taken as per cent
+    score_of_1: float | None = None  # the same from 0 to 1; all of a report are per cent once one is above 1
     similar: str = ""
     difference: str = ""
     confusion: str = ""
@@ -70,13 +69,6 @@ class Report:
     def is_in(self) -> bool:
         """True when the report is there: the vendor says so, or says nothing and has compared something."""
         return self.progress is Progress.DONE or (self.progress is Progress.UNSAID and bool(self.comparisons))
-
-
-def score_of_1(score: float | None) -> float | None:
-    """Bring a score to 0 to 1; None for one that was not sent or is on no scale that is known."""
-    if score is None or not 0 <= score <= _PER_CENT:
-        return None
-    return score / _PER_CENT if score > 1 else score
 
 
 def tied(comparisons: tuple[Comparison, ...], patents: list[str | None]) -> list[Comparison]:

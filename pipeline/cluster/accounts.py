@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
-from pipeline.cluster.claims import AccountLabel, Given, Standing
+from pipeline.cluster.claims import AccountLabel, GivenBack, Standing
 from pipeline.cluster.joining import Joined
 from pipeline.cluster.machines import FRESH_S, Told, workers_in
 from pipeline.cluster.sharing import label_of
@@ -91,7 +91,7 @@ class Accounts:
     def left_over(self, shards: Collection[Standing], say: Callable[[str], None]) -> int:
         """Say which shards wait for an account that this worker cannot use; return the exit code for them."""
         code = 0
-        waiting = [one for one in shards if one.state is not Given.DONE and not one.worker]
+        waiting = [one for one in shards if one.state is not GivenBack.DONE and not one.worker]
         for account, stopped in self.stopped.items():
             new = len(self.stopped) == len(self.jobs)
             mine = [one for one in waiting if (new if one.account is None else one.account.digest == account)]

@@ -17,6 +17,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
+from pipeline.cluster.joining import REFUSE_S, WARN_S
 from pipeline.cluster.put_once import NAMES, RACERS, race, take
 from pipeline.errors import JournalError, SpecError
 from pipeline.journal.places import SPLIT
@@ -30,7 +31,6 @@ from pipeline.system.mounts import network_file_system
 from pipeline.system.wording import enumerated
 from pipeline.version import __version__
 
-MOST_APART_S, APART_S = 5.0, 1.0  # clocks: refused, and worth a word
 LEAST_BYTES = 1 << 30  # free in the shared folder
 _SCRATCH = ".check-"
 
@@ -229,10 +229,10 @@ def _clock(shared: Path) -> tuple[float, Seen]:
 
 def _apart(name: str, apart: float, of: str) -> Seen:
     text = f"{apart:.1f} s {of}"
-    if apart > MOST_APART_S:
-        more = f"{text}; at most {MOST_APART_S:g}: what is paid would be taken for too old, or too fresh"
+    if apart > REFUSE_S:
+        more = f"{text}; at most {REFUSE_S:g}: what is paid would be taken for too old, or too fresh"
         return Seen(name, more, bad=True, fix="timedatectl set-ntp true")
-    return Seen(name, text, warn=apart > APART_S)
+    return Seen(name, text, warn=apart > WARN_S)
 
 
 def _owner(shared: Path) -> Seen:

@@ -5,7 +5,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from pipeline.cluster.accounts import Accounts
-from pipeline.cluster.claims import Claim, Claims, Given, Standing, free, owners
+from pipeline.cluster.claims import Claim, Claims, GivenBack, Standing, free, owners
 from pipeline.cluster.epochs import folder_of
 from pipeline.cluster.late_lines import there_are
 from pipeline.cluster.layout import shard_folder
@@ -23,7 +23,7 @@ class Choice:
         self.left: set[int] = set()
         self._run = run
         self._accounts = accounts
-        self._states = [Given.OPEN, Given.ASIDE] if aside else [Given.OPEN]
+        self._states = [GivenBack.OPEN, GivenBack.ASIDE] if aside else [GivenBack.OPEN]
 
     def unfinished(self, shards: Sequence[Standing]) -> list[Standing]:
         """Return the shards at which there is something to do."""
@@ -50,7 +50,7 @@ class Choice:
 
     def is_over(self, shard: Standing) -> bool:
         """Return whether this worker will not work on a shard, whatever its owner does."""
-        done = not shard.worker and (shard.state is not Given.OPEN or shard.shard in self.left)
+        done = not shard.worker and (shard.state is not GivenBack.OPEN or shard.shard in self.left)
         return done or not self._accounts.concerns(shard)
 
     def _free(self, shards: Sequence[Standing], lease: Lease) -> list[Standing]:
@@ -58,5 +58,5 @@ class Choice:
         return [one for one in found if one.shard not in self.left]
 
     def _has_late_lines(self, shard: Standing) -> bool:
-        doubtful = shard.state is Given.DONE and shard.in_doubt and not shard.worker
+        doubtful = shard.state is GivenBack.DONE and shard.in_doubt and not shard.worker
         return bool(doubtful and there_are(folder_of(shard_folder(self._run, shard.shard), shard.base)))

@@ -25,7 +25,7 @@ _SILENT_S = 1.0  # before a store that does not answer is asked again
 _LATER = 8 * 3600.0  # seconds that paid hits may wait at most, about: what was interrupted long ago comes first
 
 
-class Given(StrEnum):
+class GivenBack(StrEnum):
     """The state in which a shard is given back."""
 
     OPEN = "open"  # items wait
@@ -56,7 +56,7 @@ class Standing(NamedTuple):
     shard: int
     number: int = 0
     worker: str = ""
-    state: Given = Given.OPEN
+    state: GivenBack = GivenBack.OPEN
     base: int = 0
     tried: tuple[int, ...] = ()
     hits_until: float = 0.0
@@ -114,11 +114,11 @@ class Claims:
 
     def refuse(self, claim: Claim) -> bool:
         """Set a shard aside whose run directory could not be made; return False as `give_back` does."""
-        return self._without_folder(claim, Given.ASIDE, [*claim.tried, claim.epoch])
+        return self._without_folder(claim, GivenBack.ASIDE, [*claim.tried, claim.epoch])
 
     def leave(self, claim: Claim) -> bool:
         """Give a shard back in which we did nothing, and never shall; return False as `give_back` does."""
-        return self._without_folder(claim, Given.OPEN, list(claim.tried))
+        return self._without_folder(claim, GivenBack.OPEN, list(claim.tried))
 
     def put_back(self, claim: Claim, before: Standing) -> bool:
         """Give a shard back as it stood before our claim, of which there is no folder and never will be."""
@@ -127,11 +127,11 @@ class Claims:
         body["tried"] = list(claim.tried)
         return put_mine(self._store, self._series(claim.shard), claim.epoch + 1, body | _of(before.account))
 
-    def _without_folder(self, claim: Claim, state: Given, tried: list[int]) -> bool:
+    def _without_folder(self, claim: Claim, state: GivenBack, tried: list[int]) -> bool:
         body: dict[str, object] = {"worker": None, "state": state, "base": claim.base, "tried": tried}
         return put_mine(self._store, self._series(claim.shard), claim.epoch + 1, body | _of(claim.account))
 
-    def give_back(self, claim: Claim, state: Given, *, hits_until: float = 0.0, in_doubt: int = 0) -> bool:
+    def give_back(self, claim: Claim, state: GivenBack, *, hits_until: float = 0.0, in_doubt: int = 0) -> bool:
         """Give a shard back whose run directory is there and which nothing writes any more.
 
         Return False when somebody has claimed it meanwhile: we were taken for dead. Raises StoreUnknown.
@@ -158,7 +158,7 @@ def look_without_lease(store: Store, split: Split) -> list[Standing]:
 
 
 def free(
-    shards: Collection[Standing], dead: Collection[str], *, also: Collection[Given] = (Given.OPEN,)
+    shards: Collection[Standing], dead: Collection[str], *, also: Collection[GivenBack] = (GivenBack.OPEN,)
 ) -> list[Standing]:
     """Return the shards that may be claimed, the most urgent first: of dead owners, and given back in these states."""
     return sorted(
@@ -175,8 +175,8 @@ def _standing(shard: int, entry: Entry | None) -> Standing:
     account = AccountLabel(str(body["account"]), str(body.get("account_name", ""))) if "account" in body else None
     if isinstance(worker, str):
         until = _seconds(body.get("at")) + _LATER
-        return Standing(shard, entry.number, worker, Given.OPEN, base, tried, until, account=account)
-    state = Given(body["state"]) if body.get("state") in list(Given) else Given.ASIDE
+        return Standing(shard, entry.number, worker, GivenBack.OPEN, base, tried, until, account=account)
+    state = GivenBack(body["state"]) if body.get("state") in list(GivenBack) else GivenBack.ASIDE
     until, in_doubt = _seconds(body.get("hits_until")), _number(body.get("in_doubt"))
     return Standing(shard, entry.number, "", state, base, tried, until, in_doubt, account)
 

@@ -8,7 +8,7 @@ the middle of its copy finds its name taken, whatever a cached listing showed me
 import contextlib
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -98,3 +98,8 @@ def there_or_closed(shard: Path, epoch: int) -> bool:
             if take_place(draft, shard, epoch):
                 return False
     return not (folder / _CLOSED).exists()
+
+
+def newest_begun(shard: Path, tried: Sequence[int], base: int) -> int:
+    """Return the newest epoch of those `tried` after `base` that has a folder; `base` where none has, 0 for none."""
+    return next((epoch for epoch in reversed(tried) if there_or_closed(shard, epoch)), base)

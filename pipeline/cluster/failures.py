@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from pipeline.cluster.claims import Given, Standing
+from pipeline.cluster.claims import GivenBack, Standing
 from pipeline.cluster.epochs import folder_of
 from pipeline.cluster.joining import answers
 from pipeline.cluster.late_lines import hand_over
@@ -37,7 +37,7 @@ def wait_until_it_answers(folder: Path, account: SharedAccount, say: Callable[[s
 
 def say_set_aside(run: Path, shards: Iterable[Standing], say: Callable[[str], None]) -> bool:
     """Say which shards a person must look at; return whether there are any."""
-    aside = [one for one in shards if one.state is Given.ASIDE]
+    aside = [one for one in shards if one.state is GivenBack.ASIDE]
     for one in aside:
         say(
             f"shard {one.shard:04} is set aside: its run ended its worker again and again; see "

@@ -7,7 +7,8 @@
     <run>/workers/<name>/looks          what it found of the shards that it ended, for a first `status`
     <run>/ids                           the shard of each id
 
-The highest epoch of a shard that has a journal is the one that counts: it was begun with a copy of the one before it.
+The highest epoch of a shard that has a job (`spec.yaml`) is the one that counts: it was begun with a copy of the one
+before it.
 """
 
 import re

@@ -16,9 +16,9 @@ from pipeline.cluster.epochs import (
     EpochNote,
     draft_of,
     folder_of,
+    newest_begun,
     read_note,
     take_place,
-    there_or_closed,
     write_note,
 )
 from pipeline.cluster.late_lines import bring_back, hand_in
@@ -65,7 +65,7 @@ def renew(shard: Path, claim: Claim, *, worker: str, mend: Mend) -> Path | None:
 
     Raises JournalError where nothing is left to make it of, or where it can never be, because we were taken for dead.
     """
-    base = next((epoch for epoch in reversed(claim.tried) if there_or_closed(shard, epoch)), claim.base)
+    base = newest_begun(shard, claim.tried, claim.base)
     if not base:
         return None  # nobody has begun it
     there = newest_there(shard, base)

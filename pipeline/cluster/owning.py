@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pipeline.cluster.claims import Claim, Claims, Given, Standing
+from pipeline.cluster.claims import Claim, Claims, GivenBack, Standing
 from pipeline.cluster.epochs import folder_of, read_note
 from pipeline.cluster.joining import place_of_leases
 from pipeline.cluster.layout import shard_folder
@@ -83,7 +83,7 @@ class Owner:
             if folder is None:
                 back = self._claims.put_back(claim, before)
             else:
-                back = self._give_back(claim, folder, Given.OPEN)
+                back = self._give_back(claim, folder, GivenBack.OPEN)
         if not back or self._lease.incarnation != ours:
             raise self._lost(shard)
 
@@ -186,16 +186,16 @@ class Owner:
         if note is not None and note.base:
             copy_file(folder_of(folder.parent, note.base) / AS_RUN, folder / AS_RUN)
 
-    def _give_back(self, claim: Claim, folder: Path, given: Given = Given.DONE) -> bool:
+    def _give_back(self, claim: Claim, folder: Path, given: GivenBack = GivenBack.DONE) -> bool:
         """Give a shard back as its journal says: open where items wait, else as `given`."""
         if not (folder / JOURNAL).is_file():
-            return self._claims.give_back(claim, Given.OPEN)
+            return self._claims.give_back(claim, GivenBack.OPEN)
         with reading_only(folder) as db:
             standing = counts(db)
             ends = expiries(db, now=time.time())
         waits = any(standing.get(state) for state in (*UNFINISHED, State.REPORT_PENDING))
         until = ends[PAID_SEARCHES].first if PAID_SEARCHES in ends else 0.0
-        state = Given.OPEN if waits else given
+        state = GivenBack.OPEN if waits else given
         return self._claims.give_back(claim, state, hits_until=until, in_doubt=standing.get(State.IN_DOUBT, 0))
 
 

@@ -9,7 +9,7 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
-from pipeline.cluster.claims import Claim, Claims, Given
+from pipeline.cluster.claims import Claim, Claims, GivenBack
 from pipeline.cluster.epochs import folder_of
 from pipeline.cluster.layout import shard_folder
 from pipeline.errors import PipelineError
@@ -33,7 +33,7 @@ class Returns:
         self._run = run
         self._owed: list[Callable[[], bool]] = []  # what the store does not know yet, in its order
 
-    def give_back(self, claim: Claim, state: Given) -> None:
+    def give_back(self, claim: Claim, state: GivenBack) -> None:
         """Give a shard back that we worked on."""
         hits_until, in_doubt = 0.0, 0
         folder = folder_of(shard_folder(self._run, claim.shard), claim.epoch)
@@ -41,8 +41,8 @@ class Returns:
             found = counts(db)
             if not any(number for one, number in found.items() if one is not State.PENDING) and nothing_executed(db):
                 claim = claim._replace(account=None)  # nothing in it is an account's own: let any have it
-            in_doubt = sum(number for one, number in found.items() if one.word == "in_doubt")
-            if state is Given.OPEN and any(found.get(one) for one in WAITING):
+            in_doubt = found.get(State.IN_DOUBT, 0)
+            if state is GivenBack.OPEN and any(found.get(one) for one in WAITING):
                 first = expiries(db, now=time.time()).get(PAID_SEARCHES)
                 hits_until = 0.0 if first is None else first.first
         self._owe(partial(self._claims.give_back, claim, state, hits_until=hits_until, in_doubt=in_doubt))

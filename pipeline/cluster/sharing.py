@@ -43,7 +43,7 @@ def sharing(job: Job, leases: str, split: Split, options: RunOptions) -> Iterato
             say=options.say,
             lease_s=split.lease_s,
             budgets=split.id,
-            purse=_OF_ALL if split.accounts is True else "",
+            common_budgets=_OF_ALL if split.accounts is True else "",
             account=AccountOfOwner,
         ) as share,
     ):

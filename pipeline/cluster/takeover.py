@@ -18,9 +18,9 @@ from pipeline.cluster.epochs import (
     EpochNote,
     draft_of,
     folder_of,
+    newest_begun,
     read_note,
     take_place,
-    there_or_closed,
     write_note,
 )
 from pipeline.errors import JournalError
@@ -55,7 +55,7 @@ class TakenOver(NamedTuple):
 
 def take_over(shard: Path, claim: Claim, *, worker: str) -> TakenOver | None:
     """Make the run directory of a claim; None where it can never be, because we were taken for dead meanwhile."""
-    base = next((epoch for epoch in reversed(claim.tried) if there_or_closed(shard, epoch)), claim.base)
+    base = newest_begun(shard, claim.tried, claim.base)
     with draft_of(shard, claim.epoch) as draft:
         note = EpochNote(epoch=claim.epoch, base=base, worker=worker, deaths=_without_folder(claim, base))
         if base:

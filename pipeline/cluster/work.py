@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pipeline.cluster.accounts import Accounts, Stopped
 from pipeline.cluster.choosing import Choice
-from pipeline.cluster.claims import Claim, Claims, Given, Standing, look_without_lease
+from pipeline.cluster.claims import Claim, Claims, GivenBack, Standing, look_without_lease
 from pipeline.cluster.failures import failed_by_itself, say_set_aside, wait_until_it_answers
 from pipeline.cluster.joining import Joined, join, refuse_replaced
 from pipeline.cluster.late_lines import hand_in, hand_over
@@ -33,8 +33,7 @@ from pipeline.run.cluster_runs import shared_folder
 from pipeline.run.leased import LeasedShare
 from pipeline.run.load import Job
 from pipeline.run.local import LocalExecutor
-from pipeline.run.options import Given as Held
-from pipeline.run.options import RunOptions
+from pipeline.run.options import Given, RunOptions
 from pipeline.run.stop import Stop
 
 _FINISHED = (0, 1, 7)  # exit codes of a run that came to its end
@@ -172,27 +171,31 @@ class Worker:
         if taken is None:
             return None
         if taken.poisoned and not self._options.aside:
-            self._returns.give_back(claim, Given.ASIDE)
+            self._returns.give_back(claim, GivenBack.ASIDE)
             return None
         self._telling.begin(claim.shard, claim.epoch)
         summary: RunSummary | None = None
-        state = Given.OPEN
+        state = GivenBack.OPEN
         try:
             summary = self._run(claim, taken.folder)
-            state = Given.DONE if summary.exit_code in _FINISHED and not summary.items["not_started"] else Given.OPEN
+            state = (
+                GivenBack.DONE
+                if summary.exit_code in _FINISHED and not summary.items["not_started"]
+                else GivenBack.OPEN
+            )
         except JournalError as error:
             self._say(f"shard {claim.shard:04}: {error}")
             state = self._after_failure(claim, error)
         except PipelineError:
             raise
         except Exception as exc:
-            state = Given.ASIDE
+            state = GivenBack.ASIDE
             self._say(f"shard {claim.shard:04}: a bug of this program ended its run ({type(exc).__name__}: {exc})")
         finally:
             self._stop = None
             self._returns.give_back(claim, state)
-            self._telling.end(None if summary is None else summary.items, done=state is Given.DONE)
-            if state is Given.DONE:
+            self._telling.end(None if summary is None else summary.items, done=state is GivenBack.DONE)
+            if state is GivenBack.DONE:
                 self._options.done(self._place, taken.folder)
         return None if summary is None else self._after(claim, summary, state, stop)
 
@@ -203,7 +206,7 @@ class Worker:
         spec = self._job.spec.of_shard(self._shard(claim.shard) / ITEMS)
         job = replace(self._job, spec=spec.model_copy(update={"api": api, "notify": None}))
         options = replace(
-            self._options.run, given=Held(folder, self._share, self._ahead), stop=self._stop, observer=self._telling
+            self._options.run, given=Given(folder, self._share, self._ahead), stop=self._stop, observer=self._telling
         )
         hand_in(folder)
         if self._asked or self._lease.incarnation != self._account.owner:
@@ -213,12 +216,12 @@ class Worker:
             summary = LocalExecutor().run(job, options)
         return summary
 
-    def _after(self, claim: Claim, summary: RunSummary, state: Given, stop: Stop) -> int | None:
+    def _after(self, claim: Claim, summary: RunSummary, state: GivenBack, stop: Stop) -> int | None:
         items = summary.items
         lost = self._lease.incarnation != self._account.owner
         said = f"{items['settled']:,} settled, {items['open']:,} open, {items['not_started']:,} not started"
         self._say(f"shard {claim.shard:04}: {said}" + ("; the lease was lost, others go on with it" if lost else ""))
-        if state is Given.DONE:
+        if state is GivenBack.DONE:
             self._code = max(self._code, summary.exit_code)
             return None
         if lost:
@@ -235,12 +238,12 @@ class Worker:
     def _not_taken(self, claim: Claim, error: JournalError) -> None:
         """Leave a shard whose run directory could not be made: to whoever comes, or alone where that cannot help."""
         self._say(f"shard {claim.shard:04}: {error}")
-        if self._after_failure(claim, error) is Given.ASIDE:
+        if self._after_failure(claim, error) is GivenBack.ASIDE:
             self._returns.refuse(claim)
         else:
             self._returns.leave(claim)
 
-    def _after_failure(self, claim: Claim, error: JournalError) -> Given:
+    def _after_failure(self, claim: Claim, error: JournalError) -> GivenBack:
         """Wait until the shared folder answers; return how a shard is to be given back whose journal failed.
 
         What failed because the folder was out of reach goes on; so does, once, what failed for a moment that was over
@@ -249,12 +252,12 @@ class Worker:
         if failed_by_itself(self._joined.folder, error):
             if claim.shard not in self._failed:
                 self._failed.add(claim.shard)
-                return Given.OPEN
+                return GivenBack.OPEN
             self._code = error.exit_code
             self._say(f"shard {claim.shard:04} is set aside: {error}")
-            return Given.ASIDE
+            return GivenBack.ASIDE
         wait_until_it_answers(self._joined.folder, self._account, self._say)
-        return Given.OPEN
+        return GivenBack.OPEN
 
     # --- what comes from outside; called from other threads ---
 

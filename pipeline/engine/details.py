@@ -12,7 +12,7 @@ from anyio.abc import TaskGroup
 from pipeline.endpoints.details import FAILED, NOT_FOUND, PENDING, REFUSED, Details, PatentDetail
 from pipeline.engine.best_hits import best
 from pipeline.engine.catching_up import Lacking, gained, is_whole
-from pipeline.engine.patent_batches import PatentBatches, Wanted
+from pipeline.engine.patent_batches import PatentBatches, WantedPatent
 from pipeline.engine.patent_budget import PatentBudget
 from pipeline.models import Hits
 
@@ -30,8 +30,8 @@ class _Item:
 
     id: str
     ids: Sequence[str]
-    wanted: Sequence[Wanted]
-    families: dict[str, Wanted] = field(default_factory=dict)
+    wanted: Sequence[WantedPatent]
+    families: dict[str, WantedPatent] = field(default_factory=dict)
     gain: Callable[[Details], Details | None] | None = None  # of a record that has details, or never asked for any
     done: anyio.Event = field(default_factory=anyio.Event)
 
@@ -46,7 +46,7 @@ class _Item:
         told = families and all(wanted.missing in ("", NOT_FOUND, REFUSED) for wanted in self.families.values())
         return Details(patents, _designs(patents) if told else None)
 
-    def _detail(self, id_: str, wanted: Wanted) -> PatentDetail:
+    def _detail(self, id_: str, wanted: WantedPatent) -> PatentDetail:
         if wanted.answer is None:
             return PatentDetail(missing=wanted.missing)
         try:

@@ -14,7 +14,7 @@ import msgspec
 from pipeline.endpoints.consequences import Table, row_for
 from pipeline.endpoints.details import FAILED, NOT_ALLOWED, OVER_BUDGET, PENDING
 from pipeline.endpoints.own_answers import PatentsOf
-from pipeline.engine.patent_batches import Asked, Tell
+from pipeline.engine.patent_batches import Answered, Tell
 from pipeline.engine.patent_budget import PatentBudget
 from pipeline.engine.patent_halves import without_refused
 from pipeline.errors import CallError, Code, GivenUp, ItemRefused, JournalError, RunPaused, RunStopped, Stopping
@@ -67,7 +67,7 @@ class PatentAsking:
         self._goes_well = False  # until a call went well, and since one failed, calls go one at a time
         self._alone = anyio.Lock()
 
-    async def ask(self, ids: Sequence[str], left: Callable[[], None], tell: Tell) -> Asked:
+    async def ask(self, ids: Sequence[str], left: Callable[[], None], tell: Tell) -> Answered:
         """Ask for patents, as many as the budget allows. Raises no CallError.
 
         `left` is called as the call leaves. Where it takes several calls, `tell` is told of those that each answered;
@@ -78,7 +78,7 @@ class PatentAsking:
         async with self._alone:
             return await self._ask_all(ids, left, tell)
 
-    async def _ask_all(self, ids: Sequence[str], left: Callable[[], None], tell: Tell) -> Asked:
+    async def _ask_all(self, ids: Sequence[str], left: Callable[[], None], tell: Tell) -> Answered:
         try:
             return await self._ask_some(ids, left)
         except ItemRefused as refusal:  # perhaps for one of them
@@ -86,41 +86,41 @@ class PatentAsking:
             read, missing = await without_refused(ids, functools.partial(self._ask_some, left=left), tell)
             if not read:
                 self._failed(refusal)
-            return Asked({}, missing)
+            return Answered({}, missing)
 
-    async def _ask_some(self, ids: Sequence[str], left: Callable[[], None]) -> Asked:
+    async def _ask_some(self, ids: Sequence[str], left: Callable[[], None]) -> Answered:
         """Ask for as many as the budget allows. Raises ItemRefused, with nothing read."""
         if self._off:
-            return Asked({}, dict.fromkeys(ids, self._off))
+            return Answered({}, dict.fromkeys(ids, self._off))
         allowed = self._budget.left
         some, rest = (ids, []) if allowed is None else (ids[:allowed], ids[allowed:])
-        asked = await self._ask(some, left) if some else Asked({}, {})
+        asked = await self._ask(some, left) if some else Answered({}, {})
         if not rest:
             return asked
         self._end(OVER_BUDGET, str(self._budget.used_up()))
-        return Asked(asked.answers, {**asked.missing, **dict.fromkeys(rest, OVER_BUDGET)})
+        return Answered(asked.answers, {**asked.missing, **dict.fromkeys(rest, OVER_BUDGET)})
 
-    async def _ask(self, ids: Sequence[str], left: Callable[[], None]) -> Asked:
+    async def _ask(self, ids: Sequence[str], left: Callable[[], None]) -> Answered:
         meter = _Meter(self._budget, len(ids), left)
         try:
             found = await self._vendor.call(PatentsOf(self._endpoint, ids), tuple(ids), meter)
         except Stopping:
-            return Asked({}, dict.fromkeys(ids, PENDING))
+            return Answered({}, dict.fromkeys(ids, PENDING))
         except JournalError:  # whoever notes the calls ends the run for it
-            return Asked({}, dict.fromkeys(ids, PENDING))
+            return Answered({}, dict.fromkeys(ids, PENDING))
         except GivenUp as given_up:
-            return Asked({}, dict.fromkeys(ids, self._failed(given_up.error)))
+            return Answered({}, dict.fromkeys(ids, self._failed(given_up.error)))
         except CallError as error:
             if isinstance(error, ItemRefused):
                 raise
-            return Asked({}, dict.fromkeys(ids, self._failed(error)))
+            return Answered({}, dict.fromkeys(ids, self._failed(error)))
         self._failures, self._goes_well = 0, True
         answers = {id_: msgspec.json.encode(found[id_]) if id_ in found else None for id_ in ids}
         there = len(found)
         self._budget.counts.found += there
         self._budget.refund(max(0, len(ids) - there))
         await self._note()
-        return Asked(answers, {})
+        return Answered(answers, {})
 
     async def _note(self) -> None:
         try:

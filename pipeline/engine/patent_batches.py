@@ -41,18 +41,18 @@ class Cache(Protocol):
     def give_back(self, endpoint: str, ids: Collection[str]) -> None: ...
 
 
-class Asked(NamedTuple):
+class Answered(NamedTuple):
     """The end of one call: what was answered, and for the patents without an answer the reason."""
 
     answers: Answers
     missing: Mapping[str, str]
 
 
-Tell = Callable[[Asked], Awaitable[None]]
-Ask = Callable[[Sequence[str], Callable[[], None], Tell], Awaitable[Asked]]
+Tell = Callable[[Answered], Awaitable[None]]
+Ask = Callable[[Sequence[str], Callable[[], None], Tell], Awaitable[Answered]]
 
 
-class Wanted:
+class WantedPatent:
     """A patent that items want to know of: its answer, or why there is none (yet)."""
 
     __slots__ = ("answer", "done", "missing")
@@ -83,7 +83,7 @@ class PatentBatches:
         self._cache = cache
         self._counts = counts
         self._disk = disk or anyio.CapacityLimiter(1)
-        self._wanted: OrderedDict[str, Wanted] = OrderedDict()
+        self._wanted: OrderedDict[str, WantedPatent] = OrderedDict()
         self._refused: set[str] = set()  # of this run: they are not asked for again
         self._new: deque[str] = deque()
         self._queue: deque[str] = deque()
@@ -93,7 +93,7 @@ class PatentBatches:
         self._full = anyio.Event()
         self._calls = anyio.Semaphore(MOST_CALLS)
 
-    def want(self, ids: Iterable[str]) -> list[Wanted]:
+    def want(self, ids: Iterable[str]) -> list[WantedPatent]:
         """Want these patents; return them in order, as far as they are known now."""
         return [self._want(id_) for id_ in ids]
 
@@ -112,12 +112,12 @@ class PatentBatches:
         self._end(dict.fromkeys(waiting, PENDING))
         self._wake()
 
-    def _want(self, id_: str) -> Wanted:
+    def _want(self, id_: str) -> WantedPatent:
         wanted = self._wanted.get(id_)
         if wanted is not None:
             self._wanted.move_to_end(id_)
             return wanted
-        wanted = self._wanted[id_] = Wanted()
+        wanted = self._wanted[id_] = WantedPatent()
         if id_ in self._refused:
             self._end({id_: REFUSED})
         elif self._stopped:
@@ -171,7 +171,7 @@ class PatentBatches:
             self._calls.release()
         await self._take(asked)
 
-    async def _take(self, asked: Asked) -> None:
+    async def _take(self, asked: Answered) -> None:
         """Keep what was answered, and tell all who wait for it."""
         with anyio.CancelScope(shield=True):  # what was answered is paid
             if asked.answers:

@@ -7,7 +7,7 @@ like any other: counted, paced and within the budget. Once a bad id is found, th
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from pipeline.endpoints.details import FAILED, REFUSED
-from pipeline.engine.patent_batches import Asked, Tell
+from pipeline.engine.patent_batches import Answered, Tell
 from pipeline.errors import ItemRefused
 
 MOST_QUESTIONS = 20  # after a refused call of up to a hundred patents; one bad id takes nine at most
@@ -22,7 +22,7 @@ class _Ended(Exception):
 
 
 async def without_refused(
-    ids: Sequence[str], ask: Callable[[Sequence[str]], Awaitable[Asked]], tell: Tell
+    ids: Sequence[str], ask: Callable[[Sequence[str]], Awaitable[Answered]], tell: Tell
 ) -> tuple[bool, Mapping[str, str]]:
     """Read those of some refused patents that can be read; `ask` raises ItemRefused where a call is refused again.
 
@@ -42,7 +42,7 @@ async def without_refused(
 class _Search:
     """The questions that follow a refused call."""
 
-    def __init__(self, ask: Callable[[Sequence[str]], Awaitable[Asked]], tell: Tell) -> None:
+    def __init__(self, ask: Callable[[Sequence[str]], Awaitable[Answered]], tell: Tell) -> None:
         self.read: set[str] = set()
         self.missing: dict[str, str] = {}
         self._ask = ask
@@ -79,7 +79,7 @@ class _Search:
             asked = await self._ask(some)
         except ItemRefused:
             return False
-        await self._tell(Asked(asked.answers, {}))
+        await self._tell(Answered(asked.answers, {}))
         self.read |= asked.answers.keys()
         self.missing |= asked.missing
         if asked.missing:  # the run ends, or asks for no more

@@ -172,8 +172,8 @@ class Emergency:
                 *lines, rest = (rest + chunk).split(b"\n")
                 self._write([line + b"\n" for line in lines])
                 self.kept += len(lines)
-        except OSError as exc:
-            _log.error("emergency.rescue_failed %s", exc.strerror)
+        except Exception as exc:  # as in `keep`
+            _log.error("emergency.rescue_failed %s", getattr(exc, "strerror", None) or type(exc).__name__)
 
     def text(self) -> str:
         """Say where the lines are, for the one line that the run ends with; "" when there are none."""

@@ -22,7 +22,7 @@ from typing import Self
 
 from pipeline.leases.members import ROOM, Members, scope_of
 from pipeline.leases.store import Entry, Store, StoreUnknown, name_of, put_after, put_mine, put_value, written
-from pipeline.leases.turns import Turns, within
+from pipeline.leases.turns import RepeatingThread, within
 from pipeline.system import clock as clocks
 from pipeline.version import __version__
 
@@ -100,7 +100,7 @@ class Lease:
         self._one_scope = threading.Lock()
         self._begin()
         self._turns = [
-            Turns(f"lease-{name}", step, failed=self._fail, every_s=self.renew_s, soon_s=self.renew_s / 5)
+            RepeatingThread(f"lease-{name}", step, failed=self._fail, every_s=self.renew_s, soon_s=self.renew_s / 5)
             for name, step in (("renew", self.renew), ("watch", self.look))
         ]
 

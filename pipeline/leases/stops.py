@@ -18,7 +18,7 @@ from pipeline.leases.store import Store, StoreUnknown, name_of
 LASTS_S = 900.0  # a reason that names no time; who runs on after that would have heard of it long ago
 
 
-class Stop(NamedTuple):
+class StopReason(NamedTuple):
     """A reason to send nothing.
 
     why    one line for people
@@ -26,7 +26,6 @@ class Stop(NamedTuple):
     until  when it ends by itself, in epoch seconds
     final  whether a person must look first; otherwise it is enough to run again later
     daily  whether it is the account's limit for the day, which some runs wait for
-    kind   the kind of call that met it
     """
 
     why: str
@@ -34,7 +33,6 @@ class Stop(NamedTuple):
     until: float
     final: bool = False
     daily: bool = False
-    kind: str = ""
 
     def error(self) -> RunPaused | RunStopped:
         """Make the error with which a run ends that hears of it."""
@@ -58,7 +56,7 @@ class Stops:
         self._one_step = threading.Lock()
         self._from: int | None = None  # entries up to this number were there when we began
         self._ours: set[int] = set()  # the numbers of what we told or lifted ourselves
-        self._found: Stop | None = None
+        self._found: StopReason | None = None
 
     def look(self) -> None:
         """Look what was told. At the first time nothing of it counts."""
@@ -67,12 +65,12 @@ class Stops:
             self._series.look()
             self._take_in()
 
-    def stopped(self) -> Stop | None:
+    def stopped(self) -> StopReason | None:
         """Return the reason that another machine told, as it was seen last, while it lasts; it costs nothing to ask."""
         found = self._found
         return found if found is not None and self._wall() < found.until else None
 
-    def tell(self, stop: Stop) -> bool:
+    def tell(self, stop: StopReason) -> bool:
         """Tell all others; return whether it is in the store. What is told already for as long is not told again."""
         with self._one_step:
             try:
@@ -86,10 +84,6 @@ class Stops:
             except StoreUnknown:
                 return False
             return True
-
-    def tell_now(self, why: str, code: str, *, until: float | None = None, final: bool = False) -> bool:
-        """Tell a reason that lasts until a time, or for a while."""
-        return self.tell(Stop(why, code, self._wall() + LASTS_S if until is None else until, final))
 
     def lift(self) -> bool:
         """Let all others know that calls are accepted again; return whether they can know it, or knew it already."""
@@ -129,26 +123,21 @@ class Stops:
         if "lifted" in self._series.body:
             self.lifted = number
 
-    def _told(self) -> Stop | None:
+    def _told(self) -> StopReason | None:
         """Return the reason that the newest entry tells, while it lasts."""
         body = self._series.body
         if "why" not in body:
             return None
         until = body.get("until")
-        stop = Stop(
+        stop = StopReason(
             str(body["why"]),
             str(body.get("code", "")),
             float(until) if isinstance(until, int | float) else 0.0,
             body.get("final") is True,
             body.get("daily") is True,
-            str(body.get("kind", "")),
         )
         return stop if self._wall() < stop.until else None
 
-    def _is_told(self, stop: Stop) -> bool:
+    def _is_told(self, stop: StopReason) -> bool:
         told = self._told()
-        return (
-            told is not None
-            and (told.code, told.kind, told.final) == (stop.code, stop.kind, stop.final)
-            and (told.until >= stop.until)
-        )
+        return told is not None and (told.code, told.final) == (stop.code, stop.final) and told.until >= stop.until

@@ -5,12 +5,13 @@ import time
 from collections.abc import Callable
 
 
-class Turns:
-    """The thread. It never outlives its process, and ends with `end` unless its step hangs in the system for good.
+class RepeatingThread:
+    """A thread that takes a step again and again.
 
-    A step begins `every_s` after the one before, or as many seconds after its end as that returned where this is
-    sooner, or `soon_s` after its end where `hurry` was called or it lasted. An error that a step should never raise is
-    given to `failed`, and ends the thread.
+    It never outlives its process, and ends with `end` unless its step hangs in the system for good. A step begins
+    `every_s` after the one before, or as many seconds after its end as that returned where this is sooner, or `soon_s`
+    after its end where `hurry` was called or it lasted. An error that a step should never raise is given to `failed`,
+    and ends the thread.
     """
 
     def __init__(

@@ -1,6 +1,5 @@
 """Reports that are collected for a run: the work on them, and the run's own files made anew behind it."""
 
-import logging
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -30,8 +29,6 @@ from pipeline.run.options import Again, RunOptions
 
 _LOOK_EVERY_S = 0.5
 _PATIENCE_S = 600.0  # a run that has ended writes the files of its own meanwhile
-
-_log = logging.getLogger(__name__)
 
 
 def collecting_job(run: Path, overrides: Sequence[str]) -> Job:

@@ -38,7 +38,7 @@ def _open(db: Database, *, now: float) -> str:
     open_ = items["open"] + unfinished
     if open_:
         return f"{count(open_, 'item is', 'items are')} open"
-    if left := sum(counts.get(state, 0) for state in WAITING if state is not State.CREATING):
+    if left := sum(counts.get(state, 0) for state in WAITING):
         return f"{count(left, 'item was', 'items were')} not started"
     if "tasks" in expiries(db, now=now):
         return "its tasks can still be read at the vendor"

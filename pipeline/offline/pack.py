@@ -27,6 +27,7 @@ from pipeline.offline.opening import find_run
 from pipeline.offline.shards.resting import shards_at_rest
 from pipeline.run.directory import LOCK, lock
 from pipeline.run.load import ARCHIVE
+from pipeline.system.drafts import draft_of
 from pipeline.system.fault import Fault
 from pipeline.system.files import private
 
@@ -64,7 +65,7 @@ def pack(folder: Path, to: Path | None, *, say: Callable[[str], None] = _silent)
     path = to or folder.with_name(folder.name + ARCHIVE)
     if path.exists():
         raise SpecError(Fault("this file is there already; name another one with --output", where=str(path)))
-    draft = path.with_name(f".{path.name}.new")
+    draft = draft_of(path)
     try:
         with _at_rest(folder) if cluster is None else shards_at_rest(folder, say=say):
             files = sorted(_files(folder))

@@ -35,7 +35,7 @@ from pipeline.run.collect_by import iso_of, start_by
 from pipeline.run.directory import ENDED
 from pipeline.run.end import first_of
 from pipeline.run.outputs import write_outputs
-from pipeline.run.tariff import both, tariff_of
+from pipeline.run.tariff import tariff_of, with_spent_beside
 from pipeline.system.clock import iso
 from pipeline.system.fault import Fault, typed
 from pipeline.system.wording import count, listed
@@ -109,7 +109,7 @@ def _last_summary(place: Place, db: Database, items: dict[str, int], *, running:
     last = read_summary(place.folder)
     ended = not running and last is not None and has_ended(last, db)
     state = RUNNING if running else FINISHED if ended else INTERRUPTED
-    now = summary_of_journal(place, db, items, state)
+    now = _summary_of_journal(place, db, items, state)
     if last is None or not ended:
         return now
     if last.exit_code in (0, 1):
@@ -143,7 +143,8 @@ def has_ended(last: RunSummary, db: Database) -> bool:
     return last.started_at == started_at and last.state == FINISHED and noted in (None, started_at)
 
 
-def summary_of_journal(place: Place, db: Database, items: dict[str, int], state: str) -> RunSummary:
+def _summary_of_journal(place: Place, db: Database, items: dict[str, int], state: str) -> RunSummary:
+    """Make a summary of the journal alone, for a run that is not over or wrote none."""
     repeated = doubts.repeated_by_itself(db, most=place.spec.api.duplicates)
     first_open, todo = first_of(open_items(db, after=0, limit=1, repeated=repeated), place.folder, place.spec)
     exit_code, exit_reason = exit_of(None, items, first_open, limited=False, todo=todo)
@@ -154,7 +155,9 @@ def summary_of_journal(place: Place, db: Database, items: dict[str, int], state:
     now, calls = iso(time.time()), counted(db)
     tasks = unread(db, place.folder, now=time.time()) if place.spec.reads_later else []
     reserved = {kind: reserved for kind, (reserved, _) in calls.items()}
-    spent = both(place.spec, place.folder, calls, cost_of(noted(db), tariff_of(place.spec).prices, reserved))
+    spent = with_spent_beside(
+        place.spec, place.folder, calls, cost_of(noted(db), tariff_of(place.spec).prices, reserved)
+    )
     figures = Figures(
         started_at=db.meta("started_at") or now,
         finished_at=now,

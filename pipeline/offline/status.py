@@ -39,7 +39,7 @@ from pipeline.run.changed import Changed, changed_pictures
 from pipeline.run.collect_by import iso_of, start_by
 from pipeline.run.directory import SPEC, is_locked
 from pipeline.run.load import known_home
-from pipeline.run.tariff import both, tariff_of
+from pipeline.run.tariff import tariff_of, with_spent_beside
 from pipeline.system.clock import iso
 from pipeline.system.fault import Fault, typed
 from pipeline.system.wording import count
@@ -102,7 +102,7 @@ def look_at(folder: Path, *, named: Path, held: bool, now: float) -> Look:
         unasked = State.REPORT_PENDING if running else None  # a run that goes on asks for reports, and nobody else must
         open_ = _open_items(db, folder, named, api, but=unasked)
         tasks = unread(db, folder, now=now) if spec is not None and spec.reads_later else []
-        calls = both(spec, folder, counted(db), {}).calls if spec is not None else counted(db)
+        calls = with_spent_beside(spec, folder, counted(db), {}).calls if spec is not None else counted(db)
         status = Status(
             run=str(named),
             running=running,
@@ -164,7 +164,7 @@ def _open_items(db: Database, folder: Path, named: Path, api: ApiSpec, *, but: S
 def _money(spec: JobSpec, folder: Path, db: Database) -> Money | None:
     calls = counted(db)
     costs = cost_of(noted(db), tariff_of(spec).prices, {kind: count for kind, (count, _) in calls.items()})
-    spent = both(spec, folder, calls, costs)
+    spent = with_spent_beside(spec, folder, calls, costs)
     return money_spent(spec, spent.costs, spent.calls)
 
 

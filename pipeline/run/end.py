@@ -30,7 +30,7 @@ from pipeline.results.summary import (
 )
 from pipeline.run.collect_by import iso_of, start_by
 from pipeline.run.directory import ENDED
-from pipeline.run.tariff import both
+from pipeline.run.tariff import with_spent_beside
 from pipeline.system.clock import Clocks, iso
 from pipeline.system.fault import Fault
 from pipeline.system.files import write_whole
@@ -75,7 +75,7 @@ async def _summary(ending: Ending, clocks: Clocks, *, limited: bool) -> RunSumma
     said = await _said(journal, stats)
     await journal.remember({"units": repr(units), "units_said": f"{said.by} {said.of}"})
     calls = {kind: (lease.used, lease.sent) for kind, lease in budget.calls.items()}
-    spent = both(ending.records.spec, ending.folder, calls, budget.costs())
+    spent = with_spent_beside(ending.records.spec, ending.folder, calls, budget.costs())
     now = clocks.wall()
     unread = await journal.reports.unread(now=now) if ending.records.spec.reads_later else []
     figures = Figures(

@@ -2,7 +2,7 @@
 
 The vendor's links die within hours, and a page is looked at for years. Fetching never holds a paid call up: it takes
 a few connections of its own, decodes in processes of the lowest priority, and what is not done when the last call is
-paid gets at most a tenth of the run's time more. What is dropped then is counted.
+paid gets a tenth of the run's time more, and some seconds at least. What is dropped then is counted.
 """
 
 import functools
@@ -137,7 +137,7 @@ class KeptPictures:
                 self._wake()
 
     async def finish(self, stopped: Callable[[], bool]) -> None:
-        """Wait for what is still wanted, a tenth of the run's time at most; then, or once `stopped`, it is dropped."""
+        """Wait for what is still wanted, for a tenth of the run's time or LEAST_S; drop it then, or once `stopped`."""
         run_s = anyio.current_time() - self._began
         with anyio.move_on_after(max(LEAST_S, SHARE * run_s)):
             while (self._wanted or self._under_way) and not stopped():

@@ -27,20 +27,26 @@ from pipeline.system.fault import Fault
 class LeasedShare:
     """Our share of a leased account (`calls.account.Share`), kept over the runs of one process.
 
-    digest   names the account
-    budgets  the name under which all machines spend the budgets of the job; by default that of the run directory
-    purse    names those budgets where several accounts spend them together; "" where each account has its own
+    digest          names the account
+    budgets         the name under which all machines spend the budgets of the job; by default that of the run directory
+    common_budgets  names those budgets where several accounts spend them together; "" where each account has its own
 
     `part` says what processes of this machine may have sent that did not lease the account.
     """
 
     def __init__(
-        self, account: SharedAccount, digest: str, *, part: Part | None = None, budgets: str = "", purse: str = ""
+        self,
+        account: SharedAccount,
+        digest: str,
+        *,
+        part: Part | None = None,
+        budgets: str = "",
+        common_budgets: str = "",
     ) -> None:
         self.account = account
         self.digest = digest
         self.budgets = budgets
-        self.purse = purse
+        self.common_budgets = common_budgets
         self._part = part or Part()
         self._limiters: dict[Kind, Limiter] = {}
 
@@ -59,8 +65,8 @@ class LeasedShare:
     def caps(self, spec: JobSpec, run: str) -> SharedCaps:
         """Return the budgets of a job as all machines spend them together that run it in a directory of this name."""
         store, job = self.account.lease.store, self.budgets or run
-        if self.purse:  # of the others' accounts nobody knows who sends: as many as there may be
-            return SharedBudget(store, self.purse, job, caps_of(spec))
+        if self.common_budgets:  # of the others' accounts nobody knows who sends: as many as there may be
+            return SharedBudget(store, self.common_budgets, job, caps_of(spec))
         others = functools.partial(self.account.others, Kind.SEARCH)
         return SharedBudget(store, self.digest, job, caps_of(spec), sharers=lambda: 1 + others())
 
@@ -89,7 +95,7 @@ def leased(
     say: Callable[[str], None],
     lease_s: float | None = None,
     budgets: str = "",
-    purse: str = "",
+    common_budgets: str = "",
     account: type[SharedAccount] = SharedAccount,
 ) -> Iterator[LeasedShare]:
     """Take part in the job's account, which is leased at a place, until the block ends. Raises SpecError."""
@@ -99,4 +105,4 @@ def leased(
     lease.say = say
     with lease, account(lease, qps) as shared:
         shared.hungry(qps)
-        yield LeasedShare(shared, digest, part=part, budgets=budgets, purse=purse)
+        yield LeasedShare(shared, digest, part=part, budgets=budgets, common_budgets=common_budgets)

@@ -52,21 +52,23 @@ def open_budgets(writer: Writer, spec: JobSpec, folder: Path, shared: SharedCaps
     return Journal(writer, budgets=budgets, duplicates=spec.api.duplicates, tariff=tariff, beside=beside, shared=shared)
 
 
-class Both(NamedTuple):
+class SpentInAll(NamedTuple):
     """The calls of a run and of the collecting of its reports, (reserved, sent) by kind, and what they cost."""
 
     calls: dict[Kind, tuple[int, int]]
     costs: dict[Kind, Decimal]
 
 
-def both(spec: JobSpec, folder: Path, calls: Mapping[Kind, tuple[int, int]], costs: Mapping[Kind, Decimal]) -> Both:
+def with_spent_beside(
+    spec: JobSpec, folder: Path, calls: Mapping[Kind, tuple[int, int]], costs: Mapping[Kind, Decimal]
+) -> SpentInAll:
     """Add what was spent beside a run directory to what was spent in it: its budgets are one for both."""
     try:
         beside, more = spent_beside(folder)[0], costs_beside(spec, folder)
     except JournalError:  # whoever collects reports is told; what is counted here stands
         beside, more = {}, {}
     added = {kind: (calls.get(kind, (0, 0)), beside.get(kind, (0, 0))) for kind in {**calls, **beside}}
-    return Both(
+    return SpentInAll(
         {kind: (here[0] + there[0], here[1] + there[1]) for kind, (here, there) in added.items()},
         {kind: costs.get(kind, Decimal(0)) + more.get(kind, Decimal(0)) for kind in {**costs, **more}},
     )

@@ -16,7 +16,7 @@ from pipeline.calls.account import Share
 from pipeline.calls.pauses import QuotaGate
 from pipeline.endpoints.consequences import Table, row_for
 from pipeline.errors import Code, PipelineError, RefreshToken, RunPaused, RunStopped
-from pipeline.leases.stops import LASTS_S, Stop, Stops
+from pipeline.leases.stops import LASTS_S, StopReason, Stops
 from pipeline.run.leased import LeasedShare
 from pipeline.system.clock import Clocks
 
@@ -53,7 +53,7 @@ class ToldStops:
         self._quota = quota
         self._table = table
         self._clocks = clocks or Clocks()
-        self._heard: Stop | None = None  # what ended this run, or shut its gate
+        self._heard: StopReason | None = None  # what ended this run, or shut its gate
         self._waits_until: float | None = None  # as we told it, or heard it
         self._lifted = 0  # as we heard it
         self._has_told = False
@@ -79,7 +79,7 @@ class ToldStops:
             stops, stop = found
             await anyio.to_thread.run_sync(stops.tell, stop)
 
-    def _hear(self, heard: Stop | None) -> None:
+    def _hear(self, heard: StopReason | None) -> None:
         self._heard = heard
         if heard is None:  # a gate opens by a probe of its own, unless somebody lifts the reason
             return
@@ -98,10 +98,10 @@ class ToldStops:
             await anyio.to_thread.run_sync(self._told.account.lift)
         else:
             why = "the account's limit for the day is reached"
-            stop = Stop(why, self._quota.code, until, daily=True)
+            stop = StopReason(why, self._quota.code, until, daily=True)
             await anyio.to_thread.run_sync(self._told.account.tell, stop)
 
-    def _found(self) -> tuple[Stops, Stop] | None:
+    def _found(self) -> tuple[Stops, StopReason] | None:
         """Return the reason that ended this run and concerns others, and where to tell it."""
         error = self._run.ended_by
         if self._heard is not None or not isinstance(error, RunPaused | RunStopped):
@@ -110,11 +110,11 @@ class ToldStops:
         if isinstance(error, RunPaused):
             if row is None or row.repeatable.error is not RunPaused:
                 return None
-            return self._told.account, Stop(error.message, error.code, until, daily=row.daily)
+            return self._told.account, StopReason(error.message, error.code, until, daily=row.daily)
         of_credentials = row is not None and row.repeatable.error is RefreshToken
         if of_credentials or not (error.code.isdecimal() or error.code in _OF_THE_JOB):
             return None
-        return self._told.job, Stop(error.message, error.code, until, final=True)
+        return self._told.job, StopReason(error.message, error.code, until, final=True)
 
 
 @asynccontextmanager

@@ -104,7 +104,7 @@ def _checked_columns(place: str, header: list[str], encoding: str, entry: ImageE
         repr(name) for name, there in zip(columns.labels or [], found.labels, strict=True) if not there
     ]:
         what = f"no column named {' or '.join(missing)}; the columns are {named}"
-        raise SpecError(Fault(what, where=place, fix=_meant(columns, found, header)))
+        raise SpecError(Fault(what, where=place, fix=_meant(columns, header)))
     if not header:
         raise SpecError(Fault("there is no table: nothing is written here", where=place))
     if not found.has_picture:
@@ -114,7 +114,7 @@ def _checked_columns(place: str, header: list[str], encoding: str, entry: ImageE
     return found
 
 
-def _meant(columns: Columns, found: Found, header: list[str]) -> str:
+def _meant(columns: Columns, header: list[str]) -> str:
     """Write the columns that a job names with the names that are there, where each can only be meant so; else ""."""
     named: dict[str, object] = {}
     for key in columns.model_fields_set:

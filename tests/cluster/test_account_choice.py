@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.cluster.accounts import Accounts, Stopped
-from pipeline.cluster.claims import AccountLabel, Claims, Given, Standing
+from pipeline.cluster.claims import AccountLabel, Claims, GivenBack, Standing
 from pipeline.cluster.joining import Joined
 from pipeline.cluster.layout import WORKERS
 from pipeline.cluster.machines import PROGRESS
@@ -92,7 +92,7 @@ def test_the_last_lines_name_the_account_that_shards_wait_for(job: Job, tmp_path
     one, said = accounts(job, tmp_path, "w0"), []
     one.stopped[label(job, "second").digest] = Stopped(4, "no balance")
     shards = [
-        Standing(0, 2, state=Given.DONE, account=label(job, "main")),
+        Standing(0, 2, state=GivenBack.DONE, account=label(job, "main")),
         Standing(1, 2, account=label(job, "second")),
     ]
     assert one.left_over(shards, said.append) == 4
@@ -111,7 +111,7 @@ def test_every_entry_of_a_shard_names_the_account_of_its_first_claim(job: Job, t
     taken = second.claim(second.look()[0], "u2")  # nobody of another account does; whoever does changes nothing
     assert taken is not None
     assert taken.account == label(job, "main")
-    assert second.give_back(taken, Given.OPEN)
+    assert second.give_back(taken, GivenBack.OPEN)
     again = second.claim(second.look()[0], "u3")
     assert again is not None
     assert second.leave(again)
@@ -129,6 +129,6 @@ def test_entries_of_the_one_account_are_what_they_were(tmp_path: Path) -> None:
     claims = Claims(store, split)
     claim = claims.claim(claims.look()[0], "u1")
     assert claim is not None
-    assert claims.give_back(claim, Given.OPEN)
+    assert claims.give_back(claim, GivenBack.OPEN)
     found = store.newest("s")
     assert all(b"account" not in entry.value for entry in found.values())

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.cluster.claims import Claims, Given, Standing
+from pipeline.cluster.claims import Claims, GivenBack, Standing
 from pipeline.cluster.split import read_split
 from pipeline.leases.folder_store import FolderStore
 from pipeline.run.cluster_runs import LEASES
@@ -79,7 +79,7 @@ def test_a_shard_of_a_killed_worker_is_gone_on_with_by_its_account_alone(tmp_pat
             ended(other)
         assert other.returncode in (0, 1)  # what was under way at the kill is in doubt
     after = standing(tmp_path)
-    assert all(one.state is Given.DONE for one in after)
+    assert all(one.state is GivenBack.DONE for one in after)
     [same] = [one for one in after if one.shard == begun.shard]
     assert same.account == begun.account
     assert same.number > begun.number
@@ -98,7 +98,7 @@ def test_an_account_without_balance_leaves_the_others_to_go_on_and_its_shards_wa
             said = [ended(process)[1] for process in processes]
         assert [process.returncode for process in processes] == [4, 4]
         after = standing(tmp_path)
-        [waits] = [one for one in after if one.state is not Given.DONE]
+        [waits] = [one for one in after if one.state is not GivenBack.DONE]
         assert waits.account is not None
         assert waits.account.name == "second"
         assert not waits.worker

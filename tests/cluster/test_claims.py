@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.cluster.claims import AccountLabel, Claim, Claims, Given, Standing, free
+from pipeline.cluster.claims import AccountLabel, Claim, Claims, GivenBack, Standing, free
 from pipeline.cluster.epochs import draft_of, folder_of, take_place, there_or_closed
 from pipeline.leases.folder_store import FolderStore
 from tests.support.splits import split_of
@@ -48,7 +48,7 @@ def test_the_epoch_grows_with_each_claim_and_names_what_may_have_a_folder(claims
     first = claimed(claims, 0, "a")
     second = claimed(claims, 0, "b")  # a is dead
     assert (second.epoch, second.base, second.tried, second.died) == (2, 0, (first.epoch,), True)
-    assert claims.give_back(second, Given.OPEN)
+    assert claims.give_back(second, GivenBack.OPEN)
     third = claimed(claims, 0, "c")
     assert (third.epoch, third.base, third.tried, third.died) == (4, 2, (), False)
 
@@ -56,17 +56,17 @@ def test_the_epoch_grows_with_each_claim_and_names_what_may_have_a_folder(claims
 def test_who_was_taken_for_dead_gives_nothing_back(claims: Claims) -> None:
     first = claimed(claims, 0, "a")
     claimed(claims, 0, "b")
-    assert not claims.give_back(first, Given.DONE)
+    assert not claims.give_back(first, GivenBack.DONE)
     assert claims.look()[0].worker == "b"
 
 
 def test_what_is_done_or_set_aside_is_not_claimed(claims: Claims) -> None:
-    assert claims.give_back(claimed(claims, 0, "a"), Given.DONE, in_doubt=3)
-    assert claims.give_back(claimed(claims, 2, "a"), Given.ASIDE)
+    assert claims.give_back(claimed(claims, 0, "a"), GivenBack.DONE, in_doubt=3)
+    assert claims.give_back(claimed(claims, 2, "a"), GivenBack.ASIDE)
     done, aside = claims.look()
-    assert (done.state, done.in_doubt, aside.state) == (Given.DONE, 3, Given.ASIDE)
+    assert (done.state, done.in_doubt, aside.state) == (GivenBack.DONE, 3, GivenBack.ASIDE)
     assert free([done, aside], dead=set()) == []
-    assert free([done, aside], dead=set(), also=[Given.OPEN, Given.ASIDE]) == [aside]
+    assert free([done, aside], dead=set(), also=[GivenBack.OPEN, GivenBack.ASIDE]) == [aside]
 
 
 def test_paid_hits_that_grow_too_old_come_first_then_what_was_begun_then_the_new() -> None:
@@ -101,7 +101,7 @@ def test_a_shard_that_is_put_back_stays_its_accounts(tmp_path: Path) -> None:
     claims = Claims(store, split_of(10, 10), main)
     begun = claims.claim(claims.look()[0], "w1")
     assert begun is not None
-    assert claims.give_back(begun, Given.DONE)
+    assert claims.give_back(begun, GivenBack.DONE)
     before = claims.look()
     for shard in before:
         claim = Claims(store, split_of(10, 10)).claim(shard, "a command")

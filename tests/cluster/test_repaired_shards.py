@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.cluster.claims import Claims, Given
+from pipeline.cluster.claims import Claims, GivenBack
 from pipeline.cluster.split import read_split
 from pipeline.journal.places import run_directories
 from pipeline.leases.folder_store import FolderStore
@@ -25,7 +25,7 @@ sys.exit(cli.run())
 """
 
 
-def states(folder: Path) -> list[Given]:
+def states(folder: Path) -> list[GivenBack]:
     run = folder / "shared" / "job"
     return [one.state for one in Claims(FolderStore.open(folder / "shared" / LEASES), read_split(run)).look()]
 
@@ -45,7 +45,7 @@ def test_a_shard_that_was_set_aside_goes_on_after_a_repair_and_nothing_is_paid_t
         with workers(tmp_path, 1) as [process]:
             said = ended(process)[1]
         number = int(damaged.parent.name)
-        assert states(tmp_path)[number] is Given.ASIDE
+        assert states(tmp_path)[number] is GivenBack.ASIDE
         assert f"shard {number:04} is set aside" in said
         before = run_directories(run)
         for step in ("_mended", "_decided"):  # in the middle of its making, and before it is given back
@@ -60,7 +60,7 @@ def test_a_shard_that_was_set_aside_goes_on_after_a_repair_and_nothing_is_paid_t
         known = {record["item"] for record in lines(run_directories(run)[number] / "results.jsonl")}
         work = pipeline("work", "job.yaml", "--set-aside", cwd=tmp_path, **ACCOUNT)
         assert work.returncode == 1, work.stderr
-        assert states(tmp_path) == [Given.DONE]
+        assert states(tmp_path) == [GivenBack.DONE]
         found = truth_of(tmp_path, run)
         assert (found.twice, found.untracked, found.settled + found.in_doubt) == ([], [], 24)
         assert known <= {record["item"] for record in lines(run_directories(run)[number] / "results.jsonl")}

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.cluster.claims import Claims, Given, Standing
+from pipeline.cluster.claims import Claims, GivenBack, Standing
 from pipeline.cluster.split import read_split
 from pipeline.leases.folder_store import FolderStore
 from pipeline.leases.lease import Lease
@@ -70,7 +70,7 @@ def test_a_worker_that_is_asked_to_end_gives_its_shard_back_and_another_goes_on(
             ended(first)
         assert first.returncode == 143
         [given_back] = shards_of(tmp_path)
-        assert (given_back.worker, given_back.state, given_back.base) == ("", Given.OPEN, 1)
+        assert (given_back.worker, given_back.state, given_back.base) == ("", GivenBack.OPEN, 1)
         with worker(tmp_path, "w1") as second:
             until(lambda: (tmp_path / "shared/job/workers/w1/progress.json").exists(), by=second)
             before = len(sent_in(tmp_path))
@@ -106,7 +106,12 @@ working.LocalExecutor.run = deadly
                 codes.append(process.returncode)
     assert codes == [-9, -9, -9, 1]
     assert "shard 0001 is set aside" in said
-    assert [one.state for one in shards_of(tmp_path)] == [Given.DONE, Given.ASIDE, Given.DONE, Given.DONE]
+    assert [one.state for one in shards_of(tmp_path)] == [
+        GivenBack.DONE,
+        GivenBack.ASIDE,
+        GivenBack.DONE,
+        GivenBack.DONE,
+    ]
     left = len((tmp_path / "shared/job/shards/0001/items.jsonl").read_bytes().splitlines())
     assert truth_of(tmp_path, tmp_path / "shared" / "job") == ([], [], 40 - left, 0, 0)
     with vendor(tmp_path) as server:
@@ -152,7 +157,12 @@ working.LocalExecutor.run = buggy
             _, said = ended(process)
     assert process.returncode == 1
     assert "shard 0001: a bug of this program ended its run (ValueError: what nobody thought of)" in said
-    assert [one.state for one in shards_of(tmp_path)] == [Given.DONE, Given.ASIDE, Given.DONE, Given.DONE]
+    assert [one.state for one in shards_of(tmp_path)] == [
+        GivenBack.DONE,
+        GivenBack.ASIDE,
+        GivenBack.DONE,
+        GivenBack.DONE,
+    ]
 
 
 @pytest.mark.proofs
@@ -181,8 +191,8 @@ if "{given}" == "refuse":
         job_of(tmp_path, url=server.url, pictures=12, shards=2)
         with workers(tmp_path, 1, more=silent) as [process]:
             ended(process)
-    first = Given.DONE
-    second = Given.DONE if given == "give_back" else Given.ASIDE
+    first = GivenBack.DONE
+    second = GivenBack.DONE if given == "give_back" else GivenBack.ASIDE
     assert [(one.worker, one.state) for one in shards_of(tmp_path)] == [("", first), ("", second)]
     assert process.returncode == (0 if given == "give_back" else 5)
 
@@ -194,7 +204,7 @@ def test_what_says_no_to_the_account_ends_the_worker_as_it_ends_a_run(tmp_path: 
         with worker(tmp_path, "w0") as process:
             ended(process)
     assert process.returncode not in (0, 1)
-    assert all(not one.worker and one.state is Given.OPEN for one in shards_of(tmp_path))
+    assert all(not one.worker and one.state is GivenBack.OPEN for one in shards_of(tmp_path))
 
 
 @pytest.mark.proofs

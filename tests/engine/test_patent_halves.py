@@ -8,7 +8,7 @@ import pytest
 from pipeline.endpoints.details import FAILED, OVER_BUDGET, PENDING, REFUSED
 from pipeline.engine import patent_batches
 from pipeline.engine.patent_asking import ENOUGH_FAILURES
-from pipeline.engine.patent_batches import Asked
+from pipeline.engine.patent_batches import Answered
 from pipeline.engine.patent_halves import MOST_QUESTIONS, without_refused
 from pipeline.errors import ItemRefused
 from tests.support.patents import Asking, MemoryCache, PatentVendor, all_of, batches_of
@@ -70,13 +70,13 @@ async def test_halves_stay_within_the_budget() -> None:
 async def test_the_end_of_the_run_ends_the_search_for_a_bad_id() -> None:
     calls: list[Sequence[str]] = []
 
-    async def ask(ids: Sequence[str]) -> Asked:
+    async def ask(ids: Sequence[str]) -> Answered:
         calls.append(ids)
         if len(calls) == 1:
             raise ItemRefused("no", code="68300004")
-        return Asked({}, dict.fromkeys(ids, PENDING))
+        return Answered({}, dict.fromkeys(ids, PENDING))
 
-    async def tell(_: Asked) -> None: ...
+    async def tell(_: Answered) -> None: ...
 
     assert await without_refused(["a", "b", "c", "d"], ask, tell) == (False, dict.fromkeys("abcd", PENDING))
     assert len(calls) == 2

@@ -10,7 +10,7 @@ import pytest
 from pipeline.leases.lease import AHEAD_OF_LEASE, AHEAD_S, FEW, REST_S, Lease, silence_s
 from pipeline.leases.opening import open_store
 from pipeline.leases.store import Entry, body_of, put_mine
-from pipeline.leases.turns import Turns
+from pipeline.leases.turns import RepeatingThread
 from tests.support.lease_stores import MemoryStore
 from tests.support.processes import PATIENCE_S, until
 
@@ -189,7 +189,7 @@ def test_the_next_step_comes_when_the_one_before_wanted_it() -> None:
         taken.release()
         return next(wanted)
 
-    turns = Turns("of a test", step, failed=lambda error: None, every_s=3600.0, soon_s=0.0)
+    turns = RepeatingThread("of a test", step, failed=lambda error: None, every_s=3600.0, soon_s=0.0)
     turns.start()
     assert taken.acquire(timeout=PATIENCE_S)
     assert not taken.acquire(timeout=0.05)

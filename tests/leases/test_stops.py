@@ -1,10 +1,10 @@
 """Reasons to send nothing, told by one machine and heard by all that run."""
 
 from pipeline.errors import RunPaused, RunStopped
-from pipeline.leases.stops import LASTS_S, Stop, Stops
+from pipeline.leases.stops import StopReason, Stops
 from tests.support.shared_store import MemoryStore
 
-DAY_FULL = Stop("the account's limit for today is reached", "67200007", 1000.0, daily=True, kind="search")
+DAY_FULL = StopReason("the account's limit for today is reached", "67200007", 1000.0, daily=True)
 
 
 class World:
@@ -20,7 +20,7 @@ class World:
         return stops
 
 
-def heard(stops: Stops) -> Stop | None:
+def heard(stops: Stops) -> StopReason | None:
     stops.look()
     return stops.stopped()
 
@@ -73,22 +73,22 @@ def test_what_is_told_already_is_not_told_again() -> None:
         assert one.tell(DAY_FULL)
         assert other.tell(DAY_FULL)
     assert [len(entries) for entries in world.store.entries.values()] == [1]
-    one.tell(DAY_FULL._replace(kind="create"))
-    assert heard(other).kind == "create"
+    one.tell(DAY_FULL._replace(code="67200005"))
+    assert heard(other).code == "67200005"
 
 
 def test_two_that_tell_at_once_are_both_heard_of() -> None:
     world = World()
     one, other, third = (world.machine() for _ in range(3))
     one.tell(DAY_FULL)
-    other.tell(Stop("no balance", "67200005", 500.0))
-    assert heard(third) == Stop("no balance", "67200005", 500.0)
+    other.tell(StopReason("no balance", "67200005", 500.0))
+    assert heard(third) == StopReason("no balance", "67200005", 500.0)
 
 
 def test_what_concerns_one_job_stops_no_other() -> None:
     world = World()
     autumn, same, spring, whole = (world.machine(job) for job in ("autumn", "autumn", "spring", None))
-    autumn.tell(Stop("20 pictures were refused alike", "68300004", 500.0, final=True))
+    autumn.tell(StopReason("20 pictures were refused alike", "68300004", 500.0, final=True))
     assert (heard(spring), heard(whole)) == (None, None)
     assert heard(same).final
 
@@ -98,13 +98,6 @@ def test_a_run_ends_with_the_exit_code_that_it_would_have_met_itself() -> None:
     assert (type(paused), type(stopped)) == (RunPaused, RunStopped)
     assert (paused.exit_code, stopped.exit_code, paused.code, paused.sent) == (4, 3, "67200007", False)
     assert "another machine" in paused.message
-
-
-def test_a_reason_without_a_time_lasts_for_a_while() -> None:
-    world = World()
-    one, other = world.machine(), world.machine()
-    one.tell_now("no balance", "67200005")
-    assert heard(other).until == LASTS_S
 
 
 def test_a_store_that_does_not_answer_stops_nobody_and_is_told_later() -> None:

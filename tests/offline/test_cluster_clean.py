@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.cli import main as cli
-from pipeline.cluster.claims import Claims, Given, Standing
+from pipeline.cluster.claims import Claims, GivenBack, Standing
 from pipeline.cluster.owning import owning
 from pipeline.cluster.split import read_split
 from pipeline.cluster.takeover import take_over
@@ -122,7 +122,7 @@ def test_a_run_stays_while_tasks_of_a_shard_can_still_be_read(run: Path, now: fl
     assert why_it_stays(run, now) == "shard 0001: its tasks can still be read at the vendor"
 
 
-def give_back(run: Path, state: Given) -> None:
+def give_back(run: Path, state: GivenBack) -> None:
     claims = Claims(store_of(run), read_split(run))
     claim = claims.claim(claims.look()[0], "w1")
     assert claim is not None
@@ -130,11 +130,11 @@ def give_back(run: Path, state: Given) -> None:
 
 
 def opened_again(run: Path) -> None:
-    give_back(run, Given.OPEN)
+    give_back(run, GivenBack.OPEN)
 
 
 def set_aside(run: Path) -> None:
-    give_back(run, Given.ASIDE)
+    give_back(run, GivenBack.ASIDE)
 
 
 def no_leases(run: Path) -> None:
@@ -242,7 +242,7 @@ def test_a_worker_that_is_quicker_keeps_the_run(run: Path, now: float, monkeypat
     monkeypatch.setattr(WholeRun, "claim", second)
     [found] = find(run.parent, OLD, now=now)
     assert "a worker began to work on shard 0001 meanwhile" in remove(found, OLD, now=now)
-    assert [(one.worker, one.state) for one in standings(run)] == [("", Given.DONE), ("w1", Given.OPEN)]
+    assert [(one.worker, one.state) for one in standings(run)] == [("", GivenBack.DONE), ("w1", GivenBack.OPEN)]
 
 
 @pytest.mark.parametrize("silent", [False, True], ids=["taken for dead", "the store is silent"])

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from pipeline.cli import main as cli
-from pipeline.cluster.claims import Claims, Given, Standing
+from pipeline.cluster.claims import Claims, GivenBack, Standing
 from pipeline.cluster.directories import directories
 from pipeline.cluster.epochs import EpochNote, read_note, write_note
 from pipeline.cluster.layout import ITEMS
@@ -108,7 +108,7 @@ def test_one_damaged_shard_is_repaired_in_a_folder_of_its_own_and_no_task_is_los
     assert "2 shards are whole (0000, 0001)" in out
     assert files(source) == before
     mended = newest(run, 2)
-    assert (mended.name, standing(run, 2).state, standing(run, 2).base) == ("e3", Given.OPEN, 3)
+    assert (mended.name, standing(run, 2).state, standing(run, 2).base) == ("e3", GivenBack.OPEN, 3)
     assert [newest(run, number).name for number in (0, 1)] == ["e1", "e1"]
     verify_run(mended)
     assert_index_matches(mended)
@@ -276,7 +276,7 @@ def test_a_repair_that_dies_leaves_what_nobody_reads_and_can_be_repeated(
         patched.setattr("pipeline.offline.shards.repair.repair", dies)
         assert cli.run(["repair", str(run)]) == 5
     assert newest(run, 0).name == "e1"
-    assert standing(run, 0).state is Given.DONE
+    assert standing(run, 0).state is GivenBack.DONE
     assert cli.run(["repair", str(run)]) == 0
     assert "shard 0000: e5 goes on" in capsys.readouterr().out
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.cli import main as cli
-from pipeline.cluster.claims import Claims, Given
+from pipeline.cluster.claims import Claims, GivenBack
 from pipeline.cluster.directories import directories
 from pipeline.cluster.layout import cluster_run
 from pipeline.cluster.split import read_split
@@ -97,7 +97,7 @@ def test_a_doubt_that_nobody_was_shown_is_not_decided(run: Path, capsys: pytest.
 def test_a_shard_that_was_decided_about_is_open_to_workers_again(run: Path) -> None:
     assert cli.run(["resolve", str(run), "--not-created", "P0001"]) == 0
     first, *_ = Claims(open_store(str(run.parent / ".leases")), read_split(run)).look()
-    assert (first.state, first.base, first.worker) == (Given.OPEN, 3, "")
+    assert (first.state, first.base, first.worker) == (GivenBack.OPEN, 3, "")
     found = cluster_run(run)
     assert found is not None
     assert [shard.epoch for shard in found.shards] == [3, 1, 1]

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from pipeline.cluster.claims import Claims, Given
+from pipeline.cluster.claims import Claims, GivenBack
 from pipeline.cluster.split import read_split
 from pipeline.leases.folder_store import FolderStore
 from tests.proof.chaos_injuries import LEASES, World, injure, injuries_of
@@ -192,19 +192,19 @@ class Campaign:
 
     def _go_on(self, world: World, folder: Path) -> None:
         """Let a person start the machines again, who has looked at what was set aside."""
-        aside = any(state is Given.ASIDE for state in _standing(folder).values())
+        aside = any(state is GivenBack.ASIDE for state in _standing(folder).values())
         for machine in world.machines:
             machine.done = False
             machine.start(*["--set-aside"] * aside)
 
 
-def _standing(folder: Path) -> dict[int, Given]:
+def _standing(folder: Path) -> dict[int, GivenBack]:
     claims = Claims(FolderStore(folder / LEASES), read_split(folder / "shared" / "job"))
-    return {one.shard: Given.OPEN if one.worker else one.state for one in claims.look()}
+    return {one.shard: GivenBack.OPEN if one.worker else one.state for one in claims.look()}
 
 
 def _is_over(folder: Path) -> bool:
-    return set(_standing(folder).values()) == {Given.DONE}
+    return set(_standing(folder).values()) == {GivenBack.DONE}
 
 
 def main() -> int:

@@ -1,6 +1,7 @@
 """A run whose account is leased ends as soon as another machine tells what ended its own."""
 
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from pipeline.calls.account import account_of
 from pipeline.endpoints.patsnap.credentials import Credentials
 from pipeline.leases.folder_store import FolderStore
-from pipeline.leases.stops import Stops
+from pipeline.leases.stops import LASTS_S, StopReason, Stops
 from tests.support.jobs import ACCOUNT, job, started, vendor
 from tests.support.processes import ended, until_lines
 
@@ -32,7 +33,7 @@ def test_a_run_ends_with_the_exit_code_of_what_another_machine_met(
             until_lines(tmp_path / "runs/job/results.jsonl", 5, by=run)
             other = Stops(FolderStore.open(tmp_path / "leases"), account_of(server.url, CLIENT), of_job)
             other.look()
-            assert other.tell_now("the balance is used up", "67200005", final=final)
+            assert other.tell(StopReason("the balance is used up", "67200005", time.time() + LASTS_S, final))
             _, said = ended(run)
     summary = json.loads((tmp_path / "runs/job/summary.json").read_text())
     assert (run.returncode, summary["exit_code"]) == (code or 0, code or 0), said

@@ -12,7 +12,7 @@ from pipeline.endpoints.details import NOT_FOUND, PatentDetail
 from pipeline.endpoints.patsnap.codes import TABLE
 from pipeline.endpoints.patsnap.d301 import PatentDetails
 from pipeline.engine.patent_asking import PatentAsking
-from pipeline.engine.patent_batches import Answers, Asked, PatentBatches, Taken, Wanted
+from pipeline.engine.patent_batches import Answered, Answers, PatentBatches, Taken, WantedPatent
 from pipeline.engine.patent_budget import PatentBudget
 from pipeline.errors import CallError, Code, GivenUp, ItemRefused, RunPaused
 from pipeline.models import Kind
@@ -159,7 +159,7 @@ class Asking:
         """Return why patents have no details; "" for those that have."""
         told: dict[str, bytes | None] = {}
 
-        async def tell(part: Asked) -> None:
+        async def tell(part: Answered) -> None:
             assert not told.keys() & part.answers.keys()
             told.update(part.answers)
 
@@ -187,7 +187,7 @@ async def batches_of(vendor: PatentVendor, cache: MemoryCache) -> AsyncIterator[
         group.cancel_scope.cancel()
 
 
-async def all_of(wanted: list[Wanted]) -> list[Wanted]:
+async def all_of(wanted: list[WantedPatent]) -> list[WantedPatent]:
     """Wait for all of these."""
     with anyio.fail_after(30):
         for one in wanted:

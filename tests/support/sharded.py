@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from pipeline import RunOptions, run_job
-from pipeline.cluster.claims import Claims, Given
+from pipeline.cluster.claims import Claims, GivenBack
 from pipeline.cluster.epochs import EpochNote, write_note
 from pipeline.cluster.layout import ITEMS, shard_folder
 from pipeline.journal.places import SPLIT
@@ -92,7 +92,7 @@ def leased(found: Sharded, *, counts: list[int], worker: str = "", lease_s: floa
         assert claim is not None
         write_note(found.run(standing.shard), EpochNote(epoch=1, worker="0"))
         if not worker or standing.shard:
-            assert claims.give_back(claim, Given.DONE)
+            assert claims.give_back(claim, GivenBack.DONE)
     return place
 
 

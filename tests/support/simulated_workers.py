@@ -13,7 +13,7 @@ from unittest import mock
 
 import msgspec
 
-from pipeline.cluster.claims import Claim, Claims, Given, Standing, free, owners
+from pipeline.cluster.claims import Claim, Claims, GivenBack, Standing, free, owners
 from pipeline.cluster.split import Split
 from pipeline.leases.account import SharedAccount
 from pipeline.leases.lease import Lease
@@ -139,7 +139,7 @@ class Worker:
             claim = None if shards is None else self._claim(lease, shards)
             if claim is not None:
                 self._own(lease, claim)
-            elif shards is not None and all(one.state is Given.DONE for one in shards):
+            elif shards is not None and all(one.state is GivenBack.DONE for one in shards):
                 return
             else:
                 self.share.hungry(())
@@ -176,12 +176,12 @@ class Worker:
             self._send(claim.shard, now - before)
             world.unleased_s += 0.0 if lease.allowed() else now - before
             before = now
-        state = Given.DONE if left["create"][claim.shard] <= 0 else Given.OPEN
+        state = GivenBack.DONE if left["create"][claim.shard] <= 0 else GivenBack.OPEN
         world.threads.sleep(world.case.between_s + (world.case.answer_s if self.asked else 0.0))
         if lease.incarnation == owner:
             self._give_back(claim, state)
 
-    def _give_back(self, claim: Claim, state: Given) -> None:
+    def _give_back(self, claim: Claim, state: GivenBack) -> None:
         for _ in range(3):
             try:
                 self._claims.give_back(claim, state)

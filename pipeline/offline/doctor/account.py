@@ -53,7 +53,7 @@ def account(api: ApiSpec, found: Environment, folder: Path, ask: Ask, *, process
         asked = ask(api, credentials)
     except SpecError as error:
         return [*said, *failures("token", error)]
-    return [*said, _token(asked, api), *_clock(asked, api)]
+    return [*said, _token(asked, api), *_clock(asked)]
 
 
 def _without(error: SpecError, folder: Path) -> list[Finding]:
@@ -120,7 +120,7 @@ def _meaning(error: PipelineError, of: str | None) -> str:
     return "a person must look: ask the vendor what it means for your account"
 
 
-def _clock(asked: TokenAsked, api: ApiSpec) -> list[Finding]:
+def _clock(asked: TokenAsked) -> list[Finding]:
     ahead_s = asked.ahead_s
     if ahead_s is None:
         return [] if asked.lifetime_s is None else [warned("clock", "the vendor's answer has no date to compare with")]

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from pipeline.cluster.claims import Claims, Given, Standing
+from pipeline.cluster.claims import Claims, GivenBack, Standing
 from pipeline.cluster.directories import Directories, directories, in_a_line
 from pipeline.cluster.joining import place_of_leases
 from pipeline.cluster.late_lines import late_tasks
@@ -97,9 +97,9 @@ def _worked_on(run: Path, shards: Collection[Standing], *, now: float) -> str:
         return "a run goes on in it"
     if owned := [one for one in shards if one.worker]:
         return f"{count(len(owned), 'shard was', 'shards were')} not given back by a worker: {_names(owned)}"
-    if aside := [one for one in shards if one.state is Given.ASIDE]:
+    if aside := [one for one in shards if one.state is GivenBack.ASIDE]:
         return f"{count(len(aside), 'shard is', 'shards are')} set aside: {_names(aside)}"
-    if left := [one for one in shards if one.state is Given.OPEN]:
+    if left := [one for one in shards if one.state is GivenBack.OPEN]:
         return f"{count(len(left), 'shard is', 'shards are')} not finished: {_names(left)}"
     return ""
 

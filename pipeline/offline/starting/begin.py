@@ -21,7 +21,6 @@ from pipeline.results.decisions import COLUMNS, DECISIONS
 from pipeline.sources.inspection import Watch
 from pipeline.system.fault import Fault, typed
 
-JOB = "job.yaml"
 _EXAMPLE_ROWS = (
     "id,url,client,market\n"
     "SKU-1001,https://cdn.example.com/1001.jpg,Acme,US\n"

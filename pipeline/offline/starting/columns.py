@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from pipeline.errors import SpecError
-from pipeline.offline.starting.facts import FILE, URL, Facts, is_url
+from pipeline.offline.starting.facts import FILE, URL, Facts, looks_like_url
 from pipeline.offline.starting.names import (
     are_views,
     is_main,
@@ -87,7 +87,7 @@ def _pictures(table: Table, named: str, choose: Choose, notes: list[str]) -> tup
     fitting = _likely([facts for facts in table.columns if facts.kind])
     if named:
         column = _named(table, named)
-        kind = column.kind or (URL if any(is_url(value) for _, value in column.values) else FILE)
+        kind = column.kind or (URL if any(looks_like_url(value) for _, value in column.values) else FILE)
         return [replace(column, kind=kind)], [facts for facts in fitting if facts is not column]
     if not fitting:
         raise SpecError(Fault("no column has pictures in most of its rows; name the one that has", fix=_by_hand(table)))

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from pipeline.offline.starting.columns import ID
 from pipeline.offline.starting.draft import Draft
-from pipeline.offline.starting.facts import FILE, URL, Facts, is_url
+from pipeline.offline.starting.facts import FILE, URL, Facts, looks_like_url
 from pipeline.offline.starting.table import Table
 from pipeline.sources.columns import find_name
 from pipeline.system.wording import count
@@ -100,7 +100,7 @@ def _pictures(table: Table, facts: Facts, *, is_first: bool) -> Iterator[str]:
         row, value = bare[0]
         look = count(len(bare), "value looks", "values look")
         yield f"{look} like a URL without https:// ({value!r} in row {row}, say)"
-    slashes = [row for row, value in facts.values if "\\" in value and not is_url(value)]
+    slashes = [row for row, value in facts.values if "\\" in value and not looks_like_url(value)]
     if slashes:
         have = count(len(slashes), "path has", "paths have")
         yield f"{have} backslashes (first: row {slashes[0]}), which are read as /"

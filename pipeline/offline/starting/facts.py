@@ -62,14 +62,14 @@ class Facts:
         return len(numbers) == len(self.values) and numbers in ([*range(len(numbers))], [*range(1, len(numbers) + 1)])
 
 
-def is_url(value: str) -> bool:
+def looks_like_url(value: str) -> bool:
     """Return whether a cell is a URL, whole or not."""
     return _URL.match(value) is not None
 
 
 def is_place(value: str, is_file: IsFile) -> bool:
     """Return whether a cell names a picture: a URL, a name that ends as a picture's, or a file that is there."""
-    return is_url(value) or with_slashes(value).lower().endswith(ENDINGS) or is_file(value)
+    return looks_like_url(value) or with_slashes(value).lower().endswith(ENDINGS) or is_file(value)
 
 
 def files_below(root: Path) -> IsFile:
@@ -89,8 +89,8 @@ def facts_of(name: str, at: int, rows: list[tuple[int, list[str]]], is_file: IsF
     """Gather the facts about the column at a place."""
     values = [(number, cells[at]) for number, cells in rows if at < len(cells) and cells[at]]
     some = [value for _, value in values[:_LOOKED_AT]]
-    urls = [value for value in some if is_url(value)]
-    files = sum(1 for value in some if not is_url(value) and is_place(value, is_file))
+    urls = [value for value in some if looks_like_url(value)]
+    files = sum(1 for value in some if not looks_like_url(value) and is_place(value, is_file))
     least = _MOSTLY if rank_of_picture(name) == 2 else _SOMETIMES
     if not some or (len(urls) + files) / len(some) < least:
         return Facts(name, at, values, len(rows))

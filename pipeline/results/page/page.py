@@ -29,7 +29,6 @@ class Written(NamedTuple):
 
     size: int  # bytes of the page itself
     beside: int  # bytes of what lies beside it
-    no_picture: int  # products whose picture is not there
 
 
 def write_report(
@@ -51,7 +50,7 @@ def write_report(
     finally:
         writing.close()
     parts.remove_older()
-    return Written(path.stat().st_size, parts.size, writing.shelf.missing)
+    return Written(path.stat().st_size, parts.size)
 
 
 class _Writing:

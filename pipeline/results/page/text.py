@@ -5,8 +5,6 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from pipeline.system.wording import duration
-
 _MAX_URL = 4096
 # Joiners shape letters in Persian, Hindi and emoji; every other format character (bidi overrides, zero-width
 # spaces, tags) only makes a text look like another one.
@@ -31,11 +29,6 @@ def tidy(value: Any, most: int) -> str:
 def web_link(url: Any) -> str:
     """Return `url` if a link may lead there (http or https, a host that can exist, no password), else ""."""
     return url if _scheme(url) in ("http", "https") else ""
-
-
-def picture_link(url: Any) -> str:
-    """Return `url` if a browser may load a picture from there (https only), else ""."""
-    return url if _scheme(url) == "https" else ""
 
 
 def secured(url: Any) -> Any:
@@ -65,12 +58,6 @@ def period(start: str, end: str) -> str:
     if first and last and first.date() == last.date():
         return f"{first.day} {first:%b %Y, %H:%M} to {last:%H:%M} UTC"
     return f"{moment(start)} to {moment(end)}"
-
-
-def took(start: str, end: str) -> str:
-    """Write the time from start to end as a duration; empty when one of them cannot be read."""
-    first, last = parsed(start), parsed(end)
-    return duration((last - first).total_seconds()) if first and last and first <= last else ""
 
 
 def parsed(iso_time: str) -> datetime | None:

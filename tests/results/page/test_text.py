@@ -1,6 +1,6 @@
 import pytest
 
-from pipeline.results.page.text import moment, period, tidy, took
+from pipeline.results.page.text import moment, period, tidy
 
 
 @pytest.mark.parametrize(
@@ -33,16 +33,3 @@ def test_times_are_written_for_people() -> None:
     assert moment("soon\x1b") == "soon"
     assert period(start, "2026-11-21T10:04:00Z") == "21 Nov 2026, 10:00 to 10:04 UTC"
     assert period(start, "2026-11-22T10:04:00Z") == "21 Nov 2026, 10:00 UTC to 22 Nov 2026, 10:04 UTC"
-
-
-@pytest.mark.parametrize(
-    ("end", "text"),
-    [
-        ("2026-11-21T10:00:00Z", "0 s"),
-        ("2026-11-21T10:04:12Z", "4 min 12 s"),
-        ("2026-11-21T09:00:00Z", ""),
-        ("later", ""),
-    ],
-)
-def test_the_time_that_a_run_took_is_left_out_when_its_clock_makes_no_sense(end: str, text: str) -> None:
-    assert took("2026-11-21T10:00:00Z", end) == text
