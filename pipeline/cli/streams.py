@@ -18,6 +18,8 @@ _ERRORS = "backslashreplace"  # for letters that the terminal does not know
 
 def mend() -> None:
     """Make the three streams usable whatever the command was started with."""
+    if os.environ.get("COLUMNS") == "0":  # `tput cols` where there is no terminal: on no columns nothing is shown
+        del os.environ["COLUMNS"]
     _open_closed_ones()
     if sys.stdin is None:
         sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115 - as long as the process
@@ -34,7 +36,7 @@ def close() -> None:
     """Let nothing be left to write when the interpreter ends: it would complain, and exit with a code of its own."""
     try:
         sys.stdout.flush()
-    except OSError:
+    except (OSError, ValueError):  # it cannot be written, or was closed by a writer that failed
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 

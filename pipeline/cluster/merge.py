@@ -36,8 +36,20 @@ class Lines(NamedTuple):
                 left -= len(some)
                 yield some
         if left:
-            what = "the file is shorter than its journal knows; a look at all lines says more"
-            raise JournalError(Fault(what, where=str(self.file), fix=typed("status", self.run, "--verify")))
+            raise self._cut_short()
+
+    def require_whole(self) -> None:
+        """Raise JournalError where the file ends before its journal's last line."""
+        try:
+            size = self.file.stat().st_size
+        except FileNotFoundError:
+            size = 0
+        if size < self.size:
+            raise self._cut_short()
+
+    def _cut_short(self) -> JournalError:
+        what = "the file is shorter than its journal knows; a look at all lines says more"
+        return JournalError(Fault(what, where=str(self.file), fix=typed("status", self.run, "--verify")))
 
 
 class Listed(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from pipeline.cluster.directories import Directories, about_not_begun, directories, items_in
+from pipeline.cluster.merge import lines_in
 from pipeline.errors import SpecError
 from pipeline.job.report import ReportSpec
 from pipeline.job.schema import JobSpec
@@ -22,6 +23,7 @@ from pipeline.journal.storage import reading_only
 from pipeline.models import UNFINISHED
 from pipeline.offline.opening import Place, find_run
 from pipeline.offline.refresh import has_ended, read_summary
+from pipeline.offline.target import require_replaceable
 from pipeline.results.before import NOTHING_BEFORE, Before, read_named
 from pipeline.results.decisions import Decision, merged
 from pipeline.results.exports.export import CELL, About, Export, Written
@@ -101,9 +103,9 @@ def make_export(
     write = writer_of(asked.to)
     if asked.since is not None:
         before = read_named(folder, asked.since)
-    file = _file(name, asked)
     found = directories(folder)
     place = next(found.each(_place))
+    file = _file(name, asked, place)
     if place is not None:
         report = asked.report or place.spec.report
         asked = asked._replace(wanted=asked.wanted._replace(client_label=report.client_label), report=report)
@@ -132,7 +134,7 @@ def _place(folder: Path) -> Place | None:
     return find_run(folder)
 
 
-def _file(name: str, asked: Asked) -> Path:
+def _file(name: str, asked: Asked, place: Place | None) -> Path:
     """Name the file to write. Raises SpecError where it is there and may not be replaced."""
     client = "" if asked.wanted.client is None else "-" + re.sub(r"[^\w-]+", "-", asked.wanted.client).strip("-")
     per = "" if asked.per is None or FORMATS[asked.to].both else f"-{asked.per}s"
@@ -142,7 +144,10 @@ def _file(name: str, asked: Asked) -> Path:
         raise SpecError(Fault(what, where="--output -", fix=f"--output export.{asked.to}"))
     if file.is_dir():
         file = file / f"{name}{client}{per}.{asked.to}"
-    if file != STDOUT and file.exists() and not asked.force:
+    if file == STDOUT:
+        return file
+    require_replaceable(file, asked.to, None if place is None else place.spec, *asked.decisions)
+    if file.exists() and not asked.force:
         what = "it is there already, and what somebody wrote into it would be lost; name another file, or replace it"
         raise SpecError(Fault(what, where=str(file), fix="--force"))
     return file
@@ -184,6 +189,7 @@ def _add(seen: _Seen, named: Path, run: Path, temporary: Path, wanted: Wanted, l
         write_open(run, db, place.records, to=open_file, named=named)
         last, summary = line_index.last(db), read_summary(run)
         ended = not running and summary is not None and has_ended(summary, db)
+        lines_in(run, db).require_whole()
         joined = read_joined(run, open_file=open_file)
         seen.unfinished += _unfinished(db, wanted, listed)
         seen.changed |= _changed(db, place)

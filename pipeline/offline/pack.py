@@ -18,7 +18,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
+from pipeline.cluster.directories import directories
 from pipeline.cluster.layout import cluster_run, refuse_shard
+from pipeline.cluster.merge import lines_of
 from pipeline.errors import SpecError
 from pipeline.journal.collected import has_collection
 from pipeline.journal.emergency import BALLAST
@@ -68,6 +70,8 @@ def pack(folder: Path, to: Path | None, *, say: Callable[[str], None] = _silent)
     draft = draft_of(path)
     try:
         with _at_rest(folder) if cluster is None else shards_at_rest(folder, say=say):
+            for run in directories(folder).runs:
+                lines_of(run).require_whole()
             files = sorted(_files(folder))
             with open(private(draft, os.O_RDWR | os.O_CREAT | os.O_TRUNC), "w+b") as file:
                 _write(file, folder, files)

@@ -33,7 +33,7 @@ class Table:
         self._sheet = sheet
         self._header = header
         found = _checked_columns(place, header, encoding, entry)
-        at = {name: index for index, name in enumerate(header)}
+        at = {name: index for index, name in enumerate(header) if name}  # "" stands for a column that is not there
         self._id, self._url, self._path = (at.get(name) for name in (found.id, found.url, found.path))
         self._views = [at[name] for name in found.views]
         self._view_labels = found.views

@@ -144,7 +144,7 @@ def _row_of(number: int, cell: dict[str, Any], columns: Columns) -> Row:
 
 
 def _text(key: str, cell: dict[str, Any]) -> str:
-    value = cell.get(key)
+    value = cell.get(key) if key else None  # "" stands for a key that is not there
     if value is not None and not isinstance(value, str):
         raise _Refused(f"{key} must be text in quotes")
     return (value or "").strip()

@@ -170,7 +170,8 @@ def _beside(spec: JobSpec, pattern: str) -> list[str]:
     folder, _, last = with_slashes(pattern).rpartition("/")
     if last == EVERY_DEPTH or "." not in last:
         return []
-    around = match_files(spec.root_path, f"{folder}/*" if folder else "*")
+    stem = last.rpartition(".")[0]
+    around = match_files(spec.root_path, f"{folder}/{stem}.*" if folder else f"{stem}.*")
     return [name for name in around if name.lower().endswith(SENT_ENDINGS)]
 
 

@@ -4,8 +4,11 @@ import contextlib
 import csv
 import io
 import json
+import os
 import shutil
 import signal
+import subprocess
+import sys
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -118,6 +121,53 @@ def test_a_file_that_is_there_is_replaced_only_by_force(ran: Path, folder: Path)
     assert (folder / "job.csv").read_bytes() == b"decisions of a person"
     export(ran, folder, "--to", "csv", "--force")
     assert (folder / "job.csv").read_bytes() == before
+
+
+KEPT = ["results.jsonl", "journal.sqlite", "spec.yaml", "summary.json", "../../job.yaml", "../../list.csv"]
+KEPT += ["../../decisions.csv", "../../00042-acme.jpg"]
+
+
+@pytest.mark.parametrize("name", KEPT)
+def test_what_is_paid_and_what_the_job_reads_is_never_replaced(ran: Path, folder: Path, name: str) -> None:
+    file = ran / "runs" / "job" / name
+    before = file.read_bytes()
+    asked = [["--to", "csv", "-o", file], ["--to", "jsonl", "-o", file], ["--merge", file]]
+    for options in asked:
+        done = here("export", ran / "runs" / "job", *options, "--force", cwd=folder)
+        [told] = faults_in(done.stderr)
+        assert (done.returncode, told.at, told.fix) == (2, str(file), "")
+    assert file.read_bytes() == before
+
+
+@pytest.mark.parametrize("kind", ["pipe", "link"])
+def test_what_is_no_ordinary_file_is_never_replaced(ran: Path, folder: Path, kind: str) -> None:
+    """A pipe stands here for a device, such as /dev/null."""
+    file = folder / "all.csv"
+    os.mkfifo(file) if kind == "pipe" else file.symlink_to(folder / "elsewhere.csv")
+    for force in ([], ["--force"]):
+        done = here("export", ran / "runs" / "job", "--to", "csv", "-o", file, *force, cwd=folder)
+        assert (done.returncode, "is not replaced" in done.stderr) == (2, True)
+    assert not file.is_file()
+
+
+def test_records_that_are_cut_short_are_neither_exported_nor_packed(ran: Path, folder: Path) -> None:
+    run = shutil.copytree(ran / "runs" / "job", folder / "job")
+    lines = (run / "results.jsonl").read_bytes().splitlines(keepends=True)
+    for left in (b"".join(lines[:-1]), b"".join(lines)[:-1]):
+        (run / "results.jsonl").write_bytes(left)
+        for command in (["export", run, "--to", "csv"], ["export", run, "--to", "jsonl", "-o", "-"], ["pack", run]):
+            done = here(*command, cwd=folder)
+            [told] = faults_in(done.stderr)
+            assert (done.returncode, told.at, done.stdout) == (5, str(run / "results.jsonl"), "")
+
+
+def test_csv_into_a_pipe_that_is_closed_is_no_bug(ran: Path, folder: Path) -> None:
+    command = [sys.executable, "-m", "pipeline", "export", ran / "runs" / "job", "--to", "csv", "-o", "-"]
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (141, "")
 
 
 def texts_of(path: Path) -> Iterator[bytes]:

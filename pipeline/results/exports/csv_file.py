@@ -14,13 +14,15 @@ def write_csv(file: BinaryIO, export: Export) -> Written:
     per = export.per or PRODUCT
     names = [column.name for column in export.columns(per)]
     text = io.TextIOWrapper(file, "utf-8-sig", errors="replace", newline="", write_through=True)
-    writer = csv.writer(text, lineterminator="\r\n")
-    writer.writerow([neutral(visible(name)) for name in names])
-    rows = 0
-    for row in export.rows(per):
-        writer.writerow([_cell(row.get(name)) for name in names])
-        rows += 1
-    text.detach()
+    try:
+        writer = csv.writer(text, lineterminator="\r\n")
+        writer.writerow([neutral(visible(name)) for name in names])
+        rows = 0
+        for row in export.rows(per):
+            writer.writerow([_cell(row.get(name)) for name in names])
+            rows += 1
+    finally:
+        text.detach()  # else it closes `file`, which may be stdout
     return counted(per, rows)
 
 
