@@ -24,6 +24,7 @@ from pipeline.sources.row import ALL
 from pipeline.sources.tables import Row, locate_manifest, read_rows
 from pipeline.sources.urls import checked_identity, digest_of_views, identity_of_url, identity_of_views
 from pipeline.system.fault import Fault
+from pipeline.system.masking import without_password
 from pipeline.views import MOST, fault_of_view, has_views, is_url, joined_views, local_views, views_of
 
 PUBLIC_HINT = (
@@ -217,8 +218,8 @@ def _row_item(spec: JobSpec, entry: ImageEntry, row: Row, origin: str, ids: Ids)
         except (ValueError, SpecError) as exc:
             fault = str(exc)
     if fault:
-        message = f"{origin}: {fault}"
-        return Item(item_id, source, False, origin, labels, Problem("read", Code.BAD_ROW, message, "fail", False))
+        problem = Problem("read", Code.BAD_ROW, without_password(f"{origin}: {fault}"), "fail", False)
+        return Item(item_id, without_password(source), False, origin, labels, problem)
     if picture:  # most rows, so that they are made once
         return Item(item_id, source, False, origin, labels, None, picture)
     local = bool(local_views(source)) if views else not row.url

@@ -16,6 +16,7 @@ _MASK = "***"
 _LEAST = 4  # characters; shorter values would mask parts of ordinary words
 # Characters that different programs leave as they are when they percent-encode.
 _LEFT_IN_URLS = ("", "/", "!$'()*,/:?@", "!$&'()*+,/:;=?@")
+_OF_USER = re.compile(r"(https?://)[^\s/?#\"]*@", re.IGNORECASE)
 _ESCAPED = re.compile("%[0-9A-F]{2}")
 _lasting: set[str] = set()
 # Tokens: a run of weeks sees hundreds, and only the last few can still turn up in a text.
@@ -39,6 +40,11 @@ def masked(text: str) -> str:
     for form in _longest_first:
         text = text.replace(form, _MASK)
     return text
+
+
+def without_password(text: str) -> str:
+    """Replace the user name and password of each URL in a text by `***`: nobody registered them."""
+    return _OF_USER.sub(rf"\1{_MASK}@", text)
 
 
 def _quoted(text: str) -> Iterator[str]:

@@ -43,6 +43,11 @@ def done(ran: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(ran, tmp_path / "done"))
 
 
+def test_results_are_shown_where_a_terminal_is_said_to_have_no_columns(ran: Path) -> None:
+    shown = completed([*PIPELINE, "status", "runs/job"], cwd=ran, env={**os.environ, "COLUMNS": "0"})
+    assert (shown.returncode, "settled" in shown.stdout) == (0, True)
+
+
 SHOWING = [
     ("run", "job.yaml"),
     ("run", "job.yaml", "--json", "-q"),

@@ -29,6 +29,15 @@ def test_separator_that_stands_in_the_names_of_columns_too_is_not_taken(tmp_path
     assert read(tmp_path, text) == [Row(2, id="A-1", url="https://h/1.jpg", labels={"client, agent; or owner": "x; y"})]
 
 
+@pytest.mark.parametrize("columns", [{}, {"columns": {"url": "url"}}, {"columns": {"id": "id", "path": "picture"}}])
+def test_a_column_without_a_name_is_passed_over(tmp_path: Path, columns: dict[str, object]) -> None:
+    """As programs write them that number the rows."""
+    used = "picture" if "path" in str(columns) else "url"
+    [row] = read(tmp_path, f",id,{used},,client\n0,A-1,1.jpg,note,acme\n", **columns)
+    assert (row.id, row.url or row.path, row.labels) == ("A-1", "1.jpg", {"client": "acme"})
+    assert "" in (row.url, row.path)
+
+
 def test_separator_is_what_excel_says_it_is(tmp_path: Path) -> None:
     assert read(tmp_path, "sep=;\r\nid;url;client\r\nA-1;https://h/1.jpg;acme\r\n") == [
         Row(3, id="A-1", url="https://h/1.jpg", labels={"client": "acme"})

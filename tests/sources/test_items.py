@@ -215,6 +215,17 @@ def test_a_bad_row_is_an_item_with_a_problem_that_names_its_line(
     assert (good.id, good.problem) == ("S2", None)
 
 
+@pytest.mark.parametrize(
+    "row", ["S1,https://me:word@h/1.jpg,", "S1,,HTTP://me:word@h/1.jpg", "S1,http://me:word@h/1.jpg,a.jpg"]
+)
+def test_a_password_in_a_listed_url_goes_no_further(job: Job, tmp_path: Path, row: str) -> None:
+    (tmp_path / "p.csv").write_text(f"id,url,path\n{row}\n")
+    [bad] = read_items(job("{manifest: p.csv}"))
+    assert bad.problem is not None
+    assert "word@" not in f"{bad}"
+    assert "***@h/1.jpg" in bad.source
+
+
 def test_bad_rows_of_two_manifests_of_one_name_do_not_share_an_id(job: Job, tmp_path: Path) -> None:
     for folder in ("jan", "feb"):
         (tmp_path / folder).mkdir()

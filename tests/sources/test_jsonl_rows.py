@@ -15,6 +15,11 @@ def read(folder: Path, text: str) -> list[Row]:
     return list(read_rows(folder / "p.jsonl", ImageEntry(manifest="p.jsonl")))
 
 
+def test_a_key_without_a_name_is_no_picture(tmp_path: Path) -> None:
+    [row] = read(tmp_path, '{"":"note","id":"A","url":"https://h/1.jpg"}\n')
+    assert (row.id, row.url, row.path, row.fault) == ("A", "https://h/1.jpg", "", "")
+
+
 @pytest.mark.parametrize(
     ("line", "fault"),
     [

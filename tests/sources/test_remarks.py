@@ -32,6 +32,7 @@ def test_nothing_is_said_where_nothing_is_left_out(job: Job, tmp_path: Path) -> 
     for name in ("a.jpg", "B.JPG"):
         (tmp_path / name).touch()
     assert left_out(job("{path: '*.jpg'}", "{path: B.JPG}", "{url: 'https://h.example/1.jpg'}")) == []
+    assert left_out(job("{path: 'B*.JPG'}")) == []  # a.jpg has another beginning, and that is no oversight
     assert left_out(job("{path: '*'}")) == []
     assert left_out(job("{path: '/**/*.jpg'}", "{path: '../*.jpg'}")) == []
 
