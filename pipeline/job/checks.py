@@ -7,6 +7,7 @@ from functools import lru_cache
 from urllib.parse import SplitResult, quote, urlsplit
 
 MAX_ID = 128
+_MOST_RUN_NAME = 200
 MAX_URL = 4096  # bytes, where each letter beyond ASCII takes six and more
 _SENT_AS_THEY_ARE = "%!#$&'()*+,/:;=?@[]~"
 # A URL whose parts stand as they are: no capitals in its host, no port, no letters beyond ASCII, no fragment.
@@ -120,6 +121,8 @@ def check_base_url(value: str) -> str:
 def check_run_name(value: str) -> str:
     """Return `value` if it may name a run directory; raise ValueError with the rule."""
     left = re.sub(r"\{(name|date|week|month)\}", "", value)
+    if len(value) > _MOST_RUN_NAME:  # beside the job's name, a file system takes 255 letters
+        raise ValueError(f"longer than {_MOST_RUN_NAME} letters")
     if not value or not re.fullmatch(r"[A-Za-z0-9._-]*", left) or value.startswith("."):
         raise ValueError('letters, digits, . _ - and {name}, {date}, {week}, {month}; for example "{name}-{date}"')
     return value

@@ -108,7 +108,7 @@ def known_runs() -> Path | None:
 
 def is_locked(folder: Path) -> bool:
     """Return True if another process has locked the run directory: a run is under way."""
-    if not folder.is_dir():  # the lock would make it
+    if not any((folder / name).is_file() for name in (LOCK, JOURNAL)):  # no run: looking would leave a lock there
         return False
     try:
         with FileLock(folder / LOCK, timeout=0, mode=0o600):

@@ -60,6 +60,7 @@ def load_spec(
     rehearse: bool = False,
 ) -> JobSpec:
     """Load a job file that will not be run: no credentials are needed. With `rehearse` none are read, either."""
+    _refuse_archive(path)
     if rehearse:
         return load_job(path, overrides=overrides).rehearsed()
     return load_job(path, overrides=overrides, environment=_environment(path, environment))
@@ -77,6 +78,7 @@ def load(
 
     A rehearsal reads none. Raises SpecError.
     """
+    _refuse_archive(path)
     found = Environment() if rehearse else _environment(path, environment)
     spec = load_job(path, overrides=overrides, environment=found)
     return replace(_job(spec.rehearsed() if rehearse else spec, found, account), file=path)
@@ -99,15 +101,18 @@ def load_again(folder: Path, *, overrides: Sequence[str] = (), environment: Mapp
     return _job(spec.with_folder(home), found)
 
 
+def _refuse_archive(path: Path) -> None:
+    if path.suffix.lower() == ARCHIVE:
+        what = "an archive of a run is only looked at, by `status`, `report` and `export`; name the run itself"
+        raise SpecError(Fault(what, where=str(path)))
+
+
 def folder_of(path: Path, *, environment: Mapping[str, str] | None = None) -> Path:
     """Return the run directory that a path names, itself or by its job file.
 
     Raises SpecError where it is neither, JournalError for a job of many machines that was not split here.
     """
     if path.is_file():
-        if path.suffix.lower() == ARCHIVE:
-            what = "an archive of a run is only looked at, by `status`, `report` and `export`; name the run itself"
-            raise SpecError(Fault(what, where=str(path)))
         return run_of_job(path, load_spec(path, environment=environment))
     if not path.is_dir():
         what = "no run directory and no job file; a file system that is not mounted looks the same"

@@ -171,6 +171,12 @@ def test_an_archive_that_was_changed_is_refused_in_one_line(
         pass
 
 
+@pytest.mark.parametrize("command", ["run", "check", "plan", "decisions", "clean"])
+def test_an_archive_is_no_job_file(archive: Path, command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli([command, str(archive)]) == 2
+    assert "an archive of a run is only looked at" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("cut", [0, 1, 100, -1, -30])
 def test_half_an_archive_is_refused_in_one_line(archive: Path, cut: int) -> None:
     archive.write_bytes(archive.read_bytes()[:cut])

@@ -186,3 +186,8 @@ def test_what_a_killed_run_left_half_written_is_swept_by_the_next(tmp_path: Path
 
     write_whole(tmp_path / "report.html", meanwhile())
     assert (tmp_path / "report.html").read_bytes() == b"whole"
+
+
+def test_a_look_whether_a_folder_is_locked_leaves_nothing_in_it(tmp_path: Path) -> None:
+    assert not is_locked(tmp_path)
+    assert not list(tmp_path.iterdir())
