@@ -51,8 +51,18 @@ def unpacked(path: Path) -> Iterator[Path]:
     place = Path(tempfile.mkdtemp(prefix="pipeline-packed-"))
     try:
         yield _unpacked(path, place)
+    except JournalError as error:
+        raise _of_archive(error, path, place) from None
     finally:
         shutil.rmtree(place, ignore_errors=True)
+
+
+def _of_archive(error: JournalError, path: Path, place: Path) -> JournalError:
+    """Tell a fault of an unpacked run as one of its archive: what it names is gone by the time that it is read."""
+    told = error.args[0]
+    if not isinstance(told, Fault) or not told.where.startswith(f"{place}{os.sep}"):
+        return error
+    return JournalError(Fault(told.what, where=f"{path}: {Path(told.where).relative_to(place)}"))
 
 
 def _unpacked(path: Path, place: Path) -> Path:

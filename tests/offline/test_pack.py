@@ -13,10 +13,12 @@ import pytest
 from pipeline import RunLocked, RunOptions, SpecError, run_job
 from pipeline.cli.main import run as cli
 from pipeline.errors import JournalError
+from pipeline.journal.places import RESULTS
 from pipeline.offline.pack import SUMS, pack
 from pipeline.offline.packed import unpacked
 from pipeline.run.directory import known_runs, lock
 from tests.support.jobs import job, lines
+from tests.support.told import faults_in
 
 
 @pytest.fixture(scope="module")
@@ -169,6 +171,20 @@ def test_an_archive_that_was_changed_is_refused_in_one_line(
 ) -> None:
     with pytest.raises(JournalError, match=said), unpacked(rewritten(archive, change)):
         pass
+
+
+@pytest.mark.parametrize("command", [["status", "--verify"], ["report"]])
+def test_a_fault_in_a_packed_run_is_told_of_the_archive(
+    finished: Path, tmp_path: Path, command: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = shutil.copytree(finished, tmp_path / "run")
+    data = bytearray((run / RESULTS).read_bytes())
+    data[len(data) // 2] ^= 1
+    (run / RESULTS).write_bytes(data)
+    packed = pack(run, tmp_path / "damaged.zip").path
+    assert cli([*command, str(packed)]) == 5
+    [told] = faults_in(capsys.readouterr().err)
+    assert (told.at, told.fix) == (f"{packed}: run/{RESULTS}", "")
 
 
 @pytest.mark.parametrize("command", ["run", "check", "plan", "decisions", "clean"])
