@@ -44,6 +44,11 @@ PAID = (Kind.UPLOAD, Kind.SEARCH, Kind.CREATE)
 KINDS = (*PAID, Kind.QUERY)  # whose budgets count calls; that of DETAILS counts patents
 
 
+def budget_name(kind: Kind) -> str:
+    """Name the budget of a kind of call, as the job file does; that of DETAILS counts patents."""
+    return kind.value if kind is Kind.DETAILS else f"{kind.value}_calls"
+
+
 class State(enum.IntEnum):
     """An item's state. The numbers are in every journal on disk."""
 

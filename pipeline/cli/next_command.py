@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from pipeline.errors import Code
 from pipeline.job.schema import JobSpec
-from pipeline.models import Kind
+from pipeline.models import Kind, budget_name
 from pipeline.results.fail_on import EXIT_CODE as FOUND
 from pipeline.results.summary import RunSummary
 from pipeline.system.fault import typed
@@ -62,7 +62,7 @@ def _raised(summary: RunSummary, spec: JobSpec) -> Iterator[tuple[str, str]]:
     needed = _needed(spec, items=max(1, summary.items["not_started"]), awaited=summary.items.get("report_pending", 0))
     for kind, spent in summary.calls.items():
         if spent.budget is not None and (enough := spent.sent + spent.unknown + needed[Kind(kind)]) > spent.budget:
-            yield f"api.budget.{kind}_calls", str(enough)
+            yield f"api.budget.{budget_name(Kind(kind))}", str(enough)
     if (money := summary.money) is not None and money.budget is not None:
         cost = sum(((spec.price_of(kind) or Decimal(0)) * calls for kind, calls in needed.items()), Decimal(0))
         if (most := money.spent + money.unknown + cost) > money.budget:

@@ -11,20 +11,16 @@ The highest epoch of a shard that has a job (`spec.yaml`) is the one that counts
 before it.
 """
 
-import re
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 
 from pipeline.errors import SpecError
-from pipeline.journal.places import SHARDS, SPLIT, epoch_of, shards_in
+from pipeline.journal.places import EPOCH, SHARD, SHARDS, SPLIT, epoch_of, shards_in
 from pipeline.system.fault import Fault, typed
 
 WORKERS, ITEMS, IDS = "workers", "items.jsonl", "ids"
-
-_EPOCH = re.compile(r"e(\d+)")
-_SHARD = re.compile(r"\d{4,}")
 
 
 class Shard(NamedTuple):
@@ -103,10 +99,10 @@ def _lines_of(file: Path) -> int:
 def shard_of(folder: Path) -> tuple[Path, int, int] | None:
     """Return the run, the shard and the epoch that a run directory is of; None for one of no shard."""
     whole = folder.absolute()
-    epoch, shards = _EPOCH.fullmatch(whole.name), whole.parent.parent
+    epoch, shards = EPOCH.fullmatch(whole.name), whole.parent.parent
     if epoch is None or shards.name != SHARDS or not (shards.parent / SPLIT).is_file():
         return None
-    return (shards.parent, int(whole.parent.name), int(epoch[1])) if _SHARD.fullmatch(whole.parent.name) else None
+    return (shards.parent, int(whole.parent.name), int(epoch[1])) if SHARD.fullmatch(whole.parent.name) else None
 
 
 def shards_named(path: Path) -> tuple[Path, list[int]] | None:
@@ -118,7 +114,7 @@ def shards_named(path: Path) -> tuple[Path, list[int]] | None:
     if _is_split(whole):
         return path, []
     for folder in (whole, *whole.parents[:2]):
-        if _SHARD.fullmatch(folder.name) and folder.parent.name == SHARDS and _is_split(folder.parent.parent):
+        if SHARD.fullmatch(folder.name) and folder.parent.name == SHARDS and _is_split(folder.parent.parent):
             return folder.parent.parent, [int(folder.name)]
     return None
 

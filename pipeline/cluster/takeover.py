@@ -31,9 +31,10 @@ from pipeline.journal.epochs import NOTE
 from pipeline.journal.identity import NOTE as IDENTITY
 from pipeline.journal.identity import OlderCopy, of_note, refuse_older_copy
 from pipeline.journal.kept_files import left_over
-from pipeline.journal.places import JOURNAL, REPORT, RESULTS, SUMMARY, collection_of
+from pipeline.journal.places import JOURNAL, OPEN_FILE, REPORT, RESULTS, SUMMARY, collection_of
 from pipeline.models import State
 from pipeline.run.directory import LOCK, LOG
+from pipeline.run.progress_file import PROGRESS
 from pipeline.system.fault import Fault
 from pipeline.system.files import sync_folder
 
@@ -42,7 +43,7 @@ CACHES_S = 60.0  # the caches of network file systems are a minute old at most
 _AGAIN_S = 2.0
 _BACK = 1 << 20
 # Of the owner before alone, written anew by each, or copied before all else.
-_NOT_COPIED = {LOCK, LOG, IDENTITY, SUMMARY, REPORT, NOTE, AS_RUN, "open.jsonl", "progress.json"}
+_NOT_COPIED = {LOCK, LOG, IDENTITY, SUMMARY, REPORT, NOTE, AS_RUN, OPEN_FILE, PROGRESS}
 _FIRST = {JOURNAL, f"{JOURNAL}-wal", f"{JOURNAL}-journal", f"{JOURNAL}-shm", RESULTS}
 
 

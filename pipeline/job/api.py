@@ -14,7 +14,7 @@ from pipeline.endpoints.parameters import Strict
 from pipeline.endpoints.patsnap.codes import MAX_ANSWER_S, ROWS, row_of, row_of_recorded, table_with
 from pipeline.job.checks import check_account, check_base_url, check_qps, check_time_of_day, check_url, read_time_of_day
 from pipeline.job.prices import Amount
-from pipeline.models import KINDS, Kind
+from pipeline.models import KINDS, Kind, budget_name
 
 Qps = Annotated[int | float, AfterValidator(check_qps)]
 AccountName = Annotated[str, AfterValidator(check_account)]
@@ -221,8 +221,7 @@ class ApiSpec(Strict):
 
     def budget_of(self, kind: Kind) -> int | None:
         """Return the most calls of a kind in the life of a run directory; None when there is no limit."""
-        key = kind.value if kind is Kind.DETAILS else f"{kind.value}_calls"  # details are billed per patent
-        value: int | None = getattr(self.budget, key, None)
+        value: int | None = getattr(self.budget, budget_name(kind), None)
         return value
 
     @property

@@ -11,14 +11,13 @@ from pathlib import Path
 import msgspec
 
 from pipeline.errors import JournalError
+from pipeline.journal.places import OPEN_FILE
 from pipeline.journal.results_file import read_line
 from pipeline.journal.sql import items, line_index
 from pipeline.journal.sql.admission import DOUBT_NEW
 from pipeline.journal.sql.database import Database
 from pipeline.models import State
 from pipeline.system.fault import Fault, typed
-
-OPEN = "open.jsonl"
 
 
 class _Open(msgspec.Struct):
@@ -32,7 +31,7 @@ _IN_DOUBT = State.IN_DOUBT.word
 
 def doubts_in(folder: Path) -> Iterator[str]:
     """Yield the ids of the items that open.jsonl says are in doubt; nothing of a file that is gone or damaged."""
-    with contextlib.suppress(OSError), (folder / OPEN).open("rb") as lines:
+    with contextlib.suppress(OSError), (folder / OPEN_FILE).open("rb") as lines:
         for raw in lines:
             if _IN_DOUBT.encode() not in raw:
                 continue
@@ -52,7 +51,7 @@ def refuse_unknown_doubts(db: Database, folder: Path) -> None:
     for id_ in doubts_in(folder):
         if not items.had_doubt(db, id_):
             what = f"{id_} is in doubt here, and the journal does not know why: {_OLDER}"
-            raise JournalError(Fault(what, where=str(folder / OPEN), fix=typed("repair", folder)))
+            raise JournalError(Fault(what, where=str(folder / OPEN_FILE), fix=typed("repair", folder)))
 
 
 def refuse_unknown_tasks(db: Database, results: Path, lines: Iterable[bytes]) -> None:

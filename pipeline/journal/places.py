@@ -13,10 +13,11 @@ JOURNAL, RESULTS, SPOOL = "journal.sqlite", "results.jsonl", "spool"
 SUMMARY, REPORT = "summary.json", "report.html"
 AS_RUN = "spec.yaml"  # the job; written once the journal is laid out, and before anything is sent
 REPORTS_FOLDER, REPORTS = "reports", "reports.jsonl"
+OPEN_FILE = "open.jsonl"  # the records that are open, as they were when it was written last
 SPLIT, SHARDS = "split.json", "shards"  # in the folder of a run of several shards, each with run directories of its own
 PREPARED = ".prepared"  # in the folder that machines share: what first passes over pictures made (cluster/prepared.py)
 
-_EPOCH, _SHARD = re.compile(r"e(\d+)"), re.compile(r"\d{4,}")
+EPOCH, SHARD = re.compile(r"e(\d+)"), re.compile(r"\d{4,}")
 
 
 def collection_of(run: Path) -> Path:
@@ -56,7 +57,7 @@ def run_directories(folder: Path) -> list[Path]:
 
 def shards_in(run: Path) -> list[tuple[int, str]]:
     """List the numbers and folders' names of the shards that are there, in order."""
-    names = (one.name for one in _entries(run / SHARDS) if _SHARD.fullmatch(one.name) and one.is_dir())
+    names = (one.name for one in _entries(run / SHARDS) if SHARD.fullmatch(one.name) and one.is_dir())
     return sorted((int(name), name) for name in names)
 
 
@@ -66,7 +67,7 @@ def epoch_of(shard: Path) -> tuple[int, Path | None]:
     One that has a copy of the journal before it and no job yet holds nothing that is new; one that has a job and no
     journal has lost that, and no earlier one says what was paid in it.
     """
-    epochs = ((int(found[1]), one.path) for one in _entries(shard) if (found := _EPOCH.fullmatch(one.name)))
+    epochs = ((int(found[1]), one.path) for one in _entries(shard) if (found := EPOCH.fullmatch(one.name)))
     begun = (epoch for epoch, path in epochs if _is_file(f"{path}/{AS_RUN}"))
     epoch = max(begun, default=0)
     return epoch, shard / f"e{epoch}" if epoch else None
@@ -100,7 +101,7 @@ def is_superseded(run: Path) -> bool:
 def run_of_shard(folder: Path) -> Path | None:
     """Return the run that a run directory is a shard of; None for one that stands alone."""
     whole = folder.absolute()
-    if _EPOCH.fullmatch(whole.name) is None or len(whole.parents) < 3 or not (whole.parents[2] / SPLIT).is_file():
+    if EPOCH.fullmatch(whole.name) is None or len(whole.parents) < 3 or not (whole.parents[2] / SPLIT).is_file():
         return None
     return whole.parents[2]
 

@@ -11,15 +11,10 @@ import msgspec
 
 from pipeline.errors import MONEY
 from pipeline.journal.drawing import Drawing, SharedCaps
-from pipeline.models import Kind
+from pipeline.models import Kind, budget_name
 
 DRAWN = "drawn"  # in the journal's meta: by name, what was reserved as the store knows it
 _NOTHING, _ONE = Decimal(0), Decimal(1)
-
-
-def budget_name(kind: Kind) -> str:
-    """Name the budget of a kind of call, as the job file does; that of DETAILS counts patents."""
-    return kind.value if kind is Kind.DETAILS else f"{kind.value}_calls"
 
 
 class SharedCalls:

@@ -3,12 +3,12 @@
 from decimal import Decimal
 
 from pipeline.journal.purse import Tariff
-from pipeline.models import Kind
+from pipeline.models import Kind, budget_name
 
 
 def used_up(kind: Kind, cap: int | None) -> str:
     """Say which budget is used up, and what to do."""
-    key = f"api.budget.{kind.value}" + ("" if kind is Kind.DETAILS else "_calls")
+    key = f"api.budget.{budget_name(kind)}"
     return f"the budget is used up: {key} is {cap or 0:,}; {_raise_it(key)}"
 
 

@@ -19,7 +19,7 @@ from pipeline.journal.storage import Disk, reading_only
 from pipeline.models import State
 from pipeline.offline.opening import find_run, opened
 from pipeline.offline.refresh import try_refresh
-from pipeline.offline.report import has_ended
+from pipeline.offline.report import has_noted_end
 from pipeline.results.reading import read_line
 from pipeline.results.summary import RunSummary
 from pipeline.run.collecting import as_collected, why_alone
@@ -83,7 +83,7 @@ def write_behind(run: Path, options: RunOptions) -> None:
                 options.say(f"note: {remark}")
             return
         except RunLocked:
-            if not has_ended(run):  # it reads what was collected after it has noted its end
+            if not has_noted_end(run):  # it reads what was collected after it has noted its end
                 return
             time.sleep(_LOOK_EVERY_S)
 

@@ -15,7 +15,7 @@ from pipeline.cluster.merge import lines_in
 from pipeline.errors import SpecError
 from pipeline.job.report import ReportSpec
 from pipeline.job.schema import JobSpec
-from pipeline.journal.places import JOURNAL, results_file
+from pipeline.journal.places import JOURNAL, OPEN_FILE, results_file
 from pipeline.journal.sql import line_index
 from pipeline.journal.sql.database import Database
 from pipeline.journal.sql.items import count_labelled_waiting, in_view
@@ -34,7 +34,6 @@ from pipeline.results.late_details import read_late
 from pipeline.results.left_out import left_out
 from pipeline.results.open_lines import write_open
 from pipeline.results.page.words import STATES
-from pipeline.results.reading import OPEN
 from pipeline.results.summary import FINISHED, INTERRUPTED, RUNNING
 from pipeline.results.survey import Part
 from pipeline.run.changed import changed_pictures
@@ -180,12 +179,12 @@ def _add(seen: _Seen, named: Path, run: Path, temporary: Path, wanted: Wanted, l
     place = _place(run)
     if place is None:
         seen.settled.append(Part(results_file(run), late=read_late(run), joined=read_joined(run)))
-        seen.open_.append(Part(run / OPEN))
+        seen.open_.append(Part(run / OPEN_FILE))
         return
     running = is_locked(run)
     with reading_only(run) as db:
         db.do("BEGIN")  # one state of the journal for all that is said
-        open_file = temporary / f"{len(seen.open_)}-{OPEN}"
+        open_file = temporary / f"{len(seen.open_)}-{OPEN_FILE}"
         write_open(run, db, place.records, to=open_file, named=named)
         last, summary = line_index.last(db), read_summary(run)
         ended = not running and summary is not None and has_ended(summary, db)

@@ -9,7 +9,7 @@ import msgspec
 
 from pipeline.errors import SpecError
 from pipeline.journal.collected import joined, unread
-from pipeline.journal.places import REPORT, SUMMARY
+from pipeline.journal.places import OPEN_FILE, REPORT, SUMMARY
 from pipeline.journal.sql import doubts
 from pipeline.journal.sql.calls import counted
 from pipeline.journal.sql.database import Database
@@ -19,7 +19,7 @@ from pipeline.models import State
 from pipeline.offline.opening import Place
 from pipeline.results.page.view import Wishes
 from pipeline.results.patent_counts import META, counts_in
-from pipeline.results.reading import OPEN, read_line
+from pipeline.results.reading import read_line
 from pipeline.results.summary import (
     FINISHED,
     INTERRUPTED,
@@ -49,7 +49,7 @@ def unseen(folder: Path, db: Database, *others: Path) -> list[str]:
     doubtful = dict.fromkeys(doubts.ids(db))
     for place in (folder, *others):
         # A file that is not there, or is damaged from some line on, showed nobody what is missing in it.
-        with contextlib.suppress(OSError, ValueError), (place / OPEN).open("rb") as lines:
+        with contextlib.suppress(OSError, ValueError), (place / OPEN_FILE).open("rb") as lines:
             for line in lines:
                 shown = read_line(line)
                 if shown.status == State.IN_DOUBT.word:
@@ -66,7 +66,7 @@ def refuse_unseen(place: Place, db: Database, ids: Collection[str]) -> None:
     more = count(len(new), "more item is", "more items are")
     what = f"{more} in doubt since the run died, and nobody was shown: {listed(new)}. Nothing was decided; look first"
     fix = typed("status", place.folder)
-    raise SpecError(Fault(what, where=str(place.folder / OPEN), fix=fix), *([remark] if remark else []))
+    raise SpecError(Fault(what, where=str(place.folder / OPEN_FILE), fix=fix), *([remark] if remark else []))
 
 
 def try_refresh(place: Place, db: Database) -> str:
@@ -79,8 +79,8 @@ def try_refresh(place: Place, db: Database) -> str:
     except Exception as exc:
         reason = f"{exc.filename}: {exc.strerror}" if isinstance(exc, OSError) else f"{type(exc).__name__}: {exc}"
         return (
-            f"{OPEN}, {SUMMARY} or {REPORT} could not be written anew ({reason}); the journal is right, and the next "
-            "command that ends writes them"
+            f"{OPEN_FILE}, {SUMMARY} or {REPORT} could not be written anew ({reason}); the journal is right, and the "
+            "next command that ends writes them"
         )
     return ""
 

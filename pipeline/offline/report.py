@@ -90,7 +90,7 @@ def _made(place: Place, db: Database, wishes: Wishes, *, running: bool = False) 
 def _behind_its_end(place: Place, wishes: Wishes) -> RunSummary | None:
     """Make the files once more if the run came to its end meanwhile: ours may have replaced those that it wrote."""
     give_up = time.monotonic() + _PATIENCE_S
-    while has_ended(place.folder) and time.monotonic() < give_up:
+    while has_noted_end(place.folder) and time.monotonic() < give_up:
         try:
             return _at_rest(place, wishes)
         except RunLocked:
@@ -98,11 +98,7 @@ def _behind_its_end(place: Place, wishes: Wishes) -> RunSummary | None:
     return None
 
 
-def has_ended(folder: Path) -> bool:
-    """Return whether the last run came to its end; the files for people may still be written."""
+def has_noted_end(folder: Path) -> bool:
+    """Return whether the last run has noted its end; the files for people may still be written."""
     with reading_only(folder) as db:
-        return _noted_end(db)
-
-
-def _noted_end(db: Database) -> bool:
-    return db.meta(ENDED) is not None and db.meta(ENDED) == db.meta("started_at")
+        return db.meta(ENDED) is not None and db.meta(ENDED) == db.meta("started_at")

@@ -144,22 +144,32 @@ def _task_fault(decision: Decision, known: dict[str, str], shared: SharedTask | 
 
 def _found_task(disk: Disk, doubt: _Doubt, records: RecordLines, *, now: float) -> _FoundTask:
     """Encode the record of an item whose task a person found at the vendor."""
-    work, note, ref = doubt.row
+    work = doubt.row[0]
     if doubt.shared is not None:
         line = records.shared(work, doubt.shared.line, same_as=doubt.shared.same_as, calls=work.calls)
         record = read_line(line)
         assert record.task is not None
         at = datetime.fromisoformat(record.task.at).timestamp()
         return _FoundTask(line, Task(record.task.task_id, at), record.hits_lost)
-    array = disk.spool.read(ref, mark=mark_of(work.ord, note)) if ref is not None and note is not None else None
-    if note is not None:
-        # Without the bytes the scores still say how many hits went into the task.
-        work.hits = hits_of(note, array if array is not None else _blank(len(note.scores)))
+    hits_lost = not _bring_hits(disk, doubt.row)
     assert doubt.decision.task_id is not None
     task = Task(doubt.decision.task_id, doubt.sent_at if doubt.sent_at is not None else now)
     choice = _choice(work, records.spec) or Choice(b"[]", 0, 0)
-    line = records.resolved(work, task, choice, hits_lost=array is None)
-    return _FoundTask(line, task, hits_lost=array is None)
+    line = records.resolved(work, task, choice, hits_lost=hits_lost)
+    return _FoundTask(line, task, hits_lost=hits_lost)
+
+
+def _bring_hits(disk: Disk, row: Waiting) -> bool:
+    """Let an item have the hits that it was searched for; return whether their bytes are there.
+
+    Without them the scores still say how many hits went into the task.
+    """
+    work, note, ref = row
+    if note is None:
+        return False
+    array = None if ref is None else disk.spool.read(ref, mark=mark_of(work.ord, note))
+    work.hits = hits_of(note, _blank(len(note.scores)) if array is None else array)
+    return array is not None
 
 
 def _may_be_reported(doubt: _Doubt, spec: JobSpec, *, now: float) -> bool:
@@ -170,10 +180,8 @@ def _may_be_reported(doubt: _Doubt, spec: JobSpec, *, now: float) -> bool:
 
 def _await_report(disk: Disk, doubt: _Doubt, spec: JobSpec, *, now: float) -> str:
     """Note the task that a person found; the next run asks for its report."""
-    work, note, ref = doubt.row
-    array = disk.spool.read(ref, mark=mark_of(work.ord, note)) if ref is not None and note is not None else None
-    if note is not None:
-        work.hits = hits_of(note, array if array is not None else _blank(len(note.scores)))
+    work = doubt.row[0]
+    _bring_hits(disk, doubt.row)
     choice = _choice(work, spec) or Choice(b"[]", 0, 0)
     asked = TaskNote(choice.count, choice.dropped, spec.task.report_lang, spec.task.country)
     assert doubt.decision.task_id is not None

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import msgspec
 
-from pipeline.journal.places import REPORTS
+from pipeline.journal.places import OPEN_FILE, REPORTS
 from pipeline.models import OF_REPORT, State
-from pipeline.results.reading import OPEN, RecordView, read_line
+from pipeline.results.reading import RecordView, read_line
 
 _OF_REPORT = frozenset(state.word for state in OF_REPORT)
 
@@ -80,7 +80,7 @@ def read_joined(run: Path, *, open_file: Path | None = None) -> Joined | None:
                 with contextlib.suppress(msgspec.MsgspecError, UnicodeDecodeError):
                     joined.places[_NAMED.decode(line).item] = place
             place += len(line)
-    with contextlib.suppress(FileNotFoundError), (open_file or run / OPEN).open("rb") as lines:
+    with contextlib.suppress(FileNotFoundError), (open_file or run / OPEN_FILE).open("rb") as lines:
         for line in lines:
             with contextlib.suppress(msgspec.MsgspecError, UnicodeDecodeError):
                 named = _NAMED.decode(line)

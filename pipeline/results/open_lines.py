@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pipeline.journal.collected import has_collection
 from pipeline.journal.paid_hits import open_with_hits
-from pipeline.journal.places import RESULTS, SPOOL, collection_of, run_of
+from pipeline.journal.places import OPEN_FILE, RESULTS, SPOOL, collection_of, run_of
 from pipeline.journal.reports import read_at
 from pipeline.journal.sql import collected
 from pipeline.journal.sql.database import Database
@@ -18,7 +18,6 @@ from pipeline.models import OF_REPORT, Problem, State, Work
 from pipeline.reports import reused_task
 from pipeline.results.advice import todo_for
 from pipeline.results.collected import left_open
-from pipeline.results.reading import OPEN
 from pipeline.results.record import RecordLines
 from pipeline.results.record_parts import noted_task
 from pipeline.system.files import ascii_line, write_whole
@@ -35,7 +34,7 @@ def write_open(
     With `to` that file is written in its place, and the run directory stays as it is. Commands about it name it as
     `named`.
     """
-    file, named = to or folder / OPEN, named or folder
+    file, named = to or folder / OPEN_FILE, named or folder
     if run_of(folder) is not None:
         write_whole(file, _of_reports(folder, db, records))
     elif not has_collection(folder):

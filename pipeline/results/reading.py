@@ -13,8 +13,6 @@ from pipeline.models import Calls
 from pipeline.reports import Comparison
 from pipeline.results.late_details import LateLine
 
-OPEN = "open.jsonl"
-
 T = TypeVar("T")
 
 

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pipeline.errors import JournalError
-from pipeline.journal.places import RESULTS, results_file, run_directories
+from pipeline.journal.places import OPEN_FILE, RESULTS, results_file, run_directories
 from pipeline.results.joining import read_joined
 from pipeline.results.late_details import read_late
-from pipeline.results.reading import OPEN, RecordView, read_line
+from pipeline.results.reading import RecordView, read_line
 from pipeline.system.fault import Fault, typed
 
 
@@ -33,7 +33,9 @@ def read_records(run_directory: str | Path, *, include_open: bool = False) -> It
         what = f"no results here (no {RESULTS}); name a run directory, such as runs/demo"
         raise JournalError(Fault(what, where=str(folder)))
     settled = (record for run in runs for record in _records(run, results_file(run)))
-    return itertools.chain(settled, (record for run in runs if include_open for record in _records(run, run / OPEN)))
+    return itertools.chain(
+        settled, (record for run in runs if include_open for record in _records(run, run / OPEN_FILE))
+    )
 
 
 def _records(folder: Path, path: Path) -> Iterator[RecordView]:

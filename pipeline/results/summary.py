@@ -10,9 +10,8 @@ import msgspec
 from pipeline.errors import PipelineError
 from pipeline.job.outlook import not_looked_at, warnings
 from pipeline.job.schema import JobSpec
-from pipeline.journal.places import results_file
+from pipeline.journal.places import OPEN_FILE, results_file
 from pipeline.models import KINDS, OF_REPORT, OPEN, PAID, SETTLED, UNFINISHED, Kind, Problem, State
-from pipeline.results import reading
 from pipeline.results.earlier_runs import Similar
 from pipeline.results.money import Money, money_spent
 from pipeline.results.patent_counts import PatentCounts
@@ -262,7 +261,7 @@ def exit_of(
     if ended_by is not None:
         return ended_by.exit_code, str(ended_by)
     if items["open"]:
-        reason = f"finished; {count(items['open'], 'item is', 'items are')} open, see {reading.OPEN}"
+        reason = f"finished; {count(items['open'], 'item is', 'items are')} open, see {OPEN_FILE}"
         if first_open is not None:
             first = "" if items["open"] == 1 else "the first: "
             reason += f"; {first}{first_open.message[:200]}"

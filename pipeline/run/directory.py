@@ -19,10 +19,9 @@ from pipeline.job.images import LISTED
 from pipeline.job.schema import JobSpec
 from pipeline.journal.begun import AS_RUN
 from pipeline.journal.emergency import cannot_open, drop_ballast
-from pipeline.journal.evidence import OPEN
 from pipeline.journal.hold import is_held
 from pipeline.journal.identity import NOTE
-from pipeline.journal.places import JOURNAL, REPORT, RESULTS, SPOOL, SUMMARY
+from pipeline.journal.places import JOURNAL, OPEN_FILE, REPORT, RESULTS, SPOOL, SUMMARY
 from pipeline.run.cluster_runs import newest_split
 from pipeline.system.drafts import probe_in, sweep
 from pipeline.system.fault import Fault, typed
@@ -32,7 +31,7 @@ from pipeline.system.folders import state_folder
 SPEC, LOG, LOCK = AS_RUN, "run.log.jsonl", "lock"
 
 # Every file here that is made as a draft first.
-_WHOLE_FILES = [re.escape(name) for name in (JOURNAL, RESULTS, NOTE, SUMMARY, SPEC, REPORT, OPEN, LISTED)]
+_WHOLE_FILES = [re.escape(name) for name in (JOURNAL, RESULTS, NOTE, SUMMARY, SPEC, REPORT, OPEN_FILE, LISTED)]
 
 JOB_FOLDER = "job_folder"  # a key in the journal: where the job file lay when it was run
 ENDED = "ended"  # a key in the journal: when the run started that came to its end last

@@ -16,6 +16,7 @@ from pipeline.job.load import load_job
 from pipeline.job.schema import JobSpec
 from pipeline.journal.paid_hits import hits_last
 from pipeline.journal.places import RESULTS, SPOOL, collection_of, results_file
+from pipeline.journal.reports import read_at
 from pipeline.journal.spool import mark_of, read_spooled
 from pipeline.journal.sql.database import Database
 from pipeline.journal.sql.rows import Line, hits_of
@@ -26,7 +27,6 @@ from pipeline.results.hits import choose, decides_hits, proves_choice
 from pipeline.results.reading import RecordView, read_line
 from pipeline.run.directory import SPEC
 from pipeline.run.held import held_hits, held_report, task_of, with_further_pages
-from pipeline.system.checksum import crc32
 from pipeline.system.clock import from_the_future
 
 
@@ -182,10 +182,8 @@ class Donor:
 
 
 def _record(results: Path, line: Line) -> RecordView:
-    with results.open("rb") as file:
-        file.seek(line.offset)
-        raw = file.read(line.length)
-    if crc32(raw) != line.crc:
+    raw = read_at(results, line)
+    if raw is None:
         raise ValueError("a line is not what was written")
     return read_line(raw)
 

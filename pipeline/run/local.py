@@ -15,7 +15,7 @@ import anyio
 from pipeline.calls.account import account_of
 from pipeline.errors import SpecError
 from pipeline.job.load import write_as_run
-from pipeline.journal.places import SUMMARY
+from pipeline.journal.places import RESULTS, SUMMARY
 from pipeline.journal.storage import open_disk, reading_only
 from pipeline.journal.writer import Writer
 from pipeline.results.fail_on import judged
@@ -47,6 +47,7 @@ from pipeline.system.event_log import run_log
 from pipeline.system.fault import Fault
 from pipeline.system.files import write_whole
 from pipeline.system.interpreter import EventLoop, tuned
+from pipeline.system.wording import count
 
 _log = logging.getLogger(__name__)
 
@@ -148,6 +149,12 @@ async def _run_heard(job: Job, options: RunOptions, place: Place) -> RunSummary:
         engine, stats, pictures = await execution.work()
         ending = Ending(folder, records, engine, journal, stats, started_at, started, pictures)
         summary = await end(ending, limited=options.limit is not None)
+        if removed := summary.items["removed"]:
+            items = count(removed, "paid item is", "paid items are")
+            options.say(
+                f"note: {items} not listed any more, and stay in {RESULTS} and on the page; "
+                "a job with another list needs a name of its own"
+            )
         _log.info("run.ended exit_code=%s %s", summary.exit_code, summary.exit_reason)
     finally:
         with anyio.CancelScope(shield=True):

@@ -12,7 +12,7 @@ import msgspec
 
 from pipeline.errors import SpecError
 from pipeline.journal.epochs import is_epoch
-from pipeline.journal.places import SUMMARY, results_file, run_of
+from pipeline.journal.places import OPEN_FILE, SUMMARY, results_file, run_of
 from pipeline.journal.sql import line_index
 from pipeline.journal.sql.database import Database
 from pipeline.results.before import Before, read_before
@@ -22,7 +22,7 @@ from pipeline.results.left_out import left_out
 from pipeline.results.open_lines import write_open
 from pipeline.results.page.runs import write_runs
 from pipeline.results.page.view import Wishes
-from pipeline.results.reading import OPEN, RecordView
+from pipeline.results.reading import RecordView
 from pipeline.results.record import RecordLines
 from pipeline.results.summary import RunSummary, to_json
 from pipeline.results.survey import Part, Survey, survey
@@ -90,4 +90,4 @@ def surveys_of(folder: Path, db: Database, only: Callable[[RecordView], bool] | 
     known = last.seq + 1 if last is not None else 0  # to the journal
     late, joined = read_late(folder), read_joined(folder)
     settled = survey(Part(results_file(folder), known, late, joined), only=only)
-    return settled, survey(Part(folder / OPEN), only=only)
+    return settled, survey(Part(folder / OPEN_FILE), only=only)

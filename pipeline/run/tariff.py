@@ -11,10 +11,9 @@ from pipeline.journal.collected import spent_beside
 from pipeline.journal.drawing import SharedCaps
 from pipeline.journal.journal import Journal
 from pipeline.journal.purse import Tariff
-from pipeline.journal.shared_calls import budget_name
 from pipeline.journal.sql.money import cost_of
 from pipeline.journal.writer import Writer
-from pipeline.models import KINDS, Kind
+from pipeline.models import KINDS, Kind, budget_name
 
 
 def tariff_of(spec: JobSpec, folder: Path | None = None) -> Tariff:

@@ -11,9 +11,8 @@ from pipeline.endpoints.interface import Endpoint
 from pipeline.engine.promises import Promises
 from pipeline.errors import MONEY
 from pipeline.journal.purse import Tariff
-from pipeline.journal.shared_calls import budget_name
 from pipeline.leases.money import CHUNK, SharedBudget
-from pipeline.models import KINDS, Kind, State
+from pipeline.models import KINDS, Kind, State, budget_name
 from pipeline.ports import Meter
 from pipeline.sources.pictures import Picture
 from tests.support.engine_runs import many, run_engine

@@ -13,12 +13,11 @@ from pipeline.errors import MONEY, RunPaused
 from pipeline.journal import drawing
 from pipeline.journal.journal import Journal
 from pipeline.journal.purse import Tariff
-from pipeline.journal.shared_calls import budget_name
 from pipeline.journal.sql import calls
 from pipeline.journal.storage import open_disk
 from pipeline.journal.writer import Writer
 from pipeline.leases.money import CHUNK, SharedBudget
-from pipeline.models import KINDS, Kind
+from pipeline.models import KINDS, Kind, budget_name
 from tests.support.fakes import NOW, dead_copy, look, open_journal
 from tests.support.shared_store import MemoryStore
 

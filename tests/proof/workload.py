@@ -24,11 +24,11 @@ from pipeline.engine.parts import Ports
 from pipeline.errors import InDoubt, ItemRefused, JournalError, TryAgain
 from pipeline.job.schema import JobSpec
 from pipeline.journal.journal import Journal
+from pipeline.journal.places import OPEN_FILE
 from pipeline.journal.sql.database import Connection
 from pipeline.journal.storage import connect, open_disk
 from pipeline.journal.writer import Writer
 from pipeline.models import CONTENT, KINDS, Choice, Hits, Item, Kind, State, Task, Work
-from pipeline.results.reading import OPEN
 from pipeline.results.record import RecordLines
 from pipeline.run import directory
 from pipeline.run.details import finish, hit_details
@@ -227,6 +227,6 @@ async def run(
             while batch := await journal.open_items(after=after):
                 lines += [ascii_line(records.open(work, state, problem)) for work, state, problem in batch]
                 after = batch[-1][0].ord
-            write_whole(folder / OPEN, lines)
+            write_whole(folder / OPEN_FILE, lines)
         finally:
             await journal.close()

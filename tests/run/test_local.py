@@ -264,8 +264,11 @@ def test_new_items_are_added_and_removed_ones_are_kept_and_counted(tmp_path: Pat
         run(job(tmp_path, url=server.url, pictures=urls[:4]))
         rows = "".join(f"P{n:04},{urls[n]}\n" for n in (0, 1, 4, 5))
         (tmp_path / "list.csv").write_text(f"id,url\n{rows}")
-        summary = run(tmp_path / "job.yaml")
+        said: list[str] = []
+        summary = run(tmp_path / "job.yaml", say=said.append)
     assert (summary.items["all"], summary.items["tasked"], summary.items["removed"]) == (4, 4, 2)
+    [told] = [line for line in said if "not listed" in line]
+    assert told.startswith("note: 2 paid items are not listed any more")
     assert len(lines(tmp_path / "runs/job/results.jsonl")) == 6
 
 

@@ -25,11 +25,10 @@ from pipeline.engine.parts import Ports
 from pipeline.errors import InDoubt, ItemRefused, TryAgain
 from pipeline.job.schema import JobSpec
 from pipeline.journal.journal import Journal
-from pipeline.journal.places import RESULTS
+from pipeline.journal.places import OPEN_FILE, RESULTS
 from pipeline.journal.storage import connect, open_disk, reading_only
 from pipeline.journal.writer import Writer
 from pipeline.models import PAID, Kind, State
-from pipeline.results.reading import OPEN
 from pipeline.results.record import RecordLines
 from pipeline.results.summary import RunSummary
 from pipeline.run.begin import begin
@@ -269,7 +268,7 @@ def assert_nothing_lost_or_paid_twice(death: Death, healthy: FakeVendor, summary
     counts = summary.items
     assert counts["all"] == counts["settled"] + counts["open"] + counts["not_started"] == ITEMS
     assert (counts["not_started"], counts["removed"]) == (0, 0)
-    assert counts["open"] == len((folder / OPEN).read_bytes().splitlines())
+    assert counts["open"] == len((folder / OPEN_FILE).read_bytes().splitlines())
     assert (
         Counter(state.word for state in after.values())
         == Counter({word: counts[word] for word in ("tasked", "no_hits", "searched", "failed", "in_doubt", "expired")})

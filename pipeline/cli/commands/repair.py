@@ -8,7 +8,7 @@ from pipeline.cluster.layout import shards_named
 from pipeline.errors import SpecError
 from pipeline.journal.begun import BEGINS_ANEW, was_stopped_at_once
 from pipeline.journal.kept_files import left_over
-from pipeline.journal.places import JOURNAL, REPORT, SUMMARY, goes_on_with, results_file, run_of
+from pipeline.journal.places import JOURNAL, OPEN_FILE, REPORT, SUMMARY, goes_on_with, results_file, run_of
 from pipeline.journal.sql.items import counts
 from pipeline.journal.storage import reading_only, refuse_forbidden
 from pipeline.models import State
@@ -18,7 +18,6 @@ from pipeline.offline.repair import is_newest, is_whole, refuse_other_copy, repa
 from pipeline.offline.resolve import resolve
 from pipeline.offline.shared_tasks import certain_decisions
 from pipeline.offline.whole_lines import job_of
-from pipeline.results.reading import OPEN
 from pipeline.run.directory import SPEC, known_runs, lock
 from pipeline.run.load import folder_of
 from pipeline.system.fault import Fault, typed
@@ -61,7 +60,9 @@ def repair_command(run: Path, *, shards: list[int] | None = None, only_copy: boo
         if place is not None:
             refresh(place, disk.db)
         else:
-            done.append(f"{SPEC} cannot be read, so {OPEN}, {SUMMARY} and {REPORT} stay as they are until the next run")
+            done.append(
+                f"{SPEC} cannot be read, so {OPEN_FILE}, {SUMMARY} and {REPORT} stay as they are until the next run"
+            )
     if doubtful:
         items = count(doubtful, "item is", "items are")
         done.append(f"{items} in doubt: ask the vendor, then decide with `pipeline resolve {run}`")

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from pipeline.cli.screen import about_unread, show_changed, show_json, show_lines, show_rows
 from pipeline.cluster.directories import Directories, directories
+from pipeline.journal.places import OPEN_FILE
 from pipeline.offline.packed import at_hand, is_packed
 from pipeline.offline.shards.status import about_account, read_cluster_status, verify_cluster, worded
 from pipeline.offline.status import Status, read_status, verify_run
-from pipeline.results.reading import OPEN
 
 
 def status_command(path: Path, *, verifying: bool, as_json: bool) -> int:
@@ -72,4 +72,4 @@ def _show_status(status: Status) -> None:
     show_changed(status.changed)
     show_lines(status.open_items)
     if status.open_not_shown:
-        show_lines([f"and {status.open_not_shown:,} more; a run that ends lists all of them in {OPEN}"])
+        show_lines([f"and {status.open_not_shown:,} more; a run that ends lists all of them in {OPEN_FILE}"])

@@ -13,7 +13,7 @@ from pipeline.cluster.directories import Directories, items_in, not_taken_in
 from pipeline.cluster.machines import held_by, workers_in
 from pipeline.cluster.merge import MANIFEST, Lines, copy_lines, lines_in, write_manifest
 from pipeline.job.schema import JobSpec
-from pipeline.journal.places import SPLIT, SUMMARY, results_file
+from pipeline.journal.places import OPEN_FILE, SPLIT, SUMMARY, results_file
 from pipeline.journal.sql.items import count_labelled_waiting
 from pipeline.journal.storage import reading_only
 from pipeline.offline.opening import find_run
@@ -26,7 +26,7 @@ from pipeline.results.left_out import left_out
 from pipeline.results.open_lines import write_open
 from pipeline.results.page.runs import write_runs
 from pipeline.results.page.view import Wishes
-from pipeline.results.reading import OPEN, RecordView
+from pipeline.results.reading import RecordView
 from pipeline.results.summary import RunSummary, to_json
 from pipeline.results.sums import in_one
 from pipeline.results.survey import Part, Survey, survey
@@ -64,7 +64,7 @@ class _Seen:
         """Look at a shard, which lists so many items."""
         place = find_run(run)
         running = held or is_locked(run)
-        open_file = self.temporary / f"{len(self.runs)}-{OPEN}"
+        open_file = self.temporary / f"{len(self.runs)}-{OPEN_FILE}"
         with reading_only(run) as db:
             db.do("BEGIN")  # one state of the journal for all that is said
             write_open(run, db, place.records, to=open_file, named=self.named)
@@ -97,13 +97,13 @@ def make_cluster_report(found: Directories, wishes: Wishes, *, named: Path | Non
         for _ in found.each(lambda run: seen.add(run, held=int(run.parent.name) in held, listed=listed[run])):
             pass
         write_manifest(found.folder, seen.lines, copy_lines(seen.lines))
-        write_whole(found.folder / OPEN, _joined(seen.open_files), several_writers=True)
+        write_whole(found.folder / OPEN_FILE, _joined(seen.open_files), several_writers=True)
     spec = seen.spec
     assert spec is not None, "there was a shard to look at"
 
     def surveys(only: Callable[[RecordView], bool] | None = None) -> tuple[Survey, Survey]:
         kept = survey(*seen.settled, only=only, keep=ON_PAGE)
-        return kept, survey(Part(found.folder / OPEN), only=only, keep=ON_PAGE)
+        return kept, survey(Part(found.folder / OPEN_FILE), only=only, keep=ON_PAGE)
 
     settled, open_ = surveys()
     summary = _summary(found, seen, settled, open_)
@@ -144,7 +144,7 @@ def _write(seen: _Seen, summary: RunSummary, wishes: Wishes, surveys: tuple[Surv
     settled, open_ = surveys
     assert seen.spec is not None
     view = compared(view_of(seen.spec, seen.named, summary, wishes), seen.folder, summary, before)
-    view = dataclasses.replace(view, files=(MANIFEST, OPEN, SUMMARY, SPLIT))
+    view = dataclasses.replace(view, files=(MANIFEST, OPEN_FILE, SUMMARY, SPLIT))
     if (beyond := settled.taken + open_.taken) > (shown := len(settled) + len(open_)):
         said = f"products beyond the {shown:,} most alike, of {beyond:,}: not on this page"
         view = dataclasses.replace(view, not_looked_at=[*view.not_looked_at, said])
