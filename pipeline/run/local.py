@@ -159,10 +159,10 @@ async def _run_heard(job: Job, options: RunOptions, place: Place) -> RunSummary:
     finally:
         with anyio.CancelScope(shield=True):
             await journal.close()
-    return await anyio.to_thread.run_sync(_write_outputs, folder, records, summary, options.since)
+    return await anyio.to_thread.run_sync(_write_outputs, folder, records, summary, options)
 
 
-def _write_outputs(folder: Path, records: RecordLines, summary: RunSummary, since: str | None) -> RunSummary:
+def _write_outputs(folder: Path, records: RecordLines, summary: RunSummary, options: RunOptions) -> RunSummary:
     """Write the files for people; the journal is closed, so that its rows are written by nobody else."""
     with reading_only(folder, own=True) as db:
-        return write_outputs(folder, db, records, summary, since=since)
+        return write_outputs(folder, db, records, summary, since=options.since, say=options.say)

@@ -29,6 +29,7 @@ from pipeline.results.survey import Part, Survey, survey
 from pipeline.run.changed import changed_pictures
 from pipeline.run.page import write_page
 from pipeline.run.similar import similar_in
+from pipeline.system.fault import typed
 from pipeline.system.files import write_whole
 
 _log = logging.getLogger(__name__)
@@ -42,12 +43,13 @@ def write_outputs(
     *,
     wishes: Wishes | None = None,
     since: str | None = None,
+    say: Callable[[str], None] = lambda _: None,
 ) -> RunSummary:
     """Write all three; return the summary with what the records say.
 
     `since` is the run that a run is compared with, where nobody wishes anything: none, last (also None), or a name.
-    A page that cannot be written is logged and takes nothing from a run, unless a person wishes it. Raises SpecError
-    where the file of decisions that is wished for cannot be used, or the run to compare with is not there.
+    A page that cannot be written is logged and said, and takes nothing from a run, unless a person wishes it. Raises
+    SpecError where the file of decisions that is wished for cannot be used, or the run to compare with is not there.
     """
     before = _before(folder, summary, wishes, since)
     write_open(folder, db, records)
@@ -66,6 +68,8 @@ def write_outputs(
         if wishes is not None:
             raise
         _log.error("report.failed error=%s %s", type(exc).__name__, exc)
+        reason = " ".join(str(exc).split())[:400] or type(exc).__name__
+        say(f"note: the page was not written: {reason}; once that is mended, run `{typed('report', folder)}`")
     if not is_epoch(folder):
         write_runs(folder.parent)
     return summary

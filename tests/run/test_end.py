@@ -8,6 +8,7 @@ import pytest
 from pipeline import RunOptions, run_job
 from pipeline.job.schema import JobSpec
 from pipeline.journal.storage import reading_only
+from pipeline.results.decisions import DECISIONS
 from pipeline.results.record import RecordLines
 from pipeline.results.summary import RunSummary
 from pipeline.run.load import load_spec
@@ -69,6 +70,17 @@ def test_a_page_that_fails_for_any_reason_is_logged_and_the_run_stands(
         outputs(spec, folder, summary)
     assert "report.failed error=RuntimeError no such picture store" in caplog.text
     assert (folder / "report.html").read_bytes() == before
+
+
+def test_a_page_that_is_not_written_is_said_with_what_to_type(ended: tuple[JobSpec, Path, RunSummary]) -> None:
+    spec, folder, summary = ended
+    (spec.folder / DECISIONS).write_bytes(b"\xbf\xff\x00 is no text")
+    said: list[str] = []
+    with reading_only(folder) as db:
+        write_outputs(folder, db, RecordLines(spec, "0" * 64), summary, say=said.append)
+    [told] = said
+    assert told.startswith(f"note: the page was not written: {spec.folder / DECISIONS}: this is not CSV")
+    assert told.endswith(f"run `pipeline report {folder}`")
 
 
 def test_an_ended_run_leaves_no_log_of_sqlite_beside_its_journal(ended: tuple[JobSpec, Path, RunSummary]) -> None:
