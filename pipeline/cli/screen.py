@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
@@ -14,6 +15,7 @@ from rich.text import Text
 from pipeline.cli.errors import explain, flushed, printable, say
 from pipeline.cli.live import LiveBlock, PlainLines
 from pipeline.cli.streams import hurried
+from pipeline.journal.places import REPORT
 from pipeline.models import OPEN, SETTLED
 from pipeline.results.summary import RunSummary, to_json
 from pipeline.run.changed import Changed
@@ -127,8 +129,9 @@ def _show_table(summary: RunSummary, following: list[str]) -> None:
     show_lines([*about_unread(summary.unread, summary.collect_by), ""])
     ending = Text(told(printable(f"{summary.exit_reason} ({duration(summary.duration_s)})")), style="bold")
     _stdout().print(ending, soft_wrap=True)
-    folder = summary.results.rpartition("/")[0]
-    show_lines([*following, "", f"look at: {folder}/report.html", f"results: {summary.results}"])
+    page = Path(summary.results).with_name(REPORT)
+    look = [f"look at: {page}"] if page.is_file() else []  # one that could not be written was told of
+    show_lines([*following, "", *look, f"results: {summary.results}"])
 
 
 def about_unread(tasks: int, collect_by: str) -> list[str]:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from pipeline.cli.screen import Output, show_summary
+from pipeline.journal.places import REPORT
 from pipeline.models import PAID, Kind, State
 from pipeline.results.record import RecordLines
 from pipeline.results.summary import Figures, RunSummary, build_summary, item_counts, to_json
@@ -27,7 +28,10 @@ def summary(folder: Path, *, sandbox: bool = True, **changes: Any) -> RunSummary
         "units": 14.0,
         "duration_s": 252.0,
     }
-    return build_summary(folder / "runs" / "job", RecordLines(spec, "0" * 64), Figures(**plain | changes))
+    run = folder / "runs" / "job"
+    run.mkdir(parents=True, exist_ok=True)
+    (run / REPORT).touch()
+    return build_summary(run, RecordLines(spec, "0" * 64), Figures(**plain | changes))
 
 
 def test_the_table_adds_up_and_says_where_to_look(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -40,6 +44,14 @@ def test_the_table_adds_up_and_says_where_to_look(tmp_path: Path, capsys: pytest
     assert "Not looked at: utility models" in out
     assert "all items are settled (4 min 12 s)" in out
     assert f"look at: {tmp_path}/runs/job/report.html" in out
+
+
+def test_a_page_that_is_not_there_is_not_to_be_looked_at(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    ended = summary(tmp_path)
+    (tmp_path / "runs" / "job" / REPORT).unlink()
+    show_summary(ended, Output())
+    out = capsys.readouterr().out
+    assert ("look at" in out, "results: " in out) == (False, True)
 
 
 def test_the_outcome_is_three_paragraphs_what_came_what_to_do_and_where_to_look(

@@ -160,9 +160,15 @@ def slurm(tmp_path: Path) -> tuple[Path, dict[str, str]]:
     """Write the script of the page, beside a stand-in for srun and a worker that ends when it is asked to."""
     [script] = blocks(PAGE, "bash")
     worker = tmp_path / "pipeline"
+    # It speaks once the script would hand a signal on: one that comes before ends the script alone.
     worker.write_text(
-        f'#!/bin/bash\necho "$@" > {tmp_path}/said\ntrap "exit 143" TERM\n'
-        f"while [ ! -e {tmp_path}/done ]; do sleep 0.02; done\nexit 4\n"
+        f"""#!/bin/bash
+trap "exit 143" TERM
+until (( 0x$(awk '/SigCgt/ {{print $2}}' /proc/$PPID/status) >> {signal.SIGTERM - 1} & 1 )); do sleep 0.02; done
+echo "$@" > {tmp_path}/said
+while [ ! -e {tmp_path}/done ]; do sleep 0.02; done
+exit 4
+"""
     )
     (tmp_path / "srun").write_text('#!/bin/bash\nexec "$@"\n')
     for file in (worker, tmp_path / "srun"):
