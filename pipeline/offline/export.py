@@ -104,7 +104,7 @@ def make_export(
         before = read_named(folder, asked.since)
     found = directories(folder)
     place = next(found.each(_place))
-    file = _file(name, asked, place)
+    file = _file(name, asked, place, folder)
     if place is not None:
         report = asked.report or place.spec.report
         asked = asked._replace(wanted=asked.wanted._replace(client_label=report.client_label), report=report)
@@ -133,7 +133,7 @@ def _place(folder: Path) -> Place | None:
     return find_run(folder)
 
 
-def _file(name: str, asked: Asked, place: Place | None) -> Path:
+def _file(name: str, asked: Asked, place: Place | None, folder: Path) -> Path:
     """Name the file to write. Raises SpecError where it is there and may not be replaced."""
     client = "" if asked.wanted.client is None else "-" + re.sub(r"[^\w-]+", "-", asked.wanted.client).strip("-")
     per = "" if asked.per is None or FORMATS[asked.to].both else f"-{asked.per}s"
@@ -145,7 +145,8 @@ def _file(name: str, asked: Asked, place: Place | None) -> Path:
         file = file / f"{name}{client}{per}.{asked.to}"
     if file == STDOUT:
         return file
-    require_replaceable(file, asked.to, None if place is None else place.spec, *asked.decisions)
+    spec = None if place is None else place.spec
+    require_replaceable(file, asked.to, spec, *asked.decisions, results_file(folder))
     if file.exists() and not asked.force:
         what = "it is there already, and what somebody wrote into it would be lost; name another file, or replace it"
         raise SpecError(Fault(what, where=str(file), fix="--force"))

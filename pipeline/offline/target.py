@@ -8,12 +8,12 @@ from pathlib import Path
 
 from pipeline.errors import SpecError
 from pipeline.job.schema import JobSpec
-from pipeline.journal.places import AS_RUN, JOURNAL, SPLIT
+from pipeline.journal.places import JOURNAL, SPLIT
 from pipeline.results.decisions import DECISIONS
 from pipeline.sources.tables import locate_manifest
 from pipeline.system.fault import Fault
 
-_OF_RUN = (JOURNAL, AS_RUN, SPLIT)  # whatever has one of them is the folder of a run
+_OF_RUN = (JOURNAL, SPLIT)  # whatever has one of them is the folder of a run
 
 
 def require_replaceable(file: Path, ending: str, spec: JobSpec | None, *more: Path) -> None:

@@ -139,6 +139,19 @@ def test_what_is_paid_and_what_the_job_reads_is_never_replaced(ran: Path, folder
     assert file.read_bytes() == before
 
 
+def test_results_that_lie_alone_are_not_replaced_by_their_own_export(ran: Path, folder: Path) -> None:
+    (folder / "alone").mkdir()
+    file = Path(shutil.copy(ran / "runs" / "job" / "results.jsonl", folder / "alone"))
+    done = here("export", file.parent, "--to", "jsonl", "-o", file, "--force", cwd=folder)
+    assert (done.returncode, "is never replaced" in done.stderr) == (2, True)
+
+
+def test_an_export_beside_a_job_called_as_a_run_calls_its_own_is_replaced(ran: Path, folder: Path) -> None:
+    (folder / "spec.yaml").touch()
+    for force in ([], ["--force"]):
+        export(ran, folder, "--to", "jsonl", *force)
+
+
 @pytest.mark.parametrize("kind", ["pipe", "link"])
 def test_what_is_no_ordinary_file_is_never_replaced(ran: Path, folder: Path, kind: str) -> None:
     """A pipe stands here for a device, such as /dev/null."""

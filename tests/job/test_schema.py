@@ -146,6 +146,7 @@ BAD: list[tuple[str, str, str, str]] = [
     ("run with a slash", "output: {run: 'a/b'}", "output.run", "letters, digits"),
     ("run hidden", "output: {run: '.a'}", "output.run", "letters, digits"),
     ("run unknown word", "output: {run: '{hour}'}", "output.run", "letters, digits"),
+    ("run too long a name", "output: {run: '" + "x" * 201 + "'}", "output.run", "longer than 200 letters"),
     ("run empty", "output: {run: ''}", "output.run", "letters, digits"),
     ("dir empty", "output: {dir: ''}", "output.dir", "at least 1 character"),
 ]
