@@ -4,9 +4,9 @@ import json
 import sys
 from collections.abc import Callable
 
-import msgspec
 import pytest
 
+from pipeline.endpoints.patsnap.hits import judged
 from pipeline.endpoints.strict_json import MAX_DEPTH, Whole, _read_any, _read_usual, nests_deeper, read
 from pipeline.errors import InDoubt, TryAgain
 from pipeline.models import Kind
@@ -120,8 +120,9 @@ def test_to_count_takes_time_in_proportion_to_the_text() -> None:
 def test_usual_hits_come_with_the_answer_and_others_do_not() -> None:
     both = [f'{{"data":{{"patent_messages":[{hit}]}},"status":true}}' for hit in (USUAL, USUAL[:-1] + ',"apno":"1"}')]
     usual, more = (read(body.encode()) for body in both)
-    assert [hit.score for hit in usual.usual or []] == [0.5]
-    assert more.usual is None
+    assert usual.usual
+    assert [hit["score"] for hit in usual.value["data"]["patent_messages"]] == [0.5]
+    assert not more.usual
     assert more.hits == b"[" + USUAL[:-1].encode() + b',"apno":"1"}]'
 
 
@@ -178,17 +179,17 @@ PIECES = (
 
 
 def read_by(way: Callable[[bytes], Whole | None], body: bytes) -> object:
-    """Return what a way of reading makes of an answer, as JSON and hits; None where it does not take it."""
+    """Return what a way of reading makes of an answer, its hits judged; None where it does not take it."""
     try:
         whole = way(body)
     except ValueError:
         return None
     if whole is None:
         return None
-    data = whole.value["data"] if isinstance(whole.value, dict) else None
-    usual = None if whole.usual is None else [msgspec.structs.asdict(hit) for hit in whole.usual]
-    others = {key: value for key, value in data.items() if key != "patent_messages"} if isinstance(data, dict) else None
-    return whole.hits, usual, others, {**whole.value, "data": None} if isinstance(whole.value, dict) else whole.value
+    data = whole.value.get("data") if isinstance(whole.value, dict) else None
+    hits = data.get("patent_messages") if isinstance(data, dict) else None
+    of_dicts = isinstance(hits, list) and all(isinstance(hit, dict) for hit in hits)
+    return whole.hits, whole.value, judged(hits, usual=whole.usual) if of_dicts else None
 
 
 def test_usual_answers_are_read_in_the_quick_way_as_in_the_other() -> None:

@@ -87,7 +87,7 @@ class WholeReportQuery:
             raise Refusal("no_data", detail="patent_messages is no list of hits")
         if not hits and not compares:
             refuse_missing_hits(number_in(found.get("total_search_result_count")) or 0, offset=0)
-        scores, complete = judged(hits, None)
+        scores, complete = judged(hits)
         return Hits(
             array=bytes(_HITS.decode(raw).patent_messages.patent_messages) if hits else b"[]",
             scores=scores,

@@ -12,7 +12,7 @@ import msgspec
 from pipeline.endpoints import strict_json
 from pipeline.endpoints.interface import Answer, Refusal
 from pipeline.endpoints.patsnap.envelope import number_in, read_data
-from pipeline.endpoints.strict_json import NonEmpty, Score, UsualHit
+from pipeline.endpoints.strict_json import NonEmpty, Score
 from pipeline.models import Hits, Kind
 from pipeline.system.wording import count
 
@@ -53,12 +53,12 @@ def read_found(
         if not (later_page and (total or 0) <= offset):
             refuse_missing_hits(total or 0, offset=offset)
         hits, array = [], b"[]"
-    elif not isinstance(hits, list) or (whole.usual is None and not {dict}.issuperset(map(type, hits))):
+    elif not isinstance(hits, list) or (not whole.usual and not {dict}.issuperset(map(type, hits))):
         raise Refusal("no_data", detail="patent_messages is no list of hits")
     else:
         array = whole.hits or _sliced(answer)  # refuses half a surrogate pair, which no record could hold
     said = total_in(total)
-    scores, complete = judged(hits, whole.usual)
+    scores, complete = judged(hits, usual=whole.usual)
     found = Hits(
         array=array,
         scores=scores,
@@ -102,12 +102,12 @@ class _Full(msgspec.Struct, gc=False):
     score: Score = None
 
 
-def judged(
-    hits: list[dict[str, Any]], usual: list[UsualHit] | None
-) -> tuple[tuple[float | None, ...], tuple[bool, ...]]:
-    """Return for each hit its score, and whether it has all that AI39-1 requires."""
+def judged(hits: list[dict[str, Any]], *, usual: bool = False) -> tuple[tuple[float | None, ...], tuple[bool, ...]]:
+    """Return for each hit its score, and whether it has all that AI39-1 requires; `usual` ones are known to."""
+    if usual:
+        return tuple([hit.get("score") for hit in hits]), (True,) * len(hits)
     try:
-        full = usual if usual is not None else msgspec.convert(hits, list[_Full])
+        full = msgspec.convert(hits, list[_Full])
     except msgspec.ValidationError:
         complete = [all(isinstance(hit.get(key), str) and hit[key] for key in _REQUIRED) for hit in hits]
         return tuple([number_in(hit.get("score")) for hit in hits]), tuple(complete)
