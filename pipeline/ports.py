@@ -34,7 +34,7 @@ class Meter(Protocol):
     def sent(self, kind: Kind) -> None:
         """Count a call whose first byte is about to leave."""
 
-    def not_executed(self, kind: Kind, *, sent: bool) -> None:
+    def not_executed(self, kind: Kind) -> None:
         """Take back what `before` noted: the vendor provably did nothing."""
 
     def refused(self) -> None:

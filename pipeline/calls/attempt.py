@@ -170,7 +170,7 @@ class Attempt:
                 # while they wait, and a permit spent on one that is too old is lost for all callers.
                 at = await lane.permit(deadline=stale_at)
         except anyio.get_cancelled_exc_class():
-            self.meter.not_executed(kind, sent=False)  # cut short before its first byte: it need not be in doubt
+            self.meter.not_executed(kind)  # cut short before its first byte: it need not be in doubt
             raise
         finally:
             lane.intending.give_back(self)

@@ -147,7 +147,7 @@ class Client:
             try:
                 result = await self._once(this, endpoint)
             except Stopping:
-                meter.not_executed(kind, sent=False)
+                meter.not_executed(kind)
                 raise
             except CallError as error:
                 if this.answer is not None and not self._is_unclear(error):
@@ -156,7 +156,7 @@ class Client:
                     doubted.append(error)
                     meter.may_exist()  # its intent stays, also while the call waits to be sent again
                 else:
-                    meter.not_executed(kind, sent=error.sent)
+                    meter.not_executed(kind)
                 pause_s = self._after(error, this, tries)
                 await self._endings.sleep(kind, pause_s)
             else:

@@ -70,7 +70,7 @@ class ItemMeter:
         self._reserved = False
         self._work.calls.add(kind)
 
-    def not_executed(self, kind: Kind, *, sent: bool) -> None:
+    def not_executed(self, kind: Kind) -> None:
         """Take the intent back, unless an earlier attempt may exist, and the reservation too if nothing was sent."""
         if self._reserved:
             self._budget.release(kind)

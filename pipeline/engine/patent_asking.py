@@ -168,7 +168,7 @@ class _Meter:
         self._reserved = False
         self._left()
 
-    def not_executed(self, kind: Kind, *, sent: bool) -> None:
+    def not_executed(self, kind: Kind) -> None:
         if self._reserved:
             self._reserved = False
             self._budget.release(self._patents)

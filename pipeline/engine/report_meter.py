@@ -48,7 +48,7 @@ class ReportMeter:
         self._work.calls.add(kind)
         self.polls += 1
 
-    def not_executed(self, kind: Kind, *, sent: bool) -> None:
+    def not_executed(self, kind: Kind) -> None:
         """Give the reservation back if nothing was sent."""
         if self._reserved:
             self._budget.release(kind)

@@ -25,7 +25,7 @@ from pipeline.journal.recovery import Recovered, names_unknown_task, recover
 from pipeline.journal.results_file import ResultsFile
 from pipeline.journal.spool import Spool
 from pipeline.journal.sql import items, line_index, schema
-from pipeline.journal.sql.database import Connection, Database, configure
+from pipeline.journal.sql.database import CLEAN, Connection, Database, configure
 from pipeline.journal.sql.rows import Line
 from pipeline.journal.sql.sense import nonsense
 from pipeline.journal.tail_check import CHECK, read_check
@@ -33,8 +33,6 @@ from pipeline.journal.verify import WHOLE, faults_of_pages, refuse_changed_lines
 from pipeline.system.fault import Fault, typed
 from pipeline.system.files import sync_names
 from pipeline.system.mounts import mount_table, network_file_system
-
-CLEAN = "clean"  # in the journal: "0" while a run is under way, and after one that died
 
 _log = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from typing import BinaryIO, NamedTuple
 from pipeline.errors import JournalError
 from pipeline.journal.places import folder_of
 from pipeline.journal.sql import line_index
-from pipeline.journal.sql.database import Cursor, Database
+from pipeline.journal.sql.database import CLEAN, Cursor, Database
 from pipeline.journal.sql.rows import Line
 from pipeline.journal.sql.sense import nonsense
 from pipeline.system.checksum import crc32
@@ -26,15 +26,17 @@ class Verified(NamedTuple):
     lines     how many lines the journal knows
     damaged   the numbers (from 1) of those that are not what was written
     journal   what is wrong with its pages, in SQLite's words, or with its rows; `WHOLE` when nothing is
+    behind    bytes behind the last line of a run that came to its end: nothing here wrote them, and nothing reads them
     """
 
     lines: int
     damaged: tuple[int, ...]
     journal: str
+    behind: int = 0
 
     @property
     def ok(self) -> bool:
-        """True if all is as it was written."""
+        """True if all that was written is as it was."""
         return self.journal == WHOLE and not self.damaged
 
 
@@ -63,7 +65,15 @@ def verify(db: Database, results: Path) -> Verified:
             lines = number
             if not whole:
                 damaged.append(number)
-    return Verified(lines, tuple(damaged), journal)
+    return Verified(lines, tuple(damaged), journal, _behind(db, results))
+
+
+def _behind(db: Database, results: Path) -> int:
+    """Count the bytes behind the last known line. After a run that died they may be lines of its own, and count not."""
+    if db.meta(CLEAN) != "1" or not results.is_file():
+        return 0
+    last = line_index.last(db)
+    return max(0, results.stat().st_size - (0 if last is None else last.offset + last.length))
 
 
 def refuse_changed_lines(db: Database, results: Path, *, most: int = READ_ALWAYS) -> None:

@@ -15,12 +15,12 @@ from pipeline.journal.places import REPORTS
 from pipeline.journal.results_file import read_line
 from pipeline.journal.sql import calls, doubts, items, laid_by, money, schema, sent_calls
 from pipeline.journal.sql.admission import DOUBT_NEW
-from pipeline.journal.sql.database import Database, configure
+from pipeline.journal.sql.database import CLEAN, Database, configure
 from pipeline.journal.sql.reports import awaiting
 from pipeline.journal.sql.rows import CREATING, NO_PICTURE, calls_of, packed
 from pipeline.journal.sql.sense import COLUMNS, remembered
 from pipeline.journal.sql.twins import source_key
-from pipeline.journal.storage import CLEAN, connect
+from pipeline.journal.storage import connect
 from pipeline.models import CONTENT, KINDS, OF_REPORT, SETTLED, Calls, Kind, Problem, State, Task
 from pipeline.offline.rebuilt_twins import link_twins
 from pipeline.offline.salvage import Row, Salvage

@@ -201,6 +201,13 @@ def verify_run(folder: Path) -> str:
         are = "is" if len(found.damaged) == 1 else "are"
         what = f"{wrong} {are} not what was written (line {shown}{more}); put the original file back"
         raise _to_repair(folder, f"{what}, or go on without", results)
+    if found.behind:
+        cuts = goes_on_with(folder)
+        what = (
+            f"behind the run's own {count(found.lines, 'line')} stand {count(found.behind, 'byte')} that nothing here "
+            f"wrote, and nothing here reads; cut them off, or `pipeline {cuts}` the job file, which does"
+        )
+        raise JournalError(Fault(what, where=results))
     if run_of(folder) is None and has_collection(folder):
         reports = verify_run(collection_of(folder))
         return f"{_whole(found.lines, folder)}; {reports}"

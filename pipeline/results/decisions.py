@@ -14,6 +14,7 @@ kept. A row about the product as a whole names no patent. A decision that is tak
 
 import csv
 import io
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -36,6 +37,7 @@ _SHOWN_AS = {"patent number": "patent_pn", "decided by": "by", "decided at": "at
 DECISION_WAS, NOTE_WAS = "decision_was", "note_was"
 _HIDDEN = (DECISION_WAS, NOTE_WAS)
 _FAULTS_TOLD = 20
+_AHEAD_S = 86_400.0  # another machine's clock, or zone, may be ahead of ours by less than a day
 _LONGEST = 10_000_000  # characters of a cell; the csv module's own limit is lower than what Excel holds
 
 
@@ -115,7 +117,7 @@ def decisions_in(rows: Iterable[tuple[str, Sequence[str]]], told: Told, *, keep:
         if not any(cells.values()):
             continue
         one = _decision(cells, told, keep=keep)
-        faulty = _fault(one, cells)
+        faulty = _fault(one, cells, told)
         if faulty:
             faults.add(Fault(faulty, where=place))
         elif one is not None:
@@ -172,7 +174,7 @@ def _decision(cells: dict[str, str], told: Told, *, keep: bool) -> Decision | No
     )
 
 
-def _fault(one: Decision | None, cells: dict[str, str]) -> str:
+def _fault(one: Decision | None, cells: dict[str, str], told: Told) -> str:
     """Say what is wrong with a row; "" where nothing is."""
     if one is None:
         return ""
@@ -182,6 +184,8 @@ def _fault(one: Decision | None, cells: dict[str, str]) -> str:
         return f"decision {cells['decision']!r} is not allowed; allowed: {', '.join(CHOICES)}, or nothing"
     if not one.at[:4].isdecimal():
         return f"at: {cells['at']!r} is no time; write it as 2026-11-21, or 2026-11-21 10:00"
+    if one.at != told.at and _earlier(iso(time.time() + _AHEAD_S), one.at):
+        return f"at: {cells['at']!r} is still to come, and no decision after it would count; write when it was made"
     return ""
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from pipeline.errors import JournalError, RunLocked
+from pipeline.errors import JournalError, RunLocked, SpecError
 from pipeline.job.images import LISTED
 from pipeline.job.schema import JobSpec
 from pipeline.journal.begun import AS_RUN
@@ -45,7 +45,10 @@ def run_folder(spec: JobSpec, *, now: datetime, new: bool = False) -> Path:
     Further runs are numbered with a dot (`name.2`), which a job's name cannot hold. Periods follow the local date. A
     rehearsal has directories of its own, beside those of the real runs. Runs of many machines lie in the folder that
     these share; without `new` the newest one that was split goes on, whatever day it is.
+
+    Raises SpecError where no folder can be.
     """
+    base = base_of(spec)
     words = {
         "name": spec.name,
         "date": f"{now:%Y-%m-%d}",
@@ -55,7 +58,6 @@ def run_folder(spec: JobSpec, *, now: datetime, new: bool = False) -> Path:
     name = re.sub(r"\{(\w+)\}", lambda match: words[match[1]], spec.output.run)
     if spec.rehearsal:
         name += "-rehearsal"
-    base = spec.place(spec.output.dir if spec.cluster is None else spec.cluster.shared).resolve()
     numbers = [1] if (base / name).exists() else []
     for other in base.glob(f"{name}.*"):
         suffix = other.name.removeprefix(f"{name}.")
@@ -66,6 +68,16 @@ def run_folder(spec: JobSpec, *, now: datetime, new: bool = False) -> Path:
     if spec.cluster is not None and not new and not folder.exists():
         return newest_split(base, spec.output.run, spec.name) or folder
     return folder
+
+
+def base_of(spec: JobSpec) -> Path:
+    """Return the folder in which the run directories of a job lie. Raises SpecError where a file is in its way."""
+    key, named = ("output.dir", spec.output.dir) if spec.cluster is None else ("cluster.shared", spec.cluster.shared)
+    base = spec.place(named).resolve()
+    there = next(place for place in (base, *base.parents) if place.exists())
+    if not there.is_dir():
+        raise SpecError(Fault(f"{there} is a file, and run directories lie in a folder; name another place", where=key))
+    return base
 
 
 @contextmanager

@@ -46,9 +46,9 @@ def list_at_hand(spec: JobSpec, *, new: bool = False, folder: Path | None = None
             if given is not None and not filecmp.cmp(given, kept, shallow=False):
                 what = (
                     "this run directory goes on with the list that it was begun with, and another one came in on "
-                    "stdin; nothing was sent. --new starts a run with the new one"
+                    "stdin; nothing was sent. `run --new` starts a run with the new one"
                 )
-                raise SpecError(Fault(what, where=str(kept), fix="--new"))
+                raise SpecError(Fault(what, where=str(kept), fix="pipeline run JOB --new"))
             given = kept
         if given is None:
             what = "the list is read from stdin, and nothing came in there; pipe it in, one URL a line"

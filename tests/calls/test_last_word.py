@@ -39,7 +39,7 @@ class Meter:
     def sent(self, kind: Kind) -> None:
         pass
 
-    def not_executed(self, kind: Kind, *, sent: bool) -> None:
+    def not_executed(self, kind: Kind) -> None:
         self.intended = self.intended and self.kept
 
     def refused(self) -> None:

@@ -62,6 +62,18 @@ def assert_names_repair(code: int, out: str, err: str) -> None:
 # --- plan ---
 
 
+def test_lines_that_the_run_did_not_write_are_told_until_the_next_run_cuts_them_off(ended: Ended) -> None:
+    assert ended.command("status", ended.run, "--verify")[0] == 0
+    own = ended.results.read_bytes()
+    ended.results.write_bytes(own + own.splitlines(keepends=True)[-1])
+    code, _, err = ended.command("status", ended.run, "--verify")
+    assert (code, len(faults_in(err))) == (5, 1), err
+    assert f"behind the run's own {ITEMS - 1} lines stand" in err
+    assert ended.command("run", ended.path, "--yes", "--quiet")[0] == 1  # one is in doubt
+    assert ended.results.read_bytes() == own
+    assert ended.command("status", ended.run, "--verify")[0] == 0
+
+
 def test_plan_on_a_damaged_journal_names_repair(ended: Ended) -> None:
     ended.smash()
     assert_names_repair(*ended.command("plan", ended.path))

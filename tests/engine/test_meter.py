@@ -87,7 +87,7 @@ async def test_attempt_that_reserved_nothing_gives_nothing_back(tmp_path: Path) 
         await journal.budget.reserve(SEARCH)  # another item's
         await meter.before(SEARCH, "asked")
         for _ in range(3):
-            meter.not_executed(SEARCH, sent=False)
+            meter.not_executed(SEARCH)
         assert journal.budget.calls[SEARCH].used == 1
 
 
@@ -101,7 +101,7 @@ async def test_create_that_was_not_executed_gives_its_intent_back_and_its_call_i
         await meter.before(CREATE, "asked")
         if sent:
             meter.sent(CREATE)
-        meter.not_executed(CREATE, sent=sent)
+        meter.not_executed(CREATE)
         await written(journal)
         assert states(tmp_path) == {"SKU-1": State.SEARCHED}
         assert journal.budget.calls[CREATE].used == int(sent)
@@ -116,7 +116,7 @@ async def test_intent_of_a_create_that_may_exist_is_never_given_back(tmp_path: P
             await meter.before(CREATE, "asked")
             meter.sent(CREATE)
             meter.may_exist()
-        meter.not_executed(CREATE, sent=True)
+        meter.not_executed(CREATE)
         await written(journal)
         assert states(tmp_path) == {"SKU-1": State.CREATING}
 
@@ -144,7 +144,7 @@ async def test_create_that_is_cut_short_while_its_intent_is_written_takes_the_in
 
                 around.start_soon(cut)
                 await meter.before(CREATE, "asked")
-            meter.not_executed(CREATE, sent=False)
+            meter.not_executed(CREATE)
             disk_goes_on.set()
         await written(journal)
         assert cut_short.cancelled_caught

@@ -119,7 +119,7 @@ async def test_an_attempt_that_never_left_costs_nothing() -> None:
     meter = _Meter(budget, 3, lambda: None)
     for _ in range(2):
         await meter.before(Kind.DETAILS, "1")
-        meter.not_executed(Kind.DETAILS, sent=False)
+        meter.not_executed(Kind.DETAILS)
     assert (purse.reserved, purse.sent_) == (0, 0)
 
 
@@ -129,7 +129,7 @@ async def test_a_repetition_needs_room_in_the_budget_of_its_own() -> None:
     meter = _Meter(budget, 3, lambda: None)
     await meter.before(Kind.DETAILS, "1")
     meter.sent(Kind.DETAILS)
-    meter.not_executed(Kind.DETAILS, sent=True)
+    meter.not_executed(Kind.DETAILS)
     with pytest.raises(RunPaused):
         await meter.before(Kind.DETAILS, "2")
     assert purse.reserved == 3

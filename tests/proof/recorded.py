@@ -98,7 +98,7 @@ class WayVendor(Vendor):
         dice = random.Random(f"{self.run} {ids}")
         await meter.before(Kind.DETAILS, f"{self.run}-{ids[0]}")
         if Kind.DETAILS in self.stopped:
-            meter.not_executed(Kind.DETAILS, sent=False)
+            meter.not_executed(Kind.DETAILS)
             raise TryAgain("stopping", code="stopping", sent=False)
         meter.sent(Kind.DETAILS)
         found = [id_ for id_ in ids if zlib.crc32(id_.encode()) % 7]
@@ -107,7 +107,7 @@ class WayVendor(Vendor):
             self._diary.sent(Kind.DETAILS)
         await anyio.sleep(TOLD_LATE_S * dice.choice((0, 0, 1, 3)))
         if busy:
-            meter.not_executed(Kind.DETAILS, sent=True)
+            meter.not_executed(Kind.DETAILS)
             raise TryAgain("busy", code="67200100")
         if "family" in request.path:
             return {id_: f"family of {id_}" for id_ in found}

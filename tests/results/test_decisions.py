@@ -2,6 +2,7 @@
 
 import os
 import re
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -94,6 +95,17 @@ def test_every_bad_row_is_named_and_nothing_is_taken(tmp_path: Path) -> None:
         f"{path}:4: at: 'yesterday' is no time; write it as 2026-11-21, or 2026-11-21 10:00",
         "nothing was taken",
     )
+
+
+def test_a_decision_of_a_time_to_come_is_refused_for_none_after_it_would_count(tmp_path: Path) -> None:
+    now = datetime.now(UTC)
+    rows = [f"A,{days},watch,{now + timedelta(days=days):%Y-%m-%d}" for days in (0, 3)]
+    path = saved(tmp_path / "decisions.csv", "\n".join(["item,patent_pn,decision,at", *rows]))
+    with pytest.raises(SpecError) as told:
+        read_decisions(path)
+    first, *rest = told.value.lines
+    assert first.startswith(f"{path}:3: at: '{now + timedelta(days=3):%Y-%m-%d}' is still to come")
+    assert rest == ["nothing was taken"]
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.errors import JournalError, RunLocked
+from pipeline.errors import JournalError, RunLocked, SpecError
 from pipeline.run.directory import LOCK, is_locked, lock, run_folder
 from pipeline.system.files import write_whole
 from tests.support.fakes import job
@@ -72,6 +73,16 @@ def test_file_with_a_runs_name_is_no_run(tmp_path: Path) -> None:
     (tmp_path / "runs").mkdir()
     (tmp_path / "runs" / "job.7").touch()
     assert run_folder(job(tmp_path), now=NOON).name == "job"
+
+
+@pytest.mark.parametrize("place", ["runs", ""], ids=["itself", "above it"])
+def test_a_file_where_run_directories_are_to_lie_is_named(place: str, tmp_path: Path) -> None:
+    spec = job(tmp_path / "jobs")
+    in_the_way = tmp_path / "jobs" / place
+    in_the_way.parent.mkdir(exist_ok=True)
+    in_the_way.touch()
+    with pytest.raises(SpecError, match=f"{re.escape(str(in_the_way))} is a file, and run directories lie in a folder"):
+        run_folder(spec, now=NOON)
 
 
 # --- the lock ---

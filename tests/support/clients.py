@@ -41,7 +41,7 @@ class FakeMeter:
     on_before: Callable[[], None] | None = None
     noted: list[str] = field(default_factory=list)  # request ids
     calls: Counter[Kind] = field(default_factory=Counter)
-    taken_back: list[bool] = field(default_factory=list)  # `sent` of each not_executed
+    taken_back: list[bool] = field(default_factory=list)  # of each not_executed, whether its attempt was sent
     log: list[str] = field(default_factory=list)
     refusals: int = 0
 
@@ -57,9 +57,9 @@ class FakeMeter:
         self.log.append("sent")
         self.calls[kind] += 1
 
-    def not_executed(self, kind: Kind, *, sent: bool) -> None:
+    def not_executed(self, kind: Kind) -> None:
+        self.taken_back.append(self.log[-1:] == ["sent"])
         self.log.append("not_executed")
-        self.taken_back.append(sent)
 
     def refused(self) -> None:
         self.refusals += 1

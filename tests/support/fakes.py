@@ -165,7 +165,7 @@ class PlainVendor:
         except (Stopping, CallError, GivenUp) as raised:
             error = raised.error if isinstance(raised, GivenUp) else raised
             if not isinstance(error, InDoubt):
-                meter.not_executed(kind, sent=getattr(error, "sent", False))
+                meter.not_executed(kind)
             raise
         return reply if isinstance(reply, Hits) else task_id
 

@@ -53,12 +53,11 @@ class PatentVendor:
         if self._answering is not None:
             await self._answering()
         if self._replies and (reply := self._replies.pop(0)) is not None:
-            error = reply.error if isinstance(reply, GivenUp) else reply
-            meter.not_executed(Kind.DETAILS, sent=error.sent)
+            meter.not_executed(Kind.DETAILS)
             raise reply
         if not set(self._refused).isdisjoint(asked):
             meter.refused()
-            meter.not_executed(Kind.DETAILS, sent=True)
+            meter.not_executed(Kind.DETAILS)
             raise ItemRefused("invalid parameter", code="68300004", condition="68300004")
         return {id_: PatentDetail(number=id_) for id_ in asked if id_ not in self._unknown}
 

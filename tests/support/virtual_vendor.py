@@ -73,7 +73,7 @@ class PlainMeter:
     def sent(self, kind: Kind) -> None:
         self.calls.append(kind)
 
-    def not_executed(self, kind: Kind, *, sent: bool) -> None:
+    def not_executed(self, kind: Kind) -> None:
         self.taken_back += 1
 
     def refused(self) -> None:

@@ -8,6 +8,7 @@ from pipeline.cli.screen import show_lines
 from pipeline.errors import SpecError
 from pipeline.job.outlook import warnings
 from pipeline.job.schema import JobSpec
+from pipeline.run.directory import base_of
 from pipeline.run.listed import list_at_hand
 from pipeline.run.load import load_spec
 from pipeline.sources.check import check_sources, find_faulty_items
@@ -27,6 +28,7 @@ def check_command(path: Path, overrides: list[str], *, quick: bool = False) -> i
 
 
 def _check(path: Path, spec: JobSpec, *, quick: bool) -> None:
+    base_of(spec)
     check_sources(spec)
     remarks, made_fit = SourceRemarks(spec), MadeFit(spec)
     with counting_pictures() as watch:

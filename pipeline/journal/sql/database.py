@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from pipeline.errors import JournalError
 
+CLEAN = "clean"  # a remembered value: "0" while a run is under way, and after one that died
 DURABLE = "PRAGMA synchronous=FULL"  # each commit survives a power loss (measured: NORMAL lost up to 40)
 UNSYNCED = "PRAGMA synchronous=NORMAL"  # with a write-ahead log: survives a kill, and a power loss once one is synced
 
