@@ -21,6 +21,7 @@ from pipeline.run.decided import decided_beside, decided_in
 from pipeline.run.pictures import pictures_of
 
 _JOB_FILES = ("*.yaml", "*.yml")
+_MOST_LETTERS = 60  # of a client in the name of a folder, which has at most 255 bytes: a letter has up to four
 
 
 def write_page(
@@ -56,8 +57,8 @@ def page_of(folder: Path, client: str = "") -> Path:
     """Return where a page lies: that of a client in a folder of its own, which can be sent as it is."""
     if not client:
         return folder / REPORT
-    name = re.sub(r"[^\w.-]+", "-", client).strip("-.")
-    if name != client:  # two clients whose names differ in such characters alone share no folder
+    name = re.sub(r"[^\w.-]+", "-", client)[:_MOST_LETTERS].strip("-.")
+    if name != client:  # two clients whose names differ in what was replaced or cut alone share no folder
         name = f"{name or 'client'}-{hashlib.sha256(client.encode()).hexdigest()[:6]}"
     return folder / "clients" / name / REPORT
 

@@ -124,3 +124,11 @@ def test_the_label_of_clients_is_the_jobs_own(folder: Path) -> None:
 def test_a_client_that_is_not_there_is_named_with_those_that_are(folder: Path) -> None:
     with pytest.raises(SpecError, match="no product has the label client: Acne; there are Acme, Nordlys"):
         make_report(folder, Wishes(client="Acne"))
+
+
+@pytest.mark.parametrize("letter", ["x", "\u6c34", "\U00020000"])
+def test_a_client_of_a_long_name_has_a_folder_that_can_be_made(letter: str, tmp_path: Path) -> None:
+    pages = [page_of(tmp_path, letter * length) for length in (300, 301)]
+    for page in pages:
+        page.parent.mkdir(parents=True)
+    assert pages[0].parent != pages[1].parent

@@ -115,7 +115,7 @@ def _without_header(file: Path, sketch: Sketch, is_file: IsFile) -> Fault:
 
 
 def _without_pictures(file: Path, sketch: Sketch | None, wanted: tuple[str, ...]) -> Fault:
-    if sketch is None or not sketch.rows:
+    if sketch is None or not sketch.rows or not any(sketch.rows[0][1]):
         return Fault("there is no table in it", where=str(file))
     number, cells = sketch.rows[0]
     names = listed([repr(name) for name in cells if name], 20)

@@ -137,6 +137,7 @@ def test_texts_that_differ_in_most_rows_are_no_labels(tmp_path: Path) -> None:
     ("text", "said"),
     [
         pytest.param("", "there is no table in it", id="empty"),
+        pytest.param("\n,\n", "there is no table in it", id="nothing but commas"),
         pytest.param("sku,url\n", "no column holds pictures", id="a header alone"),
         pytest.param("sku,name\nA,vase\n", "no column holds pictures: no cell is a URL", id="no picture"),
         pytest.param("A,https://h/1.jpg\n", "the first row is a product already", id="no header"),
