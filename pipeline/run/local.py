@@ -79,7 +79,7 @@ class LocalExecutor:
             job.spec, new=options.new, folder=None if options.again is None else options.again.home
         ) as spec:
             job, options = replace(job, spec=spec), options.unfailing()
-            with notifying(job.spec, options.environment, options.say) as notice:
+            with notifying(job.spec, options.environment) as notice:
                 notice.append(summary := _judged(self._run(job, options), options))
             return summary
 

@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -41,23 +41,24 @@ class Refused(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @contextlib.contextmanager
-def notifying(spec: JobSpec, environment: Mapping[str, str], say: Callable[[str], None]) -> Iterator[list[RunSummary]]:
+def notifying(spec: JobSpec, environment: Mapping[str, str]) -> Iterator[list[RunSummary]]:
     """Start the job's program when the block ends, with the summary that the block appends to what is yielded.
 
     An error of the block is told in its place, and goes on. Stops by a signal within the first moments are not told.
     """
     summaries: list[RunSummary] = []
+
     try:
         yield summaries
     except PipelineError as error:
-        _notify(spec, _refused(spec, error), error.exit_code, environment, say)
+        _notify(spec, _refused(spec, error), error.exit_code, environment)
         raise
     if summaries:
-        _notify(spec, to_json(summaries[-1]), summaries[-1].exit_code, environment, say)
+        _notify(spec, to_json(summaries[-1]), summaries[-1].exit_code, environment)
 
 
 @contextlib.contextmanager
-def telling_refusal(path: Path, environment: Mapping[str, str], say: Callable[[str], None]) -> Iterator[None]:
+def telling_refusal(path: Path, environment: Mapping[str, str]) -> Iterator[None]:
     """Start the program that the job file at `path` names when the block refuses it: the owner of a run waits for word.
 
     What a job that is loaded comes to is told by `notifying`.
@@ -69,7 +70,7 @@ def telling_refusal(path: Path, environment: Mapping[str, str], say: Callable[[s
             wanted = notify_in(file.read(MAX_BYTES + 1))
             if wanted is not None:
                 notice = _encoded(Refused(job=path.stem, vendor="", **_why(error)))
-                _start(wanted, notice, path.resolve().parent, error.exit_code, environment, say)
+                _start(wanted, notice, path.resolve().parent, error.exit_code, environment)
         raise
 
 
@@ -85,27 +86,18 @@ def _encoded(notice: Refused) -> bytes:
     return msgspec.json.encode(notice) + b"\n"
 
 
-def _notify(
-    spec: JobSpec, notice: bytes, exit_code: int, environment: Mapping[str, str], say: Callable[[str], None]
-) -> None:
+def _notify(spec: JobSpec, notice: bytes, exit_code: int, environment: Mapping[str, str]) -> None:
     notify = spec.notify
     if notify is not None and (notify.when == "always" or exit_code):
-        _start(notify, notice, spec.folder, exit_code, environment, say)
+        _start(notify, notice, spec.folder, exit_code, environment)
 
 
-def _start(
-    notify: NotifySpec,
-    notice: bytes,
-    folder: Path,
-    exit_code: int,
-    environment: Mapping[str, str],
-    say: Callable[[str], None],
-) -> None:
-    """Start the program in the job's folder and wait for it; what goes wrong is a remark."""
+def _start(notify: NotifySpec, notice: bytes, folder: Path, exit_code: int, environment: Mapping[str, str]) -> None:
+    """Start the program in the job's folder and wait for it; log what goes wrong, which the command line shows."""
     fault = _run(notify.command, notice, _handed_on(environment, exit_code), folder, notify.timeout_s)
     if fault:
-        _log.warning("notify.failed %s", fault)
-        say(f"note: nobody was notified: `{notify.command[0]}` {fault}; see notify.command in the job file")
+        said = f"nobody was notified: `{notify.command[0]}` {fault}; see notify.command in the job file"
+        _log.warning("notify.failed %s", said)
 
 
 def _handed_on(environment: Mapping[str, str], exit_code: int) -> dict[str, str]:

@@ -23,12 +23,12 @@ json.dump(dict(os.environ), open("environ", "w"))
 """
 
 
-def run(folder: Path, *, code: str = TELLS, exit_code: int = 0, said: list[str] | None = None, **keys: Any) -> Any:
+def run(folder: Path, *, code: str = TELLS, exit_code: int = 0, **keys: Any) -> Any:
     """Run a job of one picture whose program is `code`."""
     keys = {"command": [sys.executable, "-c", code], **keys}
     with vendor(folder) as server:
         spec = job(folder, url=server.url, pictures=1, notify=keys)
-        options = RunOptions(environment={**ACCOUNT, "PATH": "/usr/bin"}, say=(said if said is not None else []).append)
+        options = RunOptions(environment={**ACCOUNT, "PATH": "/usr/bin"})
         limit = [] if exit_code == 0 else ["api.budget.search_calls=0"]
         summary = run_job(spec, overrides=limit, options=options)
     assert (summary.exit_code == 0) is (exit_code == 0)
@@ -82,20 +82,35 @@ def test_a_run_that_is_refused_before_its_first_call_is_told_too(tmp_path: Path)
         ({"code": "pass"}, ""),
     ],
 )
-def test_a_program_that_fails_is_a_remark_and_the_run_stands(tmp_path: Path, keys: Any, said: str) -> None:
-    lines: list[str] = []
-    summary = run(tmp_path, said=lines, **keys)
+def test_a_program_that_fails_is_a_remark_and_the_run_stands(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, keys: Any, said: str
+) -> None:
+    summary = run(tmp_path, **keys)
     assert summary.exit_code == 0
-    notes = [line for line in lines if "notified" in line]
+    notes = [line for line in caplog.messages if "notified" in line]
     assert (said in notes[0]) if said else not notes
 
 
-def test_a_program_that_names_a_secret_shows_none(tmp_path: Path) -> None:
-    lines: list[str] = []
+def test_a_program_that_fails_is_told_once_whether_the_command_is_quiet_or_not(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in ACCOUNT.items():
+        monkeypatch.setenv(name, value)
+    with vendor(tmp_path) as server:
+        spec = job(tmp_path, url=server.url, pictures=1, notify={"command": ["/nowhere/mail"]})
+        for quiet in (["--quiet"], []):
+            assert cli.run(["run", str(spec), "--yes", "--new", *quiet]) == 0
+            assert capsys.readouterr().err.count("note: nobody was notified: `/nowhere/mail` could not be started") == 1
+        (tmp_path / "list.csv").unlink()
+        assert cli.run(["run", str(spec), "--yes", "--new"]) == 2
+        assert capsys.readouterr().err.count("/nowhere/mail") == 1
+
+
+def test_a_program_that_names_a_secret_shows_none(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     hide(["hush-hush-1"])
     (tmp_path / "known").write_text("hush-hush-1")
-    run(tmp_path, said=lines, code="raise SystemExit('cannot log in as ' + open('known').read())")
-    assert "cannot log in as ***" in "".join(lines)
+    run(tmp_path, code="raise SystemExit('cannot log in as ' + open('known').read())")
+    assert "cannot log in as ***" in caplog.text
 
 
 def test_a_notice_that_nobody_reads_to_its_end_is_no_fault(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ from pipeline.system.wording import count
 def run_command(path: Path, overrides: list[str], options: RunOptions, output: Output, *, yes: bool) -> int:
     """Run a job; return its exit code."""
     with Remarks(output) as remarks, ExitStack() as in_use:
-        with telling_refusal(path, options.environment, remarks.say):
+        with telling_refusal(path, options.environment):
             job = in_use.enter_context(_loaded(path, overrides, options))
             refuse_alone(job.spec, path)
         for remark in (*job.remarks, *left_out(job.spec)):
