@@ -15,7 +15,7 @@ from pipeline.cluster.detached import going
 from tests.proof.test_ray import NAMED, no_worker_left
 from tests.support.jobs import job, pipeline, started
 from tests.support.lengths import THOROUGH, only_thorough
-from tests.support.processes import ended, until
+from tests.support.processes import command_lines, ended, until
 from tests.support.ray_cluster import RayCluster, needs_ray, ray_cluster
 from tests.support.two_accounts import CREDENTIALS, assert_each_once, vendor_of_two
 from tests.support.workers import HELD, THREE_ARE_THERE, TOGETHER, WORKER, most_in_a_second, sent_in
@@ -181,7 +181,7 @@ def test_two_accounts_on_the_nodes_keep_their_limits_and_their_secrets(
         worker = NAMED + WORKER.replace("MORE", TOGETHER + HELD.replace("UNTIL", THREE_ARE_THERE))
         with started(cluster.address, worker, cwd=tmp_path, code=RUN, **CREDENTIALS) as driver:
             until(lambda: len([one for one in going(str(run)) if log_of(tmp_path, one.name).exists()]) == 3, by=driver)
-            typed = b"\n".join(file.read_bytes() for file in Path("/proc").glob("[0-9]*/cmdline"))
+            typed = command_lines()
             said = "".join(ended(driver)).encode()
         assert driver.returncode == 0, said.decode()
         session = all_in(cluster.folder)

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +55,15 @@ def completed(
 def ended(process: subprocess.Popen[str]) -> tuple[str, str]:
     """Wait for the end of a process; return what it wrote to stdout and stderr and nobody has read yet."""
     return process.communicate(timeout=PATIENCE_S)
+
+
+def command_lines() -> bytes:
+    """Return the command lines of all processes of this machine; of those that end meanwhile, none."""
+    found = []
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(FileNotFoundError, ProcessLookupError):
+            found.append(file.read_bytes())
+    return b"\n".join(found)
 
 
 def until(happened: Callable[[], object], *, by: subprocess.Popen[str] | None = None) -> None:
