@@ -9,6 +9,7 @@ import msgspec
 from pipeline.engine.cost import Paid, upload_lasts
 from pipeline.engine.reuse import Own, Reuse, identity, reused, takes_upload
 from pipeline.job.schema import JobSpec
+from pipeline.journal.sql import items
 from pipeline.journal.sql.database import Database
 
 
@@ -48,13 +49,11 @@ class ForeseenReuse(NamedTuple):
 
     def applied(self, ord_: int, paid: Paid) -> tuple[Paid, Taken | None]:
         """Return what is paid for an item with what it will take of other runs, and that; None where it is nothing."""
-        source, local, sha256, request_id = self.db.do(
-            "SELECT source, local, sha256, json_extract(search, '$.request_id') FROM items WHERE ord = ?", (ord_,)
-        ).fetchone()
+        source, local, sha256, request_id = items.asked(self.db, ord_)
         digest = self.digest(source) if local else None
         if local and (digest is None or sha256 not in (None, digest)):
             return paid, None
-        own = Own(bool(local), request_id if paid.searched else None, paid.pages + (not paid.searched))
+        own = Own(local, request_id if paid.searched else None, paid.pages + (not paid.searched))
         found = self.donors.find(identity(source, digest), paid=own.paid, now=self.now)
         if found is None:
             return paid, None

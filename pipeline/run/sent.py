@@ -9,11 +9,10 @@ from pipeline.endpoints.patsnap.statement import day_of
 from pipeline.errors import JournalError, PipelineError
 from pipeline.journal.identity import of_note
 from pipeline.journal.places import JOURNAL, collection_of, is_superseded, run_directories, run_of
-from pipeline.journal.sql import sent_calls
+from pipeline.journal.sql import doubts, sent_calls
 from pipeline.journal.sql.database import Database
 from pipeline.journal.sql.sent_calls import Sent
 from pipeline.journal.storage import reading_only
-from pipeline.models import State
 from pipeline.run.directory import known_runs
 
 
@@ -78,8 +77,7 @@ def _add(found: SentHere, folder: Path, rows: list[Sent], db: Database) -> None:
     found.rows += rows
     found.runs.append(str(folder))
     found.not_noted.update(sent_calls.uncounted(db))
-    doubts = db.do("SELECT intent_at FROM items WHERE state = ? AND intent_at IS NOT NULL", (int(State.IN_DOUBT),))
-    found.doubts.update(day_of(at) for (at,) in doubts.fetchall())
+    found.doubts.update(map(day_of, doubts.intended_at(db)))
 
 
 def _others(own: set[Path]) -> list[Path]:

@@ -34,6 +34,12 @@ def repeatable(db: Database, *, after: int, generation: int, most: int | None) -
     return found
 
 
+def intended_at(db: Database) -> list[float]:
+    """Read when the creates in doubt were about to be sent (epoch seconds), as far as that is known."""
+    rows = db.do(f"SELECT intent_at FROM items WHERE {IN_DOUBT} AND intent_at IS NOT NULL").fetchall()
+    return [float(at) for (at,) in rows]
+
+
 def repeated_by_itself(db: Database, *, most: int) -> set[int]:
     """Find the items in doubt that the next run creates once more because the job says so; nothing is reserved."""
     if not most or not db.has_table("risks"):

@@ -85,6 +85,22 @@ def standing(db: Database, ord_: int) -> tuple[str, State, Line | None, Problem 
     return row[0], State(row[1]), line, None if row[6] is None else problem_of(row[6])
 
 
+class Asked(NamedTuple):
+    """The picture of one item, and the search of it that is paid."""
+
+    source: str
+    local: bool
+    sha256: str | None  # of a local picture as it was read last; None before that
+    request_id: str | None  # of the search; None without one
+
+
+def asked(db: Database, ord_: int) -> Asked:
+    """Read what is asked of one item."""
+    columns = "source, local, sha256, json_extract(search, '$.request_id')"
+    source, local, *more = db.do(f"SELECT {columns} FROM items WHERE ord = ?", (ord_,)).fetchone()
+    return Asked(source, bool(local), *more)
+
+
 def work(db: Database, ord_: int) -> Waiting:
     """Read one item as something to work on."""
     return waiting_of(db.do(f"SELECT {WORK} FROM items WHERE ord = ?", (ord_,)).fetchone())
