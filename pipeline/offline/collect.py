@@ -19,16 +19,13 @@ from pipeline.journal.storage import Disk, reading_only
 from pipeline.models import State
 from pipeline.offline.opening import find_run, opened
 from pipeline.offline.refresh import try_refresh
-from pipeline.offline.report import has_noted_end
+from pipeline.offline.report import LOOK_EVERY_S, PATIENCE_S, has_noted_end
 from pipeline.results.reading import read_line
 from pipeline.results.summary import RunSummary
 from pipeline.run.collecting import as_collected, why_alone
 from pipeline.run.load import Job, load_again
 from pipeline.run.local import LocalExecutor
 from pipeline.run.options import Again, RunOptions
-
-_LOOK_EVERY_S = 0.5
-_PATIENCE_S = 600.0  # a run that has ended writes the files of its own meanwhile
 
 
 def collecting_job(run: Path, overrides: Sequence[str]) -> Job:
@@ -73,7 +70,7 @@ def bring_hits(disk: Disk, state: State, *, now: float) -> None:
 
 def write_behind(run: Path, options: RunOptions) -> None:
     """Make the run's own files anew, unless a run goes on there: that one makes them when it ends."""
-    give_up = time.monotonic() + _PATIENCE_S
+    give_up = time.monotonic() + PATIENCE_S
     while time.monotonic() < give_up:
         try:
             place = find_run(run)
@@ -85,7 +82,7 @@ def write_behind(run: Path, options: RunOptions) -> None:
         except RunLocked:
             if not has_noted_end(run):  # it reads what was collected after it has noted its end
                 return
-            time.sleep(_LOOK_EVERY_S)
+            time.sleep(LOOK_EVERY_S)
 
 
 def holds(run: Path, state: State) -> Path:

@@ -20,8 +20,8 @@ from pipeline.run.client_page import is_of, write_client_page
 from pipeline.run.directory import ENDED
 from pipeline.run.page import page_of
 
-_LOOK_EVERY_S = 0.5
-_PATIENCE_S = 600.0  # a run that has ended writes the page of its own meanwhile
+LOOK_EVERY_S = 0.5
+PATIENCE_S = 600.0  # a run that has ended writes the files of its own meanwhile
 
 
 class Made(NamedTuple):
@@ -89,12 +89,12 @@ def _made(place: Place, db: Database, wishes: Wishes, *, running: bool = False) 
 
 def _behind_its_end(place: Place, wishes: Wishes) -> RunSummary | None:
     """Make the files once more if the run came to its end meanwhile: ours may have replaced those that it wrote."""
-    give_up = time.monotonic() + _PATIENCE_S
+    give_up = time.monotonic() + PATIENCE_S
     while has_noted_end(place.folder) and time.monotonic() < give_up:
         try:
             return _at_rest(place, wishes)
         except RunLocked:
-            time.sleep(_LOOK_EVERY_S)
+            time.sleep(LOOK_EVERY_S)
     return None
 
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from pipeline.errors import SpecError
 from pipeline.job.schema import JobSpec
+from pipeline.journal.sql.database import Database
 from pipeline.journal.sql.forecast import Candidate, candidates
 from pipeline.journal.sql.items import counts
 from pipeline.models import OF_REPORT, WAITING, Kind, State
@@ -52,8 +53,8 @@ class Selection:
     candidates: list[Candidate]
     waiting: int  # items that a run works on anyway
     risked: bool  # True when they are in doubt: each may be paid twice
-    has_task: bool = False  # True when each was paid for a task that brought no report
-    goes_on: str = "run"  # the command that goes on with the run
+    has_task: bool  # True when each was paid for a task that brought no report
+    goes_on: str  # the command that goes on with the run
 
     def again(self, folder: Path) -> Again:
         """Return the option that makes a run work on these items alone."""
@@ -95,11 +96,20 @@ def _pages(one: Candidate, spec: JobSpec) -> int:
 
 def select(place: Place, wanted: Wanted) -> Selection:
     """Find the wanted items. Raises SpecError when some are in doubt that nobody was shown."""
-    state, code, limit = wanted
     with opened(place.folder) as disk:
-        if state is State.IN_DOUBT:
+        if wanted.state is State.IN_DOUBT:
             refuse_unseen(place, disk.db, unseen(place.folder, disk.db))
-        found = candidates(disk.db, state, code=code, limit=limit, now=time.time())
-        waiting = sum(counts(disk.db).get(one, 0) for one in WAITING)
-    kind = state.word.replace("_", " ") + (f" with {code}" if code else "")
-    return Selection(kind, found, waiting, risked=state is State.IN_DOUBT, has_task=state in OF_REPORT)
+        return selected(disk.db, wanted, goes_on="run")
+
+
+def selected(db: Database, wanted: Wanted, *, goes_on: str) -> Selection:
+    """Read the wanted items of a journal; `goes_on` is the command that goes on with its run."""
+    state, code, limit = wanted
+    return Selection(
+        kind=state.word.replace("_", " ") + (f" with {code}" if code else ""),
+        candidates=candidates(db, state, code=code, limit=limit, now=time.time()),
+        waiting=sum(counts(db).get(one, 0) for one in WAITING),
+        risked=state is State.IN_DOUBT,
+        has_task=state in OF_REPORT,
+        goes_on=goes_on,
+    )

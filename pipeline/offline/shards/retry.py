@@ -1,6 +1,5 @@
 """Open items of a cluster run that a person wants to pay for once more: found in all shards, tried again in each."""
 
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,13 +11,11 @@ from pipeline.cluster.sending import sending
 from pipeline.errors import SpecError
 from pipeline.journal.collected import has_collection
 from pipeline.journal.places import goes_on_with
-from pipeline.journal.sql.forecast import candidates
-from pipeline.journal.sql.items import counts
 from pipeline.journal.storage import reading_only
-from pipeline.models import OF_REPORT, WAITING, State
+from pipeline.models import OF_REPORT, State
 from pipeline.offline.opening import find_run
 from pipeline.offline.refresh import unseen
-from pipeline.offline.retry import Selection, Wanted
+from pipeline.offline.retry import Selection, Wanted, selected
 from pipeline.results.summary import RunSummary
 from pipeline.results.sums import in_one
 from pipeline.run.load import load_again
@@ -59,22 +56,15 @@ def select_in_shards(found: Directories, wanted: Wanted) -> list[OfShard]:
 
 
 def _of_shard(folder: Path, run: Path, wanted: Wanted) -> OfShard:
-    state, code, limit = wanted
-    if state in OF_REPORT and has_collection(run):
+    if wanted.state in OF_REPORT and has_collection(run):
         what = "tasks whose reports were collected are paid for anew in a run that is not split alone"
         raise SpecError(Fault(what, where=str(run), fix=""))
     with reading_only(run) as db:
-        if state is State.IN_DOUBT and (new := unseen(run, db, folder)):
+        if wanted.state is State.IN_DOUBT and (new := unseen(run, db, folder)):
             more = count(len(new), "item is", "items are")
             what = f"{more} in doubt that nobody was shown: {listed(new)}. Nothing was sent; look first"
             raise SpecError(Fault(what, where=str(folder), fix=typed("report", folder)))
-        known = candidates(db, state, code=code, limit=limit, now=time.time())
-        waiting = sum(counts(db).get(one, 0) for one in WAITING)
-    kind = state.word.replace("_", " ") + (f" with {code}" if code else "")
-    risked, has_task = state is State.IN_DOUBT, state in OF_REPORT
-    goes_on = goes_on_with(run)
-    selection = Selection(kind, known, waiting, risked=risked, has_task=has_task, goes_on=goes_on)
-    return OfShard(int(run.parent.name), run, selection)
+        return OfShard(int(run.parent.name), run, selected(db, wanted, goes_on=goes_on_with(run)))
 
 
 def in_all(chosen: Sequence[OfShard]) -> Selection:
