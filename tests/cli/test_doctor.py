@@ -276,8 +276,10 @@ def test_full_disk_and_a_place_that_cannot_be_written_fail(
     for name, value in ACCOUNT.items():
         monkeypatch.setenv(name, value)
     (tmp_path / "file").write_text("x")
-    [there] = found(capsys, path, "--set", f"output.dir={tmp_path / 'file' / 'runs'}", code=1)["run directory"]
-    assert "cannot be written" in there["text"]
+    [above] = found(capsys, path, "--set", f"output.dir={tmp_path / 'file' / 'runs'}", code=1)["job"]
+    assert f"{tmp_path / 'file'} is a file, and run directories lie in a folder" in above["text"]
+    there = found(capsys, path, "--set", f"output.dir={tmp_path}", "--set", "output.run=file", code=1)
+    assert "cannot be written" in there["run directory"][0]["text"]
 
 
 @pytest.mark.proofs
