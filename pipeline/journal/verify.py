@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from pipeline.errors import JournalError
-from pipeline.journal.places import folder_of
+from pipeline.journal.places import JOURNAL, folder_of
 from pipeline.journal.sql import line_index
 from pipeline.journal.sql.database import CLEAN, Cursor, Database
 from pipeline.journal.sql.rows import Line
@@ -26,7 +26,7 @@ class Verified(NamedTuple):
     lines     how many lines the journal knows
     damaged   the numbers (from 1) of those that are not what was written
     journal   what is wrong with its pages, in SQLite's words, or with its rows; `WHOLE` when nothing is
-    behind    bytes behind the last line of a run that came to its end: nothing here wrote them, and nothing reads them
+    behind    bytes behind the last of these, of a run that came to its end; the journal does not know them
     """
 
     lines: int
@@ -69,8 +69,12 @@ def verify(db: Database, results: Path) -> Verified:
 
 
 def _behind(db: Database, results: Path) -> int:
-    """Count the bytes behind the last known line. After a run that died they may be lines of its own, and count not."""
-    if db.meta(CLEAN) != "1" or not results.is_file():
+    """Count the bytes behind the last known line; none while a run may be under way, whose own lines they are then.
+
+    A journal that is read without its log, in a folder that cannot be written, is that of before the run.
+    """
+    log = folder_of(results) / f"{JOURNAL}-wal"
+    if db.meta(CLEAN) != "1" or not results.is_file() or (log.exists() and log.stat().st_size):
         return 0
     last = line_index.last(db)
     return max(0, results.stat().st_size - (0 if last is None else last.offset + last.length))

@@ -14,9 +14,8 @@ from pipeline.errors import JournalError
 from pipeline.journal.places import JOURNAL, run_directories
 from pipeline.journal.sql.items import find, with_zeros
 from pipeline.journal.storage import reading_only
-from pipeline.results.decisions import CHOICES, Decision, merged, read_decisions, write_decisions
+from pipeline.results.decisions import CHOICES, Decision, merged, read_decisions, saved_at, write_decisions
 from pipeline.run.decided import decided_in, same
-from pipeline.system.clock import iso
 from pipeline.system.wording import count, enumerated, listed
 
 
@@ -37,7 +36,7 @@ def take_over(kept: Path, files: list[Path], *, folder: Path | None, by: str) ->
     remarks: list[str] = []
     taken: list[Decision] = []
     for file in files:
-        at = iso(file.stat().st_mtime) if file.is_file() else ""
+        at = saved_at(file) if file.is_file() else ""
         found = decided_in(file, by=by, run="" if folder is None else folder.resolve().name)
         found, more = _known(found, folder)
         remarks += more

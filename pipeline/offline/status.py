@@ -17,6 +17,7 @@ from pipeline.job.schema import JobSpec
 from pipeline.journal.begun import was_stopped_at_once
 from pipeline.journal.collected import has_collection, is_joined, joined, open_reports, unread
 from pipeline.journal.emergency import known_not_executed
+from pipeline.journal.evidence import refuse_unexplained
 from pipeline.journal.places import JOURNAL, REPORT, SUMMARY, collection_of, goes_on_with, results_file, run_of
 from pipeline.journal.sql import laid_by
 from pipeline.journal.sql.calls import counted
@@ -190,6 +191,8 @@ def verify_run(folder: Path) -> str:
     results = str(results_file(folder))
     with reading_only(folder) as db:
         found = verify(db, results_file(folder))
+        if found.ok and found.behind:
+            refuse_unexplained(db, folder, results_file(folder))
     if found.damaged and not results_file(folder).is_file():
         raise _to_repair(folder, "the file is gone; put it back, or go on with what the journal knows", results)
     if found.journal != WHOLE:
@@ -201,17 +204,16 @@ def verify_run(folder: Path) -> str:
         are = "is" if len(found.damaged) == 1 else "are"
         what = f"{wrong} {are} not what was written (line {shown}{more}); put the original file back"
         raise _to_repair(folder, f"{what}, or go on without", results)
+    said = _whole(found.lines, folder)
+    if run_of(folder) is None and has_collection(folder):
+        said = f"{said}; {verify_run(collection_of(folder))}"
     if found.behind:
-        cuts = goes_on_with(folder)
         what = (
-            f"behind the run's own {count(found.lines, 'line')} stand {count(found.behind, 'byte')} that nothing here "
-            f"wrote, and nothing here reads; cut them off, or `pipeline {cuts}` the job file, which does"
+            f"behind the {count(found.lines, 'line')} that the journal knows stand {count(found.behind, 'byte')} that it "
+            "does not; copy the file, then look"
         )
         raise JournalError(Fault(what, where=results))
-    if run_of(folder) is None and has_collection(folder):
-        reports = verify_run(collection_of(folder))
-        return f"{_whole(found.lines, folder)}; {reports}"
-    return _whole(found.lines, folder)
+    return said
 
 
 def _whole(number: int, folder: Path) -> str:

@@ -77,7 +77,7 @@ def read_table(path: Path, *, by: str = "", run: str = "", keep: bool = False) -
     """Read the decisions of a CSV file; none where it is not there. With `keep` also the columns that are not ours."""
     try:
         data = path.read_bytes()
-        told = Told(iso(path.stat().st_mtime), by, run)
+        told = Told(saved_at(path), by, run)
     except FileNotFoundError:
         return []
     except OSError as exc:
@@ -88,6 +88,11 @@ def read_table(path: Path, *, by: str = "", run: str = "", keep: bool = False) -
     except (csv.Error, UnicodeError) as exc:
         what = f"this is not CSV in UTF-8: {exc}; save it as `CSV UTF-8`, or as a workbook (.xlsx)"
         raise SpecError(Fault(what, where=str(path))) from None
+
+
+def saved_at(path: Path) -> str:
+    """Return when a file was saved, as `Decision` writes times; now where that is still to come. Raises OSError."""
+    return iso(min(path.stat().st_mtime, time.time()))
 
 
 def _rows(path: Path, text: str) -> Iterator[tuple[str, list[str]]]:

@@ -18,9 +18,9 @@ from pipeline.results.decisions import (
     has_columns,
     read_decisions,
     read_table,
+    saved_at,
 )
 from pipeline.sources.workbook_rows import tables_in
-from pipeline.system.clock import iso
 from pipeline.system.fault import Fault, Gathered
 
 _FAULTS_TOLD = 20
@@ -45,7 +45,7 @@ def decided_in(file: Path, *, by: str, run: str) -> list[Decision]:
         raise SpecError(Fault("there is no such file of decisions", where=str(file)))
     if not file.name.lower().endswith(WORKBOOK_ENDINGS):
         return read_table(file, by=by, run=run)
-    told = Told(iso(file.stat().st_mtime), by, run, utc=True)
+    told = Told(saved_at(file), by, run, utc=True)
     tables = [rows for rows in _tables(file) if has_columns(rows[0][1])]
     if not tables:
         what = "no sheet has the columns Item, Patent number and Decision, as those of `pipeline export` have"

@@ -71,10 +71,13 @@ def run_folder(spec: JobSpec, *, now: datetime, new: bool = False) -> Path:
 
 
 def base_of(spec: JobSpec) -> Path:
-    """Return the folder in which the run directories of a job lie. Raises SpecError where a file is in its way."""
+    """Return the folder in which the run directories of a job lie. Raises SpecError where there can be none."""
     key, named = ("output.dir", spec.output.dir) if spec.cluster is None else ("cluster.shared", spec.cluster.shared)
-    base = spec.place(named).resolve()
-    there = next(place for place in (base, *base.parents) if place.exists())
+    try:
+        base = spec.place(named).resolve()
+        there = next(place for place in (base, *base.parents) if place.exists())
+    except (OSError, RuntimeError):  # up to Python 3.12 a loop of links is a RuntimeError
+        raise SpecError(Fault(f"{named} cannot be looked at; name another place", where=key)) from None
     if not there.is_dir():
         raise SpecError(Fault(f"{there} is a file, and run directories lie in a folder; name another place", where=key))
     return base

@@ -1,6 +1,7 @@
 """A damaged or foreign run directory as the commands meet it: exit 5, one line, and a way out that works."""
 
 import random
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,7 +10,8 @@ import pytest
 from pipeline import RunOptions, run_job
 from pipeline.cli import main as cli
 from pipeline.journal.sql.schema import VERSION
-from pipeline.journal.storage import connect
+from pipeline.journal.storage import connect, reading_only
+from pipeline.journal.verify import verify
 from pipeline.models import State
 from tests.support.fakes import assert_index_matches, states
 from tests.support.jobs import ACCOUNT, FaultPlan, job, vendor
@@ -62,16 +64,31 @@ def assert_names_repair(code: int, out: str, err: str) -> None:
 # --- plan ---
 
 
-def test_lines_that_the_run_did_not_write_are_told_until_the_next_run_cuts_them_off(ended: Ended) -> None:
+def test_lines_behind_those_that_the_journal_knows_are_told(ended: Ended) -> None:
     assert ended.command("status", ended.run, "--verify")[0] == 0
     own = ended.results.read_bytes()
     ended.results.write_bytes(own + own.splitlines(keepends=True)[-1])
     code, _, err = ended.command("status", ended.run, "--verify")
     assert (code, len(faults_in(err))) == (5, 1), err
-    assert f"behind the run's own {ITEMS - 1} lines stand" in err
-    assert ended.command("run", ended.path, "--yes", "--quiet")[0] == 1  # one is in doubt
-    assert ended.results.read_bytes() == own
+    assert f"behind the {ITEMS - 1} lines that the journal knows stand" in err
+    paid = re.sub(rb'"task_id":"[^"]*"', b'"task_id":"one-more"', own.splitlines(keepends=True)[-1])
+    ended.results.write_bytes(own + paid)
+    code, _, err = ended.command("status", ended.run, "--verify")
+    assert code == 5
+    assert "the journal does not know the task one-more" in err
+    assert "an older journal was put back" in err
+    ended.results.write_bytes(own)
     assert ended.command("status", ended.run, "--verify")[0] == 0
+
+
+def test_lines_of_a_run_that_may_be_under_way_are_its_own(ended: Ended) -> None:
+    ended.results.write_bytes(ended.results.read_bytes() + b"{}\n")
+    Path(f"{ended.journal}-wal").write_bytes(b"not empty")
+    with reading_only(ended.run) as db:
+        assert verify(db, ended.results).behind == 0
+    Path(f"{ended.journal}-wal").unlink()
+    with reading_only(ended.run) as db:
+        assert verify(db, ended.results).behind == 3
 
 
 def test_plan_on_a_damaged_journal_names_repair(ended: Ended) -> None:

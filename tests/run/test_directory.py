@@ -85,6 +85,12 @@ def test_a_file_where_run_directories_are_to_lie_is_named(place: str, tmp_path: 
         run_folder(spec, now=NOON)
 
 
+def test_a_place_that_cannot_be_looked_at_is_named(tmp_path: Path) -> None:
+    (tmp_path / "runs").symlink_to("runs")
+    with pytest.raises(SpecError, match="cannot be looked at; name another place"):
+        run_folder(job(tmp_path), now=NOON)
+
+
 # --- the lock ---
 
 

@@ -23,6 +23,12 @@ from pipeline.sources.remarks import left_out
 from pipeline.system.fault import Fault
 from pipeline.system.wording import count
 
+_UNASKED = Fault(
+    "the list comes in on stdin, and there is no terminal to ask on before it is paid for; nothing was sent",
+    where='manifest: "-"',
+    fix="--yes",
+)
+
 
 def run_command(path: Path, overrides: list[str], options: RunOptions, output: Output, *, yes: bool) -> int:
     """Run a job; return its exit code."""
@@ -30,15 +36,12 @@ def run_command(path: Path, overrides: list[str], options: RunOptions, output: O
         with telling_refusal(path, options.environment):
             job = in_use.enter_context(_loaded(path, overrides, options))
             refuse_alone(job.spec, path)
+            piped = job.spec.listed is not None
+            asks = not yes and not job.spec.sandbox and on_a_terminal(piped=piped)
+            if piped and not (asks or yes or job.spec.sandbox):
+                raise SpecError(_UNASKED)
         for remark in (*job.remarks, *left_out(job.spec)):
             remarks.say(f"note: {remark}")
-        piped = job.spec.listed is not None
-        asks = not yes and not job.spec.sandbox and on_a_terminal(piped=piped)
-        if piped and not (asks or yes or job.spec.sandbox):
-            what = (
-                "the list comes in on stdin, and there is no terminal to ask on before it is paid for; nothing was sent"
-            )
-            raise SpecError(Fault(what, where='manifest: "-"', fix="--yes"))
         if asks:
             _ask(job, options, piped=piped)
         with observing(output) as display:
