@@ -209,8 +209,8 @@ def verify_run(folder: Path) -> str:
         said = f"{said}; {verify_run(collection_of(folder))}"
     if found.behind:
         what = (
-            f"behind the {count(found.lines, 'line')} that the journal knows stand {count(found.behind, 'byte')} that it "
-            "does not; copy the file, then look"
+            f"behind the {count(found.lines, 'line')} that the journal knows stand {count(found.behind, 'byte')} that "
+            "it does not; copy the file, then look"
         )
         raise JournalError(Fault(what, where=results))
     return said
