@@ -2,6 +2,7 @@
 
 import os
 import re
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from pipeline.results.decisions import (
     read_table,
     write_decisions,
 )
+from pipeline.system.clock import iso
 
 SAVED = 1_795_000_000.0  # 2026-11-18T11:06:40Z
 
@@ -95,6 +97,16 @@ def test_every_bad_row_is_named_and_nothing_is_taken(tmp_path: Path) -> None:
         f"{path}:4: at: 'yesterday' is no time; write it as 2026-11-21, or 2026-11-21 10:00",
         "nothing was taken",
     )
+
+
+def test_a_file_that_was_saved_in_a_time_to_come_decides_now(tmp_path: Path) -> None:
+    """A wrong clock, or an archive that was unpacked: what is written of it must be read again."""
+    path = saved(tmp_path / "decisions.csv", "item,patent_pn,decision\nA,1,watch\n")
+    os.utime(path, (time.time() + 500_000,) * 2)
+    [one] = read_decisions(path).values()
+    assert one.at <= iso(time.time())
+    write_decisions(path, [one])
+    assert list(read_decisions(path).values()) == [one]
 
 
 def test_a_decision_of_a_time_to_come_is_refused_for_none_after_it_would_count(tmp_path: Path) -> None:

@@ -163,6 +163,20 @@ def test_a_job_file_that_names_nobody_tells_nobody(tmp_path: Path, section: str)
     assert cli.run(["run", str(tmp_path / "gone.yaml"), "-q"]) == 2
 
 
+def test_a_list_on_stdin_that_nobody_may_be_asked_about_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in ACCOUNT.items():
+        monkeypatch.setenv(name, value)
+    (tmp_path / "urls").write_text("https://images.example.com/a.jpg\n")
+    notify = {"command": [sys.executable, "-c", TELLS]}
+    spec = job(tmp_path, url="http://127.0.0.1:9", notify=notify, images=[{"manifest": "-"}])
+    with (tmp_path / "urls").open() as urls:
+        monkeypatch.setattr(sys, "stdin", urls)
+        assert cli.run(["run", str(spec), "-q"]) == 2
+    assert "there is no terminal to ask on" in json.loads((tmp_path / "told").read_bytes())["exit_reason"]
+
+
 def test_a_run_that_is_refused_by_its_credentials_is_told(tmp_path: Path) -> None:
     notify = {"command": [sys.executable, "-c", TELLS]}
     spec = job(tmp_path, url="https://connect.example.com", notify=notify, pictures=1)
