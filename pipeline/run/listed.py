@@ -29,11 +29,13 @@ _WHERE = 'manifest: "-"'
 
 
 @contextlib.contextmanager
-def list_at_hand(spec: JobSpec, *, new: bool = False, folder: Path | None = None) -> Iterator[JobSpec]:
+def list_at_hand(
+    spec: JobSpec, *, new: bool = False, folder: Path | None = None, anew: str = "--new"
+) -> Iterator[JobSpec]:
     """Give the job the list that it reads from stdin, as long as the block lasts; other jobs stay as they are.
 
     The list of the run directory that the job would go on in wins. Raises SpecError when there is none, or when another
-    one came in on stdin.
+    one came in on stdin; `anew` is what to type then, an option of the command itself or another command.
     """
     at_hand = spec.listed is not None or spec.shard is not None
     if at_hand or not any(entry.manifest == STDIN for entry in spec.images):
@@ -48,7 +50,7 @@ def list_at_hand(spec: JobSpec, *, new: bool = False, folder: Path | None = None
                     "this run directory goes on with the list that it was begun with, and another one came in on "
                     "stdin; nothing was sent. `run --new` starts a run with the new one"
                 )
-                raise SpecError(Fault(what, where=str(kept), fix="pipeline run JOB --new"))
+                raise SpecError(Fault(what, where=str(kept), fix=anew))
             given = kept
         if given is None:
             what = "the list is read from stdin, and nothing came in there; pipe it in, one URL a line"

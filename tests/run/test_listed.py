@@ -43,6 +43,8 @@ def test_a_list_is_kept_and_gone_on_with(tmp_path: Path) -> None:
         assert other.returncode == 2
         assert "another one came in on stdin; nothing was sent" in other.stderr
         assert "fix: pipeline run job.yaml --yes --quiet --new" in other.stderr
+        looked = call(tmp_path, "check", "job.yaml", given=f"{urls}{drawings(4)[3]}\n")
+        assert "fix: pipeline run job.yaml --new" in looked.stderr
         rest = call(tmp_path, "run", "job.yaml", "--yes", "--quiet", given="")
         assert rest.returncode == 0, rest.stderr
         assert server.stats.executed["create"] == 3

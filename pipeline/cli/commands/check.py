@@ -15,14 +15,14 @@ from pipeline.sources.check import check_sources, find_faulty_items
 from pipeline.sources.foreign import refuse_foreign
 from pipeline.sources.inspection import MadeFit
 from pipeline.sources.remarks import SourceRemarks
-from pipeline.system.fault import Fault
+from pipeline.system.fault import Fault, typed
 
 SHOWN_FAULTS = 20
 
 
 def check_command(path: Path, overrides: list[str], *, quick: bool = False) -> int:
     """Check a job file, its sources and, unless it is to be quick, every local picture. Raises SpecError."""
-    with list_at_hand(load_spec(path, overrides=overrides)) as spec:
+    with list_at_hand(load_spec(path, overrides=overrides), anew=typed("run", path, "--new")) as spec:
         _check(path, spec, quick=quick)
     return 0
 

@@ -81,7 +81,7 @@ def _environment(path: Path, process: Mapping[str, str]) -> tuple[list[Finding],
 
 def _of_job(path: Path, spec: JobSpec) -> list[Finding]:
     try:
-        with list_at_hand(spec) as listed, counting_pictures() as watch:
+        with list_at_hand(spec, anew=typed("run", path, "--new")) as listed, counting_pictures() as watch:
             return job(path, listed, now=datetime.now().astimezone(), watch=watch)
     except SpecError as error:
         return failures("job", error)
