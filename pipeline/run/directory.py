@@ -75,11 +75,11 @@ def base_of(spec: JobSpec) -> Path:
     key, named = ("output.dir", spec.output.dir) if spec.cluster is None else ("cluster.shared", spec.cluster.shared)
     try:
         base = spec.place(named).resolve()
-        there = next(place for place in (base, *base.parents) if place.exists())
-    except (OSError, RuntimeError):  # up to Python 3.12 a loop of links is a RuntimeError
+        there = next(place for place in (base, *base.parents) if os.path.lexists(place))
+    except (OSError, RuntimeError):  # a loop of links is a RuntimeError up to Python 3.12; later it is no folder
         raise SpecError(Fault(f"{named} cannot be looked at; name another place", where=key)) from None
     if not there.is_dir():
-        raise SpecError(Fault(f"{there} is a file, and run directories lie in a folder; name another place", where=key))
+        raise SpecError(Fault(f"{there} is no folder, and run directories lie in one; name another place", where=key))
     return base
 
 

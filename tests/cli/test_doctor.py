@@ -277,7 +277,7 @@ def test_full_disk_and_a_place_that_cannot_be_written_fail(
         monkeypatch.setenv(name, value)
     (tmp_path / "file").write_text("x")
     [above] = found(capsys, path, "--set", f"output.dir={tmp_path / 'file' / 'runs'}", code=1)["job"]
-    assert f"{tmp_path / 'file'} is a file, and run directories lie in a folder" in above["text"]
+    assert f"{tmp_path / 'file'} is no folder, and run directories lie in one" in above["text"]
     there = found(capsys, path, "--set", f"output.dir={tmp_path}", "--set", "output.run=file", code=1)
     assert "cannot be written" in there["run directory"][0]["text"]
 
