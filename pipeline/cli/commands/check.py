@@ -28,7 +28,7 @@ def check_command(path: Path, overrides: list[str], *, quick: bool = False) -> i
 
 
 def _check(path: Path, spec: JobSpec, *, quick: bool) -> None:
-    base_of(spec)
+    base_of(spec)  # refuses a place in which no run directory can be
     check_sources(spec)
     remarks, made_fit = SourceRemarks(spec), MadeFit(spec)
     with counting_pictures() as watch:
