@@ -79,7 +79,9 @@ def read_table(path: Path, *, by: str = "", run: str = "", keep: bool = False) -
         data = path.read_bytes()
         told = Told(saved_at(path), by, run)
     except FileNotFoundError:
-        return []
+        if not path.is_symlink():
+            return []
+        raise SpecError(Fault("this is a link, and the file that it leads to is not there", where=str(path))) from None
     except OSError as exc:
         raise SpecError(Fault(f"cannot be read: {exc.strerror}", where=str(path))) from None
     try:

@@ -29,13 +29,17 @@ _FAULTS_TOLD = 20
 def decided_beside(spec: JobSpec) -> list[Decision]:
     """Read the decisions beside a job; none where its decisions.csv is one for `resolve`. Raises SpecError."""
     beside = spec.folder / DECISIONS
-    return [] if not beside.is_file() or _is_for_resolve(beside) else list(read_decisions(beside).values())
+    return [] if _is_for_resolve(beside) else list(read_decisions(beside).values())
 
 
 def _is_for_resolve(path: Path) -> bool:
     """Return whether a file is one for `pipeline resolve --from`, whose name people choose as freely."""
-    with path.open("rb") as file:
-        names = re.split(r"[,;\t]", file.readline(4096).decode("utf-8-sig", "replace").strip().lower())
+    try:
+        with path.open("rb") as file:
+            header = file.readline(4096).decode("utf-8-sig", "replace")
+    except OSError:  # there is none, or it cannot be read, and whoever reads its decisions says so
+        return False
+    names = re.split(r"[,;\t]", header.strip().lower())
     return "task_id" in names and "item" not in names
 
 

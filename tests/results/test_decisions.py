@@ -10,6 +10,7 @@ import pytest
 
 from pipeline.errors import SpecError
 from pipeline.results.decisions import (
+    DECISIONS,
     Decision,
     Told,
     decisions_in,
@@ -18,7 +19,9 @@ from pipeline.results.decisions import (
     read_table,
     write_decisions,
 )
+from pipeline.run.decided import decided_beside
 from pipeline.system.clock import iso
+from tests.support.fakes import job
 
 SAVED = 1_795_000_000.0  # 2026-11-18T11:06:40Z
 
@@ -37,6 +40,17 @@ def only(path: Path) -> Decision:
 def test_without_a_file_nothing_is_decided(tmp_path: Path) -> None:
     assert read_decisions(tmp_path / "decisions.csv") == {}
     assert read_decisions(saved(tmp_path / "decisions.csv", "\ufeff")) == {}
+
+
+@pytest.mark.parametrize("there", ["a folder", "a link to nothing"])
+def test_decisions_that_cannot_be_read_are_not_taken_for_none(tmp_path: Path, there: str) -> None:
+    path = tmp_path / DECISIONS
+    if there == "a folder":
+        path.mkdir()
+    else:
+        path.symlink_to(tmp_path / "on a share that is not there.csv")
+    with pytest.raises(SpecError, match=re.escape(f"{path}: ")):
+        decided_beside(job(tmp_path))
 
 
 @pytest.mark.parametrize(
