@@ -14,7 +14,7 @@
     |   |   `-- SystemLimit 5     no open files or memory left here for another connection
     |   `-- RunStopped      3     credentials, permission, broken contract: a person must look
     |       `-- WrongProxy  2     the proxy that the job names lets no call through
-    |-- GivenUp                   a CallError, and what it means for the run beside its item
+    |-- GivenUp                   holds a CallError that ends the run, or that lacked one of the run's retries
     |-- Stopping                  the run is ending, the call was not sent
     |-- NotConfirmed      1     a person does not want to go on after the first item
     |-- StopAsked         1     the program that runs the job wants it to end
@@ -43,16 +43,16 @@ class Code(StrEnum):
     AIOHTTP = "aiohttp"  # the installed aiohttp could send a call twice
     BAD_NAME = "bad_name"  # a file's name is not UTF-8 text
     BAD_ROW = "bad_row"  # a row of a manifest names no usable picture
-    BUDGET = "budget"  # the job's cap on a kind of call is reached
+    BUDGET = "budget"  # a cap of the job is reached: on a kind of call, on patents, or on money
     CHANGED = "changed"  # a local picture was replaced, and what is paid is of the one that was there before
     CREDENTIALS = "credentials"  # the vendor refused every fresh token
-    EXPIRED = "expired"  # the vendor's links are too old: the machine slept, or its clock was moved
+    EXPIRED = "expired"  # the vendor's links are too old: calls waited, the machine slept, or its clock was moved
     ID_TWICE = "id_twice"  # one id for two pictures
     INCOMPLETE_HITS = "incomplete_hits"  # no hit has all the fields that a task needs
     INTERRUPTED = "interrupted"  # the process ended while a create was under way
     LEASES = "leases"  # the store that machines share an account through does not answer
     MAX_IN_DOUBT = "max_in_doubt"  # too many creates ended in doubt
-    NO_ANSWER = "no_answer"  # no report came in the time that tasks usually take; it may still come
+    NO_ANSWER = "no_answer"  # no report came in the time that tasks usually take, or no answer to a call
     NOT_PUBLIC = "not_public"  # the job does not allow local pictures to be uploaded
     PICTURE = "picture"  # a local picture cannot be read, or is of a kind or size that is not allowed
     PROXY = "proxy"  # the proxy refuses its credentials, or does not let the vendor's host through

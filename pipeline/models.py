@@ -30,7 +30,10 @@ EXPIRY_MARGIN_S = 15 * 60
 
 
 class Kind(enum.StrEnum):
-    """A kind of call: each has its own limiter, budget and column in the error table."""
+    """A kind of call, which has a limiter and a budget of its own; TOKEN has neither.
+
+    The error table has one rule for creates, and one for all other kinds.
+    """
 
     UPLOAD = "upload"  # P010
     SEARCH = "search"  # one picture, or several views of a product; further pages
@@ -123,7 +126,7 @@ class Item(msgspec.Struct, frozen=True, gc=False):  # made a million times: a da
     own: str = ""
 
     def __eq__(self, other: object) -> bool:
-        """Compare all that the job lists; what its picture is was found out."""
+        """Compare what the job lists; `picture` and `own` were found by reading files, and do not count."""
         if not isinstance(other, Item):
             return NotImplemented
         return msgspec.structs.astuple(self)[:-2] == msgspec.structs.astuple(other)[:-2]
@@ -253,7 +256,7 @@ class Work:
     changed: bool = False  # True when its file has other bytes by now than were sent, and that matters (engine/cost)
     anew: bool = False  # True when a person wants its picture searched as it is now, whatever is paid for it
     listed: bool = True  # False for an open item that the job lists no longer: a run does not work on it
-    uploads: int = 1  # of its pictures that are still to be made, where they must be: several when it has views
+    uploads: int = 1  # that it needs where its pictures are not uploaded: one, or with views one for each that is not
     reused: Task | None = None  # of another run, which stands for one of its own (engine/reuse)
     free: bool = False  # True when what is reused settles it without a call
     repeats: bool = False  # True for an item in doubt that the next run creates once more because the job says so

@@ -179,13 +179,14 @@ class Budget(Protocol):
     def used_up(self, lacking: str) -> RunPaused:
         """Make the error of a budget that is used up: that of a kind of call, or MONEY."""
 
-    def affords(self, kind: Kind, *, beside: Decimal) -> int | None:
-        """Return how many more calls their own cap and that of money allow beside a promised amount; None = any."""
+    def affords(self, kind: Kind, *, promised: Decimal) -> int | None:
+        """Return how many more calls their own cap and that of money allow beside a `promised` amount; None = any."""
 
     async def secure(self, lacking: str, promised: Mapping[Kind, int], *, force: bool) -> bool:
         """Draw what lacks of a budget that several machines share, for calls that are promised or are about to be.
 
-        Unless `force` says so, not more than one machine should hold. Return whether anything was drawn.
+        Without `force` nothing is drawn by which this machine would hold too much that it does not use: if it dies,
+        that is lost. Return whether anything was drawn.
         """
 
     def release(self, kind: Kind, count: int = 1) -> None:

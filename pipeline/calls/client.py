@@ -38,7 +38,7 @@ _log = logging.getLogger(__name__)
 class Client:
     """Sends the calls of a run. `table` is its error table, `waits` are the gates at which its calls wait.
 
-    stats     the counts of all calls so far, by default of no account
+    stats     the counts of all calls so far, by default noted for no account
     limiters  the limiter of each paid kind
     """
 
@@ -53,7 +53,11 @@ class Client:
         stats: Stats | None = None,
         share_tokens: Callable[[Fetch, Sleep], Fetch] | None = None,
     ) -> None:
-        """Fetch tokens as `share_tokens` does, of how the vendor is asked and a sleep that ends with the run."""
+        """Begin with no token.
+
+        Machines that share their tokens give `share_tokens`: of the function that asks the vendor, and of a sleep that
+        ends with the run, it makes the function that fetches tokens. Without it the vendor is asked.
+        """
         self.stats = stats or Stats()
         self.limiters = limiters
         self._table = table

@@ -30,8 +30,8 @@ from pipeline.errors import (
 from pipeline.models import Kind
 from pipeline.reports import APART_S
 
-# Calls without which every item comes to its end: what goes wrong with them says it to their caller alone, and holds
-# no other calls up.
+# Calls that no search and no create waits for. Their failures open no breaker and wait for no daily limit: their caller
+# decides what follows. A full platform, a vendor out of reach and a refused token concern all calls, also from here.
 ASIDE = (Kind.DETAILS, Kind.QUERY)
 
 NAP_S = 5.0  # a search that waits for creates to be accepted looks again this often
@@ -166,7 +166,7 @@ class Health:
         match error:
             case _ if alive:  # the vendor called it a success
                 self._let_in(kind)
-            case ItemRefused() if answered:  # for what the picture is, so whatever else could refuse it did not
+            case ItemRefused() if answered:  # for its content, so it had passed the limits of the account
                 self._let_in(kind)
             case RefreshToken():
                 self._access.refused(bearer, error.message)
@@ -182,7 +182,7 @@ class Health:
         """Return the seconds after which a failed call is sent again, or None when it ends with this error.
 
         1. An error that may pass: after a backoff, while the call has attempts and the run has retries left. A question
-           for a report that may have arrived is asked again as late as any other for its task.
+           for a report of which a byte may have left is asked again after APART_S seconds at the earliest.
         2. Nothing was sent, or a gate was shut that has a patience of its own: at once.
         3. Refused for its token, or for speed while the account accepts others: at once, ten times at most. While it
            accepts none: at once, until the limiter ends the run.

@@ -13,12 +13,12 @@ from pipeline.calls.drought import Drought
 from pipeline.calls.margin import Margin
 from pipeline.calls.rate import AdaptiveRate
 from pipeline.calls.retry import LONGEST_RETRY_AFTER_S
+from pipeline.endpoints.patsnap.codes import MAX_ANSWER_S
 from pipeline.errors import Stopping
 from pipeline.system.clock import loop_time
 
 CATCH_UP_S = 0.05  # what a late loop may make up for; longer stalls are lost, not burst
-ANSWER_S = 10.0  # an answer takes so long at most
-STARVES_S = 5.0  # a refused call that is followed by an accepted one is followed by it sooner
+STARVES_S = 5.0  # an account that accepts calls at all accepts one within so long of a refusal
 NAP_S = 0.25  # a caller that waits looks again this often: a pause or the end of the run may come meanwhile
 
 
@@ -146,7 +146,7 @@ class Limiter:
         tried_at = max(self._drought.refused_at, self._paused_until)
         return (
             self._drought.lasts_s(now) >= STARVES_S
-            and now - tried_at <= 2.0 / (self.rate or self.adaptive.rate) + ANSWER_S
+            and now - tried_at <= 2.0 / (self.rate or self.adaptive.rate) + MAX_ANSWER_S
         )
 
     @property

@@ -1,4 +1,4 @@
-"""The command line as a whole; the commands are added to it by `first_options`, then by `options`."""
+"""The command line as a whole; the modules that `main.command_line` imports add the commands to it."""
 
 from typing import Annotated
 

@@ -21,7 +21,7 @@ def main() -> None:
         _say_language()
         code = run()
         streams.close()
-    except KeyboardInterrupt as stop:  # while what says it better was loaded, or was saying it
+    except KeyboardInterrupt as stop:  # before `run` could explain the signal, or while it did
         code = signals.last_word(stop)
     signals.leave_at_once(code)
     sys.exit(code)
@@ -76,7 +76,7 @@ def command_line(*, chinese: bool) -> Any:
     """Return the whole command line, with all commands, and with its help in this language."""
     from typer.main import get_command
 
-    # They add commands before and behind those of `options`.
+    # Importing these adds their commands to `app`; the order of the imports is that of the help.
     from pipeline.cli import cluster_options, first_options, keeping, results_options  # noqa: F401
     from pipeline.cli.app import app
 

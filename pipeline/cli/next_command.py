@@ -11,7 +11,7 @@ from pipeline.results.fail_on import EXIT_CODE as FOUND
 from pipeline.results.summary import RunSummary
 from pipeline.system.fault import typed
 
-QUESTIONS = 3  # for a report, as far as that is usual
+QUESTIONS = 3  # for a report: two are usual, and the raised budget is to be enough
 _FOR_A_PERSON = (2, 3)  # exit codes of runs that something stopped which no command mends: a key, a contract, doubts
 
 

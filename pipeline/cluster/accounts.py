@@ -77,7 +77,9 @@ class Accounts:
         return self.jobs[self.now]
 
     def needed_by(self, mine: Sequence[Standing], others: Sequence[Standing]) -> list[Standing]:
-        """Return for which shards of other accounts to leave this one, in which `mine` are free, as `others` are.
+        """Return the shards for which this worker should change to another account; none where it should stay.
+
+        `mine` are the free shards of the account in use, `others` those of other accounts.
 
         Begun ones of an account that nobody uses come before new ones: what is paid in them grows too old.
         """

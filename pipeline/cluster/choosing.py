@@ -40,7 +40,11 @@ class Choice:
         return None
 
     def elsewhere(self, shards: Sequence[Standing], lease: Lease, *, idle_s: float) -> list[Standing]:
-        """Return for which shards to use another account; after a while without a shard, to see whether others live."""
+        """Return the shards for which this worker should change its account; none where it should stay.
+
+        Without a free shard for longer than a takeover lasts it changes for any that is not finished: its owner may be
+        dead, which only those who use that account see.
+        """
         if not self._accounts.several:
             return []
         others = [one for one in shards if not self._accounts.fits(one) and not self.is_over(one)]

@@ -1,6 +1,6 @@
 """A worker of this machine that outlives whoever started it, followed by its process id and the code it leaves.
 
-An engine ends its own processes when its driver dies, or thinks that the machine is lost. A worker has paid calls under
+Ray ends its own processes when its driver dies, or thinks that the machine is lost. A worker has paid calls under
 way then, so it belongs to nobody: a shell that is no child of ours waits for it and writes its exit code down.
 
     <state folder>/workers/<run>/<name>/process   process id, and its start in ticks of the system's clock

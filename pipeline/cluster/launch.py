@@ -1,6 +1,6 @@
 """The start of workers, and the watch over them: who died is started again, who came to an end is not.
 
-It knows no engine: a `Launcher` starts a worker somewhere, and a `Handle` says whether it ended.
+It does not know Ray: a `Launcher` starts a worker somewhere, and a `Handle` says whether it ended.
 """
 
 import contextlib

@@ -31,10 +31,9 @@ from pipeline.journal.epochs import NOTE
 from pipeline.journal.identity import NOTE as IDENTITY
 from pipeline.journal.identity import OlderCopy, of_note, refuse_older_copy
 from pipeline.journal.kept_files import left_over
-from pipeline.journal.places import JOURNAL, OPEN_FILE, REPORT, RESULTS, SUMMARY, collection_of
+from pipeline.journal.places import JOURNAL, OPEN_FILE, PROGRESS, REPORT, RESULTS, SUMMARY, collection_of
 from pipeline.models import State
 from pipeline.run.directory import LOCK, LOG
-from pipeline.run.progress_file import PROGRESS
 from pipeline.system.fault import Fault
 from pipeline.system.files import sync_folder
 

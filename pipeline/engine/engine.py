@@ -63,7 +63,7 @@ class Engine:
             pages=spec.search.pages_left,
         )
         if ports.details is not None:
-            ports.details.budget.promised = self._promises.money  # no task is held up for want of money spent on them
+            ports.details.budget.promised = self._promises.money  # what items are promised is not spent on details
         self._meters: set[ItemMeter] = set()
         self._journal_error: JournalError | None = None
         self._reports: ReportReader | None = None

@@ -13,7 +13,7 @@ ENOUGH = 3  # items that ended with a call, after which nobody waits for others 
 
 
 class First(NamedTuple):
-    """The item that ran alone: its id, its state, and the kinds of call that it was the first to make."""
+    """The item that ran alone: its id, its state, and the kinds of call that it needs and the account had not made."""
 
     item: str
     state: State
@@ -74,9 +74,10 @@ class FirstItems:
             return
         self._under_way.subtract(kinds)
         if sent and state is not None:
-            if self._asks and any(not self._seen[kind] for kind in kinds):
+            new = tuple(kind for kind in kinds if not self._seen[kind])
+            if self._asks and new:
                 self._asks = False
-                self._first = First(work.item.id, state, kinds)
+                self._first = First(work.item.id, state, new)
             self._seen.update(kinds)
             if state in SETTLED or state is State.REPORT_PENDING:
                 self._unconfirmed += [kind for kind in kinds if kind in self._also or getattr(work.calls, kind.value)]

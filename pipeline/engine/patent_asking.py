@@ -67,41 +67,41 @@ class PatentAsking:
         self._goes_well = False  # until a call went well, and since one failed, calls go one at a time
         self._alone = anyio.Lock()
 
-    async def ask(self, ids: Sequence[str], left: Callable[[], None], tell: Tell) -> Answered:
+    async def ask(self, ids: Sequence[str], on_sent: Callable[[], None], tell: Tell) -> Answered:
         """Ask for patents, as many as the budget allows. Raises no CallError.
 
-        `left` is called as the call leaves. Where it takes several calls, `tell` is told of those that each answered;
-        the others are returned.
+        `on_sent` is called when a call is about to leave. Where it takes several calls, `tell` is told of those that
+        each answered; the others are returned.
         """
         if self._goes_well:
-            return await self._ask_all(ids, left, tell)
+            return await self._ask_all(ids, on_sent, tell)
         async with self._alone:
-            return await self._ask_all(ids, left, tell)
+            return await self._ask_all(ids, on_sent, tell)
 
-    async def _ask_all(self, ids: Sequence[str], left: Callable[[], None], tell: Tell) -> Answered:
+    async def _ask_all(self, ids: Sequence[str], on_sent: Callable[[], None], tell: Tell) -> Answered:
         try:
-            return await self._ask_some(ids, left)
+            return await self._ask_some(ids, on_sent)
         except ItemRefused as refusal:  # perhaps for one of them
             _log.warning("details.refused endpoint=%s patents=%s %s", self._endpoint.name, len(ids), refusal.message)
-            read, missing = await without_refused(ids, functools.partial(self._ask_some, left=left), tell)
+            read, missing = await without_refused(ids, functools.partial(self._ask_some, on_sent=on_sent), tell)
             if not read:
                 self._failed(refusal)
             return Answered({}, missing)
 
-    async def _ask_some(self, ids: Sequence[str], left: Callable[[], None]) -> Answered:
+    async def _ask_some(self, ids: Sequence[str], on_sent: Callable[[], None]) -> Answered:
         """Ask for as many as the budget allows. Raises ItemRefused, with nothing read."""
         if self._off:
             return Answered({}, dict.fromkeys(ids, self._off))
         allowed = self._budget.left
         some, rest = (ids, []) if allowed is None else (ids[:allowed], ids[allowed:])
-        asked = await self._ask(some, left) if some else Answered({}, {})
+        asked = await self._ask(some, on_sent) if some else Answered({}, {})
         if not rest:
             return asked
         self._end(OVER_BUDGET, str(self._budget.used_up()))
         return Answered(asked.answers, {**asked.missing, **dict.fromkeys(rest, OVER_BUDGET)})
 
-    async def _ask(self, ids: Sequence[str], left: Callable[[], None]) -> Answered:
-        meter = _Meter(self._budget, len(ids), left)
+    async def _ask(self, ids: Sequence[str], on_sent: Callable[[], None]) -> Answered:
+        meter = _Meter(self._budget, len(ids), on_sent)
         try:
             found = await self._vendor.call(PatentsOf(self._endpoint, ids), tuple(ids), meter)
         except Stopping:
@@ -153,10 +153,10 @@ class PatentAsking:
 class _Meter:
     """The meter of one call (ports.Meter): each attempt counts all its patents, and gives back what was not billed."""
 
-    def __init__(self, budget: PatentBudget, patents: int, left: Callable[[], None]) -> None:
+    def __init__(self, budget: PatentBudget, patents: int, on_sent: Callable[[], None]) -> None:
         self._budget = budget
         self._patents = patents
-        self._left = left
+        self._on_sent = on_sent
         self._reserved = False  # and nothing was sent for it yet
 
     async def before(self, kind: Kind, request_id: str) -> None:
@@ -166,7 +166,7 @@ class _Meter:
     def sent(self, kind: Kind) -> None:
         self._budget.sent(self._patents)
         self._reserved = False
-        self._left()
+        self._on_sent()
 
     def not_executed(self, kind: Kind) -> None:
         if self._reserved:

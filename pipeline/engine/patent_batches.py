@@ -159,15 +159,15 @@ class PatentBatches:
             batch = [self._queue.popleft() for _ in range(min(MOST_AT_ONCE, len(self._queue)))]
             if batch:
                 await self._calls.acquire()
-                left = anyio.Event()
-                group.start_soon(self._one, batch, left.set)
-                await left.wait()  # else batches that are not full would stand in line for their permits
+                sent = anyio.Event()
+                group.start_soon(self._one, batch, sent.set)
+                await sent.wait()  # else batches that are not full would stand in line for their permits
 
-    async def _one(self, batch: list[str], left: Callable[[], None]) -> None:
+    async def _one(self, batch: list[str], on_sent: Callable[[], None]) -> None:
         try:
-            asked = await self._ask(batch, left, self._take)
+            asked = await self._ask(batch, on_sent, self._take)
         finally:
-            left()
+            on_sent()
             self._calls.release()
         await self._take(asked)
 

@@ -32,7 +32,7 @@ class PatentBudget:
     @property
     def left(self) -> int | None:
         """Return how many more may be asked for, by their own cap and by that of money; None without a limit."""
-        return self._budget.affords(_KIND, beside=self.promised())
+        return self._budget.affords(_KIND, promised=self.promised())
 
     async def reserve(self, patents: int) -> None:
         """Make so many patents count, durably, before they are asked for. Raises RunPaused when there are too few."""

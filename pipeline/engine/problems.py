@@ -53,8 +53,8 @@ def is_budget(error: PipelineError) -> bool:
     return isinstance(error, CallError) and error.code == Code.BUDGET
 
 
-def says_job_is_wrong(error: CallError, row: Condition | None) -> bool:
-    """Return whether a failure, repeated, means that others will fail alike: each of them is paid."""
+def counts_as_systemic(error: CallError, row: Condition | None) -> bool:
+    """Return whether a failure counts for `SystemicRefusals`: repeated, it means that other items will fail alike."""
     if isinstance(error, ItemRefused):
         return row is None or not row.about_picture
     return row is not None and row.alive

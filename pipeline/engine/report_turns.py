@@ -97,7 +97,7 @@ class Turns:
             until_end = max(APART_S, one.task.expires_at - self._now())
             self._push(one, min(MOST_S, until_end, max(APART_S, SHARE * age)))
         elif again and one.state is State.REPORT_PENDING:
-            self._waited_for -= 1  # asked often enough in this run
+            self._waited_for -= 1  # asked often enough in this run, or no more for want of budget
 
     def done(self, one: Waiting) -> None:
         """Learn from a report when tasks are done, and how many questions it takes."""

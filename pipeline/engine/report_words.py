@@ -23,9 +23,9 @@ def no_answer(task: Task, settle_s: float, request_id: str) -> Problem:
     return Problem(STAGE, Code.NO_ANSWER, what, "retry", True, request_id)
 
 
-def refused(task: Task, error: CallError) -> Problem:
-    """Make the problem of a task about which the vendor refuses to be asked."""
-    what = f"the question for the report of the task {task.task_id} is refused: {error.message}"
+def not_read(task: Task, error: CallError) -> Problem:
+    """Make the problem of a task whose report could not be asked for."""
+    what = f"the question for the report of the task {task.task_id} failed: {error.message}"
     return Problem(STAGE, error.code, what, "retry", True, error.request_id, error.correlation_id)
 
 
@@ -49,8 +49,13 @@ def cannot_be_asked(error: CallError, otherwise: str, *, submits: bool) -> str:
 
 
 def not_asked_any_more(error: CallError) -> str:
-    """Say why some reports, or all, are not asked for any more in this run."""
+    """Say why no report is asked for any more in this run."""
     return f"reports are not asked for any more in this run: {error.message}"
+
+
+def some_not_asked_any_more(error: CallError) -> str:
+    """Say why some reports are not asked for any more in this run: those that were promised a question still are."""
+    return f"some reports are not asked for any more in this run: {error.message}"
 
 
 def held_back(tasks: int, qps: float) -> str:

@@ -200,7 +200,7 @@ class ReportReader:
                 self._stop(error)
         except CallError as error:
             _log.info("report.not_read item=%s code=%s %s", one.work.item.id, error.code, error.message)
-            await self._unanswered(one, words.refused(one.task, error))
+            await self._unanswered(one, words.not_read(one.task, error))
         else:
             await self._take_in(one, report)
 
@@ -225,7 +225,7 @@ class ReportReader:
         if not self._said_denied:
             self._said_denied = True
             _log.warning("reports.denied %s", error.message)
-            self._ports.say(words.not_asked_any_more(error))
+            self._ports.say(words.some_not_asked_any_more(error))
 
     async def _take_in(self, one: Waiting, report: Report) -> None:
         if isinstance(report, WholeReport) and report.lacks_hits and not self._is_late(one):

@@ -19,7 +19,7 @@ class Found(NamedTuple):
     """The things that another run paid for a picture, and that live.
 
     run     its run directory, beside this one
-    hits    of its search, perhaps not of all pages yet; None where none of our question are there, and of a submit
+    hits    of its search, perhaps not of all pages yet; None for submits, and where no search was asked as ours is
     task    that can still be read, or whose report is there, and was made of hits chosen as we choose them; else None
     upload  of a local picture's bytes, or of all its views, perhaps at its end already; None of a URL
     """
@@ -36,7 +36,8 @@ class Reuse(Protocol):
     def find(self, identity: str, *, paid: str | None, now: float) -> Found | None:
         """Find what is paid for a picture; None where nothing is, or it ends too soon.
 
-        Of an item that has hits already, `paid` names their search: others say nothing of them.
+        `paid` is the request id of the search that an item has hits of already: what was made of another search is not
+        returned.
         """
 
 
@@ -75,9 +76,10 @@ def identity(source: str, digest: str | None) -> str:
 
 
 def takes_upload(found: Found, part: Reused, *, now: float) -> bool:
-    """Decide whether an item without a link takes an upload: with hits, or a task, also one that has ended.
+    """Decide whether an item without a link takes the upload that was found.
 
-    The journal must know of which bytes they are.
+    With reused hits, or a task, it does so also when the link has expired: by the upload's digest the journal knows
+    which bytes were searched.
     """
     if found.upload is None:
         return False

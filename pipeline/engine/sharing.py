@@ -17,7 +17,8 @@ from pipeline.views import has_views
 def is_alike(twin: Work, now: str | None, sent: str | None) -> bool:
     """Return whether a twin that has other bytes `now` than those that were `sent` shows the same pixels.
 
-    That was found out of these very bytes of both when the job was split; `twin` is as the journal gives it.
+    `split` compared the pixels of exactly these two files: `twin.sha256` is the digest of the twin's,
+    `twin.item.picture` names that of the first item's. A twin that has an upload was sent itself, and is not alike.
     """
     return twin.upload is None and now is not None and now == twin.sha256 and twin.item.picture == f"{CONTENT}{sent}"
 

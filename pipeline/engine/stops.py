@@ -15,7 +15,7 @@ class SystemicRefusals:
     Too many are 20 items in a row with one code, or half of the first 50 (and at least 10).
     """
 
-    FIRST, SHARE, ROW = 50, 10, 20
+    FIRST, LEAST, ROW = 50, 10, 20
 
     def __init__(self) -> None:
         self._codes: Counter[str] = Counter()
@@ -35,11 +35,14 @@ class SystemicRefusals:
         self._seen += 1
         self._codes[code] += 1
         self._row = (code, self._row[1] + 1 if self._row[0] == code else 1)
-        early = self._seen <= self.FIRST and self._codes[code] >= self.SHARE and self._codes[code] * 2 >= self._seen
+        early = self._seen <= self.FIRST and self._codes[code] >= self.LEAST and self._codes[code] * 2 >= self._seen
         if early or self._row[1] >= self.ROW:
-            count = self._codes[code]
             raise RunStopped(
-                f"{count} of the first {self._seen} pictures were refused alike: {message}. "
+                (
+                    f"{self._codes[code]} of the first {self._seen} pictures were refused alike: {message}. "
+                    if early
+                    else f"{self.ROW} pictures in a row were refused alike: {message}. "
+                )
                 + (
                     "Check the job file; once it is right, start a new run (`run --new`)"
                     if by_contract

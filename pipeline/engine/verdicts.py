@@ -7,7 +7,7 @@ from pipeline.endpoints.consequences import Condition, row_for
 from pipeline.engine.item import process_item
 from pipeline.engine.meter import ItemMeter
 from pipeline.engine.parts import Ports
-from pipeline.engine.problems import doubtful, problem_of, says_job_is_wrong, task_twice
+from pipeline.engine.problems import counts_as_systemic, doubtful, problem_of, task_twice
 from pipeline.engine.stops import DoubtRate, SystemicRefusals, TaskIds
 from pipeline.errors import CallError, Code, GivenUp, InDoubt, ItemRefused, RunPaused, RunStopped, Stopping
 from pipeline.models import Kind, Work
@@ -77,7 +77,7 @@ class Verdicts:
             return Expired(problem_of(meter.stage, error))
         if isinstance(error, ItemRefused) and meter.stage == "create" and error.sent:
             self._doubts.known()
-        if says_job_is_wrong(error, row):
+        if counts_as_systemic(error, row):
             with self._stopped_by_rate():
                 self._refusals.refused(error.code, error.message, by_contract=isinstance(error, ItemRefused))
         return Failed(problem_of(meter.stage, error))

@@ -121,8 +121,8 @@ def _likely_slips(name: str) -> Iterator[str]:
 class ErrorSpec(Strict):
     """The consequence of one code or condition; what is left out stays as it is.
 
-    Uploads and details are treated as searches. For a create that may have been executed only `in_doubt`, `fail` and
-    `retry` are allowed (`fault_of`).
+    `search` holds for uploads, details and questions for reports, too. For a create that may have been executed only
+    `in_doubt`, `fail` and `retry` are allowed (`fault_of`).
     """
 
     search: Literal["retry", "slow", "hold", "refresh", "fail", "pause", "stop"] | None = None

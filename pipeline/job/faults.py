@@ -11,6 +11,7 @@ from pydantic_core import ErrorDetails
 
 from pipeline.endpoints.patsnap.ai39_submit import NAME
 from pipeline.endpoints.patsnap.endpoints import SEARCHES, name_of, searches_taking
+from pipeline.job.checks import MANIFEST_ENDINGS
 from pipeline.job.document import Document, Fault, FieldPath, Mark, kind_in_yaml
 from pipeline.job.method import SUBMIT
 from pipeline.job.schema import json_schema
@@ -134,6 +135,8 @@ def _explain(document: Document, field: FieldPath, error: ErrorDetails) -> str:
             return _unknown_endpoint(context["tag"])
         case "string_pattern_mismatch":
             shown = _shown(document, field, value)
+            if field == ("currency",):
+                return f"{shown} is not allowed; allowed: text without blanks, at most 12 characters"
             return f"{shown} is not allowed; allowed: small letters a-z, digits and -, 1 to 64 characters"
         case "model_type" | "model_attributes_type" if field[:1] == ("images",) and isinstance(value, str):
             return f"write what it is: `{_entry_for(value)}`"
@@ -144,7 +147,7 @@ def _explain(document: Document, field: FieldPath, error: ErrorDetails) -> str:
 
 
 def _entry_for(value: str) -> str:
-    key = "url" if "://" in value else "manifest" if value.lower().endswith((".csv", ".jsonl")) else "path"
+    key = "url" if "://" in value else "manifest" if value.lower().endswith(MANIFEST_ENDINGS) else "path"
     return f"- {key}: {make_printable(value[:_LONGEST_VALUE])}"
 
 

@@ -65,7 +65,8 @@ class Budget:
     ) -> None:
         """Allow at most so many calls per kind over the run directory's life, None is no limit; and so much money.
 
-        Calls that were made `beside` count, too: by the run, or by collecting its reports.
+        Calls that were made `beside` count under the same caps: for a run those of collecting its reports, and the
+        other way round.
         """
         self.calls: dict[Kind, Lease] = {}
         self.units_before = 0.0
@@ -108,9 +109,9 @@ class Budget:
         assert self.purse is not None
         return self.purse.left(self._used())
 
-    def affords(self, kind: Kind, *, beside: Decimal) -> int | None:
-        """Return how many more calls their own cap and that of money allow beside a promised amount; None = any."""
-        money = None if self.purse is None else self.purse.affords(kind, self._used(), beside=beside)
+    def affords(self, kind: Kind, *, promised: Decimal) -> int | None:
+        """Return how many more calls their own cap and that of money allow beside a `promised` amount; None = any."""
+        money = None if self.purse is None else self.purse.affords(kind, self._used(), promised=promised)
         return _fewer(self.left(kind), money)
 
     async def secure(self, lacking: str, promised: Mapping[Kind, int], *, force: bool) -> bool:
@@ -193,7 +194,9 @@ class Budget:
             taken = self._take_from_others(kind)  # there are calls, so it is money that lacks
             left, there = self._room(kind, lease)
         if _none(left, there):
-            return self._noted(taken)
+            if taken:  # it was not enough, and is noted all the same
+                self._writer.post(self._noting(taken))
+            return False
         if left is not None:
             lease.size = max(1, min(lease.size, left // _SHARE_OF_THE_REST))
         lease.asked = reserved = lease.reserved + (lease.size if there is None else min(lease.size, there))
@@ -227,16 +230,10 @@ class Budget:
                 taken[other] = lease.reserved = lease.asked = lease.used
         return taken
 
-    def _noted(self, taken: Mapping[Kind, int]) -> bool:
-        """Note what was taken from other kinds although it was not enough; return False."""
-        if taken:
-            self._writer.post(self._noting(taken))
-        return False
-
     def _noting(self, reserved: Mapping[Kind, int], kind: Kind | None = None) -> Callable[[Disk], int]:
         """Return the change that notes so many reserved calls, and what they cost; it returns those of `kind`."""
         counts = [(one, count, self.calls[one].sent) for one, count in reserved.items()]
-        beside = self._noted_beside(reserved)
+        more = self._noted_with(reserved)
         amounts = (
             [] if self.purse is None else [row for one in reserved for row in self.purse.priced(one, reserved[one])]
         )
@@ -245,13 +242,13 @@ class Budget:
             for one, count, sent in counts:
                 calls.note(disk.db, one, reserved=count, sent=sent)
             money.note(disk.db, amounts)
-            for key, value in beside.items():
+            for key, value in more.items():
                 disk.db.set_meta(key, value)
             return 0 if kind is None else reserved[kind]
 
         return write
 
-    def _noted_beside(self, reserved: Mapping[Kind, int]) -> Mapping[str, str]:
+    def _noted_with(self, reserved: Mapping[Kind, int]) -> Mapping[str, str]:
         """Return what the journal is to remember together with so many reserved calls."""
         return {}
 

@@ -52,21 +52,22 @@ class BudgetOfMany(Budget):
             self._shared.most_money(max(self.prices.values()), fair=True) - self._cost(self._used()),
         )
 
-    def affords(self, kind: Kind, *, beside: Decimal) -> int | None:
-        """Return how many more calls all caps allow at this moment beside a promised amount; None = any."""
+    def affords(self, kind: Kind, *, promised: Decimal) -> int | None:
+        """Return how many more calls all caps allow at this moment beside a `promised` amount; None = any."""
         used = self._used()
         limits = [self._least(super().left(kind), kind, fair=False)]
         if self.purse is not None and (price := self.prices.get(kind)):
-            limits.append(self.purse.affords(kind, used, beside=beside))
+            limits.append(self.purse.affords(kind, used, promised=promised))
             limits.append(
-                max(0, int((self._shared.most_money(price, fair=False) - self._cost(used) - beside) // price))
+                max(0, int((self._shared.most_money(price, fair=False) - self._cost(used) - promised) // price))
             )
         return min((limit for limit in limits if limit is not None), default=None)
 
     async def secure(self, lacking: str, promised: Mapping[Kind, int], *, force: bool) -> bool:
         """Draw what lacks, a kind of call or MONEY, for calls that are promised or are about to be.
 
-        Unless `force` says so, not more than one machine should hold. Return whether anything was drawn.
+        Without `force` nothing is drawn by which this machine would hold too much that it does not use: if it dies,
+        that is lost. Return whether anything was drawn.
         """
         if lacking != MONEY:
             kind = Kind(lacking)
@@ -102,7 +103,7 @@ class BudgetOfMany(Budget):
             drawn = min(drawn, int((self._shared.money - self._cost(self._asked())) // price))
         return super()._room(kind, lease)[0], drawn
 
-    def _noted_beside(self, reserved: Mapping[Kind, int]) -> Mapping[str, str]:
+    def _noted_with(self, reserved: Mapping[Kind, int]) -> Mapping[str, str]:
         if not self._shared.has_begun:  # what the store knows stays as it is noted
             return {}
         return {DRAWN: self._shared.noting(reserved, self._cost_or_none({**self._asked(), **reserved}))}

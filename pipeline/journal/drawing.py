@@ -94,7 +94,8 @@ class Drawing:
     async def secure(self, name: str, lacking: Decimal, unit: Decimal = _ONE, *, force: bool) -> bool:
         """Draw what is lacking for items that are to be begun, so that no other machine takes it meanwhile.
 
-        Unless `force` says so, no more is held than dies with one machine at most. Return whether anything was drawn.
+        Without `force` nothing is drawn by which this machine would hold more than `most_held` that it does not use: if
+        it dies, that is lost. Return whether anything was drawn.
         """
         async with self._turns[name]:
             units, before = _units(lacking, unit), self.drawn[name]

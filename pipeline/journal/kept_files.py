@@ -53,7 +53,10 @@ def kept_here() -> dict[str, list[Path]]:
 
 
 def left_over(folder: Path) -> list[Path]:
-    """Find the emergency files of earlier runs: in the run directory, beside it and on this machine, oldest first."""
+    """Find the emergency files of earlier runs: in the run directory, beside it, and in this machine's state folder.
+
+    They come in this order, those of each place from the oldest on.
+    """
     folder = folder.absolute()
     return [*in_and_beside(folder), *kept_here().get(digest_of(folder), ())]
 

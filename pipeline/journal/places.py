@@ -10,7 +10,7 @@ import stat
 from pathlib import Path
 
 JOURNAL, RESULTS, SPOOL = "journal.sqlite", "results.jsonl", "spool"
-SUMMARY, REPORT = "summary.json", "report.html"
+SUMMARY, REPORT, PROGRESS = "summary.json", "report.html", "progress.json"
 AS_RUN = "spec.yaml"  # the job; written once the journal is laid out, and before anything is sent
 REPORTS_FOLDER, REPORTS = "reports", "reports.jsonl"
 OPEN_FILE = "open.jsonl"  # the records that are open, as they were when it was written last

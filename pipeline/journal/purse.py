@@ -21,7 +21,7 @@ class Tariff:
     prices: Mapping[Kind, Decimal] = field(default_factory=dict)
     cap: Decimal | None = None
     currency: str = ""
-    beside: Decimal = _NOTHING  # spent where the cap counts, too: by the run, or by collecting its reports
+    beside: Decimal = _NOTHING  # spent under the same cap: for a run by collecting its reports, and the other way round
 
 
 class Purse:
@@ -54,10 +54,10 @@ class Purse:
         assert self.tariff.cap is not None
         return self.tariff.cap - self.tariff.beside - sum(self.by_kind(calls).values(), _NOTHING)
 
-    def affords(self, kind: Kind, calls: Mapping[Kind, int], *, beside: Decimal = _NOTHING) -> int | None:
-        """Return how many more calls of a kind the cap allows beside so many and an amount; None without a limit."""
+    def affords(self, kind: Kind, calls: Mapping[Kind, int], *, promised: Decimal = _NOTHING) -> int | None:
+        """Return how many more calls of a kind the cap allows beside so many and a `promised` amount; None = any."""
         price = self.capped.get(kind)
-        return max(0, int((self.left(calls) - beside) // price)) if price else None
+        return max(0, int((self.left(calls) - promised) // price)) if price else None
 
     def _cost(self, kind: Kind, calls: int) -> Decimal:
         new = calls - self._begun.get(kind, 0)

@@ -2,9 +2,9 @@
 
 An incarnation u puts numbered renewals. S is u's steady clock before the first try to put a renewal; once that is known
 to be in the store, u may send until S + L. Whoever sees the same renewal as the newest for T of its own clock puts a
-death under the next number, which is u's next renewal or its death, never both. Clocks may be wrong by r: with
-T(1 - r) >= L(1 + r) + W nothing is sent in the W seconds before a death. After its death a process begins a new
-incarnation.
+death under the next number, which is u's next renewal or its death, never both. Clocks may be wrong by r, and a machine
+may be paused unnoticed for A: with T(1 - r) >= L(1 + r) + W + A nothing is sent in the W seconds before a death. After
+its death a process begins a new incarnation.
 
 Incarnations live in scopes, an account's each, and are named `scope/incarnation`. A process looks at its own scope, and
 at those of whomever it has asked about: what it waits for is held by one whose death it sees, or declares.
@@ -29,10 +29,10 @@ from pipeline.version import __version__
 LEASE_S = 10.0  # L
 WINDOW_S = 1.0  # the vendor counts calls in any second
 REST_S = WINDOW_S + 0.1  # W: its margin covers clocks that are wrong by a hundredth
-AHEAD_S = 1.0  # by which the wall clock may run ahead of the steady one, which stands still where a machine is paused;
-AHEAD_OF_LEASE = 0.1  # and at most this part of a lease, as it adds to it
+AHEAD_S = 1.0  # A: in the longest pause that goes unnoticed the steady clock stands still, and the wall clock goes on
+AHEAD_OF_LEASE = 0.1  # A is at most this part of a lease
 KEPT_S = 180.0  # renewals younger than this are never dropped: the caches of network file systems are a minute old
-FEW = 8  # so many, together, look at each other twice as often: a death is known sooner, for little more to ask
+FEW = 8  # up to so many processes look at each other twice as often: deaths are known sooner, for few more requests
 DROPPED_AT_ONCE = 20  # renewals of the dead, at each look
 END_S = 5.0  # the longest wait for a thread that hangs in the store
 

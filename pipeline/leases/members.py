@@ -42,7 +42,8 @@ class Members:
 
     Times are seconds of our steady clock.
 
-    silence_s  an incarnation whose entry stays the newest for so long is to be declared dead; longer, if its lease is
+    silence_s  how long an entry must stay the newest until its incarnation may be declared dead; one with a longer
+               lease than ours names a longer time
     blind_s    when no answer came for longer than this, nothing of the silence before counts
     """
 
@@ -82,7 +83,7 @@ class Members:
         return min(map(self._over_at, self.living), default=None)
 
     def _over_at(self, name: str) -> float:
-        """Return when a silence has lasted too long; of one with a longer lease than ours, who may send for longer."""
+        """Return when an incarnation may be declared dead: later where its lease is longer, as it may send longer."""
         return self._seen[name].first_at + max(self._silence_s, self.living[name].silence_s)
 
     def died(self, name: str) -> None:

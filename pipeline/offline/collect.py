@@ -43,7 +43,7 @@ def collect_reports(run: Path, job: Job, options: RunOptions, *, ords: Sequence[
     alone = why_alone(find_run(run).spec, run, paying=bool(ords))
     again = Again(collection_of(run), tuple(ords), risked=False, of=run, alone=alone)
     summary = LocalExecutor().run(job, replace(options, again=again))
-    write_behind(run, options)
+    refresh_run(run, options)
     if not summary.items["all"] and not summary.exit_code:
         return msgspec.structs.replace(summary, exit_reason="there is no paid task whose report could be read")
     return summary
@@ -52,8 +52,8 @@ def collect_reports(run: Path, job: Job, options: RunOptions, *, ords: Sequence[
 def bring_hits(disk: Disk, state: State, *, now: float) -> None:
     """Let the items of collected reports in this state have the hits that the run paid, as far as these can be used.
 
-    So whoever pays for a new task of one does not pay for its search again. A record that keeps only some of its hits
-    is no search.
+    So whoever pays for a new task of one does not pay for its search again; only an item whose record keeps some of
+    its hits is searched again.
     """
     run = run_of(disk.folder)
     for ord_ in collected.without_hits(disk.db, state) if run is not None else ():
@@ -68,7 +68,7 @@ def bring_hits(disk: Disk, state: State, *, now: float) -> None:
             collected.bring(disk.db, ord_, paid[1])
 
 
-def write_behind(run: Path, options: RunOptions) -> None:
+def refresh_run(run: Path, options: RunOptions) -> None:
     """Make the run's own files anew, unless a run goes on there: that one makes them when it ends."""
     give_up = time.monotonic() + PATIENCE_S
     while time.monotonic() < give_up:
@@ -85,7 +85,7 @@ def write_behind(run: Path, options: RunOptions) -> None:
             time.sleep(LOOK_EVERY_S)
 
 
-def holds(run: Path, state: State) -> Path:
+def directory_with(run: Path, state: State) -> Path:
     """Return the directory whose items in this state a person means: those of the reports, where the run has none."""
     if run_of(run) is None and has_collection(run):
         with reading_only(run) as db:

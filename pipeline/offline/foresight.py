@@ -137,7 +137,9 @@ def questions_of(db: Database, spec: JobSpec, folder: Path, work: Foreseen) -> i
 
 
 def details_of(db: Database, spec: JobSpec, folder: Path, calls: Mapping[Kind, int]) -> int:
-    """Return of how many patents the run asks for details at most, and for families: those of what earlier runs left.
+    """Return for how many patents the run asks for details, and families, at most.
+
+    They are those of its own items, and of records that earlier runs left without.
 
     Patents that are common to several items, or known, are asked for once or not at all.
     """

@@ -119,21 +119,34 @@ def about_changed(id_: str, source: str, *, refused: bool, other: str, free: str
     return f"{kept}; to search the one it is now, add `{entry}` to `images:` in the job file, then run the job again"
 
 
-def about_not_started(ended_by: str, *, daily: bool) -> str:
-    """Say what to do about items that were not started, by the code of what ended the run; "" when nothing did.
+def why_not_started(ended_by: str, *, daily: bool) -> str:
+    """Name why items were not started, by the code of what ended the run: the page has a sentence for each name.
 
-    `daily` is whether that is the account's limit for the day.
+    `daily` is whether that is the account's limit for the day. "not_started" where nothing ended it early.
     """
-    goes_on = "run the same job again: it goes on where it stopped, and what is paid is not paid again"
     if ended_by == Code.BUDGET:
-        return f"Raise the budget that is used up, then {goes_on}. Before that a run sends nothing."
+        return "budget"
     if daily:
-        return f"Wait until the account's limit for the day is lifted, then {goes_on}."
+        return "daily"
     if ended_by == "67200005":
-        return f"Top up the account, then {goes_on}. Before that a run sends nothing."
-    if ended_by:
-        return f"Look after what ended the run, then {goes_on}."
-    return f"{goes_on[0].upper()}{goes_on[1:]}."
+        return "balance"
+    return "stopped" if ended_by else "not_started"
+
+
+def about_not_started(ended_by: str, *, daily: bool) -> str:
+    """Say what to do about items that were not started; the arguments are those of `why_not_started`."""
+    goes_on = "run the same job again: it goes on where it stopped, and what is paid is not paid again"
+    match why_not_started(ended_by, daily=daily):
+        case "budget":
+            return f"Raise the budget that is used up, then {goes_on}. Before that a run sends nothing."
+        case "daily":
+            return f"Wait until the account's limit for the day is lifted, then {goes_on}."
+        case "balance":
+            return f"Top up the account, then {goes_on}. Before that a run sends nothing."
+        case "stopped":
+            return f"Look after what ended the run, then {goes_on}."
+        case _:
+            return f"{goes_on[0].upper()}{goes_on[1:]}."
 
 
 def _about_doubt(work: Work, problem: Problem, folder: str, goes_on: str) -> str:

@@ -6,7 +6,8 @@ LONGEST = 32_767  # characters in a cell of Excel
 # A cell that begins so is a formula; the wide ones are to Excel where Chinese or Japanese is written.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 _MAY = frozenset((*_FORMULA, "'", " ", "\u00a0"))  # a text that begins otherwise is none
-# Joiners shape letters in Persian, Hindi and emoji; other format characters only make a text look like another one.
+# Joiners shape letters in Persian, Hindi and emoji; every other format character (bidi overrides, zero-width spaces,
+# tags) only makes a text look like another one.
 _JOINERS = "\u200c\u200d"
 _HIDDEN = ("Cc", "Cf", "Cs", "Zl", "Zp")
 
@@ -26,12 +27,18 @@ def looks_like_formula(text: str) -> bool:
     return text[:1] in _MAY and neutral(text) is not text
 
 
+def without_hidden(text: str) -> str:
+    """Return a text without control and bidi characters; white space among them becomes a blank."""
+    if text.isprintable():
+        return text
+    return "".join(
+        char if char in _JOINERS or unicodedata.category(char) not in _HIDDEN else " " if char.isspace() else ""
+        for char in text
+    )
+
+
 def visible(text: str, most: int = LONGEST) -> str:
     """Return one line of at most `most` characters, without control and bidi characters; the end says if it is cut."""
     if not text.isprintable():
-        text = "".join(
-            char if char in _JOINERS or unicodedata.category(char) not in _HIDDEN else " " if char.isspace() else ""
-            for char in text
-        )
-        text = " ".join(text.split())
+        text = " ".join(without_hidden(text).split())
     return text if len(text) <= most else text[: most - 1] + "…"

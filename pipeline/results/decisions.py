@@ -60,7 +60,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Told(NamedTuple):
-    """The things to know of rows beside the rows themselves."""
+    """The values for rows that leave them out, and the zone of their times."""
 
     at: str  # for a row that says no time, and one that was changed: when its file was saved, ISO 8601 in UTC
     by: str = ""  # for the same rows: who

@@ -61,7 +61,7 @@ def matching(folder: Path, condition: Condition, *, only: Callable[[RecordView],
     return found
 
 
-def told(number: int, condition: Condition) -> str:
+def about_matching(number: int, condition: Condition) -> str:
     """Say how many products meet the condition."""
     return f"{count(number, 'product has', 'products have')} {condition} (--fail-on)"
 
@@ -81,5 +81,5 @@ def judged(summary: RunSummary, condition: Condition | None) -> RunSummary:
     else:
         if not number:
             return summary
-        reason = told(number, condition)
+        reason = about_matching(number, condition)
     return msgspec.structs.replace(summary, exit_code=EXIT_CODE, exit_reason=f"{summary.exit_reason}; {reason}")

@@ -33,7 +33,10 @@ def choose(hits: Hits, *, min_score: float, max_hits: int) -> Choice | None:
 
 
 def decides_hits(spec: JobSpec) -> dict[str, Any]:
-    """Return what a job decides the hits of its tasks by: a search has filters of its own besides, a submit has not."""
+    """Return the settings that decide which hits the tasks of a job hold.
+
+    Of a search these are `min_score` and `max_hits`, as its filters are noted with the search; of a submit all.
+    """
     if isinstance(spec.search, SubmitSearch):
         return spec.search.asked_with(country=spec.task.country)
     return {"min_score": spec.search.min_score, "max_hits": spec.task.max_hits}

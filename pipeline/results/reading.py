@@ -75,7 +75,7 @@ class TaskView(msgspec.Struct, frozen=True):
 class ErrorView(msgspec.Struct, frozen=True):
     """The reason why an item is open."""
 
-    stage: str = ""  # read, upload, search or create
+    stage: str = ""  # read, upload, search, create or report
     code: str = ""  # the vendor's, or a word of ours
     message: str = ""
     consequence: str = ""

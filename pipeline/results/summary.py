@@ -125,7 +125,11 @@ class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
-    """Everything in a summary that the job does not say; the last four are zero when only the killed run knew them."""
+    """Everything in a summary that the job does not say.
+
+    Only the process that ran knows `ended_by`, `duration_s`, `sent`, `refused_for_speed`, `retried`,
+    `answers_of_others` and `pictures`: in a summary made of the journal alone they are as they begin here.
+    """
 
     started_at: str  # ISO 8601 in UTC, as all times here
     finished_at: str

@@ -21,7 +21,7 @@ from pipeline.journal.begun import AS_RUN
 from pipeline.journal.emergency import cannot_open, drop_ballast
 from pipeline.journal.hold import is_held
 from pipeline.journal.identity import NOTE
-from pipeline.journal.places import JOURNAL, OPEN_FILE, REPORT, RESULTS, SPOOL, SUMMARY
+from pipeline.journal.places import JOURNAL, OPEN_FILE, PROGRESS, REPORT, RESULTS, SPOOL, SUMMARY
 from pipeline.run.cluster_runs import newest_split
 from pipeline.system.drafts import probe_in, sweep
 from pipeline.system.fault import Fault, typed
@@ -30,8 +30,9 @@ from pipeline.system.folders import state_folder
 
 SPEC, LOG, LOCK = AS_RUN, "run.log.jsonl", "lock"
 
-# Every file here that is made as a draft first.
-_WHOLE_FILES = [re.escape(name) for name in (JOURNAL, RESULTS, NOTE, SUMMARY, SPEC, REPORT, OPEN_FILE, LISTED)]
+# Files here that are replaced as a whole: `lock` deletes the drafts that a kill left of them.
+_REPLACED = (JOURNAL, RESULTS, NOTE, SUMMARY, SPEC, REPORT, OPEN_FILE, LISTED, PROGRESS)
+_WHOLE_FILES = [re.escape(name) for name in _REPLACED]
 
 JOB_FOLDER = "job_folder"  # a key in the journal: where the job file lay when it was run
 ENDED = "ended"  # a key in the journal: when the run started that came to its end last

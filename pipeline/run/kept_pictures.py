@@ -243,7 +243,11 @@ async def keeping(job: Job, folder: Path, *, vendor: str) -> AsyncIterator[KeptP
 
 
 def _fetch_of(spec: JobSpec, folder: Path, vendor: str, downloads: Downloads) -> Callable[[str], Awaitable[bytes]]:
-    """Return what fetches a link. Those of a sandbox lead to a host that does not exist: it is asked where it is."""
+    """Return the function that fetches the picture behind a link.
+
+    Links of a sandbox name a host that does not exist: pictures of the embedded one are on the disk, those of `pipeline
+    sandbox` are fetched from its own address.
+    """
     at_hand = hit_picture(spec, folder)
 
     async def fetch(url: str) -> bytes:

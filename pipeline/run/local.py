@@ -56,8 +56,9 @@ def run_job(path: str | Path, *, overrides: Sequence[str] = (), options: RunOpti
     """Run the job file at `path`, or go on with it; return its summary.
 
     `overrides` change keys of the job file (`api.qps=10`). After a crash of any kind the same call goes on where the
-    run stood, and pays nothing twice. Raises SpecError, RunLocked or JournalError; everything else that can end a run
-    is in the summary's `exit_code` and `exit_reason`.
+    run stood, and pays nothing twice. Raises SpecError, RunLocked or JournalError, and Interrupted where a signal came
+    before the first item was begun; everything else that can end a run is in the summary's `exit_code` and
+    `exit_reason`.
 
     >>> from pipeline import run_job
     >>> summary = run_job("portfolio.yaml", overrides=["api.max_in_flight=2"])
@@ -74,7 +75,7 @@ class LocalExecutor:
     """The executor of this process; see `interface.Executor`."""
 
     def run(self, job: Job, options: RunOptions) -> RunSummary:
-        """Run a loaded job. Raises SpecError, RunLocked, JournalError, or Interrupted when a signal came very early."""
+        """Run a loaded job; see `interface.Executor`."""
         with list_at_hand(
             job.spec, new=options.new, folder=None if options.again is None else options.again.home
         ) as spec:

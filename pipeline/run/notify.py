@@ -61,7 +61,7 @@ def notifying(spec: JobSpec, environment: Mapping[str, str]) -> Iterator[list[Ru
 def telling_refusal(path: Path, environment: Mapping[str, str]) -> Iterator[None]:
     """Start the program that the job file at `path` names when the block refuses it: the owner of a run waits for word.
 
-    What a job that is loaded comes to is told by `notifying`.
+    Once the job is loaded, `notifying` tells how its run ended.
     """
     try:
         yield

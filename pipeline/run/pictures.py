@@ -5,11 +5,10 @@ from pathlib import Path
 
 from pipeline.errors import ItemRefused
 from pipeline.job.schema import JobSpec
+from pipeline.results.pictures.shrink import SMALL
 from pipeline.results.pictures.store import PictureStore, key_of_link, key_of_product
 from pipeline.run.embedded_sandbox import hit_picture
 from pipeline.sources.pictures import preview_picture, read_picture
-
-_SMALL_PX = 160
 
 
 def small_pictures_of(spec: JobSpec, *folders: Path) -> Callable[[str, str | None], bytes | None]:
@@ -18,7 +17,7 @@ def small_pictures_of(spec: JobSpec, *folders: Path) -> Callable[[str, str | Non
 
     def picture(source: str, sha256: str | None) -> bytes | None:
         key = key_of_link(source) if sha256 is None else key_of_product(sha256)
-        small = (store.of(key, _SMALL_PX) for store in kept)
+        small = (store.of(key, SMALL) for store in kept)
         return next((one for one in small if one is not None), None) or others(source, sha256)
 
     return picture

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from pipeline.journal.places import PROGRESS
 from pipeline.run.progress import Display, Progress
 from pipeline.system.files import write_whole
 
 if TYPE_CHECKING:  # `status` reads progress and runs nothing
     from pipeline.run.gauges import Gauges
 
-PROGRESS = "progress.json"
 EVERY_S = 1.0
 FRESH_S = 10.0  # an older picture is that of a run that was killed, or hangs
 

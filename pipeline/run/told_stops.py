@@ -45,7 +45,7 @@ class Run(Protocol):
 
 
 class ToldStops:
-    """The ear and the mouth of one run."""
+    """The reasons to stop that a run and others tell each other: theirs end this run, its own are told to them."""
 
     def __init__(self, told: Told, run: Run, quota: QuotaGate, *, table: Table, clocks: Clocks | None = None) -> None:
         self._told = told

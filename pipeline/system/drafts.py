@@ -1,4 +1,7 @@
-"""Drafts: the temporary files of this program, one rule for their names, and the sweep of those that a death left.
+"""Drafts of single files: one rule for their names, and the sweep of those that a death left.
+
+Folders have drafts of their own (`cluster/epochs.py`, `cluster/split.py`), and so have leases
+(`leases/folder_store.py`).
 
 | where | draft | of |
 |---|---|---|
@@ -8,8 +11,9 @@
 | notes of run directories, slots of accounts | `.NAME.json.new` | a note |
 | the sandbox's folders | `.NAME.HEX.new` | an upload, the index of a gallery, its key |
 
-In the system's temporary folder lie `pipeline-*`, the copy of a journal while it is read, and `pipeline-bug-*.txt`,
-which is for a person. `.ballast`, `.results.check` and SQLite's own files are no drafts: the next run knows them.
+In the system's temporary folder lie `pipeline-*`, what one command copies or makes while it works, and
+`pipeline-bug-*.txt`, which is for a person. `.ballast`, `.results.check` and SQLite's own files are no drafts: the next
+run knows them.
 """
 
 import contextlib

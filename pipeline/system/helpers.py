@@ -49,7 +49,8 @@ class Helper:
 def end_with_parent() -> None:
     """Let this process of multiprocessing's end when the one that started it does, whatever it is doing.
 
-    Without this one that is at work, or waits for work from a queue of which it holds both ends, outlives a kill -9.
+    Without this call a process outlives a kill -9 of its parent while it works, or waits for work from a queue of which
+    it holds both ends.
     """
     parent = parent_process()
     if parent is not None:

@@ -25,13 +25,13 @@ _RUN = """
 import sys, time
 from pipeline import RunOptions, run_job
 from pipeline.leases import turns
-of_leases, calls, work = [], [], turns.Turns._run
+of_leases, calls, work = [], [], turns.RepeatingThread._run
 def counted(thread):
     try:
         work(thread)
     finally:
         of_leases.append(time.thread_time())
-turns.Turns._run = counted
+turns.RepeatingThread._run = counted
 begun = time.process_time()
 summary = run_job(sys.argv[1], options=RunOptions(on_sent=lambda kind, at: calls.append(kind)))
 print(time.process_time() - begun, sum(of_leases), len(calls))

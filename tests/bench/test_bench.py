@@ -6,6 +6,7 @@ import pytest
 
 from tests.bench.compare import CONTENDERS, measure, vendor
 from tests.bench.instructions import FEW, MORE, per_picture, total
+from tests.bench.lease_cpu import ratio
 from tests.bench.leases import permit_us, store_ms
 from tests.bench.pace import early_ms, used, worst_second
 from tests.support.lease_stores import MemoryStore
@@ -37,6 +38,11 @@ def test_the_store_of_leases_is_measured_with_so_many_machines() -> None:
     store = MemoryStore()
     assert min(store_ms(store, machines=2, times=3)) > 0
     assert len(store.entries) == 2
+
+
+@pytest.mark.proofs
+def test_what_leases_cost_a_run_is_measured_in_a_run() -> None:
+    assert ratio(qps=50, pictures=20, us=0.0) > 1
 
 
 def test_instructions_are_those_of_one_more_picture(tmp_path: Path) -> None:

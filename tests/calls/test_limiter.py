@@ -10,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.calls.client import Client
-from pipeline.calls.limiter import ANSWER_S, CATCH_UP_S, STARVES_S, Limiter
+from pipeline.calls.limiter import CATCH_UP_S, STARVES_S, Limiter
 from pipeline.calls.margin import MARGIN_S
 from pipeline.calls.rate import AdaptiveRate
+from pipeline.endpoints.patsnap.codes import MAX_ANSWER_S
 from pipeline.errors import RunPaused, Stopping
 from pipeline.models import Kind
 from tests.support.lengths import only_short
@@ -450,9 +451,11 @@ def test_calls_starve_from_the_fifth_second_without_an_accepted_one_until_nobody
 
     limiter.slow_down(retry_after_s=retry_after_s)
     next_at = clock.now + (retry_after_s or 0.0)
-    clock.now = max(clock.now + STARVES_S, next_at + 1.9 / limiter.rate + ANSWER_S)  # while they wait to be tried again
+    clock.now = max(
+        clock.now + STARVES_S, next_at + 1.9 / limiter.rate + MAX_ANSWER_S
+    )  # while they wait to be tried again
     assert limiter.starves
-    clock.now = next_at + 2.1 / limiter.rate + ANSWER_S
+    clock.now = next_at + 2.1 / limiter.rate + MAX_ANSWER_S
     assert not limiter.starves
 
 

@@ -69,6 +69,15 @@ async def test_one_then_two_then_all() -> None:
     assert line.first.watching  # uploads are still new
 
 
+async def test_the_first_item_names_the_calls_that_are_new_alone() -> None:
+    line = Line({S: 1, C: 0})
+    async with anyio.create_task_group() as tasks:
+        await line.wait(0)
+        tasks.start_soon(line.wait, 1)
+        await line.end(0, S, C)
+    assert line.asked == [First("P0", State.TASKED, (C,))]
+
+
 async def _in_turn(line: Line, number: int) -> None:
     """Wait as workers do: one at a time, each behind the one before."""
     while len(line.begun) < number:

@@ -47,6 +47,13 @@ def test_the_stop_says_how_many_and_why() -> None:
     assert stop.value.code == "a"
 
 
+def test_the_stop_of_a_long_run_names_the_row_that_it_is_for_not_all_that_came_before() -> None:
+    systemic = SystemicRefusals()
+    refuse(systemic, "a" + "." * 5000 + "a" * 19)
+    with pytest.raises(RunStopped, match=r"^20 pictures in a row were refused alike: no such loc"):
+        systemic.refused("a", "no such loc")
+
+
 def end(doubts: DoubtRate, creates: str) -> int | None:
     """Count creates: `.` known, `?` in doubt, `n` in doubt without a task id; return at which one the run stops."""
     for number, letter in enumerate(creates, 1):

@@ -47,7 +47,7 @@ def test_price_is_exactly_what_is_written_and_is_kept_so(tmp_path: Path, written
         ("prices: {P09: 1}", "did you mean 'P009'?"),
         ("prices: {ai39-1: 1}", "did you mean 'AI39-1'?"),
         ("prices: {XYZ: 1}", "no endpoint of the vendor that is known here"),
-        ('currency: "C N Y"', "currency"),
+        ('currency: "C N Y"', "currency: 'C N Y' is not allowed; allowed: text without blanks, at most 12 characters"),
         ("api: {budget: {money: 5}}", "api.budget.money: nothing may exceed it, so each call needs a price, and P009 "),
         ("prices: {P009: 1}\napi: {budget: {money: 5}}", "AI39-1 has none; write `prices: {AI39-1: 0.2}`"),
     ],

@@ -179,7 +179,7 @@ async def test_an_item_may_count_on_what_is_drawn_and_on_its_part_of_the_rest(tm
         await spend(journal, CREATE, most=10)
         held = int(drawn(store, CREATE)) - 10
         assert journal.budget.left(CREATE) == held + (90 - held) // 4
-        assert journal.budget.affords(CREATE, beside=Decimal(0)) == cap - 10
+        assert journal.budget.affords(CREATE, promised=Decimal(0)) == cap - 10
         of_all(store, create=cap).draw("create_calls", cap - 10 - held, cap)  # by the other machine
         assert await journal.budget.secure(CREATE, {CREATE: held + 1}, force=True) is False
         assert journal.budget.left(CREATE) == held

@@ -64,7 +64,7 @@ async def test_kinds_share_the_money_and_what_one_leased_and_did_not_use_is_ther
 
 async def test_many_calls_that_cost_more_than_is_left_are_none_and_the_rest_is_for_others(tmp_path: Path) -> None:
     async with open_journal(tmp_path, tariff=capped("3")) as journal:
-        assert journal.budget.affords(SEARCH, beside=Decimal(1)) == 10
+        assert journal.budget.affords(SEARCH, promised=Decimal(1)) == 10
         with pytest.raises(RunPaused, match=r"api\.budget\.money is 3"):
             await journal.budget.reserve(SEARCH, 16)
         assert journal.budget.money_left() == 3

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import SpecError
-from pipeline.results.fail_on import Condition, condition_of, judged, matching, told
+from pipeline.results.fail_on import Condition, about_matching, condition_of, judged, matching
 from tests.support.summaries import run, summary_of
 
 
@@ -44,8 +44,8 @@ def test_what_is_no_condition_is_refused_with_one_that_is(text: str) -> None:
 
 
 def test_the_condition_in_words() -> None:
-    assert told(1, condition_of("new:0.9")) == "1 product has a new or risen hit at or above 0.9 (--fail-on)"
-    assert told(2, condition_of("hit:1")) == "2 products have a hit at or above 1 (--fail-on)"
+    assert about_matching(1, condition_of("new:0.9")) == "1 product has a new or risen hit at or above 0.9 (--fail-on)"
+    assert about_matching(2, condition_of("hit:1")) == "2 products have a hit at or above 1 (--fail-on)"
 
 
 @pytest.mark.parametrize(("code", "judged_as"), [(0, 7), (1, 7), (2, 2), (3, 3), (4, 4), (5, 5), (130, 130)])

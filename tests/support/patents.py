@@ -105,8 +105,8 @@ class PatentPurse:
     def money_left(self) -> Decimal:
         return self._money - self.prices[Kind.DETAILS] * self.reserved
 
-    def affords(self, kind: Kind, *, beside: Decimal) -> int | None:
-        limits = [self.left(kind), int((self.money_left() - beside) // self.prices[kind]) if self.prices else None]
+    def affords(self, kind: Kind, *, promised: Decimal) -> int | None:
+        limits = [self.left(kind), int((self.money_left() - promised) // self.prices[kind]) if self.prices else None]
         return min((limit for limit in limits if limit is not None), default=None)
 
     async def reserve(self, kind: Kind, count: int = 1) -> None:

@@ -146,7 +146,7 @@ class VirtualLock:
 
 
 class VirtualTurns:
-    """A step taken again and again, as `pipeline.leases.turns.Turns` does; a step that is under way may last."""
+    """A step taken again and again, as `leases.turns.RepeatingThread` does; a step that is under way may last."""
 
     def __init__(self, threads: VirtualThreads, step: Callable[[], None], *, every_s: float, soon_s: float) -> None:
         self._threads, self._step, self._every_s, self._soon_s = threads, step, every_s, soon_s

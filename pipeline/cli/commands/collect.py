@@ -19,6 +19,8 @@ from pipeline.run.local import LocalExecutor
 from pipeline.run.options import Again, RunOptions
 from pipeline.system.fault import Fault
 
+_NO_REPORTS = "this run waits for no reports: write `task: {report: wait}` (or later) in the job file and run it"
+
 
 def collect_command(path: Path, overrides: list[str], options: RunOptions, output: Output) -> int:
     """Read the reports of a run's tasks, and begin no item; return the exit code."""
@@ -31,13 +33,12 @@ def collect_command(path: Path, overrides: list[str], options: RunOptions, outpu
     with reading_only(folder) as db:
         later = not spec.awaits_reports and db.meta(LATER_SINCE) is not None
     if not spec.awaits_reports and not later:
-        what = "this run waits for no reports: write `task: {report: wait}` (or later) in the job file and run it"
-        raise SpecError(Fault(what, where=f"{folder}: task.report: {spec.task.report}"))
+        raise SpecError(Fault(_NO_REPORTS, where=f"{folder}: task.report: {spec.task.report}"))
     job = collecting_job(folder, overrides) if later else load_again(folder, overrides=overrides)
     with Remarks(output) as remarks:
         with observing(output) as display:
-            collect = _collect if later else _go_on
-            summary = collect(folder, job, shown(options, display, remarks))
+            seen = shown(options, display, remarks)
+            summary = collect_reports(folder, job, seen) if later else _go_on(folder, job, seen)
         if summary.exit_code:
             remarks.release()
     following = next_command(summary, job.spec, "collect", path, overrides=overrides)
@@ -48,8 +49,7 @@ def _in_shards(found: Directories, overrides: list[str], options: RunOptions, ou
     """Read the reports of a cluster run, one shard after the other, within the leased account."""
     shards = awaiting(found)
     if not shards:
-        what = "this run waits for no reports: write `task: {report: wait}` (or later) in the job file and run it"
-        raise SpecError(Fault(what, where=str(found.folder)))
+        raise SpecError(Fault(_NO_REPORTS, where=str(found.folder)))
     job = asking_job(shards[0], overrides)
     with Remarks(output) as remarks:
         with observing(output) as display:
@@ -60,10 +60,6 @@ def _in_shards(found: Directories, overrides: list[str], options: RunOptions, ou
         return 1
     following = next_command(summary, job.spec, "collect", found.folder, overrides=overrides)
     return show_summary(summary, output, following=following)
-
-
-def _collect(folder: Path, job: Job, options: RunOptions) -> RunSummary:
-    return collect_reports(folder, job, options)
 
 
 def _go_on(folder: Path, job: Job, options: RunOptions) -> RunSummary:

@@ -14,7 +14,7 @@ from pipeline.offline.packed import at_hand, is_packed
 from pipeline.offline.report import count_matching, make_pdf, make_report
 from pipeline.offline.shards.report import make_cluster_report
 from pipeline.results.exports.formats import writer_of
-from pipeline.results.fail_on import EXIT_CODE, Condition, told
+from pipeline.results.fail_on import EXIT_CODE, Condition, about_matching
 from pipeline.results.page.dictionary import LANGUAGES
 from pipeline.results.page.marks import read_marks
 from pipeline.results.page.view import Wishes
@@ -74,7 +74,7 @@ def _report(
         files = [Path(shutil.copyfile(file, to.with_suffix(file.suffix))) for file in files]
     met = 0 if fail_on is None else count_matching(found.folder, wishes, fail_on)
     if met and fail_on is not None:
-        lines.append(told(met, fail_on))
+        lines.append(about_matching(met, fail_on))
     size = f" ({files[-1].stat().st_size / 1e6:,.1f} MB)" if wishes.one_file else ""
     show_lines([*lines, *(f"look at: {file}" for file in files[:-1]), f"look at: {files[-1]}{size}"])
     for line in found.not_read.values():

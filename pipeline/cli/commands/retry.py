@@ -12,7 +12,7 @@ from pipeline.cluster.directories import Directories, directories
 from pipeline.cluster.layout import refuse_shard
 from pipeline.journal.places import run_of
 from pipeline.models import OF_REPORT
-from pipeline.offline.collect import bring_hits, collect_reports, collecting_job, holds
+from pipeline.offline.collect import bring_hits, collect_reports, collecting_job, directory_with
 from pipeline.offline.opening import Place, find_run, opened
 from pipeline.offline.retry import Wanted, select
 from pipeline.offline.shards.retry import in_all, retry_in_shards, select_in_shards
@@ -87,7 +87,7 @@ def _in_shards(
 
 def _meant(run: Path, wanted: Wanted, overrides: list[str]) -> tuple[Place, Job, Path | None]:
     """Find the directory that holds the wanted items, its job, and the run whose reports it collects, if any."""
-    folder = holds(run, wanted.state) if wanted.state in OF_REPORT else run
+    folder = directory_with(run, wanted.state) if wanted.state in OF_REPORT else run
     around = run_of(folder)
     if around is None:
         return find_run(folder), load_again(folder, overrides=overrides), None

@@ -49,7 +49,7 @@ def _cluster(found: Directories, named: Path, *, verifying: bool, as_json: bool)
 
 def _show_running(folder: Path, *, running: bool) -> None:
     """Print the block that the run itself draws on a terminal."""
-    # These two bring the client of HTTP, a quarter of the time in which a status begins that needs none.
+    # Imported here, for only a run under way needs them: they load the HTTP client, a quarter of a status's start-up.
     from pipeline.cli.live import block
     from pipeline.run.progress_file import noted
 

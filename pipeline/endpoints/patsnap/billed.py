@@ -21,8 +21,8 @@ PATHS = MappingProxyType(
         "AI39-2": "/ai/infringement-detection-query",
         "AI39-submit": "/ai/image-search/submit",
         "AI39-report": "/ai/image-search/report",
-        d301.NAME: "/basic-patent-data/patent-detail-aggregation",
-        p014.NAME: "/basic-patent-data/patent-family",
+        d301.NAME: d301.PATH,
+        p014.NAME: p014.PATH,
     }
 )
 PER_PATENT = frozenset({d301.NAME, p014.NAME})  # billed for each patent that is found, not for the call

@@ -1,8 +1,8 @@
 """The vendor's facts: the table of its codes with every property of each, and how long its answers take.
 
-A row has two rules: for calls that may be repeated (each repetition is counted and paid), and for AI39-1, which has no
-idempotency key. Codes that the vendor's gateway refuses count as not executed; everything else that was sent and not
-clearly answered is in doubt (the vendor has not confirmed this split in writing).
+A row has two rules: for calls that may be repeated (each repetition is counted and paid), and for creates (AI39-1,
+AI39-submit), which have no idempotency key. A create that met a row made by `both` counts as not executed; after one
+made by `unclear` it is in doubt (the vendor has not confirmed this split in writing).
 """
 
 from collections.abc import Mapping

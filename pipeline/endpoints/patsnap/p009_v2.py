@@ -17,7 +17,7 @@ from pipeline.endpoints.patsnap.pages import NextPage
 from pipeline.models import Hits, Kind
 from pipeline.paging import PAGE, paging_of
 
-NAME_LIFE_S = 20 * 60
+SEARCH_ID_LIFE_S = 20 * 60
 _MARGIN_S = 60  # a call may wait for its permit
 
 
@@ -56,7 +56,7 @@ class P009V2Search(P009Search):
 
     def _page_at(self, offset: int, hits: Hits, *, now: float) -> NextPage:
         paging, page = paging_of(hits), self._only(offset)
-        if paging is None or not paging.search_id or not 0 <= now - paging.named_at <= NAME_LIFE_S - _MARGIN_S:
+        if paging is None or not paging.search_id or not 0 <= now - paging.named_at <= SEARCH_ID_LIFE_S - _MARGIN_S:
             return NextPage(self.question, offset, page.request)
         parts = ((key, text_of(value)) for key, value in page.params.items())
         by_name = Request(Kind.SEARCH, "GET", self.PAGES, query=(("search_id", paging.search_id), *parts))

@@ -14,7 +14,7 @@ from pipeline.endpoints.patsnap.hits import Found, read_found
 from pipeline.models import Hits, Kind
 from pipeline.paging import PAGE, Page, PagedHits, Paging, paging_of
 
-_TOO_OLD = ("68300004", "hits_missing")  # what an answer to a name may say that is known no more
+_TOO_OLD = ("68300004", "hits_missing")  # how the vendor may answer for a search_id that it has forgotten
 DEEPEST = 1100  # the vendor's highest offset is 1000, its longest page 100 hits
 
 
@@ -55,7 +55,8 @@ class Question(NamedTuple):
 class NextPage:
     """The endpoint that brings one more page of a search.
 
-    named   the search so far, where the page is asked for by the vendor's name of it: that may be too old
+    named   the paging with the search_id by which the page is asked for, and which may have expired; None where the
+            picture is searched anew
     """
 
     question: Question

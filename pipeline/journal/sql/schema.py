@@ -1,6 +1,6 @@
 """The journal's tables, and the changes of state that SQLite itself allows.
 
-Five columns of `items` are not obvious:
+Eight columns of `items` are not obvious:
 
 generation   The number of the reading in which the item was last listed. A job's sources are read anew when they have
              changed, each time under the next number; an item with a smaller number than the last whole reading is no
@@ -13,6 +13,8 @@ source_key   The CRC-32 of `picture` (of `source` where that is NULL), to find i
              -1 for an item that names no usable picture: it is never the first of several.
 same_as      The `ord` of the first item with the same picture. Only that one is searched and created; this one waits
              for its outcome and shares it. NULL for an item that is worked on itself.
+segment      With `spooled_at` and `spooled`: where its hits lie in the spool, as the number of the segment, and their
+             offset and size in it, in bytes (rows.SpoolRef). NULL without hits.
 
 `attempt` counts intents; only the proofs read it. `search`, `problem`, `labels`, `calls` and `report` are JSON; the
 last says what was asked of a task whose report is awaited.

@@ -20,7 +20,7 @@ from pipeline.system.wording import enumerated
 from pipeline.version import __version__
 
 _PACKAGE = "infringement-pipeline"
-_PYTHONS = ((3, 11), (3, 13))  # the first and the last that this version was tried with
+_PYTHONS = ((3, 11), (3, 14))  # the first and the last that this version was tried with
 _FOR_DEVELOPERS = ("test", "docs", "dev")
 _NEEDED_FILES = 1024
 _LAST_MOMENTS_S = 10  # of a run behind its last answer: files for people, and whatever the machine is slow at

@@ -17,7 +17,7 @@ from pipeline.results.cells import visible
 from pipeline.results.exports.columns import LABEL, Row
 from pipeline.results.exports.export import Export, Written
 from pipeline.results.exports.pictures import Pictured, Pictures
-from pipeline.results.exports.texts import ADVICE, REHEARSAL, SANDBOX
+from pipeline.results.exports.texts import ADVICE, PRACTICE, REHEARSAL, SANDBOX
 from pipeline.system.fault import Fault
 from pipeline.system.wording import count
 
@@ -72,7 +72,7 @@ def _data(export: Export, folder: Path) -> tuple[dict[str, Any], list[str]]:
     said = [remark[0].upper() + remark[1:] + "." for remark in remarks if more]
     data = {
         "title": visible(about.title, 80),
-        "practice": "Sandbox: drawn designs, no patent database. " if about.practice else "",
+        "practice": PRACTICE if about.practice else "",
         "as_of_day": about.as_of[:10],
         "footer": "Not legal advice",
         "about": [*_about(export, len(products)), *said],

@@ -13,6 +13,7 @@ from pipeline.results.decisions import CHOICES
 from pipeline.results.exports.columns import REMEMBERED, Column, Kind, Row, Value
 from pipeline.results.exports.export import CELL, Export
 from pipeline.results.exports.sheet_formats import Formats
+from pipeline.results.exports.texts import PRACTICE
 
 MOST_ROWS = 1_048_575  # of a sheet, below its header
 ROW_PX = 96  # of a row with pictures
@@ -151,7 +152,7 @@ def _moment(kind: Kind, text: str) -> date | datetime | None:
 def prepare_print(sheet: Any, export: Export) -> None:
     """Make a sheet print on pages as wide as paper, each with header, number, and what it is not."""
     about = export.about
-    practice = "Sandbox: drawn designs, no patent database. " if about.vendor == "sandbox" else ""
+    practice = PRACTICE if about.practice else ""
     title = visible(about.title, 80).replace("&", "&&")
     sheet.set_landscape()
     sheet.set_paper(9)

@@ -5,4 +5,5 @@ ADVICE = (
     "person to judge."
 )
 SANDBOX = "These results come from the sandbox's drawn gallery, not from a patent database."
+PRACTICE = "Sandbox: drawn designs, no patent database. "  # at the edge of each printed page
 REHEARSAL = "A rehearsal on drawn designs: nothing here is about the products."

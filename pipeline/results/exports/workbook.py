@@ -13,7 +13,7 @@ from pipeline.results.exports.sheets_of_text import write_about, write_not_looke
 from pipeline.system.wording import count
 
 HITS_EACH = 5  # of a product, where nobody says how many: nobody looks through a hundred in a workbook
-PICTURED = 10_000  # products with pictures; a workbook with more of them opens nowhere
+PICTURED = 10_000  # products with pictures; a workbook with more of them opens badly
 # Excel counts how far down a floating picture is in units of 1/9525 pixel and 31 bits; further ones pile up there.
 _FLOATING = 2**31 // 9525 // ROW_PX - 2
 

@@ -14,7 +14,7 @@ from pipeline.results.page.left_out_words import phrases_of
 from pipeline.results.page.marks import marks, now_block
 from pipeline.results.page.parts import BIG, CHUNK, Parts, block, encoded
 from pipeline.results.page.product import best_of, name_of
-from pipeline.results.page.steps import next_steps, told
+from pipeline.results.page.steps import for_script, next_steps
 from pipeline.results.page.text import file_link, period, tidy
 from pipeline.results.page.view import RunView
 from pipeline.results.score import ten_thousandths
@@ -63,7 +63,7 @@ class Shell:
     def head(self) -> bytes:
         """Return the page up to its data."""
         view = self._view
-        return self._rendered(
+        return rendered(
             "head",
             lang=in_language(view.lang),
             policy=_policy(),
@@ -82,10 +82,10 @@ class Shell:
         `otherwise` counts the products that the run before searched otherwise.
         """
         steps = next_steps(self._view, first_task=first_task, first_awaited=first_awaited)
-        yield self._rendered("without_script", rows=self._first, products=self._products, w=words(self._view.lang))
+        yield rendered("without_script", rows=self._first, products=self._products, w=words(self._view.lang))
         run = {
             **self._of_run(otherwise),
-            "steps": told(steps, confined=bool(self._view.client)),
+            "steps": for_script(steps, confined=bool(self._view.client)),
             "unreadable": unreadable,
         }
         yield block("run", encoded(run))
@@ -135,9 +135,6 @@ class Shell:
         files_ = [(tidy(name, 200), file_link(name)) for name in view.files]
         report = {"exit": tidy(view.exit_reason, 1000), "files": files_, "folder": tidy(view.folder, 400)}
         return {**told, **spent, **report}
-
-    def _rendered(self, name: str, **values: Any) -> bytes:
-        return rendered(name, **values)
 
 
 def rendered(name: str, **values: Any) -> bytes:

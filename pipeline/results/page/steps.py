@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pipeline.journal.places import goes_on_with
+from pipeline.results.advice import why_not_started
 from pipeline.results.page.view import NOT_STARTED, RunView
 from pipeline.system.fault import typed
 
@@ -31,7 +32,7 @@ def next_steps(view: RunView, *, first_task: str, first_awaited: str) -> list[St
         Step("awaited", number("report_pending", 0), run, first_awaited),
         Step("tasks", tasks, "", first_task),
         Step("in_doubt", number("in_doubt", 0), status),
-        Step(_why_not_started(view), number(NOT_STARTED, 0), run),
+        Step(why_not_started(view.ended_by, daily=view.daily), number(NOT_STARTED, 0), run),
         Step("failed", number("failed", 0), status),
         Step("expired", number("expired", 0), run),
         Step("without_report", lost, status),
@@ -39,17 +40,6 @@ def next_steps(view: RunView, *, first_task: str, first_awaited: str) -> list[St
     return [step for step in steps if step.number]
 
 
-def told(steps: list[Step], *, confined: bool) -> list[list[Any]]:
+def for_script(steps: list[Step], *, confined: bool) -> list[list[Any]]:
     """Write steps as the page's script takes them; a client's page names no command and no path."""
     return [[one.kind, one.number, "" if confined else one.command, one.until] for one in steps]
-
-
-def _why_not_started(view: RunView) -> str:
-    """Name the step for items that were not started, by what ended the run."""
-    if view.ended_by == "budget":
-        return "budget"
-    if view.daily:
-        return "daily"
-    if view.ended_by == "67200005":
-        return "balance"
-    return "stopped" if view.ended_by else "not_started"

@@ -1,27 +1,19 @@
 """Texts and links fit to be shown: those of a vendor, a file name or a manifest are not trusted."""
 
-import unicodedata
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+from pipeline.results.cells import without_hidden
+
 _MAX_URL = 4096
-# Joiners shape letters in Persian, Hindi and emoji; every other format character (bidi overrides, zero-width
-# spaces, tags) only makes a text look like another one.
-_JOINERS = "\u200c\u200d"
-_HIDDEN = ("Cc", "Cf", "Cs", "Zl", "Zp")
 
 
 def tidy(value: Any, most: int) -> str:
     """Return one line of at most `most` characters, without control and bidi characters; empty for None."""
     if value is None:
         return ""
-    text = str(value)[: 2 * most + 100]  # bounds the work; what is stripped below rarely matters
-    if not text.isprintable():  # else none of it is hidden
-        text = "".join(
-            char if char in _JOINERS or unicodedata.category(char) not in _HIDDEN else " " if char.isspace() else ""
-            for char in text
-        )
+    text = without_hidden(str(value)[: 2 * most + 100])  # bounds the work; what is stripped rarely matters
     shown = " ".join(text.split())
     return shown if len(shown) <= most else shown[: most - 1].rstrip() + "…"
 

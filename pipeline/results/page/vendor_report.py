@@ -15,7 +15,7 @@ TEXTS = ("similar", "difference", "confusion", "risk_desc", "suggestion")  # `as
 def comparisons_of(record: RecordView, places: list[int]) -> tuple[list[tuple[int, list[Any]]], int]:
     """Return what the vendor writes of the hits at these places, each with its place among them, and how many more.
 
-    A few that are about none of these hits stand behind them with the place -1.
+    Where it writes of none of these hits, the best MOST_UNTIED of its other comparisons come, with the place -1.
     """
     if record.status != State.REPORTED.word:
         return [], 0

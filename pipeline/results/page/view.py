@@ -46,7 +46,7 @@ class RunView:
     tool: str
     started_at: str  # ISO 8601 in UTC
     finished_at: str
-    counts: dict[str, int]  # items by tasked, no_hits, searched, failed, in_doubt, expired, not_started; absent = 0
+    counts: dict[str, int]  # items by the words of COUNTED; absent = 0
     calls: dict[str, int]  # HTTP attempts by kind of call
     billed: str  # the units billed, in words
     money: str = ""  # spent by the prices of the job, in words; empty where it names none
@@ -75,25 +75,10 @@ class RunView:
     files: tuple[str, ...] = ("results.jsonl", "open.jsonl", "summary.json", "spec.yaml")  # beside the page
 
     def __post_init__(self) -> None:
-        if unknown := set(self.counts) - {*SETTLED_WORDS, *OPEN_WORDS, NOT_STARTED}:
+        if unknown := set(self.counts) - {*COUNTED}:
             raise ValueError(f"counts: {min(unknown)!r} is no status")
 
     @property
     def sandbox(self) -> bool:
         """Return True if the results come from the sandbox's drawn gallery."""
         return self.vendor == "sandbox"
-
-    @property
-    def settled(self) -> int:
-        """Number of items that are settled."""
-        return sum(self.counts.get(word, 0) for word in SETTLED_WORDS)
-
-    @property
-    def open(self) -> int:
-        """Number of items that are open."""
-        return sum(self.counts.get(word, 0) for word in OPEN_WORDS)
-
-    @property
-    def total(self) -> int:
-        """Number of all items of the job."""
-        return sum(self.counts.values())

@@ -4,7 +4,7 @@ import pytest
 
 from pipeline.endpoints.interface import Answer
 from pipeline.endpoints.patsnap.p009 import P009Search
-from pipeline.endpoints.patsnap.p009_v2 import NAME_LIFE_S, P009V2Filters, P009V2Search
+from pipeline.endpoints.patsnap.p009_v2 import SEARCH_ID_LIFE_S, P009V2Filters, P009V2Search
 from pipeline.endpoints.patsnap.pages import NextPage
 from pipeline.errors import CallError, ItemRefused, TryAgain
 from pipeline.models import Kind
@@ -83,7 +83,7 @@ def test_a_further_page_is_asked_for_by_the_searchs_name_with_the_same_filters()
     assert dict(request.query) == {"search_id": "5F0A-1-D", "limit": "100", "country": "US,KR", "offset": "100"}
 
 
-@pytest.mark.parametrize("age_s", [-1, NAME_LIFE_S, NAME_LIFE_S - 59])
+@pytest.mark.parametrize("age_s", [-1, SEARCH_ID_LIFE_S, SEARCH_ID_LIFE_S - 59])
 def test_a_name_that_may_be_too_old_is_not_used_and_the_page_is_searched_anew(age_s: float) -> None:
     request = page_after(first_page(), AT + age_s).request(PICTURE)
     assert request.path == "/image-search/search-id"
