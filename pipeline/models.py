@@ -12,7 +12,7 @@ Everything here is free of I/O, and frozen unless it says so. Times are seconds 
 
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
@@ -41,6 +41,10 @@ class Kind(enum.StrEnum):
     QUERY = "query"  # for a report; it may be repeated, and whether it is billed is not known
     DETAILS = "details"  # D301, P014: of hits, for people; billed per patent found, and no item waits for it to be paid
     TOKEN = "token"  # noqa: S105 - not a password; not billed, not limited by the account's QPS
+
+    __hash__ = (
+        str.__hash__
+    )  # that of `Enum` is a function in Python, and each call is counted by its kind a dozen times
 
 
 PAID = (Kind.UPLOAD, Kind.SEARCH, Kind.CREATE)
@@ -165,8 +169,7 @@ class Upload:
     expires_at: float
 
 
-@dataclass(frozen=True, slots=True)
-class Hits:
+class Hits(msgspec.Struct, frozen=True):
     """The answer of one search.
 
     array        the vendor's own JSON array of hits, byte for byte but for raw line breaks between tokens
@@ -175,7 +178,7 @@ class Hits:
     total        all results at the vendor
     request_id   of the search, whose answer came `at`
     endpoint     the endpoint that was asked, and `params` its parameters; empty where an early version noted neither
-    crc          the array's CRC-32, taken when it came, so that nobody has to read it through again
+    crc          the array's CRC-32, taken when it came, so that nobody has to read it through again; never given
     """
 
     array: bytes
@@ -185,12 +188,12 @@ class Hits:
     request_id: str
     at: float
     endpoint: str = ""
-    params: Mapping[str, Any] = field(default_factory=dict)
+    params: Mapping[str, Any] = msgspec.field(default_factory=dict)
     reused_from: tuple[str, str] | None = None  # the run directory and its item whose search this is; None = our own
-    crc: int = field(init=False, repr=False)
+    crc: int = 0
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "crc", crc32(self.array))
+        msgspec.structs.force_setattr(self, "crc", crc32(self.array))
 
     @property
     def expires_at(self) -> float:
@@ -198,8 +201,7 @@ class Hits:
         return self.at + HITS_LIFE_S
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
+class Choice(msgspec.Struct, frozen=True):
     """The hits that go into the task."""
 
     array: bytes  # a JSON array
@@ -207,8 +209,7 @@ class Choice:
     dropped: int  # how many more were left out because they are incomplete
 
 
-@dataclass(frozen=True, slots=True)
-class Task:
+class Task(msgspec.Struct, frozen=True):
     """A created infringement task."""
 
     task_id: str
@@ -238,12 +239,10 @@ class Calls(msgspec.Struct, omit_defaults=True):
 
     def add(self, kind: Kind, count: int = 1) -> None:
         """Count an attempt."""
-        name = kind.value
-        setattr(self, name, getattr(self, name) + count)
+        setattr(self, kind, getattr(self, kind) + count)
 
 
-@dataclass(slots=True)
-class Work:
+class Work(msgspec.Struct):
     """An item that is worked on, with what is already paid for it. Not frozen: the engine adds to it."""
 
     ord: int  # its number in the journal

@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass
 
+import msgspec
+
 from pipeline.models import Choice, Hits, Problem, Task
 
 
-@dataclass(frozen=True, slots=True)
-class Tasked:
+class Tasked(msgspec.Struct, frozen=True):
     """A created task, and the hits it was made of."""
 
     hits: Hits

@@ -4,7 +4,6 @@ A page is a call: it is counted and paid like the first one, and its hits are du
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import msgspec
@@ -41,19 +40,18 @@ class Paging(msgspec.Struct, frozen=True):
         return sum(page.hits for page in self.pages)
 
 
-@dataclass(frozen=True, slots=True)
-class PagedHits(Hits):
+class PagedHits(Hits, frozen=True, kw_only=True):
     """The hits of a search of several pages, so far: in the vendor's order, each patent once across the pages.
 
     `request_id` and `at` are those of the first page, whose links expire first.
     """
 
-    paging: Paging = field(kw_only=True)
+    paging: Paging
 
     @classmethod
     def of(cls, hits: Hits, paging: Paging) -> "PagedHits":
         """Make these hits those of a search of several pages."""
-        given = {part.name: getattr(hits, part.name) for part in fields(Hits) if part.init}
+        given = {name: getattr(hits, name) for name in Hits.__struct_fields__}
         return cls(**given, paging=paging)
 
     def with_paging(self, **changes: Any) -> "PagedHits":
@@ -86,7 +84,7 @@ def joined(first: PagedHits, page: PagedHits) -> PagedHits:
     new = [index for index, id_ in enumerate(named) if id_ is None or id_ not in known]
     array = page.array if len(new) == len(named) else picked(page.array, new)
     before, after = first.paging, page.paging
-    return replace(
+    return msgspec.structs.replace(
         first,
         array=_appended(first.array, array),
         scores=(*first.scores, *(page.scores[index] for index in new)),

@@ -141,8 +141,7 @@ class PaidTask(msgspec.Struct, frozen=True):
         return Task(self.task_id, self.at)
 
 
-@dataclass(frozen=True, slots=True)
-class ReusedTask(Task):
+class ReusedTask(Task, frozen=True):
     """A task that another run paid for, which stands for one of an item's own.
 
     run, item  the run directory beside this one, and its item whose task it is

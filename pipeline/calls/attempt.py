@@ -7,10 +7,10 @@ the bearer of that moment. So a permit is never spent on a connection that is no
 import math
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import anyio
+import msgspec
 
 from pipeline.calls.access import Access
 from pipeline.calls.health import Health
@@ -112,8 +112,7 @@ class Attempts:
         return Attempt(request, request_id, meter, self, self._lanes[request.kind])
 
 
-@dataclass(slots=True, eq=False)
-class Attempt:
+class Attempt(msgspec.Struct, eq=False):
     """One attempt of a call.
 
     probed  the gates that it was let through as their probe; whoever awaited `send` must tell them when it is done

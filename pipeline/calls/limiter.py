@@ -6,6 +6,7 @@ what the vendor sees.
 
 from collections import deque
 from collections.abc import Callable
+from typing import NoReturn
 
 import anyio
 
@@ -175,13 +176,15 @@ class Limiter:
             self.sent -= 1
 
     def _take(self) -> float | None:
-        self._refuse_if_closed()
-        if not self._may_go():
+        if self._closed:
+            self._refuse()
+        if self._leased is not None and not self._may_go():
             return None
         now = self._clock()
-        if self._wait_s(now) > 0:
+        if now < self._paused_until or self._pace.wait_s(now) > 0:
             return None
-        self._pace.sent(now, min(self.adaptive.rate, self._margin.rate) * self._part)
+        rate = min(self.adaptive.rate, self._margin.rate)
+        self._pace.sent(now, rate if self._leased is None else rate * self._part)
         self.sent += 1
         return now
 
@@ -201,10 +204,12 @@ class Limiter:
 
     async def until_unpaused(self) -> None:
         """Wait while calls are paused, without taking a turn. Raises Stopping once the limiter is closed."""
-        self._refuse_if_closed()
+        if self._closed:
+            self._refuse()
         while (wait_s := self.paused_s) > 0:
             await anyio.sleep(min(wait_s, NAP_S))
-            self._refuse_if_closed()
+            if self._closed:
+                self._refuse()
 
     def pause(self, seconds: float) -> None:
         """Let no call go for so long; of several pauses the one that ends last counts."""
@@ -242,6 +247,5 @@ class Limiter:
         """Give no more permits: everyone who waits gets Stopping, unsent."""
         self._closed = True
 
-    def _refuse_if_closed(self) -> None:
-        if self._closed:
-            raise Stopping("the run is ending")
+    def _refuse(self) -> NoReturn:
+        raise Stopping("the run is ending")

@@ -1,6 +1,6 @@
 """The decision to retry a failed call and when, as a pure function, and the budget that keeps retries few."""
 
-from dataclasses import dataclass
+import msgspec
 
 from pipeline.errors import CallError, TryAgain
 
@@ -9,8 +9,7 @@ LONGEST_RETRY_AFTER_S = 300.0
 MAX_DEFERRALS = 10
 
 
-@dataclass(slots=True)
-class Tries:
+class Tries(msgspec.Struct):
     """The tries of one call.
 
     accepted   how many calls of its kind the account had accepted when it was refused for speed last, or begun

@@ -14,10 +14,10 @@ import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 import aiohttp
+import msgspec
 from yarl import URL
 
 from pipeline.calls.connection import Proofs, deliver_soon_or_never
@@ -73,8 +73,7 @@ class Outgoing(Protocol):
         """
 
 
-@dataclass(slots=True)
-class _UnderWay:
+class _UnderWay(msgspec.Struct):
     """An exchange under way.
 
     patience_s  how long to wait for the answer, from the send on

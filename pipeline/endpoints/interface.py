@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol, TypeVar
 
+import msgspec
+
 from pipeline.models import Choice, Hits, Kind, Task, Upload
 from pipeline.reports import Report
 
@@ -13,8 +15,7 @@ Asked = TypeVar("Asked", contravariant=True)
 Got = TypeVar("Got", covariant=True)
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(msgspec.Struct, frozen=True):
     """One call, ready for any HTTP client: path and query without the credentials.
 
     kind          the kind of call: its limiter, its budget, its column in the error table
@@ -28,9 +29,13 @@ class Request:
     method: str
     path: str
     query: tuple[tuple[str, str], ...] = ()
-    body: bytes | None = field(default=None, repr=False)  # one may hold a secret, or a picture
+    body: bytes | None = None
     content_type: str | None = None
     most_bytes: int = MAX_ANSWER_BYTES
+
+    def __repr__(self) -> str:
+        """Name the call alone: its body may hold a secret, or a picture."""
+        return f"Request({self.kind}, {self.method} {self.path})"
 
 
 def posting(kind: Kind, path: str, body: bytes, *, most_bytes: int = MAX_ANSWER_BYTES) -> Request:
@@ -38,8 +43,7 @@ def posting(kind: Kind, path: str, body: bytes, *, most_bytes: int = MAX_ANSWER_
     return Request(kind, "POST", path, body=body, content_type="application/json", most_bytes=most_bytes)
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """A whole answer.
 
     status      the HTTP status
@@ -53,7 +57,7 @@ class Answer:
     body: bytes
     request_id: str
     at: float
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = msgspec.field(default_factory=dict)
 
 
 class Refusal(Exception):

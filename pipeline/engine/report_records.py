@@ -1,8 +1,7 @@
 """The records that reports end with: of an item's own hits, or of what a run recorded when it paid for the task."""
 
-from dataclasses import replace
-
 import anyio
+import msgspec
 
 from pipeline.endpoints.details import Details
 from pipeline.engine.parts import Ports
@@ -35,7 +34,7 @@ class ReportRecords:
             if self._ports.keep_pictures is not None:
                 self._ports.keep_pictures(work, report.hits)
         details = await self._details(work)
-        told = work if paid is None else replace(work, calls=spent_since(paid.line, work.calls))
+        told = work if paid is None else msgspec.structs.replace(work, calls=spent_since(paid.line, work.calls))
         return work, *self._records.reported(told, one.task, note, report, details, hits_lost=hits_lost)
 
     async def _details(self, work: Work) -> Details | None:

@@ -2,9 +2,10 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, TypeVar
+
+import msgspec
 
 from pipeline.journal.kept_lines import Kept, NotExecuted
 from pipeline.journal.sql.rows import Line
@@ -17,8 +18,7 @@ _T = TypeVar("_T")
 ApplyGroup = Callable[[Disk, Sequence[_A], Sequence[Line | None]], Sequence[_T]]
 
 
-@dataclass(slots=True)
-class Change:
+class Change(msgspec.Struct):
     """A change that is applied by itself; `waiter` is None when nobody waits for it.
 
     `otherwise` goes to the emergency file when the change cannot be written.
@@ -30,8 +30,7 @@ class Change:
     result: Any = None
 
 
-@dataclass(slots=True)
-class GroupChange:
+class GroupChange(msgspec.Struct):
     """A change that is applied together with its neighbours in the group that have the same `apply_group`.
 
     apply_group   takes the disk, and of each change in order its argument and the place of its line; returns as many

@@ -62,8 +62,7 @@ _NO_HITS = b"[]"
 _END = b"}\n"
 
 
-@dataclass(frozen=True, slots=True)
-class Spliced:
+class Spliced(msgspec.Struct, frozen=True):
     """A record's line in parts: the bytes before its hits, and the hits as they came (a models.RecordLine)."""
 
     head: bytes

@@ -1,7 +1,6 @@
 """One other run directory, open to be read: what it paid for a picture, from its records and from its journal."""
 
 import hashlib
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -92,7 +91,7 @@ class Donor:
         if hits is None or not self._is_young(hits.at, now=now):
             return None
         deep = with_further_pages(hits, asked, stopped_below=self._min_score(one, record))
-        return None if deep is None else replace(deep, reused_from=(self.folder.name, one.id))
+        return None if deep is None else msgspec.structs.replace(deep, reused_from=(self.folder.name, one.id))
 
     def _spooled(self, one: Shown) -> Hits | None:
         """Read the hits of an item that is not settled here; None where they are gone."""

@@ -5,12 +5,11 @@ from typing import Protocol
 
 from zlib_ng import zlib_ng
 
-_PIECE = 4096
+_PIECE = 5 << 10  # bytes; zlib-ng releases the interpreter's lock for more, and that costs far more than the CRC
 
 
 def crc32(data: bytes, value: int = 0) -> int:
     """Return the CRC-32 of `data`; after bytes whose CRC-32 is `value`, that of all of them."""
-    # zlib-ng releases the interpreter's lock for more than 5 KB, and getting it back takes far longer than the CRC.
     if len(data) <= _PIECE:
         return zlib_ng.crc32(data, value)
     view = memoryview(data)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import msgspec
 import pytest
 
 from pipeline.engine.engine import Engine
@@ -124,7 +125,7 @@ class LacksHits(Asked):
         said = super().report(task_id)
         found = hits(0.9, at=self.now)
         lacks = len(self.asked) <= self.lacking
-        nothing = replace(found, array=b"[]", scores=(), complete=(), total=156)
+        nothing = msgspec.structs.replace(found, array=b"[]", scores=(), complete=(), total=156)
         parts = {name: getattr(said, name) for name in ("progress", "data", "request_id", "at")}
         compared = (Comparison(patent_id="p0", score=80),)
         return WholeReport(

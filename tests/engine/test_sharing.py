@@ -1,10 +1,10 @@
 """Copies of one file share its outcome, but only what has those bytes when the outcome is shared."""
 
 import hashlib
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from pipeline.engine.sharing import is_alike
@@ -188,5 +188,7 @@ async def test_the_digest_of_an_earlier_upload_is_not_taken_for_that_of_a_twins_
     assert not is_alike(twin, picture(b"c").sha256, picture(b"a").sha256)
     assert not is_alike(twin, picture(b"b").sha256, picture(b"c").sha256)
     assert not is_alike(
-        replace(twin, upload=Upload("https://up.example/2", 1.0)), picture(b"b").sha256, picture(b"a").sha256
+        msgspec.structs.replace(twin, upload=Upload("https://up.example/2", 1.0)),
+        picture(b"b").sha256,
+        picture(b"a").sha256,
     )

@@ -4,10 +4,10 @@ import sqlite3
 import threading
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from dataclasses import replace
 from pathlib import Path
 
 import anyio
+import msgspec
 import pytest
 
 from pipeline.errors import JournalError
@@ -94,7 +94,9 @@ async def test_hits_that_are_found_and_intended_in_one_group_are_written_once(tm
         await admitted(journal, *MANY)
         async with anyio.create_task_group() as tasks:
             for n in MANY:
-                journal.steps.found(work_of(n, calls=Calls(0, 1, 0)), replace(hits(), array=b"[%d]" % n))
+                journal.steps.found(
+                    work_of(n, calls=Calls(0, 1, 0)), msgspec.structs.replace(hits(), array=b"[%d]" % n)
+                )
                 tasks.start_soon(_intending(journal, n))  # type: ignore[arg-type]
         assert set(rows(tmp_path, "state, attempt")) == {(State.CREATING, 1)}
         await at_once(*(_settling(journal, n) for n in MANY[:30]))
@@ -245,7 +247,7 @@ def _intending(journal: Journal, n: int) -> Callable[[], object]:
     async def intend() -> None:
         await journal.steps.intend(
             work_of(n, calls=Calls(0, 1, 0)),
-            replace(hits(), array=b"[%d]" % n),
+            msgspec.structs.replace(hits(), array=b"[%d]" % n),
             request_id=f"asked {n}",
             at=NOW + n / 8,
         )

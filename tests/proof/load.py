@@ -13,11 +13,12 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import anyio
+import msgspec
 import pytest
 
 from pipeline.engine.engine import Engine
@@ -80,7 +81,7 @@ class PacedVendor(PlainVendor):
             await anyio.sleep(max(0.0, self._next - now))
 
     def found(self, url: str) -> Hits:
-        return replace(hits_of(url), at=self.now)
+        return msgspec.structs.replace(hits_of(url), at=self.now)
 
     async def note_executed(self, url: str, task_id: str, choice: Choice) -> None:
         await anyio.sleep(0)

@@ -4,6 +4,7 @@ Hits stay the bytes that the vendor sent: an answer is checked as a whole (UTF-8
 what is passed on is proved to be those bytes, or cut out of them.
 """
 
+import operator
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -17,6 +18,7 @@ from pipeline.models import Hits, Kind
 from pipeline.system.wording import count
 
 _MOST_RESULTS = 2**53  # beyond it a float is no whole number any more, and a record could not hold it
+_SCORE = operator.itemgetter("score")
 _REQUIRED = ("patent_id", "patent_pn", "title", "url")
 
 
@@ -105,7 +107,11 @@ class _Full(msgspec.Struct, gc=False):
 def judged(hits: list[dict[str, Any]], *, usual: bool = False) -> tuple[tuple[float | None, ...], tuple[bool, ...]]:
     """Return for each hit its score, and whether it has all that AI39-1 requires; `usual` ones are known to."""
     if usual:
-        return tuple([hit.get("score") for hit in hits]), (True,) * len(hits)
+        try:
+            scores = tuple(map(_SCORE, hits))
+        except KeyError:
+            scores = tuple([hit.get("score") for hit in hits])
+        return scores, (True,) * len(hits)
     try:
         full = msgspec.convert(hits, list[_Full])
     except msgspec.ValidationError:

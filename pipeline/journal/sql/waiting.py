@@ -1,7 +1,6 @@
 """Items that wait to be worked on: of several with the same picture the first one, whose twins the others are."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import msgspec
 
@@ -53,4 +52,4 @@ def twins(db: Database, *, after: int, limit: int, generation: int) -> list[tupl
 
 
 def _known_by(work: Work, picture: str | None) -> Work:
-    return replace(work, item=msgspec.structs.replace(work.item, picture=picture or ""))
+    return msgspec.structs.replace(work, item=msgspec.structs.replace(work.item, picture=picture or ""))
