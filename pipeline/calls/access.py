@@ -67,6 +67,7 @@ class Access:
         self.bearer = credentials.api_key
         self.apikey = credentials.client_id or None
         self._has_key = bool(credentials.api_key)
+        self._variables = credentials.variables
         self._fetch = fetch
         self._clock = clock
         self._fetching = anyio.Lock()
@@ -126,8 +127,8 @@ class Access:
         self._refusals += 1
         self._refused = bearer
         if self._has_key or self._refusals >= MAX_REFUSALS:
-            which = "PATSNAP_API_KEY" if self._has_key else "PATSNAP_CLIENT_ID and PATSNAP_CLIENT_SECRET"
-            raise RunStopped(f"the vendor refused the credentials: {reason}. Check {which}", code=Code.CREDENTIALS)
+            what = f"the vendor refused the credentials: {reason}. Check {self._variables}"
+            raise RunStopped(what, code=Code.CREDENTIALS)
         self._renew_at = _AT_ONCE
 
 
@@ -172,7 +173,7 @@ class TokenSource:
                 attempt += 1
                 await self._sleep(pause_s)
             except (RefreshToken, ItemRefused) as error:
-                hint = ". Check PATSNAP_CLIENT_ID and PATSNAP_CLIENT_SECRET" if isinstance(error, RefreshToken) else ""
+                hint = f". Check {self._credentials.variables}" if isinstance(error, RefreshToken) else ""
                 raise RunStopped(f"no access token: {error.message}{hint}", code=error.code, sent=False) from None
 
     async def _once(self) -> Token:

@@ -15,8 +15,12 @@ QUESTIONS = 3  # for a report: two are usual, and the raised budget is to be eno
 _FOR_A_PERSON = (2, 3)  # exit codes of runs that something stopped which no command mends: a key, a contract, doubts
 
 
-def next_command(summary: RunSummary, spec: JobSpec, *words: object, overrides: Sequence[str] = ()) -> str:
+def next_command(
+    summary: RunSummary, spec: JobSpec, *words: object, overrides: Sequence[str] = (), items: int = 1
+) -> str:
     """Write the line to type next; "" where only a person can know. The words and overrides are those of its command.
+
+    A command that was told which `items` to work on says how many these are, since those left do not count as such.
 
     1. A budget is used up: the same command with a budget that is enough for the items left, when each goes well.
     2. Something must be put right first, or all is settled: none.
@@ -26,7 +30,7 @@ def next_command(summary: RunSummary, spec: JobSpec, *words: object, overrides: 
     A run that came to its end and left its tasks to be read comes before 2 and 3: their time runs.
     """
     if summary.ended_by == Code.BUDGET or _out_of_questions(summary, spec):
-        raised = dict(_raised(summary, spec))
+        raised = dict(_raised(summary, spec, items=items))
         overrides = [one for one in overrides if one.partition("=")[0] not in raised]
         overrides += [f"{key}={most}" for key, most in raised.items()]
         return typed(*words, *_as_options(overrides))
@@ -57,9 +61,10 @@ def _as_options(overrides: Sequence[str]) -> list[str]:
     return [word for override in overrides for word in ("--set", override)]
 
 
-def _raised(summary: RunSummary, spec: JobSpec) -> Iterator[tuple[str, str]]:
-    """Yield the budgets that have too little for what is left, each with what is enough."""
-    needed = _needed(spec, items=max(1, summary.items["not_started"]), awaited=summary.items.get("report_pending", 0))
+def _raised(summary: RunSummary, spec: JobSpec, *, items: int) -> Iterator[tuple[str, str]]:
+    """Yield the budgets that have too little for what is left, `items` at least, each with what is enough."""
+    items = max(items, summary.items["not_started"])
+    needed = _needed(spec, items=items, awaited=summary.items.get("report_pending", 0))
     for kind, spent in summary.calls.items():
         if spent.budget is not None and (enough := spent.sent + spent.unknown + needed[Kind(kind)]) > spent.budget:
             yield f"api.budget.{budget_name(Kind(kind))}", str(enough)

@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 from pipeline.cluster.joining import REFUSE_S, WARN_S
 from pipeline.cluster.put_once import NAMES, RACERS, race, take
+from pipeline.endpoints.patsnap.credentials import NoCredentials
 from pipeline.errors import JournalError, SpecError
 from pipeline.journal.places import SPLIT
 from pipeline.leases.opening import is_bucket, open_store, shown
@@ -132,8 +133,10 @@ def _account(question: Question, seen: list[Seen]) -> str:
     try:
         accounts = [one.account for one in load(job, overrides=question.overrides).each_account()]
     except SpecError as error:
-        text = "no credentials here: set PATSNAP_CLIENT_ID and PATSNAP_CLIENT_SECRET in this machine's environment"
-        seen.append(Seen("credentials", str(error.lines[0]) if spec.accounts else text, bad=True))
+        text = str(error.lines[0])
+        if isinstance(error, NoCredentials) and not spec.accounts:
+            text = "no credentials here: set PATSNAP_CLIENT_ID and PATSNAP_CLIENT_SECRET in this machine's environment"
+        seen.append(Seen("credentials", text, bad=True))
         return ""
     seen.append(Seen("job", question.job))
     return accounts[0] if len(accounts) == 1 else sha256(" ".join(accounts).encode()).hexdigest()

@@ -102,7 +102,7 @@ def find_split(spec: JobSpec, *, file: Path | None = None) -> tuple[Path, Split]
     """
     folder = run_folder(spec, now=datetime.now().astimezone())
     refuse_not_split(folder, file)
-    with list_at_hand(spec, folder=folder) as at_hand:
+    with list_at_hand(spec, folder=folder, reads=False) as at_hand:
         return folder, _same(at_hand, folder, upgrade=False)
 
 

@@ -126,6 +126,9 @@ def _build(document: Document, node: yaml.Node, path: FieldPath) -> Any:
         return [_build(document, child, (*path, index)) for index, child in enumerate(node.value)]
     assert isinstance(node, yaml.ScalarNode)
     document.written[path] = node.value
+    if "\0" in node.value:
+        document.faults.append(Fault(document.marks[path], "a NUL character, which no name holds; take it out"))
+        return None
     return _scalar(document, node, path)
 
 

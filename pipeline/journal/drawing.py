@@ -158,7 +158,7 @@ class Drawing:
         until = anyio.current_time() + PATIENCE_S
         while (answer := await anyio.to_thread.run_sync(ask)) is None:
             if self._ending or anyio.current_time() > until:
-                what = "the store of api.leases does not answer, and no call goes without it; run again once it does"
+                what = "the store of the leases does not answer, and no call goes without it; run again once it does"
                 raise RunPaused(what, code=Code.LEASES, sent=False)
             await anyio.sleep(AGAIN_S)
         return answer

@@ -38,6 +38,12 @@ _BLOCK = b"\xa5" * (1 << 20)
 _log = logging.getLogger(__name__)
 
 
+_TO_ANOTHER_DISK = (
+    "To use another disk, move the whole run directory there and name its new folder in output.dir: output.dir alone "
+    "begins a new run, which pays for everything again"
+)
+
+
 def require_room(folder: Path, items: int) -> None:
     """Raise JournalError unless the disk has room for so many more items, and for what a run needs besides.
 
@@ -49,7 +55,7 @@ def require_room(folder: Path, items: int) -> None:
     needed = SPARE_BYTES + items * ITEM_BYTES
     if free < needed:
         what = f"the disk has {_mb(free)} free and this job needs {_mb(needed)} for {count(items, 'item')}: free "
-        what += f"{_mb(needed - free)} more, or set output.dir to another disk; no item that waits was sent"
+        what += f"{_mb(needed - free)} more; no item that waits was sent. {_TO_ANOTHER_DISK}"
         raise JournalError(Fault(what, where=str(folder)))
 
 
@@ -98,8 +104,9 @@ def cannot_open(folder: Path, exc: OSError | sqlite3.Error) -> JournalError:
     # SQLite calls it an error of input or output where the disk has no room for the file by which processes share.
     of_disk = getattr(exc, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN)
     if _is_full(exc) or (of_disk and _free(folder) < _LEAST_BYTES):
-        what = f"no space left on the device ({_mb(_free(folder))} free): free 80 MB or more, or set output.dir to "
-        return JournalError(Fault(f"{what}another disk, then run again; nothing was sent", where=str(folder)))
+        lacks = "all inodes are taken: delete files" if _no_inodes(folder) else "free 80 MB or more"
+        what = f"no space left on the device ({_mb(_free(folder))} free): {lacks}, then run again; nothing was sent. "
+        return JournalError(Fault(f"{what}{_TO_ANOTHER_DISK}", where=str(folder)))
     if isinstance(exc, OSError):
         what = f"the run directory cannot be written: {exc.strerror or exc}; check the disk and the permissions"
         return JournalError(Fault(what, where=str(folder)))
@@ -121,9 +128,19 @@ def _is_full(exc: BaseException) -> bool:
     return full or getattr(exc, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
 
 
+def _disk_of(folder: Path) -> os.statvfs_result:
+    """Ask for the disk of a folder, or of the nearest one around it that is there."""
+    return os.statvfs(next(place for place in (folder, *folder.absolute().parents) if place.exists()))
+
+
 def _free(folder: Path) -> int:
-    disk = os.statvfs(folder)
+    disk = _disk_of(folder)
     return disk.f_bavail * disk.f_frsize
+
+
+def _no_inodes(folder: Path) -> bool:
+    disk = _disk_of(folder)
+    return disk.f_files > 0 and disk.f_favail == 0
 
 
 def is_damage(exc: BaseException) -> bool:

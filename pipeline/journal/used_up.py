@@ -22,4 +22,4 @@ def money_used_up(tariff: Tariff, left: Decimal) -> str:
 
 
 def _raise_it(key: str) -> str:
-    return f"raise it in the job file, or with --set {key}=N, then the same command goes on"
+    return f"raise it with --set {key}=N (for `run` and `work` in the job file, too), then the same command goes on"

@@ -9,6 +9,7 @@ import contextlib
 import errno
 import os
 import secrets
+import shlex
 import stat
 import time
 from pathlib import Path
@@ -50,7 +51,8 @@ class FolderStore:
             store._try_links()
         except FileNotFoundError as error:
             what = "the folder for the leases does not exist; a file system that is not mounted looks the same"
-            raise SpecError(Fault(what, where=str(folder), fix=f"mkdir -p -m 700 '{folder}'")) from error
+            fix = shlex.join(["mkdir", "-p", "-m", "700", str(folder)])
+            raise SpecError(Fault(what, where=str(folder), fix=fix)) from error
         except OSError as error:
             what = f"the folder for the leases cannot be used: {error.strerror or error}"
             if error.errno in (errno.EPERM, errno.ENOTSUP, errno.EMLINK):

@@ -37,7 +37,7 @@ class StopReason(NamedTuple):
     def error(self) -> RunPaused | RunStopped:
         """Make the error with which a run ends that hears of it."""
         error = RunStopped if self.final else RunPaused
-        return error(f"another machine of this account met it: {self.why}", code=self.code, sent=False)
+        return error(f"another process with this account met it: {self.why}", code=self.code, sent=False)
 
 
 class Stops:

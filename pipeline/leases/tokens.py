@@ -104,7 +104,7 @@ class SharedTokens:
                 continue
             silent_since = None if found is _OTHERS else silent_since or self._clock()
             if silent_since is not None and self._clock() - silent_since > PATIENCE_S:
-                what = "the store of api.leases does not answer, and no token is asked for without it; run again later"
+                what = "the store of the leases does not answer, and no token is asked for without it; run again later"
                 raise RunPaused(what, code=Code.LEASES, sent=False)
             await self._sleep(LOOK_S)
 

@@ -34,14 +34,17 @@ def collecting_job(run: Path, overrides: Sequence[str]) -> Job:
     return replace(job, spec=as_collected(job.spec))
 
 
-def collect_reports(run: Path, job: Job, options: RunOptions, *, ords: Sequence[int] = ()) -> RunSummary:
+def collect_reports(
+    run: Path, job: Job, options: RunOptions, *, ords: Sequence[int] = (), risked: bool = False
+) -> RunSummary:
     """Read the reports of a run's tasks until all are in and the run is over; return the summary of that.
 
-    `ords` are items of these reports that a person wants to pay for anew.
+    `ords` are items of these reports that a person wants to pay for anew; with `risked` they are in doubt, and each may
+    be paid twice.
     """
     run = run.resolve()
     alone = why_alone(find_run(run).spec, run, paying=bool(ords))
-    again = Again(collection_of(run), tuple(ords), risked=False, of=run, alone=alone)
+    again = Again(collection_of(run), tuple(ords), risked=risked, of=run, alone=alone)
     summary = LocalExecutor().run(job, replace(options, again=again))
     refresh_run(run, options)
     if not summary.items["all"] and not summary.exit_code:

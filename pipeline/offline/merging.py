@@ -1,5 +1,6 @@
 """The records of a run in one file: results.jsonl itself, or those of the shards of a cluster run in their order."""
 
+import shlex
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -30,7 +31,11 @@ def merge(folder: Path, to: Path, *, force: bool = False) -> Merged:
     Lines that a journal does not know (yet) are left out. Raises SpecError, JournalError or OSError.
     """
     if to.is_dir():
-        raise SpecError(Fault("this is a folder; name a file", where=str(to), fix=f"--merge {to / 'results.jsonl'}"))
+        raise SpecError(
+            Fault(
+                "this is a folder; name a file", where=str(to), fix=shlex.join(["--merge", str(to / "results.jsonl")])
+            )
+        )
     found = directories(folder)
     require_replaceable(to, "jsonl", _job(found))
     if to.exists() and not force:

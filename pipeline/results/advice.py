@@ -53,7 +53,7 @@ def todo_for(work: Work, state: State, problem: Problem, *, run: Path, about_pic
     if around is not None and state in (State.FAILED, State.EXPIRED):
         return f"its task was to be paid for anew: `pipeline retry {folder} --only {state.word}`"
     if state is State.IN_DOUBT:
-        return _about_doubt(work, problem, folder, goes_on)
+        return _about_doubt(work, problem, folder, goes_on, collected=around is not None)
     todo = _about_failure(work.item, state, problem, folder, goes_on, about_picture)
     if work.listed:
         return todo
@@ -149,9 +149,12 @@ def about_not_started(ended_by: str, *, daily: bool) -> str:
             return f"{goes_on[0].upper()}{goes_on[1:]}."
 
 
-def _about_doubt(work: Work, problem: Problem, folder: str, goes_on: str) -> str:
+def _about_doubt(work: Work, problem: Problem, folder: str, goes_on: str, *, collected: bool) -> str:
     ask = _IN_DOUBT.get(problem.code, "ask the vendor whether its task exists")
     resolve, id_ = f"pipeline resolve {folder}", shlex.quote(work.item.id)
+    if collected:  # no run works on such an item by itself
+        retry = f"`pipeline retry {folder} --only in-doubt`"
+        return f"{ask}, then `{resolve} --created {id_} TASK`, or create it once more and risk paying twice: {retry}"
     todo = (
         f"{ask}, then `{resolve} --created {id_} TASK`, `{resolve} --not-created {id_}`, or risk paying twice with "
         f"`{resolve} --retry {id_}`"

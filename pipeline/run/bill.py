@@ -14,6 +14,7 @@ import msgspec
 
 from pipeline.calls.statement import ANSWER_S, Statements
 from pipeline.calls.transport import PATIENCE_S, open_transport
+from pipeline.endpoints.patsnap.credentials import setting
 from pipeline.endpoints.patsnap.statement import Used, closes_at, day_of
 from pipeline.errors import SpecError
 from pipeline.job.load import load_as_run
@@ -107,8 +108,8 @@ def _refuse_who_cannot_ask(job: Job, folder: Path) -> None:
         raise SpecError(Fault(what, where=str(folder), fix=typed("sandbox")))
     if not job.credentials.client_secret:
         what = "the vendor gives its statement of account to a client id and secret alone, not to an API key"
-        fix = "export PATSNAP_CLIENT_ID=YOUR_CLIENT_ID PATSNAP_CLIENT_SECRET=YOUR_CLIENT_SECRET"
-        raise SpecError(Fault(what, where="PATSNAP_API_KEY", fix=fix))
+        fix = setting(job.credentials.account, "CLIENT_ID", "CLIENT_SECRET")
+        raise SpecError(Fault(what, where=job.credentials.variables, fix=fix))
 
 
 async def _ask(job: Job, days: Sequence[date]) -> list[tuple[Used, ...]]:

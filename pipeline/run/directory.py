@@ -32,6 +32,7 @@ SPEC, LOG, LOCK = AS_RUN, "run.log.jsonl", "lock"
 
 # Files here that are replaced as a whole: `lock` deletes the drafts that a kill left of them.
 _REPLACED = (JOURNAL, RESULTS, NOTE, SUMMARY, SPEC, REPORT, OPEN_FILE, LISTED, PROGRESS)
+_PAID = (JOURNAL, f"{JOURNAL}-wal", RESULTS, SPOOL, NOTE)  # without these, what is paid is not known any more
 _WHOLE_FILES = [re.escape(name) for name in _REPLACED]
 
 JOB_FOLDER = "job_folder"  # a key in the journal: where the job file lay when it was run
@@ -180,6 +181,9 @@ def _refuse_links(folder: Path) -> None:
         raise JournalError(Fault(what, where=str(folder)))
     for entry in (*os.scandir(folder), *(os.scandir(folder / SPOOL) if (folder / SPOOL).is_dir() else ())):
         if not (entry.is_file(follow_symlinks=False) or entry.is_dir(follow_symlinks=False)):
+            if entry.name in _PAID or entry.name.endswith(".spool"):
+                what = "this is a link, and a run writes only files of its own: put what it leads to in its place"
+                raise JournalError(Fault(what, where=entry.path))
             what = "this is a link or no regular file; a run writes only files of its own: remove it"
             raise JournalError(Fault(what, where=entry.path, fix=shlex.join(["rm", entry.path])))
 

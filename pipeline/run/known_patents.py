@@ -146,10 +146,11 @@ class KnownPatents:
         except (sqlite3.Error, OSError) as exc:
             self.usable = False
             _log.warning("details.cache_failed file=%s %s", self._path, exc)
-            self._say(
-                f"note: {self._path} cannot be used ({exc}), so details of patents that were paid before may be paid "
-                "again; move that file away or mend the disk"
-            )
+            what = f"{self._path} cannot be used ({exc}), so details of patents that were paid before may be paid again"
+            if getattr(exc, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+                self._say(f"note: {what}; leave it where it is, for another process held it too long")
+            else:
+                self._say(f"note: {what}; mend the disk, and move the file away only if it is damaged")
             return otherwise
 
     def _opened(self) -> sqlite3.Connection:

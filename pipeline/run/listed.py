@@ -30,12 +30,13 @@ _WHERE = 'manifest: "-"'
 
 @contextlib.contextmanager
 def list_at_hand(
-    spec: JobSpec, *, new: bool = False, folder: Path | None = None, anew: str = "--new"
+    spec: JobSpec, *, new: bool = False, folder: Path | None = None, anew: str = "--new", reads: bool = True
 ) -> Iterator[JobSpec]:
     """Give the job the list that it reads from stdin, as long as the block lasts; other jobs stay as they are.
 
     The list of the run directory that the job would go on in wins. Raises SpecError when there is none, or when another
-    one came in on stdin; `anew` is what to type then, an option of the command itself or another command.
+    one came in on stdin; `anew` is what to type then, an option of the command itself or another command. A command
+    that goes on with a run that is there `reads` no stdin, which may be its own script's.
     """
     at_hand = spec.listed is not None or spec.shard is not None
     if at_hand or not any(entry.manifest == STDIN for entry in spec.images):
@@ -43,7 +44,7 @@ def list_at_hand(
         return
     kept = (folder or run_folder(spec, now=datetime.now().astimezone(), new=new)) / LISTED
     with tempfile.TemporaryDirectory(prefix="pipeline-") as place:
-        given = _read_stdin(Path(place) / LISTED, resumed=kept.is_file())
+        given = _read_stdin(Path(place) / LISTED, resumed=kept.is_file()) if reads else None
         if kept.is_file():
             if given is not None and not filecmp.cmp(given, kept, shallow=False):
                 what = (

@@ -103,7 +103,10 @@ def load_again(folder: Path, *, overrides: Sequence[str] = (), environment: Mapp
 
 def _refuse_archive(path: Path) -> None:
     if path.suffix.lower() == ARCHIVE:
-        what = "an archive of a run is only looked at, by `status`, `report` and `export`; name the run itself"
+        what = (
+            "a job file is wanted here, and this is a zip: an archive of a run is only looked at, by `status`, "
+            "`report` and `export`, and one of pictures is begun with `init`"
+        )
         raise SpecError(Fault(what, where=str(path)))
 
 

@@ -77,7 +77,10 @@ class LocalExecutor:
     def run(self, job: Job, options: RunOptions) -> RunSummary:
         """Run a loaded job; see `interface.Executor`."""
         with list_at_hand(
-            job.spec, new=options.new, folder=None if options.again is None else options.again.home
+            job.spec,
+            new=options.new,
+            folder=None if options.again is None else options.again.home,
+            reads=options.again is None,
         ) as spec:
             job, options = replace(job, spec=spec), options.unfailing()
             with notifying(job.spec, options.environment) as notice:

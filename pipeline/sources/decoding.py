@@ -63,6 +63,9 @@ def opened(data: bytes, kinds: Sequence[PictureFormat], *, whole: bytes | None =
         raise
     except Image.DecompressionBombError:
         raise PictureRefused("has more than 100 million pixels; save it smaller") from None
+    except MemoryError:
+        what_lacks = "needs more memory than this machine has left; end other programs, then look again"
+        raise PictureRefused(what_lacks, lasts=False) from None
     except Exception:  # Pillow raises many kinds for broken files; each means the same here
         file = data if whole is None else whole
         what = describe(file) if kinds is SENT else describe_undecoded(file, has_heif=has_heif())

@@ -73,10 +73,9 @@ class Table:
         """Say why cells, whose texts are all in `text`, are no row of this table; "" when they are one."""
         width = len(self._header)
         if len(cells) > width and (more := [cell for cell in cells[width:] if cell.strip(BLANKS)]):
-            too_many = (
-                f"{count(width + len(more), 'cell')} where the header has {width}: one too many is {more[0][:60]!r}"
-            )
-            return f"{too_many}; put quotes around a cell with a comma"
+            number = 1 + max(at for at, cell in enumerate(cells) if cell.strip(BLANKS))
+            too_many = f"{count(number, 'cell')} where the header has {width}: one too many is {more[0][:60]!r}"
+            return f"{too_many}; put quotes around a cell that holds the separator"
         return fault_of_text(text, self._encoding)
 
     def _fault_of_formulas(self, cells: list[str]) -> str:

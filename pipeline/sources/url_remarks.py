@@ -7,6 +7,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from pipeline.models import SANDBOX_HOST
 from pipeline.picture_formats import ENDINGS, SENT_ENDINGS
+from pipeline.system.masking import without_password
 from pipeline.system.wording import count
 
 _SHOWN = 120  # characters of a URL
@@ -44,7 +45,7 @@ class UrlRemarks:
     def note(self, place: str, url: str) -> None:
         """Look at a URL, which stands at `place`."""
         for kind in _kinds_of(url, sandboxed=self._sandboxed):
-            first, seen = self._kinds.get(kind, (f"{place}: {url[:_SHOWN]!r}", 0))
+            first, seen = self._kinds.get(kind, (f"{place}: {without_password(url)[:_SHOWN]!r}", 0))
             self._kinds[kind] = first, seen + 1
 
     def texts(self) -> list[str]:

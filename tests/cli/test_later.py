@@ -1,6 +1,8 @@
 """`task.report: later`: the run pays for tasks, and `pipeline collect` reads their reports, also beside it."""
 
 import json
+import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ from pipeline.cli import main as cli
 from pipeline.offline.status import read_status
 from pipeline.results.records import read_records
 from pipeline.sandbox.fates import ReportPlan
+from pipeline.sandbox.faults import FaultPlan
 from tests.support.jobs import ACCOUNT, drawings, job, lines, vendor
 
 pytestmark = pytest.mark.proofs
@@ -48,6 +51,30 @@ def test_the_run_asks_for_nothing_and_collect_reads_each_task_once(
         assert record["calls"]["query"] >= 1
         assert record["report"]
         assert record["comparisons"][0]["hit"] is not None
+
+
+def test_a_task_paid_anew_that_is_in_doubt_is_created_once_more_by_the_command_that_is_advised(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tmp_path / "runs/job"
+    fails = ["failed"]
+    fate = ReportPlan().of("any")
+    monkeypatch.setattr(ReportPlan, "of", lambda plan, task: fate._replace(kind=fails[0] if fails else ""))
+    with vendor(tmp_path, faults=FaultPlan.scripted({"create": ["ok", "lost"]})) as server:
+        path = job(tmp_path, url=server.url, pictures=1, task={"report": "later"}, api=ONE)
+        assert run_job(path, options=RunOptions(environment=ACCOUNT)).exit_code == 0
+        assert cli.run(["collect", str(run), "-q"]) == 1
+        fails.clear()
+        assert cli.run(["retry", str(run), "--only", "report-failed", "-y", "-q"]) == 1
+        [told] = read_status(run).open_items
+        assert told.startswith("in doubt: P0000")
+        [advised] = re.findall(r"`pipeline (retry [^`]*)`", told)
+        assert "--not-created" not in told
+        assert cli.run(["resolve", str(run / "reports"), "--not-created", "P0000"]) == 2  # nothing would go on with it
+        capsys.readouterr()
+        assert cli.run([*shlex.split(advised), "-y", "-q"]) == 0
+        assert server.stats.calls("create") == 3
+    assert {one.status for one in read_records(run, include_open=True)} == {"reported"}
 
 
 def test_reports_that_fail_or_are_lost_are_open_in_the_run_and_paid_anew_by_decision_alone(

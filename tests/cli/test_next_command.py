@@ -73,6 +73,17 @@ def test_after_open_items_the_next_line_shows_what_to_do_about_each(
 
 
 @pytest.mark.proofs
+def test_after_a_retry_whose_budget_is_used_up_the_next_line_is_enough_for_the_rest_and_keeps_its_limit(
+    server: SandboxServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    job(tmp_path, url=server.url, pictures=[f"https://sandbox.invalid/no-such-{n}.jpg" for n in range(4)])
+    assert run(["run", "job.yaml"]) == 1
+    retry = "retry", "runs/job", "--only", "failed", "--limit", 3, "-y"
+    command = following(capsys, *retry, "--set", "api.budget.search_calls=5", code=4)
+    assert command == "pipeline retry runs/job --only failed --limit 3 --set api.budget.search_calls=8"
+
+
+@pytest.mark.proofs
 def test_after_a_limit_the_next_line_goes_on_without_it(
     server: SandboxServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

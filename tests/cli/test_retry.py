@@ -229,7 +229,7 @@ def test_a_retry_whose_budget_is_used_up_says_what_to_change(
         here = tmp_path / "runs/job", "--only", "failed", "-q"
         code, _, err = retry(capsys, *here)
         assert code == 4
-        [advised] = re.findall(r"raise it in the job file, or with --set (api\.budget\.search_calls)=N, then", err)
+        [advised] = re.findall(r"raise it with --set (api\.budget\.search_calls)=N \(for", err)
         assert retry(capsys, *here, "--set", f"{advised}=6")[0] == 0
     assert set(states(tmp_path / "runs/job").values()) == {State.TASKED}
 

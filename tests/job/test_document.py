@@ -36,6 +36,11 @@ def test_what_could_hurt_or_mislead_is_refused_with_its_place(text: str, place: 
     assert words in said
 
 
+def test_a_nul_character_which_no_path_can_hold_is_refused_wherever_it_stands() -> None:
+    document = parse(b'a:\n  b: "x\\0y"\n')
+    assert [(one.place, "NUL" in one.text) for one in document.faults] == [(Mark(2, 3), True)]
+
+
 def test_an_alias_bomb_is_refused_at_its_first_anchor() -> None:
     levels = "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 9))
     assert fault("a0: &a0 [x]\n" + levels)[0] == (1, 5)

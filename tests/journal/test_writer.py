@@ -17,6 +17,7 @@ from anyio.abc import TaskGroup
 
 from pipeline.errors import JournalError
 from pipeline.journal import writer as writer_module
+from pipeline.journal.emergency import cannot_open
 from pipeline.journal.kept_lines import kept_in
 from pipeline.journal.places import RESULTS
 from pipeline.journal.results_file import ResultsFile
@@ -210,6 +211,13 @@ async def test_closed_writer_takes_nothing_more(tmp_path: Path) -> None:
         with pytest.raises(JournalError, match="closed"):
             writer.post(lambda disk: None)
         await writer.close()  # once more does no harm
+
+
+def test_a_disk_without_room_for_the_run_directory_itself_is_told_so(tmp_path: Path) -> None:
+    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    told = cannot_open(tmp_path / "runs" / "not there yet", full)
+    assert "no space left on the device" in str(told)
+    assert "output.dir alone begins a new run, which pays for everything again" in str(told)
 
 
 async def test_writer_that_cannot_open_says_why_and_ends(tmp_path: Path) -> None:

@@ -97,7 +97,7 @@ def test_a_run_ends_with_the_exit_code_that_it_would_have_met_itself() -> None:
     paused, stopped = DAY_FULL.error(), DAY_FULL._replace(final=True).error()
     assert (type(paused), type(stopped)) == (RunPaused, RunStopped)
     assert (paused.exit_code, stopped.exit_code, paused.code, paused.sent) == (4, 3, "67200007", False)
-    assert "another machine" in paused.message
+    assert "another process" in paused.message
 
 
 def test_a_store_that_does_not_answer_stops_nobody_and_is_told_later() -> None:

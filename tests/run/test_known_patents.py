@@ -175,6 +175,20 @@ def test_a_cache_that_cannot_be_used_is_one_remark_and_this_run_still_asks_once(
     assert not cache.usable
 
 
+def test_a_cache_that_another_process_holds_is_not_to_be_moved_away(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = shelf.of("run")
+    cache.take("D301", ["a"])
+    assert cache._db is not None
+    cache._db.execute("PRAGMA busy_timeout = 0")
+    with closing(sqlite3.connect(shelf.path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        cache.take("D301", ["b"])
+    assert "leave it where it is" in shelf.said[0]
+    assert "move" not in shelf.said[0]
+
+
 def test_an_answer_of_a_clock_that_was_far_ahead_is_not_believed(shelf: Shelf) -> None:
     shelf.of("run").keep("D301", {"a": BODY})
     shelf.now -= 10 * 86_400

@@ -37,4 +37,4 @@ def test_a_run_ends_with_the_exit_code_of_what_another_machine_met(
             _, said = ended(run)
     summary = json.loads((tmp_path / "runs/job/summary.json").read_text())
     assert (run.returncode, summary["exit_code"]) == (code or 0, code or 0), said
-    assert ("another machine of this account met it: the balance is used up" in summary["exit_reason"]) is bool(code)
+    assert ("another process with this account met it: the balance is used up" in summary["exit_reason"]) is bool(code)

@@ -69,6 +69,21 @@ def test_whatever_shows_something_else_has_another_digest(other: "object") -> No
 _PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
 
+def test_a_picture_that_lacks_memory_is_not_called_damaged_and_is_looked_at_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def lacks(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(Image, "open", lacks)
+    with (
+        pytest.raises(PictureRefused, match="more memory than this machine has left") as refused,
+        decoding.opened(saved(drawn()), decoding.SENT),
+    ):
+        pass
+    assert not refused.value.lasts
+
+
 def _but_one(image: Image.Image) -> Image.Image:
     image.putpixel((63, 39), (1, 2, 3))
     return image

@@ -100,6 +100,13 @@ def test_nothing_is_said_of_an_ordinary_url(job: Job, url: str) -> None:
     assert of_rows(job(f"{{id: A, url: '{url}'}}")) == []
 
 
+def test_the_password_of_a_url_is_not_said(job: Job, tmp_path: Path) -> None:
+    (tmp_path / "p.csv").write_text("id,url\nA,https://alice:s3cretpw@www.dropbox.com/s/x/a.html\n")
+    remarks = "\n".join(of_rows(job("{manifest: p.csv}")))
+    assert "is a page of Dropbox" in remarks
+    assert "s3cretpw" not in remarks
+
+
 def test_sandboxs_own_url_is_named_where_another_vendor_is_asked(job: Job) -> None:
     own = "{id: A, url: 'https://sandbox.invalid/gallery/a.jpg'}"
     [remark] = of_rows(job(own, more=""))

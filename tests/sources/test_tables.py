@@ -96,6 +96,13 @@ def test_a_row_with_too_many_cells_is_told_and_the_next_one_read(read: Read) -> 
     ]
 
 
+def test_cells_that_are_too_many_are_counted_with_the_empty_ones_before_them(read: Read) -> None:
+    [row] = read("id;url\nA;https://h/2.jpg;x;;y\n")
+    assert row.fault == (
+        "5 cells where the header has 2: one too many is 'x'; put quotes around a cell that holds the separator"
+    )
+
+
 def test_empty_cells_at_the_end_of_a_row_may_be_left_out_or_be_too_many(read: Read) -> None:
     found = read("id,url,client,note\n1,https://h/1.jpg\n2,https://h/2.jpg,acme,,,\n , ,\n,,,,,,\n")
     assert found == [

@@ -73,6 +73,7 @@ TEXTS = {
     "cli/commands/cluster_check.py": {"{}  all  {}: {}"},
     "cli/live.py": {"{}{}  {} %   {} of {}"},
     "cli/options.py": {"ID TASK"},
+    "endpoints/interface.py": {"Request({}, {} {})"},
     "endpoints/patsnap/credentials.py": {"Credentials(client credentials)", "Credentials(API key)"},
     "endpoints/patsnap/p010.py": {
         '--{}\r\nContent-Disposition: form-data; name="image"; filename="picture.{}"\r\nContent-Type: image/{}\r\n\r\n',

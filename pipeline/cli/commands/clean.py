@@ -27,29 +27,34 @@ def clean_command(path: Path, *, older: str, client: str | None, pictures: bool,
     found = find(runs, wanted, now=now)
     goes = [one for one in found if not one.kept]
     show_rows([_row(one, one.kept) for one in found])
-    what = "of pictures and pages in" if pictures else "in"
-    total = f"{_size(sum(one.size for one in goes))} {what} {count(len(goes), 'run', 'runs')}"
     if not goes:
         show_lines([f"nothing to remove in {runs}: no run that is older than {older} may go"])
         return 0
     if not yes:
         again = "" if pictures else "; a job whose run is removed begins anew, and pays for its pictures again"
-        show_lines([f"{total} would be removed; nothing was. With --yes it is{again}"])
+        show_lines([f"{_total(goes, wanted)} would be removed; nothing was. With --yes it is{again}"])
         return 0
-    return _remove(goes, wanted, total, now=now)
+    return _remove(goes, wanted, now=now)
 
 
-def _remove(goes: list[Found], wanted: Wanted, total: str, *, now: float) -> int:
-    stayed = []
+def _total(found: list[Found], wanted: Wanted) -> str:
+    what = "of pictures and pages in" if wanted.pictures else "in"
+    return f"{_size(sum(one.size for one in found))} {what} {count(len(found), 'run', 'runs')}"
+
+
+def _remove(goes: list[Found], wanted: Wanted, *, now: float) -> int:
+    gone, stayed = [], []
     for one in goes:
         try:
             if why := remove(one, wanted, now=now, say=say):
                 stayed.append(f"{one.folder} stays: {why}")
+            else:
+                gone.append(one)
         except OSError as exc:
             stayed.append(f"{one.folder} could not be removed whole: {exc.strerror or exc}")
     for line in stayed:
         say(line)
-    show_lines([f"removed: {total}" + (f", but {len(stayed)} of them" if stayed else "")])
+    show_lines([f"removed: {_total(gone, wanted)}"])
     return 1 if stayed else 0
 
 

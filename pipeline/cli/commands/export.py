@@ -30,7 +30,7 @@ def export_command(path: Path, asked: Asked) -> int:
     if asked.per is not None:
         _require("--per", asked.per, PER)
     for status in asked.wanted.statuses:
-        _require("--status", status, STATUSES)
+        _require("--status", status, STATUSES, repeated=True)
     if path.is_file() and not is_packed(path):
         asked = asked._replace(report=load_spec(path).report)
     with at_hand(path) as folder:
@@ -68,8 +68,10 @@ def _show(made: Made) -> None:
         say(remark)
 
 
-def _require(option: str, word: str, allowed: tuple[str, ...]) -> None:
+def _require(option: str, word: str, allowed: tuple[str, ...], *, repeated: bool = False) -> None:
+    """Raise SpecError for a word that is not allowed; one more of an option that may be `repeated` mends nothing."""
     if word not in allowed:
         near = difflib.get_close_matches(word.lower(), allowed, n=1)
         what = f"{word!r} is not allowed; allowed: {', '.join(allowed)}"
-        raise SpecError(Fault(what, where=f"{option} {word}", fix=f"{option} {near[0]}" if near else ""))
+        fix = f"{option} {near[0]}" if near and not repeated else ""
+        raise SpecError(Fault(what, where=f"{option} {word}", fix=fix))

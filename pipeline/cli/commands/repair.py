@@ -65,7 +65,7 @@ def repair_command(run: Path, *, shards: list[int] | None = None, only_copy: boo
             )
     if doubtful:
         items = count(doubtful, "item is", "items are")
-        done.append(f"{items} in doubt: ask the vendor, then decide with `pipeline resolve {run}`")
+        done.append(f"{items} in doubt: ask the vendor; `{typed('status', run)}` names each, and how to decide")
     around = run_of(run)
     again = typed(goes_on_with(run)) if around is None else typed("collect", around)
     show_lines([*done, f"`{again}` goes on with the job"])

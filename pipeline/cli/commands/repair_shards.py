@@ -29,7 +29,9 @@ def repair_shards_command(run: Path, numbers: list[int], *, only_copy: bool) -> 
     if repaired := [one for one in looked if one.done]:
         show_lines([f"{count(len(repaired), 'shard')} repaired; `pipeline work` the job file goes on with them"])
         if any("in doubt" in line for one in repaired for line in one.done):
-            show_lines([f"ask the vendor about what is in doubt, then decide with `{typed('resolve', run)}`"])
+            show_lines(
+                [f"`{typed('status', run)}` names what is in doubt, and how to decide once the vendor was asked"]
+            )
     return max((one.failed.exit_code for one in looked if one.failed is not None), default=0)
 
 

@@ -10,6 +10,7 @@ from pipeline.cluster.directories import Directories, directories
 from pipeline.cluster.layout import refuse_shard
 from pipeline.cluster.owning import owning
 from pipeline.errors import SpecError
+from pipeline.journal.places import run_of
 from pipeline.journal.sql.items import counts
 from pipeline.models import State
 from pipeline.offline.decisions import CREATED, NOT_CREATED, RETRY, Decision, read_decisions
@@ -46,6 +47,8 @@ def resolve_command(
     if found.cluster is not None:
         return _in_shards(found, decisions, everything)
     place = find_run(run)
+    if (around := run_of(run)) is not None:
+        _refuse_to_let_wait(run, decisions, everything)
     with opened(run) as disk:
         if everything is not None:
             decisions = all_in_doubt(disk.db, everything)
@@ -53,10 +56,21 @@ def resolve_command(
         done = resolve(disk, decisions, place.records)
         rest = f"{len(done):,} decided, {counts(disk.db).get(State.IN_DOUBT, 0):,} still in doubt"
         remark = try_refresh(place, disk.db)
-    show_lines([*done, f"{rest}; `pipeline run` goes on with the job"])
+    if around is None:
+        show_lines([*done, f"{rest}; `pipeline run` goes on with the job"])
+    else:
+        show_lines([*done, f"{rest}; `{typed('collect', around)}` asks for what is still to be read"])
     if remark:
         say(remark)
     return 0
+
+
+def _refuse_to_let_wait(reports: Path, decisions: list[Decision], everything: str | None) -> None:
+    """Raise SpecError where an item of collected reports is to wait for a run: nothing works on it there by itself."""
+    if everything is None and all(one.decision == CREATED for one in decisions):
+        return
+    what = "nothing goes on by itself with an item of collected reports; to create its task once more"
+    raise SpecError(Fault(what, where=str(reports), fix=typed("retry", reports, "--only", "in-doubt")))
 
 
 def _in_shards(found: Directories, decisions: list[Decision], everything: str | None) -> int:

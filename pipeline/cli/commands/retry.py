@@ -46,18 +46,21 @@ def retry_command(
             options = asked_again(options, display) if asks else options
             again = selection.again(place.folder)
             if collects is not None:
-                summary = collect_reports(collects, job, options, ords=again.ords)
+                summary = collect_reports(collects, job, options, ords=again.ords, risked=again.risked)
             else:
                 summary = LocalExecutor().run(job, replace(options, again=again))
         if summary.exit_code:
             remarks.release()
-    following = next_command(summary, job.spec, *_words(run, wanted), overrides=overrides)
+    following = next_command(
+        summary, job.spec, *_words(run, wanted), overrides=overrides, items=len(selection.candidates)
+    )
     return show_summary(summary, output, following=following)
 
 
 def _words(run: Path, wanted: Wanted) -> list[object]:
     code = ["--code", wanted.code] if wanted.code else []
-    return ["retry", run, "--only", wanted.state.word.replace("_", "-"), *code]
+    limit = ["--limit", wanted.limit] if wanted.limit else []
+    return ["retry", run, "--only", wanted.state.word.replace("_", "-"), *code, *limit]
 
 
 def _in_shards(
@@ -81,7 +84,9 @@ def _in_shards(
             summary = retry_in_shards(found, chosen, options, overrides)
         if summary.exit_code:
             remarks.release()
-    following = next_command(summary, job.spec, *_words(found.folder, wanted), overrides=overrides)
+    following = next_command(
+        summary, job.spec, *_words(found.folder, wanted), overrides=overrides, items=len(selection.candidates)
+    )
     return show_summary(summary, output, following=following)
 
 

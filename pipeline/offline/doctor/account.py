@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from pipeline.endpoints.patsnap.credentials import Credentials, credentials_from, variable
+from pipeline.endpoints.patsnap.credentials import Credentials, NoCredentials, credentials_from, variable
 from pipeline.errors import (
     HoldAll,
     InDoubt,
@@ -60,8 +60,8 @@ def _without(error: SpecError, folder: Path) -> list[Finding]:
     """Say that no credentials are there; where their example lies unfilled, what to do with it."""
     found = failures("credentials", error)
     example = folder / f"{NAME}.example"
-    if example.is_file() and not (folder / NAME).exists():
-        first = found[0]
+    first = found[0]
+    if isinstance(error, NoCredentials) and example.is_file() and not (folder / NAME).exists():
         text = f"{first.text.partition(':')[0]}: copy {example.name} to {NAME}, and fill it in"
         copied = shlex.join(["cp", str(example), str(folder / NAME)])
         return [failed("credentials", text, fix=f"{copied} && {shlex.join(['chmod', '600', str(folder / NAME)])}")]

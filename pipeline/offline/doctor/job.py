@@ -118,7 +118,7 @@ def _shared(spec: JobSpec, folder: Path, plan: Plan, path: Path) -> list[Finding
 
 
 def _room(folder: Path, plan: Plan) -> list[Finding]:
-    left = max(plan.calls.get("search", 0), plan.calls.get("create", 0))
+    left = plan.calls.get("create", 0) or plan.calls.get("search", 0)  # a search may take several calls
     there = next((place for place in (folder, *folder.parents) if place.is_dir()), None)
     if there is None:
         return []
@@ -132,7 +132,8 @@ def _room(folder: Path, plan: Plan) -> list[Finding]:
 
 def _pace(spec: JobSpec, plan: Plan, now: datetime) -> list[Finding]:
     if not plan.seconds:
-        return [passed("pace", "nothing is left to be sent")]
+        asks = plan.details or plan.questions
+        return [] if asks else [passed("pace", "nothing is left to be sent")]
     ends = now + timedelta(seconds=plan.seconds)
     text = f"{duration(plan.seconds)} at the QPS, bound by {plan.binds}: begun now it ends about {ends:%Y-%m-%d %H:%M}"
     found = [passed("pace", text)]
@@ -161,11 +162,11 @@ def _notify(spec: JobSpec) -> list[Finding]:
 def _cost(spec: JobSpec, plan: Plan) -> list[Finding]:
     """Say what would be paid; here nothing is."""
     calls = ", ".join(f"{number:,} {kind}" for kind, number in plan.calls.items() if number)
-    if not calls:
+    if not (calls or plan.details or plan.questions):
         return [passed("cost", "nothing would be paid")]
     more = [f"{count(plan.details, 'patent')} with details"] if plan.details else []
     more += [f"about {count(plan.questions, 'question')} for reports"] if plan.questions else []
     more += [str(plan.cost)] if plan.cost is not None else []
     price = "" if plan.cost is not None else "; with `prices:` in the job it is told in money"
     free = ", on the sandbox, for free" if spec.sandbox else " would be paid by the account; the doctor paid nothing"
-    return [passed("cost", f"{', '.join([calls, *more])}{free}{'' if spec.sandbox else price}")]
+    return [passed("cost", f"{', '.join(filter(None, [calls, *more]))}{free}{'' if spec.sandbox else price}")]

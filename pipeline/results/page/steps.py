@@ -24,7 +24,9 @@ def next_steps(view: RunView, *, first_task: str, first_awaited: str) -> list[St
     `first_task` is when the first task expires, `first_awaited` the same of those whose report is not read.
     """
     number = view.counts.get
-    run, status = typed(goes_on_with(Path(view.folder)), view.job_file), typed("status", view.folder)
+    rehearsed = ["--rehearse"] if view.rehearsal else []  # without it the run would be another one, and real
+    run = typed(goes_on_with(Path(view.folder)), view.job_file, *rehearsed)
+    status = typed("status", view.folder)
     lost = number("report_failed", 0) + number("report_lost", 0)
     tasks = 0 if view.sandbox or view.unread else number("tasked", 0)
     steps = [

@@ -5,7 +5,7 @@ from urllib.parse import quote
 import pytest
 from yarl import URL
 
-from pipeline.endpoints.patsnap.credentials import Credentials, credentials_from
+from pipeline.endpoints.patsnap.credentials import Credentials, NoCredentials, credentials_from
 from pipeline.errors import SpecError
 
 
@@ -50,6 +50,21 @@ def test_client_credentials_win_over_an_api_key_and_it_is_said() -> None:
 )
 def test_either_kind_of_credentials_is_enough(environment: dict[str, str], expected: Credentials) -> None:
     assert credentials_from(environment) == (expected, None)
+
+
+@pytest.mark.parametrize("account", [None, "second-eu"])
+def test_they_name_the_variables_that_they_were_read_from(account: str | None) -> None:
+    suffix = "" if account is None else "__SECOND_EU"
+    pair, _ = credentials_from({f"{ID}{suffix}": "i", f"{SECRET}{suffix}": "s"}, account)
+    key, _ = credentials_from({f"{KEY}{suffix}": "k"}, account)
+    assert (pair.variables, key.variables) == (f"{ID}{suffix} and {SECRET}{suffix}", f"{KEY}{suffix}")
+
+
+@pytest.mark.parametrize("environment", [{}, {ID: "i"}])
+def test_no_credentials_at_all_are_told_from_half_of_them(environment: dict[str, str]) -> None:
+    with pytest.raises(SpecError) as missing:
+        credentials_from(environment)
+    assert isinstance(missing.value, NoCredentials) is (not environment)
 
 
 @pytest.mark.parametrize(

@@ -101,6 +101,11 @@ def test_next_steps_name_every_open_kind_the_command_and_until_when(tmp_path: Pa
     ]
 
 
+def test_the_step_of_a_rehearsal_goes_on_with_the_rehearsal(tmp_path: Path) -> None:
+    steps = page(tmp_path, record(), view=run(folder="runs/a", job_file="a.yaml", rehearsal=True)).run["steps"]
+    assert [one[2] for one in steps if one[0] == "not_started"] == ["pipeline run a.yaml --rehearse"]
+
+
 def test_the_step_of_a_run_that_machines_share_is_the_command_of_a_worker(tmp_path: Path) -> None:
     (tmp_path / "split.json").write_text("{}")
     steps = page(tmp_path, record(), view=run(folder=str(tmp_path), job_file="autumn.yaml")).run["steps"]
