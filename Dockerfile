@@ -9,7 +9,7 @@ FROM python:3.13-slim-trixie
 COPY constraints.txt /wheel/constraints.txt
 COPY --from=build /wheel /wheel
 SHELL ["/bin/bash", "-o", "pipefail", "-c"]
-RUN wheel=$(ls /wheel/*.whl) && pip install --no-cache-dir -c /wheel/constraints.txt "${wheel}[sandbox,heic,export]" && rm -r /wheel
+RUN wheel=$(ls /wheel/*.whl) && pip install --no-cache-dir -c /wheel/constraints.txt "${wheel}[sandbox,heic,export,cluster]" && rm -r /wheel
 # Any user may run it: the folder that is mounted here says who.
 RUN mkdir -m 1777 /work
 WORKDIR /work

@@ -144,7 +144,10 @@ class _Xlsx(Reader):
             if attributes.get("t") == "e" and self.parser is not None:
                 self._error, self.parser.CharacterDataHandler = "", self.text
         elif name in ("v", "is"):
-            self._formula = False
+            if name == "v" and self._formula and self._error is None and self.parser is not None:
+                self.parser.CharacterDataHandler = self._value  # an empty one, as some programs write it, is no value
+            else:
+                self._formula = False
             self._parts.holds(self._row, self._column)
         elif name == "row":
             self._row = number(attributes["r"]) - 1 if "r" in attributes else self._row + 1
@@ -157,8 +160,13 @@ class _Xlsx(Reader):
     def text(self, data: str) -> None:
         self._error = (self._error or "") + data
 
+    def _value(self, data: str) -> None:
+        self._formula = False
+
     def end(self, name: str) -> None:
         name = bare(name)
+        if name == "v" and self._error is None and self.parser is not None:
+            self.parser.CharacterDataHandler = None
         if self._formula and name == "c":
             self._parts.formulas += 1
             self._formula = False

@@ -150,6 +150,9 @@ def _notify(spec: JobSpec) -> list[Finding]:
     """Look whether the program that tells somebody of a run's end is there; it is not started."""
     if spec.notify is None:
         return []
+    if spec.cluster is not None:
+        what = "`work` and `cluster run` start no program (notify): ask `pipeline status JOB` at their end"
+        return [warned("notify", what)]
     name = spec.notify.command[0]
     there = spec.folder / name if "/" in name else shutil.which(name)
     if there is None or not os.access(there, os.X_OK):
