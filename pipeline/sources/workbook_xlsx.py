@@ -131,7 +131,7 @@ class _Xlsx(Reader):
     def __init__(self, parts: Parts, codes: Mapping[str, str]) -> None:
         self._parts, self._codes = parts, codes
         self._row, self._column, self._number = -1, -1, ""
-        self._formula = False
+        self._formula = self._reads_value = False
         self._error: str | None = None  # what a cell shows in place of a value
 
     def start(self, name: str, attributes: Mapping[str, str]) -> None:
@@ -145,7 +145,8 @@ class _Xlsx(Reader):
                 self._error, self.parser.CharacterDataHandler = "", self.text
         elif name in ("v", "is"):
             if name == "v" and self._formula and self._error is None and self.parser is not None:
-                self.parser.CharacterDataHandler = self._value  # an empty one, as some programs write it, is no value
+                # An empty one, as some programs write it, is no value.
+                self._reads_value, self.parser.CharacterDataHandler = True, self._value
             else:
                 self._formula = False
             self._parts.holds(self._row, self._column)
@@ -165,8 +166,9 @@ class _Xlsx(Reader):
 
     def end(self, name: str) -> None:
         name = bare(name)
-        if name == "v" and self._error is None and self.parser is not None:
-            self.parser.CharacterDataHandler = None
+        if self._reads_value and name == "v":
+            assert self.parser is not None
+            self._reads_value, self.parser.CharacterDataHandler = False, None
         if self._formula and name == "c":
             self._parts.formulas += 1
             self._formula = False
