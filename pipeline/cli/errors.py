@@ -6,7 +6,7 @@ import tempfile
 import traceback
 from collections.abc import Sequence
 
-from pipeline.errors import PipelineError, SpecError
+from pipeline.errors import JournalError, PipelineError, SpecError
 from pipeline.system.fault import Fault, typed
 from pipeline.system.language import told as in_words
 from pipeline.system.masking import masked
@@ -23,7 +23,7 @@ def explain(exc: BaseException, arguments: Sequence[str] | None = None) -> int:
     if isinstance(exc, SystemExit):
         return exc.code if isinstance(exc.code, int) else 1
     if isinstance(exc, PipelineError):
-        for told in exc.lines if isinstance(exc, SpecError) else exc.args[:1]:
+        for told in _lines_of(exc):
             _tell(told, arguments)
         return exc.exit_code
     if isinstance(exc, KeyboardInterrupt) or type(exc).__name__ == "Abort":
@@ -49,6 +49,13 @@ def explain(exc: BaseException, arguments: Sequence[str] | None = None) -> int:
         _tell(Fault(f"the journal cannot be read or written: {exc}; {more}"))
         return 5
     return _bug(exc)
+
+
+def _lines_of(error: PipelineError) -> Sequence[str]:
+    """Return the lines that an error says: all that a job or a journal has, else the first, which is its message."""
+    if isinstance(error, SpecError):
+        return error.lines
+    return error.args if isinstance(error, JournalError) else error.args[:1]
 
 
 def flushed(code: int) -> int:

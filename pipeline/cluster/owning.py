@@ -20,7 +20,7 @@ from pipeline.cluster.whole_run import WholeRun
 from pipeline.errors import JournalError, RunLocked, SpecError
 from pipeline.journal.copying import copy_file
 from pipeline.journal.emergency import opening
-from pipeline.journal.places import AS_RUN, JOURNAL
+from pipeline.journal.places import AS_RUN, JOURNAL, SUMMARY
 from pipeline.journal.sql.forecast import PAID_SEARCHES, expiries
 from pipeline.journal.sql.items import counts
 from pipeline.journal.storage import reading_only
@@ -58,7 +58,7 @@ class Owner:
         taken = take_over(shard_folder(self._run, shard), claim, worker=ours)
         if taken is None:
             raise self._lost(shard)
-        self._bring_job(taken.folder)
+        self._bring_end(taken.folder)
         try:
             yield taken.folder
         finally:
@@ -180,11 +180,15 @@ class Owner:
         what = f"another machine took shard {shard:04} over meanwhile, and what was decided in it may not stand; look"
         return RunLocked(Fault(what, where=str(self._run), fix=typed("status", self._run)))
 
-    def _bring_job(self, folder: Path) -> None:
-        """Bring the job as it was run, which each run writes anew and a takeover leaves out."""
+    def _bring_end(self, folder: Path) -> None:
+        """Bring the summary of the run before, and its job: a takeover leaves out both, for each run writes them anew.
+
+        The summary tells of the run that the journal knows as the last one, until another begins in the folder.
+        """
         note = read_note(folder)
         if note is not None and note.base:
-            copy_file(folder_of(folder.parent, note.base) / AS_RUN, folder / AS_RUN)
+            for name in (SUMMARY, AS_RUN):  # the job last: with it the folder counts as begun
+                copy_file(folder_of(folder.parent, note.base) / name, folder / name)
 
     def _give_back(self, claim: Claim, folder: Path, given: GivenBack = GivenBack.DONE) -> bool:
         """Give a shard back as its journal says: open where items wait, else as `given`."""

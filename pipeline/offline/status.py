@@ -54,6 +54,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
 
     run: str  # its path
     running: bool
+    state: str  # of the last run, as the summary has it: finished, interrupted (killed, say) or running
     now: str  # a sentence: it runs, or how its last run ended
     items: dict[str, int]  # see `results.summary.item_counts`
     calls: dict[str, int]  # sent, by kind, over the life of the run directory
@@ -62,6 +63,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     expiring_within_hour: dict[str, int]  # by kind of thing
     open_items: list[str]  # the first ones, a sentence each: what is wrong and what to do
     open_not_shown: int  # open items beyond those
+    unnamed: int = 0  # of them, creates that were under way when the run died: nothing names them until it goes on
     not_started: str  # what to do about items that were not started; empty when there are none, or a run is under way
     unread: int = 0  # tasks that live, and whose reports nobody collected yet (task.report: later)
     collect_by: str = ""  # `pipeline collect` must start by then to read them all in time, ISO 8601 in UTC
@@ -103,10 +105,12 @@ def look_at(folder: Path, *, named: Path, held: bool, now: float) -> Look:
         unasked = State.REPORT_PENDING if running else None  # a run that goes on asks for reports, and nobody else must
         open_ = _open_items(db, folder, named, api, but=unasked)
         tasks = unread(db, folder, now=now) if spec is not None and spec.reads_later else []
+        state = _state(folder, db, running=running)
         calls = with_spent_beside(spec, folder, counted(db), {}).calls if spec is not None else counted(db)
         status = Status(
             run=str(named),
             running=running,
+            state=state,
             now="running" if running else _last_end(folder, db.meta("started_at") or "") + standing.told,
             items=items,
             calls={kind.value: sent for kind, (_, sent) in calls.items() if kind in PAID or (kind in KINDS and sent)},
@@ -115,11 +119,12 @@ def look_at(folder: Path, *, named: Path, held: bool, now: float) -> Look:
             expiring_within_hour={what: end.within_hour for what, end in ends.items()},
             open_items=open_,
             not_started=_not_started(folder, api) if items["not_started"] and not running else "",
-            open_not_shown=sum(standing.counts[state] for state in OPEN if state is not unasked) - len(open_),
+            open_not_shown=sum(standing.counts[one] for one in OPEN if one is not unasked) - len(open_),
+            unnamed=standing.unnamed,
             unread=len(tasks),
             collect_by="" if spec is None else iso_of(start_by(spec, tasks)),
             changed=[] if spec is None else changed_pictures(db, spec, now=now),
-            page=about_page(folder, item_counts(counts), _state(folder, db, running=running), named=named),
+            page=about_page(folder, item_counts(counts), state, named=named),
         )
         # Lines of an emergency count while creates are unfinished, and those lie on one machine alone, perhaps.
         alone = not running and State.CREATING not in counts and not any(sent_pictures(db)) and is_joined(folder)
@@ -133,10 +138,14 @@ def _same_until(ends: Mapping[str, Expiry], tasks: Sequence[float]) -> float:
 
 
 class _Standing(NamedTuple):
-    """The items per state as the next start of a run will find them; `told` says what a run that died left."""
+    """The items per state as the next start of a run will find them; `told` says what a run that died left.
+
+    unnamed  creates that were under way then, and count as in doubt
+    """
 
     counts: Counter[State]
     told: str
+    unnamed: int
 
 
 def _standing(db: Database, folder: Path, counts: Mapping[State, int], *, running: bool) -> _Standing:
@@ -150,7 +159,8 @@ def _standing(db: Database, folder: Path, counts: Mapping[State, int], *, runnin
         known[State.TASKED] += laid
         unfinished -= never_left + laid
     known[State.IN_DOUBT] += unfinished
-    return _Standing(known, _unfinished(unfinished) + _laid_by(laid, goes_on_with(folder)))
+    told = _unfinished(unfinished) + _laid_by(laid, goes_on_with(folder))
+    return _Standing(known, told, unfinished)
 
 
 def _open_items(db: Database, folder: Path, named: Path, api: ApiSpec, *, but: State | None) -> list[str]:
@@ -249,7 +259,7 @@ def _not_started(folder: Path, api: ApiSpec) -> str:
         ended_by = str(json.loads((folder / SUMMARY).read_text(encoding="utf-8")).get("ended_by", ""))
     except (OSError, ValueError, AttributeError):
         ended_by = ""
-    return about_not_started(ended_by, daily=api.is_daily(ended_by))
+    return about_not_started(ended_by, daily=api.is_daily(ended_by), command=goes_on_with(folder))
 
 
 def _laid_by(records: int, goes_on: str) -> str:
@@ -268,10 +278,12 @@ def _unfinished(creates: int) -> str:
 
 def _last_end(folder: Path, started_at: str) -> str:
     """Say how the last run ended, by its summary; an older run's summary says nothing of the last one."""
+    command = goes_on_with(folder)
+    again = "run it again" if command == "run" else f"`pipeline {command}` the job file"
     try:
         summary = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
         if summary["finished_at"] < started_at or summary.get("state", FINISHED) != FINISHED:
-            return f"not running; started {started_at} and never came to its end: run it again to go on"
+            return f"not running; started {started_at} and never came to its end: {again} to go on"
         return f"ended {summary['finished_at']}: {summary['exit_reason']}"
     except (OSError, ValueError, KeyError, TypeError):
-        return "not running; it has no summary, so it was killed or never ended: run it again to go on"
+        return f"not running; it has no summary, so it was killed or never ended: {again} to go on"

@@ -133,9 +133,13 @@ def why_not_started(ended_by: str, *, daily: bool) -> str:
     return "stopped" if ended_by else "not_started"
 
 
-def about_not_started(ended_by: str, *, daily: bool) -> str:
-    """Say what to do about items that were not started; the arguments are those of `why_not_started`."""
-    goes_on = "run the same job again: it goes on where it stopped, and what is paid is not paid again"
+def about_not_started(ended_by: str, *, daily: bool, command: str = "run") -> str:
+    """Say what to do about items that were not started; the arguments are those of `why_not_started`.
+
+    `command` is the one that goes on with the run.
+    """
+    again = "run the same job again" if command == "run" else _again(command)
+    goes_on = f"{again}: it goes on where it stopped, and what is paid is not paid again"
     match why_not_started(ended_by, daily=daily):
         case "budget":
             return f"Raise the budget that is used up, then {goes_on}. Before that a run sends nothing."

@@ -256,16 +256,18 @@ def exit_of(
     *,
     limited: bool,
     todo: str = "",
+    listed: bool = True,
 ) -> tuple[int, str]:
     """Return the exit code of a run and the reason in one line.
 
     The first of these that holds decides: an error ended the run; items are open; items were not started, for want of
-    room under --limit (`limited`) or otherwise; all items are settled. `todo` is what to do about the first open item.
+    room under --limit (`limited`) or otherwise; all items are settled. `todo` is what to do about the first open item,
+    `listed` whether open.jsonl names them all already.
     """
     if ended_by is not None:
         return ended_by.exit_code, str(ended_by)
     if items["open"]:
-        reason = f"finished; {count(items['open'], 'item is', 'items are')} open, see {OPEN_FILE}"
+        reason = _with_open(items["open"], listed=listed)
         if first_open is not None:
             first = "" if items["open"] == 1 else "the first: "
             reason += f"; {first}{first_open.message[:200]}"
@@ -278,6 +280,12 @@ def exit_of(
         left = f"{count(items['not_started'], 'item is', 'items are')} not started; run again to go on"
         return 1, f"stopped at --limit; {left}" if limited else left
     return 0, "all items are settled"
+
+
+def _with_open(items: int, *, listed: bool) -> str:
+    if listed:
+        return f"finished; {count(items, 'item is', 'items are')} open, see {OPEN_FILE}"
+    return f"finished; {count(items, 'item is', 'items are')} open; `pipeline report` lists them"
 
 
 def to_json(summary: RunSummary) -> bytes:

@@ -5,6 +5,7 @@ from decimal import Decimal
 
 import msgspec
 
+from pipeline.models import State
 from pipeline.results.money import Money
 from pipeline.results.summary import (
     FINISHED,
@@ -19,12 +20,16 @@ from pipeline.results.summary import (
 )
 
 
-def in_one(parts: Sequence[RunSummary], *, run: str, results: str, waiting: int) -> RunSummary:
-    """Put the summaries of the shards of a run together; `waiting` are items that no worker has taken in."""
+def in_one(parts: Sequence[RunSummary], *, run: str, results: str, waiting: int, listed: bool = True) -> RunSummary:
+    """Put the summaries of the shards of a run together; `waiting` are items that no worker has taken in.
+
+    `listed` is whether the run's own open.jsonl names all that are open. What several shards left out of sight is not
+    summed: only who reads their records knows it.
+    """
     more = {"all": waiting, "settled": 0, "open": 0, "not_started": waiting}
     items = added([*(one.items for one in parts), more])
-    state = _state(parts, waiting=waiting)
-    code, reason, ended_by = _end(parts, items, state)
+    state = state_in_all((one.state for one in parts), waiting=waiting)
+    code, reason, ended_by = _end(parts, items, state, listed=listed)
     calls = _calls(parts)
     return msgspec.structs.replace(
         parts[0],
@@ -47,6 +52,7 @@ def in_one(parts: Sequence[RunSummary], *, run: str, results: str, waiting: int)
         refused_for_speed=sum(one.refused_for_speed for one in parts),
         retried=sum(one.retried for one in parts),
         answers_of_others=sum(one.answers_of_others for one in parts),
+        not_looked_at=parts[0].not_looked_at if len(parts) == 1 else [],
         warnings=list(dict.fromkeys(text for one in parts for text in one.warnings)),
         results=results,
         unread=sum(one.unread for one in parts),
@@ -58,16 +64,17 @@ def in_one(parts: Sequence[RunSummary], *, run: str, results: str, waiting: int)
     )
 
 
-def _state(parts: Sequence[RunSummary], *, waiting: int) -> str:
-    states = {one.state for one in parts} | ({INTERRUPTED} if waiting else set())
-    return next((state for state in (RUNNING, INTERRUPTED) if state in states), FINISHED)
+def state_in_all(states: Iterable[str], *, waiting: int) -> str:
+    """Return the state of a run by those of its shards; `waiting` are items that no worker has taken in."""
+    found = {*states, *([INTERRUPTED] if waiting else [])}
+    return next((state for state in (RUNNING, INTERRUPTED) if state in found), FINISHED)
 
 
-def _end(parts: Sequence[RunSummary], items: Mapping[str, int], state: str) -> tuple[int, str, str]:
+def _end(parts: Sequence[RunSummary], items: Mapping[str, int], state: str, *, listed: bool) -> tuple[int, str, str]:
     """Return exit code and reason of all, and the code of what ended a shard early."""
     early = next((one for one in parts if one.exit_code not in (0, 1)), None)
-    code, reason = exit_of(None, items, None, limited=False)
-    if early is not None and items["not_started"]:
+    code, reason = exit_of(None, items, None, limited=False, listed=listed)
+    if early is not None and (items["not_started"] or items.get(State.REPORT_PENDING.word)):
         code, reason = early.exit_code, early.exit_reason
     if state == RUNNING:
         reason = "the run is still going on"

@@ -8,6 +8,7 @@ import pytest
 from pipeline.cli.asking import ask
 from pipeline.cli.errors import explain, printable, say
 from pipeline.errors import JournalError, SpecError
+from pipeline.system.fault import Fault
 from pipeline.system.masking import hide
 from pipeline.system.signals import Stop
 
@@ -53,6 +54,11 @@ def test_an_expected_failure_is_said_plainly(
 def test_every_fault_of_a_job_is_a_line_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
     explain(SpecError("one", "two"))
     assert capsys.readouterr().err == "one\ntwo\n"
+
+
+def test_every_reason_of_a_journal_is_a_line_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    assert explain(JournalError(Fault("nothing to look at", where="job"), "shard 0000 is missing")) == 5
+    assert capsys.readouterr().err == "error: nothing to look at\n  at: job\nshard 0000 is missing\n"
 
 
 def test_stderr_holds_no_secret_and_no_control_character(capsys: pytest.CaptureFixture[str]) -> None:

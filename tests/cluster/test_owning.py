@@ -1,7 +1,9 @@
 """A shard owned by a command: never one that a worker has, and at once one whose worker ended."""
 
 import shutil
+import sqlite3
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -11,9 +13,15 @@ from pipeline.cluster.owning import owning
 from pipeline.cluster.split import read_split, split_job
 from pipeline.errors import RunLocked
 from pipeline.job.load import load_job
+from pipeline.journal.places import JOURNAL
+from pipeline.journal.storage import reading_only
 from pipeline.leases.lease import Lease, silence_s
 from pipeline.leases.opening import open_store
 from pipeline.leases.store import body_of
+from pipeline.offline.opening import find_run
+from pipeline.offline.refresh import summary_now
+from pipeline.offline.status import read_status
+from pipeline.system.clock import iso
 from tests.support.jobs import job, vendor
 from tests.support.processes import until
 from tests.support.sharded import Sharded, leased, sharded
@@ -46,6 +54,33 @@ def test_a_shard_whose_worker_ended_in_good_order_is_owned_at_once(made: Sharded
     with owning(made.folder, None, say=silent) as owner, owner.owned(0) as folder:
         assert folder == made.run(0, epoch=2)
         assert (folder / "spec.yaml").read_bytes() == made.run(0).joinpath("spec.yaml").read_bytes()
+
+
+def owned_once(made: Sharded) -> Path:
+    """Own the shard for a moment; return its new run directory."""
+    leased(made, counts=[1], lease_s=LEASE_S)
+    with owning(made.folder, None, say=silent) as owner, owner.owned(0) as folder:
+        return folder
+
+
+def state_of(folder: Path) -> str:
+    with reading_only(folder) as db:
+        return summary_now(find_run(folder), db, running=False).state
+
+
+def test_a_finished_shard_that_a_command_owned_is_finished_still(made: Sharded) -> None:
+    folder = owned_once(made)
+    assert folder != made.run(0)
+    assert (state_of(folder), read_status(folder).now) == ("finished", read_status(made.run(0)).now)
+
+
+def test_a_run_that_is_killed_in_an_owned_folder_is_interrupted_though_the_one_before_it_ended(made: Sharded) -> None:
+    folder = owned_once(made)
+    with closing(sqlite3.connect(folder / JOURNAL)) as db, db:
+        begun = iso(time.time() + 60)
+        db.execute("UPDATE meta SET value = ? WHERE key = 'started_at'", (begun,))
+    assert state_of(folder) == "interrupted"
+    assert f"started {begun} and never came to its end: `pipeline work` the job file" in read_status(folder).now
 
 
 def test_a_command_leases_for_as_long_as_the_workers_of_the_run(made: Sharded) -> None:

@@ -10,6 +10,7 @@ from pipeline.cluster.directories import directories
 from pipeline.journal.places import run_directories
 from pipeline.offline.shards.status import read_cluster_status
 from tests.support.jobs import ACCOUNT, FaultPlan, job, lines, vendor
+from tests.support.sharded import doubtful
 
 BROKEN = "68300010"  # the vendor refuses this picture
 
@@ -56,6 +57,19 @@ def test_failed_items_of_all_shards_are_paid_for_once_more_and_no_others(
         assert cli.run(["retry", str(run), "--only", "failed", "--yes", "-q"]) == 0
         assert "no item of this run is failed" in capsys.readouterr().err
     assert len({one["task"]["task_id"] for run in run_directories(run) for one in lines(run / "results.jsonl")}) == 8
+
+
+def test_a_doubt_that_nobody_was_shown_is_refused_and_its_shard_called_whole(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = doubtful(tmp_path, 1, each=1)
+    (made.run(1) / "open.jsonl").unlink()
+    retry = ["retry", str(made.folder), "--only", "in-doubt", "--yes", "-q"]
+    assert cli.run(retry) == 2
+    said = capsys.readouterr().err
+    assert "1 item is in doubt that nobody was shown: P0001" in said
+    assert f"fix: pipeline report {made.folder}" in said
+    assert "cannot be read" not in said
 
 
 def test_what_retry_leaves_is_gone_on_with_by_workers(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from pipeline.cli import main as cli
 from pipeline.cluster.directories import directories
+from pipeline.models import State
 from pipeline.offline.shards.status import ClusterStatus, read_cluster_status
 from pipeline.offline.status import SHOWN, read_status
 from tests.support.jobs import FaultPlan, vendor
@@ -80,6 +81,62 @@ def test_a_shard_that_is_missing_unreadable_unfinished_or_not_begun_is_said_in_a
     assert all(line in shown for line in found.about_shards)
 
 
+def test_a_run_whose_shards_are_all_damaged_names_each_with_its_cause(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in range(3):
+        (run / f"shards/000{number}/e1/journal.sqlite").write_bytes(b"no database")
+    assert cli.run(["status", str(run)]) == 5
+    said = capsys.readouterr().err
+    for number in range(3):
+        assert f"shard 000{number} cannot be read, and is not shown: " in said
+    assert f"pipeline repair {run}" in said
+
+
+def put(run: Path, state: State, *, ended: bool = False) -> None:
+    """Put the first item of the second shard into a state, as a worker that was killed left it, or one that ended."""
+    if not ended:
+        (run / "shards/0001/e1/summary.json").unlink()
+    with closing(sqlite3.connect(run / "shards/0001/e1/journal.sqlite")) as db, db:
+        for (trigger,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+            db.execute(f"DROP TRIGGER {trigger}")
+        db.execute("UPDATE items SET state = ?, seq = NULL WHERE ord = 1", (int(state),))
+
+
+def test_whoever_goes_on_with_a_run_of_many_machines_is_told_to_work(run: Path) -> None:
+    put(run, State.PENDING)
+    found = status(run)
+    assert found.not_started.startswith("`pipeline work` the job file: it goes on where it stopped")
+    [line] = found.about_shards
+    assert line.startswith("shard 0001 is not finished: 1 of 4 items not started; not running; ")
+    assert line.endswith("never ended: `pipeline work` the job file to go on")
+
+
+def test_a_page_that_was_made_of_items_that_are_to_be_begun_is_not_older_than_they_are(run: Path) -> None:
+    """A resolve leaves them in a shard whose run came to its end."""
+    put(run, State.PENDING, ended=True)
+    assert status(run).page == ""
+    assert cli.run(["report", str(run)]) == 0
+    found = status(run)
+    assert (found.page, found.state, found.shards["interrupted"]) == ("", "finished", 1)
+
+
+def test_a_shard_whose_worker_was_killed_in_a_create_is_not_finished_and_told_to_be_in_doubt(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    put(run, State.CREATING)
+    found = status(run)
+    assert (found.shards["finished"], found.shards["interrupted"], found.items["in_doubt"]) == (2, 1, 1)
+    [line] = found.about_shards
+    assert line.startswith("shard 0001 is not finished: 0 of 4 items not started; ")
+    assert line.endswith("1 create was under way when the run died; it is in doubt")
+    assert (found.open_not_shown, found.unnamed) == (1, 1)
+    assert cli.run(["status", str(run)]) == 0
+    shown = capsys.readouterr().out
+    assert "1 item in doubt is named once `pipeline work` goes on" in shown
+    assert "more; a run that ends" not in shown
+
+
 def test_what_a_shard_lists_and_has_not_taken_in_is_not_started(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Its worker was refused, or killed, before it had read the list."""
     with closing(sqlite3.connect(run / "shards/0001/e1/journal.sqlite")) as db, db:
@@ -104,7 +161,7 @@ def test_a_shard_with_items_that_were_not_started_is_not_finished(tmp_path: Path
     assert [line.split(";")[0] for line in found.about_shards] == [
         f"shard 000{n} is not finished: 1 of 3 items not started" for n in (0, 1)
     ]
-    assert "Raise the budget" in found.not_started
+    assert "Raise the budget that is used up, then `pipeline work` the job file" in found.not_started
 
 
 def tell(run: Path, name: str, **told: Any) -> None:

@@ -10,7 +10,7 @@ from pipeline.errors import Code
 from pipeline.job.api import ApiSpec
 from pipeline.models import Problem, State
 from pipeline.offline.status import read_status
-from pipeline.results.advice import todo_for
+from pipeline.results.advice import about_not_started, todo_for
 from pipeline.run.local import run_job
 from pipeline.run.options import RunOptions
 from tests.support.fakes import item, work_of
@@ -54,6 +54,16 @@ def test_a_failure_has_advice_of_its_own_and_a_slip_in_a_list_is_no_matter_for_t
     assert told in said
     assert ("ask the vendor" in said) is (code == "68300004")
     assert "pay for it once more" not in said or "pipeline retry 'runs/my job' --only failed --code 68300004" in said
+
+
+@pytest.mark.parametrize("ended_by", ["", Code.BUDGET, "67200005", "67200006", "no_answer"])
+@pytest.mark.parametrize(
+    ("command", "says"), [("run", "un the same job again: it"), ("work", "`pipeline work` the job file: it")]
+)
+def test_items_that_were_not_started_are_gone_on_with_by_the_command_of_their_run(
+    ended_by: str, command: str, says: str
+) -> None:
+    assert says in about_not_started(ended_by, daily=ended_by == "67200006", command=command)
 
 
 @pytest.mark.parametrize("place", ["", "shards/0001/e2"])

@@ -23,6 +23,7 @@ from pipeline.results.summary import (
     said_in,
     to_json,
 )
+from pipeline.results.sums import in_one
 from tests.support.fakes import job
 
 COUNTS = st.dictionaries(st.sampled_from(State), st.integers(0, 10**7))
@@ -135,6 +136,30 @@ def test_summary_is_written_for_people_and_read_back() -> None:
     assert b'\n  "schema": 1,' in raw
     assert msgspec.json.decode(raw, type=RunSummary) == summary()
     assert msgspec.json.decode(raw)["calls"] == {"search": {"sent": 1, "unknown": 0, "budget": None}}
+
+
+def in_shards(*parts: RunSummary, listed: bool = False) -> RunSummary:
+    return in_one(parts, run="job", results="job/results.json", waiting=0, listed=listed)
+
+
+@pytest.mark.parametrize("left", [State.PENDING, State.REPORT_PENDING])
+def test_what_ended_a_shard_is_told_of_all_while_items_or_reports_are_left(left: State) -> None:
+    early = summary(exit_code=4, exit_reason="the vendor cannot be reached", items=item_counts({left: 2}))
+    done = summary(items=item_counts({State.REPORTED: 3}))
+    found = in_shards(done, early)
+    assert (found.exit_code, found.exit_reason) == (4, "the vendor cannot be reached")
+
+
+def test_open_items_of_shards_are_to_be_seen_where_they_are_listed() -> None:
+    part = summary(exit_code=1, items=item_counts({State.FAILED: 2}))
+    assert in_shards(part, part).exit_reason == "finished; 4 items are open; `pipeline report` lists them"
+    assert in_shards(part, part, listed=True).exit_reason == "finished; 4 items are open, see open.jsonl"
+
+
+def test_what_one_shard_left_out_of_sight_is_not_said_of_several() -> None:
+    other = summary(not_looked_at=["2 products that failed"])
+    assert in_shards(summary(), other).not_looked_at == []
+    assert in_shards(other).not_looked_at == ["2 products that failed"]
 
 
 @pytest.mark.parametrize(("code", "ok"), [(0, True), (1, False), (4, False), (130, False)])

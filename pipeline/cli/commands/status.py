@@ -6,10 +6,11 @@ from pathlib import Path
 
 from pipeline.cli.screen import about_unread, show_changed, show_json, show_lines, show_rows
 from pipeline.cluster.directories import Directories, directories
-from pipeline.journal.places import OPEN_FILE
+from pipeline.journal.places import OPEN_FILE, goes_on_with
 from pipeline.offline.packed import at_hand, is_packed
 from pipeline.offline.shards.status import about_account, read_cluster_status, verify_cluster, worded
 from pipeline.offline.status import Status, read_status, verify_run
+from pipeline.system.wording import count
 
 
 def status_command(path: Path, *, verifying: bool, as_json: bool) -> int:
@@ -23,7 +24,7 @@ def status_command(path: Path, *, verifying: bool, as_json: bool) -> int:
             show_json(status)
         else:
             _show_running(folder, running=status.running)
-            _show_status(status)
+            _show_status(status, goes_on_with(folder))
         if verifying:
             text = verify_run(folder)
             if not as_json:
@@ -36,7 +37,7 @@ def _cluster(found: Directories, named: Path, *, verifying: bool, as_json: bool)
     if as_json:
         show_json(status)
     else:
-        _show_status(status)
+        _show_status(status, goes_on_with(found.folder))
         show_lines(status.about_shards)
         show_lines(about_account(name, number) for name, number in status.accounts.items())
         show_lines(worded(machine) for machine in status.machines)
@@ -58,10 +59,11 @@ def _show_running(folder: Path, *, running: bool) -> None:
         show_lines([*block(progress, now=time.time(), letters=sys.stdout.encoding), ""])
 
 
-def _show_status(status: Status) -> None:
+def _show_status(status: Status, goes_on: str) -> None:
+    """Print a status; `goes_on` is the command that goes on with the run."""
     always = ("all", "settled", "open", "not_started")
     rows = [(word.replace("_", " "), f"{n:,}") for word, n in status.items.items() if n or word in always]
-    rows += [(f"{kind} calls", f"{count:,}") for kind, count in status.calls.items()]
+    rows += [(f"{kind} calls", f"{sent:,}") for kind, sent in status.calls.items()]
     rows += [("money, by the prices of the job", str(status.money))] if status.money else []
     for what, when in status.expires.items():
         rows.append((f"{what} expire from", f"{when}, {status.expiring_within_hour[what]:,} within an hour"))
@@ -71,5 +73,8 @@ def _show_status(status: Status) -> None:
     show_lines(about_unread(status.unread, status.collect_by))
     show_changed(status.changed)
     show_lines(status.open_items)
-    if status.open_not_shown:
-        show_lines([f"and {status.open_not_shown:,} more; a run that ends lists all of them in {OPEN_FILE}"])
+    if more := status.open_not_shown - status.unnamed:
+        show_lines([f"and {more:,} more; a run that ends lists all of them in {OPEN_FILE}"])
+    if status.unnamed:
+        n = status.unnamed
+        show_lines([f"{count(n, 'item in doubt is', 'items in doubt are')} named once `pipeline {goes_on}` goes on"])

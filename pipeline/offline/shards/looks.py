@@ -25,7 +25,7 @@ from pipeline.version import __version__
 
 LOOKS = "looks"  # beside what a worker tells of itself
 
-_FORM = f"{__version__}/1"  # another number where the same files would be read as something else
+_FORM = f"{__version__}/2"  # another number where the same files would be read as something else
 _CHECK_BYTES = 16
 
 

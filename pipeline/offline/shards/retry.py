@@ -49,21 +49,24 @@ def select_in_shards(found: Directories, wanted: Wanted) -> list[OfShard]:
     left = wanted.limit
     chosen = []
     for one in found.each(lambda run: _of_shard(found.folder, run, wanted)):
+        if isinstance(one, SpecError):
+            raise one
         some = one.selection.candidates[:left]
         left = None if left is None else left - len(some)
         chosen.append(one._replace(selection=replace(one.selection, candidates=some)))
     return chosen
 
 
-def _of_shard(folder: Path, run: Path, wanted: Wanted) -> OfShard:
+def _of_shard(folder: Path, run: Path, wanted: Wanted) -> OfShard | SpecError:
+    """Find the wanted items of a shard; return why nothing may be tried again, which is no fault of the shard's."""
     if wanted.state in OF_REPORT and has_collection(run):
         what = "tasks whose reports were collected are paid for anew in a run that is not split alone"
-        raise SpecError(Fault(what, where=str(run), fix=""))
+        return SpecError(Fault(what, where=str(run), fix=""))
     with reading_only(run) as db:
         if wanted.state is State.IN_DOUBT and (new := unseen(run, db, folder)):
             more = count(len(new), "item is", "items are")
             what = f"{more} in doubt that nobody was shown: {listed(new)}. Nothing was sent; look first"
-            raise SpecError(Fault(what, where=str(folder), fix=typed("report", folder)))
+            return SpecError(Fault(what, where=str(folder), fix=typed("report", folder)))
         return OfShard(int(run.parent.name), run, selected(db, wanted, goes_on=goes_on_with(run)))
 
 
@@ -103,4 +106,4 @@ def of_each_account(shards: Sequence[_Begun]) -> list[tuple[_Begun, list[_Begun]
 def summed(found: Directories, summaries: Sequence[RunSummary]) -> RunSummary:
     """Put the summaries of some shards together."""
     name = found.folder.resolve().name
-    return in_one(summaries, run=name, results=str(found.folder / MANIFEST), waiting=0)
+    return in_one(summaries, run=name, results=str(found.folder / MANIFEST), waiting=0, listed=False)

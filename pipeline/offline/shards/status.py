@@ -17,7 +17,7 @@ from pipeline.job.load import load_as_run
 from pipeline.offline.shards.looks import Looks
 from pipeline.offline.status import SHOWN, Status, about_page, verify_run
 from pipeline.results.summary import FINISHED, INTERRUPTED, RUNNING
-from pipeline.results.sums import added, spent_in_all
+from pipeline.results.sums import added, spent_in_all, state_in_all
 from pipeline.run.directory import SPEC
 from pipeline.system.clock import iso
 from pipeline.system.fault import Fault
@@ -53,13 +53,14 @@ class ClusterStatus(Status, frozen=True, kw_only=True):
 class _Seen(NamedTuple):
     name: str
     status: Status
+    lacking: int  # items that it lists and has not taken in
     account: str  # to which the shard belongs; "" where the job has the one account
 
     @property
     def state(self) -> str:
         if self.status.running:
             return RUNNING
-        return FINISHED if not self.status.items["not_started"] else INTERRUPTED
+        return INTERRUPTED if self.status.items["not_started"] or self.status.unnamed else FINISHED
 
 
 def read_cluster_status(found: Directories, *, named: Path | None = None, now: float | None = None) -> ClusterStatus:
@@ -76,7 +77,8 @@ def read_cluster_status(found: Directories, *, named: Path | None = None, now: f
         status = looks.status(run, held=int(run.parent.name) in held)
         lacking = not_taken_in(status.items, listed[run])
         items = added([status.items, {"all": lacking, "not_started": lacking}])
-        return _Seen(run.parent.name, msgspec.structs.replace(status, items=items), _account_of(run) if several else "")
+        account = _account_of(run) if several else ""
+        return _Seen(run.parent.name, msgspec.structs.replace(status, items=items), lacking, account)
 
     if not found.runs and found.not_begun:
         return _merged(found, named, [], workers, held, now=now)
@@ -97,10 +99,11 @@ def _merged(
     running = bool(shards["running"])
     open_ = [line for one in all_ for line in one.open_items]
     number = len(open_) + sum(one.open_not_shown for one in all_)
-    state = RUNNING if running else FINISHED if shards["finished"] == shards["all"] else INTERRUPTED
+    state = state_in_all((one.state for one in all_), waiting=waiting + sum(one.lacking for one in seen))
     return ClusterStatus(
         run=str(named),
         running=running,
+        state=state,
         now=_now(shards, running=running),
         items=items,
         calls=added(one.calls for one in all_),
@@ -109,6 +112,7 @@ def _merged(
         expiring_within_hour=added(one.expiring_within_hour for one in all_),
         open_items=open_[:SHOWN],
         open_not_shown=number - len(open_[:SHOWN]),
+        unnamed=sum(one.unnamed for one in all_),
         not_started=_not_started(all_) if items["not_started"] and not running else "",
         unread=sum(one.unread for one in all_),
         collect_by=min((one.collect_by for one in all_ if one.collect_by), default=""),
@@ -170,13 +174,14 @@ def _not_started(all_: Sequence[Status]) -> str:
 def _lines(seen: Sequence[_Seen], held: dict[int, str]) -> list[str]:
     """Say in a line each which shards have not come to their end."""
     lines = []
-    for name, status, _ in seen:
+    for one in seen:
+        name, status = one.name, one.status
         left, all_ = status.items["not_started"], status.items["all"]
         by = held.get(int(name))
         if status.running:
             who = f"by {by}" if by else "on this machine"
             lines.append(f"shard {name} is being worked on {who}: {left:,} of {count(all_, 'item')} not started")
-        elif left:
+        elif one.state == INTERRUPTED:
             lines.append(f"shard {name} is not finished: {left:,} of {count(all_, 'item')} not started; {status.now}")
     more = len(lines) - SHOWN
     return lines if more <= 0 else [*lines[:SHOWN], f"and {more:,} more shards that are not finished"]
