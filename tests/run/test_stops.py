@@ -194,7 +194,7 @@ def test_an_account_without_the_endpoint_is_told_which_do_the_same_job_and_the_l
         allowed = run(path, f"search.endpoint={other}", accept_changes=True)
     assert denied.exit_code == 3
     assert denied.items["not_started"] == 5
-    assert "P060-beta, P060 and P009-V2 do the same job as P009" in denied.exit_reason
+    assert "P060-beta, P060 and P009-V2 can do the same job as P009" in denied.exit_reason
     assert (
         "write `search: {endpoint: P060-beta}` in the job file, and run it with --accept-changes" in denied.exit_reason
     )

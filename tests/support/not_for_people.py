@@ -75,6 +75,7 @@ TEXTS = {
     "cli/options.py": {"ID TASK"},
     "endpoints/interface.py": {"Request({}, {} {})"},
     "endpoints/patsnap/credentials.py": {"Credentials(client credentials)", "Credentials(API key)"},
+    "endpoints/patsnap/endpoints.py": {"endpoint: {}{}", ", patent_type: U, model: {}"},
     "endpoints/patsnap/p010.py": {
         '--{}\r\nContent-Disposition: form-data; name="image"; filename="picture.{}"\r\nContent-Type: image/{}\r\n\r\n',
         "multipart/form-data; boundary={}",

@@ -73,16 +73,20 @@ def _otherwise(search: Search) -> dict[Kind, str]:
         )
         query = "Ask the vendor for AI39-report before they expire"
         return {Kind.UPLOAD: upload, Kind.CREATE: create, Kind.QUERY: query}
-    alike = [other for other in reversed(SEARCHES) if not other.TAKES_VIEWS]
+    of_models = _of_utility_models(search)
+    alike = [
+        one for one in reversed(SEARCHES) if not one.TAKES_VIEWS and (not of_models or "model" in one.model_fields)
+    ]
     others = [name_of(other) for other in alike if name_of(other) != search.endpoint]
+    asked = f"endpoint: {others[0]}{of_models}"
     single = ""
     if search.TAKES_VIEWS:
         single = f"{search.endpoint} is for items with views and P060 for the others of such a job; without views, "
     pair = f"{SUBMIT} does both in one call: write `method: submit`, with the authorities in `task.country`,"
     return {
         Kind.SEARCH: (
-            f"{single}{enumerated(others)} do the same job as {search.endpoint}, each with a permission of its own: "
-            f"write `search: {{endpoint: {others[0]}}}` {go_on}, or ask the vendor for {search.endpoint}. The vendor's "
+            f"{single}{enumerated(others)} can do the same job as {search.endpoint}, each with a permission of its own"
+            f": write `search: {{{asked}}}` {go_on}, or ask the vendor for {search.endpoint}. The vendor's "
             f"newer {pair} if the account has that one alone"
         ),
         Kind.UPLOAD: upload,
@@ -95,6 +99,12 @@ def _otherwise(search: Search) -> dict[Kind, str]:
             "AI39-report, searches and brings the report as well: `method: submit`"
         ),
     }
+
+
+def _of_utility_models(search: Search) -> str:
+    """Write what else another endpoint must be asked where utility models are searched; "" where designs are."""
+    model = getattr(search, "model", 1)
+    return f", patent_type: U, model: {model}" if getattr(search, "patent_type", "D") == "U" else ""
 
 
 def _keys_of(search: type[Search]) -> set[str]:

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 import pipeline
-from pipeline.endpoints.patsnap.endpoints import SEARCHES, name_of, searches_taking
+from pipeline.endpoints.patsnap.endpoints import SEARCHES, endpoints_for, name_of, searches_taking
+from pipeline.endpoints.patsnap.p060 import P060Search
+from pipeline.models import Kind
 from tests.support.processes import completed, python
 
 MODULE = """
@@ -154,3 +156,10 @@ def test_each_search_has_a_name_of_its_own() -> None:
 )
 def test_a_key_is_known_to_the_searches_that_take_it(key: str, names: list[str]) -> None:
     assert searches_taking(key) == names
+
+
+def test_an_account_that_may_not_search_utility_models_so_is_told_of_no_search_for_designs() -> None:
+    search = P060Search(endpoint="P060", patent_type="U", model=3)
+    advised = endpoints_for(search, report_lang="en", country=None).otherwise[Kind.SEARCH]
+    assert "write `search: {endpoint: P060-beta, patent_type: U, model: 3}`" in advised
+    assert "P009" not in advised
