@@ -130,6 +130,7 @@ def use_account(
     share: float = 1.0,
     leases: str = "",
     busy: Busy = "exit",
+    stopped: Callable[[], bool] = lambda: False,
     say: Callable[[str], None],
 ) -> Iterator[Part]:
     """Hold a share of an account until the context ends.
@@ -138,15 +139,16 @@ def use_account(
     another. Those that do not lease it there find it in use.
 
     While too little of it is free, `busy` decides: `exit` raises RunLocked, which names a process that uses it; `wait`
-    tells `say` so once and waits. Raises JournalError when the folder cannot be written.
+    tells `say` so once and waits, at most until `stopped` is true. Raises JournalError when the folder cannot be
+    written.
     """
     waiting = False
     ours = {"pid": os.getpid(), "host": socket.gethostname(), "job": job, "share": share, "leases": leases}
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         while (claim := _claim(folder, account, ours)).slot is None:
-            if busy == "exit":
-                raise RunLocked(Fault(f"{claim.in_use}; {_way_out(1.0 - claim.found.taken, share)}", fix="--busy wait"))
+            if busy == "exit" or stopped():
+                raise RunLocked(Fault(f"{claim.in_use}; {_way_out(claim.found, share, leases)}", fix="--busy wait"))
             if not waiting:
                 waiting = True
                 say(f"waiting: {claim.in_use}")
@@ -172,12 +174,14 @@ class _Found(NamedTuple):
     free      the first free slot, locked by us
     taken     the shares of all other processes, added up
     holder    one of these processes in words, with a space before; "" when there is none or its note is unreadable
+    leased    True when one of them leases the account, and so takes no share of it here
     last_use  steady time at which another process may have sent last; None when there never was another one
     """
 
     free: FileLock
     taken: float
     holder: str
+    leased: bool
     last_use: float | None
 
 
@@ -212,7 +216,7 @@ def _find(folder: Path, account: str, *, leases: str) -> _Found:
     What is leased at the same place as ours is shared there: it is passed over.
     """
     free: FileLock | None = None
-    taken, holder, number, now = 0.0, "", 0, steady()
+    taken, holder, leased, number, now = 0.0, "", False, 0, steady()
     last_use: float | None = None
     while (known := _slot(folder, account, number).exists()) or free is None:
         lock = FileLock(_slot(folder, account, number), timeout=0, mode=0o600)
@@ -221,7 +225,7 @@ def _find(folder: Path, account: str, *, leases: str) -> _Found:
         except Timeout:
             theirs, who, where = _read_note(Path(lock.lock_file))
             if not leases or where != leases:
-                taken, holder, last_use = taken + theirs, holder or who, now
+                taken, holder, leased, last_use = taken + theirs, holder or who, leased or bool(where), now
         else:
             if known and not (leases and _read_note(Path(lock.lock_file))[2] == leases):
                 last_use = max(last_use or 0.0, _ended(Path(lock.lock_file), now))
@@ -230,13 +234,15 @@ def _find(folder: Path, account: str, *, leases: str) -> _Found:
             else:
                 lock.release()
         number += 1
-    return _Found(free, taken, holder, last_use)
+    return _Found(free, taken, holder, leased, last_use)
 
 
-def _way_out(free: float, share: float) -> str:
-    """Say what to do when only `free` of an account is free, and that is less than `share`."""
+def _way_out(found: _Found, share: float, leases: str) -> str:
+    """Say what to do when less than `share` of an account is free; `leases` is where we lease it, or ""."""
     wait = "wait for it (--busy wait)"
-    free = math.floor(free * 100 + 1e-6) / 100  # never more than there is, however it is printed
+    if leases or found.leased:  # no share is asked for then, and none helps beside it
+        return f"whoever leases it (api.leases) needs all of it here: {wait}, or lease both at one place"
+    free = math.floor((1.0 - found.taken) * 100 + 1e-6) / 100  # never more than there is, however it is printed
     if free > 0:
         return f"{free:g} of 1 is free, and {share:g} was asked for: take less (--share {free:g}), or {wait}"
     return f"nothing of it is free: {wait}, or start that one anew with a share too, for example each with --share 0.5"

@@ -6,7 +6,7 @@ import typer
 
 from pipeline.cli import keeping  # noqa: F401 - its commands come first
 from pipeline.cli.app import app
-from pipeline.cli.option_types import Json, New, Quick, Quiet, Set, Spec
+from pipeline.cli.option_types import Busy, BusyOption, Json, New, Quick, Quiet, Set, Spec
 
 Ray = Annotated[
     str | None,
@@ -46,13 +46,14 @@ def work(
         typer.Option(metavar="NAME", help="Use this one of cluster.accounts alone; else whichever needs a worker."),
     ] = None,
     set_: Set = [],  # noqa: B006
+    busy: BusyOption = Busy.EXIT,
     set_aside: _Aside = False,
     quiet: Quiet = False,
 ) -> int:
     """Work on the shards of a job that was split, beside other machines; pays."""
     from pipeline.cli.commands.work import Wanted, work_command
 
-    wanted = Wanted(name, processes, account, set_aside)
+    wanted = Wanted(name, processes, account, busy.value, set_aside)
     return work_command(spec, set_, wanted, quiet=quiet)
 
 
@@ -75,13 +76,15 @@ def cluster_run(
     ] = None,
     set_: Set = [],  # noqa: B006
     new: New = False,
+    busy: BusyOption = Busy.EXIT,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before paid calls.")] = False,
     quiet: Quiet = False,
 ) -> int:
     """Split a job if need be, and run workers until it is done."""
     from pipeline.cli.commands.cluster_run import Where, cluster_run_command
 
-    return cluster_run_command(spec, set_, Where(local, ray, machines), new=new, yes=yes, quiet=quiet)
+    where = Where(local, ray, machines, busy.value)
+    return cluster_run_command(spec, set_, where, new=new, yes=yes, quiet=quiet)
 
 
 @cluster.command("down", epilog="Example: pipeline cluster down configs/cluster.yaml machine-7")

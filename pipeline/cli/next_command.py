@@ -9,7 +9,7 @@ from pipeline.job.schema import JobSpec
 from pipeline.models import Kind, budget_name
 from pipeline.results.fail_on import EXIT_CODE as FOUND
 from pipeline.results.summary import RunSummary
-from pipeline.system.fault import typed
+from pipeline.system.fault import settings, typed
 
 QUESTIONS = 3  # for a report: two are usual, and the raised budget is to be enough
 _FOR_A_PERSON = (2, 3)  # exit codes of runs that something stopped which no command mends: a key, a contract, doubts
@@ -33,7 +33,7 @@ def next_command(
         raised = dict(_raised(summary, spec, items=items))
         overrides = [one for one in overrides if one.partition("=")[0] not in raised]
         overrides += [f"{key}={most}" for key, most in raised.items()]
-        return typed(*words, *_as_options(overrides))
+        return typed(*words, *settings(overrides))
     code = summary.exit_code
     if code == FOUND:  # as it would be if nobody had asked
         code = 1 if summary.items["open"] or summary.items["not_started"] else 0
@@ -43,7 +43,7 @@ def next_command(
         return ""
     if code == 1 and summary.items["open"]:
         return typed("status", summary.results.rpartition("/")[0])
-    return typed(*words, *_as_options(overrides))
+    return typed(*words, *settings(overrides))
 
 
 def _out_of_questions(summary: RunSummary, spec: JobSpec) -> bool:
@@ -55,10 +55,6 @@ def _out_of_questions(summary: RunSummary, spec: JobSpec) -> bool:
         return True
     price = spec.price_of(Kind.QUERY) or Decimal(0)
     return money is not None and money.budget is not None and money.spent + money.unknown + price > money.budget
-
-
-def _as_options(overrides: Sequence[str]) -> list[str]:
-    return [word for override in overrides for word in ("--set", override)]
 
 
 def _raised(summary: RunSummary, spec: JobSpec, *, items: int) -> Iterator[tuple[str, str]]:

@@ -2,7 +2,7 @@
 
     {worker, base, tried, at}         claimed by an incarnation; `base` is the newest epoch that is known to have a run
                                       directory, `tried` are later claims of which that is not known
-    {worker: null, state, base, ...}  given back: open, done, or set aside
+    {worker: null, state, base, ...}  given back: open, done, or set aside, then with the reason as `why`
 
 Where a job has several accounts, every entry names the one of the first claim, and its successors carry it on: pictures
 that were uploaded, links and tasks are an account's own, and another one cannot see them.
@@ -30,7 +30,16 @@ class GivenBack(StrEnum):
 
     OPEN = "open"  # items wait
     DONE = "done"
-    ASIDE = "aside"  # it killed its worker again and again: a person must look
+    ASIDE = "aside"  # a person must look
+
+
+class Why(StrEnum):
+    """The reason why a shard is set aside."""
+
+    DEATHS = "deaths"  # it ended worker after worker
+    DAMAGE = "damage"  # its run directory could not be used
+    BUG = "bug"  # of this program
+    UNKNOWN = ""  # an earlier version noted none
 
 
 class AccountLabel(NamedTuple):
@@ -51,6 +60,7 @@ class Standing(NamedTuple):
     hits_until  when the first paid hits that wait in it become too old (seconds since the epoch); 0 where none do
     in_doubt    how many of its items are in doubt, as its owner last knew
     account     to which it belongs; None for one that nobody has begun, and where the job has the one account
+    why         it is set aside
     """
 
     shard: int
@@ -62,6 +72,7 @@ class Standing(NamedTuple):
     hits_until: float = 0.0
     in_doubt: int = 0
     account: AccountLabel | None = None
+    why: Why = Why.UNKNOWN
 
     @property
     def begun(self) -> bool:
@@ -114,7 +125,7 @@ class Claims:
 
     def refuse(self, claim: Claim) -> bool:
         """Set a shard aside whose run directory could not be made; return False as `give_back` does."""
-        return self._without_folder(claim, GivenBack.ASIDE, [*claim.tried, claim.epoch])
+        return self._without_folder(claim, GivenBack.ASIDE, [*claim.tried, claim.epoch], why=Why.DAMAGE)
 
     def leave(self, claim: Claim) -> bool:
         """Give a shard back in which we did nothing, and never shall; return False as `give_back` does."""
@@ -124,19 +135,27 @@ class Claims:
         """Give a shard back as it stood before our claim, of which there is no folder and never will be."""
         times = {"hits_until": before.hits_until, "in_doubt": before.in_doubt}
         body: dict[str, object] = {"worker": None, "state": before.state, "base": claim.base, **times}
-        body["tried"] = list(claim.tried)
+        body |= {"tried": list(claim.tried), "why": before.why}
         return put_mine(self._store, self._series(claim.shard), claim.epoch + 1, body | _of(before.account))
 
-    def _without_folder(self, claim: Claim, state: GivenBack, tried: list[int]) -> bool:
-        body: dict[str, object] = {"worker": None, "state": state, "base": claim.base, "tried": tried}
+    def _without_folder(self, claim: Claim, state: GivenBack, tried: list[int], *, why: Why = Why.UNKNOWN) -> bool:
+        body: dict[str, object] = {"worker": None, "state": state, "base": claim.base, "tried": tried, "why": why}
         return put_mine(self._store, self._series(claim.shard), claim.epoch + 1, body | _of(claim.account))
 
-    def give_back(self, claim: Claim, state: GivenBack, *, hits_until: float = 0.0, in_doubt: int = 0) -> bool:
+    def give_back(
+        self,
+        claim: Claim,
+        state: GivenBack,
+        *,
+        why: Why = Why.UNKNOWN,
+        hits_until: float = 0.0,
+        in_doubt: int = 0,
+    ) -> bool:
         """Give a shard back whose run directory is there and which nothing writes any more.
 
         Return False when somebody has claimed it meanwhile: we were taken for dead. Raises StoreUnknown.
         """
-        body: dict[str, object] = {"worker": None, "state": state, "base": claim.epoch}
+        body: dict[str, object] = {"worker": None, "state": state, "base": claim.epoch, "why": why}
         body |= {"hits_until": hits_until, "in_doubt": in_doubt}
         return put_mine(self._store, self._series(claim.shard), claim.epoch + 1, body | _of(claim.account))
 
@@ -178,7 +197,8 @@ def _standing(shard: int, entry: Entry | None) -> Standing:
         return Standing(shard, entry.number, worker, GivenBack.OPEN, base, tried, until, account=account)
     state = GivenBack(body["state"]) if body.get("state") in list(GivenBack) else GivenBack.ASIDE
     until, in_doubt = _seconds(body.get("hits_until")), _number(body.get("in_doubt"))
-    return Standing(shard, entry.number, "", state, base, tried, until, in_doubt, account)
+    why = Why(body["why"]) if body.get("why") in list(Why) else Why.UNKNOWN
+    return Standing(shard, entry.number, "", state, base, tried, until, in_doubt, account, why)
 
 
 def _of(account: AccountLabel | None) -> dict[str, str]:

@@ -1,11 +1,11 @@
 """The failures of shards: of a journal, by the shared folder or by itself, and of what ended worker after worker."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from pipeline.cluster.claims import GivenBack, Standing
+from pipeline.cluster.claims import GivenBack, Standing, Why
 from pipeline.cluster.epochs import folder_of
 from pipeline.cluster.joining import answers
 from pipeline.cluster.late_lines import hand_over
@@ -13,6 +13,7 @@ from pipeline.cluster.layout import shard_folder
 from pipeline.errors import JournalError
 from pipeline.journal.emergency import require_room
 from pipeline.leases.account import SharedAccount
+from pipeline.system.fault import typed
 
 
 def failed_by_itself(folder: Path, error: JournalError) -> bool:
@@ -35,15 +36,28 @@ def wait_until_it_answers(folder: Path, account: SharedAccount, say: Callable[[s
     hand_over(folder)
 
 
-def say_set_aside(run: Path, shards: Iterable[Standing], say: Callable[[str], None]) -> bool:
-    """Say which shards a person must look at; return whether there are any."""
+def say_set_aside(
+    run: Path, shards: Iterable[Standing], say: Callable[[str], None], *, words: Sequence[object]
+) -> bool:
+    """Say which shards a person must look at; return whether there are any. `words` name the job in a command."""
     aside = [one for one in shards if one.state is GivenBack.ASIDE]
     for one in aside:
-        say(
-            f"shard {one.shard:04} is set aside: its run ended its worker again and again; see "
-            f"{folder_of(shard_folder(run, one.shard), one.base)}, then `pipeline work JOB --set-aside`"
-        )
+        say(f"shard {one.shard:04} is set aside: {_about(one, run, typed('work', *words, '--set-aside'))}")
     return bool(aside)
+
+
+def _about(shard: Standing, run: Path, again: str) -> str:
+    """Say why a shard is set aside, and what to do before it is worked on by the command `again`."""
+    folder, mend = shard_folder(run, shard.shard), typed("repair", run)
+    see = folder_of(folder, shard.base) if shard.base else folder
+    match shard.why:
+        case Why.DEATHS:
+            return f"its run ended its worker again and again; see {see}, then `{again}`"
+        case Why.DAMAGE:
+            return f"its run directory could not be used; `{mend}` mends it or says what is to do, then `{again}`"
+        case Why.BUG:
+            return f"a bug of this program ended its run; see {see}, then `{again}` tries it once more"
+    return f"see {see}; where it is damaged `{mend}` comes first, then `{again}`"
 
 
 def _refuse_full(folder: Path, error: JournalError) -> None:

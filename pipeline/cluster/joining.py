@@ -35,7 +35,7 @@ def join(job: Job, *, say: Callable[[str], None], wall: Callable[[], float] = ti
 
     Raises JournalError where the run or its leases are not here, SpecError where this machine does not fit.
     """
-    folder, split = find_split(job.spec, file=job.file)
+    folder, split = find_split(job.spec, job.words)
     leases = place_of_leases(folder, named_place(job.spec))
     ahead_s = _ahead_s(folder, wall)
     if abs(ahead_s) > REFUSE_S:

@@ -14,7 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Protocol
 
+from pipeline.calls.account import Busy
 from pipeline.cluster.machines import workers_in
+from pipeline.system.fault import settings
 
 RESTARTS = 5  # of one worker without a shard that came to its end meanwhile
 # Before the second restart, and twice as long before each that follows: what ends a worker may be over by then, as for
@@ -85,10 +87,10 @@ class LocalProcesses:
         return LocalProcess(name, process)
 
 
-def worker_command(job: Path, overrides: Sequence[str]) -> list[str]:
-    """Return the command of a worker of a job."""
-    settings = [part for one in overrides for part in ("--set", one)]
-    return [sys.executable, "-m", "pipeline", "work", str(job.resolve()), *settings]
+def worker_command(job: Path, overrides: Sequence[str], *, busy: Busy) -> list[str]:
+    """Return the command of a worker of a job; `busy` is what it does while another process uses the account."""
+    options = [*settings(overrides), *(["--busy", busy] if busy != "exit" else [])]
+    return [sys.executable, "-m", "pipeline", "work", str(job.resolve()), *options]
 
 
 class Supervision:

@@ -9,7 +9,7 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
-from pipeline.cluster.claims import Claim, Claims, GivenBack
+from pipeline.cluster.claims import Claim, Claims, GivenBack, Why
 from pipeline.cluster.epochs import folder_of
 from pipeline.cluster.layout import shard_folder
 from pipeline.errors import PipelineError
@@ -33,8 +33,8 @@ class Returns:
         self._run = run
         self._owed: list[Callable[[], bool]] = []  # what the store does not know yet, in its order
 
-    def give_back(self, claim: Claim, state: GivenBack) -> None:
-        """Give a shard back that we worked on."""
+    def give_back(self, claim: Claim, state: GivenBack, why: Why = Why.UNKNOWN) -> None:
+        """Give a shard back that we worked on; `why` says for what reason it is set aside."""
         hits_until, in_doubt = 0.0, 0
         folder = folder_of(shard_folder(self._run, claim.shard), claim.epoch)
         with suppress(PipelineError, OSError), reading_only(folder) as db:
@@ -45,7 +45,7 @@ class Returns:
             if state is GivenBack.OPEN and any(found.get(one) for one in WAITING):
                 first = expiries(db, now=time.time()).get(PAID_SEARCHES)
                 hits_until = 0.0 if first is None else first.first
-        self._owe(partial(self._claims.give_back, claim, state, hits_until=hits_until, in_doubt=in_doubt))
+        self._owe(partial(self._claims.give_back, claim, state, why=why, hits_until=hits_until, in_doubt=in_doubt))
 
     def refuse(self, claim: Claim) -> None:
         """Set a shard aside whose run directory could not be made."""

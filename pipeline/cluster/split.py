@@ -11,7 +11,7 @@ import secrets
 import shutil
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -42,6 +42,7 @@ from pipeline.version import __version__
 _DRAFT = ".split-"
 _LONG = 8 << 20  # bytes of lists that are worth the start of other processes
 _MOST_CORES = 4  # each reads the whole list
+_UNNAMED = ("JOB",)  # the words for a job whose file is not known
 
 
 class Split(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,8 +73,10 @@ class Split(msgspec.Struct, frozen=True, kw_only=True):
     accounts: bool | msgspec.UnsetType = msgspec.UNSET
 
 
-def split_job(spec: JobSpec, *, new: bool = False, upgrade: bool = False) -> tuple[Path, Split]:
-    """Split a job, or find how it was split; return the folder of its run, and the split.
+def split_job(
+    spec: JobSpec, *, new: bool = False, upgrade: bool = False, words: Sequence[object] = _UNNAMED
+) -> tuple[Path, Split]:
+    """Split a job, or find how it was split; return the folder of its run, and the split. `words` name it in a command.
 
     With `upgrade` a run that another version of this program has split is gone on with by this one from now on.
     Raises SpecError when the job is not for many machines, or its sources are not what was split, JournalError where
@@ -85,25 +88,25 @@ def split_job(spec: JobSpec, *, new: bool = False, upgrade: bool = False) -> tup
     folder = run_folder(spec, now=datetime.now().astimezone(), new=new)
     with list_at_hand(spec, new=new, folder=folder) as at_hand:
         if (folder / SPLIT).exists():
-            return folder, _same(at_hand, folder, upgrade=upgrade)
+            return folder, _same(at_hand, folder, words, upgrade=upgrade)
         check_sources(at_hand)
         with _draft(folder) as draft, _without_pauses():
             split = _split(keep_list(at_hand, draft), cluster, folder, draft)
             if spec.api.leases is None:
                 (shared / LEASES).mkdir(mode=0o700, exist_ok=True)  # workers make none
             taken = _take_place(draft, folder)
-        return folder, split if taken else _same(at_hand, folder, upgrade=upgrade)
+        return folder, split if taken else _same(at_hand, folder, words, upgrade=upgrade)
 
 
-def find_split(spec: JobSpec, *, file: Path | None = None) -> tuple[Path, Split]:
-    """Find how a job was split, and make nothing; return the folder of its run, and the split.
+def find_split(spec: JobSpec, words: Sequence[object] = _UNNAMED) -> tuple[Path, Split]:
+    """Find how a job was split, and make nothing; return the folder of its run, and the split. `words` are as above.
 
     Raises JournalError where it was not, SpecError when its sources, or the version, are not those of the split.
     """
     folder = run_folder(spec, now=datetime.now().astimezone())
-    refuse_not_split(folder, file)
+    refuse_not_split(folder, words)
     with list_at_hand(spec, folder=folder, reads=False) as at_hand:
-        return folder, _same(at_hand, folder, upgrade=False)
+        return folder, _same(at_hand, folder, words, upgrade=False)
 
 
 def read_split(folder: Path) -> Split:
@@ -140,7 +143,7 @@ def _copy_of(folder: Path) -> Path:
     return folder / SHARDS / SPLIT
 
 
-def _same(spec: JobSpec, folder: Path, *, upgrade: bool) -> Split:
+def _same(spec: JobSpec, folder: Path, words: Sequence[object], *, upgrade: bool) -> Split:
     """Return the split that there is. Raises SpecError when the sources are others now, or the version is another."""
     split = read_split(folder)
     if fingerprint(spec) != split.fingerprint:
@@ -148,8 +151,8 @@ def _same(spec: JobSpec, folder: Path, *, upgrade: bool) -> Split:
             f"the pictures that the job lists are others than when it was split into {split.shards:,} shards, and "
             "nothing was sent: put the list back, or start a new run with what is listed now"
         )
-        raise SpecError(Fault(what, where=str(folder), fix="pipeline split JOB --new"))
-    _refuse_other_accounts(spec, split, folder)
+        raise SpecError(Fault(what, where=str(folder), fix=anew(words)))
+    _refuse_other_accounts(spec, split, folder, words)
     if split.program == __version__:
         return split
     if not upgrade:
@@ -160,20 +163,25 @@ def _same(spec: JobSpec, folder: Path, *, upgrade: bool) -> Split:
         raise SpecError(Fault(what, where=str(folder), fix=f"pip install infringement-pipeline=={split.program}"))
     if there := [one.name for one in workers_in(folder) if one.is_there(now=time.time())]:
         what = f"workers of version {split.program} are at work on this run ({listed(there)}); stop them first"
-        raise SpecError(Fault(what, where=str(folder), fix=typed("cluster", "down", there[0])))
+        raise SpecError(Fault(what, where=str(folder), fix=typed("cluster", "down", *words, there[0])))
     split = msgspec.structs.replace(split, program=__version__)
     _write_split(folder, split)
     return split
 
 
-def _refuse_other_accounts(spec: JobSpec, split: Split, folder: Path) -> None:
+def anew(words: Sequence[object]) -> str:
+    """Write the command that splits a job into a new run; `words` name the job."""
+    return typed("split", *words, "--new")
+
+
+def _refuse_other_accounts(spec: JobSpec, split: Split, folder: Path, words: Sequence[object]) -> None:
     """Raise SpecError where a run of one account would go on with several, or the other way round."""
     if bool(spec.accounts) == (split.accounts is True):
         return
     what = "this run was split for the one account, and cluster.accounts names several: take it out, or start a new run"
     if split.accounts is True:
         what = "this run was split for several accounts: put cluster.accounts back as it was, or start a new run"
-    raise SpecError(Fault(what, where=str(folder), fix="pipeline split JOB --new"))
+    raise SpecError(Fault(what, where=str(folder), fix=anew(words)))
 
 
 def _split(spec: JobSpec, cluster: ClusterSpec, folder: Path, draft: Path) -> Split:

@@ -7,13 +7,13 @@ sends nothing more, records the answers on their way, and ends.
 
 import threading
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pipeline.cluster.accounts import Accounts, Stopped
 from pipeline.cluster.choosing import Choice
-from pipeline.cluster.claims import Claim, Claims, GivenBack, Standing, look_without_lease
+from pipeline.cluster.claims import Claim, Claims, GivenBack, Standing, Why, look_without_lease
 from pipeline.cluster.failures import failed_by_itself, say_set_aside, wait_until_it_answers
 from pipeline.cluster.joining import Joined, join, refuse_replaced
 from pipeline.cluster.late_lines import hand_in, hand_over
@@ -21,9 +21,10 @@ from pipeline.cluster.layout import ITEMS, shard_folder
 from pipeline.cluster.prepared import ahead_of
 from pipeline.cluster.returns import Returns
 from pipeline.cluster.sharing import AccountOfOwner, label_of, sharing
+from pipeline.cluster.split import anew
 from pipeline.cluster.takeover import take_over
 from pipeline.cluster.telling import Telling, named
-from pipeline.errors import JournalError, PipelineError
+from pipeline.errors import JournalError, PipelineError, RunLocked
 from pipeline.journal.emergency import opening
 from pipeline.leases.opening import open_store
 from pipeline.leases.slots import Slots
@@ -72,6 +73,7 @@ class Worker:
         self._options = options
         self._say = options.run.say
         self._ahead = ahead_of(shared_folder(job.spec), joined.split.job, joined.split.fingerprint)
+        self._anew = anew(job.words)
         self._place = place
         self._store = open_store(joined.leases, say=self._say)
         self._accounts = Accounts(job, joined, self._store, place.name)
@@ -80,6 +82,7 @@ class Worker:
         self._idle_since = 0.0
         self._stop: Stop | None = None
         self._asked = False
+        self._waiting = Stop()  # set once it is asked to end: it waits for an account no longer
         self._code = 0
         self._failed: set[int] = set()  # shards whose journal failed here though the shared folder answered
         self._slots: dict[str, Slots] = {}
@@ -97,10 +100,21 @@ class Worker:
                     wanted = self._choice.unfinished(look_without_lease(self._store, self._joined.split))
                 if (job := self._accounts.choose(wanted)) is None:
                     return self._end(look_without_lease(self._store, self._joined.split))
-                with sharing(job, self._joined.leases, self._joined.split, self._options.run) as share:
-                    self._use(job, share)
-                    ending = self._work_here()
+                with ExitStack() as using:
+                    if (share := self._wait_for(job, using)) is not None:
+                        self._use(job, share)
+                        ending = self._work_here()
             return 1 if ending is None else ending
+
+    def _wait_for(self, job: Job, using: ExitStack) -> LeasedShare | None:
+        """Take part in an account, after others of this machine where that was asked for; None once we are to end."""
+        options = replace(self._options.run, stop=self._waiting)
+        try:
+            return using.enter_context(sharing(job, self._joined.leases, self._joined.split, options))
+        except RunLocked:
+            if not self._asked:
+                raise
+            return None
 
     def _use(self, job: Job, share: LeasedShare) -> None:
         """Use an account from now on, with its lease and all that goes by it."""
@@ -134,7 +148,7 @@ class Worker:
         return None
 
     def _end(self, shards: list[Standing]) -> int:
-        aside = say_set_aside(self._joined.folder, shards, self._say)
+        aside = say_set_aside(self._joined.folder, shards, self._say, words=self._job.words)
         return max(self._code, self._accounts.left_over(shards, self._say), int(aside))
 
     # --- claiming ---
@@ -171,11 +185,11 @@ class Worker:
         if taken is None:
             return None
         if taken.poisoned and not self._options.aside:
-            self._returns.give_back(claim, GivenBack.ASIDE)
+            self._returns.give_back(claim, GivenBack.ASIDE, Why.DEATHS)
             return None
         self._telling.begin(claim.shard, claim.epoch)
         summary: RunSummary | None = None
-        state = GivenBack.OPEN
+        state, why = GivenBack.OPEN, Why.UNKNOWN
         try:
             summary = self._run(claim, taken.folder)
             state = (
@@ -185,15 +199,15 @@ class Worker:
             )
         except JournalError as error:
             self._say(f"shard {claim.shard:04}: {error}")
-            state = self._after_failure(claim, error)
+            state, why = self._after_failure(claim, error), Why.DAMAGE
         except PipelineError:
             raise
         except Exception as exc:
-            state = GivenBack.ASIDE
+            state, why = GivenBack.ASIDE, Why.BUG
             self._say(f"shard {claim.shard:04}: a bug of this program ended its run ({type(exc).__name__}: {exc})")
         finally:
             self._stop = None
-            self._returns.give_back(claim, state)
+            self._returns.give_back(claim, state, why if state is GivenBack.ASIDE else Why.UNKNOWN)
             self._telling.end(None if summary is None else summary.items, done=state is GivenBack.DONE)
             if state is GivenBack.DONE:
                 self._options.done(self._place, taken.folder)
@@ -205,9 +219,8 @@ class Worker:
         api = self._job.spec.api.model_copy(update={"leases": self._joined.leases})
         spec = self._job.spec.of_shard(self._shard(claim.shard) / ITEMS)
         job = replace(self._job, spec=spec.model_copy(update={"api": api, "notify": None}))
-        options = replace(
-            self._options.run, given=Given(folder, self._share, self._ahead), stop=self._stop, observer=self._telling
-        )
+        given = Given(folder, self._share, self._ahead, self._anew)
+        options = replace(self._options.run, given=given, stop=self._stop, observer=self._telling)
         hand_in(folder)
         if self._asked or self._lease.incarnation != self._account.owner:
             self._stop.silence()  # before it has begun: it only takes in what there is
@@ -268,5 +281,6 @@ class Worker:
 
     def _take_down(self) -> None:
         self._asked = True
+        self._waiting.set()
         if (stop := self._stop) is not None:
             stop.set()

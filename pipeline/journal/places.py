@@ -26,9 +26,9 @@ def collection_of(run: Path) -> Path:
 
 
 def is_collection(folder: Path) -> bool:
-    """Return whether a folder is the one of reports inside a run directory."""
-    whole = folder.absolute()
-    return whole.name == REPORTS_FOLDER and any((whole.parent / name).is_file() for name in (JOURNAL, RESULTS, REPORTS))
+    """Return whether a folder is the one of reports inside a run directory, or stands for those of a run's shards."""
+    whole, files = folder.absolute(), (JOURNAL, RESULTS, REPORTS, SPLIT)
+    return whole.name == REPORTS_FOLDER and any((whole.parent / name).is_file() for name in files)
 
 
 def run_of(folder: Path) -> Path | None:

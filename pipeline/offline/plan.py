@@ -40,6 +40,7 @@ from pipeline.sources.inspection import MadeFit, Watch, inspect_items
 from pipeline.sources.looks import looking
 from pipeline.sources.pictures import most_of
 from pipeline.sources.remarks import SourceRemarks
+from pipeline.system.fault import settings
 from pipeline.system.wording import count
 from pipeline.views import local_views
 
@@ -115,7 +116,8 @@ def plan_job(
         account = account_known(Path(path), spec) if spec.search.reuse_s else None
         plan = make_plan(spec, PlannedRun(new=new, account=account), quick=quick, watch=watch)
         foreign = refuse_foreign(spec, Path(path))
-        machines = [about_plan(Path(plan.run), Path(path))] if spec.cluster is not None else []
+        words = [path, *settings(overrides)]
+        machines = [about_plan(Path(plan.run), words)] if spec.cluster is not None else []
     refused = [*([str(foreign)] if foreign else []), *plan.refused]
     return msgspec.structs.replace(plan, refused=refused, warnings=[*machines, *plan.warnings])
 

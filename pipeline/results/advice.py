@@ -45,11 +45,14 @@ def todo_for(work: Work, state: State, problem: Problem, *, run: Path, about_pic
     `run` is the run directory; `about_picture` says whether a refusal with a code says something about one picture.
     """
     around = run_of(run)  # where reports are collected
-    run = run_of_shard(run) or run  # commands take a run as a whole
+    # Commands take a run as a whole.
+    run, around = run_of_shard(run) or run, None if around is None else run_of_shard(around) or around
     goes_on = goes_on_with(run if around is None else around)
     folder = shlex.quote(str(run if around is None or state not in OF_REPORT else around))
     if around is not None and state in OF_REPORT and problem.consequence == "retry":
         return f"`pipeline collect {folder}` before the task expires: it asks for the report, and creates nothing"
+    if around is not None and state in OF_REPORT and goes_on == "work":
+        return _about_report_of_shard(work.item, state)
     if around is not None and state in (State.FAILED, State.EXPIRED):
         return f"its task was to be paid for anew: `pipeline retry {folder} --only {state.word}`"
     if state is State.IN_DOUBT:
@@ -102,6 +105,14 @@ def _about_report(state: State, problem: Problem, folder: str, run: str) -> str:
     if problem.consequence == "retry":
         return f"{run} before the task expires: it asks for the report, which is paid already, and creates nothing"
     return f"ask the vendor why the task failed and whether it is billed; to pay for a new one: {anew}"
+
+
+def _about_report_of_shard(item: Item, state: State) -> str:
+    """Say what to do about a report that was collected for a shard, where no command pays for its task anew."""
+    anew = f"to pay for a search and a task of it anew, list {item.source} in a job that is not split"
+    if state is State.REPORT_LOST:
+        return anew
+    return f"ask the vendor why the task failed and whether it is billed; {anew}"
 
 
 def about_changed(id_: str, source: str, *, refused: bool, other: str, free: str) -> str:

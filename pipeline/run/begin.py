@@ -70,7 +70,7 @@ async def begin(spec: JobSpec, journal: Journal, options: RunOptions) -> Intake:
     """Return the intake of this run. Raises SpecError when the run directory belongs to another job or vendor."""
     if options.again is not None:
         return await _selected(journal, options.again)
-    return await _listed(spec, journal, accept_changes=options.accept_changes)
+    return await _listed(spec, journal, options)
 
 
 async def _selected(journal: Journal, again: Again) -> Intake:
@@ -82,10 +82,11 @@ async def _selected(journal: Journal, again: Again) -> Intake:
     return intake
 
 
-async def _listed(spec: JobSpec, journal: Journal, *, accept_changes: bool) -> Intake:
+async def _listed(spec: JobSpec, journal: Journal, options: RunOptions) -> Intake:
     """Return the intake of what the job lists and the journal does not know yet, read as `reading_of` decides."""
     known = await journal.recall(NOTED)
-    if refused := refusal(spec, vendor=known["vendor"], asked=known["asked"], accept_changes=accept_changes):
+    accept, anew = options.accept_changes, "" if options.given is None else options.given.anew
+    if refused := refusal(spec, vendor=known["vendor"], asked=known["asked"], accept_changes=accept, anew=anew):
         raise SpecError(*refused)
     if _other_method(spec, known["asked"]) and await journal.reports.awaited(after=0):
         raise SpecError(_REPORTS_FIRST)
@@ -94,7 +95,7 @@ async def _listed(spec: JobSpec, journal: Journal, *, accept_changes: bool) -> I
     now = await anyio.to_thread.run_sync(fingerprint, spec)
     generation, first, again = reading_of(known, now)
     items = read_items(spec, hashed=await journal.settle_naming(make_id))
-    intake = Intake(items, journal, generation=generation, fingerprint=now, accept_changes=accept_changes)
+    intake = Intake(items, journal, generation=generation, fingerprint=now, accept_changes=accept)
     noted = {"asked": _asked(spec), JOB_FOLDER: str(spec.folder)}
     if first:
         await intake.run_whole()
@@ -130,20 +131,24 @@ def _other_method(spec: JobSpec, asked: str | None) -> bool:
     return bool(search) and (search.get("endpoint") == SUBMIT) is not spec.submits
 
 
-def refusal(spec: JobSpec, *, vendor: str | None, asked: str | None, accept_changes: bool = False) -> list[str]:
+def refusal(
+    spec: JobSpec, *, vendor: str | None, asked: str | None, accept_changes: bool = False, anew: str = ""
+) -> list[str]:
     """List why this job may not go on in a run directory; [] when it may.
 
     `vendor` is the host that the directory belongs to, `asked` what was asked there before; None where nothing was.
+    `anew` is the command that begins all anew where `run` is not the one to do so.
     """
     if vendor not in (None, spec.host):
+        start = "Start a new run" if anew else "Start a new run with --new"
         what = (
             f"this run directory belongs to {vendor}, not to {spec.host}: what one has found and paid says nothing of "
-            "the other; nothing was sent. Start a new run with --new"
+            f"the other; nothing was sent. {start}"
         )
-        return [Fault(what, where="api.base_url", fix="--new")]
+        return [Fault(what, where="api.base_url", fix=anew or "--new")]
     if asked in (None, _asked(spec)) or accept_changes:
         return []
-    return _differences(json.loads(asked or "{}"), spec.asked())
+    return _differences(json.loads(asked or "{}"), spec.asked(), anew)
 
 
 def _asked(spec: JobSpec) -> str:
@@ -154,7 +159,7 @@ def _shown(value: Any) -> str:
     return "not set" if value is None else json.dumps(value, ensure_ascii=False)
 
 
-def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+def _differences(before: Mapping[str, Any], now: Mapping[str, Any], anew: str) -> list[str]:
     changed = {}
     for part in now:
         if part not in before:  # the first version noted nothing of where pictures lie
@@ -165,9 +170,13 @@ def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]
                 changed[f"{part}.{key}"] = f"was {_shown(old)}, is now {_shown(new)}"
     if not changed:
         return []
+    ways = (
+        "--accept-changes asks it for the items that are not yet paid, --new starts a new run and pays for all of them"
+    )
+    if anew:
+        ways = "Put the job back as it was, or start a new run, which pays for all items"
     what = (
         "this run directory was asked something else before, and nothing was sent: "
-        f"{'; '.join(f'{key} {text}' for key, text in changed.items())}. --accept-changes asks it for the items that "
-        "are not yet paid, --new starts a new run and pays for all of them"
+        f"{'; '.join(f'{key} {text}' for key, text in changed.items())}. {ways}"
     )
-    return [Fault(what, where=", ".join(changed), fix="--accept-changes")]
+    return [Fault(what, where=", ".join(changed), fix=anew or "--accept-changes")]

@@ -10,6 +10,7 @@ is the one that the machines share.
 
 import re
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.errors import JournalError, SpecError
@@ -58,15 +59,18 @@ def not_there(shared: Path) -> Fault:
     return Fault(what, where="cluster.shared", fix=shlex.join(["mkdir", "-p", "-m", "700", str(shared)]))
 
 
-def refuse_not_split(folder: Path, file: Path | None = None) -> None:
-    """Raise JournalError where no run was split in a folder, as on a machine that has not mounted the shared one."""
+def refuse_not_split(folder: Path, words: Sequence[object] = ("JOB",)) -> None:
+    """Raise JournalError where no run was split in a folder, as on a machine that has not mounted the shared one.
+
+    `words` name the job in a command.
+    """
     if (folder / SPLIT).is_file():
         return
     what = (
         "no run that was split is here: `pipeline split JOB` (or `pipeline cluster run JOB`) was "
         "not run yet, or the folder that the machines share is not mounted on this one"
     )
-    raise JournalError(Fault(what, where=str(folder), fix=typed("cluster", "check", "JOB" if file is None else file)))
+    raise JournalError(Fault(what, where=str(folder), fix=typed("cluster", "check", *words)))
 
 
 def newest_split(base: Path, pattern: str, name: str) -> Path | None:

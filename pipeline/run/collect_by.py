@@ -11,6 +11,7 @@ from pathlib import Path
 from pipeline.engine.report_turns import POLLS_AT_FIRST, READ_BY_S
 from pipeline.job.schema import JobSpec
 from pipeline.journal.journal import Journal
+from pipeline.journal.places import run_of_shard
 from pipeline.models import WAITING, Kind, State, Task
 from pipeline.system.clock import iso
 from pipeline.system.fault import typed
@@ -57,7 +58,7 @@ class CollectBy:
         tasks = list(earlier)
         self.by = start_by(spec, tasks)
         self._spec = spec
-        self._folder = folder
+        self._run = run_of_shard(folder) or folder  # `collect` takes a run as a whole
         self._expected = expected
         self._say = say
         self._number = len(tasks)
@@ -72,7 +73,7 @@ class CollectBy:
             self._said = True
             self._say(
                 f"tasks are paid from now on, and this run reads no report: so that every one can be read in time, "
-                f"`{typed('collect', self._folder)}` must start by {clock_time(self._foreseen(task))}, best while this "
+                f"`{typed('collect', self._run)}` must start by {clock_time(self._foreseen(task))}, best while this "
                 "run goes on"
             )
 

@@ -19,7 +19,7 @@ from pipeline.journal.sql.database import Database
 from pipeline.journal.storage import reading_only
 from pipeline.run.cluster_runs import refuse_not_split
 from pipeline.run.directory import JOB_FOLDER, SPEC, run_folder
-from pipeline.system.fault import Fault, typed
+from pipeline.system.fault import Fault, settings, typed
 from pipeline.system.masking import hide
 from pipeline.system.wording import enumerated
 
@@ -36,7 +36,13 @@ class Job:
     credentials: Credentials
     remarks: tuple[str, ...] = ()  # sentences that a person should read before anything is paid
     file: Path | None = None  # the job file; None for one that a run directory keeps
+    overrides: tuple[str, ...] = ()  # what changes that file
     accounts: Mapping[str, Credentials] = field(default_factory=dict)  # by their names, where the job has several
+
+    @property
+    def words(self) -> list[object]:
+        """The words that name the job in a command: its file, and what changes it."""
+        return ["JOB" if self.file is None else self.file, *settings(self.overrides)]
 
     def with_account(self, name: str) -> "Job":
         """Return the same job for one of its accounts, with the credentials and the calls per second of that one."""
@@ -81,7 +87,8 @@ def load(
     _refuse_archive(path)
     found = Environment() if rehearse else _environment(path, environment)
     spec = load_job(path, overrides=overrides, environment=found)
-    return replace(_job(spec.rehearsed() if rehearse else spec, found, account), file=path)
+    job = _job(spec.rehearsed() if rehearse else spec, found, account)
+    return replace(job, file=path, overrides=tuple(overrides))
 
 
 def load_again(folder: Path, *, overrides: Sequence[str] = (), environment: Mapping[str, str] | None = None) -> Job:
@@ -132,7 +139,7 @@ def run_of_job(file: Path, spec: JobSpec) -> Path:
     now = datetime.now().astimezone()
     folder = run_folder(spec, now=now)
     if spec.cluster is not None:
-        refuse_not_split(folder, file)
+        refuse_not_split(folder, [file])
     elif not folder.exists() and (tried := run_folder(spec.rehearsed(), now=now)).exists():
         what = "this job was rehearsed, and not run yet; name the rehearsal's run directory, not the job file"
         raise SpecError(Fault(what, where=str(tried)))

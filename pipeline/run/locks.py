@@ -104,6 +104,13 @@ def _part(job: Job, options: RunOptions, lane: str, leases: str, locks: ExitStac
         raise JournalError(Fault(what, fix='export XDG_STATE_HOME="$PWD/state"'))
     name, share = job.spec.name, options.share
     using = use_account(
-        state / "accounts", lane, job=name, share=share, leases=leases, busy=options.busy, say=options.say
+        state / "accounts",
+        lane,
+        job=name,
+        share=share,
+        leases=leases,
+        busy=options.busy,
+        stopped=lambda: options.stop is not None and options.stop.is_set,
+        say=options.say,
     )
     return locks.enter_context(using)

@@ -37,12 +37,14 @@ class Again:
 class Given:
     """A run directory and a share of the account that somebody else holds for a run, such as a worker of a cluster.
 
-    `ahead` is a folder of pictures that were made fit ahead of their upload; it need not be there.
+    `ahead` is a folder of pictures that were made fit ahead of their upload; it need not be there. `anew` is the
+    command that begins another run directory in place of this one; "" where `run --new` is.
     """
 
     folder: Path
     share: Share
     ahead: Path | None = None
+    anew: str = ""
 
 
 class _Unfailing:

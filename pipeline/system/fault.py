@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from collections.abc import Iterable
 
 from pipeline.system.wording import count
 
@@ -12,6 +13,11 @@ _OF_THE_CASE = re.compile(r"'[^']*'|\"[^\"]*\"|[0-9][0-9.,]*")  # values, names 
 def typed(*words: object) -> str:
     """Write a command of this program as a person types it: `pipeline repair 'runs/my job'`."""
     return shlex.join([_PROGRAM, *map(str, words)])
+
+
+def settings(overrides: Iterable[str]) -> list[str]:
+    """Write what changes a job as the options of a command about it."""
+    return [word for override in overrides for word in ("--set", override)]
 
 
 class Fault(str):

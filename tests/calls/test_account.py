@@ -191,6 +191,31 @@ def test_who_is_turned_away_is_told_how_much_is_free_and_what_would_work(
             assert take(tmp_path, float(advised[1])).share == float(advised[1])
 
 
+@pytest.mark.parametrize(("theirs", "ours"), [("", "here"), ("here", "")], ids=["ours", "theirs"])
+@pytest.mark.parametrize("share", [0.5, 1.0])
+def test_where_the_account_is_leased_no_share_of_it_is_advised(
+    tmp_path: Path, theirs: str, ours: str, share: float
+) -> None:
+    with (
+        use_account(tmp_path, "a", job="theirs", share=share, leases=theirs, say=pytest.fail),
+        pytest.raises(RunLocked, match=r"needs all of it here: wait for it \(--busy wait\)") as refusal,
+        use_account(tmp_path, "a", job="ours", leases=ours, say=pytest.fail),
+    ):
+        pass
+    assert "--share" not in str(refusal.value)
+
+
+def test_one_that_waits_and_is_asked_to_end_waits_no_longer(tmp_path: Path) -> None:
+    said: list[str] = []
+    with (
+        holder(tmp_path, 1.0),
+        pytest.raises(RunLocked),
+        use_account(tmp_path, "a", job="ours", busy="wait", stopped=lambda: bool(said), say=said.append),
+    ):
+        pass
+    assert len(said) == 1
+
+
 def test_whoever_comes_beside_another_is_quiet_as_if_the_limit_was_used_up_just_then(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

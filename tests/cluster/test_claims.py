@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.cluster.claims import AccountLabel, Claim, Claims, GivenBack, Standing, free
+from pipeline.cluster.claims import AccountLabel, Claim, Claims, GivenBack, Standing, Why, free
 from pipeline.cluster.epochs import draft_of, folder_of, take_place, there_or_closed
+from pipeline.cluster.failures import say_set_aside
 from pipeline.leases.folder_store import FolderStore
 from tests.support.splits import split_of
 
@@ -67,6 +68,36 @@ def test_what_is_done_or_set_aside_is_not_claimed(claims: Claims) -> None:
     assert (done.state, done.in_doubt, aside.state) == (GivenBack.DONE, 3, GivenBack.ASIDE)
     assert free([done, aside], dead=set()) == []
     assert free([done, aside], dead=set(), also=[GivenBack.OPEN, GivenBack.ASIDE]) == [aside]
+
+
+@pytest.mark.parametrize(
+    ("why", "told"),
+    [
+        (Why.DEATHS, "its run ended its worker again and again; see RUN/shards/0000/e1, then `pipeline work a.yaml"),
+        (Why.DAMAGE, "its run directory could not be used; `pipeline repair RUN` mends it"),
+        (Why.BUG, "a bug of this program ended its run; see RUN/shards/0000/e1, then `pipeline work a.yaml"),
+        (Why.UNKNOWN, "see RUN/shards/0000/e1; where it is damaged `pipeline repair RUN` comes first"),
+    ],
+)
+def test_a_shard_that_is_set_aside_says_for_what_reason_and_what_mends_that(
+    claims: Claims, why: Why, told: str
+) -> None:
+    said: list[str] = []
+    assert claims.give_back(claimed(claims, 0, "a"), GivenBack.ASIDE, why=why)
+    shard = claims.look()[0]
+    assert claims.put_back(claimed(claims, 0, "repair"), shard)  # which mended nothing
+    assert say_set_aside(Path("RUN"), claims.look(), said.append, words=["a.yaml"])
+    assert said[0].startswith(f"shard 0000 is set aside: {told}")
+    assert "`pipeline work a.yaml --set-aside`" in said[0]
+
+
+def test_a_shard_that_never_had_a_run_directory_is_not_said_to_have_one(claims: Claims, tmp_path: Path) -> None:
+    said: list[str] = []
+    assert claims.refuse(claimed(claims, 0, "a"))
+    [refused, other] = claims.look()
+    assert (refused.why, other.why) == (Why.DAMAGE, Why.UNKNOWN)
+    say_set_aside(tmp_path, [refused, refused._replace(why=Why.UNKNOWN)], said.append, words=["a.yaml"])
+    assert not [line for line in said if "/e0" in line]
 
 
 def test_paid_hits_that_grow_too_old_come_first_then_what_was_begun_then_the_new() -> None:

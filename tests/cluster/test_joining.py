@@ -92,8 +92,9 @@ def test_no_upgrade_while_workers_of_the_other_version_are_at_work(job: Job) -> 
     worker = folder / WORKERS / "machine-1"
     worker.mkdir(parents=True)
     (worker / PROGRESS).write_text(json.dumps({"at": time.time()}))
-    with pytest.raises(SpecError, match=r"are at work on this run \(machine-1\)"):
-        split_job(job.spec, upgrade=True)
+    with pytest.raises(SpecError, match=r"are at work on this run \(machine-1\)") as refused:
+        split_job(job.spec, upgrade=True, words=["k 2.yaml"])
+    assert "run `pipeline cluster down 'k 2.yaml' machine-1`" in refused.value.lines[0]
 
 
 @pytest.mark.parametrize("apart_s", [6.0, -6.0])

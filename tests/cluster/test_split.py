@@ -147,6 +147,8 @@ def test_a_list_that_changed_since_is_refused_in_one_line(tmp_path: Path) -> Non
     [line] = refused.value.lines
     assert "others than when it was split" in line
     assert "pipeline split JOB --new" in line
+    with pytest.raises(SpecError, match=r"run `pipeline split k2\.yaml --set name=other --new`"):
+        split_job(job_in(tmp_path, rows_of(21)), words=["k2.yaml", "--set", "name=other"])
 
 
 def test_items_with_one_picture_come_into_one_shard(tmp_path: Path) -> None:

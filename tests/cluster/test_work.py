@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -10,16 +11,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from platformdirs import user_state_path
 
+from pipeline.calls.account import account_of, use_account
 from pipeline.cluster.claims import Claims, GivenBack, Standing
 from pipeline.cluster.split import read_split
+from pipeline.endpoints.patsnap.credentials import Credentials
 from pipeline.leases.folder_store import FolderStore
 from pipeline.leases.lease import Lease
 from pipeline.leases.opening import open_store
 from pipeline.run.cluster_runs import LEASES
-from tests.support.jobs import ACCOUNT, FaultPlan, job, lines, pipeline, vendor
+from tests.support.jobs import ACCOUNT, FaultPlan, job, lines, pipeline, started, vendor
 from tests.support.lengths import only_thorough
 from tests.support.processes import ended, until
+from tests.support.told import faults_in
 from tests.support.workers import sent_in, split, truth_of, worker, workers
 
 CONFIGS = Path(__file__).parents[2] / "configs"
@@ -205,6 +210,45 @@ def test_what_says_no_to_the_account_ends_the_worker_as_it_ends_a_run(tmp_path: 
             ended(process)
     assert process.returncode not in (0, 1)
     assert all(not one.worker and one.state is GivenBack.OPEN for one in shards_of(tmp_path))
+
+
+@pytest.mark.proofs
+def test_a_job_that_was_changed_is_told_how_it_is_begun_anew(tmp_path: Path) -> None:
+    with vendor(tmp_path, faults=FaultPlan.parse("search:67200004=1")) as server:
+        job_of(tmp_path, url=server.url, shards=1, pictures=2)
+        assert pipeline("work", "job.yaml", cwd=tmp_path, **ACCOUNT).returncode == 3
+        changed = pipeline("work", "job.yaml", "--set", "search.limit=5", cwd=tmp_path, **ACCOUNT)
+        assert changed.returncode == 2
+        *_, fault = faults_in(changed.stderr)
+        assert "--accept-changes" not in fault.error
+        assert fault.fix == "pipeline split job.yaml --set search.limit=5 --new"
+        anew = pipeline(*shlex.split(fault.fix)[1:], cwd=tmp_path, **ACCOUNT)
+        assert anew.returncode == 0, anew.stderr
+    assert (tmp_path / "shared/job.2/split.json").is_file()
+
+
+@pytest.mark.proofs
+def test_an_account_in_use_is_waited_for_and_a_worker_that_waits_ends_when_asked(tmp_path: Path) -> None:
+    """By a run of another job on this machine, which does not lease the account."""
+    with vendor(tmp_path) as server:
+        job_of(tmp_path, url=server.url, shards=1, pictures=2)
+        waiting = ("work", "job.yaml", "--busy", "wait", "--name", "w1")
+        account = account_of(server.url, Credentials(client_id="sandbox", client_secret="sandbox-secret"))
+        with use_account(user_state_path("infringement-pipeline") / "accounts", account, job="other", say=print):
+            refused = pipeline("work", "job.yaml", cwd=tmp_path, **ACCOUNT)
+            *_, fault = faults_in(refused.stderr)
+            assert (refused.returncode, fault.fix) == (6, "pipeline work job.yaml --busy wait")
+            assert "--share" not in refused.stderr
+            here = pipeline("cluster", "run", "job.yaml", "--yes", "--local", "1", cwd=tmp_path, **ACCOUNT)
+            assert here.returncode == 6
+            with started(*waiting, cwd=tmp_path, **ACCOUNT) as process:
+                until(lambda: (tmp_path / "shared/job/workers/w1/progress.json").exists(), by=process)
+                down = pipeline("cluster", "down", "job.yaml", "w1", cwd=tmp_path, **ACCOUNT)
+                assert down.returncode == 0, down.stderr
+                ended(process)
+            assert process.returncode == 1
+        words = ("cluster", "run", "job.yaml", "--yes", "--local", "1", "--busy", "wait")
+        assert pipeline(*words, cwd=tmp_path, **ACCOUNT).returncode == 0
 
 
 @pytest.mark.proofs

@@ -8,7 +8,7 @@ import pytest
 from pipeline.cli import main as cli
 from pipeline.cluster.split import split_job
 from pipeline.job.load import load_job
-from tests.support.jobs import job
+from tests.support.jobs import job, pipeline
 
 pytestmark = pytest.mark.proofs
 
@@ -34,6 +34,18 @@ def test_plan_names_the_commands_of_many_machines(file: Path, capsys: pytest.Cap
     assert f"it is split: `pipeline work {file}` on each machine goes on with it; 0 items have come to an end" in text
     assert f"`pipeline status {folder}` says what is left" in text
     assert "pipeline run" not in text
+
+
+def test_the_next_step_names_what_changed_the_job_too(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Else it finds no run, or another one."""
+    other = ("--set", "name=other")
+    assert f"`pipeline work {file} --set name=other`" in said(capsys, "plan", file, *other)
+    assert f"`pipeline work {file} --set name=other`" in said(capsys, "doctor", file, *other)
+    text = said(capsys, "split", file, *other)
+    assert f"Next: pipeline work {file} --set name=other on each machine" in text
+    assert f"or pipeline cluster run {file} --set name=other --local 2 here" in text
+    done = pipeline("cluster", "run", file.name, *other, "--yes", cwd=file.parent)
+    assert done.stdout.endswith(f"Next: pipeline status {file.parent / 'shared' / 'other'}\n")
 
 
 def test_doctor_names_the_commands_of_many_machines(file: Path, capsys: pytest.CaptureFixture[str]) -> None:

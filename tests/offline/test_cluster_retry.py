@@ -9,6 +9,7 @@ from pipeline.cli import main as cli
 from pipeline.cluster.directories import directories
 from pipeline.journal.places import run_directories
 from pipeline.offline.shards.status import read_cluster_status
+from pipeline.sandbox.fates import ReportPlan
 from tests.support.jobs import ACCOUNT, FaultPlan, job, lines, vendor
 from tests.support.sharded import doubtful
 
@@ -92,6 +93,23 @@ def test_reports_of_all_shards_are_collected(tmp_path: Path) -> None:
         creates = server.stats.calls("create")
         assert cli.run(["collect", str(run), "-q"]) == 0
         assert server.stats.calls("create") == creates == 8
+
+
+def test_nobody_advises_a_retry_that_is_refused_for_reports_that_were_collected_in_shards(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fate = ReportPlan().of("any")
+    monkeypatch.setattr(ReportPlan, "of", lambda plan, task: fate._replace(kind="failed"))
+    with vendor(tmp_path) as server:
+        run = made(tmp_path, server.url, code=0, task={"report": "later"})
+        assert cli.run(["collect", str(run), "-q"]) == 1
+        said = read_cluster_status(directories(run), named=run).open_items
+        said += [one["todo"] for shard in run_directories(run) for one in lines(shard / "open.jsonl")]
+        assert len(said) == 16
+        assert not [one for one in said if "pipeline retry" in one or "shards/" in one]
+        creates = server.stats.calls("create")
+        assert cli.run(["retry", str(run), "--only", "report-failed", "--yes", "-q"]) != 0
+        assert server.stats.calls("create") == creates
 
 
 def test_a_run_that_waits_for_no_reports_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

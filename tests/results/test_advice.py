@@ -26,11 +26,12 @@ def todo(
     *,
     stage: str = "search",
     retryable: bool = False,
+    consequence: str = "fail",
     origin: str = "p.csv:3",
     run: Path = RUN,
     **work: Any,
 ) -> str:
-    problem = Problem(stage, code, "it went wrong", "fail", retryable)
+    problem = Problem(stage, code, "it went wrong", consequence, retryable)
     one = work_of(1, item=item(1, origin=origin), **work)
     return todo_for(one, state, problem, run=run, about_picture=ApiSpec().is_about_picture)
 
@@ -78,6 +79,24 @@ def test_a_run_that_machines_share_goes_on_by_work_and_is_named_as_a_whole(place
     assert all("`pipeline work`" in one and "`pipeline run`" not in one for one in said), said
     assert f"pipeline resolve {tmp_path} --created" in said[4]
     assert "shards/" not in "".join(said)
+
+
+@pytest.mark.parametrize("place", ["reports", "shards/0001/e2/reports"])
+def test_a_report_that_was_collected_for_a_shard_names_the_run_and_no_command_that_is_refused(
+    place: str, tmp_path: Path
+) -> None:
+    """`retry` pays for no task anew whose report was collected in a run that is split."""
+    run = tmp_path / place
+    if place != "reports":  # which is not there: it stands for those of all shards
+        run.mkdir(parents=True)
+        run.with_name("journal.sqlite").touch()
+    (tmp_path / "split.json").write_text("{}")
+    lost, failed = (todo(state, "x", run=run) for state in (State.REPORT_LOST, State.REPORT_FAILED))
+    waits = todo(State.REPORT_FAILED, "x", run=run, consequence="retry")
+    assert f"`pipeline collect {tmp_path}` before the task expires" in waits
+    assert lost.startswith("to pay for a search and a task of it anew, list https://cdn.example/1.jpg in a job that is")
+    assert failed.startswith("ask the vendor why the task failed")
+    assert "pipeline" not in lost + failed
 
 
 @pytest.mark.parametrize("code", ["hits_missing", "no_data"])

@@ -1,5 +1,6 @@
 """The beginning of a run: changed sources enter the journal whole, or not at all."""
 
+import json
 import shutil
 import threading
 from collections.abc import Iterator
@@ -13,9 +14,12 @@ from pipeline import RunOptions, RunSummary, run_job
 from pipeline.cli import main as cli
 from pipeline.engine import intake
 from pipeline.errors import SpecError
+from pipeline.job.load import load_job
 from pipeline.journal.sql import admission
 from pipeline.journal.storage import reading_only
 from pipeline.models import Item, State
+from pipeline.run.begin import refusal
+from pipeline.system.fault import Fault
 from tests.support.fakes import admitted, item, open_journal, rows, states
 from tests.support.jobs import ACCOUNT, FaultPlan, drawings, job, lines, vendor
 
@@ -29,6 +33,19 @@ def known(folder: Path) -> tuple[list[Any], list[Any]]:
     with reading_only(folder) as db:
         keys = ("asked", "admitted", "admitting", "generation", "job_folder")
         return rows(folder, "*"), [db.meta(key) for key in keys]
+
+
+def test_a_run_that_another_command_begins_anew_is_not_told_the_options_of_run(tmp_path: Path) -> None:
+    """As a shard is: `work` has neither --new nor --accept-changes."""
+    spec = load_job(job(tmp_path, url="sandbox", pictures=1))
+    asked = json.dumps(spec.model_copy(update={"search": spec.search.model_copy(update={"limit": 9})}).asked())
+    for there in ({"vendor": None, "asked": asked}, {"vendor": "other.example", "asked": None}):
+        [anew] = refusal(spec, **there, anew="pipeline split k2.yaml --new")
+        assert isinstance(anew, Fault)
+        assert anew.fix == "pipeline split k2.yaml --new"
+        assert not any(option in anew.what for option in ("--new", "--accept-changes"))
+        [here] = refusal(spec, **there)
+        assert "--new" in here
 
 
 @pytest.fixture

@@ -13,9 +13,9 @@ from pipeline.calls.account import account_of, use_account
 from pipeline.cli import main as cli
 from pipeline.endpoints.patsnap.credentials import Credentials
 from pipeline.job.load import load_job
-from pipeline.models import State
+from pipeline.models import State, Task
 from pipeline.offline.status import read_status
-from pipeline.run.collect_by import clock_time, start_by
+from pipeline.run.collect_by import CollectBy, clock_time, start_by
 from pipeline.run.directory import lock
 from pipeline.run.sent import find_sent
 from pipeline.sandbox.fates import ReportPlan
@@ -48,6 +48,15 @@ def test_collecting_starts_early_enough_for_the_last_task_and_for_the_first_to_e
     assert start_by(spec, [0.0] * 3600) == 6 * HOUR
     assert start_by(spec, [0.0, 10 * HOUR]) == 7 * HOUR - 1
     assert start_by(spec, [0.0, 1.0], before=5.0, read=10) == 5.0
+
+
+def test_a_shard_names_the_run_to_be_collected_as_a_whole(tmp_path: Path) -> None:
+    """`collect` takes no shard."""
+    said: list[str] = []
+    (tmp_path / "split.json").write_text("{}")
+    shard = tmp_path / "shards" / "0000" / "e1"
+    CollectBy(later(tmp_path), shard, [], expected=lambda: 0, say=said.append).paid(Task("T", 0.0))
+    assert f"`pipeline collect {tmp_path}` must start by" in said[0]
 
 
 @pytest.mark.proofs

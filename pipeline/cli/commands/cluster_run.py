@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+from pipeline.calls.account import Busy
 from pipeline.cli.asking import ask, on_a_terminal
 from pipeline.cli.first_pass import look_over_pictures
 from pipeline.cli.screen import Output, Remarks, show_lines
@@ -18,11 +19,15 @@ from pipeline.system.wording import count
 
 
 class Where(NamedTuple):
-    """The place for workers: `local` ones on this machine, or the nodes of the Ray cluster at `ray`."""
+    """The place for workers: `local` ones on this machine, or the nodes of the Ray cluster at `ray`.
+
+    `busy` is what each does while another process there uses the account.
+    """
 
     local: int | None = None
     ray: str | None = None
     machines: int | None = None
+    busy: Busy = "exit"
 
 
 def cluster_run_command(path: Path, overrides: list[str], where: Where, *, new: bool, yes: bool, quiet: bool) -> int:
@@ -35,21 +40,21 @@ def cluster_run_command(path: Path, overrides: list[str], where: Where, *, new: 
             ask(f"{what}, which the account pays for; `pipeline plan` says what they cost.", piped=False)
         if needs_first_pass(job.spec, new=new):
             look_over_pictures(job.spec, where.ray)
-        split_job(job.spec, new=new)
+        split_job(job.spec, new=new, words=job.words)
         joined = join(job, say=remarks.say)
         if not quiet:
             shards = count(sum(map(bool, joined.split.counts)), "shard")
             show_lines([f"{count(joined.split.items, 'item')} in {shards}: {joined.folder}"])
+        command = worker_command(path, overrides, busy=where.busy)
         if where.ray is None:
             names = [f"local-{number}" for number in range(1, (where.local or 1) + 1)]
-            launcher = LocalProcesses(worker_command(path, overrides))
-            code = Supervision(launcher, names, joined.folder, say=remarks.say).watch()
+            code = Supervision(LocalProcesses(command), names, joined.folder, say=remarks.say).watch()
         else:
-            code = _on_nodes(worker_command(path, overrides), joined.folder, where, remarks.say)
+            code = _on_nodes(command, joined.folder, where, remarks.say)
         if code:
             remarks.release()
     if not quiet:
-        show_lines([f"Next: {typed('status', path)}"])
+        show_lines([f"Next: {typed('status', joined.folder)}"])
     return code
 
 

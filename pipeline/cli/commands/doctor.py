@@ -21,7 +21,7 @@ from pipeline.offline.doctor.machine import is_contained, machine
 from pipeline.run.listed import list_at_hand
 from pipeline.run.load import PUBLIC, load_spec
 from pipeline.run.token_call import ask_for_token
-from pipeline.system.fault import typed
+from pipeline.system.fault import settings, typed
 from pipeline.system.language import named, told
 from pipeline.system.masking import hide, masked
 from pipeline.system.widths import padded, width
@@ -37,7 +37,7 @@ class Health(msgspec.Struct, frozen=True):
 
 def doctor_command(path: Path | None, overrides: list[str], *, grace_s: float | None, as_json: bool) -> int:
     """Print what was found of machine and account, and of a job where one is named; return 1 where something failed."""
-    words = ["doctor", *([path] if path is not None else []), *(word for one in overrides for word in ("--set", one))]
+    words = ["doctor", *([path] if path is not None else []), *settings(overrides)]
     found = [_complete(finding, words) for finding in _findings(path, overrides, grace_s)]
     health = Health(all(finding.verdict is not Verdict.FAIL for finding in found), found)
     if as_json:
@@ -66,7 +66,7 @@ def _findings(path: Path | None, overrides: list[str], grace_s: float | None) ->
     apis = [spec.with_account(name).api for name in spec.accounts] or [spec.api]
     of_each = [one for api in apis for one in account(api, found, path.parent, ask_for_token, process=process)]
     of_account = faults or of_each
-    return [*machine(spec.api, contained=contained, grace_s=grace_s), *of_account, *_of_job(path, spec)]
+    return [*machine(spec.api, contained=contained, grace_s=grace_s), *of_account, *_of_job(path, spec, overrides)]
 
 
 def _environment(path: Path, process: Mapping[str, str]) -> tuple[list[Finding], Environment]:
@@ -79,10 +79,10 @@ def _environment(path: Path, process: Mapping[str, str]) -> tuple[list[Finding],
     return [], found
 
 
-def _of_job(path: Path, spec: JobSpec) -> list[Finding]:
+def _of_job(path: Path, spec: JobSpec, overrides: list[str]) -> list[Finding]:
     try:
         with list_at_hand(spec, anew=typed("run", path, "--new")) as listed, counting_pictures() as watch:
-            return job(path, listed, now=datetime.now().astimezone(), watch=watch)
+            return job(path, listed, now=datetime.now().astimezone(), overrides=overrides, watch=watch)
     except SpecError as error:
         return failures("job", error)
 

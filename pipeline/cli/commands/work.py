@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import NamedTuple
 
+from pipeline.calls.account import Busy
 from pipeline.cli.screen import Output, Remarks
 from pipeline.cluster.joining import join
 from pipeline.cluster.launch import LocalProcesses, Supervision, worker_command
@@ -18,6 +19,7 @@ class Wanted(NamedTuple):
     name: str | None = None
     processes: int = 1
     account: str | None = None
+    busy: Busy = "exit"
     aside: bool = False
 
     @property
@@ -33,12 +35,12 @@ def work_command(path: Path, overrides: list[str], wanted: Wanted, *, quiet: boo
         job = load(path, overrides=overrides, account=wanted.account)
         if wanted.processes == 1:
             with LeftLooks() as looks:
-                options = WorkOptions(wanted.name, wanted.aside, RunOptions(say=remarks.say), looks.done)
-                code = work(job, options)
+                of_runs = RunOptions(busy=wanted.busy, say=remarks.say)
+                code = work(job, WorkOptions(wanted.name, wanted.aside, of_runs, looks.done))
         else:
             joined = join(job, say=remarks.say)
             names = [f"{wanted.name or 'worker'}-{number}" for number in range(1, wanted.processes + 1)]
-            command = [*worker_command(path, overrides), *wanted.handed_on]
+            command = [*worker_command(path, overrides, busy=wanted.busy), *wanted.handed_on]
             code = Supervision(LocalProcesses(command), names, joined.folder, say=remarks.say).watch()
         if code:
             remarks.release()

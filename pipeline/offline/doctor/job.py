@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -19,15 +20,21 @@ from pipeline.sources.check import check_sources
 from pipeline.sources.foreign import refuse_foreign
 from pipeline.sources.inspection import Watch
 from pipeline.sources.items import PUBLIC_FIX, PUBLIC_HINT, may_upload
-from pipeline.system.fault import typed
+from pipeline.system.fault import settings, typed
 from pipeline.system.mounts import network_file_system
 from pipeline.system.wording import count, duration
 
 _SHOWN = 5  # kinds of faulty rows
 
 
-def job(path: Path, spec: JobSpec, *, now: datetime, watch: Watch | None = None) -> list[Finding]:
-    """Look at everything that a run of this job would need; `watch` is told how many pictures were opened."""
+def job(
+    path: Path, spec: JobSpec, *, now: datetime, overrides: Sequence[str] = (), watch: Watch | None = None
+) -> list[Finding]:
+    """Look at everything that a run of this job would need; `watch` is told how many pictures were opened.
+
+    `overrides` are what changed the file to this job: commands name them beside it.
+    """
+    words = [path, *settings(overrides)]
     allowed = spec.model_copy(update={"upload": spec.upload.model_copy(update={"public": True})})
     try:
         check_sources(allowed)
@@ -41,9 +48,9 @@ def job(path: Path, spec: JobSpec, *, now: datetime, watch: Watch | None = None)
         passed("job", f"{path}: {count(items, 'item')} for {plan.vendor}"),
         *(warned("job", text) for text in warnings(spec)),
         *([failure("job", foreign)] if foreign else []),
-        *_pictures(plan, typed("check", path)),
+        *_pictures(plan, typed("check", *words)),
         *_uploads(spec, plan),
-        *(_directory(folder, plan) if spec.cluster is None else _shared(spec, folder, plan, path)),
+        *(_directory(folder, plan) if spec.cluster is None else _shared(spec, folder, plan, words)),
         *_room(folder, plan),
         *_pace(spec, plan, now),
         *_notify(spec),
@@ -105,7 +112,7 @@ def _directory(folder: Path, plan: Plan) -> list[Finding]:
     ]
 
 
-def _shared(spec: JobSpec, folder: Path, plan: Plan, path: Path) -> list[Finding]:
+def _shared(spec: JobSpec, folder: Path, plan: Plan, words: Sequence[object]) -> list[Finding]:
     """Look at the folder that machines share, and say how the job goes on there."""
     refused = [failed("run directory", line) for line in plan.refused]
     try:
@@ -114,7 +121,7 @@ def _shared(spec: JobSpec, folder: Path, plan: Plan, path: Path) -> list[Finding
         return [*refused, *failures("run directory", error)]
     if not os.access(shared, os.W_OK | os.X_OK):
         return [*refused, failed("run directory", f"{folder}: {shared} cannot be written; set cluster.shared")]
-    return [*refused, passed("run directory", f"{folder}: {next_steps(folder, path)}")]
+    return [*refused, passed("run directory", f"{folder}: {next_steps(folder, words)}")]
 
 
 def _room(folder: Path, plan: Plan) -> list[Finding]:
