@@ -242,7 +242,6 @@ def test_scores_statuses_and_stdout(ran: Path, folder: Path) -> None:
     ("options", "fix"),
     [
         (["--to", "exel"], "--to csv"),
-        (["--to", "csv", "--status", "task"], "--status tasked"),
         (["--to", "csv", "--client", "Globex"], "--client globex"),
         (["--to", "csv", "--per", "hits"], "--per hit"),
         (["--to", "xlsx", "--pictures", "floating"], "--pictures float"),
@@ -254,6 +253,13 @@ def test_a_wrong_word_is_told_with_the_right_one(ran: Path, folder: Path, option
     [told] = faults_in(done.stderr)
     assert (done.returncode, done.stdout) == (2, "")
     assert told.fix.endswith(fix) or options == ["--to", "exel"]
+
+
+def test_a_wrong_status_is_told_with_the_right_one_and_no_further_option(ran: Path, folder: Path) -> None:
+    done = here("export", ran / "runs" / "job", "--to", "csv", "--status", "task", cwd=folder)
+    [told] = faults_in(done.stderr)
+    assert (done.returncode, told.fix) == (2, "")
+    assert told.error.endswith("; did you mean 'tasked'?")
 
 
 @pytest.mark.parametrize(

@@ -69,9 +69,10 @@ def _show(made: Made) -> None:
 
 
 def _require(option: str, word: str, allowed: tuple[str, ...], *, repeated: bool = False) -> None:
-    """Raise SpecError for a word that is not allowed; one more of an option that may be `repeated` mends nothing."""
+    """Raise SpecError for a word that is not allowed; of an option that may be `repeated` one more mends nothing."""
     if word not in allowed:
         near = difflib.get_close_matches(word.lower(), allowed, n=1)
-        what = f"{word!r} is not allowed; allowed: {', '.join(allowed)}"
+        meant = f"; did you mean {near[0]!r}?" if near and repeated else ""
+        what = f"{word!r} is not allowed; allowed: {', '.join(allowed)}{meant}"
         fix = f"{option} {near[0]}" if near and not repeated else ""
         raise SpecError(Fault(what, where=f"{option} {word}", fix=fix))
