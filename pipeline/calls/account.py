@@ -129,8 +129,7 @@ def use_account(
     job: str,
     share: float = 1.0,
     leases: str = "",
-    busy: Busy = "exit",
-    stopped: Callable[[], bool] = lambda: False,
+    waits: Callable[[], bool] = lambda: False,
     say: Callable[[str], None],
 ) -> Iterator[Part]:
     """Hold a share of an account until the context ends.
@@ -138,16 +137,15 @@ def use_account(
     Processes that lease the account at one place, named by `leases`, share it there and not here: none is in the way of
     another. Those that do not lease it there find it in use.
 
-    While too little of it is free, `busy` decides: `exit` raises RunLocked, which names a process that uses it; `wait`
-    tells `say` so once and waits, at most until `stopped` is true. Raises JournalError when the folder cannot be
-    written.
+    While too little of it is free, it `waits` for as long as that is true, and tells `say` so once; else it raises
+    RunLocked, which names a process that uses the account. Raises JournalError when the folder cannot be written.
     """
     waiting = False
     ours = {"pid": os.getpid(), "host": socket.gethostname(), "job": job, "share": share, "leases": leases}
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         while (claim := _claim(folder, account, ours)).slot is None:
-            if busy == "exit" or stopped():
+            if not waits():
                 raise RunLocked(Fault(f"{claim.in_use}; {_way_out(claim.found, share, leases)}", fix="--busy wait"))
             if not waiting:
                 waiting = True

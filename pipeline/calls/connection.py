@@ -6,6 +6,7 @@ A server may close a connection without saying so in its answer. The end of the 
 event loop has not come to read it: a create that leaves nevertheless is in doubt for nothing.
 """
 
+import contextlib
 import select
 import socket
 import sys
@@ -71,10 +72,8 @@ def _is_ended(protocol: ResponseHandler) -> bool:
     if sock is None:
         return False
     if sys.platform == "linux":
-        try:
+        with contextlib.suppress(OSError):  # no TCP: a socket of another kind
             return _tcp_state(sock.fileno()) != _ESTABLISHED
-        except OSError:  # no TCP: a socket of another kind
-            pass
     if not hasattr(select, "poll") or protocol.transport.get_extra_info("ssl_object") is not None:
         return False
     poll = select.poll()

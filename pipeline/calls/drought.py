@@ -14,24 +14,22 @@ _log = logging.getLogger(__name__)
 class Drought:
     """The wait for the first accepted call since calls are refused for speed; it is said once it is long.
 
-    begun       True from a refusal until a call is accepted
     active      True once the wait has been said, until a call is accepted
     refused_at  when a call was refused last, in seconds of the caller's clock
     """
 
     def __init__(self, qps: float, *, say: Callable[[str], None]) -> None:
-        self.begun = False
         self.active = False
         self.refused_at = float("-inf")
         self._floor = qps * FLOOR
         self._say = say
-        self._since = float("-inf")
+        self._since: float | None = None
 
     def refused(self, now: float, reason: str, *, rate: float) -> None:
         """Count a refusal; say that calls wait, and for how long at most, once none was accepted for half a minute."""
         self.refused_at = now
-        if not self.begun:
-            self.begun, self._since = True, now
+        if self._since is None:
+            self._since = now
         if self.active or now - self._since < SAY_AFTER_S:
             return
         self.active = True
@@ -42,13 +40,18 @@ class Drought:
             "ends; Ctrl-C ends the wait"
         )
 
+    @property
+    def begun(self) -> bool:
+        """Return whether a call was refused, and none was accepted since."""
+        return self._since is not None
+
     def lasts_s(self, now: float) -> float:
         """Return for how many seconds no call has been accepted, since the first refusal."""
-        return now - self._since if self.begun else 0.0
+        return 0.0 if self._since is None else now - self._since
 
     def accepted(self) -> None:
         """End the wait, and say so where it was said."""
-        self.begun = False
+        self._since = None
         if self.active:
             self.active = False
             _log.info("account.accepts_again")

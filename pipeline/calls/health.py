@@ -125,10 +125,7 @@ class Health:
 
     def closed_to(self, kind: Kind, probed: Sequence[Gate]) -> bool:
         """Return whether a gate was shut since `open` let a call of this kind pass as the probe of these."""
-        for gate in self._gates:
-            if gate.closed and gate not in probed:
-                return True
-        return self._would_be_paid_in_vain(kind)
+        return any(gate.closed and gate not in probed for gate in self._gates) or self._would_be_paid_in_vain(kind)
 
     def done(self, probed: Sequence[Gate]) -> None:
         """Let another call probe these gates."""
@@ -212,7 +209,7 @@ class Health:
         return None
 
     def _would_be_paid_in_vain(self, kind: Kind) -> bool:
-        return kind is not Kind.CREATE and kind not in ASIDE and self._creates.starves
+        return self._creates.starves and kind is not Kind.CREATE and kind not in ASIDE
 
     def _let_in(self, kind: Kind) -> None:
         """Count a call that came to nothing, and that the account let in all the same."""

@@ -6,7 +6,6 @@ what the vendor sees.
 
 from collections import deque
 from collections.abc import Callable
-from typing import NoReturn
 
 import anyio
 
@@ -176,15 +175,13 @@ class Limiter:
             self.sent -= 1
 
     def _take(self) -> float | None:
-        if self._closed:
-            self._refuse()
-        if self._leased is not None and not self._may_go():
+        self._refuse_if_closed()
+        if not self._may_go():
             return None
         now = self._clock()
-        if now < self._paused_until or self._pace.wait_s(now) > 0:
+        if self._wait_s(now) > 0:
             return None
-        rate = min(self.adaptive.rate, self._margin.rate)
-        self._pace.sent(now, rate if self._leased is None else rate * self._part)
+        self._pace.sent(now, min(self.adaptive.rate, self._margin.rate) * self._part)
         self.sent += 1
         return now
 
@@ -204,12 +201,10 @@ class Limiter:
 
     async def until_unpaused(self) -> None:
         """Wait while calls are paused, without taking a turn. Raises Stopping once the limiter is closed."""
-        if self._closed:
-            self._refuse()
+        self._refuse_if_closed()
         while (wait_s := self.paused_s) > 0:
             await anyio.sleep(min(wait_s, NAP_S))
-            if self._closed:
-                self._refuse()
+            self._refuse_if_closed()
 
     def pause(self, seconds: float) -> None:
         """Let no call go for so long; of several pauses the one that ends last counts."""
@@ -247,5 +242,6 @@ class Limiter:
         """Give no more permits: everyone who waits gets Stopping, unsent."""
         self._closed = True
 
-    def _refuse(self) -> NoReturn:
-        raise Stopping("the run is ending")
+    def _refuse_if_closed(self) -> None:
+        if self._closed:
+            raise Stopping("the run is ending")

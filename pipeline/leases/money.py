@@ -54,9 +54,14 @@ class SharedBudget:
         """Let the total hold what a run directory has `spent`, of which `unknown` was never drawn here.
 
         It is never less than what is spent: a store that was lost begins with that. Return False when the store does
-        not answer: seed again.
+        not answer: seed again, with the same, which counts once even where the answer alone was lost.
         """
         with self._locks[kind]:
+            try:
+                if self._settle(kind) and not self._trying[kind]:
+                    return True
+            except StoreUnknown:
+                return False
             return self._change(kind, lambda total: max(total + unknown, spent) - total) is not None
 
     def draw(self, kind: str, least: int, most: int, *, unit: Decimal = _ONE, held: int = 0) -> int | None:
@@ -123,7 +128,7 @@ class SharedBudget:
         """Add to the total what `change` makes of it, and return that; None when the store does not answer."""
         series = self._series[kind]
         try:
-            looked = self._settle(kind) or series.newest is None
+            looked = self._settle(kind) is not None or series.newest is None
             if looked:
                 series.look()
             while True:
@@ -140,14 +145,18 @@ class SharedBudget:
         except StoreUnknown:
             return None
 
-    def _settle(self, kind: str) -> bool:
-        """Find out what became of the last change, if its answer was lost; what it drew is for the next draw."""
+    def _settle(self, kind: str) -> bool | None:
+        """Find out whether the last change was put, if its answer was lost; what it drew is for the next draw.
+
+        Return None where no answer was lost.
+        """
         series = self._series[kind]
         if not series.is_doubtful:
-            return False
-        if series.settle():
+            return None
+        was_put = series.settle()
+        if was_put:
             self._found[kind] = self._found.get(kind, _NOTHING) + self._trying[kind]
-        return True
+        return was_put
 
 
 def _total_in(body: Mapping[str, object]) -> Decimal:

@@ -109,8 +109,7 @@ def _part(job: Job, options: RunOptions, lane: str, leases: str, locks: ExitStac
         job=name,
         share=share,
         leases=leases,
-        busy=options.busy,
-        stopped=lambda: options.stop is not None and options.stop.is_set,
+        waits=lambda: options.busy == "wait" and not (options.stop is not None and options.stop.is_set),
         say=options.say,
     )
     return locks.enter_context(using)

@@ -44,7 +44,7 @@ async def send(part):
         print(await limiter.permit(), flush=True)
 def say(line):
     print(line, file=sys.stderr, flush=True)
-with use_account(Path(sys.argv[1]), "a", job="sender", busy="wait", say=say) as part:
+with use_account(Path(sys.argv[1]), "a", job="sender", waits=lambda: True, say=say) as part:
     anyio.run(send, part)
 """
 
@@ -210,7 +210,7 @@ def test_one_that_waits_and_is_asked_to_end_waits_no_longer(tmp_path: Path) -> N
     with (
         holder(tmp_path, 1.0),
         pytest.raises(RunLocked),
-        use_account(tmp_path, "a", job="ours", busy="wait", stopped=lambda: bool(said), say=said.append),
+        use_account(tmp_path, "a", job="ours", waits=lambda: not said, say=said.append),
     ):
         pass
     assert len(said) == 1
@@ -259,7 +259,7 @@ def test_one_that_waits_says_so_once_and_goes_on_when_the_account_is_free(tmp_pa
             said.append(line)
             other.kill()
 
-        with use_account(tmp_path, "a", job="ours", busy="wait", say=say) as part:
+        with use_account(tmp_path, "a", job="ours", waits=lambda: True, say=say) as part:
             assert part.used_before
     assert f"pid {other.pid}" in said[0]
     assert len(said) == 2

@@ -11,8 +11,8 @@ from pipeline import RunOptions, run_job
 from pipeline.cli import main as cli
 from pipeline.offline.status import read_status
 from pipeline.results.records import read_records
-from pipeline.sandbox.fates import ReportPlan
 from pipeline.sandbox.faults import FaultPlan
+from tests.support.fates import tasks_fail
 from tests.support.jobs import ACCOUNT, drawings, job, lines, vendor
 
 pytestmark = pytest.mark.proofs
@@ -57,9 +57,7 @@ def test_a_task_paid_anew_that_is_in_doubt_is_created_once_more_by_the_command_t
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = tmp_path / "runs/job"
-    fails = ["failed"]
-    fate = ReportPlan().of("any")
-    monkeypatch.setattr(ReportPlan, "of", lambda plan, task: fate._replace(kind=fails[0] if fails else ""))
+    fails = tasks_fail(monkeypatch)
     with vendor(tmp_path, faults=FaultPlan.scripted({"create": ["ok", "lost"]})) as server:
         path = job(tmp_path, url=server.url, pictures=1, task={"report": "later"}, api=ONE)
         assert run_job(path, options=RunOptions(environment=ACCOUNT)).exit_code == 0
@@ -81,9 +79,7 @@ def test_reports_that_fail_or_are_lost_are_open_in_the_run_and_paid_anew_by_deci
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = tmp_path / "runs/job"
-    fails = ["failed"]
-    fate = ReportPlan().of("any")
-    monkeypatch.setattr(ReportPlan, "of", lambda plan, task: fate._replace(kind=fails[0] if fails else ""))
+    fails = tasks_fail(monkeypatch)
     pictures = drawings(3)
     with vendor(tmp_path) as server:
         path = job(tmp_path, url=server.url, pictures=[*pictures, pictures[0]], task={"report": "later"}, api=ONE)

@@ -115,6 +115,22 @@ class TestSeed:
             budget(store).seed(KIND, spent=Decimal(300), unknown=Decimal(unknown))
         assert total(store) == 300
 
+    @pytest.mark.parametrize("lost", [[True, True], [True, True, True, True]])
+    def test_it_counts_once_also_where_its_answer_was_lost_and_it_is_tried_again(self, lost: list[bool]) -> None:
+        losing = iter(lost)
+        store = MemoryStore(lambda: next(losing, False))
+        one = budget(store, 100)
+        tries = 1
+        while not one.seed(KIND, spent=Decimal(90), unknown=Decimal(90)):
+            tries += 1
+        assert (tries > 1, total(store), one.left(KIND)) == (True, 90, 10)
+
+    def test_what_it_counted_is_not_drawn_again_where_its_answer_was_lost(self) -> None:
+        losing = iter([True, True])
+        one = budget(MemoryStore(lambda: next(losing, False)), 100)
+        assert not one.seed(KIND, spent=Decimal(60), unknown=Decimal(60))
+        assert one.draw(KIND, 1, 50) <= 40
+
     def test_a_store_that_was_lost_begins_with_what_is_spent(self) -> None:
         store = MemoryStore()
         budget(store).seed(KIND, spent=Decimal(300), unknown=Decimal(0))

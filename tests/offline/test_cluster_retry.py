@@ -9,7 +9,7 @@ from pipeline.cli import main as cli
 from pipeline.cluster.directories import directories
 from pipeline.journal.places import run_directories
 from pipeline.offline.shards.status import read_cluster_status
-from pipeline.sandbox.fates import ReportPlan
+from tests.support.fates import tasks_fail
 from tests.support.jobs import ACCOUNT, FaultPlan, job, lines, vendor
 from tests.support.sharded import doubtful
 
@@ -98,8 +98,7 @@ def test_reports_of_all_shards_are_collected(tmp_path: Path) -> None:
 def test_nobody_advises_a_retry_that_is_refused_for_reports_that_were_collected_in_shards(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fate = ReportPlan().of("any")
-    monkeypatch.setattr(ReportPlan, "of", lambda plan, task: fate._replace(kind="failed"))
+    tasks_fail(monkeypatch)
     with vendor(tmp_path) as server:
         run = made(tmp_path, server.url, code=0, task={"report": "later"})
         assert cli.run(["collect", str(run), "-q"]) == 1

@@ -17,13 +17,13 @@ import pytest
 from pipeline.cli import main as cli
 from pipeline.journal.collected import has_collection
 from pipeline.results.records import read_records
-from pipeline.sandbox.fates import ReportPlan
 from pipeline.sandbox.faults import FaultPlan
 from pipeline.sandbox.server import SandboxServer
 from pipeline.sandbox.settings import SandboxSettings
 from tests.proof.history import IN_DOUBT, REPORT_FAILED, REPORTED, Row, read_history, violations
 from tests.proof.jobs import CACHE, Jobs
 from tests.proof.kills import _FORKS, ACCOUNT, FAULTS, live, warm_up
+from tests.support.fates import tasks_fail
 from tests.support.lengths import lengths
 from tests.support.strict_vendor import QPS, strict_vendor
 
@@ -135,9 +135,7 @@ def test_what_is_paid_anew_for_failed_reports_is_paid_once_and_tracked_over_kill
 ) -> None:
     """Every first task fails; the budget of creates is one for both, and has two more than the new tasks need."""
     warm_up()
-    items, dice, fails = 24, random.Random(SEED), [True]
-    fate = ReportPlan().of("any")
-    monkeypatch.setattr(ReportPlan, "of", lambda plan, task: fate._replace(kind="failed" if fails else ""))
+    items, dice, fails = 24, random.Random(SEED), tasks_fail(monkeypatch)
     settings = SandboxSettings(
         folder=tmp_path / "vendor",
         cache_dir=CACHE,

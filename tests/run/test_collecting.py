@@ -18,9 +18,9 @@ from pipeline.offline.status import read_status
 from pipeline.run.collect_by import CollectBy, clock_time, start_by
 from pipeline.run.directory import lock
 from pipeline.run.sent import find_sent
-from pipeline.sandbox.fates import ReportPlan
 from pipeline.system.folders import state_folder
 from tests.support.fakes import states
+from tests.support.fates import tasks_fail
 from tests.support.jobs import ACCOUNT, job, lines, vendor
 
 LATER = {"report": "later"}
@@ -250,9 +250,7 @@ def test_the_job_of_this_way_of_use_is_collected_on_the_sandbox(
 def test_the_plan_and_the_next_run_count_what_was_paid_anew_for_reports(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fails = [True]
-    fate = ReportPlan().of("any")
-    monkeypatch.setattr(ReportPlan, "of", lambda plan, task: fate._replace(kind="failed" if fails else ""))
+    fails = tasks_fail(monkeypatch)
 
     def write(pictures: int) -> Path:
         return job(tmp_path, url=server.url, pictures=pictures, task=LATER, api={"budget": {"create_calls": 3}})
