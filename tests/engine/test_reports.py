@@ -2,7 +2,7 @@
 
 import asyncio
 import itertools
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -362,3 +362,11 @@ def test_a_run_holds_creates_back_and_says_so_until_reports_are_in(
     assert max(unread) <= 2
     assert len(said) == 1
     assert said[0].startswith("creates wait: 2 tasks are as many as can be read")
+
+
+def test_what_is_paid_is_read_also_when_the_budget_of_tasks_is_used_up(tmp_path: Path) -> None:
+    items = [item(n) for n in range(1, 6)]
+    vendor = Asked(answers={url(n): [Progress.RUNNING] * 3 for n in range(1, 6)})
+    engine = run(tmp_path, vendor, items, budgets={Kind.CREATE: 2})
+    assert "create_calls" in str(engine.ended_by)
+    assert Counter(states(tmp_path).values()) == {State.REPORTED: 2, State.PENDING: 3}

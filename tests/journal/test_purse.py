@@ -1,5 +1,7 @@
 """A cap of money that holds over the life of a run directory, deaths included, whatever kind of call spends it."""
 
+import threading
+from contextlib import suppress
 from decimal import Decimal
 from pathlib import Path
 
@@ -171,3 +173,30 @@ async def test_without_prices_no_money_is_written(tmp_path: Path) -> None:
         assert await spend(journal, SEARCH, most=30) == 30
         assert await look(journal, lambda disk: money.noted(disk.db)) == {}
         assert (await look(journal, lambda disk: noted(disk.db)))[SEARCH][0] >= 30
+
+
+async def test_a_lease_on_its_way_to_the_disk_is_not_taken_back_for_another_kind(tmp_path: Path) -> None:
+    """Else its money would be spent twice: by its own calls, and by those it was taken for."""
+    prices = {SEARCH: Decimal(1), CREATE: Decimal(90)}
+    async with open_journal(tmp_path, tariff=capped("100", prices)) as journal:
+        budget, goes_on = journal.budget, threading.Event()
+        await budget.reserve(SEARCH)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(look, journal, lambda disk: goes_on.wait())
+            while (lease := budget.calls[SEARCH]).coming is None:
+                await budget.reserve(SEARCH)
+            assert lease.used < lease.reserved
+            creates: list[int] = []
+
+            async def create() -> None:
+                with suppress(RunPaused):
+                    await budget.reserve(CREATE)
+                    creates.append(1)
+
+            tasks.start_soon(create)
+            await anyio.wait_all_tasks_blocked()
+            goes_on.set()
+        await spend(journal, SEARCH)
+        spent = budget.calls[SEARCH].used + 90 * len(creates)
+        assert spent <= 100
+        assert await on_disk(journal) >= spent

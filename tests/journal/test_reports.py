@@ -12,7 +12,7 @@ from pipeline.journal.sql.database import Cursor
 from pipeline.journal.storage import connect
 from pipeline.models import Calls, State, Task
 from pipeline.reports import TaskNote
-from tests.support.fakes import NOW, admitted, dead_copy, hits, open_journal, work_of
+from tests.support.fakes import NOW, admitted, dead_copy, hits, look, open_journal, work_of
 
 pytestmark = pytest.mark.anyio
 
@@ -66,3 +66,21 @@ async def test_task_that_a_failing_disk_refused_is_kept_and_awaited_by_the_next_
         assert (found.state, found.task) == (State.REPORT_PENDING, TASK)
         assert (await journal.reports.whole(1))[0].hits == hits()
     assert [path.suffix for path in folder.glob("emergency-*")] == [".adopted"]
+
+
+async def test_task_that_comes_after_the_journal_failed_is_kept_and_awaited_by_the_next_start(tmp_path: Path) -> None:
+    async def pay() -> None:
+        async with open_journal(tmp_path) as journal:
+            await admitted(journal, 1)
+            work = work_of(1, calls=Calls(0, 1, 0))
+            await journal.steps.intend(work, hits(), request_id="asked", at=NOW)
+            with pytest.raises(JournalError):
+                await look(journal, lambda disk: disk.db.do("no SQL"))
+            with pytest.raises(JournalError):
+                await journal.steps.await_report(work, TASK, NOTE)
+
+    with pytest.raises(JournalError, match="1 paid result is kept in emergency-"):
+        await pay()
+    async with open_journal(tmp_path) as journal:
+        (found,) = await journal.reports.awaited(after=0)
+        assert (found.state, found.task) == (State.REPORT_PENDING, TASK)

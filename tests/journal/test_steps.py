@@ -329,3 +329,17 @@ def _settling(journal: Journal, n: int) -> Callable[[], object]:
         await journal.steps.settle(work_of(n, calls=Calls(0, 1, 1)), State.TASKED, line, Task(f"task {n}", NOW + n))
 
     return settle
+
+
+async def test_a_second_create_by_itself_that_a_death_cuts_short_is_not_repeated_by_itself(tmp_path: Path) -> None:
+    async with open_journal(tmp_path / "run", duplicates=1) as journal:
+        await admitted(journal, 1)
+        work = work_of(1)
+        await journal.steps.intend(work, hits(), request_id="first", at=NOW)
+        await journal.steps.leave_open(work, State.IN_DOUBT, LOST, None)
+        (again,) = await journal.waiting.take_doubtful(after=0, generation=1, now=NOW)
+        await journal.steps.intend(again, again.hits, request_id="second", at=NOW)
+        dead = dead_copy(tmp_path / "run", tmp_path / "dead")
+    async with open_journal(dead, duplicates=1) as journal:
+        assert states(dead) == {"SKU-1": State.IN_DOUBT}
+        assert await journal.waiting.take_doubtful(after=0, generation=1, now=NOW) == []
