@@ -13,9 +13,10 @@ import msgspec
 import pytest
 
 from pipeline.engine.engine import Engine
-from pipeline.engine.report_turns import Turns
+from pipeline.engine.report_meter import ReportMeter
+from pipeline.engine.report_turns import MOST_S, Turns, Waiting
 from pipeline.errors import CallError, ItemRefused, RunPaused, RunStopped, TryAgain
-from pipeline.models import TASK_LIFE_S, Item, Kind, State
+from pipeline.models import TASK_LIFE_S, Item, Kind, State, Task
 from pipeline.reports import APART_S, Comparison, Progress, Report, WholeReport
 from pipeline.results.records import read_records
 from tests.support.engine_runs import many, problems
@@ -33,6 +34,7 @@ from tests.support.fakes import (
     report_of,
     states,
     url,
+    work_of,
 )
 from tests.support.virtual_time import VirtualTimeLoop
 
@@ -370,3 +372,17 @@ def test_what_is_paid_is_read_also_when_the_budget_of_tasks_is_used_up(tmp_path:
     engine = run(tmp_path, vendor, items, budgets={Kind.CREATE: 2})
     assert "create_calls" in str(engine.ended_by)
     assert Counter(states(tmp_path).values()) == {State.REPORTED: 2, State.PENDING: 3}
+
+
+def test_of_the_tasks_whose_turn_has_come_the_one_that_expires_first_is_asked_about() -> None:
+    async def asked() -> list[int]:
+        now = [NOW]
+        turns = Turns(now=lambda: now[0], qps=10)
+        for ord_, age in ((1, 60.0), (2, TASK_LIFE_S - 60.0), (3, 3600.0)):
+            meter = ReportMeter(work_of(ord_), None, None)  # type: ignore[arg-type]  # nothing is reserved here
+            turns.add(Waiting(work_of(ord_), State.REPORT_PENDING, Task(f"t-{ord_}", NOW - age), meter))
+        await anyio.sleep(MOST_S)
+        assert turns.until_next() == 0
+        return [turns.take().work.ord for _ in range(3)]
+
+    assert virtually(asked) == [2, 3, 1]

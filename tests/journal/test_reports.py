@@ -10,9 +10,9 @@ import pytest
 from pipeline.errors import JournalError
 from pipeline.journal.sql.database import Cursor
 from pipeline.journal.storage import connect
-from pipeline.models import Calls, State, Task
+from pipeline.models import Calls, Problem, State, Task
 from pipeline.reports import TaskNote
-from tests.support.fakes import NOW, admitted, dead_copy, hits, look, open_journal, work_of
+from tests.support.fakes import NOW, admitted, dead_copy, hits, look, open_journal, states, work_of
 
 pytestmark = pytest.mark.anyio
 
@@ -84,3 +84,19 @@ async def test_task_that_comes_after_the_journal_failed_is_kept_and_awaited_by_t
     async with open_journal(tmp_path) as journal:
         (found,) = await journal.reports.awaited(after=0)
         assert (found.state, found.task) == (State.REPORT_PENDING, TASK)
+
+
+async def test_a_kept_task_that_a_start_meets_twice_is_taken_in_once(tmp_path: Path) -> None:
+    """A start that dies before it has renamed the file meets it again, when the report may have failed."""
+    folder = tmp_path / "run"
+    with pytest.raises(JournalError):
+        await pay_on_a_full_disk(folder)
+    (kept,) = folder.glob("emergency-*.jsonl")
+    again = kept.read_bytes()
+    async with open_journal(folder) as journal:
+        (found,) = await journal.reports.awaited(after=0)
+        failed = Problem("report", "report_failed", "it failed", "fail", False)
+        await journal.steps.leave_open(found.work, State.REPORT_FAILED, failed, None)
+    kept.write_bytes(again)
+    async with open_journal(folder):
+        assert states(folder) == {"SKU-1": State.REPORT_FAILED}

@@ -17,6 +17,7 @@ from pipeline.errors import JournalError, RunLocked, SpecError
 from pipeline.models import KINDS, Kind
 from pipeline.sandbox.resources import resource
 from pipeline.sandbox.tasks import read_tasks
+from tests.bench.pace import worst_second
 from tests.support.jobs import ACCOUNT, FaultPlan, drawings, job, lines, started, vendor
 from tests.support.lengths import lengths
 from tests.support.processes import ended, until, until_lines, until_logged
@@ -446,3 +447,17 @@ def test_a_server_that_is_not_there_is_named_at_once_and_in_the_last_line(count:
     assert "api.base_url" in summary.exit_reason
     assert said[0].startswith(why)
     assert "Ctrl-C" in said[0]
+
+
+@pytest.mark.proofs
+@pytest.mark.usefixtures("quiet_second")
+def test_two_runs_of_an_account_one_behind_the_other_keep_to_its_calls_in_any_second(tmp_path: Path) -> None:
+    sent: list[float] = []
+    options = RunOptions(environment=ACCOUNT, on_sent=lambda kind, at: sent.append(at) if kind is Kind.SEARCH else None)
+    with vendor(tmp_path) as server:
+        for name in ("one", "other"):
+            (tmp_path / name).mkdir()
+            path = job(tmp_path / name, url=server.url, pictures=4, api={"qps": 5}, task={"enabled": False})
+            assert run_job(path, options=options).exit_code == 0
+    assert len(sent) == 8
+    assert worst_second(sent)[0] <= 5
