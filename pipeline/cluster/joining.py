@@ -8,13 +8,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from pipeline.cluster.split import Split, find_split, read_split
+import msgspec
+
+from pipeline.cluster.split import Split, anew, find_split, read_split
 from pipeline.errors import JournalError, SpecError
 from pipeline.leases.opening import is_bucket
+from pipeline.run.begin import asked_of, refusal
 from pipeline.run.cluster_runs import LEASES, named_place
 from pipeline.run.load import Job
 from pipeline.system.fault import Fault
+from pipeline.system.files import write_whole
 
+ASKED = "asked.json"  # in the run's folder
 WARN_S, REFUSE_S = 1.0, 5.0  # between this machine's clock and that of the shared folder
 
 
@@ -30,12 +35,21 @@ class Joined(NamedTuple):
     leases: str
 
 
+class _Asked(msgspec.Struct, frozen=True):
+    """The question of a run: of which vendor, and what its job asked when the first worker began."""
+
+    vendor: str
+    asked: str
+
+
 def join(job: Job, *, say: Callable[[str], None], wall: Callable[[], float] = time.time) -> Joined:
     """Find the run of a job, and look whether this machine may take part; make nothing.
 
-    Raises JournalError where the run or its leases are not here, SpecError where this machine does not fit.
+    Raises JournalError where the run or its leases are not here, SpecError where this machine does not fit, or where
+    the job asks something else than the shards that were begun.
     """
     folder, split = find_split(job.spec, job.words)
+    _refuse_other_question(folder, job)
     leases = place_of_leases(folder, named_place(job.spec))
     ahead_s = _ahead_s(folder, wall)
     if abs(ahead_s) > REFUSE_S:
@@ -44,6 +58,25 @@ def join(job: Job, *, say: Callable[[str], None], wall: Callable[[], float] = ti
     if abs(ahead_s) > WARN_S:
         say(f"note: this machine's clock is {_apart(ahead_s)} of the shared folder's; {REFUSE_S:g} s are refused")
     return Joined(folder, split, leases)
+
+
+def note_question(joined: Joined, job: Job) -> None:
+    """Note what the job asks, once for all shards and workers of a run.
+
+    A shard refuses a changed job by itself only where it was begun: of one that is done nothing is asked any more, and
+    the others would be asked the new question beside it.
+    """
+    if not (joined.folder / ASKED).exists():
+        noted = msgspec.json.encode(_Asked(job.spec.host, asked_of(job.spec)))
+        write_whole(joined.folder / ASKED, noted, several_writers=True)
+
+
+def _refuse_other_question(folder: Path, job: Job) -> None:
+    """Raise SpecError where the workers of a run asked something else before; a note that is damaged says nothing."""
+    with contextlib.suppress(OSError, msgspec.MsgspecError):
+        noted = msgspec.json.decode((folder / ASKED).read_bytes(), type=_Asked)
+        if refused := refusal(job.spec, vendor=noted.vendor, asked=noted.asked, anew=anew(job.words)):
+            raise SpecError(*refused)
 
 
 def refuse_replaced(joined: Joined) -> None:

@@ -1,6 +1,7 @@
 """The files of a cluster run: a folder of shards, each with an ordinary run directory per ownership (epoch).
 
     <run>/split.json                    how many shards there are, fixed when the items were split
+    <run>/asked.json                    what the job asked of which vendor when the first worker began
     <run>/shards/0042/items.jsonl       the items of a shard
     <run>/shards/0042/e7/               its run directory since it was claimed for the seventh time
     <run>/workers/<name>/progress.json  the work of one machine, as it goes

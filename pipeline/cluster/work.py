@@ -15,7 +15,7 @@ from pipeline.cluster.accounts import Accounts, Stopped
 from pipeline.cluster.choosing import Choice
 from pipeline.cluster.claims import Claim, Claims, GivenBack, Standing, Why, look_without_lease
 from pipeline.cluster.failures import failed_by_itself, say_set_aside, wait_until_it_answers
-from pipeline.cluster.joining import Joined, join, refuse_replaced
+from pipeline.cluster.joining import Joined, join, note_question, refuse_replaced
 from pipeline.cluster.late_lines import hand_in, hand_over
 from pipeline.cluster.layout import ITEMS, shard_folder
 from pipeline.cluster.prepared import ahead_of
@@ -60,6 +60,7 @@ def work(job: Job, options: WorkOptions) -> int:
     Raises SpecError, or JournalError where no run was split here.
     """
     joined = join(job, say=options.run.say)
+    note_question(joined, job)
     with named(joined.folder, options.name) as place:
         return Worker(job, joined, options, place).work()
 

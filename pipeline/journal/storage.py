@@ -5,7 +5,6 @@ import functools
 import logging
 import shutil
 import sqlite3
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +31,7 @@ from pipeline.journal.tail_check import CHECK, read_check
 from pipeline.journal.verify import WHOLE, faults_of_pages, refuse_changed_lines
 from pipeline.system.fault import Fault, typed
 from pipeline.system.files import sync_names
+from pipeline.system.folders import temporary_folder
 from pipeline.system.mounts import mount_table, network_file_system
 
 _log = logging.getLogger(__name__)
@@ -260,11 +260,11 @@ def _unreadable(folder: Path, exc: sqlite3.Error) -> Fault:
 def _taken_back(path: Path) -> sqlite3.Connection:
     """Copy a journal of which a change was cut short, and take that back in the copy, as the next start does."""
     try:
-        with tempfile.TemporaryDirectory(prefix="pipeline-") as place:
+        with temporary_folder() as place:
             for name in (path.name, f"{path.name}-journal"):
-                shutil.copyfile(path.with_name(name), Path(place) / name)
+                shutil.copyfile(path.with_name(name), place / name)
             copy = sqlite3.connect("", isolation_level=None)
-            with contextlib.closing(sqlite3.connect(Path(place) / path.name)) as whole:
+            with contextlib.closing(sqlite3.connect(place / path.name)) as whole:
                 whole.backup(copy)
     except (OSError, sqlite3.Error) as exc:
         what = f"the journal cannot be read: {exc}; the next run takes back what was cut short"

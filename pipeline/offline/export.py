@@ -2,7 +2,6 @@
 
 import re
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -43,6 +42,7 @@ from pipeline.run.pictures import small_pictures_of
 from pipeline.system.clock import iso
 from pipeline.system.fault import Fault, typed
 from pipeline.system.files import replaced
+from pipeline.system.folders import temporary_folder
 from pipeline.system.wording import count
 from pipeline.version import __version__
 
@@ -108,8 +108,8 @@ def make_export(
     if place is not None:
         report = asked.report or place.spec.report
         asked = asked._replace(wanted=asked.wanted._replace(client_label=report.client_label), report=report)
-    with tempfile.TemporaryDirectory(prefix="pipeline-") as temporary:
-        seen = _look(found, named or folder, Path(temporary), asked.wanted)
+    with temporary_folder() as temporary:
+        seen = _look(found, named or folder, temporary, asked.wanted)
         selection = select(asked.wanted, seen.settled, seen.open_, look_for=seen.changed)
         export = Export(
             selection=selection,

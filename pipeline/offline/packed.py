@@ -5,7 +5,6 @@ import hashlib
 import lzma
 import os
 import shutil
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from pipeline.offline.pack import CHUNK, SUMS, read_sum
 from pipeline.run.load import ARCHIVE, folder_of
 from pipeline.system.fault import Fault
 from pipeline.system.files import private
+from pipeline.system.folders import temporary_folder
 
 _MOST_SUMS = 64 << 20  # bytes: half a million files
 _NOT_WHOLE = (
@@ -48,13 +48,11 @@ def unpacked(path: Path) -> Iterator[Path]:
 
     Raises JournalError for a file that is no archive of a run, lacks something, or was changed.
     """
-    place = Path(tempfile.mkdtemp(prefix="pipeline-packed-"))
-    try:
-        yield _unpacked(path, place)
-    except JournalError as error:
-        raise _of_archive(error, path, place) from None
-    finally:
-        shutil.rmtree(place, ignore_errors=True)
+    with temporary_folder() as place:
+        try:
+            yield _unpacked(path, place)
+        except JournalError as error:
+            raise _of_archive(error, path, place) from None
 
 
 def _of_archive(error: JournalError, path: Path, place: Path) -> JournalError:

@@ -96,7 +96,7 @@ async def _listed(spec: JobSpec, journal: Journal, options: RunOptions) -> Intak
     generation, first, again = reading_of(known, now)
     items = read_items(spec, hashed=await journal.settle_naming(make_id))
     intake = Intake(items, journal, generation=generation, fingerprint=now, accept_changes=accept)
-    noted = {"asked": _asked(spec), JOB_FOLDER: str(spec.folder)}
+    noted = {"asked": asked_of(spec), JOB_FOLDER: str(spec.folder)}
     if first:
         await intake.run_whole()
         await journal.remember(noted)
@@ -116,7 +116,7 @@ async def _refuse_unread(spec: JobSpec, journal: Journal, known: Mapping[str, st
     From the first time on that a job asks for reports to be read later, that is noted.
     """
     if spec.reads_later:
-        if known["asked"] not in (None, _asked(spec)) and await journal.reports.awaited(after=0):
+        if known["asked"] not in (None, asked_of(spec)) and await journal.reports.awaited(after=0):
             raise SpecError(_WAITED_FOR)
         if known[LATER_SINCE] is None:
             await journal.remember({LATER_SINCE: repr(time.time())})
@@ -146,12 +146,13 @@ def refusal(
             f"the other; nothing was sent. {start}"
         )
         return [Fault(what, where="api.base_url", fix=anew or "--new")]
-    if asked in (None, _asked(spec)) or accept_changes:
+    if asked in (None, asked_of(spec)) or accept_changes:
         return []
     return _differences(json.loads(asked or "{}"), spec.asked(), anew)
 
 
-def _asked(spec: JobSpec) -> str:
+def asked_of(spec: JobSpec) -> str:
+    """Return what a job asks of the vendor, as `refusal` compares it with what was asked before."""
     return json.dumps(spec.asked(), sort_keys=True)
 
 

@@ -9,7 +9,6 @@ import filecmp
 import os
 import select
 import sys
-import tempfile
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -21,6 +20,7 @@ from pipeline.job.schema import JobSpec
 from pipeline.run.directory import run_folder
 from pipeline.system.fault import Fault
 from pipeline.system.files import write_whole
+from pipeline.system.folders import temporary_folder
 
 _MOST = 1 << 30  # bytes
 _CHUNK = 1 << 20
@@ -43,8 +43,8 @@ def list_at_hand(
         yield spec
         return
     kept = (folder or run_folder(spec, now=datetime.now().astimezone(), new=new)) / LISTED
-    with tempfile.TemporaryDirectory(prefix="pipeline-") as place:
-        given = _read_stdin(Path(place) / LISTED, resumed=kept.is_file()) if reads else None
+    with temporary_folder() as place:
+        given = _read_stdin(place / LISTED, resumed=kept.is_file()) if reads else None
         if kept.is_file():
             if given is not None and not filecmp.cmp(given, kept, shallow=False):
                 what = (

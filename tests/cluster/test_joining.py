@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.cluster.joining import join
+from pipeline.cluster.joining import ASKED, join, note_question
 from pipeline.cluster.layout import WORKERS
 from pipeline.cluster.machines import PROGRESS
 from pipeline.cluster.split import SPLIT, split_job
@@ -110,3 +110,31 @@ def test_a_clock_that_is_a_little_apart_is_said(job: Job, apart_s: float) -> Non
     split_job(job.spec)
     join(job, say=said.append, wall=lambda: time.time() + apart_s)
     assert ["this machine's clock is" in line for line in said] == [True]
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ("search: {limit: 7}\n", "search.limit was 7, is now "),
+        ("api: {base_url: 'https://eu.example.com'}\n", "this run directory belongs to "),
+    ],
+    ids=["question", "vendor"],
+)
+def test_once_workers_have_begun_a_job_that_asks_something_else_is_refused_though_their_shards_are_done(
+    job: Job, tmp_path: Path, changed: str, said: str
+) -> None:
+    folder, _ = split_job(job.spec)
+    before = tmp_path / "before.yaml"
+    before.write_text(JOB + changed)
+    as_before = dataclasses.replace(job, spec=load_job(before))
+    note_question(join(as_before, say=pytest.fail), as_before)  # nothing was asked yet, so it may ask what it likes
+    note_question(join(as_before, say=pytest.fail), job)  # noted once
+    with pytest.raises(SpecError) as refused:
+        join(job, say=pytest.fail)
+    [line] = refused.value.lines
+    assert said in line
+    assert "nothing was sent" in line
+    assert line.fix == f"pipeline split {tmp_path}/job.yaml --new"
+    assert join(as_before, say=pytest.fail)
+    (folder / ASKED).write_bytes(b"{")
+    assert join(job, say=pytest.fail)

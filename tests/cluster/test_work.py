@@ -62,6 +62,8 @@ def test_on_the_sandbox_of_each_shard_no_search_meets_the_token_of_another_one(t
     assert pipeline("work", "job.yaml", cwd=tmp_path).returncode == 0
     records = [line for file in tmp_path.glob("shared/job/shards/*/e1/results.jsonl") for line in lines(file)]
     assert [record["calls"]["search"] for record in records] == [1] * 6
+    other = pipeline("work", "job.yaml", "--set", "search.limit=7", cwd=tmp_path)
+    assert (other.returncode, "asked something else before" in other.stderr) == (2, True)
 
 
 @pytest.mark.proofs

@@ -3,6 +3,8 @@
 import json
 import os
 import shutil
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -270,6 +272,21 @@ def test_a_disk_that_is_full_at_the_very_start_is_named_as_such(tmp_path: Path, 
             )
             assert str(disk / "job") in said or "the disk is full" in said, said
         assert server.stats.calls("search") == server.stats.calls("token") == 0
+
+
+def test_a_full_folder_for_temporary_files_is_named_and_no_output_is_blamed(tmp_path: Path, mount: Mount) -> None:
+    job(tmp_path, url="sandbox", images=[{"manifest": "-"}])
+    (tmp_path / "urls").write_text("".join(f"https://cdn.example.com/{n}.jpg\n" for n in range(50_000)))
+    small = mount("small", megabytes=1)
+    command = [sys.executable, "-m", "pipeline", "check", "job.yaml"]
+    with (tmp_path / "urls").open() as urls:
+        done = subprocess.run(
+            command, stdin=urls, cwd=tmp_path, env=os.environ | {"TMPDIR": str(small)}, capture_output=True, text=True
+        )
+    assert done.returncode == 5
+    [told] = faults_in(done.stderr)
+    assert (told.error, told.at) == ("No space left on device; mend it and run again", str(small))
+    assert list(small.iterdir()) == []
 
 
 def _fill(filler: Path, *, free: int) -> None:

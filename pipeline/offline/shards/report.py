@@ -1,7 +1,6 @@
 """The page, the summary and open.jsonl of a cluster run: one of each for all shards, which are only read."""
 
 import dataclasses
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -36,6 +35,7 @@ from pipeline.run.directory import is_locked
 from pipeline.run.page import compared, page_of, pictures_on_page, view_of, write_view
 from pipeline.run.similar import similar_in
 from pipeline.system.files import write_whole
+from pipeline.system.folders import temporary_folder
 from pipeline.system.wording import count
 
 ON_PAGE = 100_000  # products: a browser takes no more, and the most alike come first
@@ -90,8 +90,8 @@ def make_cluster_report(found: Directories, wishes: Wishes, *, named: Path | Non
 
     Nothing in the shards is changed, so that nobody has to own them, and workers go on meanwhile.
     """
-    with tempfile.TemporaryDirectory(prefix="pipeline-") as temporary:
-        seen = _Seen(found.folder, named or found.folder, Path(temporary), wishes)
+    with temporary_folder() as temporary:
+        seen = _Seen(found.folder, named or found.folder, temporary, wishes)
         held = held_by(list(workers_in(found.folder)), now=time.time())
         listed = found.listed
         for _ in found.each(lambda run: seen.add(run, held=int(run.parent.name) in held, listed=listed[run])):

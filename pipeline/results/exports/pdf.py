@@ -1,7 +1,6 @@
 """A PDF by typst: a page header, each product beside its most alike designs, and page numbers."""
 
 import hashlib
-import tempfile
 from collections.abc import Iterator
 from importlib.resources import files
 from itertools import islice
@@ -19,6 +18,7 @@ from pipeline.results.exports.export import Export, Written
 from pipeline.results.exports.pictures import Pictured, Pictures
 from pipeline.results.exports.texts import ADVICE, PRACTICE, REHEARSAL, SANDBOX
 from pipeline.system.fault import Fault
+from pipeline.system.folders import temporary_folder
 from pipeline.system.wording import count
 
 MOST = 500  # products: typst keeps a document and its decoded pictures in memory, a megabyte each
@@ -35,8 +35,7 @@ _DOCUMENT = "document.typ"
 def write_pdf(file: BinaryIO, export: Export) -> Written:
     """Write the products, most alike first. Raises SpecError where a font for Chinese or its neighbours is missing."""
     fonts = typst.Fonts()
-    with tempfile.TemporaryDirectory(prefix="pipeline-") as folder:
-        place = Path(folder)
+    with temporary_folder() as place:
         data, remarks = _data(export, place)
         text = msgspec.json.encode(data)
         data["fonts"] = _fonts(fonts, text.decode())

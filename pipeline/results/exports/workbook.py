@@ -1,6 +1,5 @@
 """A workbook (.xlsx) by XlsxWriter: products and hits with pictures and a decision to choose, row by row."""
 
-import tempfile
 from typing import Any, BinaryIO
 
 from pipeline.results.exports.columns import Column
@@ -10,6 +9,7 @@ from pipeline.results.exports.pictures import Pictures
 from pipeline.results.exports.sheet import ROW_PX, Table
 from pipeline.results.exports.sheet_formats import Formats
 from pipeline.results.exports.sheets_of_text import write_about, write_not_looked_at
+from pipeline.system.folders import temporary_folder
 from pipeline.system.wording import count
 
 HITS_EACH = 5  # of a product, where nobody says how many: nobody looks through a hundred in a workbook
@@ -32,8 +32,8 @@ _OPTIONS = {
 
 def write_xlsx(file: BinaryIO, export: Export) -> Written:
     """Write the sheets; the rows of a sheet go on in another one where Excel has no more."""
-    with tempfile.TemporaryDirectory(prefix="pipeline-") as folder:
-        book = Book(file, {**_OPTIONS, "tmpdir": folder})
+    with temporary_folder() as folder:
+        book = Book(file, {**_OPTIONS, "tmpdir": str(folder)})
         book.set_properties({"title": export.about.title, "comments": "Not legal advice."})
         written, columns = _tables(book, export)
         write_not_looked_at(book, export)
