@@ -183,7 +183,7 @@ class QuotaGate(Gate):
             soon = self.closed or now - max(self._opened_at, reset - DAY_S) <= LATE_S
             self._shut(min(now + PROBE_EVERY_S, reset) if soon else reset, error.code)
 
-    def told(self, until: float, code: str) -> bool:
+    def hear_refused(self, until: float, code: str) -> bool:
         """Shut the gate until then, for another machine met the day's limit; return whether this run waits for it."""
         if self._resets_at is None:
             return False
@@ -192,7 +192,7 @@ class QuotaGate(Gate):
             self._shut(until, code)
         return True
 
-    def told_lifted(self) -> None:
+    def hear_lifted(self) -> None:
         """Open the gate, for a call of another machine went through."""
         if self.closed:
             self.shut(self._now())

@@ -16,7 +16,7 @@ from pipeline.cli.errors import say
 from pipeline.cli.live import LiveBlock
 from pipeline.errors import SpecError
 from pipeline.run.options import RunOptions
-from pipeline.system.language import told
+from pipeline.system.language import translated
 
 _TERMINAL = "/dev/tty"
 
@@ -49,7 +49,7 @@ def _answers(*, piped: bool) -> Iterator[TextIO]:
 def ask(text: str, *, piped: bool = False) -> None:
     """Say what will be paid and ask. Raises SpecError unless the answer is yes."""
     say(text)
-    print(told("Go on? [y/N] "), end="", file=sys.stderr, flush=True)
+    print(translated("Go on? [y/N] "), end="", file=sys.stderr, flush=True)
     with _answers(piped=piped) as answers:
         answer = answers.readline().strip().lower()
     if answer not in ("y", "yes"):
@@ -65,7 +65,7 @@ async def _confirm(display: object, piped: bool, text: str) -> bool:
     """Say what became of the first item and ask; return whether the answer is yes. The run may end meanwhile."""
     with display.hidden() if isinstance(display, LiveBlock) else nullcontext():
         say(text)
-        print(told("Go on with the rest? [y/N] "), end="", file=sys.stderr, flush=True)
+        print(translated("Go on with the rest? [y/N] "), end="", file=sys.stderr, flush=True)
         with _answers(piped=piped) as answers:
             if os.name == "posix":  # a thread that reads could not be told that the run ends
                 await anyio.wait_readable(answers)

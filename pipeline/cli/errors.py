@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from pipeline.errors import JournalError, PipelineError, SpecError
 from pipeline.system.fault import Fault, typed
-from pipeline.system.language import told as in_words
+from pipeline.system.language import translated
 from pipeline.system.masking import masked
 from pipeline.system.signals import Stop
 
@@ -82,7 +82,7 @@ def _tell(told: str, arguments: Sequence[str] | None = None) -> None:
 
 def say(line: str) -> None:
     """Print a line on stderr in the language of the command, without secrets and control characters."""
-    print("\n".join(map(printable, in_words(masked(line)).split("\n"))), file=sys.stderr)
+    print("\n".join(map(printable, translated(masked(line)).split("\n"))), file=sys.stderr)
 
 
 def printable(line: str) -> str:

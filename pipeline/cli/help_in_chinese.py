@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from pipeline.system.language import told
+from pipeline.system.language import translated
 from pipeline.system.widths import width as width_of
 
 _FIRST_COLUMN = 30  # characters at most, before the words of an option begin on a line of their own
@@ -22,11 +22,11 @@ def speak(command: Any) -> None:
 
 def _speak(command: Any, context: type) -> None:
     command.context_class = context
-    command.help = told(command.help or "")
+    command.help = translated(command.help or "")
     command.short_help = command.help
-    command.epilog = told(command.epilog or "")
+    command.epilog = translated(command.epilog or "")
     for option in command.params:
-        option.help = told(option.help or "")
+        option.help = translated(option.help or "")
     for one in getattr(command, "commands", {}).values():
         _speak(one, context)
 
@@ -39,15 +39,15 @@ class _Formatter:
 
     def write_usage(self, prog: str, args: str = "", prefix: str | None = None) -> None:
         """Write the line that says how a command is typed."""
-        super().write_usage(prog, args, told("Usage: "))  # type: ignore[misc]
+        super().write_usage(prog, args, translated("Usage: "))  # type: ignore[misc]
 
     def write_heading(self, heading: str) -> None:
         """Write a heading."""
-        super().write_heading(told(heading))  # type: ignore[misc]
+        super().write_heading(translated(heading))  # type: ignore[misc]
 
     def write_text(self, text: str) -> None:
         """Write a paragraph."""
-        for line in wrapped(told(text), self.width - self.current_indent):
+        for line in wrapped(translated(text), self.width - self.current_indent):
             self.write(f"{'':>{self.current_indent}}{line}\n")
 
     def write_dl(self, rows: Sequence[tuple[str, str]], col_max: int = _FIRST_COLUMN, col_spacing: int = 2) -> None:
@@ -87,5 +87,5 @@ def _of_option(text: str) -> str:
     """Put what is said of an option into Chinese, with the default that stands behind it in brackets."""
     said, bracket, more = text.rpartition("  [")
     if not bracket:
-        return told(text)
-    return f"{told(said)}  [{_OF_AN_OPTION.sub(lambda found: _KEYS[found[1]], more)}"
+        return translated(text)
+    return f"{translated(said)}  [{_OF_AN_OPTION.sub(lambda found: _KEYS[found[1]], more)}"

@@ -16,7 +16,7 @@ from pipeline.engine.causes import Cause
 from pipeline.models import OPEN, SETTLED, Kind, State
 from pipeline.run.collect_by import clock_time
 from pipeline.run.progress import Flow, Progress
-from pipeline.system.language import told
+from pipeline.system.language import translated
 from pipeline.system.wording import count, duration
 
 PLAIN_EVERY_S = 10.0
@@ -166,7 +166,7 @@ class PlainLines:
             self._print(one_line(progress))
 
     def _print(self, line: str) -> None:
-        print(told(line), file=self._stream, flush=True)
+        print(translated(line), file=self._stream, flush=True)
 
 
 class LiveBlock:
@@ -186,7 +186,7 @@ class LiveBlock:
 
     def prepare(self, done: int, total: int) -> None:
         """Draw how far the preparation of the sandbox's gallery is."""
-        self._live.update(Text(told(f"{_PREPARING}: {done:,} of {count(total, 'drawing')}")))
+        self._live.update(Text(translated(f"{_PREPARING}: {done:,} of {count(total, 'drawing')}")))
 
     @contextmanager
     def hidden(self) -> Iterator[None]:
@@ -200,14 +200,14 @@ class LiveBlock:
     def update(self, progress: Progress) -> None:
         """Draw the run as it is now."""
         for line in self._problems.new(progress.causes):
-            self._console.print(Text(told(line)), soft_wrap=True)
+            self._console.print(Text(translated(line)), soft_wrap=True)
         now = time.time()
         head, *lines = block(progress, now=now, letters=self._console.encoding)
         self._live.update(
             Group(
                 _head(progress, head),
-                *(Text(told(line)) for line in lines),
-                *(Text(told(text), style="yellow") for text in _hindrances(progress)),
+                *(Text(translated(line)) for line in lines),
+                *(Text(translated(text), style="yellow") for text in _hindrances(progress)),
             )
         )
 
@@ -217,6 +217,6 @@ def _head(progress: Progress, line: str) -> Table:
     head = Table.grid(expand=True)
     head.add_column()
     head.add_column(justify="right")
-    name = Text.assemble((progress.run, "bold"), f"   {told(progress.vendor)}")
+    name = Text.assemble((progress.run, "bold"), f"   {translated(progress.vendor)}")
     head.add_row(name, Text(line.rpartition(" ")[2], style="dim"))
     return head

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from pipeline.system.language import told
+from pipeline.system.language import translated
 from pipeline.system.wording import count
 
 _EVERY_S = 0.2
@@ -21,7 +21,7 @@ def counting_pictures() -> Iterator[Callable[[int], None]]:
         nonlocal shown, written
         now = time.monotonic()
         if now - shown >= _EVERY_S and sys.stderr.isatty():
-            print("\r" + told(f"{count(seen, 'picture')} looked at"), end="", file=sys.stderr, flush=True)
+            print("\r" + translated(f"{count(seen, 'picture')} looked at"), end="", file=sys.stderr, flush=True)
             shown, written = now, True
 
     try:

@@ -21,7 +21,7 @@ from pipeline.results.summary import RunSummary, to_json
 from pipeline.run.changed import Changed
 from pipeline.run.collect_by import clock_time
 from pipeline.run.options import RunOptions
-from pipeline.system.language import named, told
+from pipeline.system.language import named, translated
 from pipeline.system.widths import padded, width
 from pipeline.system.wording import count, duration
 
@@ -127,7 +127,7 @@ def _show_table(summary: RunSummary, following: list[str]) -> None:
         show_lines(["These results come from the sandbox's drawn gallery, not from a patent database."])
     show_lines([*summary.warnings, *(f"Not looked at: {what}" for what in summary.not_looked_at)])
     show_lines([*about_unread(summary.unread, summary.collect_by), ""])
-    ending = Text(told(printable(f"{summary.exit_reason} ({duration(summary.duration_s)})")), style="bold")
+    ending = Text(translated(printable(f"{summary.exit_reason} ({duration(summary.duration_s)})")), style="bold")
     _stdout().print(ending, soft_wrap=True)
     page = Path(summary.results).with_name(REPORT)
     look = [f"look at: {page}"] if page.is_file() else []  # one that could not be written was told of
@@ -162,14 +162,14 @@ def _write_json(data: bytes) -> None:
 
 def show_rows(rows: Iterable[tuple[str, str]]) -> None:
     """Print names and values in two columns."""
-    listed = [(named(name), told(value)) for name, value in rows]
+    listed = [(named(name), translated(value)) for name, value in rows]
     wide = max((width(name) for name, _ in listed), default=0)
     _print(f"{padded(name, wide)}  {value}" for name, value in listed)
 
 
 def show_lines(lines: Iterable[str]) -> None:
     """Print lines in the language of the command: no markup, no wrapping, no control characters."""
-    _print(map(told, lines))
+    _print(map(translated, lines))
 
 
 def _print(lines: Iterable[str]) -> None:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from pipeline.cluster.claims import AccountLabel, GivenBack, Standing
 from pipeline.cluster.joining import Joined
-from pipeline.cluster.machines import FRESH_S, Told, workers_in
+from pipeline.cluster.machines import FRESH_S, WorkerStatus, workers_in
 from pipeline.cluster.sharing import label_of
 from pipeline.leases.series import Series
 from pipeline.leases.store import Store, StoreUnknown
@@ -115,7 +115,7 @@ class Accounts:
     def _known(self) -> set[AccountLabel]:
         return {label for one in self.jobs.values() if (label := label_of(one)) is not None}
 
-    def _living(self) -> list[Told]:
+    def _living(self) -> list[WorkerStatus]:
         return [one for one in workers_in(self._run) if one.name != self._worker and one.is_there(now=time.time())]
 
     def _chosen(self, among: Collection[str]) -> str:

@@ -66,7 +66,7 @@ def write_note(folder: Path, note: EpochNote) -> None:
 
 
 @contextlib.contextmanager
-def draft_of(shard: Path, epoch: int) -> Iterator[Path]:
+def epoch_draft(shard: Path, epoch: int) -> Iterator[Path]:
     """Make a draft of an epoch's folder, and remove what is left of it in the end."""
     draft = shard / f".e{epoch}-{secrets.token_hex(4)}"
     draft.mkdir(mode=0o700)
@@ -93,7 +93,7 @@ def there_or_closed(shard: Path, epoch: int) -> bool:
     """Return whether an epoch has a run directory; if it has none, it never will from now on."""
     folder = folder_of(shard, epoch)
     if not folder.is_dir():
-        with draft_of(shard, epoch) as draft:
+        with epoch_draft(shard, epoch) as draft:
             write_whole(draft / _CLOSED, b"its owner died before it began\n")
             if take_place(draft, shard, epoch):
                 return False

@@ -19,8 +19,8 @@ class Held(msgspec.Struct, frozen=True):
     epoch: int = 0
 
 
-class Told(msgspec.Struct, frozen=True, kw_only=True):
-    """A worker's own words; fields that it does not tell are empty."""
+class WorkerStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """The status of a worker, as it tells it; fields that it does not tell are empty."""
 
     name: str = ""
     host: str = ""
@@ -41,16 +41,16 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
         return not self.ended and now - self.at <= FRESH_S
 
 
-def workers_in(run: Path) -> Iterator[Told]:
+def workers_in(run: Path) -> Iterator[WorkerStatus]:
     """Yield the workers of a cluster run by name; one whose file cannot be read is passed over."""
     for file in sorted((run / WORKERS).glob(f"*/{PROGRESS}")):
         try:
             told: Any = msgspec.json.decode(file.read_bytes())
-            yield msgspec.structs.replace(msgspec.convert(told, Told), name=file.parent.name)
+            yield msgspec.structs.replace(msgspec.convert(told, WorkerStatus), name=file.parent.name)
         except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
             continue
 
 
-def held_by(workers: list[Told], *, now: float) -> dict[int, str]:
+def held_by(workers: list[WorkerStatus], *, now: float) -> dict[int, str]:
     """Return which machine works on which shard right now."""
     return {held.shard: one.name for one in workers if one.is_there(now=now) for held in one.shards}

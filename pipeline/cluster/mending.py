@@ -14,7 +14,7 @@ from pipeline.cluster.claims import Claim
 from pipeline.cluster.epochs import (
     Earlier,
     EpochNote,
-    draft_of,
+    epoch_draft,
     folder_of,
     newest_begun,
     read_note,
@@ -73,7 +73,7 @@ def renew(shard: Path, claim: Claim, *, worker: str, mend: Mend) -> Path | None:
         what = "the run directory of this shard is gone, and nothing is left that says what was paid; put it back"
         raise JournalError(Fault(what, where=str(folder_of(shard, base))))
     source = folder_of(shard, there)
-    with draft_of(shard, claim.epoch) as draft:
+    with epoch_draft(shard, claim.epoch) as draft:
         _copy(source, draft)
         _bring_job(shard, there, draft)
         before = _note_of(source)

@@ -16,7 +16,7 @@ from pipeline.cluster.claims import Claim
 from pipeline.cluster.epochs import (
     Earlier,
     EpochNote,
-    draft_of,
+    epoch_draft,
     folder_of,
     newest_begun,
     read_note,
@@ -56,7 +56,7 @@ class TakenOver(NamedTuple):
 def take_over(shard: Path, claim: Claim, *, worker: str) -> TakenOver | None:
     """Make the run directory of a claim; None where it can never be, because we were taken for dead meanwhile."""
     base = newest_begun(shard, claim.tried, claim.base)
-    with draft_of(shard, claim.epoch) as draft:
+    with epoch_draft(shard, claim.epoch) as draft:
         note = EpochNote(epoch=claim.epoch, base=base, worker=worker, deaths=_without_folder(claim, base))
         if base:
             note = _copied(shard, claim, base, draft, note)

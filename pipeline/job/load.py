@@ -21,7 +21,7 @@ from pipeline.job.document import MAX_BYTES, Document, Fault, parse
 from pipeline.job.environment import PROXY, Environment
 from pipeline.job.faults import explain_refusal, make_printable, name_field
 from pipeline.job.schema import MAX_INLINE, JobSpec
-from pipeline.system.fault import Fault as Told
+from pipeline.system.fault import Fault as ErrorLine
 from pipeline.system.fault import Gathered
 from pipeline.system.wording import enumerated
 
@@ -79,8 +79,8 @@ def _job(raw: bytes, path: Path, overrides: Sequence[str], environment: Environm
         ordered = sorted(faults, key=lambda fault: fault.place or (0, 0))
         gathered = Gathered()
         for fault in ordered:
-            gathered.add(_told(path, fault, secrets))
-        raise SpecError(*gathered.told(len(ordered)))
+            gathered.add(_line_of(path, fault, secrets))
+        raise SpecError(*gathered.lines(len(ordered)))
     return spec
 
 
@@ -100,7 +100,7 @@ def _folder_of(path: Path) -> Path:
         str(folder).encode()
     except UnicodeEncodeError:
         what = "the name of this folder is no UTF-8 text; rename it, or run with LC_ALL=C.UTF-8 if it is"
-        raise SpecError(Told(what, where=f"{str(folder)!a}")) from None
+        raise SpecError(ErrorLine(what, where=f"{str(folder)!a}")) from None
     return folder
 
 
@@ -112,7 +112,7 @@ def _read(path: Path) -> bytes:
     except OSError as exc:
         hint = "; give the path of a job file (see configs/ for examples)" if isinstance(exc, FileNotFoundError) else ""
         what = f"cannot read the job file: {exc.strerror}{hint}"
-        raise SpecError(Told(what, where=str(path))) from None
+        raise SpecError(ErrorLine(what, where=str(path))) from None
 
 
 def _take_proxy(data: dict[str, Any], proxy: str | None) -> list[Fault]:
@@ -127,13 +127,13 @@ def _take_proxy(data: dict[str, Any], proxy: str | None) -> list[Fault]:
     return []
 
 
-def _told(path: Path, fault: Fault, secrets: Sequence[str]) -> Told:
+def _line_of(path: Path, fault: Fault, secrets: Sequence[str]) -> ErrorLine:
     place = f":{fault.place.line}:{fault.place.column}" if fault.place else ""
     text = fault.text if len(fault.text) <= _LONGEST else f"{fault.text[:_LONGEST]}..."
     where, fix = f"{path}{place}", fault.fix
     for secret in secrets:
         where, text, fix = (part.replace(secret, "***") for part in (where, text, fix))
-    return Told(text, where=where, fix=fix)
+    return ErrorLine(text, where=where, fix=fix)
 
 
 def _secret_faults(document: Document, raw: bytes, secrets: Sequence[str]) -> list[Fault]:

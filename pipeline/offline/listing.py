@@ -44,7 +44,7 @@ def bad_rows(db: Database, unusable: Iterable[Item], *, generation: int) -> list
     gathered = Gathered()
     for item in (*items.unreadable(db, generation=generation), *unusable):
         gathered.add(fault_of(item))
-    told = gathered.told(_KINDS)
+    told = gathered.lines(_KINDS)
     return [BadRows(one.what, one.where, one.fix, one.times) for one in told if isinstance(one, Fault)]
 
 

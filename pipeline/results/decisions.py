@@ -59,7 +59,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
         return self.item, self.patent_pn
 
 
-class Told(NamedTuple):
+class Defaults(NamedTuple):
     """The values for rows that leave them out, and the zone of their times."""
 
     at: str  # for a row that says no time, and one that was changed: when its file was saved, ISO 8601 in UTC
@@ -77,7 +77,7 @@ def read_table(path: Path, *, by: str = "", run: str = "", keep: bool = False) -
     """Read the decisions of a CSV file; none where it is not there. With `keep` also the columns that are not ours."""
     try:
         data = path.read_bytes()
-        told = Told(saved_at(path), by, run)
+        defaults = Defaults(saved_at(path), by, run)
     except FileNotFoundError:
         if not path.is_symlink():
             return []
@@ -86,7 +86,7 @@ def read_table(path: Path, *, by: str = "", run: str = "", keep: bool = False) -
         raise SpecError(Fault(f"cannot be read: {exc.strerror}", where=str(path))) from None
     try:
         text = data.decode("utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
-        return decisions_in(_rows(path, text), told, keep=keep) if text.strip() else []
+        return decisions_in(_rows(path, text), defaults, keep=keep) if text.strip() else []
     except (csv.Error, UnicodeError) as exc:
         what = f"this is not CSV in UTF-8: {exc}; save it as `CSV UTF-8`, or as a workbook (.xlsx)"
         raise SpecError(Fault(what, where=str(path))) from None
@@ -109,7 +109,9 @@ def _rows(path: Path, text: str) -> Iterator[tuple[str, list[str]]]:
     yield from rows
 
 
-def decisions_in(rows: Iterable[tuple[str, Sequence[str]]], told: Told, *, keep: bool = False) -> list[Decision]:
+def decisions_in(
+    rows: Iterable[tuple[str, Sequence[str]]], defaults: Defaults, *, keep: bool = False
+) -> list[Decision]:
     """Read decisions from a table: rows with their places, its header the first. Raises SpecError that names bad rows.
 
     A row without decision, note and time is none. Of a workbook that remembers what it was made with, a row that
@@ -123,14 +125,14 @@ def decisions_in(rows: Iterable[tuple[str, Sequence[str]]], told: Told, *, keep:
         cells = {name: cell.strip() for name, cell in zip(names, row, strict=False) if name}
         if not any(cells.values()):
             continue
-        one = _decision(cells, told, keep=keep)
-        faulty = _fault(one, cells, told)
+        one = _decision(cells, defaults, keep=keep)
+        faulty = _fault(one, cells, defaults)
         if faulty:
             faults.add(Fault(faulty, where=place))
         elif one is not None:
             found.append(one)
-    if told_of := faults.told(_FAULTS_TOLD):
-        raise SpecError(*told_of, "nothing was taken")
+    if lines := faults.lines(_FAULTS_TOLD):
+        raise SpecError(*lines, "nothing was taken")
     return found
 
 
@@ -158,14 +160,14 @@ def _named(header: Sequence[str]) -> list[str]:
     return names
 
 
-def _decision(cells: dict[str, str], told: Told, *, keep: bool) -> Decision | None:
+def _decision(cells: dict[str, str], defaults: Defaults, *, keep: bool) -> Decision | None:
     """Build the decision of a row; None where it holds none."""
     decision, note = cells["decision"].lower(), cells.get("note", "")
-    at, by = _time(cells.get("at", ""), utc=told.utc), cells.get("by", "")
+    at, by = _time(cells.get("at", ""), utc=defaults.utc), cells.get("by", "")
     before = [cells.get(name) for name in _HIDDEN]
     changed = None not in before and before != [decision, note]
     if changed:
-        at, by = told.at, told.by or by
+        at, by = defaults.at, defaults.by or by
     elif not decision and not note and not at:
         return None
     more = {name: cell for name, cell in cells.items() if name not in (*COLUMNS, *_HIDDEN)} if keep else {}
@@ -173,15 +175,15 @@ def _decision(cells: dict[str, str], told: Told, *, keep: bool) -> Decision | No
         item=cells["item"],
         patent_pn=cells["patent_pn"],
         decision=decision,
-        by=by or told.by,
-        at=at or told.at,
+        by=by or defaults.by,
+        at=at or defaults.at,
         note=note,
-        run=cells.get("run", "") or told.run,
+        run=cells.get("run", "") or defaults.run,
         more=more,
     )
 
 
-def _fault(one: Decision | None, cells: dict[str, str], told: Told) -> str:
+def _fault(one: Decision | None, cells: dict[str, str], defaults: Defaults) -> str:
     """Say what is wrong with a row; "" where nothing is."""
     if one is None:
         return ""
@@ -191,7 +193,7 @@ def _fault(one: Decision | None, cells: dict[str, str], told: Told) -> str:
         return f"decision {cells['decision']!r} is not allowed; allowed: {', '.join(CHOICES)}, or nothing"
     if not one.at[:4].isdecimal():
         return f"at: {cells['at']!r} is no time; write it as 2026-11-21, or 2026-11-21 10:00"
-    if one.at != told.at and _earlier(iso(time.time() + _AHEAD_S), one.at):
+    if one.at != defaults.at and _earlier(iso(time.time() + _AHEAD_S), one.at):
         return f"at: {cells['at']!r} is still to come, and no decision after it would count; write when it was made"
     return ""
 

@@ -55,7 +55,7 @@ def tell(db: Database, sent: Sent, digest: str, *, now: float) -> Changed | None
     Neither is one told again that is open for this very reason.
     """
     doubtful = sent.state is State.IN_DOUBT
-    if sent.told or not (sent.paid or doubtful or sent.state in SETTLED):
+    if sent.changed or not (sent.paid or doubtful or sent.state in SETTLED):
         return None
     paid = Paid(True, upload_lasts(sent.upload_expires, now=now), sent.paid, doubtful, changed=True)
     refused = paid.is_refused and sent.state not in SETTLED

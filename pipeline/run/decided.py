@@ -13,7 +13,7 @@ from pipeline.job.schema import JobSpec
 from pipeline.results.decisions import (
     DECISIONS,
     Decision,
-    Told,
+    Defaults,
     decisions_in,
     has_columns,
     read_decisions,
@@ -49,13 +49,13 @@ def decided_in(file: Path, *, by: str, run: str) -> list[Decision]:
         raise SpecError(Fault("there is no such file of decisions", where=str(file)))
     if not file.name.lower().endswith(WORKBOOK_ENDINGS):
         return read_table(file, by=by, run=run)
-    told = Told(saved_at(file), by, run, utc=True)
+    defaults = Defaults(saved_at(file), by, run, utc=True)
     tables = [rows for rows in _tables(file) if has_columns(rows[0][1])]
     if not tables:
         what = "no sheet has the columns Item, Patent number and Decision, as those of `pipeline export` have"
         raise SpecError(Fault(what, where=str(file)))
-    found = [one for rows in tables for one in decisions_in(rows, told)]
-    _refuse_two(found, told, file)
+    found = [one for rows in tables for one in decisions_in(rows, defaults)]
+    _refuse_two(found, defaults, file)
     return found
 
 
@@ -65,16 +65,16 @@ def _tables(file: Path) -> Iterator[list[tuple[str, list[str]]]]:
             yield [(f"{file}:{name}!{number}", cells) for number, cells in rows]
 
 
-def _refuse_two(found: list[Decision], told: Told, file: Path) -> None:
+def _refuse_two(found: list[Decision], defaults: Defaults, file: Path) -> None:
     """Raise SpecError if a workbook was changed in two places that say different things about one hit."""
     first: dict[tuple[str, str], Decision] = {}
     faults = Gathered()
     for one in found:
-        other = first.setdefault(one.key, one) if one.at == told.at else one
+        other = first.setdefault(one.key, one) if one.at == defaults.at else one
         if not same(one, other):
             words = f"{other.decision or 'nothing'!r} and {one.decision or 'nothing'!r}"
             faults.add(Fault(f"two rows say different things ({words}); write the same in both", where=_hit(file, one)))
-    if lines := faults.told(_FAULTS_TOLD):
+    if lines := faults.lines(_FAULTS_TOLD):
         raise SpecError(*lines, "nothing was taken")
 
 

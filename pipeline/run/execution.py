@@ -44,7 +44,7 @@ from pipeline.run.load import Job
 from pipeline.run.options import RunOptions
 from pipeline.run.progress_file import Showing
 from pipeline.run.signals import Signals
-from pipeline.run.told_stops import in_touch
+from pipeline.run.stop_exchange import in_touch
 from pipeline.sources.looks import readers
 
 

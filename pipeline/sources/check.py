@@ -43,7 +43,7 @@ def check_sources(spec: JobSpec) -> None:
         gathered = Gathered()
         for fault in faults:
             gathered.add(fault if isinstance(fault, Fault) else Fault(fault))
-        raise SpecError(*gathered.told(len(faults)))
+        raise SpecError(*gathered.lines(len(faults)))
 
 
 def _faults_of(spec: JobSpec, entry: ImageEntry, field: str) -> list[str]:
@@ -99,7 +99,7 @@ def find_faulty_items(
             fault = Fault(f"there is no file {lost[0]!r} in {spec.root_path}", where=item.origin)
         if fault is not None:
             gathered.add(fault)
-    return gathered.told(most)
+    return gathered.lines(most)
 
 
 def fault_of(item: Item) -> Fault:

@@ -73,7 +73,7 @@ class Gathered:
         first, times = self._kinds.get(kind, (fault, 0))
         self._kinds[kind] = first, times + fault.times
 
-    def told(self, most: int) -> list[str]:
+    def lines(self, most: int) -> list[str]:
         """Return at most so many kinds, and a line that says how many faults more there are."""
         kinds = [
             Fault(first.what, where=first.where, fix=first.fix, times=times) for first, times in self._kinds.values()

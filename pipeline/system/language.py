@@ -15,7 +15,7 @@ _ENGLISH = ("", "c", "posix", "en")
 _A_LETTER = "\u4e2d"  # that each screen must know
 
 
-def told(text: str) -> str:
+def translated(text: str) -> str:
     """Return what a person is shown of a message: the message itself, or its words in Chinese."""
     translate = _translate()
     return translate(text) if translate else text
@@ -27,7 +27,7 @@ def named(word: str) -> str:
         return word
     from pipeline.system.chinese.dictionary import dictionary
 
-    return dictionary().words.get(word) or told(word)
+    return dictionary().words.get(word) or translated(word)
 
 
 def in_chinese() -> bool:

@@ -79,10 +79,10 @@ def last_word(stop: KeyboardInterrupt) -> int:
 
 
 def _say(line: str) -> None:
-    from pipeline.system.language import told
+    from pipeline.system.language import translated
 
     with suppress(OSError):  # nobody is there to read it
-        os.write(2, f"{told(line)}\n".encode())
+        os.write(2, f"{translated(line)}\n".encode())
 
 
 def _stop(number: int, frame: FrameType | None) -> None:

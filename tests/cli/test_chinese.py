@@ -238,7 +238,7 @@ def progress(**changes: Any) -> Progress:
 def test_the_lines_and_the_block_of_a_run(zh: Path, changes: dict[str, Any]) -> None:
     now = progress(**changes)
     lines = [one_line(now), *block(now, now=1_795_302_000.0)[1:]]
-    said = "\n".join(map(language.told, lines))
+    said = "\n".join(map(language.translated, lines))
     assert english_in(said) == []
     assert "20 \u5df2\u5efa\u4efb\u52a1" in said
 

@@ -116,7 +116,7 @@ def test_equal_faults_are_told_once_with_their_number_and_the_first_place(capsys
     for number in range(300):
         faults.add(Fault(f"the id {number!r} has a value {str(number)!r}", where=f"p.csv:{number + 2}", fix="x"))
     faults.add(Fault("another", where="q.csv:1"))
-    assert explain(SpecError(*faults.told(9))) == 2
+    assert explain(SpecError(*faults.lines(9))) == 2
     assert capsys.readouterr().err.splitlines() == [
         "error: the id 0 has a value '0'",
         "  at: p.csv:2 (the first of 300 faults like this)",
@@ -124,7 +124,7 @@ def test_equal_faults_are_told_once_with_their_number_and_the_first_place(capsys
         "error: another",
         "  at: q.csv:1",
     ]
-    assert faults.told(1)[1:] == ["... and 1 more"]
+    assert faults.lines(1)[1:] == ["... and 1 more"]
 
 
 @pytest.mark.parametrize(("value", "said"), [("'5'", "'5': must be a number"), ("[1]", "a list: must be a number")])

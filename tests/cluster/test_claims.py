@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.cluster.claims import AccountLabel, Claim, Claims, GivenBack, Standing, Why, free
-from pipeline.cluster.epochs import draft_of, folder_of, take_place, there_or_closed
+from pipeline.cluster.epochs import epoch_draft, folder_of, take_place, there_or_closed
 from pipeline.cluster.failures import say_set_aside
 from pipeline.leases.folder_store import FolderStore
 from tests.support.splits import split_of
@@ -109,7 +109,7 @@ def test_paid_hits_that_grow_too_old_come_first_then_what_was_begun_then_the_new
 
 def test_an_epoch_whose_owner_died_before_it_began_is_closed_for_good(tmp_path: Path) -> None:
     """The owner was frozen in the middle of its copy, and wakes up when another one has looked for it."""
-    with draft_of(tmp_path, 7) as draft:
+    with epoch_draft(tmp_path, 7) as draft:
         (draft / "journal.sqlite").write_bytes(b"x")
         assert not there_or_closed(tmp_path, 7)
         assert not take_place(draft, tmp_path, 7)
@@ -118,7 +118,7 @@ def test_an_epoch_whose_owner_died_before_it_began_is_closed_for_good(tmp_path: 
 
 
 def test_an_epoch_that_is_there_is_not_closed(tmp_path: Path) -> None:
-    with draft_of(tmp_path, 7) as draft:
+    with epoch_draft(tmp_path, 7) as draft:
         (draft / "journal.sqlite").write_bytes(b"x")
         assert take_place(draft, tmp_path, 7)
     assert there_or_closed(tmp_path, 7)

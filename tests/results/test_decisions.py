@@ -12,7 +12,7 @@ from pipeline.errors import SpecError
 from pipeline.results.decisions import (
     DECISIONS,
     Decision,
-    Told,
+    Defaults,
     decisions_in,
     merged,
     read_decisions,
@@ -170,11 +170,11 @@ def test_the_later_decision_counts(first: str, second: str, counts: str) -> None
 
 
 HEADER = ["item", "patent_pn", "decision", "by", "at", "note", "decision_was", "note_was"]
-TOLD = Told("2026-11-30T00:00:00.000Z", by="bob", run="autumn")
+DEFAULTS = Defaults("2026-11-30T00:00:00.000Z", by="bob", run="autumn")
 
 
 def of_workbook(*cells: str) -> list[Decision]:
-    return decisions_in([("Hits!1", HEADER), ("Hits!2", ["A", "1", *cells])], TOLD)
+    return decisions_in([("Hits!1", HEADER), ("Hits!2", ["A", "1", *cells])], DEFAULTS)
 
 
 def test_a_row_of_a_workbook_that_nobody_changed_keeps_its_time() -> None:
@@ -185,13 +185,13 @@ def test_a_row_of_a_workbook_that_nobody_changed_keeps_its_time() -> None:
 
 def test_a_row_of_a_workbook_that_was_changed_is_decided_when_it_was_saved() -> None:
     [one] = of_workbook("dismiss", "ann", "2026-11-02", "soon", "watch", "soon")
-    assert (one.decision, one.by, one.at, one.run) == ("dismiss", "bob", TOLD.at, "autumn")
+    assert (one.decision, one.by, one.at, one.run) == ("dismiss", "bob", DEFAULTS.at, "autumn")
     [one] = of_workbook("watch", "", "", "", "", "")
-    assert (one.decision, one.by, one.at) == ("watch", "bob", TOLD.at)
+    assert (one.decision, one.by, one.at) == ("watch", "bob", DEFAULTS.at)
 
 
 def test_a_decision_that_was_deleted_in_a_workbook_is_taken_back() -> None:
     [one] = of_workbook("", "ann", "2026-11-02", "", "watch", "")
-    assert (one.decision, one.at) == ("", TOLD.at)
+    assert (one.decision, one.at) == ("", DEFAULTS.at)
     [left] = merged([at("2026-11-02T10:00:00.000Z")], [one]).values()
     assert left.decision == ""

@@ -70,7 +70,9 @@ def run(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-_TELL = "from pipeline.system.language import remark, told; print(told('nothing was sent')); print(remark())"
+_TELL = (
+    "from pipeline.system.language import remark, translated; print(translated('nothing was sent')); print(remark())"
+)
 
 
 @pytest.mark.proofs

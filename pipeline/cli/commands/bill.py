@@ -5,7 +5,7 @@ from pathlib import Path
 from pipeline.cli.screen import show_json, show_lines
 from pipeline.results.comparison import Line
 from pipeline.run.bill import Bill, make_bills
-from pipeline.system.language import named, told
+from pipeline.system.language import named, translated
 from pipeline.system.widths import padded, width
 from pipeline.system.wording import count
 
@@ -45,9 +45,9 @@ _NONE = "No day is closed yet: ask again when it is."
 
 
 def _cells(line: Line) -> tuple[str, ...]:
-    billed = told("in a package") if line.vendor_billed is None else f"{line.vendor_billed:,}"
+    billed = translated("in a package") if line.vendor_billed is None else f"{line.vendor_billed:,}"
     ours = (line.sent, line.granted, line.refused, line.unclear, line.vendor_calls)
-    return (line.endpoint, *(f"{number:,}" for number in ours), billed, f"{line.charged:,f}", told(line.said))
+    return (line.endpoint, *(f"{number:,}" for number in ours), billed, f"{line.charged:,f}", translated(line.said))
 
 
 def _row(cells: tuple[str, ...], widths: list[int]) -> str:

@@ -22,7 +22,7 @@ from pipeline.run.listed import list_at_hand
 from pipeline.run.load import PUBLIC, load_spec
 from pipeline.run.token_call import ask_for_token
 from pipeline.system.fault import settings, typed
-from pipeline.system.language import named, told
+from pipeline.system.language import named, translated
 from pipeline.system.masking import hide, masked
 from pipeline.system.widths import padded, width
 from pipeline.system.wording import count
@@ -94,10 +94,10 @@ def _complete(finding: Finding, words: Sequence[object]) -> Finding:
 
 
 def _lines(found: Sequence[Finding]) -> Iterator[str]:
-    names, fix = [named(finding.name) for finding in found], told("fix:")
+    names, fix = [named(finding.name) for finding in found], translated("fix:")
     wide = max(map(width, names))
     for finding, name in zip(found, names, strict=True):
-        yield f"{padded(named(finding.verdict.value), 4)}  {padded(name, wide)}  {told(finding.text)}"
+        yield f"{padded(named(finding.verdict.value), 4)}  {padded(name, wide)}  {translated(finding.text)}"
         if finding.fix:
             yield f"{'':<4}  {'':<{wide}}  {fix} {finding.fix}"
     bad = sum(finding.verdict is Verdict.FAIL for finding in found)

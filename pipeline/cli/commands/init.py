@@ -18,7 +18,7 @@ from pipeline.offline.starting.draft import Draft, Options
 from pipeline.offline.starting.facts import Facts
 from pipeline.sandbox.resources import resource
 from pipeline.system.fault import Fault
-from pipeline.system.language import told
+from pipeline.system.language import translated
 from pipeline.system.wording import count, listed
 from pipeline.views import views_of
 
@@ -43,7 +43,7 @@ def init_command(path: Path | None, job: Path, wishes: Options, *, asking: bool)
         show_lines(["note: .gitignore does not name .env, which will hold your credentials; add a line .env to it"])
     show_lines(["next:"])
     width = max(len(command) for command, _ in begun.commands)
-    show_lines(f"  {command:<{width}}  # {told(what)}" for command, what in begun.commands)
+    show_lines(f"  {command:<{width}}  # {translated(what)}" for command, what in begun.commands)
     return 0
 
 
@@ -53,7 +53,7 @@ def _ask(question: str, answers: Sequence[str]) -> int:
     for number, answer in enumerate(answers, 1):
         say(f"  {number}  {answer}")
     for _ in range(_TRIES):
-        print(told(f"1 to {len(answers)} [1]: "), end="", file=sys.stderr, flush=True)
+        print(translated(f"1 to {len(answers)} [1]: "), end="", file=sys.stderr, flush=True)
         said = sys.stdin.readline().strip() or "1"
         if said.isdecimal() and 1 <= int(said) <= len(answers):
             return int(said) - 1

@@ -20,7 +20,7 @@ class Sent(NamedTuple):
     state: State
     paid: bool  # its hits are here
     upload_expires: float  # of its uploaded picture; 0 without one
-    told: bool  # it is open because the picture changed
+    changed: bool  # it is open because the picture changed
 
 
 def sent_pictures(db: Database) -> Iterator[Sent]:
@@ -31,8 +31,8 @@ def sent_pictures(db: Database) -> Iterator[Sent]:
         f"{CHANGED} FROM items WHERE local AND sent IS NOT NULL AND {LISTED} ORDER BY ord"
     )
     while (row := rows.fetchone()) is not None:
-        ord_, id_, source, sha256, state, paid, expires, told = row
-        yield Sent(ord_, id_, source, sha256, State(state), bool(paid), float(expires), bool(told))
+        ord_, id_, source, sha256, state, paid, expires, changed = row
+        yield Sent(ord_, id_, source, sha256, State(state), bool(paid), float(expires), bool(changed))
 
 
 class First(NamedTuple):

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import msgspec
 
 from pipeline.cluster.directories import Directories, about_not_begun, items_in, not_taken_in
-from pipeline.cluster.machines import Told, held_by, workers_in
+from pipeline.cluster.machines import WorkerStatus, held_by, workers_in
 from pipeline.errors import JournalError, SpecError
 from pipeline.job.load import load_as_run
 from pipeline.offline.shards.looks import Looks
@@ -90,7 +90,13 @@ def read_cluster_status(found: Directories, *, named: Path | None = None, now: f
 
 
 def _merged(
-    found: Directories, named: Path, seen: Sequence[_Seen], workers: list[Told], held: dict[int, str], *, now: float
+    found: Directories,
+    named: Path,
+    seen: Sequence[_Seen],
+    workers: list[WorkerStatus],
+    held: dict[int, str],
+    *,
+    now: float,
 ) -> ClusterStatus:
     all_ = [one.status for one in seen]
     waiting = items_in(found.not_begun)
@@ -187,18 +193,18 @@ def _lines(seen: Sequence[_Seen], held: dict[int, str]) -> list[str]:
     return lines if more <= 0 else [*lines[:SHOWN], f"and {more:,} more shards that are not finished"]
 
 
-def _machine(told: Told, *, now: float) -> Machine:
+def _machine(worker: WorkerStatus, *, now: float) -> Machine:
     return Machine(
-        name=told.name,
-        host=told.host,
-        alive=told.is_there(now=now),
-        ended=told.ended,
-        account=told.account,
-        since=iso(told.since) if told.since else "",
-        last_seen=iso(told.at) if told.at else "",
-        shards=[f"{one.shard:04}" for one in told.shards],
-        slots={} if told.ended else told.slots,
-        per_s=told.per_s,
+        name=worker.name,
+        host=worker.host,
+        alive=worker.is_there(now=now),
+        ended=worker.ended,
+        account=worker.account,
+        since=iso(worker.since) if worker.since else "",
+        last_seen=iso(worker.at) if worker.at else "",
+        shards=[f"{one.shard:04}" for one in worker.shards],
+        slots={} if worker.ended else worker.slots,
+        per_s=worker.per_s,
     )
 
 

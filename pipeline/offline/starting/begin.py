@@ -12,7 +12,7 @@ from pipeline.job.document import parse
 from pipeline.job.environment import CREDENTIALS
 from pipeline.job.schema import JobSpec, json_schema
 from pipeline.offline.starting.doubts import doubts_about
-from pipeline.offline.starting.draft import Draft, Options, draft_of
+from pipeline.offline.starting.draft import Draft, Options, draft_job
 from pipeline.offline.starting.job_text import SCHEMA, job_text
 from pipeline.offline.starting.look import Look, look_at
 from pipeline.offline.starting.names import slug
@@ -70,7 +70,7 @@ def begin_job(path: Path | None, job: Path, options: Options, *, samples: str, w
     here = job.parent
     if job.exists() or job.is_symlink():
         raise SpecError(_there_already(path, job))
-    draft = draft_of(find_source(path, here), here, options)
+    draft = draft_job(find_source(path, here), here, options)
     spec = _spec_of(job_text(draft, job=job.name, items=0, samples=samples), here)
     look = Look() if draft.example else look_at(spec, watch)
     if look.would_help:

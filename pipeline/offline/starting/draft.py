@@ -68,7 +68,7 @@ class Draft:
         return list(dict.fromkeys([*labels, *of_lists]))
 
 
-def draft_of(source: Source, here: Path, options: Options) -> Draft:
+def draft_job(source: Source, here: Path, options: Options) -> Draft:
     """Draft the job of a list, a folder, a zip, or of nothing yet. Raises SpecError."""
     make = {"list": _of_list, "folder": _of_folder, "zip": _of_zip, "nothing": _of_nothing}[source.kind]
     draft = make(source.path, here, options)

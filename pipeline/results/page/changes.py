@@ -19,7 +19,7 @@ class Change(NamedTuple):
     decided: int = -1  # the score that it had then
 
     @property
-    def told(self) -> bool:
+    def worth_seeing(self) -> bool:
         """Whether a person should see it."""
         return self.mark in (NEW, RISEN) or self.again
 

@@ -24,7 +24,7 @@ EVERY_S = 0.25
 _OF_THE_JOB = frozenset({Code.MAX_IN_DOUBT, Code.TASK_TWICE, Code.UNKNOWN_CODES})
 
 
-class Told(NamedTuple):
+class SharedStops(NamedTuple):
     """The two series of reasons: of the account, and of the job."""
 
     account: Stops
@@ -44,10 +44,12 @@ class Run(Protocol):
     def stop_calls(self, reason: PipelineError) -> None: ...
 
 
-class ToldStops:
+class StopExchange:
     """The reasons to stop that a run and others tell each other: theirs end this run, its own are told to them."""
 
-    def __init__(self, told: Told, run: Run, quota: QuotaGate, *, table: Table, clocks: Clocks | None = None) -> None:
+    def __init__(
+        self, told: SharedStops, run: Run, quota: QuotaGate, *, table: Table, clocks: Clocks | None = None
+    ) -> None:
         self._told = told
         self._run = run
         self._quota = quota
@@ -71,7 +73,7 @@ class ToldStops:
             self._hear(heard)
         if self._told.account.lifted != self._lifted:
             self._lifted = self._told.account.lifted
-            self._quota.told_lifted()
+            self._quota.hear_lifted()
             self._waits_until = self._quota.until
         await self._tell_of_quota()
         if not self._has_told and (found := self._found()) is not None:
@@ -83,7 +85,7 @@ class ToldStops:
         self._heard = heard
         if heard is None:  # a gate opens by a probe of its own, unless somebody lifts the reason
             return
-        if heard.daily and self._quota.told(heard.until, heard.code):
+        if heard.daily and self._quota.hear_refused(heard.until, heard.code):
             self._waits_until = self._quota.until
         elif self._run.ended_by is None:
             self._run.stop_calls(heard.error())
@@ -127,10 +129,10 @@ async def in_touch(share: Share, name: str, run: Run, quota: QuotaGate, table: T
         yield
         return
     lease = share.account.lease
-    told = Told(Stops(lease.store, share.digest), Stops(lease.store, share.digest, share.budgets or name))
+    told = SharedStops(Stops(lease.store, share.digest), Stops(lease.store, share.digest, share.budgets or name))
     await anyio.to_thread.run_sync(told.look)
     lease.after_looks(told.look)
-    stops = ToldStops(told, run, quota, table=table)
+    stops = StopExchange(told, run, quota, table=table)
     try:
         async with anyio.create_task_group() as beside:
             beside.start_soon(stops.run)

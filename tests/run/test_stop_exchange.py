@@ -11,7 +11,7 @@ from pipeline.endpoints.patsnap.codes import TABLE
 from pipeline.errors import Code, PipelineError, RunPaused, RunStopped, StopAsked
 from pipeline.leases.stops import Stops
 from pipeline.models import Kind
-from pipeline.run.told_stops import Told, ToldStops
+from pipeline.run.stop_exchange import SharedStops, StopExchange
 from pipeline.system.clock import Clocks
 from tests.support.shared_store import MemoryStore
 
@@ -40,9 +40,9 @@ class Machine:
         self.ended_by: PipelineError | None = None
         wall: Callable[[], float] = lambda: world.now  # noqa: E731
         self.quota = QuotaGate(time(0, 0, tzinfo=UTC) if waits else None, table=TABLE, now=wall)
-        self.told = Told(Stops(world.store, "acme", wall=wall), Stops(world.store, "acme", job, wall=wall))
+        self.told = SharedStops(Stops(world.store, "acme", wall=wall), Stops(world.store, "acme", job, wall=wall))
         self.told.look()
-        self._stops = ToldStops(self.told, self, self.quota, table=TABLE, clocks=world.clocks)
+        self._stops = StopExchange(self.told, self, self.quota, table=TABLE, clocks=world.clocks)
 
     def stop_calls(self, reason: PipelineError) -> None:
         self.ended_by = reason
