@@ -77,7 +77,7 @@ class Part:
 
     def limiter(self, kind: Kind, qps: float, say: Callable[[str], None]) -> Limiter:
         """Return a limiter for our calls of one kind, quiet as long as need be. Raises SpecError as `qps` does."""
-        limiter = Limiter(self.qps(qps), say=say)
+        limiter = Limiter(self.qps(qps), kind=kind, say=say)
         limiter.pause(self.quiet_s(limiter.qps, now=steady()))
         return limiter
 

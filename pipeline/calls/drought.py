@@ -4,9 +4,11 @@ import logging
 from collections.abc import Callable
 
 from pipeline.calls.rate import FLOOR, NOTHING_ACCEPTED_S
+from pipeline.models import Kind
 from pipeline.system.wording import duration
 
 SAY_AFTER_S = 30.0
+_ENDS = {Kind.DETAILS: "no more details are asked for in this run"}  # where not the run
 
 _log = logging.getLogger(__name__)
 
@@ -18,11 +20,12 @@ class Drought:
     refused_at  when a call was refused last, in seconds of the caller's clock
     """
 
-    def __init__(self, qps: float, *, say: Callable[[str], None]) -> None:
+    def __init__(self, qps: float, *, kind: Kind | None, say: Callable[[str], None]) -> None:
         self.active = False
         self.refused_at = float("-inf")
         self._floor = qps * FLOOR
         self._say = say
+        self._ends = "the run ends" if kind is None else _ENDS.get(kind, "the run ends")
         self._since: float | None = None
 
     def refused(self, now: float, reason: str, *, rate: float) -> None:
@@ -36,8 +39,8 @@ class Drought:
         _log.warning("account.accepts_nothing rate=%.3g floor=%.3g %s", rate, self._floor, reason)
         self._say(
             f"no call was accepted for {duration(now - self._since)}: {reason}; waiting, and trying {rate:.3g} calls a "
-            f"second. After {NOTHING_ACCEPTED_S / 60:g} minutes at {self._floor:.3g} a second the run "
-            "ends; Ctrl-C ends the wait"
+            f"second. After {NOTHING_ACCEPTED_S / 60:g} minutes at {self._floor:.3g} a second "
+            f"{self._ends}; Ctrl-C ends the wait"
         )
 
     @property

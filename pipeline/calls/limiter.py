@@ -15,6 +15,7 @@ from pipeline.calls.rate import AdaptiveRate
 from pipeline.calls.retry import LONGEST_RETRY_AFTER_S
 from pipeline.endpoints.patsnap.codes import MAX_ANSWER_S
 from pipeline.errors import Stopping
+from pipeline.models import Kind
 from pipeline.system.clock import loop_time
 
 CATCH_UP_S = 0.05  # what a late loop may make up for; longer stalls are lost, not burst
@@ -74,7 +75,7 @@ class Pace:
 
 
 class Limiter:
-    """Permits for one kind of call. Times are seconds of the `clock`, by default the running event loop's.
+    """Permits for one `kind` of call. Times are seconds of the `clock`, by default the running event loop's.
 
     qps       the calls per second that the job allows: a whole number, or a fraction below 1
     adaptive  the calls per second that the vendor accepts
@@ -91,6 +92,7 @@ class Limiter:
         self,
         qps: float,
         *,
+        kind: Kind | None = None,
         say: Callable[[str], None] = lambda _: None,
         clock: Callable[[], float] = loop_time,
         leased: Callable[[], float] | None = None,
@@ -100,7 +102,7 @@ class Limiter:
         self.adaptive: AdaptiveRate = AdaptiveRate(qps) if before is None else before.adaptive
         self.sent = 0
         self.accepted = 0
-        self._drought = Drought(qps, say=say)
+        self._drought = Drought(qps, kind=kind, say=say)
         self._margin: Margin = Margin(qps) if before is None else before._margin
         self._pace: Pace = Pace(qps, self._margin) if before is None else before._pace
         self._ours: float = qps if before is None else before._ours

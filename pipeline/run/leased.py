@@ -72,7 +72,7 @@ class LeasedShare:
 
     def limiter(self, kind: Kind, qps: float, say: Callable[[str], None]) -> Limiter:
         """Return the limiter of our calls of one kind; it goes on where that of the run before stood."""
-        limiter = Limiter(qps, say=say, leased=self.account.pace(kind), before=self._limiters.get(kind))
+        limiter = Limiter(qps, kind=kind, say=say, leased=self.account.pace(kind), before=self._limiters.get(kind))
         limiter.pause(self._part.quiet_s(qps, now=steady()))
         self._limiters[kind] = limiter
         return limiter

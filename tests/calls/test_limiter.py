@@ -471,3 +471,16 @@ def test_nobody_overtakes_those_who_wait_for_a_permit(clock: Clock) -> None:
         assert limiter.sent == 2
 
     run_virtually(scenario)
+
+
+@pytest.mark.parametrize(
+    ("kind", "ends"),
+    [(Kind.SEARCH, "the run ends"), (Kind.DETAILS, "no more details are asked for in this run")],
+)
+def test_who_waits_is_told_what_will_end_if_no_call_is_accepted(kind: Kind, ends: str, clock: Clock) -> None:
+    said: list[str] = []
+    limiter = Limiter(5, kind=kind, say=said.append, clock=clock)
+    for clock.now in (0.0, 31.0):
+        limiter.slow_down("too fast")
+    [line] = said
+    assert f"at 0.25 a second {ends}; Ctrl-C ends the wait" in line
