@@ -13,7 +13,7 @@ from datetime import time as TimeOfDay  # noqa: N812 - `time` is the clock here
 import anyio
 
 from pipeline.endpoints.consequences import Table, row_for
-from pipeline.errors import CallError, RunPaused
+from pipeline.errors import CallError, Code, RunPaused
 from pipeline.models import PAID, Kind
 
 NAP_S = 30.0  # a caller that waits asks the clock again this often: a machine may sleep through the wait
@@ -220,4 +220,7 @@ class QuotaGate(Gate):
         self.code = code
         when = datetime.fromtimestamp(until).astimezone()
         _log.warning("quota.waiting until=%s code=%s", when.isoformat(timespec="seconds"), code)
-        self._say(f"the day's limit is reached; nothing is sent until {when:%Y-%m-%d %H:%M %Z}; Ctrl-C ends the wait")
+        why = (
+            "the vendor accepts no calls, as at the day's limit" if code == Code.QUOTA else "the day's limit is reached"
+        )
+        self._say(f"{why}; nothing is sent until {when:%Y-%m-%d %H:%M %Z}; Ctrl-C ends the wait")

@@ -137,6 +137,8 @@ def why_not_started(ended_by: str, *, daily: bool) -> str:
     """
     if ended_by == Code.BUDGET:
         return "budget"
+    if ended_by == Code.QUOTA:
+        return "quota"
     if daily:
         return "daily"
     if ended_by == "67200005":
@@ -154,6 +156,10 @@ def about_not_started(ended_by: str, *, daily: bool, command: str = "run") -> st
     match why_not_started(ended_by, daily=daily):
         case "budget":
             return f"Raise the budget that is used up, then {goes_on}. Before that a run sends nothing."
+        case "quota":
+            return (
+                f"See at the vendor's console whether the quota is used up, or others use the account, then {goes_on}."
+            )
         case "daily":
             return f"Wait until the account's limit for the day is lifted, then {goes_on}."
         case "balance":

@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.calls.pauses import Gate, PauseGate, QuotaGate
 from pipeline.endpoints.patsnap.codes import TABLE
-from pipeline.errors import HoldAll, RunPaused
+from pipeline.errors import Code, HoldAll, RunPaused
 from pipeline.models import Kind
 from tests.support.virtual_time import run_virtually
 
@@ -148,12 +148,13 @@ class Day:
 
     def __init__(self) -> None:
         self.at = MORNING
-        self.gate = QuotaGate(time(10, 0, tzinfo=UTC), table=TABLE, now=lambda: self.at)
+        self.said: list[str] = []
+        self.gate = QuotaGate(time(10, 0, tzinfo=UTC), table=TABLE, now=lambda: self.at, say=self.said.append)
 
-    def refused(self, after_s: float, kind: Kind = Kind.SEARCH) -> float:
+    def refused(self, after_s: float, kind: Kind = Kind.SEARCH, *, code: str = DAILY) -> float:
         """Refuse a call for the day, so long after nine; return for how long calls wait from then on."""
         self.at = MORNING + after_s
-        error = RunPaused("for today", code=DAILY)
+        error = RunPaused("for today", code=code)
         assert self.gate.waits_for(error)
         self.gate.refused(kind, error)
         return self.gate.wait_s
@@ -161,6 +162,17 @@ class Day:
     def passed(self, after_s: float, kind: Kind = Kind.SEARCH) -> bool:
         self.at = MORNING + after_s
         return self.gate.answered(kind)
+
+
+@pytest.mark.parametrize(
+    ("code", "why"),
+    [(DAILY, "the day's limit is reached; "), (Code.QUOTA, "the vendor accepts no calls, as at the day's limit; ")],
+)
+def test_the_day_is_named_as_the_reason_of_the_wait_only_where_the_vendor_names_it(code: str, why: str) -> None:
+    day = Day()
+    assert day.refused(0, code=code) == HOUR
+    [line] = day.said
+    assert line.startswith(f"{why}nothing is sent until 2026-11-21 ")
 
 
 @pytest.mark.parametrize(

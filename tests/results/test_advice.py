@@ -57,14 +57,14 @@ def test_a_failure_has_advice_of_its_own_and_a_slip_in_a_list_is_no_matter_for_t
     assert "pay for it once more" not in said or "pipeline retry 'runs/my job' --only failed --code 68300004" in said
 
 
-@pytest.mark.parametrize("ended_by", ["", Code.BUDGET, "67200005", "67200006", "no_answer"])
+@pytest.mark.parametrize("ended_by", ["", Code.BUDGET, Code.QUOTA, "67200005", "67200006", "no_answer"])
 @pytest.mark.parametrize(
     ("command", "says"), [("run", "un the same job again: it"), ("work", "`pipeline work` the job file: it")]
 )
 def test_items_that_were_not_started_are_gone_on_with_by_the_command_of_their_run(
     ended_by: str, command: str, says: str
 ) -> None:
-    assert says in about_not_started(ended_by, daily=ended_by == "67200006", command=command)
+    assert says in about_not_started(ended_by, daily=ended_by in ("67200006", Code.QUOTA), command=command)
 
 
 @pytest.mark.parametrize("place", ["", "shards/0001/e2"])

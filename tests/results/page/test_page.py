@@ -118,6 +118,7 @@ def test_the_step_of_a_run_that_machines_share_is_the_command_of_a_worker(tmp_pa
         ("", False, "not_started"),
         ("budget", False, "budget"),
         ("67200007", True, "daily"),
+        ("quota", True, "quota"),
         ("67200005", False, "balance"),
         ("67200004", False, "stopped"),
     ],

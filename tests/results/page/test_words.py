@@ -74,6 +74,7 @@ def _used() -> Iterator[str]:
         "in_doubt",
         "budget",
         "daily",
+        "quota",
         "balance",
         "stopped",
         "not_started",
@@ -91,7 +92,14 @@ def test_every_word_that_is_used_is_in_the_dictionary() -> None:
 def test_every_step_has_its_words() -> None:
     counts = dict.fromkeys(COUNTED, 1)
     assert next_steps(run(counts=counts, unread=2), first_task="", first_awaited="")[0][:2] == ("collect", 2)
-    ends = [{"ended_by": "budget"}, {"daily": True}, {"ended_by": "67200005"}, {"ended_by": "x"}, {}]
+    ends = [
+        {"ended_by": "budget"},
+        {"daily": True},
+        {"ended_by": "quota"},
+        {"ended_by": "67200005"},
+        {"ended_by": "x"},
+        {},
+    ]
     for end in ends:
         for step in next_steps(run(counts=counts, **end), first_task="", first_awaited=""):
             assert {f"step.{step.kind}", f"step.{step.kind}.do"} <= set(pairs())
