@@ -166,6 +166,13 @@ class QuotaGate(Gate):
         """The moment when a probe may go (epoch seconds); None while the gate is open."""
         return self._opens_at if self.closed else None
 
+    @property
+    def why(self) -> str:
+        """What is known of why calls wait; that it is the day's limit where the vendor said so."""
+        if self.code == Code.QUOTA:
+            return "the vendor accepts no calls, as at the day's limit"
+        return "the day's limit is reached"
+
     def waits_for(self, error: CallError) -> bool:
         """Return whether the error is the day's limit and the run is to wait for it."""
         if self._resets_at is None or not isinstance(error, RunPaused):
@@ -220,7 +227,4 @@ class QuotaGate(Gate):
         self.code = code
         when = datetime.fromtimestamp(until).astimezone()
         _log.warning("quota.waiting until=%s code=%s", when.isoformat(timespec="seconds"), code)
-        why = (
-            "the vendor accepts no calls, as at the day's limit" if code == Code.QUOTA else "the day's limit is reached"
-        )
-        self._say(f"{why}; nothing is sent until {when:%Y-%m-%d %H:%M %Z}; Ctrl-C ends the wait")
+        self._say(f"{self.why}; nothing is sent until {when:%Y-%m-%d %H:%M %Z}; Ctrl-C ends the wait")

@@ -99,8 +99,7 @@ class StopExchange:
         if until is None:
             await anyio.to_thread.run_sync(self._told.account.lift)
         else:
-            why = "the account's limit for the day is reached"
-            stop = StopReason(why, self._quota.code, until, daily=True)
+            stop = StopReason(self._quota.why, self._quota.code, until, daily=True)
             await anyio.to_thread.run_sync(self._told.account.tell, stop)
 
     def _found(self) -> tuple[Stops, StopReason] | None:
