@@ -1,15 +1,18 @@
-"""Calls for details: whatever goes wrong with them, no other call waits for it and no run ends."""
+"""Calls for details and for reports: whatever goes wrong with them alone, no paid call waits for it."""
 
 from datetime import UTC, time
 
+import anyio
 import pytest
 
+from pipeline.calls.health import ASIDE
 from pipeline.calls.limiter import Limiter
+from pipeline.calls.rate import NOTHING_ACCEPTED_S
 from pipeline.calls.retry import Tries
 from pipeline.endpoints.consequences import consequence
 from pipeline.endpoints.interface import Refusal
 from pipeline.endpoints.patsnap.codes import TABLE
-from pipeline.errors import CallError, HoldAll, RunPaused, TryAgain
+from pipeline.errors import CallError, HoldAll, RunPaused, SlowDown, TryAgain
 from pipeline.models import Kind
 from tests.support.healths import Patient, with_patient
 
@@ -47,6 +50,26 @@ def test_the_limit_of_the_day_on_details_makes_no_other_call_wait_for_tomorrow()
         assert patient.goes()
         assert patient.health.waits_until is None
         assert patient.health.retry(DETAILS, error, Tries()) is None
+
+    with_patient(scenario, resets_at=time(10, 0, tzinfo=UTC))
+
+
+@pytest.mark.parametrize("kind", ASIDE)
+def test_refusals_for_speed_that_never_end_are_told_their_caller_and_make_no_other_call_wait_for_tomorrow(
+    kind: Kind,
+) -> None:
+    async def refuse_as_long_as_others_go(patient: Patient) -> None:
+        while patient.goes():
+            await anyio.sleep(1.0)
+            assert patient.failed(SlowDown("too fast", code="67200002"), kind) is None
+
+    async def scenario(patient: Patient) -> None:
+        patient.limiters[kind] = Limiter(10)
+        with pytest.raises(RunPaused, match="accepts no calls at this rate"):
+            await refuse_as_long_as_others_go(patient)
+        assert anyio.current_time() > 1000 + NOTHING_ACCEPTED_S
+        assert patient.goes()
+        assert patient.health.waits_until is None
 
     with_patient(scenario, resets_at=time(10, 0, tzinfo=UTC))
 

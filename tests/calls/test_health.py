@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, time
+from typing import Any
 
 import anyio
 import pytest
@@ -24,6 +25,7 @@ from pipeline.errors import (
     TryAgain,
 )
 from pipeline.models import Kind
+from pipeline.reports import APART_S
 from tests.support.healths import NINE, Patient, with_patient
 
 DAILY = RunPaused("for today", code="67200007")
@@ -279,6 +281,24 @@ def test_which_errors_are_retried(error: CallError, tries: Tries, again: bool) -
         return patient.health.retry(Kind.SEARCH, error, tries)
 
     assert (with_patient(scenario) is not None) is again
+
+
+@pytest.mark.parametrize(
+    ("kind", "facts", "after_s"),
+    [
+        pytest.param(Kind.QUERY, {}, APART_S, id="a question that left"),
+        pytest.param(Kind.QUERY, {"retry_after_s": 7.0}, 7.0, id="one that is to be asked again later still"),
+        pytest.param(Kind.QUERY, {"sent": False}, 0.0, id="one that did not leave"),
+        pytest.param(Kind.SEARCH, {}, 0.0, id="a call of another kind"),
+    ],
+)
+def test_a_question_that_left_is_asked_again_after_two_seconds_at_the_earliest(
+    kind: Kind, facts: dict[str, Any], after_s: float, no_jitter: None
+) -> None:
+    async def scenario(patient: Patient) -> float | None:
+        return patient.health.retry(kind, TryAgain("x", code="x", attempts=3, **facts), Tries())
+
+    assert with_patient(scenario) == after_s
 
 
 def test_fifty_retries_are_spent_counted_and_refilled_by_granted_calls() -> None:
