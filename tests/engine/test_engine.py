@@ -6,7 +6,7 @@ import json
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ from pipeline.errors import (
     SystemLimit,
     TryAgain,
 )
+from pipeline.journal.journal import Journal
 from pipeline.journal.kept_lines import kept_in
 from pipeline.journal.places import RESULTS
 from pipeline.models import Item, Kind, State, Task
@@ -42,6 +43,7 @@ from tests.support.fakes import (
     hits,
     item,
     job,
+    look,
     open_journal,
     records,
     states,
@@ -218,6 +220,35 @@ async def test_broken_journal_ends_the_run_and_nothing_more_is_sent(
     monkeypatch.setattr(os, "fdatasync", sync)
     async with open_journal(tmp_path) as again:
         assert (await again.begin()).get(State.IN_DOUBT, 0) == 0
+
+
+class BreaksJournal(FakeVendor):
+    """Sees the journal break while a create waits for its permit, its intent durable."""
+
+    journal: Journal
+
+    async def _create(self, asked: Creation, meter: Meter) -> Task:
+        await meter.before(CREATE, "asked")
+        with pytest.raises(JournalError):
+            await look(self.journal, lambda disk: disk.db.do("no SQL"))
+        meter.sent(CREATE)
+        raise AssertionError("it left, though its outcome can be kept nowhere")
+
+
+async def test_create_that_had_not_left_when_the_journal_broke_is_made_by_the_next_run_and_not_in_doubt(
+    tmp_path: Path,
+) -> None:
+    vendor = BreaksJournal()
+    with suppress(JournalError):  # closing a broken journal says so once more
+        async with open_journal(tmp_path) as vendor.journal:
+            engine = await engine_of(job(tmp_path), vendor.journal, vendor, [item(1)])
+            await engine.run()
+    assert isinstance(engine.ended_by, JournalError)
+    assert states(tmp_path) == {"SKU-1": State.CREATING}
+    again = FakeVendor(run="again")
+    await run_engine(tmp_path, again, [item(1)], generation=2)
+    assert again.sent == [(CREATE, url(1))]
+    assert states(tmp_path) == {"SKU-1": State.TASKED}
 
 
 # --- the end comes early ---
