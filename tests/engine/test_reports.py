@@ -298,6 +298,63 @@ def test_a_kill_while_reports_are_awaited_creates_nothing_again(tmp_path: Path) 
     assert {kind for kind, _ in again.sent} == {Kind.QUERY}
 
 
+def test_questions_of_a_run_that_brought_no_report_count_in_the_record_that_a_later_run_writes(tmp_path: Path) -> None:
+    vendor = Asked(answers={url(1): [RUNNING]}, forever=True)
+
+    async def end(engine: Engine) -> None:
+        while len(vendor.asked) < 3:
+            await anyio.sleep(1)
+        engine.drain(RunPaused("enough", code="test"))
+
+    run(tmp_path, vendor, many(1), during=end)
+    again = Asked(run="again", executed=list(vendor.executed))
+    again.now = vendor_now_after(vendor, 5)
+    run(tmp_path, again, many(1))
+    [record] = records(tmp_path)
+    assert (len(vendor.asked), len(again.asked)) == (3, 1)
+    assert record["calls"] == {"upload": 0, "search": 1, "create": 1, "query": 4}
+
+
+def test_a_task_that_was_asked_about_too_often_waits_for_the_next_run_and_holds_up_the_end_of_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.engine.report_meter.MOST_POLLS", 3)
+    vendor = Asked(answers={url(1): [RUNNING] * 3})
+    engine = run(tmp_path, vendor, many(1))
+    assert engine.ended_by is None
+    assert len(vendor.asked) == 3
+    assert states(tmp_path) == {"SKU-1": State.REPORT_PENDING}
+    again = Asked(run="again", executed=list(vendor.executed))
+    again.now = vendor_now_after(vendor, 5)
+    run(tmp_path, again, many(1))
+    assert states(tmp_path) == {"SKU-1": State.REPORTED}
+
+
+def test_a_report_that_is_read_when_the_run_is_cancelled_is_written(tmp_path: Path) -> None:
+    """A second signal: the answer is there, and only its record was still to be written."""
+
+    scopes: list[anyio.CancelScope] = []
+
+    class Cut(Asked):
+        def report(self, task_id: str) -> Report:
+            scopes[0].cancel()  # heard while this answer arrives
+            return super().report(task_id)
+
+    async def once() -> dict[State, int]:
+        async with open_journal(tmp_path) as journal:
+            engine = await engine_of(job(tmp_path, task=WAIT["task"]), journal, Cut(), many(1))
+            with anyio.CancelScope() as work:
+                scopes.append(work)
+                await engine.run()
+            await journal.finish()
+        assert work.cancelled_caught
+        return engine.items()
+
+    assert virtually(once)[State.REPORTED] == 1
+    assert states(tmp_path) == {"SKU-1": State.REPORTED}
+    assert [line["status"] for line in records(tmp_path)] == ["reported"]
+
+
 def test_a_lost_report_is_paid_for_anew_by_a_persons_choice_alone_and_names_the_task_it_replaces(
     tmp_path: Path,
 ) -> None:
