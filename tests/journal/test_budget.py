@@ -49,6 +49,14 @@ async def test_budget_is_spent_to_the_last_call_and_not_beyond(cap: int, tmp_pat
         assert journal.budget.calls[SEARCH].sent == cap
 
 
+@pytest.mark.parametrize(("beside", "left"), [(1, 39), (40, 0), (60, 0)])
+async def test_calls_that_were_made_beside_count_under_the_same_cap(beside: int, left: int, tmp_path: Path) -> None:
+    async with open_journal(tmp_path, budgets={SEARCH: 40, CREATE: 40}, beside={SEARCH: beside}) as journal:
+        assert (journal.budget.left(SEARCH), journal.budget.left(CREATE)) == (40 - beside, 40)
+        assert (await spend_all(journal, SEARCH), await spend_all(journal, CREATE)) == (left, 40)
+        assert await reserved_on_disk(journal) == left
+
+
 async def test_used_up_budget_pauses_the_run_and_names_its_key(tmp_path: Path) -> None:
     async with open_journal(tmp_path, budgets={CREATE: 1200}) as journal:
         await spend(journal, CREATE, 1200)
@@ -197,6 +205,20 @@ async def test_sent_calls_follow_to_disk(tmp_path: Path) -> None:
         dead = dead_copy(tmp_path / "run", tmp_path / "dead")
     async with open_journal(dead) as journal:
         assert (journal.budget.calls[SEARCH].sent, journal.budget.calls[SEARCH].used) == (5, FIRST_LEASE)
+
+
+async def test_units_that_were_billed_add_up_over_the_runs_of_a_directory_deaths_included(tmp_path: Path) -> None:
+    folder, billed = tmp_path / "run", 0.0
+    for run, units in enumerate((2.5, 4.0, 1.0)):
+        async with open_journal(folder) as journal:
+            assert journal.budget.units_before == billed
+            for part in (units / 2, units):  # each note is of the whole run so far
+                journal.budget.note_calls(part)
+                await look(journal, lambda disk: None)
+            billed += units
+            folder = dead_copy(folder, tmp_path / f"dead-{run}")
+    async with open_journal(folder) as journal:
+        assert journal.budget.units_before == billed == 7.5
 
 
 async def test_raised_budget_goes_on(tmp_path: Path) -> None:

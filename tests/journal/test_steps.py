@@ -2,7 +2,7 @@
 
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -19,12 +19,16 @@ from pipeline.journal.sql.database import DURABLE, UNSYNCED, Connection
 from pipeline.journal.sql.rows import Line, SpoolRef, note_of
 from pipeline.journal.storage import connect, open_disk
 from pipeline.models import HITS_LIFE_S, Calls, Kind, Problem, State, Task, Upload
+from pipeline.outcomes import Tasked
+from pipeline.results.hits import choose
+from pipeline.results.record import RecordLines
 from tests.support.fakes import (
     NOW,
     admitted,
     assert_index_matches,
     dead_copy,
     hits,
+    job,
     look,
     open_journal,
     records,
@@ -162,6 +166,49 @@ async def test_open_item_is_durable_with_its_reason_and_its_hits_when_it_returns
         assert await journal.requeue_failed() == 1
         (work,) = await journal.waiting.take(State.SEARCHED, after=0, generation=1, now=NOW)
         assert (work.hits, work.calls) == (hits(), Calls(0, 1, 0))
+
+
+async def on_slow_disk(journal: Journal, step: Callable[[], Awaitable[None]]) -> None:
+    """Take a step while the disk stands still: it must not return before the disk goes on."""
+    disk_goes_on, returned = threading.Event(), False
+
+    async def take() -> None:
+        nonlocal returned
+        await step()
+        returned = True
+
+    journal._writer.post(lambda disk: disk_goes_on.wait(30))
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(take)
+        await anyio.wait_all_tasks_blocked()
+        early = returned
+        disk_goes_on.set()
+    assert not early
+
+
+async def test_record_that_is_laid_by_is_durable_when_it_returns(tmp_path: Path) -> None:
+    """A kill while its details are waited for leaves its task known, not in doubt."""
+    work, choice = work_of(1, calls=Calls(0, 1, 1)), choose(hits(), min_score=0, max_hits=100)
+    assert choice is not None
+    outcome = Tasked(hits(), choice, Task("t-1", NOW))
+    _, line, _ = RecordLines(job(tmp_path), "0" * 64).settled(work, outcome)
+    async with open_journal(tmp_path / "run") as journal:
+        await admitted(journal, 1)
+        await journal.steps.intend(work, hits(), request_id="asked", at=NOW)
+        await on_slow_disk(journal, lambda: journal.steps.lay_by(work, line))
+        dead = dead_copy(tmp_path / "run", tmp_path / "dead")
+    async with open_journal(dead):
+        assert rows(dead, "state, task_id") == [(State.TASKED, "t-1")]
+    assert_index_matches(dead)
+
+
+async def test_upload_of_a_view_is_durable_when_it_returns(tmp_path: Path) -> None:
+    upload = Upload("https://up.example/1", NOW + 60)
+    async with open_journal(tmp_path / "run") as journal:
+        await on_slow_disk(journal, lambda: journal.steps.view_uploaded("ab", upload))
+        dead = dead_copy(tmp_path / "run", tmp_path / "dead")
+    async with open_journal(dead) as journal:
+        assert await journal.steps.view_upload("ab") == upload
 
 
 async def test_refused_change_latches_the_journal(tmp_path: Path, broken: AsyncExitStack) -> None:

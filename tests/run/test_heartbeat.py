@@ -52,7 +52,7 @@ def heartbeat(parts: Any, clocks: Clocks | None = None, *, folder: Path = Path("
     return Heartbeat(parts, parts, parts, folder=folder, clocks=clocks)
 
 
-def beat(parts: Any, beats: int, *, folder: Path = Path("run")) -> int:
+def beat(parts: Any, beats: int, *, clocks: Clocks | None = None, folder: Path = Path("run")) -> int:
     """Let the heart beat so many times; return how often the run was shown."""
     shown = 0
 
@@ -61,7 +61,7 @@ def beat(parts: Any, beats: int, *, folder: Path = Path("run")) -> int:
         shown += 1
 
     async def go() -> None:
-        heart = heartbeat(parts, folder=folder)
+        heart = heartbeat(parts, clocks, folder=folder)
         with anyio.move_on_after((beats - 0.5) * EVERY_S):
             await heart.run(show)
 
@@ -106,15 +106,14 @@ def test_a_directory_that_was_taken_away_cancels_no_call_that_is_under_way(tmp_p
     assert parts.told == []
 
 
-def test_a_jump_of_the_clock_is_logged_and_the_client_is_told(caplog: pytest.LogCaptureFixture) -> None:
-    wall, steady = [1_000_000.0], [5_000.0]
+def test_a_jump_of_the_clock_is_logged_and_the_client_is_told_at_the_next_beat(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    walls = iter([1_000_000.0, 1_000_000.25, 996_400.25, 1_032_400.25, 1_032_400.25])
+    steadies = iter([5_000.0, 5_000.25, 5_000.25, 41_000.25, 41_000.25])
     parts = Parts()
-    heart = heartbeat(parts, Clocks(lambda: wall[0], lambda: steady[0]))
     with caplog.at_level(logging.INFO, logger="pipeline"):
-        for wall_s, steady_s in ((0.25, 0.25), (-3600, 0), (36_000, 36_000), (0, 0)):
-            wall[0] += wall_s
-            steady[0] += steady_s
-            heart.notice_clock_jumps()
+        assert beat(parts, 4, clocks=Clocks(lambda: next(walls), lambda: next(steadies))) == 4
     assert parts.told == ["clock jumped", "clock jumped"]
     assert [record.getMessage() for record in caplog.records] == [
         "clock.jumped step_s=-3600.0 gap_s=0.0",

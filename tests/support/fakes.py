@@ -245,6 +245,7 @@ async def open_journal(
     folder: Path,
     *,
     budgets: Mapping[Kind, int] | None = None,
+    beside: Mapping[Kind, int] | None = None,
     duplicates: int = 0,
     tariff: Tariff | None = None,
     connect: Connect = connect,
@@ -255,7 +256,8 @@ async def open_journal(
     folder.mkdir(exist_ok=True)
     writer = Writer(functools.partial(open_disk, folder, now=NOW, connect=connect), linger_s=linger_s)
     await writer.start()
-    journal = Journal(writer, budgets=budgets or {}, duplicates=duplicates, tariff=tariff, shared=shared)
+    caps = budgets or {}
+    journal = Journal(writer, budgets=caps, beside=beside, duplicates=duplicates, tariff=tariff, shared=shared)
     await journal.begin()
     try:
         yield journal
