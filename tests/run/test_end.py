@@ -85,3 +85,11 @@ def test_a_page_that_is_not_written_is_said_with_what_to_type(ended: tuple[JobSp
 
 def test_an_ended_run_leaves_no_log_of_sqlite_beside_its_journal(ended: tuple[JobSpec, Path, RunSummary]) -> None:
     assert not list(ended[1].glob("journal.sqlite-*"))
+
+
+def test_the_units_that_the_vendor_billed_are_summed_up_over_all_runs_of_a_directory(tmp_path: Path) -> None:
+    with vendor(tmp_path) as server:
+        path = job(tmp_path, url=server.url, pictures=2)
+        first = run_job(path, options=RunOptions(environment=ACCOUNT, limit=1))
+        second = run_job(path, options=RunOptions(environment=ACCOUNT))
+        assert (first.units_billed, second.units_billed, server.stats.units) == (2, 4, 4)
