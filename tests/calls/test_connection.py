@@ -17,6 +17,7 @@ from pipeline.calls.transport import open_transport
 from pipeline.endpoints.patsnap.codes import TABLE
 from pipeline.errors import RunPaused
 from pipeline.models import PAID, Kind
+from pipeline.system.clock import loop_time
 from tests.support.clients import API_KEY, CREATE, Call, Certificate, FakeMeter, client_at, create, failure_of, search
 from tests.support.misbehaving import CREATED, NO_HITS, Caller, Misbehaving, Script, by_path, http
 from tests.support.virtual_time import virtual_backend
@@ -107,6 +108,18 @@ async def test_a_connection_that_ends_over_tls_is_found_out_too(self_signed: Cer
         await search(client)
         await create(client, meter)
     assert meter.calls == {Kind.CREATE: 1}
+
+
+async def test_a_connection_that_was_idle_for_two_seconds_is_not_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server may close it then, at the very moment when a create leaves on it."""
+    monkeypatch.setattr("aiohttp.connector.monotonic", loop_time)  # the ages of kept connections, in virtual time
+    connections = []
+    async with Misbehaving(SEARCH_THEN_CREATE) as server, client_at(server.url) as client:
+        for idle_s in (0.0, 1.9, 1.9, 2.1, 1.9):
+            await anyio.sleep(idle_s)
+            await search(client)
+            connections.append(server.connections)
+    assert connections == [1, 1, 1, 2, 2]
 
 
 @pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="only Linux can")

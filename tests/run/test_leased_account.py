@@ -1,11 +1,15 @@
 """One account that two machines lease at one place (`api.leases`): two state folders stand for two machines."""
 
 import json
+import socket
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from pipeline import RunOptions, run_job
+from pipeline.calls.connection import deliver_soon_or_never
 from pipeline.models import Kind
 from tests.support.jobs import ACCOUNT, job, lines, pipeline, vendor
 from tests.support.machines import LEASE_S, assert_never_above, machine, together
@@ -103,6 +107,26 @@ def test_without_its_store_a_machine_sends_nothing_and_it_goes_on_when_the_store
         assert any(at > back_at for at in times)
         assert [at for at in times if gone_at + LEASE_S < at < back_at] == []
         assert_never_above(QPS, first)
+
+
+@pytest.mark.proofs
+@pytest.mark.parametrize("leases", ["leases", None], ids=["leased", "alone"])
+def test_connections_of_a_leased_account_and_no_others_drop_what_they_cannot_deliver_soon(
+    leases: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Delivered later it would go under a lease that is another machine's by then; tests/calls/test_connection.py."""
+    dropping: list[socket.socket] = []
+
+    def noting(address: Any) -> socket.socket:
+        dropping.append(deliver_soon_or_never(address))
+        return dropping[-1]
+
+    monkeypatch.setattr("pipeline.calls.transport.deliver_soon_or_never", noting)
+    (tmp_path / "leases").mkdir()
+    with vendor(tmp_path) as server:
+        path = job(tmp_path, url=server.url, pictures=1, api={"leases": leases})
+        assert run_job(path, options=RunOptions(environment=ACCOUNT)).ok
+    assert bool(dropping) is (leases is not None)
 
 
 @pytest.mark.proofs
