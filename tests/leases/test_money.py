@@ -89,6 +89,18 @@ def test_what_is_given_back_can_be_drawn_again() -> None:
     assert sum(draw_all(budget(store, 100))) == 30
 
 
+def test_what_is_given_back_after_the_store_lost_its_entries_takes_the_total_to_nothing_at_most() -> None:
+    """The total began anew and does not hold those calls: below nothing it would let others draw beyond their cap."""
+    store = MemoryStore()
+    one, other = budget(store, 100), budget(store, 100)
+    one.draw(KIND, 80, 80)
+    store.entries.clear()
+    assert (other.draw(KIND, 10, 10), other.draw(KIND, 10, 10)) == (10, 10)
+    assert one.give_back(KIND, Decimal(80))
+    assert total(store) == 0
+    assert sum(draw_all(other)) == 100
+
+
 def test_money_is_exact() -> None:
     store, price = MemoryStore(), Decimal("0.07")
     one = budget(store, "1.00", MONEY)
