@@ -71,7 +71,7 @@ class Jobs:
         self._tasks_before = sum(1 for _ in self.book.tasks())
         manifest = way.write_list(self.folder, items=self.count, number=self.number)
         job = self.folder / "job.yaml"
-        api = {"base_url": self.vendor.url, "max_in_flight": self.in_flight, **self.api}
+        api = {"base_url": self.vendor.url, "max_in_flight": self.in_flight, **self.api, **way.parts.get("api", {})}
         if self.budget:
             names = {kind: kind if kind == "details" else f"{kind}_calls" for kind in self.budget}
             api["budget"] = {names[kind]: cap for kind, cap in self.budget.items()}
@@ -101,4 +101,5 @@ class Jobs:
 
     def history(self, **known: Any) -> History:
         """What is known of this job's run directory at this moment."""
-        return read_history(self.run, executed=self.executed(), acknowledged=self.acknowledged(), **known)
+        known |= {"executed": self.executed(), "acknowledged": self.acknowledged()}
+        return read_history(self.run, duplicates=self.way.duplicates, **known)

@@ -11,7 +11,7 @@ from pipeline.engine.patent_budget import PatentBudget
 from pipeline.journal import storage as disk_module
 from pipeline.journal.results_file import ResultsFile
 from pipeline.journal.spool import Spool
-from pipeline.journal.sql import changes, database
+from pipeline.journal.sql import changes, database, doubts
 from pipeline.journal.sql.changes import ADVANCE, Step
 from pipeline.journal.sql.database import UNSYNCED, Database
 from pipeline.journal.steps import Steps
@@ -197,6 +197,10 @@ def _patents_not_counted(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(PatentBudget, "reserve", reserving)
 
 
+def _doubt_retried_for_ever(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(doubts, "leave_to_person", lambda db, ord_: None)
+
+
 def _drawing_not_written(patch: pytest.MonkeyPatch) -> None:
     for module in (directory, execution):
         patch.setattr(module, "keep_drawing", lambda folder, name, data: None)
@@ -232,6 +236,7 @@ MUTANTS = {
     "view-not-kept": Mutant("the upload of a view is not written down", _view_not_kept),
     "patent-not-kept": Mutant("what was said of a patent is not written to the cache", _patent_not_kept),
     "patents-not-counted": Mutant("a call for many patents counts as one", _patents_not_counted),
+    "doubt-retried-for-ever": Mutant("a doubt that was retried once is retried again", _doubt_retried_for_ever),
     "drawing-not-written": Mutant("the drawing of a report is not written", _drawing_not_written),
     "drawing-not-synced": Mutant("the drawing of a report is not synced", _drawing_not_synced),
     "hits-not-synced": Mutant("the hits of a task whose report is awaited are not synced", _hits_of_reports_not_synced),

@@ -25,6 +25,7 @@ MISTAKES = {
     "patent-not-kept": "details",
     "patents-not-counted": "details",
     "drawing-not-written": "submit",
+    "doubt-retried-for-ever": "doubts retried",
 }
 
 

@@ -31,7 +31,7 @@ class Way:
     drawings  so many different pictures stand behind the items' URLs
     pages     that each search pays
     views     of each item, all of them files; 0 for items that are URLs
-    parts     of the job file: search, task, details, method
+    parts     of the job file: search, task, details, method, api
     """
 
     name: str
@@ -58,6 +58,12 @@ class Way:
     def details(self) -> Mapping[str, Any] | None:
         wanted: Mapping[str, Any] | None = self.parts.get("details")
         return wanted
+
+    @property
+    def duplicates(self) -> int:
+        """Return how many creates in doubt the job lets be made once more: the vendor may execute them twice."""
+        retry: Mapping[str, int] = self.parts.get("api", {}).get("on_in_doubt", {})
+        return retry.get("max_duplicates", 0)
 
     @property
     def of_patents(self) -> tuple[str, ...]:
@@ -114,6 +120,7 @@ class Way:
 PLAIN = Way("plain")
 WAYS = (
     PLAIN,
+    Way("doubts retried", 0.4, parts={"api": {"on_in_doubt": {"retry": 1, "max_duplicates": 12}}}),
     Way("wait", 0.4, parts={"task": WAIT}),
     Way("deep", 0.15, pages=3, parts={"search": {"depth": 250}}),
     Way("deep V2, wait", 0.1, pages=2, parts={"search": {"endpoint": "P009-V2", "depth": 180}, "task": WAIT}),
