@@ -85,10 +85,10 @@ def test_only_what_was_asked_alike_is_taken(
 @pytest.mark.proofs
 def test_local_picture_that_was_uploaded_in_another_way_is_paid_anew_and_a_url_is_not(tmp_path: Path) -> None:
     """With `fit` the vendor may see another picture, though the file is the same."""
-    images = {"images": [{"id": "U", "url": drawings(1)[0]}, {"id": "A", "path": "a.jpg"}]}
+    parts: dict[str, Any] = {"images": [{"id": "U", "url": drawings(1)[0]}, {"id": "A", "path": "a.jpg"}], **LOCAL}
     with vendor(tmp_path) as server:
-        take(tmp_path, server.url, "first", **images, **LOCAL)
-        second = take(tmp_path, server.url, "second", **images, upload={"public": True, "fit": True})
+        take(tmp_path, server.url, "first", **parts)
+        second = take(tmp_path, server.url, "second", **parts | {"upload": {"public": True, "fit": True}})
     assert second.plan.calls == {"upload": 1, "search": 1, "create": 1}
     assert [second.records[id_].reused_from is not None for id_ in ("U", "A")] == [True, False]
 
