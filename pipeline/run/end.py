@@ -73,7 +73,7 @@ async def _summary(ending: Ending, clocks: Clocks, *, limited: bool) -> RunSumma
     budget = journal.budget
     units = budget.units_before + stats.units
     said = await _said(journal, stats)
-    await journal.remember({"units": repr(units), "units_said": f"{said.by} {said.of}"})
+    await journal.remember({"units_said": f"{said.by} {said.of}"})  # the units follow at each beat
     calls = {kind: (lease.used, lease.sent) for kind, lease in budget.calls.items()}
     spent = with_spent_beside(ending.records.spec, ending.folder, calls, budget.costs())
     now = clocks.wall()
