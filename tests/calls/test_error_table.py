@@ -132,7 +132,7 @@ def test_what_is_met_ends_as_the_table_says_after_as_many_requests(met: str, cal
                     return error, meter, server.seen
         return None, meter, server.seen
 
-    error, meter, seen = run_virtually(scenario, gently=True)
+    error, meter, seen = run_virtually(scenario)
     assert len(seen) == meter.total == requests
     assert len({request.headers["x-request-id"] for request in seen}) == requests
     assert isinstance(error, expected)

@@ -36,7 +36,7 @@ from tests.support.fakes import (
     url,
     work_of,
 )
-from tests.support.virtual_time import VirtualTimeLoop
+from tests.support.virtual_time import run_virtually
 
 WAIT = {"task": {"report": "wait"}}
 RUNNING, FAILED, UNSAID = Progress.RUNNING, Progress.FAILED, Progress.UNSAID
@@ -81,11 +81,6 @@ class Asked(FakeVendor):
         return report_of(task_id, Progress.DONE if said is None else said, at=self.now)
 
 
-def virtually(function: Callable[..., Any], *arguments: Any) -> Any:
-    """Run in virtual time; the journal's own thread gets 20 ms of real time before a jump."""
-    return anyio.run(function, *arguments, backend_options={"loop_factory": lambda: VirtualTimeLoop(grace_s=0.02)})
-
-
 def run(
     folder: Path,
     vendor: Asked,
@@ -111,7 +106,7 @@ def run(
             await journal.finish()
         return engine
 
-    engine: Engine = virtually(once)
+    engine: Engine = run_virtually(once)
     assert_index_matches(folder)
     assert_settled_once(folder)
     return engine
@@ -169,7 +164,6 @@ def test_every_item_ends_with_the_report_of_its_task(tmp_path: Path) -> None:
     assert [record.report is not None for record in read_records(tmp_path)] == [True] * 3
 
 
-@pytest.mark.proofs
 def test_no_task_is_asked_about_twice_within_two_seconds(tmp_path: Path) -> None:
     vendor = Asked(answers={url(1): [RUNNING] * 12})
     run(tmp_path, vendor, many(1))
@@ -178,7 +172,6 @@ def test_no_task_is_asked_about_twice_within_two_seconds(tmp_path: Path) -> None
     assert all(later - earlier >= APART_S - 1e-6 for earlier, later in itertools.pairwise(times))
 
 
-@pytest.mark.proofs
 @pytest.mark.parametrize(
     ("answers", "code"),
     [([FAILED], "report_failed"), ([UNSAID], "no_answer"), ([ItemRefused("no", code="68300004")], "68300004")],
@@ -202,7 +195,6 @@ def vendor_now_after(vendor: Asked, seconds: float) -> float:
     return NOW + max((at for _, at in vendor.asked), default=1000.0) - 1000.0 + seconds
 
 
-@pytest.mark.proofs
 def test_a_report_that_comes_after_all_is_taken(tmp_path: Path) -> None:
     vendor = Asked(answers={url(1): [UNSAID]}, forever=True)
     run(tmp_path, vendor, many(1), task={"report": "wait", "settle_s": 60})
@@ -212,7 +204,6 @@ def test_a_report_that_comes_after_all_is_taken(tmp_path: Path) -> None:
     assert states(tmp_path) == {"SKU-1": State.REPORTED}
 
 
-@pytest.mark.proofs
 def test_a_task_that_expired_unread_is_lost_and_sends_nothing(tmp_path: Path) -> None:
     vendor = Asked(answers={url(1): [RUNNING]}, forever=True)
 
@@ -229,7 +220,6 @@ def test_a_task_that_expired_unread_is_lost_and_sends_nothing(tmp_path: Path) ->
     assert again.sent == []
 
 
-@pytest.mark.proofs
 def test_a_running_task_is_waited_for_until_it_expires(tmp_path: Path) -> None:
     vendor = Asked(answers={url(1): [RUNNING]}, forever=True)
 
@@ -371,7 +361,7 @@ def test_a_lost_report_is_paid_for_anew_by_a_persons_choice_alone_and_names_the_
             await engine.run()
             await journal.finish()
 
-    virtually(retry)
+    run_virtually(retry)
     assert [kind for kind, _ in again.sent] == [Kind.CREATE, Kind.QUERY]  # its hits live
     line = records(tmp_path)[-1]
     assert (line["status"], line["replaces"]) == ("reported", old)
@@ -416,7 +406,7 @@ def test_a_run_holds_creates_back_and_says_so_until_reports_are_in(
             await engine.run()
             await journal.finish()
 
-    virtually(once)
+    run_virtually(once)
     assert set(states(tmp_path).values()) == {State.REPORTED}
     assert max(unread) <= 2
     assert len(said) == 1
@@ -442,4 +432,4 @@ def test_of_the_tasks_whose_turn_has_come_the_one_that_expires_first_is_asked_ab
         assert turns.until_next() == 0
         return [turns.take().work.ord for _ in range(3)]
 
-    assert virtually(asked) == [2, 3, 1]
+    assert run_virtually(asked) == [2, 3, 1]

@@ -5,7 +5,6 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 import anyio
 import pytest
@@ -66,13 +65,7 @@ class Parts:
                 await body(self, around)
                 around.cancel_scope.cancel()
 
-        # A thread takes no virtual time: while it works, the clock would run ahead to the next deadline.
-        with patch.object(anyio.to_thread, "run_sync", _at_once):
-            run_virtually(go)
-
-
-async def _at_once(function: Callable[..., Any], *arguments: Any, **_: Any) -> Any:
-    return function(*arguments)
+        run_virtually(go)
 
 
 async def to_the_end(parts: Parts, _: TaskGroup) -> None:

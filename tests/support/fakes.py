@@ -26,13 +26,13 @@ from pipeline.journal.places import JOURNAL, RESULTS
 from pipeline.journal.purse import Tariff
 from pipeline.journal.sql.database import Connection
 from pipeline.journal.storage import Disk, connect, open_disk
-from pipeline.journal.writer import Writer
 from pipeline.models import UPLOAD_LIFE_S, Calls, Choice, Hits, Item, Kind, State, Task, Upload, Work
 from pipeline.ports import Endpoint, Meter
 from pipeline.reports import Comparison, Progress, Report
 from pipeline.results.record import RecordLines
 from pipeline.sources.pictures import Picture
 from pipeline.views import is_url, joined_views, views_of
+from tests.support.virtual_time import AwaitedWriter
 
 NOW = 1_795_262_400.0  # 2026-11-21T12:00:00Z
 
@@ -254,7 +254,7 @@ async def open_journal(
 ) -> AsyncIterator[Journal]:
     """Open a journal on a real disk; it is closed in the end."""
     folder.mkdir(exist_ok=True)
-    writer = Writer(functools.partial(open_disk, folder, now=NOW, connect=connect), linger_s=linger_s)
+    writer = AwaitedWriter(functools.partial(open_disk, folder, now=NOW, connect=connect), linger_s=linger_s)
     await writer.start()
     caps = budgets or {}
     journal = Journal(writer, budgets=caps, beside=beside, duplicates=duplicates, tariff=tariff, shared=shared)
