@@ -12,6 +12,7 @@ from pipeline.engine.patent_batches import Answered
 from pipeline.engine.patent_halves import MOST_QUESTIONS, without_refused
 from pipeline.errors import ItemRefused
 from tests.support.patents import Asking, MemoryCache, PatentVendor, all_of, batches_of
+from tests.support.processes import PATIENCE_S
 
 pytestmark = pytest.mark.anyio
 
@@ -100,7 +101,7 @@ async def test_a_bad_id_is_not_asked_for_again_in_this_run(monkeypatch: pytest.M
     async with batches_of(vendor, cache) as batches:
         first = await all_of(batches.want(["a", "b"]))
         asked = vendor.asked["b"]
-        with anyio.fail_after(30):
+        with anyio.fail_after(PATIENCE_S):
             second = await all_of(batches.want(["b", "c"]))
     assert [one.missing for one in (*first, *second)] == ["", REFUSED, REFUSED, ""]
     assert vendor.asked["b"] == asked

@@ -17,6 +17,7 @@ from pipeline.ports import Meter
 from pipeline.sources.pictures import Picture
 from tests.support.engine_runs import many, run_engine
 from tests.support.fakes import NOTHING, FakeVendor, item, open_journal, states, url, work_of
+from tests.support.processes import PATIENCE_S
 from tests.support.shared_store import MemoryStore
 
 pytestmark = pytest.mark.anyio
@@ -118,7 +119,7 @@ async def test_nobody_waits_for_money_that_is_held_for_questions_which_are_not_a
             lacking.append(await promises.make(work_of(2)))
 
         assert await promises.make(work_of(1)) is None
-        with anyio.fail_after(30):
+        with anyio.fail_after(PATIENCE_S):
             async with anyio.create_task_group() as group:
                 group.start_soon(make)
                 await anyio.wait_all_tasks_blocked()

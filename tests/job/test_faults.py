@@ -6,6 +6,7 @@ import pytest
 
 from tests.support.fixtures import Faults, Load
 from tests.support.job_files import MINIMAL
+from tests.support.processor import million_steps_s
 
 
 @pytest.mark.parametrize(
@@ -86,9 +87,9 @@ def test_an_id_that_yaml_reads_as_something_else_must_be_quoted(
 
 @pytest.mark.proofs
 def test_thousands_of_faults_are_all_told_without_stalling(faults: Faults) -> None:
-    """Once the JSON Schema was built anew for each unknown key: 9,000 took 105 s. The bound is CPU time, and ample."""
+    """Once the JSON Schema was built anew for each unknown key: 9,000 took 105 s. The bound is ample."""
     began = time.process_time()
     letters = str.maketrans("0123456789", "abcdefghij")  # keys that differ in numbers alone would be told once
     keys = [f"  - {{{str(number).translate(letters)}z: x}}\n" for number in range(9000)]
     assert len(faults(f"version: 1\nname: a\nimages:\n{''.join(keys)}")) == 9000
-    assert time.process_time() - began < 30
+    assert time.process_time() - began < 600 * million_steps_s()

@@ -16,6 +16,7 @@ from tests.support.fakes import (
     look,
     open_journal,
 )
+from tests.support.processes import PATIENCE_S
 
 pytestmark = pytest.mark.anyio
 
@@ -98,7 +99,7 @@ async def test_caller_that_is_cancelled_while_it_waits_takes_the_lease_from_nobo
     disk_goes_on = threading.Event()
     async with open_journal(tmp_path, budgets={SEARCH: 5}) as journal:
         async with anyio.create_task_group() as callers:
-            callers.start_soon(look, journal, lambda disk: disk_goes_on.wait(30))
+            callers.start_soon(look, journal, lambda disk: disk_goes_on.wait(PATIENCE_S))
             callers.start_soon(journal.budget.reserve, SEARCH)
             with anyio.CancelScope() as given_up:
 

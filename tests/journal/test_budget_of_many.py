@@ -19,6 +19,7 @@ from pipeline.journal.writer import Writer
 from pipeline.leases.money import CHUNK, SharedBudget
 from pipeline.models import KINDS, Kind, budget_name
 from tests.support.fakes import NOW, dead_copy, look, open_journal
+from tests.support.processes import PATIENCE_S
 from tests.support.shared_store import MemoryStore
 
 pytestmark = pytest.mark.anyio
@@ -195,7 +196,7 @@ async def test_no_more_is_secured_for_items_than_one_machine_should_hold(tmp_pat
 async def test_a_slow_store_holds_only_those_up_who_draw(tmp_path: Path) -> None:
     store, goes_on = MemoryStore(), threading.Event()
     async with open_journal(tmp_path, budgets={SEARCH: 100}, shared=of_all(store, search=100)) as journal:
-        store.loses = lambda: not goes_on.wait(30)
+        store.loses = lambda: not goes_on.wait(PATIENCE_S)
         async with anyio.create_task_group() as callers:
             callers.start_soon(journal.budget.reserve, SEARCH)
             for _ in range(100):
@@ -238,7 +239,7 @@ async def test_caller_that_is_cancelled_while_it_draws_takes_nothing_from_others
     waited: list[bool] = []
 
     def slow() -> bool:
-        waited.append(goes_on.wait(30))
+        waited.append(goes_on.wait(PATIENCE_S))
         return not waited[-1]
 
     async with open_journal(tmp_path, budgets={SEARCH: 5}, shared=of_all(store, search=5)) as journal:
@@ -264,7 +265,7 @@ async def test_caller_that_is_cancelled_while_its_call_is_noted_takes_nothing_fr
     disk_goes_on = threading.Event()
     async with open_journal(tmp_path, budgets={SEARCH: 5}, shared=of_all(MemoryStore(), search=5)) as journal:
         async with anyio.create_task_group() as callers:
-            callers.start_soon(look, journal, lambda disk: disk_goes_on.wait(30))
+            callers.start_soon(look, journal, lambda disk: disk_goes_on.wait(PATIENCE_S))
             with anyio.CancelScope() as given_up:
 
                 async def give_up() -> None:

@@ -19,6 +19,7 @@ from tests.support.fakes import (
     open_journal,
     work_of,
 )
+from tests.support.processes import PATIENCE_S
 
 pytestmark = pytest.mark.anyio
 
@@ -118,7 +119,7 @@ async def test_a_caller_that_is_cancelled_ends_the_reading_of_its_sources(tmp_pa
         nonlocal read
         for read in range(1, 1001):
             begun.set()
-            assert cancelled.wait(30)
+            assert cancelled.wait(PATIENCE_S)
             yield [work_of(read).item]
 
     async with open_journal(tmp_path) as journal:

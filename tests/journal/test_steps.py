@@ -36,6 +36,7 @@ from tests.support.fakes import (
     states,
     work_of,
 )
+from tests.support.processes import PATIENCE_S
 
 pytestmark = pytest.mark.anyio
 
@@ -321,14 +322,14 @@ async def test_more_steps_than_fit_into_a_statement_come_in_one_rush_and_all_cou
 
     def block(_: object) -> None:
         blocked.set()
-        go_on.wait(30)
+        go_on.wait(PATIENCE_S)
 
     async with open_journal(tmp_path) as journal:
         await admitted(journal, *range(1, many + 1))
         # SQLite's own limit, which some systems raise.
         await look(journal, lambda disk: disk.db.connection.setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, 32_766))
         journal._writer.post(block)
-        await anyio.to_thread.run_sync(blocked.wait, 30)
+        await anyio.to_thread.run_sync(blocked.wait, PATIENCE_S)
         for n in range(1, many + 1):
             journal.steps.found(work_of(n), hits(1))
         go_on.set()

@@ -22,6 +22,7 @@ from pipeline.run.begin import refusal
 from pipeline.system.fault import Fault
 from tests.support.fakes import admitted, item, open_journal, rows, states
 from tests.support.jobs import ACCOUNT, FaultPlan, drawings, job, lines, vendor
+from tests.support.processes import PATIENCE_S
 
 
 def run(path: Path, *overrides: str, **options: Any) -> RunSummary:
@@ -131,7 +132,7 @@ def test_a_first_reading_that_was_cut_short_goes_on_and_keeps_what_it_had_listed
         """Read two items, and the others once the run is over."""
         batch = read(source)
         if batch and batch[0].id != "P0000":
-            ended.wait(30)
+            ended.wait(PATIENCE_S)
         return batch
 
     monkeypatch.setattr(intake, "BATCH", 2)

@@ -8,7 +8,17 @@ import pytest
 from pipeline.sandbox.faults import FaultPlan
 from pipeline.sandbox.tasks import read_tasks
 from tests.support.fixtures import Start
-from tests.support.sandbox_calls import KEY, PRODUCT, QUERY, SEARCH, call, create, creation, search, single
+from tests.support.sandbox_calls import (
+    KEY,
+    PRODUCT,
+    QUERY,
+    SEARCH,
+    call,
+    create,
+    create_without_answer,
+    search,
+    single,
+)
 
 
 def scripted(**scripts: list[str]) -> FaultPlan:
@@ -51,13 +61,7 @@ class TestFaults:
         self, start: Start, tmp_path: Path
     ) -> None:
         server = start(faults=scripted(create=["hang"]))
-        async with aiohttp.ClientSession(headers=KEY) as session:
-            with pytest.raises(TimeoutError):
-                await session.post(
-                    f"{server.url}/ai/infringement-detection-creation",
-                    json=creation(),
-                    timeout=aiohttp.ClientTimeout(total=0.5),
-                )
+        await create_without_answer(server)
         assert len(list(read_tasks(tmp_path / "sandbox"))) == 1
 
     async def test_no_data_is_a_success_without_data(self, start: Start) -> None:

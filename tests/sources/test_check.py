@@ -12,6 +12,7 @@ from pipeline.errors import SpecError
 from pipeline.sources import inspection
 from pipeline.sources.check import check_sources, find_faulty_items, fingerprint
 from tests.support.fixtures import Job
+from tests.support.processes import PATIENCE_S
 
 
 def test_all_faults_of_the_sources_are_told_at_once(job: Job, tmp_path: Path) -> None:
@@ -77,7 +78,7 @@ def test_progress_counts_the_pictures_that_were_looked_at_not_those_handed_out(
 
     def slow(root: Path, source: str, fit: bool) -> str:
         begun.release()
-        assert go_on.wait(30)
+        assert go_on.wait(PATIENCE_S)
         return ""
 
     monkeypatch.setattr(inspection, "look_at_picture", slow)
@@ -88,7 +89,7 @@ def test_progress_counts_the_pictures_that_were_looked_at_not_those_handed_out(
     check.start()
     try:
         for _ in range(3):
-            assert begun.acquire(timeout=30)
+            assert begun.acquire(timeout=PATIENCE_S)
         assert told == []
     finally:
         go_on.set()

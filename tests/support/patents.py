@@ -17,6 +17,7 @@ from pipeline.engine.patent_budget import PatentBudget
 from pipeline.errors import CallError, Code, GivenUp, ItemRefused, RunPaused
 from pipeline.models import Kind
 from pipeline.results.patent_counts import META, PatentCounts, counts_in
+from tests.support.processes import PATIENCE_S
 
 
 class PatentVendor:
@@ -188,7 +189,7 @@ async def batches_of(vendor: PatentVendor, cache: MemoryCache) -> AsyncIterator[
 
 async def all_of(wanted: list[WantedPatent]) -> list[WantedPatent]:
     """Wait for all of these."""
-    with anyio.fail_after(30):
+    with anyio.fail_after(PATIENCE_S):
         for one in wanted:
             await one.done.wait()
     return wanted

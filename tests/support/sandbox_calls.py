@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import aiohttp
+import anyio
 import msgspec
 
 from pipeline.sandbox.server import SandboxServer
@@ -75,6 +76,24 @@ async def upload(server: SandboxServer, data: bytes, *, field: str = "image") ->
 
 async def create(server: SandboxServer, **fields: Any) -> Reply:
     return await call(server, "POST", CREATE, json=creation(**fields))
+
+
+async def create_without_answer(server: SandboxServer) -> None:
+    """Create a task, and give up once it is executed: not a byte of an answer may have come a moment later."""
+    answered = anyio.Event()
+
+    async def ask() -> None:
+        await session.post(server.url + CREATE, json=creation())
+        answered.set()
+
+    async with aiohttp.ClientSession(headers=KEY) as session, anyio.create_task_group() as calls:
+        calls.start_soon(ask)
+        while not server.stats.executed_creates:
+            await anyio.sleep(0.01)
+        with anyio.move_on_after(0.2):
+            await answered.wait()
+        calls.cancel_scope.cancel()
+    assert not answered.is_set()
 
 
 async def submit(server: SandboxServer, **fields: Any) -> Reply:
