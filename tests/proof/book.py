@@ -104,13 +104,17 @@ class Book:
     def _be_quiet(self) -> None:
         """Wait until every call that arrived is answered, or was cut off by its client while it was read.
 
-        What a dead process sent lies in the vendor's sockets: a call of our own is answered after it.
+        What a dead process sent lies in the vendor's sockets: a call of our own is answered after it. What is left when
+        no call has ended for two seconds is never answered.
         """
         with contextlib.suppress(HTTPError):
             urllib.request.urlopen(f"{self._vendor.url}/nothing", timeout=30).close()
-        until = time.monotonic() + 2.0
-        while (left := self._under_way()) > self._never_answered and time.monotonic() < until:
+        left, until = self._under_way(), time.monotonic() + 2.0
+        while left > self._never_answered and time.monotonic() < until:
             time.sleep(0.002)
+            before, left = left, self._under_way()
+            if left < before:
+                until = time.monotonic() + 2.0
         self._never_answered = max(left, 0)
 
     def _under_way(self) -> int:

@@ -1,13 +1,11 @@
 """The judgement of a run of the chaos campaign: the vendor's tasks beside the records, and all calls of all workers."""
 
-import time
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pipeline.system.clock import steady
 from tests.support.jobs import lines
-from tests.support.workers import doubted, most_in_a_second, sent_in, told_by, truth_of
+from tests.support.workers import after_lease, doubted, most_in_a_second, sent_in, told_by, truth_of
 
 KINDS = ("search", "create")
 _A_FREEZE = len(KINDS)  # a call of each kind may have its permit when its worker is frozen
@@ -87,8 +85,7 @@ def judge(folder: Path, pictures: int) -> Judged:
     assert len(listed) == pictures
     failed = sum(one["status"] == "failed" and not one["error"]["retryable"] for one in open_)
     sent = sent_in(folder)
-    ahead = steady() - time.monotonic()  # a permit's time is of the other clock
-    after = [one for one in sent if one.at + ahead > one.lease_until]
+    after = after_lease(sent)
     return Judged(
         pictures=pictures,
         calls=len(sent),

@@ -21,7 +21,7 @@ from tests.support.jobs import ACCOUNT, job, vendor
 from tests.support.lengths import only_thorough, some
 from tests.support.processes import completed, ended, until
 from tests.support.separate_machines import ROOT, STORE, Machine, machine, machines, require_namespaces
-from tests.support.workers import most_in_a_second, sent_in, truth_of
+from tests.support.workers import after_lease, most_in_a_second, sent_in, truth_of
 
 QPS = 20
 LEASE_S = 2
@@ -66,7 +66,7 @@ def judge(folder: Path, *, pictures: int = PICTURES) -> Any:
     assert truth.untracked == []
     assert (truth.settled + truth.in_doubt, truth.other) == (pictures, 0)
     assert all(most_in_a_second(sent, kind) <= QPS for kind in KINDS)
-    assert [one for one in sent if one.noted_at > one.lease_until] == []
+    assert after_lease(sent) == []
     return truth
 
 

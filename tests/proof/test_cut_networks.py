@@ -15,7 +15,7 @@ from tests.support.lengths import some
 from tests.support.networks import networks
 from tests.support.processes import ended, until
 from tests.support.separate_machines import require_namespaces
-from tests.support.workers import Sent, most_in_a_second, sent_in, truth_of
+from tests.support.workers import Sent, after_lease, most_in_a_second, sent_in, truth_of
 
 QPS = 20
 LEASE_S = 2
@@ -53,5 +53,5 @@ def test_a_machine_that_is_cut_off_sends_nothing_that_others_send(tmp_path: Path
     assert (truth.twice, truth.untracked) == ([], [])
     assert (truth.settled + truth.in_doubt, truth.other) == (PICTURES, 0), said
     assert all(most_in_a_second(sent, kind) <= QPS for kind in KINDS)
-    assert [one for one in sent if one.noted_at > one.lease_until] == []
+    assert after_lease(sent) == []
     assert set(codes) <= {0, 1}, said

@@ -13,16 +13,23 @@ from tests.support.processes import python, running
 
 LEASE_S = 2.0
 
-# Runs a job and notes the kind and the permit's time of each call, the moment it is sent.
+# Runs a job and notes the kind of each call, its permit's time and our part of the calls per second, once it is sent.
 _RUN = """
 import sys; from pipeline import RunOptions, run_job; from pipeline.run import leased
 path, log, lease_s = sys.argv[1:]
 leased.LEASE_S = float(lease_s)
+accounts = []
+hungry = leased.SharedAccount.hungry
+def begins(account, kinds):
+    accounts.append(account)
+    hungry(account, kinds)
+leased.SharedAccount.hungry = begins
 def say(line):
     print(line, file=sys.stderr, flush=True)
 with open(log, "w", buffering=1) as sent:
     def on_sent(kind, at):
-        sent.write(f"{kind} {at!r}\\n")
+        part = accounts[0].per_second(str(kind)) if accounts else 0.0
+        sent.write(f"{kind} {at!r} {part!r}\\n")
     sys.exit(run_job(path, options=RunOptions(say=say, on_sent=on_sent)).exit_code)
 """
 
@@ -43,8 +50,15 @@ class Machine(NamedTuple):
 
     def sent(self, kind: Kind) -> list[float]:
         """The times at which calls of a kind took their permits; all processes share the monotonic clock."""
+        return [at for at, _ in self._noted(kind)]
+
+    def parts(self, kind: Kind) -> list[float]:
+        """What this machine had of the account's calls of a kind per second, at each of them."""
+        return [part for _, part in self._noted(kind)]
+
+    def _noted(self, kind: Kind) -> list[tuple[float, float]]:
         whole = self.log.read_text().rpartition("\n")[0]
-        return [float(at) for of, at in (line.split() for line in whole.splitlines()) if of == kind]
+        return [(float(at), float(part)) for of, at, part in map(str.split, whole.splitlines()) if of == kind]
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """Workers of a job of many machines, each a process, whose every call is noted as it leaves."""
 
 import subprocess
+import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -10,6 +11,7 @@ from typing import Any, NamedTuple
 from pipeline.cluster.layout import cluster_run
 from pipeline.cluster.split import split_job
 from pipeline.job.load import load_job
+from pipeline.system.clock import steady
 from tests.support.jobs import ACCOUNT, lines, started
 
 # A call is noted with the time of its permit by the clock that all processes of a machine share, with the steady clock,
@@ -136,6 +138,12 @@ def sent_in(folder: Path, logs: str = "*.sent") -> list[Sent]:
     found = (line.split() for file in folder.glob(logs) for line in file.read_text().splitlines())
     sent = (Sent(kind, *map(float, times), account) for kind, *times, account in found)
     return sorted(sent, key=lambda sent: sent.at)
+
+
+def after_lease(sent: list[Sent]) -> list[Sent]:
+    """Return the calls whose permits came after the lease's end; how late a permit is noted depends on the machine."""
+    ahead = steady() - time.monotonic()  # a permit's time is of the other clock
+    return [one for one in sent if one.at + ahead > one.lease_until]
 
 
 def most_in_a_second(sent: list[Sent], kind: str) -> int:
