@@ -14,7 +14,7 @@ from tests.support.jobs import ACCOUNT, job, vendor
 from tests.support.lengths import THOROUGH
 from tests.support.processes import ended, python, running, until
 from tests.support.ray_cluster import needs_ray, ray_cluster
-from tests.support.workers import HELD, THREE_ARE_THERE, WORKER, most_in_a_second, sent_in, truth_of
+from tests.support.workers import HELD, THREE_ARE_THERE, WORKER, after_lease, most_in_a_second, sent_in, truth_of
 
 pytestmark = needs_ray
 
@@ -96,5 +96,5 @@ def test_a_machine_and_the_head_that_die_cost_nothing_twice(tmp_path: Path, monk
     assert truth.untracked == []
     assert (truth.settled + truth.in_doubt, truth.other) == (PICTURES, 0), said
     assert all(most_in_a_second(sent, kind) <= QPS for kind in KINDS)
-    assert [one for one in sent if one.at > one.lease_until] == []
+    assert after_lease(sent) == []
     assert told == [], "no log of Ray names the secret"
