@@ -13,7 +13,7 @@ from tests.support import virtual_time
 from tests.support.fakes import admitted, open_journal
 from tests.support.virtual_time import run_virtually
 
-SLOW_S = 0.05  # of real time, for a loop that does not wait to run ahead
+SLOW_S = 0.02  # of real time, for a loop that does not wait to run ahead
 
 
 def passed_s(working: Callable[[], Awaitable[object]]) -> float:
