@@ -168,7 +168,7 @@ class QuotaGate(Gate):
 
     @property
     def why(self) -> str:
-        """What is known of why calls wait; that it is the day's limit where the vendor said so."""
+        """The reason why calls wait, as far as it is known: the day's limit only where the vendor said so."""
         if self.code == Code.QUOTA:
             return "the vendor accepts no calls, as at the day's limit"
         return "the day's limit is reached"

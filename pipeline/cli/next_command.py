@@ -59,7 +59,8 @@ def _out_of_questions(summary: RunSummary, spec: JobSpec) -> bool:
 
 def _raised(summary: RunSummary, spec: JobSpec, *, items: int) -> Iterator[tuple[str, str]]:
     """Yield the budgets that have too little for what is left, `items` at least, each with what is enough."""
-    items = max(items, summary.items["not_started"])
+    doubts = summary.items.get("in_doubt", 0) if spec.api.duplicates else 0  # the next run creates them again
+    items = max(items, summary.items["not_started"] + doubts)
     needed = _needed(spec, items=items, awaited=summary.items.get("report_pending", 0))
     for kind, spent in summary.calls.items():
         if spent.budget is not None and (enough := spent.sent + spent.unknown + needed[Kind(kind)]) > spent.budget:

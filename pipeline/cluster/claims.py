@@ -61,6 +61,7 @@ class Standing(NamedTuple):
     in_doubt    how many of its items are in doubt, as its owner last knew
     account     to which it belongs; None for one that nobody has begun, and where the job has the one account
     why         it is set aside
+    open_items  how many of its items are open, as its owner last knew
     """
 
     shard: int
@@ -73,6 +74,7 @@ class Standing(NamedTuple):
     in_doubt: int = 0
     account: AccountLabel | None = None
     why: Why = Why.UNKNOWN
+    open_items: int = 0
 
     @property
     def begun(self) -> bool:
@@ -133,7 +135,7 @@ class Claims:
 
     def put_back(self, claim: Claim, before: Standing) -> bool:
         """Give a shard back as it stood before our claim, of which there is no folder and never will be."""
-        times = {"hits_until": before.hits_until, "in_doubt": before.in_doubt}
+        times = {"hits_until": before.hits_until, "in_doubt": before.in_doubt, "open": before.open_items}
         body: dict[str, object] = {"worker": None, "state": before.state, "base": claim.base, **times}
         body |= {"tried": list(claim.tried), "why": before.why}
         return put_mine(self._store, self._series(claim.shard), claim.epoch + 1, body | _of(before.account))
@@ -150,13 +152,14 @@ class Claims:
         why: Why = Why.UNKNOWN,
         hits_until: float = 0.0,
         in_doubt: int = 0,
+        open_items: int = 0,
     ) -> bool:
         """Give a shard back whose run directory is there and which nothing writes any more.
 
         Return False when somebody has claimed it meanwhile: we were taken for dead. Raises StoreUnknown.
         """
         body: dict[str, object] = {"worker": None, "state": state, "base": claim.epoch, "why": why}
-        body |= {"hits_until": hits_until, "in_doubt": in_doubt}
+        body |= {"hits_until": hits_until, "in_doubt": in_doubt, "open": open_items}
         return put_mine(self._store, self._series(claim.shard), claim.epoch + 1, body | _of(claim.account))
 
     def _series(self, shard: int) -> str:
@@ -198,7 +201,9 @@ def _standing(shard: int, entry: Entry | None) -> Standing:
     state = GivenBack(body["state"]) if body.get("state") in list(GivenBack) else GivenBack.ASIDE
     until, in_doubt = _seconds(body.get("hits_until")), _number(body.get("in_doubt"))
     why = Why(body["why"]) if body.get("why") in list(Why) else Why.UNKNOWN
-    return Standing(shard, entry.number, "", state, base, tried, until, in_doubt, account, why)
+    return Standing(
+        shard, entry.number, "", state, base, tried, until, in_doubt, account, why, _number(body.get("open"))
+    )
 
 
 def _of(account: AccountLabel | None) -> dict[str, str]:

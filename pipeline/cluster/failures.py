@@ -14,6 +14,7 @@ from pipeline.errors import JournalError
 from pipeline.journal.emergency import require_room
 from pipeline.leases.account import SharedAccount
 from pipeline.system.fault import typed
+from pipeline.system.wording import count
 
 
 def failed_by_itself(folder: Path, error: JournalError) -> bool:
@@ -44,6 +45,14 @@ def say_set_aside(
     for one in aside:
         say(f"shard {one.shard:04} is set aside: {_about(one, run, typed('work', *words, '--set-aside'))}")
     return bool(aside)
+
+
+def say_open(run: Path, shards: Iterable[Standing], say: Callable[[str], None]) -> bool:
+    """Say how many items are open in shards that came to their end, on whatever machine; return whether any are."""
+    left = sum(one.open_items for one in shards if one.state is GivenBack.DONE)
+    if left:
+        say(f"{count(left, 'item is', 'items are')} open; `{typed('status', run)}` says what to do about each")
+    return bool(left)
 
 
 def _about(shard: Standing, run: Path, again: str) -> str:

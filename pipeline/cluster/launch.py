@@ -16,6 +16,7 @@ from typing import IO, Protocol
 
 from pipeline.calls.account import Busy
 from pipeline.cluster.machines import workers_in
+from pipeline.errors import Code
 from pipeline.system.fault import settings
 
 RESTARTS = 5  # of one worker without a shard that came to its end meanwhile
@@ -154,11 +155,16 @@ class Supervision:
             del self._going[name]
             if code in FINAL or code in _ENDED_BY_SIGNAL or self._draining:
                 self._codes.append(code if code in FINAL else 1)
-                if code in _MEETS_ALL and self._launcher.one_machine and self._going and not self._draining:
+                if code in _MEETS_ALL and not self._draining and self._meets_others(worker.name):
                     self._say(f"worker {name} ended (exit {code}), and the others would meet the same: they end, too")
                     self._drain()
             else:
                 self._start_again(name, worker.name, code)
+
+    def _meets_others(self, told_as: str) -> bool:
+        """Return whether what ended a worker ends all: a budget does not, of which the others may hold the rest."""
+        mine = [one.ended_by for one in workers_in(self._run) if one.name == told_as]
+        return self._launcher.one_machine and bool(self._going) and Code.BUDGET not in mine
 
     def _start_again(self, name: str, told_as: str, code: int) -> None:
         """Start a worker that died, unless it dies again and again without bringing a shard to its end."""

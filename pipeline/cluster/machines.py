@@ -28,6 +28,7 @@ class WorkerStatus(msgspec.Struct, frozen=True, kw_only=True):
     since: float = 0.0  # seconds since the epoch
     at: float = 0.0
     ended: bool = False  # True when it came to its end in good order
+    ended_by: str = ""  # the code of what ended it before the run was done
     shards: list[Held] = []
     account: str = ""  # that it uses, where the job has several
     slots: dict[str, int] = {}  # leased, by kind of call

@@ -19,7 +19,7 @@ from pipeline.journal.sql.sent_calls import nothing_executed
 from pipeline.journal.storage import reading_only
 from pipeline.leases.lease import Lease
 from pipeline.leases.store import StoreUnknown
-from pipeline.models import WAITING, State
+from pipeline.models import OPEN, WAITING, State
 
 _TRIES = 3
 
@@ -35,17 +35,18 @@ class Returns:
 
     def give_back(self, claim: Claim, state: GivenBack, why: Why = Why.UNKNOWN) -> None:
         """Give a shard back that we worked on; `why` says for what reason it is set aside."""
-        hits_until, in_doubt = 0.0, 0
+        hits_until, in_doubt, open_items = 0.0, 0, 0
         folder = folder_of(shard_folder(self._run, claim.shard), claim.epoch)
         with suppress(PipelineError, OSError), reading_only(folder) as db:
             found = counts(db)
             if not any(number for one, number in found.items() if one is not State.PENDING) and nothing_executed(db):
                 claim = claim._replace(account=None)  # nothing in it is an account's own: let any have it
-            in_doubt = found.get(State.IN_DOUBT, 0)
+            in_doubt, open_items = found.get(State.IN_DOUBT, 0), sum(found.get(one, 0) for one in OPEN)
             if state is GivenBack.OPEN and any(found.get(one) for one in WAITING):
                 first = expiries(db, now=time.time()).get(PAID_SEARCHES)
                 hits_until = 0.0 if first is None else first.first
-        self._owe(partial(self._claims.give_back, claim, state, why=why, hits_until=hits_until, in_doubt=in_doubt))
+        give = partial(self._claims.give_back, claim, state, why=why, hits_until=hits_until)
+        self._owe(partial(give, in_doubt=in_doubt, open_items=open_items))
 
     def refuse(self, claim: Claim) -> None:
         """Set a shard aside whose run directory could not be made."""

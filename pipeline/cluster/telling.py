@@ -54,7 +54,7 @@ class Telling:
         self._asked = asked
         self._slots = slots
         self._since = time.time()
-        self._account = ""
+        self._account = self._ended_by = ""
         self._shard: dict[str, int] | None = None
         self._progress: Progress | None = None
         self._done = {"settled": 0, "open": 0}  # of the shards that came to an end here
@@ -88,6 +88,10 @@ class Telling:
         self.shards_done += done
         for word in self._done:
             self._done[word] += (items or {}).get(word, 0)
+
+    def stops(self, ended_by: str) -> None:
+        """Tell by the code of what ends the worker before the run is done."""
+        self._ended_by = ended_by
 
     def update(self, progress: Progress) -> None:
         """Take the run of the shard as it is now."""
@@ -123,6 +127,7 @@ class Telling:
             "since": self._since,
             "at": time.time(),
             "ended": ended,
+            "ended_by": self._ended_by,
             "shards": [] if self._shard is None else [self._shard],
             "shards_done": self.shards_done,
             **({"account": self._account} if self._account else {}),

@@ -14,7 +14,7 @@ from pathlib import Path
 from pipeline.cluster.accounts import Accounts, Stopped
 from pipeline.cluster.choosing import Choice
 from pipeline.cluster.claims import Claim, Claims, GivenBack, Standing, Why, look_without_lease
-from pipeline.cluster.failures import failed_by_itself, say_set_aside, wait_until_it_answers
+from pipeline.cluster.failures import failed_by_itself, say_open, say_set_aside, wait_until_it_answers
 from pipeline.cluster.joining import Joined, join, note_question, refuse_replaced
 from pipeline.cluster.late_lines import hand_in, hand_over
 from pipeline.cluster.layout import ITEMS, shard_folder
@@ -150,7 +150,8 @@ class Worker:
 
     def _end(self, shards: list[Standing]) -> int:
         aside = say_set_aside(self._joined.folder, shards, self._say, words=self._job.words)
-        return max(self._code, self._accounts.left_over(shards, self._say), int(aside))
+        is_open = say_open(self._joined.folder, shards, self._say)
+        return max(self._code, self._accounts.left_over(shards, self._say), int(aside or is_open))
 
     # --- claiming ---
 
@@ -247,6 +248,9 @@ class Worker:
         if summary.exit_code in _OF_ACCOUNT and self._accounts.several:
             self._accounts.stopped[self._accounts.now] = Stopped(summary.exit_code, summary.exit_reason)
             return None
+        if summary.exit_code not in _FINISHED and not self._asked:
+            self._say(summary.exit_reason)
+            self._telling.stops(summary.ended_by)
         return summary.exit_code
 
     def _not_taken(self, claim: Claim, error: JournalError) -> None:

@@ -3,6 +3,7 @@
 import difflib
 import json
 import re
+import shlex
 from functools import lru_cache
 from typing import Any
 
@@ -71,7 +72,8 @@ def _fault(document: Document, field: FieldPath, errors: list[ErrorDetails]) -> 
     fix = next(filter(None, (_fix(document, field, error) for error in errors)), "")
     if _is_overridden(document, field):
         around = name_field(field[:-1])
-        fix = f"--set {around}{'.' if around else ''}{fix.replace(': ', '=', 1)}" if fix else ""
+        written = f"{around}{'.' if around else ''}{fix.replace(': ', '=', 1)}"
+        fix = f"--set {shlex.quote(written)}" if fix else ""
         return Fault(None, f"--set {name_field(field)}: {texts}", fix)
     return Fault(_mark_of(document, field), f"{name_field(field)}: {texts}", fix)
 

@@ -94,13 +94,14 @@ class SharedBudget:
     def fair(self, kind: str, *, unit: Decimal = _ONE) -> Decimal | None:
         """Return the part of `left` that one machine may count on, though others draw meanwhile; None without a cap.
 
-        The last few chunks belong to nobody before they are drawn, and of the rest each machine counts on half its
-        part: the others may have drawn since we looked.
+        The last few chunks belong to nobody before they are drawn, also where no others are seen: they may have begun
+        a moment ago. Of the rest each of several counts on half its part: the others may have drawn since we looked.
         """
         left, sharers = self.left(kind), self._sharers()
-        if left is None or sharers <= 1:
-            return left
-        return max(_NOTHING, left - _LAST_CHUNKS * CHUNK * unit) / (2 * sharers)
+        if left is None:
+            return None
+        rest = max(_NOTHING, left - _LAST_CHUNKS * CHUNK * unit)
+        return rest if sharers <= 1 else rest / (2 * sharers)
 
     def most_held(self, kind: str, *, unit: Decimal = _ONE) -> int | None:
         """Return how many units one machine may hold unused; None without a cap."""

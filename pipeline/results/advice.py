@@ -75,6 +75,8 @@ def _about_failure(
     item: Item, state: State, problem: Problem, folder: str, goes_on: str, about_picture: Callable[[str], bool]
 ) -> str:
     code, run = problem.code, _again(goes_on)
+    if goes_on != "run" and state not in OF_REPORT:  # workers leave a shard alone that came to its end
+        run = f"`pipeline retry {folder} --only {state.word}`"
     if state in OF_REPORT:
         return _about_report(state, problem, folder, run)
     if state is State.EXPIRED:
@@ -180,8 +182,8 @@ def _about_doubt(work: Work, problem: Problem, folder: str, goes_on: str, *, col
         f"{ask}, then `{resolve} --created {id_} TASK`, `{resolve} --not-created {id_}`, or risk paying twice with "
         f"`{resolve} --retry {id_}`"
     )
-    if work.repeats:
-        creates = f"`pipeline {goes_on}` creates it once more and may pay twice (api.on_in_doubt)"
+    if work.repeats and goes_on == "run":  # workers leave a shard alone that came to its end
+        creates = "`pipeline run` creates it once more and may pay twice (api.on_in_doubt)"
         return f"{creates}; to decide before that: {todo}"
     if not work.listed:
         return f"{todo}; the job lists it no longer: a run creates it only when {work.item.source} is listed again"

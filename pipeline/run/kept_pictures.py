@@ -12,6 +12,7 @@ from collections import Counter, deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -28,6 +29,7 @@ from pipeline.run.embedded_sandbox import hit_picture
 from pipeline.run.load import Job
 from pipeline.run.shrinkers import SIDES, open_shrinkers
 from pipeline.sources.pictures import preview_picture, read_picture
+from pipeline.views import is_url, views_of
 
 AT_ONCE = 4
 LEAST_S = 10.0  # after the last paid call a short run may go on for so long, too
@@ -96,10 +98,13 @@ class KeptPictures:
 
     def add(self, work: Work, hits: Hits | None) -> None:
         """Want the pictures of an item that was searched; quick, and never raises."""
-        if work.item.local and work.sha256 is not None:
-            self._want(_Wanted(key_of_product(work.sha256), work.item.source, work.sha256, float("inf")))
-        elif self._products and not work.item.local:
-            self._want(_Wanted(key_of_link(work.item.source), work.item.source, None, float("inf")))
+        views = views_of(work.item.source)
+        digests = views_of(work.sha256) if work.item.local and work.sha256 is not None else ()
+        for view, digest in zip_longest(views, digests):
+            if not is_url(view) and digest is not None:
+                self._want(_Wanted(key_of_product(digest), view, digest, float("inf")))
+            elif is_url(view) and self._products:
+                self._want(_Wanted(key_of_link(view), view, None, float("inf")))
         if hits is None:
             return
         try:

@@ -340,7 +340,7 @@ def test_a_report_that_is_read_when_the_run_is_cancelled_is_written(tmp_path: Pa
         assert work.cancelled_caught
         return engine.items()
 
-    assert virtually(once)[State.REPORTED] == 1
+    assert run_virtually(once)[State.REPORTED] == 1
     assert states(tmp_path) == {"SKU-1": State.REPORTED}
     assert [line["status"] for line in records(tmp_path)] == ["reported"]
 

@@ -162,7 +162,8 @@ def test_of_the_rest_one_machine_counts_on_its_part() -> None:
     one.draw(KIND, 600, 600)
     assert (one.left(KIND), one.fair(KIND)) == (200, 0), "near the end nobody counts on what is not drawn"
     for alone in (0, 1):
-        assert budget(MemoryStore(), 1000, sharers=alone).fair(KIND) == 1000
+        assert budget(MemoryStore(), 1000, sharers=alone).fair(KIND) == 1000 - 4 * CHUNK
+        assert budget(MemoryStore(), 200, sharers=alone).fair(KIND) == 0, "another may have begun a moment ago"
 
 
 def test_a_store_that_does_not_answer_is_asked_again_and_nothing_is_drawn_twice() -> None:
