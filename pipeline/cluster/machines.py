@@ -1,8 +1,8 @@
 """The machines of a cluster run, as each worker tells of itself in workers/<name>/progress.json every few seconds."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -17,6 +17,13 @@ class Held(msgspec.Struct, frozen=True):
 
     shard: int
     epoch: int = 0
+
+
+class Holder(NamedTuple):
+    """A worker as the one that works on a shard, by the epoch that it claimed."""
+
+    name: str
+    epoch: int
 
 
 class WorkerStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,6 +59,20 @@ def workers_in(run: Path) -> Iterator[WorkerStatus]:
             continue
 
 
-def held_by(workers: list[WorkerStatus], *, now: float) -> dict[int, str]:
-    """Return which machine works on which shard right now."""
-    return {held.shard: one.name for one in workers if one.is_there(now=now) for held in one.shards}
+def held_by(workers: list[WorkerStatus], *, now: float) -> dict[int, Holder]:
+    """Return who works on which shard right now; of several, one of whom has died a moment ago, the last to claim."""
+    found: dict[int, Holder] = {}
+    for one in workers:
+        for held in one.shards if one.is_there(now=now) else ():
+            if held.shard not in found or held.epoch > found[held.shard].epoch:
+                found[held.shard] = Holder(one.name, held.epoch)
+    return found
+
+
+def holder_of(run: Path, held: Mapping[int, Holder]) -> str:
+    """Return who works on the run directory of a shard, ".../0042/e7"; "" where nobody does.
+
+    Of a worker that died a later epoch tells sooner than its silence: another one has taken over.
+    """
+    holder = held.get(int(run.parent.name))
+    return "" if holder is None or holder.epoch < int(run.name.removeprefix("e")) else holder.name

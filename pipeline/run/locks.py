@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pipeline.calls.account import Part, Share, account_of, use_account
 from pipeline.errors import JournalError, RunLocked
+from pipeline.journal.begun import refuse_lost_journal
 from pipeline.run.client import refuse_small_share
 from pipeline.run.directory import lock, run_folder
 from pipeline.run.leased import leased, place_of_leases
@@ -41,6 +42,7 @@ def locked(job: Job, options: RunOptions) -> Iterator[tuple[Path, Share]]:
         share = _share(job, options, locks)
         if not there:
             folder = _folder(job, options)
+            refuse_lost_journal(folder)  # before it is made: it may have been moved away, and is to be put back
             locks.enter_context(lock(folder))
         yield folder, share
 

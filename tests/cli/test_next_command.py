@@ -8,6 +8,8 @@ import pytest
 
 from pipeline.cli.main import run
 from pipeline.cli.next_command import next_command
+from pipeline.errors import Code
+from pipeline.models import Kind, State
 from pipeline.results.record import RecordLines
 from pipeline.results.summary import Figures, build_summary, item_counts
 from pipeline.sandbox.server import SandboxServer
@@ -102,3 +104,21 @@ def test_nothing_is_to_be_typed_after_all_is_settled_or_where_only_a_person_can_
     asked = spec(tmp_path)
     summary = build_summary(tmp_path, RecordLines(asked, "0" * 64), ended)
     assert next_command(summary, asked, "run", "job.yaml") == ""
+
+
+def test_a_budget_that_doubts_used_up_is_raised_by_those_that_the_next_run_creates_once_more(tmp_path: Path) -> None:
+    at = "2026-11-21T12:00:00.000Z"
+    api = {"budget": {"create_calls": 18}, "on_in_doubt": {"retry": 1, "max_duplicates": 18}}
+    asked = spec(tmp_path, api=api)
+    ended = Figures(
+        started_at=at,
+        finished_at=at,
+        exit_code=4,
+        exit_reason="",
+        ended_by=Code.BUDGET,
+        items=item_counts({State.TASKED: 9, State.IN_DOUBT: 9}),
+        calls={Kind.CREATE: (18, 18)},
+        units=0.0,
+    )
+    summary = build_summary(tmp_path, RecordLines(asked, "0" * 64), ended)
+    assert next_command(summary, asked, "run", "job.yaml") == "pipeline run job.yaml --set api.budget.create_calls=27"

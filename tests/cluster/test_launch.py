@@ -133,3 +133,14 @@ def test_what_ends_one_worker_of_a_machine_for_all_ends_the_others_at_once(
     assert code == 4
     assert [worker.drained for worker in starts.workers] == [0, int(one_machine)]
     assert len([line for line in said if "would meet the same" in line]) == one_machine
+
+
+def test_a_budget_that_ends_one_worker_does_not_end_the_others_which_may_hold_the_rest_of_it(
+    watched: Callable[..., tuple[int, list[str]]], tmp_path: Path
+) -> None:
+    (tmp_path / WORKERS / "w0").mkdir(parents=True)
+    (tmp_path / WORKERS / "w0" / PROGRESS).write_text(json.dumps({"ended": True, "ended_by": "budget"}))
+    starts = Starts([4, 0])
+    code, said = watched(starts, 2)
+    assert (code, [worker.drained for worker in starts.workers]) == (4, [0, 0])
+    assert not [line for line in said if "would meet the same" in line]

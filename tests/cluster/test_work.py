@@ -67,6 +67,36 @@ def test_on_the_sandbox_of_each_shard_no_search_meets_the_token_of_another_one(t
 
 
 @pytest.mark.proofs
+@pytest.mark.parametrize("prices", [{}, {"P009": 1, "AI39-1": 1, "P010": 0}], ids=["calls", "money"])
+def test_of_a_small_budget_each_search_becomes_a_task_and_the_reason_of_the_end_is_said(
+    tmp_path: Path, prices: dict[str, int]
+) -> None:
+    """Two workers begin at once, and neither has seen the other yet."""
+    budget, named = ({"money": 14}, "money is 14") if prices else ({"create_calls": 7}, "create_calls is 7")
+    job_of(tmp_path, url="sandbox", shards=2, pictures=18, api={"qps": 20, "budget": budget}, prices=prices)
+    done = pipeline("cluster", "run", "job.yaml", "--local", "2", cwd=tmp_path)
+    assert (done.returncode, f"the budget is used up: api.budget.{named}" in done.stderr) == (4, True), done.stderr
+    records = [line for file in tmp_path.glob("shared/job/shards/*/e1/results.jsonl") for line in lines(file)]
+    assert (len(records), len(sent_in(tmp_path)), {record["status"] for record in records}) == (7, 0, {"tasked"})
+    spent = json.loads(pipeline("status", "job.yaml", "--json", cwd=tmp_path).stdout)["calls"]
+    assert (spent["search"], spent["create"]) == (7, 7)
+
+
+@pytest.mark.proofs
+def test_items_that_are_open_in_shards_that_are_done_are_told_again_and_retried(tmp_path: Path) -> None:
+    path = job(tmp_path, url="sandbox", pictures=2, cluster={"shared": "shared", "shards": 1, "lease_s": 2})
+    with (tmp_path / "list.csv").open("a") as rows:
+        rows.write("P9999,https://sandbox.invalid/no-such-picture.jpg\n")
+    split(tmp_path)
+    for _ in range(2):
+        done = pipeline("work", path, cwd=tmp_path)
+        assert (done.returncode, "1 item is open; `pipeline status " in done.stderr) == (1, True), done.stderr
+    todo = pipeline("status", path, cwd=tmp_path).stdout
+    assert "`pipeline retry" in todo
+    assert "then `pipeline work`" not in todo
+
+
+@pytest.mark.proofs
 def test_a_worker_that_is_asked_to_end_gives_its_shard_back_and_another_goes_on(tmp_path: Path) -> None:
     """By SIGTERM, and by `cluster down` on whatever machine."""
     with vendor(tmp_path, latency_s=0.2) as server:

@@ -75,6 +75,16 @@ def removed(run: Path) -> None:
     shutil.rmtree(gone)
 
 
+def test_a_run_that_was_moved_away_can_be_put_back_after_another_one_was_refused(taken: Taken) -> None:
+    moved = taken.run.with_name("moved")
+    taken.goes_on_until(lambda run: run.rename(moved))
+    code, said = taken.command("run", taken.path, "--quiet")
+    assert (code, "put the directory back" in said) == (5, True)
+    assert not taken.run.exists()
+    moved.rename(taken.run)
+    taken.assert_goes_on(doubts=6)
+
+
 def replaced(run: Path) -> None:
     """Save the file anew, as editors and sync tools do."""
     shutil.copy(run / "results.jsonl", run / ".saved")

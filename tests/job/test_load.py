@@ -1,6 +1,7 @@
 """From a file to a job: every fault at once with its place, secrets refused and never shown, `--set`."""
 
 import os
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from pipeline.errors import SpecError
 from pipeline.job.environment import CREDENTIALS, PROXY, Environment
 from pipeline.job.load import load_as_run, load_job
 from pipeline.job.schema import JobSpec
+from pipeline.system.fault import Fault
 from tests.support.fixtures import Faults, Load
 from tests.support.job_files import MINIMAL
 
@@ -223,6 +225,16 @@ def test_a_folder_named_like_a_date_needs_no_quotes(load: Load) -> None:
 def test_a_fault_in_an_override_names_it(faults: Faults, override: str, words: str) -> None:
     [line] = faults(MINIMAL, overrides=[override])
     assert line.startswith(f"job.yaml: {words}")
+
+
+def test_the_override_to_type_instead_is_written_as_a_shell_takes_it(load: Load) -> None:
+    with pytest.raises(SpecError) as refusal:
+        load(MINIMAL, overrides=["name=2024"])
+    [line] = refusal.value.lines
+    assert isinstance(line, Fault)
+    option, override = shlex.split(line.fix)
+    assert load(MINIMAL, overrides=[override]).name == "2024"
+    assert option == "--set"
 
 
 def test_faults_of_the_file_and_of_overrides_are_told_together(faults: Faults) -> None:

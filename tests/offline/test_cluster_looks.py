@@ -193,7 +193,7 @@ def test_a_shard_that_is_worked_on_is_running_though_no_file_of_it_changed(run: 
         assert status(run, at=at).shards["running"] == 1
         assert status(run, at=at) == first(run, at=at)
     assert status(run, at=at) == first(run, at=at)
-    told = {"name": "w1", "at": at, "shards": [{"shard": 0}]}
+    told = {"name": "w1", "at": at, "shards": [{"shard": 0, "epoch": 1}]}
     (run / WORKERS / "w1").mkdir(parents=True)
     (run / WORKERS / "w1/progress.json").write_bytes(msgspec.json.encode(told))
     assert status(run, at=at).shards["running"] == 1

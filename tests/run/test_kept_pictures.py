@@ -17,6 +17,7 @@ from pipeline.models import Calls, Hits, Item, Work
 from pipeline.results.pictures.store import FOLDER, PictureStore, key_of_link, key_of_product
 from pipeline.run import kept_pictures
 from pipeline.run.kept_pictures import KeptPictures, Means
+from pipeline.views import joined_views
 from tests.support.jobs import ACCOUNT, drawings, job, lines, started, vendor
 from tests.support.virtual_time import run_virtually
 
@@ -135,6 +136,21 @@ def test_a_local_product_is_kept_as_it_was_searched(tmp_path: Path) -> None:
     parts.run(body)
     assert parts.store.of(key_of_product("d1"), 160) == b"product"
     assert (parts.pictures.kept, parts.pictures.not_kept) == (1, {"the file changed": 1})
+
+
+@pytest.mark.parametrize(("products", "fetched"), [(False, []), (True, ["b.jpg"])])
+def test_of_several_views_each_is_kept_as_any_other_picture(tmp_path: Path, products: bool, fetched: list[str]) -> None:
+    parts = Parts(tmp_path)
+    views = joined_views(["a.jpg", "https://cdn.example.com/b.jpg", "c.jpg"])
+    digests = joined_views(["d-a.jpg", "url", "d-c.jpg"])
+
+    async def body(parts: Parts, around: TaskGroup) -> None:
+        parts.pictures.add(work(1, source=views, sha256=digests), None)
+        await to_the_end(parts, around)
+
+    parts.run(body, products=products, product=lambda source: (source.encode(), f"d-{source}"))
+    assert [parts.store.of(key_of_product(f"d-{name}"), 160) for name in ("a.jpg", "c.jpg")] == [b"a.jpg", b"c.jpg"]
+    assert (parts.fetched, dict(parts.pictures.not_kept)) == (fetched, {})
 
 
 @pytest.mark.parametrize(("products", "asked"), [(False, []), (True, ["1.jpg"])])

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from pipeline.cluster.directories import Directories, items_in, not_taken_in
-from pipeline.cluster.machines import held_by, workers_in
+from pipeline.cluster.machines import held_by, holder_of, workers_in
 from pipeline.cluster.merge import MANIFEST, Lines, copy_lines, lines_in, write_manifest
 from pipeline.job.schema import JobSpec
 from pipeline.journal.places import OPEN_FILE, SPLIT, SUMMARY, results_file
@@ -94,7 +94,7 @@ def make_cluster_report(found: Directories, wishes: Wishes, *, named: Path | Non
         seen = _Seen(found.folder, named or found.folder, temporary, wishes)
         held = held_by(list(workers_in(found.folder)), now=time.time())
         listed = found.listed
-        for _ in found.each(lambda run: seen.add(run, held=int(run.parent.name) in held, listed=listed[run])):
+        for _ in found.each(lambda run: seen.add(run, held=bool(holder_of(run, held)), listed=listed[run])):
             pass
         write_manifest(found.folder, seen.lines, copy_lines(seen.lines))
         write_whole(found.folder / OPEN_FILE, _joined(seen.open_files), several_writers=True)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import msgspec
 
 from pipeline.cluster.directories import Directories, about_not_begun, items_in, not_taken_in
-from pipeline.cluster.machines import WorkerStatus, held_by, workers_in
+from pipeline.cluster.machines import WorkerStatus, held_by, holder_of, workers_in
 from pipeline.errors import JournalError, SpecError
 from pipeline.job.load import load_as_run
 from pipeline.offline.shards.looks import Looks
@@ -55,6 +55,7 @@ class _Seen(NamedTuple):
     status: Status
     lacking: int  # items that it lists and has not taken in
     account: str  # to which the shard belongs; "" where the job has the one account
+    by: str  # the worker that works on it; "" where none does
 
     @property
     def state(self) -> str:
@@ -74,19 +75,20 @@ def read_cluster_status(found: Directories, *, named: Path | None = None, now: f
     looks, listed = Looks(found.folder, named=named, now=now), found.listed
 
     def look(run: Path) -> _Seen:
-        status = looks.status(run, held=int(run.parent.name) in held)
+        by = holder_of(run, held)
+        status = looks.status(run, held=bool(by))
         lacking = not_taken_in(status.items, listed[run])
         items = added([status.items, {"all": lacking, "not_started": lacking}])
         account = _account_of(run) if several else ""
-        return _Seen(run.parent.name, msgspec.structs.replace(status, items=items), lacking, account)
+        return _Seen(run.parent.name, msgspec.structs.replace(status, items=items), lacking, account, by)
 
     if not found.runs and found.not_begun:
-        return _merged(found, named, [], workers, held, now=now)
+        return _merged(found, named, [], workers, now=now)
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         under_way = {run: pool.submit(look, run) for run in found.runs}
         seen = list(found.each(lambda run: under_way[run].result()))
     looks.write()
-    return _merged(found, named, seen, workers, held, now=now)
+    return _merged(found, named, seen, workers, now=now)
 
 
 def _merged(
@@ -94,7 +96,6 @@ def _merged(
     named: Path,
     seen: Sequence[_Seen],
     workers: list[WorkerStatus],
-    held: dict[int, str],
     *,
     now: float,
 ) -> ClusterStatus:
@@ -125,7 +126,7 @@ def _merged(
         changed=[one for status in all_ for one in status.changed],
         page=about_page(found.folder, items, state, named=named),
         shards=shards,
-        about_shards=[*found.not_read.values(), *filter(None, [about_not_begun(found.not_begun)]), *_lines(seen, held)],
+        about_shards=[*found.not_read.values(), *filter(None, [about_not_begun(found.not_begun)]), *_lines(seen)],
         machines=[_machine(one, now=now) for one in workers],
         accounts=_accounts(seen, [one.account for one in workers if one.is_there(now=now)]),
     )
@@ -177,15 +178,14 @@ def _not_started(all_: Sequence[Status]) -> str:
     return said or "`pipeline work` the job file on any machine: it begins the shards that are left."
 
 
-def _lines(seen: Sequence[_Seen], held: dict[int, str]) -> list[str]:
+def _lines(seen: Sequence[_Seen]) -> list[str]:
     """Say in a line each which shards have not come to their end."""
     lines = []
     for one in seen:
         name, status = one.name, one.status
         left, all_ = status.items["not_started"], status.items["all"]
-        by = held.get(int(name))
         if status.running:
-            who = f"by {by}" if by else "on this machine"
+            who = f"by {one.by}" if one.by else "on this machine"
             lines.append(f"shard {name} is being worked on {who}: {left:,} of {count(all_, 'item')} not started")
         elif one.state == INTERRUPTED:
             lines.append(f"shard {name} is not finished: {left:,} of {count(all_, 'item')} not started; {status.now}")

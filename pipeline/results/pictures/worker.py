@@ -36,8 +36,10 @@ def main() -> None:
         resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
     with contextlib.suppress(OSError):
         os.nice(19)
-    with contextlib.suppress(BrokenPipeError, KeyboardInterrupt):
+    try:
         serve(sys.stdin.buffer, sys.stdout.buffer, tuple(map(int, sys.argv[1:])))
+    except (BrokenPipeError, KeyboardInterrupt):
+        os._exit(0)  # the run is gone: Python would complain on its terminal that the rest of an answer has no reader
 
 
 if __name__ == "__main__":

@@ -1,8 +1,10 @@
 """Small copies of pictures, and the process that makes them."""
 
 import io
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -95,3 +97,16 @@ def test_the_worker_ends_when_the_run_that_asks_it_is_gone() -> None:
         check=True,
     )
     assert [len(copies) for copies in answers(done.stdout)] == [2, 0]
+
+
+@pytest.mark.proofs
+def test_the_worker_says_nothing_when_nobody_reads_its_answer(tmp_path: Path) -> None:
+    """The terminal of a run that was killed shows no complaint of a process that nobody knows of."""
+    (tmp_path / "asked").write_bytes(asked(*[picture()] * 50))
+    reads, writes = os.pipe()
+    os.close(reads)
+    with (tmp_path / "asked").open("rb") as pictures:
+        command = [sys.executable, "-m", worker.__name__, *map(str, SIDES)]
+        done = subprocess.run(command, stdin=pictures, stdout=writes, stderr=subprocess.PIPE, timeout=60)
+    os.close(writes)
+    assert (done.returncode, done.stderr) == (0, b"")
