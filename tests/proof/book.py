@@ -109,12 +109,13 @@ class Book:
         """
         with contextlib.suppress(HTTPError):
             urllib.request.urlopen(f"{self._vendor.url}/nothing", timeout=30).close()
-        left, until = self._under_way(), time.monotonic() + 2.0
+        left = fewest = self._under_way()
+        until = time.monotonic() + 2.0
         while left > self._never_answered and time.monotonic() < until:
             time.sleep(0.002)
-            before, left = left, self._under_way()
-            if left < before:
-                until = time.monotonic() + 2.0
+            left = self._under_way()
+            if left < fewest:
+                fewest, until = left, time.monotonic() + 2.0
         self._never_answered = max(left, 0)
 
     def _under_way(self) -> int:
