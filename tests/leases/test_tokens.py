@@ -2,7 +2,7 @@
 
 import builtins
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,16 @@ class World:
         self.vendor: Callable[[], Any] = lambda: None
         self.slept = 0.0
 
-    def machine(self, name: str = "one", *, secret: str = "secret", ahead_s: float = 0.0) -> SharedTokens:
+    def machine(
+        self,
+        name: str = "one",
+        *,
+        secret: str = "secret",
+        ahead_s: float = 0.0,
+        wait: Callable[[], Awaitable[None]] | None = None,
+    ) -> SharedTokens:
+        """Make a machine; where it sleeps it lets the time pass, or does `wait`."""
+
         async def ask() -> SharedToken:
             self.asked.append(name)
             number = len(self.asked)
@@ -44,6 +53,9 @@ class World:
             return SharedToken(f"canary-token-{number}", 1800.0)
 
         async def sleep(seconds: float) -> None:
+            if wait is not None:
+                await wait()
+                return
             self.now += seconds
             self.slept += seconds
             await anyio.sleep(0)
@@ -61,14 +73,15 @@ class World:
 
 
 async def test_of_many_machines_one_asks_and_all_have_its_token() -> None:
-    world, got = World(), list[str]()
+    world, got, one_has_it = World(), list[str](), anyio.Event()
 
     async def fetch(machine: SharedTokens) -> None:
         got.append((await machine.fetch("")).value)
+        one_has_it.set()
 
     async with anyio.create_task_group() as all_:
-        for number in range(8):
-            all_.start_soon(fetch, world.machine(str(number)))
+        for number in range(8):  # no time passes meanwhile: on a slow machine the claim would end before the token came
+            all_.start_soon(fetch, world.machine(str(number), wait=one_has_it.wait))
     assert (got, len(world.asked)) == (["canary-token-1"] * 8, 1)
 
 
