@@ -58,7 +58,8 @@ class Machine(NamedTuple):
 
     def _noted(self, kind: Kind) -> list[tuple[float, float]]:
         whole = self.log.read_text().rpartition("\n")[0]
-        return [(float(at), float(part)) for of, at, part in map(str.split, whole.splitlines()) if of == kind]
+        noted = (line.split() for line in whole.splitlines())
+        return [(float(at), float(*part)) for of, at, *part in noted if of == kind]  # no part where none is leased
 
 
 @contextmanager
