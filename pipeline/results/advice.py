@@ -75,8 +75,8 @@ def _about_failure(
     item: Item, state: State, problem: Problem, folder: str, goes_on: str, about_picture: Callable[[str], bool]
 ) -> str:
     code, run = problem.code, _again(goes_on)
-    if goes_on != "run" and state not in OF_REPORT:  # workers leave a shard alone that came to its end
-        run = f"`pipeline retry {folder} --only {state.word}`"
+    if goes_on != "run":  # workers leave a shard alone that came to its end
+        run = f"`pipeline collect {folder}`" if state in OF_REPORT else f"`pipeline retry {folder} --only {state.word}`"
     if state in OF_REPORT:
         return _about_report(state, problem, folder, run)
     if state is State.EXPIRED:

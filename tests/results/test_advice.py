@@ -79,6 +79,8 @@ def test_a_run_that_machines_share_goes_on_by_work_and_is_named_as_a_whole(place
     assert all(f"pipeline retry {tmp_path} --only " in one for one in said[:4]), said
     assert not any("pipeline run" in one or "then `pipeline work`" in one for one in said[:5]), said
     assert f"pipeline resolve {tmp_path} --created" in said[4]
+    waits = todo(State.REPORT_FAILED, "no_answer", run=tmp_path / place, consequence="retry")
+    assert waits.startswith(f"`pipeline collect {tmp_path}` before the task expires: it asks for the report")
     assert "shards/" not in "".join(said)
 
 
