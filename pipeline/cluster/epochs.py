@@ -17,6 +17,7 @@ from pipeline.errors import JournalError
 from pipeline.journal.epochs import NOTE
 from pipeline.system.fault import Fault
 from pipeline.system.files import sync_folder, write_whole
+from pipeline.system.structs import decode
 
 _CLOSED = "closed"
 
@@ -53,7 +54,7 @@ def folder_of(shard: Path, epoch: int) -> Path:
 def read_note(folder: Path) -> EpochNote | None:
     """Read the note of an epoch; None for a folder without one, such as a closed epoch. Raises JournalError."""
     try:
-        return msgspec.json.decode((folder / NOTE).read_bytes(), type=EpochNote)
+        return decode((folder / NOTE).read_bytes(), EpochNote)
     except FileNotFoundError:
         return None
     except (OSError, msgspec.MsgspecError) as exc:

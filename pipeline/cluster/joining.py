@@ -18,6 +18,7 @@ from pipeline.run.cluster_runs import LEASES, named_place
 from pipeline.run.load import Job
 from pipeline.system.fault import Fault
 from pipeline.system.files import write_whole
+from pipeline.system.structs import decode
 
 ASKED = "asked.json"  # in the run's folder
 WARN_S, REFUSE_S = 1.0, 5.0  # between this machine's clock and that of the shared folder
@@ -74,7 +75,7 @@ def note_question(joined: Joined, job: Job) -> None:
 def _refuse_other_question(folder: Path, job: Job) -> None:
     """Raise SpecError where the workers of a run asked something else before; a note that is damaged says nothing."""
     with contextlib.suppress(OSError, msgspec.MsgspecError):
-        noted = msgspec.json.decode((folder / ASKED).read_bytes(), type=_Asked)
+        noted = decode((folder / ASKED).read_bytes(), _Asked)
         if refused := refusal(job.spec, vendor=noted.vendor, asked=noted.asked, anew=anew(job.words)):
             raise SpecError(*refused)
 

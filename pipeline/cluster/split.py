@@ -36,6 +36,7 @@ from pipeline.system.fault import Fault, typed
 from pipeline.system.files import sync_folder, write_whole
 from pipeline.system.helpers import helpers
 from pipeline.system.processes import cores
+from pipeline.system.structs import decode
 from pipeline.system.wording import listed
 from pipeline.version import __version__
 
@@ -112,7 +113,7 @@ def find_split(spec: JobSpec, words: Sequence[object] = _UNNAMED) -> tuple[Path,
 def read_split(folder: Path) -> Split:
     """Read how a run was split. Raises SpecError where it was not."""
     try:
-        return msgspec.json.decode((folder / SPLIT).read_bytes(), type=Split)
+        return decode((folder / SPLIT).read_bytes(), Split)
     except FileNotFoundError:
         raise SpecError(Fault("this run is not split", where=str(folder), fix="pipeline split JOB")) from None
     except (OSError, msgspec.MsgspecError) as exc:
@@ -133,7 +134,7 @@ def restore_split(folder: Path) -> bool:
 
 def _decoded(file: Path) -> Split | None:
     try:
-        return msgspec.json.decode(file.read_bytes(), type=Split)
+        return decode(file.read_bytes(), Split)
     except (OSError, msgspec.MsgspecError):
         return None
 

@@ -12,6 +12,7 @@ import msgspec
 from pipeline.errors import MONEY
 from pipeline.journal.drawing import Drawing, SharedCaps
 from pipeline.models import Kind, budget_name
+from pipeline.system.structs import decode
 
 DRAWN = "drawn"  # in the journal's meta: by name, what was reserved as the store knows it
 _NOTHING, _ONE = Decimal(0), Decimal(1)
@@ -31,7 +32,7 @@ class SharedCalls:
 
         `cost` is None where the job names no prices. Return what it is to remember from now on.
         """
-        self._noted = msgspec.json.decode(noted or "{}", type=dict[str, str])
+        self._noted = decode(noted or "{}", dict[str, str])
         known = {name: Decimal(amount) for name, amount in self._noted.items()}
         await self._drawing.begin(_amounts(calls, cost), known)
         self.has_begun = True

@@ -38,6 +38,7 @@ from pipeline.run.outputs import write_outputs
 from pipeline.run.tariff import tariff_of, with_spent_beside
 from pipeline.system.clock import iso
 from pipeline.system.fault import Fault, typed
+from pipeline.system.structs import decode
 from pipeline.system.wording import count, listed
 
 
@@ -131,7 +132,7 @@ def _last_summary(place: Place, db: Database, items: dict[str, int], *, running:
 def read_summary(folder: Path) -> RunSummary | None:
     """Read summary.json; None when there is none that can be read."""
     try:
-        return msgspec.json.decode((folder / SUMMARY).read_bytes(), type=RunSummary)
+        return decode((folder / SUMMARY).read_bytes(), RunSummary)
     except (OSError, msgspec.MsgspecError):
         return None
 

@@ -11,6 +11,7 @@ from pipeline.reports import Report, WholeReport, tied
 from pipeline.results.record import NOTHING, Record, RecordLines, Spliced, spliced
 from pipeline.results.record_parts import TaskPart
 from pipeline.system.checksum import crc32
+from pipeline.system.structs import decode
 
 
 def with_report(records: RecordLines, line: bytes, calls: Calls, report: Report) -> tuple[State, Spliced]:
@@ -18,7 +19,7 @@ def with_report(records: RecordLines, line: bytes, calls: Calls, report: Report)
 
     A report that brings its hits itself may bring none: then nothing was found.
     """
-    first = msgspec.json.decode(line, type=Record)
+    first = decode(line, Record)
     state, array, search, task, drawing = State.REPORTED, bytes(first.hits), first.search, first.task, ""
     lost, remark = first.hits_lost, ""
     if isinstance(report, WholeReport) and report.hits is not None:
@@ -43,7 +44,7 @@ def with_report(records: RecordLines, line: bytes, calls: Calls, report: Report)
 
 def spent_since(line: bytes, calls: Calls) -> Calls:
     """Return the calls that an item's record in the run names, with those that were spent since."""
-    first = msgspec.json.decode(line, type=Record).calls
+    first = decode(line, Record).calls
     return Calls(
         first.upload + calls.upload,
         first.search + calls.search,
@@ -57,7 +58,7 @@ def left_open(line: bytes, state: State, problem: Problem, *, todo: str, anew: T
 
     `line` is its record in the run, or that of a twin.
     """
-    first = msgspec.json.decode(line, type=Record)
+    first = decode(line, Record)
     before = "" if first.task is None else first.task.task_id
     task = anew if anew is not None or state not in OF_REPORT else first.task
     head = msgspec.structs.replace(

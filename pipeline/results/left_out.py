@@ -2,11 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 
-import msgspec
-
 from pipeline.endpoints.patsnap.endpoints import left_out_by
 from pipeline.endpoints.patsnap.similar_designs import beyond_limit
 from pipeline.results.survey import DEPTH, Survey
+from pipeline.system.structs import decode
 from pipeline.system.wording import count, listed
 
 
@@ -20,7 +19,7 @@ def left_out(settled: Survey, open_: Survey, items: Mapping[str, int], *, change
     truncated: dict[str, int] = {}
     for found in (settled, open_):
         for (endpoint, encoded), asked in found.asked.items():
-            params = msgspec.json.decode(encoded, type=dict)
+            params = decode(encoded, dict)
             total += asked.items
             for phrase in left_out_by(endpoint, params):
                 phrases[phrase] = phrases.get(phrase, 0) + asked.items

@@ -2,6 +2,8 @@
 
 import msgspec
 
+from pipeline.system.structs import decode
+
 META = "details"  # in the journal's meta: the counts, as JSON
 ASKED = "details_asked"  # in the journal's meta: what a job asked details of, once every record has them
 WAITING = "details_pending"  # in the journal's meta: "1" while a record may say that its details are pending
@@ -25,6 +27,6 @@ class PatentCounts(msgspec.Struct):
 def counts_in(meta: str | None) -> PatentCounts:
     """Read the counts that a journal remembers; none where it remembers nothing that can be read."""
     try:
-        return msgspec.json.decode(meta, type=PatentCounts) if meta else PatentCounts()
+        return decode(meta, PatentCounts) if meta else PatentCounts()
     except (msgspec.MsgspecError, UnicodeError):  # a repair may have kept half of it; budgets are kept elsewhere
         return PatentCounts()

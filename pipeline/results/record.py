@@ -20,6 +20,7 @@ from pipeline.results.record_parts import SearchPart, TaskPart, noted_task, page
 from pipeline.results.reused import ReusedPart, reused_part
 from pipeline.system.checksum import crc32, joined
 from pipeline.system.clock import iso
+from pipeline.system.structs import decode
 from pipeline.version import __version__
 
 SCHEMA = 1
@@ -181,7 +182,7 @@ class RecordLines:
 
         `own` is the digest of its own bytes, where these are others and show the same.
         """
-        same_as = msgspec.json.decode(line, type=Record).item
+        same_as = decode(line, Record).item
         return self.shared(work, line, same_as=same_as, calls=Calls(), own=own)
 
     def shared(self, work: Work, line: bytes, *, same_as: str | None, calls: Calls, own: str | None = None) -> bytes:
@@ -189,7 +190,7 @@ class RecordLines:
 
         `same_as` is the item that the task was created for; None when that is this item itself. `own` is as in `twin`.
         """
-        first = msgspec.json.decode(line, type=Record)
+        first = decode(line, Record)
         head = Record(
             schema=SCHEMA,
             job=self.spec.name,

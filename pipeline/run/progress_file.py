@@ -10,6 +10,7 @@ import msgspec
 from pipeline.journal.places import PROGRESS
 from pipeline.run.progress import Display, Progress
 from pipeline.system.files import write_whole
+from pipeline.system.structs import decode
 
 if TYPE_CHECKING:  # `status` reads progress and runs nothing
     from pipeline.run.gauges import Gauges
@@ -60,7 +61,7 @@ def _note(folder: Path, progress: Progress) -> None:
 def noted(folder: Path, *, now: float) -> Progress | None:
     """Read the picture of a run that goes on; None where there is none of the last moments."""
     try:
-        found = msgspec.json.decode((folder / PROGRESS).read_bytes(), type=_Noted)
+        found = decode((folder / PROGRESS).read_bytes(), _Noted)
     except (OSError, msgspec.MsgspecError):
         return None
     return found.progress if 0 <= now - found.at <= FRESH_S else None

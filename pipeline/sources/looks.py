@@ -28,6 +28,7 @@ from pipeline.sources.pictures import (
 from pipeline.sources.stamps import Stamp
 from pipeline.sources.urls import digest_of_views, identity_of_url
 from pipeline.system.folders import cache_folder
+from pipeline.system.structs import decode
 from pipeline.views import has_views, is_url, views_of
 
 _BYTES = "pictures"
@@ -117,7 +118,7 @@ class Looks:
         """Return what was found of a picture that was looked at before, with or without `fit`; None for a new one."""
         kept = self._find(_FAULTS_OF_FIT if fit else _FAULTS, stamp)
         with contextlib.suppress(msgspec.MsgspecError):
-            return None if kept is None else msgspec.json.decode(kept, type=Verdict)
+            return None if kept is None else decode(kept, Verdict)
         return None
 
     def note_digest(self, stamp: Stamp, found: str) -> None:

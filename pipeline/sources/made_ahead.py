@@ -16,6 +16,7 @@ from pipeline.picture_formats import JPG, PNG
 from pipeline.sources.fitting import MOST, Fitted
 from pipeline.system.checksum import crc32
 from pipeline.system.files import write_whole
+from pipeline.system.structs import decode
 
 _FIT = 1  # another number where fitting.py makes other bytes than before
 _ROOM = 4 << 30  # bytes that stay free: what is paid must always find room
@@ -37,7 +38,7 @@ class MadeAhead:
         """Return what was made of the file with this digest; None where that is not here, or is damaged."""
         try:
             head, _, data = self._file(sha256).read_bytes().partition(b"\n")
-            known = msgspec.json.decode(head, type=_Head)
+            known = decode(head, _Head)
         except (OSError, msgspec.MsgspecError):
             return None
         is_whole = known.file_type in (JPG.sent_as, PNG.sent_as) and len(data) <= MOST and crc32(data) == known.crc

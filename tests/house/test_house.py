@@ -234,3 +234,11 @@ def test_helpers_of_tests_come_from_one_place() -> None:
     found = {str(path.relative_to(ROOT)): HELPERS.findall(text) for path, text in texts.items()}
     assert {path: names for path, names in found.items() if names and path != "tests/house/test_house.py"} == {}
     assert HELPERS.findall("from tests.calls.conftest import search\nfrom tests.support.jobs import job") != []
+
+
+def test_json_is_read_as_structs_in_one_way() -> None:
+    """Else two threads that use a type for the first time end the process; the sandbox uses its own in one thread."""
+    others = {
+        name for name, file in FILES.items() if re.search(r"json\.decode\(.*type=", file.read_text(encoding="utf-8"))
+    }
+    assert {name for name in others if not name.startswith("pipeline.sandbox")} == set()

@@ -8,14 +8,13 @@ import json
 from collections.abc import Container, Iterator, Sequence
 from typing import Any, NamedTuple
 
-import msgspec
-
 from pipeline.journal.sql.database import Database
 from pipeline.journal.sql.items import IN_VIEW
 from pipeline.journal.sql.reports import awaiting
 from pipeline.journal.sql.rows import CREATING, Line, SearchNote, SpoolRef, packed, state_in
 from pipeline.models import WAITING, State, Task
 from pipeline.reports import TaskNote
+from pipeline.system.structs import decode
 
 GENERATION = 1  # of all items that are taken in: whatever the job lists by now, their tasks are paid
 COPIED = (
@@ -95,7 +94,7 @@ def without_hits(db: Database, state: State) -> list[int]:
 def note_of(db: Database, ord_: int) -> SearchNote:
     """Read what is noted of an item's search."""
     (note,) = db.do("SELECT search FROM items WHERE ord = ?", (ord_,)).fetchone()
-    return msgspec.json.decode(note, type=SearchNote)
+    return decode(note, SearchNote)
 
 
 def bring(db: Database, ord_: int, ref: SpoolRef) -> None:

@@ -14,6 +14,7 @@ from pipeline.journal.sql.rows import WORK, packed, state_in, waiting_of
 from pipeline.models import Calls, Problem, State, Task
 from pipeline.reports import Awaited, PaidTask, TaskNote
 from pipeline.system.clock import iso
+from pipeline.system.structs import decode
 
 STAGE = "report"
 _BATCH = 512
@@ -76,7 +77,7 @@ def task_of(db: Database, ord_: int) -> Task:
 def note_of_task(db: Database, ord_: int) -> TaskNote:
     """Read what was asked of an item's task."""
     (note,) = db.do("SELECT report FROM items WHERE ord = ?", (ord_,)).fetchone()
-    return msgspec.json.decode(note, type=TaskNote) if note else TaskNote(0, 0, "")
+    return decode(note, TaskNote) if note else TaskNote(0, 0, "")
 
 
 def count_calls(db: Database, spent: Sequence[tuple[int, Calls]]) -> None:

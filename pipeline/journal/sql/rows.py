@@ -9,6 +9,7 @@ from pipeline import models
 from pipeline.errors import Code
 from pipeline.models import Calls, Hits, Item, Problem, State, Upload, Work
 from pipeline.paging import PagedHits, Paging, paging_of
+from pipeline.system.structs import decode
 
 
 def state_in(states: Iterable[State], column: str = "state") -> str:
@@ -105,13 +106,13 @@ def hits_of(note: SearchNote, array: bytes) -> Hits:
 
 def noted_hits(search: str) -> Hits:
     """Read the hits of a note back, without their bytes."""
-    return hits_of(msgspec.json.decode(search, type=SearchNote), b"[]")
+    return hits_of(decode(search, SearchNote), b"[]")
 
 
 def waiting_of(row: Sequence[Any]) -> Waiting:
     """Read a row that begins with the columns of `WORK`."""
     ord_, id_, source, local, origin, labels, calls, url, expires, sha256, search, *where = row[:14]
-    item = Item(id_, source, bool(local), origin, msgspec.json.decode(labels, type=dict[str, str]))
+    item = Item(id_, source, bool(local), origin, decode(labels, dict[str, str]))
     work = Work(
         ord=ord_,
         item=item,
@@ -121,7 +122,7 @@ def waiting_of(row: Sequence[Any]) -> Waiting:
     )
     if search is None or where[0] is None:
         return Waiting(work, None, None)
-    return Waiting(work, msgspec.json.decode(search, type=SearchNote), SpoolRef(*where))
+    return Waiting(work, decode(search, SearchNote), SpoolRef(*where))
 
 
 def packed(value: object) -> str:
@@ -131,9 +132,9 @@ def packed(value: object) -> str:
 
 def calls_of(text: str) -> Calls:
     """Read an item's calls back."""
-    return msgspec.json.decode(text, type=Calls)
+    return decode(text, Calls)
 
 
 def problem_of(text: str) -> Problem:
     """Read a problem back."""
-    return msgspec.json.decode(text, type=Problem)
+    return decode(text, Problem)

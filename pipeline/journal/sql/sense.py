@@ -15,6 +15,7 @@ from pipeline.journal.sql.database import Cursor
 from pipeline.journal.sql.rows import SearchNote
 from pipeline.models import OPEN, Calls, Kind, Problem, State
 from pipeline.reports import TaskNote
+from pipeline.system.structs import decode
 
 Execute = Callable[[str], Cursor]
 
@@ -63,7 +64,7 @@ class ItemRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             text = getattr(self, name)
             if text is not None:
                 try:
-                    msgspec.json.decode(text, type=kind)
+                    decode(text, kind)
                 except (msgspec.MsgspecError, UnicodeError) as exc:
                     raise ValueError(f"{name}: {exc}") from exc
 

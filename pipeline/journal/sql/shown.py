@@ -14,6 +14,7 @@ from pipeline.journal.sql.sent_calls import accounts
 from pipeline.journal.sql.twins import source_key
 from pipeline.models import Task, Upload
 from pipeline.reports import TaskNote
+from pipeline.system.structs import decode
 
 _PLAIN = "ord id url url_expires sha256 seq offset length crc search segment spooled_at spooled task_id task_at report"
 _COLUMNS = {name: name for name in _PLAIN.split()} | {"settled": f"{SETTLED} AND seq IS NOT NULL", "awaited": AWAITED}
@@ -72,8 +73,8 @@ def _shown(row: Mapping[str, Any]) -> Shown:
         line=Line(*(row[name] for name in Line._fields)) if row["settled"] else None,
         upload=Upload(row["url"], row["url_expires"]) if row["url"] else None,
         sha256=row["sha256"],
-        note=msgspec.json.decode(row["search"], type=SearchNote) if in_spool else None,
+        note=decode(row["search"], SearchNote) if in_spool else None,
         spool=SpoolRef(row["segment"], row["spooled_at"], row["spooled"]) if in_spool else None,
         task=Task(row["task_id"], row["task_at"]) if row["awaited"] else None,
-        of_task=msgspec.json.decode(row["report"], type=TaskNote) if row["awaited"] and row["report"] else None,
+        of_task=decode(row["report"], TaskNote) if row["awaited"] and row["report"] else None,
     )
