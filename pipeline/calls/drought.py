@@ -8,7 +8,7 @@ from pipeline.models import Kind
 from pipeline.system.wording import duration
 
 SAY_AFTER_S = 30.0
-_ENDS = {Kind.DETAILS: "no more details are asked for in this run"}  # where not the run
+_ENDS: dict[Kind | None, str] = {Kind.DETAILS: "no more details are asked for in this run"}
 
 _log = logging.getLogger(__name__)
 
@@ -25,7 +25,7 @@ class Drought:
         self.refused_at = float("-inf")
         self._floor = qps * FLOOR
         self._say = say
-        self._ends = "the run ends" if kind is None else _ENDS.get(kind, "the run ends")
+        self._ends = _ENDS.get(kind, "the run ends")
         self._since: float | None = None
 
     def refused(self, now: float, reason: str, *, rate: float) -> None:

@@ -1,4 +1,4 @@
-"""The entry of a worker into a run: the split that there is, one version, one time, the place of the leases."""
+"""The entry of a worker into a run: the split that there is, one version, one time, one question, the leases."""
 
 import contextlib
 import os

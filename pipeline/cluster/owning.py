@@ -28,7 +28,8 @@ from pipeline.leases.lease import Lease
 from pipeline.leases.members import scope_of
 from pipeline.leases.opening import open_store
 from pipeline.leases.store import StoreUnknown
-from pipeline.models import OPEN, UNFINISHED, State
+from pipeline.models import UNFINISHED, State
+from pipeline.results.summary import item_counts
 from pipeline.system.fault import Fault, typed
 
 _LOOK_S = 0.2
@@ -200,7 +201,7 @@ class Owner:
         waits = any(standing.get(state) for state in (*UNFINISHED, State.REPORT_PENDING))
         until = ends[PAID_SEARCHES].first if PAID_SEARCHES in ends else 0.0
         state = GivenBack.OPEN if waits else given
-        in_doubt, open_items = standing.get(State.IN_DOUBT, 0), sum(standing.get(one, 0) for one in OPEN)
+        in_doubt, open_items = standing.get(State.IN_DOUBT, 0), item_counts(standing)["open"]
         return self._claims.give_back(claim, state, hits_until=until, in_doubt=in_doubt, open_items=open_items)
 
 

@@ -19,7 +19,8 @@ from pipeline.journal.sql.sent_calls import nothing_executed
 from pipeline.journal.storage import reading_only
 from pipeline.leases.lease import Lease
 from pipeline.leases.store import StoreUnknown
-from pipeline.models import OPEN, WAITING, State
+from pipeline.models import WAITING, State
+from pipeline.results.summary import item_counts
 
 _TRIES = 3
 
@@ -41,7 +42,7 @@ class Returns:
             found = counts(db)
             if not any(number for one, number in found.items() if one is not State.PENDING) and nothing_executed(db):
                 claim = claim._replace(account=None)  # nothing in it is an account's own: let any have it
-            in_doubt, open_items = found.get(State.IN_DOUBT, 0), sum(found.get(one, 0) for one in OPEN)
+            in_doubt, open_items = found.get(State.IN_DOUBT, 0), item_counts(found)["open"]
             if state is GivenBack.OPEN and any(found.get(one) for one in WAITING):
                 first = expiries(db, now=time.time()).get(PAID_SEARCHES)
                 hits_until = 0.0 if first is None else first.first

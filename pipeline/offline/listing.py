@@ -44,8 +44,8 @@ def bad_rows(db: Database, unusable: Iterable[Item], *, generation: int) -> list
     gathered = Gathered()
     for item in (*items.unreadable(db, generation=generation), *unusable):
         gathered.add(fault_of(item))
-    told = gathered.lines(_KINDS)
-    return [BadRows(one.what, one.where, one.fix, one.times) for one in told if isinstance(one, Fault)]
+    kinds = gathered.lines(_KINDS)
+    return [BadRows(one.what, one.where, one.fix, one.times) for one in kinds if isinstance(one, Fault)]
 
 
 def copies_in(db: Database, *, generation: int) -> list[Copies]:

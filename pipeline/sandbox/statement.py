@@ -16,6 +16,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from pipeline.sandbox.envelope import INVALID_PARAMETER, Answer, Refused, success
+from pipeline.system.structs import decode
 
 _WRONG_KEY = 67200003
 _AHEAD = timedelta(hours=8)  # of the vendor's days
@@ -130,7 +131,7 @@ def _read(body: bytes) -> StatementAsked:
     if len(body) > _MAX_BODY_BYTES:
         raise Refused(INVALID_PARAMETER, "the body is too large")
     try:
-        return msgspec.json.decode(body, type=StatementAsked)
+        return decode(body, StatementAsked)
     except msgspec.ValidationError as exc:
         raise Refused(
             INVALID_PARAMETER, str(exc).partition(" - ")[0] if "client_secret" in str(exc) else str(exc)

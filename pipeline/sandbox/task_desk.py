@@ -14,6 +14,7 @@ from pipeline.sandbox.stats import SandboxStats
 from pipeline.sandbox.submitted import Found, encode_whole_report, line_drawing, search_of
 from pipeline.sandbox.tasks import LoggedTask, TaskLog
 from pipeline.sandbox.validate import Creation, Query, Submission, read_body, refuse_parameters
+from pipeline.system.structs import decode
 
 
 class TaskDesk:
@@ -55,7 +56,7 @@ class TaskDesk:
         body = await request.read()
         submission = read_body(body, Submission)
         picture = find_picture(self._pictures, submission.url)
-        found = msgspec.json.decode(await self._searcher.data(search_of(submission), picture), type=Found)
+        found = decode(await self._searcher.data(search_of(submission), picture), Found)
         patents = tuple(found.patent_messages or ())
         task = self._log.submit(submission, patents, found.total_search_result_count, request=body)
         return success(msgspec.json.encode({"task_id": task.task_id}))

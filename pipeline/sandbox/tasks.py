@@ -11,6 +11,7 @@ import msgspec
 
 from pipeline.sandbox.validate import Creation, PatentMessage, Submission
 from pipeline.system.files import private
+from pipeline.system.structs import decode
 
 LIFETIME_S = 28_800  # eight hours, as the vendor says
 
@@ -107,7 +108,7 @@ class TaskLog:
         place = self._index.get(task_id)
         if place is None:
             return None
-        task = msgspec.json.decode(os.pread(self._file, place[1], place[0]), type=LoggedTask)
+        task = decode(os.pread(self._file, place[1], place[0]), LoggedTask)
         return task if self._clock() < task.at.timestamp() + LIFETIME_S else None
 
     def close(self) -> None:
@@ -123,7 +124,7 @@ def read_tasks(folder: Path) -> Iterator[LoggedTask]:
     with path.open("rb") as lines:
         for line in lines:
             if line.endswith(b"\n"):
-                yield msgspec.json.decode(line, type=LoggedTask)
+                yield decode(line, LoggedTask)
 
 
 def _logged(message: PatentMessage) -> LoggedPatent:
@@ -135,7 +136,7 @@ def _index(path: Path) -> dict[str, tuple[int, int]]:
     offset = 0
     with path.open("rb") as lines:
         for line in lines:
-            index[msgspec.json.decode(line, type=LoggedTask).task_id] = offset, len(line)
+            index[decode(line, LoggedTask).task_id] = offset, len(line)
             offset += len(line)
     return index
 

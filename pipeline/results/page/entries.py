@@ -92,8 +92,8 @@ def entry_of(
 def _with_changes(best: list[Ranked], top: int, changes: Changes, at_least: float) -> list[Ranked]:
     """Choose the hits that are shown, of all of them by their score."""
     shown, further = best[:top], best[top:]
-    told = [one for one in further if changes.of(one[1]).worth_seeing and _score_of(one[2]) >= at_least]
-    for one in told[:_MOST_FURTHER]:
+    worthy = [one for one in further if changes.of(one[1]).worth_seeing and _score_of(one[2]) >= at_least]
+    for one in worthy[:_MOST_FURTHER]:
         give_way = next((other for other in reversed(shown) if not changes.of(other[1]).worth_seeing), None)
         if give_way is None:
             break
